@@ -1,0 +1,170 @@
+//! Fills chunks: cuts a text at given boundaries so that no chunk exceeds the limit.
+//!
+//! Knows nothing of grammars. Where boundaries are missing or too far apart it cuts at paragraphs,
+//! lines, sentences, words, and at last between any two characters. Linear in the text's length.
+
+use super::chars::CharIndex;
+use super::{Chunk, is_space, trim};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// How good a place to cut is; the least is the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank(u8);
+
+impl Rank {
+    /// Between two items on one line: better than parting a sentence, worse than a line's end.
+    pub const WITHIN_LINE: Self = Self(u8::MAX);
+
+    /// In front of an item that begins a line, `depth` levels down.
+    pub fn item(depth: usize, after_blank_line: bool) -> Self {
+        let rank = depth * 2 + usize::from(!after_blank_line);
+        Self(rank.min(usize::from(u8::MAX - 1)) as u8)
+    }
+}
+
+/// A place where the text may be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boundary {
+    /// Byte position; a character boundary, not 0.
+    pub at: usize,
+    pub rank: Rank,
+}
+
+/// Chunks of at most `limit` (at least 1) characters. `boundaries` ascend.
+pub fn pack<'a>(chars: &CharIndex<'a>, boundaries: &[Boundary], limit: usize) -> Vec<Chunk<'a>> {
+    let text = chars.text;
+    let mut chunks = Vec::new();
+    let mut left = boundaries;
+    let mut rest = trim(text, 0..text.len());
+    let mut begins_within_line = false;
+    while !rest.is_empty() {
+        left = &left[left.partition_point(|boundary| boundary.at <= rest.start)..];
+        let cut = Window::new(chars, left, rest.clone(), limit).cut();
+        let range = trim(text, rest.start..cut);
+        rest.start = range.end + leading_space(&text[range.end..rest.end]);
+        let ends_within_line = !rest.is_empty() && !text[range.end..rest.start].contains('\n');
+        chunks.push(Chunk {
+            text: Cow::Borrowed(&text[range.clone()]),
+            range,
+            sequence: chunks.len() as u32,
+            is_fragment: begins_within_line || ends_within_line,
+        });
+        begins_within_line = ends_within_line;
+    }
+    chunks
+}
+
+/// The stretch of text that the next chunk may take.
+struct Window<'a> {
+    chars: &'a CharIndex<'a>,
+    /// The boundaries behind the window's start.
+    boundaries: &'a [Boundary],
+    limit: usize,
+    rest: Range<usize>,
+    /// Where a full chunk ends, white space after it included.
+    end: usize,
+    /// Where a chunk is half full. Chunks are not cut shorter for a better place.
+    half: usize,
+}
+
+impl<'a> Window<'a> {
+    fn new(
+        chars: &'a CharIndex<'a>,
+        boundaries: &'a [Boundary],
+        rest: Range<usize>,
+        limit: usize,
+    ) -> Self {
+        let full = chars.advance(rest.start, limit).min(rest.end);
+        Self {
+            chars,
+            boundaries,
+            limit,
+            end: full + leading_space(&chars.text[full..rest.end]),
+            half: chars.advance(rest.start, limit.div_ceil(2)).min(full),
+            rest,
+        }
+    }
+
+    /// Where to end the chunk: behind the window's start, at most at its end.
+    fn cut(&self) -> usize {
+        if self.end >= self.rest.end {
+            return self.rest.end;
+        }
+        let reachable = self.boundaries.partition_point(|boundary| boundary.at <= self.end);
+        let (near, far) = self.boundaries.split_at(reachable);
+        self.best_item(near)
+            .or_else(|| self.before_whole_item(near, far))
+            .unwrap_or_else(|| self.cut_text(near))
+    }
+
+    /// The outermost, and of these the last, item that begins in the window's second half.
+    fn best_item(&self, near: &[Boundary]) -> Option<usize> {
+        let candidates = near.iter().rev();
+        candidates
+            .take_while(|boundary| boundary.at >= self.half)
+            .filter(|boundary| boundary.rank < Rank::WITHIN_LINE)
+            .min_by_key(|boundary| boundary.rank)
+            .map(|boundary| boundary.at)
+    }
+
+    /// In front of an item that does not fit here but fits whole into the next chunk.
+    fn before_whole_item(&self, near: &[Boundary], far: &[Boundary]) -> Option<usize> {
+        let begins_line = |boundary: &&Boundary| boundary.rank < Rank::WITHIN_LINE;
+        let last = near.iter().rev().find(begins_line)?.at;
+        let next = far.iter().find(begins_line).map_or(self.rest.end, |boundary| boundary.at);
+        let item = trim(self.chars.text, last..next);
+        (self.chars.count(item) <= self.limit).then_some(last)
+    }
+
+    /// Inside something that has to be cut anyway.
+    fn cut_text(&self, near: &[Boundary]) -> usize {
+        let text = &self.chars.text[self.half..self.end];
+        let within_line = || near.last().map(|boundary| boundary.at).filter(|at| *at >= self.half);
+        paragraph_end(text)
+            .or_else(|| text.rfind('\n').map(|at| at + 1))
+            .map(|at| self.half + at)
+            .or_else(within_line)
+            .or_else(|| sentence_end(text).or_else(|| word_end(text)).map(|at| self.half + at))
+            .unwrap_or(self.end)
+    }
+}
+
+fn leading_space(text: &str) -> usize {
+    text.len() - text.trim_start_matches(is_space).len()
+}
+
+/// Behind the last blank line.
+fn paragraph_end(text: &str) -> Option<usize> {
+    let mut end = text.rfind('\n')?;
+    while let Some(newline) = text[..end].rfind('\n') {
+        if text[newline..end].chars().all(is_space) {
+            return Some(end + 1);
+        }
+        end = newline;
+    }
+    None
+}
+
+/// Behind the last full stop, question or exclamation mark that white space or a wide form ends.
+fn sentence_end(text: &str) -> Option<usize> {
+    let mut next = 'x';
+    for (at, c) in text.char_indices().rev() {
+        let is_end = match c {
+            '.' | '!' | '?' => is_space(next),
+            '\u{3002}' | '\u{ff01}' | '\u{ff1f}' => true,
+            _ => false,
+        };
+        if is_end {
+            return Some(at + c.len_utf8());
+        }
+        next = c;
+    }
+    None
+}
+
+/// Behind the last white space.
+fn word_end(text: &str) -> Option<usize> {
+    let at = text.rfind(is_space)?;
+    text[at..].chars().next().map(|space| at + space.len_utf8())
+}

@@ -1,0 +1,109 @@
+//! The flags of `build` and `plan`.
+
+use super::ModelFlags;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// All optional: what is not typed comes from the environment, the profile or a default.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Build")]
+pub struct BuildFlags {
+    /// Profiles to build: names, a comma list, `all`, or the path of a TOML file
+    #[arg(long, value_name = "NAME", env = "HELIX_BUILD_PROFILE")]
+    pub profile: Option<String>,
+    /// One database, or one per root with a routing database
+    #[arg(long, env = "HELIX_BUILD_MODE")]
+    pub mode: Option<OutputMode>,
+    /// Where the output goes; `-sharded` is added to it in sharded mode [default: ./genomes]
+    #[arg(long, value_name = "DIR", env = "HELIX_BUILD_OUT_DIR")]
+    pub out_dir: Option<PathBuf>,
+    /// Worker processes, each with its own encoders; 0 chooses [default: 0]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "HELIX_BUILD_SHARD_WORKERS",
+        visible_alias = "parallel"
+    )]
+    pub shard_workers: Option<u32>,
+    /// Threads per worker that read, chunk and tag; 0 chooses [default: 0]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "HELIX_BUILD_SHARD_FILE_WORKERS",
+        alias = "workers"
+    )]
+    pub shard_file_workers: Option<u32>,
+    /// Build shards in the order in which the profile names them, not largest first
+    #[arg(long)]
+    pub no_shard_sort: bool,
+    /// Build afresh, whatever is there
+    #[arg(long)]
+    pub rebuild: bool,
+    /// Category under which servers list the shards [default: reference]
+    #[arg(long, value_name = "CATEGORY")]
+    pub shard_category: Option<ShardCategory>,
+    /// Accepted for the Python script's sake: work is always handed out in segments
+    #[arg(long, value_name = "N", hide = true)]
+    pub chunksize: Option<u32>,
+    /// Chunks per run on a GPU at most; the CPU always takes one
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<u32>,
+    /// Split a root into several shards from this many bytes on; 0: never
+    #[arg(long, value_name = "BYTES")]
+    pub auto_subshard_threshold_bytes: Option<u64>,
+    /// Split a root into several shards from this many files on; 0: never
+    #[arg(long, value_name = "FILES")]
+    pub auto_subshard_threshold_files: Option<u64>,
+    /// Where the encoders run: auto, cpu, cuda or cuda:N [default: auto]
+    #[arg(long, env = "HELIX_BUILD_DEVICE")]
+    pub device: Option<String>,
+    #[command(flatten)]
+    pub models: ModelFlags,
+    /// Take vectors over from an index of the same encoders (may be repeated)
+    #[arg(long, value_name = "DIR")]
+    pub reuse_from: Vec<PathBuf>,
+    /// How progress is shown, on standard error [default: auto]
+    #[arg(long, value_name = "STYLE", env = "HELIX_BUILD_PROGRESS")]
+    pub progress: Option<ProgressStyle>,
+    /// Say what would be done, like `plan`
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputMode {
+    Blob,
+    Sharded,
+}
+
+/// The closed set of the format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ShardCategory {
+    Participant,
+    Agent,
+    #[default]
+    Reference,
+    Org,
+    Cold,
+}
+
+impl ShardCategory {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Participant => "participant",
+            Self::Agent => "agent",
+            Self::Reference => "reference",
+            Self::Org => "org",
+            Self::Cold => "cold",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressStyle {
+    Auto,
+    Bar,
+    Plain,
+    Json,
+    None,
+}

@@ -1,0 +1,118 @@
+//! Where the parts of an output lie.
+//!
+//! Pure path arithmetic; creates nothing.
+
+use crate::plan::{Mode, Segment};
+use std::path::{Path, PathBuf};
+
+/// Longest file name made from a label, in bytes; a longer label is cut and told apart by a hash.
+/// File systems allow 255, and temporary names add to it.
+const MAX_STEM_BYTES: usize = 120;
+
+/// The paths of one profile's output. All absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub mode: Mode,
+    /// What a server opens: `main.genome.db`, or the blob.
+    pub database: PathBuf,
+    /// Where shards lie; in blob mode the blob's own folder.
+    pub shards: PathBuf,
+    /// Segments and the lock. Only the lock file outlives a finished build.
+    pub work: PathBuf,
+    pub manifest: PathBuf,
+}
+
+impl Layout {
+    /// The layout below `out_dir`, which must be absolute.
+    pub fn new(out_dir: &Path, profile: &str, mode: Mode) -> Self {
+        match mode {
+            Mode::Blob => Self {
+                mode,
+                database: out_dir.join(format!("{profile}.db")),
+                shards: out_dir.to_path_buf(),
+                work: out_dir.join(format!(".{profile}.build")),
+                manifest: out_dir.join("manifest.json"),
+            },
+            Mode::Sharded => {
+                let mut base = out_dir.as_os_str().to_owned();
+                base.push("-sharded");
+                let base = PathBuf::from(base);
+                let folder = base.join(profile);
+                Self {
+                    mode,
+                    database: folder.join("main.genome.db"),
+                    shards: folder.join("shards"),
+                    work: folder.join(".build"),
+                    manifest: base.join("manifest.json"),
+                }
+            }
+        }
+    }
+
+    /// The database of a shard.
+    pub fn shard(&self, label: &str) -> PathBuf {
+        match self.mode {
+            Mode::Blob => self.database.clone(),
+            Mode::Sharded => self.shards.join(format!("{}.genome.db", stem(label))),
+        }
+    }
+
+    pub fn segments(&self) -> PathBuf {
+        self.work.join("segments")
+    }
+
+    /// The file of a segment; the same for every plan in which it begins with the same file.
+    pub fn segment(&self, segment: &Segment) -> PathBuf {
+        self.segments().join(format!("{}.seg", stem(&segment.key)))
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.work.join("lock")
+    }
+}
+
+fn stem(name: &str) -> String {
+    if name.len() <= MAX_STEM_BYTES {
+        return name.to_owned();
+    }
+    let hash = blake3::hash(name.as_bytes()).to_hex();
+    let cut = name.floor_char_boundary(MAX_STEM_BYTES - 17);
+    format!("{}-{}", &name[..cut], &hash[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_is_the_documented_one() {
+        let blob = Layout::new(Path::new("/o/genomes"), "small", Mode::Blob);
+        assert_eq!(blob.database, Path::new("/o/genomes/small.db"));
+        assert_eq!(blob.manifest, Path::new("/o/genomes/manifest.json"));
+        let sharded = Layout::new(Path::new("/o/genomes"), "small", Mode::Sharded);
+        assert_eq!(
+            sharded.database,
+            Path::new("/o/genomes-sharded/small/main.genome.db")
+        );
+        assert_eq!(sharded.manifest, Path::new("/o/genomes-sharded/manifest.json"));
+        assert_eq!(
+            sharded.shard("serde"),
+            Path::new("/o/genomes-sharded/small/shards/serde.genome.db")
+        );
+    }
+
+    #[test]
+    fn a_root_named_main_does_not_replace_the_routing_database() {
+        let layout = Layout::new(Path::new("/o"), "p", Mode::Sharded);
+        assert_ne!(layout.shard("main"), layout.database);
+    }
+
+    #[test]
+    fn long_labels_get_short_names_that_differ() {
+        let layout = Layout::new(Path::new("/o"), "p", Mode::Sharded);
+        let (a, b) = ("x".repeat(300), "x".repeat(301));
+        assert_ne!(layout.shard(&a), layout.shard(&b));
+        let name = layout.shard(&a);
+        assert!(name.file_name().is_some_and(|n| n.len() < 160));
+    }
+}

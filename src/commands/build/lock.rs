@@ -1,0 +1,68 @@
+//! One build per output.
+//!
+//! An operating-system lock, which dies with its process: a stale lock file never blocks. The file
+//! stays behind, since removing it would let two builds hold locks on two files of one name.
+
+use crate::exit_code::{Exit, ExitCode};
+use anyhow::Context as _;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+
+/// Held for as long as the build runs.
+#[derive(Debug)]
+pub struct BuildLock(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
+
+impl BuildLock {
+    /// Takes the lock in `path`, creating the file and its folder. When another process holds it, the
+    /// error (exit code 11) names that process.
+    pub fn take(path: &Path) -> anyhow::Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("creating {}", folder.display()))?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .with_context(|| format!("opening lock file {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Only for the message; Windows refuses to read a locked file.
+                let _ = file.read_to_string(&mut holder);
+                let holder = match holder.trim() {
+                    "" => "another process",
+                    known => known,
+                };
+                return Err(Exit::error(
+                    ExitCode::Locked,
+                    format!(
+                        "{} is being built by {holder}: wait for it, stop it, or choose another --out-dir",
+                        path.parent().unwrap_or(path).display()
+                    ),
+                ));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
+        }
+        let who = format!("process {} on {}\n", std::process::id(), host());
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(who.as_bytes()))
+            .with_context(|| format!("writing lock file {}", path.display()))?;
+        Ok(Self(file))
+    }
+}
+
+fn host() -> String {
+    let from_file = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    from_file
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .or_else(|| std::env::var("COMPUTERNAME").ok())
+        .map_or_else(|| "this host".to_owned(), |name| name.trim().to_owned())
+}

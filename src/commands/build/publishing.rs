@@ -1,0 +1,147 @@
+//! Brings finished segments to the publisher, one thread per shard being loaded.
+//!
+//! A shard's thread takes its segments in canonical order while later ones are still being encoded,
+//! finishes the database, registers it, and only then deletes the segments. Decides nothing about
+//! the build: failures are reported and end it.
+
+use super::layout::Layout;
+use crate::file::RelPath;
+use crate::ids::{SegmentId, ShardId};
+use crate::plan::{Plan, ShardPlan};
+use crate::protocol::{Failure, FailureKind};
+use crate::publish::{self, PublishedShard, ShardPublisher};
+use crate::store::StoreError;
+use crate::report::PublishOutcome;
+use crate::store::routing::RoutingDb;
+use crate::store::shard::{Root, ShardHeader};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// What all shards of a build share.
+pub struct Publishing {
+    pub plan: Arc<Plan>,
+    pub layout: Layout,
+    /// The header of every shard, without label and roots.
+    pub header: ShardHeader,
+    /// `None` for a blob.
+    pub routing: Option<Mutex<RoutingDb>>,
+    /// What was published, for the summary.
+    pub published: Mutex<BTreeMap<ShardId, PublishedShard>>,
+}
+
+impl Publishing {
+    /// Starts a thread that serves `ready` until it closes. Shards whose segments do not all arrive
+    /// are abandoned; their segments stay. Join the handle to know that nothing is being written.
+    pub fn start(
+        self: Arc<Self>,
+        ready: Receiver<SegmentId>,
+        outcomes: Sender<PublishOutcome>,
+    ) -> std::io::Result<JoinHandle<()>> {
+        thread::Builder::new()
+            .name("publisher".to_owned())
+            .spawn(move || self.route(&ready, &outcomes))
+    }
+
+    fn route(self: &Arc<Self>, ready: &Receiver<SegmentId>, outcomes: &Sender<PublishOutcome>) {
+        let mut shards: BTreeMap<ShardId, Sender<SegmentId>> = BTreeMap::new();
+        thread::scope(|scope| {
+            for segment in ready {
+                let sender = shards.entry(segment.shard).or_insert_with(|| {
+                    // Segment ids only: unbounded costs nothing.
+                    let (sender, segments) = unbounded();
+                    let outcomes = outcomes.clone();
+                    scope.spawn(move || self.serve(segment.shard, &segments, &outcomes));
+                    sender
+                });
+                // A shard that has failed has said so.
+                let _ = sender.send(segment);
+            }
+            shards.clear();
+        });
+    }
+
+    fn serve(
+        &self,
+        shard: ShardId,
+        segments: &Receiver<SegmentId>,
+        outcomes: &Sender<PublishOutcome>,
+    ) {
+        let outcome = match self.publish(shard, segments) {
+            // The build is ending before the shard was complete.
+            Ok(None) => return,
+            Ok(Some(published)) => PublishOutcome::Published {
+                shard,
+                chunks: published.chunks,
+                bytes: published.bytes,
+            },
+            Err(error) => PublishOutcome::Failed {
+                shard,
+                failure: Failure {
+                    kind: FailureKind::Output,
+                    text: format!("{:#}", anyhow::Error::new(error)),
+                },
+            },
+        };
+        let _ = outcomes.send(outcome);
+    }
+
+    fn publish(
+        &self,
+        id: ShardId,
+        segments: &Receiver<SegmentId>,
+    ) -> Result<Option<PublishedShard>, StoreError> {
+        let Some(shard) = self.plan.shard(id) else {
+            return Ok(None);
+        };
+        let roots = roots_of(shard);
+        let header = ShardHeader {
+            label: shard.label.clone(),
+            roots: roots.iter().map(|n| self.root(*n)).collect(),
+            ..self.header.clone()
+        };
+        let mut publisher = ShardPublisher::begin(&self.layout.shard(&shard.label), header)?;
+        let mut arrived = BTreeSet::new();
+        for segment in &shard.segments {
+            while !arrived.contains(&segment.id) {
+                match segments.recv() {
+                    Ok(segment) => arrived.insert(segment),
+                    Err(_) => return Ok(None),
+                };
+            }
+            let files = shard.segment_files(segment);
+            let root = files.first().map_or(0, |file| file.root);
+            let root_id = roots.iter().position(|n| *n == root).unwrap_or(0);
+            let paths: Vec<RelPath> = files.iter().map(|f| f.entry.path.clone()).collect();
+            publisher.load(&self.layout.segment(segment), root_id as u32, &paths)?;
+        }
+        let published = publisher.finish()?;
+        if let Some(routing) = &self.routing {
+            let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
+            publish::register(&mut routing, &published)?;
+        }
+        let segments: Vec<_> = shard.segments.iter().map(|s| self.layout.segment(s)).collect();
+        publish::delete_segments(segments.iter().map(|path| path.as_path()))?;
+        self.published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, published.clone());
+        Ok(Some(published))
+    }
+
+    fn root(&self, index: u32) -> Root {
+        let root = &self.plan.roots[index as usize];
+        Root {
+            label: root.label.clone(),
+            path: root.path.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// The roots that a shard has files of, in the order of its files.
+fn roots_of(shard: &ShardPlan) -> Vec<u32> {
+    let mut roots: Vec<u32> = shard.files.iter().map(|file| file.root).collect();
+    roots.dedup();
+    roots
+}

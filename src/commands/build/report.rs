@@ -1,0 +1,289 @@
+//! The end of a build: clean up, write the manifest, say what was made.
+
+use super::settings::Settings;
+use super::{Ended, Prepared, Published, output};
+use crate::cli::GlobalFlags;
+use crate::exit_code::ExitCode;
+use crate::file::{FileOutcome, SkipReason};
+use crate::ids::Digest;
+use crate::plan::{Mode, ShardPlan};
+use crate::platform;
+use crate::progress;
+use crate::report::{
+    IndexSummary, Manifest, RunSummary, ShardSummary, SkippedFile, Summary, Target,
+};
+use crate::store::digest::{ContentDigest, digest_index, digest_shard};
+use crate::store::ledger;
+use crate::store::routing::{RoutingDb, registered_shards};
+use anyhow::Context as _;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// Takes shards out of the routing database that the plan no longer has, with their files, and leaves
+/// it as one file.
+pub fn deliver_routing(
+    mut routing: RoutingDb,
+    settings: &Settings,
+    prepared: &Prepared,
+) -> anyhow::Result<()> {
+    debug_assert_eq!(settings.mode, Mode::Sharded);
+    let planned: Vec<_> = prepared
+        .survey
+        .plan
+        .shards
+        .iter()
+        .map(|shard| shard.label.as_str())
+        .collect();
+    let mut gone = Vec::new();
+    for shard in routing.shards()? {
+        let ours = shard.path.parent() == Some(prepared.layout.shards.as_path());
+        if ours && !planned.contains(&shard.name.as_str()) {
+            gone.push(shard);
+        }
+    }
+    routing.unregister(|shard| !gone.iter().any(|g| g.name == shard.name))?;
+    routing.finish()?;
+    for shard in gone {
+        crate::publish::delete_segments([shard.path.as_path()])?;
+    }
+    Ok(())
+}
+
+/// Gathers the summary, writes the manifest, and removes what only the build needed.
+pub fn conclude(
+    settings: &Settings,
+    prepared: &Prepared,
+    published: &Published,
+    run: RunSummary,
+) -> anyhow::Result<Summary> {
+    let index = describe(settings, prepared, published)?;
+    let exit = if index.quarantined.is_empty() && index.unreadable.is_empty() {
+        ExitCode::Success
+    } else {
+        ExitCode::Incomplete
+    };
+    let segments = prepared.layout.segments();
+    fs::remove_dir_all(&segments).with_context(|| format!("removing {}", segments.display()))?;
+    let target = Target {
+        built_at: prepared.epoch,
+        encoders: serde_json::to_value(&prepared.encoders)?,
+        recipe: serde_json::to_value(&settings.profile.recipe)?,
+        index: index.clone(),
+        run: (!prepared.reproducible).then(|| run.clone()),
+    };
+    write_manifest(&prepared.layout.manifest, target)?;
+    Ok(Summary {
+        index,
+        run,
+        exit: exit as u8,
+    })
+}
+
+fn describe(
+    settings: &Settings,
+    prepared: &Prepared,
+    published: &Published,
+) -> anyhow::Result<IndexSummary> {
+    let survey = &prepared.survey;
+    let mut index = IndexSummary {
+        profile: settings.profile.name.clone(),
+        mode: settings.mode_name().to_owned(),
+        output: prepared.layout.database.display().to_string(),
+        digest: String::new(),
+        content_digest: String::new(),
+        fingerprint: prepared.fingerprint.to_string(),
+        files: 0,
+        chunks: 0,
+        source_bytes: 0,
+        skipped: survey.skipped.clone(),
+        quarantined: Vec::new(),
+        unreadable: survey.unreadable.clone(),
+        missing_roots: survey.missing_roots.clone(),
+        shards: Vec::new(),
+    };
+    let registered = known_digests(settings, prepared)?;
+    let mut digests = Vec::new();
+    let mut whole = ContentDigest::default();
+    for shard in &survey.plan.shards {
+        let path = prepared.layout.shard(&shard.label);
+        let published = published.get(&shard.id).map(|done| (done.digest, done.content));
+        let (digest, content) = match published.or_else(|| registered.get(&shard.label).copied()) {
+            Some(known) => known,
+            None => digest_shard(&path).map(|read| (read.digest, read.content))?,
+        };
+        let summary = describe_shard(&path, shard, digest, &mut index)?;
+        index.files += summary.files;
+        index.chunks += summary.chunks;
+        index.shards.push(summary);
+        digests.push((shard.label.as_str(), digest));
+        whole = whole.and(content);
+    }
+    index.digest = digest_index(digests).to_string();
+    index.content_digest = whole.to_digest().to_string();
+    Ok(index)
+}
+
+/// Digests noted in the routing database when a shard was published. A blob is digested again: that
+/// is one pass over it.
+fn known_digests(
+    settings: &Settings,
+    prepared: &Prepared,
+) -> anyhow::Result<BTreeMap<String, (Digest, ContentDigest)>> {
+    Ok(match settings.mode {
+        Mode::Sharded => registered_shards(&prepared.layout.database)?
+            .into_iter()
+            .filter_map(|shard| Some((shard.name, shard.build?)))
+            .map(|(name, build)| (name, (build.digest, build.content)))
+            .collect(),
+        Mode::Blob => BTreeMap::new(),
+    })
+}
+
+fn describe_shard(
+    path: &Path,
+    shard: &ShardPlan,
+    digest: Digest,
+    index: &mut IndexSummary,
+) -> anyhow::Result<ShardSummary> {
+    let ledger = ledger::read_ledger(path)?;
+    let bytes = fs::metadata(path)
+        .with_context(|| format!("looking at {}", path.display()))?
+        .len();
+    let mut files = 0;
+    for (root, record) in ledger.files {
+        match record.outcome {
+            FileOutcome::Indexed { .. } => {
+                files += 1;
+                index.source_bytes += record.entry.size;
+            }
+            FileOutcome::Skipped { reason, detail } => {
+                *index.skipped.entry(reason).or_default() += 1;
+                let list = match reason {
+                    SkipReason::Quarantined => &mut index.quarantined,
+                    _ if reason.is_failure() => &mut index.unreadable,
+                    _ => continue,
+                };
+                list.push(SkippedFile {
+                    root: ledger.roots[root as usize].label.clone(),
+                    path: record.entry.path.to_string(),
+                    reason,
+                    detail,
+                });
+            }
+        }
+    }
+    Ok(ShardSummary {
+        label: shard.label.clone(),
+        path: path.display().to_string(),
+        digest: digest.to_string(),
+        files,
+        chunks: ledger.chunks as u64,
+        bytes,
+    })
+}
+
+/// Adds the target to the manifest: temporary file, fsync, rename.
+fn write_manifest(path: &Path, target: Target) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let previous = fs::read_to_string(path).ok().and_then(|text| Manifest::parse(&text));
+    let manifest = Manifest::with(previous, target);
+    let mut text = serde_json::to_string_pretty(&manifest)?;
+    text.push('\n');
+    let temporary = folder.join(format!(".manifest.json.tmp-{}", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&temporary, path)?;
+        platform::sync_directory(folder)
+    };
+    write().with_context(|| format!("writing {}", path.display()))
+}
+
+/// Tells the user how it ended: on standard output, as one line of JSON if asked for.
+pub fn print(ended: &Ended, settings: &Settings, global: &GlobalFlags) -> anyhow::Result<()> {
+    output::text(|out| {
+        match ended {
+            Ended::Built(summary) if global.json => output::json_line(out, "summary", summary),
+            Ended::Built(summary) => print_summary(out, summary, settings),
+            Ended::Paused if global.json => {
+                let exit = ExitCode::Paused as u8;
+                let profile = &settings.profile.name;
+                output::json_line(out, "paused", &serde_json::json!({"profile": profile, "exit": exit}))
+            }
+            Ended::Paused => writeln!(
+                out,
+                "{}: paused, nothing is lost; the same command goes on",
+                settings.profile.name
+            ),
+        }
+    })?;
+    Ok(())
+}
+
+fn print_summary(
+    out: &mut impl std::io::Write,
+    summary: &Summary,
+    settings: &Settings,
+) -> std::io::Result<()> {
+    let Summary { index, run, .. } = summary;
+    let nothing_new = run.unchanged_shards == index.shards.len() as u64;
+    let how = if nothing_new {
+        "unchanged, nothing to do".to_owned()
+    } else {
+        format!(
+            "built in {} ({:.0} s of CPU time, encoders busy {:.0} %)",
+            progress::duration(Duration::from_secs_f64(run.elapsed_s)),
+            run.cpu_s,
+            run.encoder_busy * 100.0
+        )
+    };
+    writeln!(out, "{}: {how}", index.profile)?;
+    writeln!(
+        out,
+        "  {} files, {} chunks, {} of text in {} {}",
+        index.files,
+        index.chunks,
+        progress::bytes(index.source_bytes),
+        index.shards.len(),
+        if index.shards.len() == 1 { "shard" } else { "shards" }
+    )?;
+    if run.reused_chunks + run.resumed_chunks > 0 {
+        writeln!(
+            out,
+            "  {} chunks resumed, {} vectors taken over from the earlier index",
+            run.resumed_chunks, run.reused_chunks
+        )?;
+    }
+    let left_out: Vec<_> = index.skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
+    if !left_out.is_empty() {
+        writeln!(out, "  left out: {}", left_out.join(", "))?;
+    }
+    for file in index.quarantined.iter().chain(&index.unreadable) {
+        writeln!(out, "  {}: {}/{} {}", file.reason, file.root, file.path, file.detail)?;
+    }
+    for root in &index.missing_roots {
+        writeln!(out, "  missing root: {root}")?;
+    }
+    writeln!(out, "  {}", index.output)?;
+    writeln!(out, "  digest {}", index.digest)?;
+    writeln!(out)?;
+    writeln!(out, "next: helix-build query {} \"how do I ...\"", shown_path(&index.output, settings))
+}
+
+/// The output as it can be typed here: relative to the working directory when it lies below it.
+fn shown_path(output: &str, settings: &Settings) -> String {
+    let path = Path::new(output);
+    // Sharded: the folder is enough and reads better.
+    let path = match settings.mode {
+        Mode::Sharded => path.parent().unwrap_or(path),
+        Mode::Blob => path,
+    };
+    let here = std::env::current_dir().ok();
+    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    relative.unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,264 @@
+//! Flags, environment, profile and defaults, made into one set of settings.
+//!
+//! Precedence: flag, then environment variable, then profile, then default. Where each value came
+//! from is kept, for `plan` to show.
+
+use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
+use crate::exit_code::{Exit, ExitCode};
+use crate::plan::{Mode, PlanOptions, ShardOrder, SUBSHARD_BYTES, SUBSHARD_FILES};
+use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
+use crate::profile::{DeviceSetting, Profile, ProfileError, find_profile, list_profiles};
+use anyhow::Context as _;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Where a setting came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A flag, or the environment variable that stands for it.
+    Given,
+    Profile,
+    Default,
+}
+
+/// A setting with its origin.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Setting {
+    pub name: &'static str,
+    pub value: String,
+    pub origin: Origin,
+}
+
+/// Everything a build of one profile needs to know.
+#[derive(Debug)]
+pub struct Settings {
+    pub profile: Profile,
+    pub mode: Mode,
+    pub out_dir: PathBuf,
+    /// 0: choose.
+    pub workers: u32,
+    /// 0: choose.
+    pub file_workers: u32,
+    pub rebuild: bool,
+    pub category: &'static str,
+    pub plan: PlanOptions,
+    pub encoders: EncoderChoice,
+    pub device: Device,
+    pub reuse_from: Vec<PathBuf>,
+    /// For people.
+    pub listed: Vec<Setting>,
+}
+
+impl Settings {
+    pub fn resolve(flags: &BuildFlags, profile: Profile) -> anyhow::Result<Self> {
+        let mut listed = Vec::new();
+        let mut pick = |name, given: Option<String>, default: &str| {
+            let origin = if given.is_some() { Origin::Given } else { Origin::Default };
+            listed.push(Setting {
+                name,
+                value: given.unwrap_or_else(|| default.to_owned()),
+                origin,
+            });
+        };
+        let mode = match flags.mode {
+            Some(OutputMode::Blob) => Mode::Blob,
+            Some(OutputMode::Sharded) | None => Mode::Sharded,
+        };
+        let mode_name = |mode| match mode {
+            OutputMode::Blob => "blob".to_owned(),
+            OutputMode::Sharded => "sharded".to_owned(),
+        };
+        pick("mode", flags.mode.map(mode_name), "sharded");
+        let out_dir = flags.out_dir.clone().unwrap_or_else(|| PathBuf::from("genomes"));
+        let out_dir = std::path::absolute(&out_dir)
+            .with_context(|| format!("--out-dir {}", out_dir.display()))?;
+        let shown = flags.out_dir.as_ref().map(|d| d.display().to_string());
+        pick("out-dir", shown, "./genomes");
+        let shown = |n: Option<u32>| n.map(|n| n.to_string());
+        pick("shard-workers", shown(flags.shard_workers), "0 (auto)");
+        pick("shard-file-workers", shown(flags.shard_file_workers), "0 (auto)");
+        let category = flags.shard_category.unwrap_or_default();
+        let shown = flags.shard_category.map(|c: ShardCategory| c.as_str().to_owned());
+        pick("shard-category", shown, "reference");
+        let plan = PlanOptions {
+            mode,
+            blob_label: profile.name.clone(),
+            order: if flags.no_shard_sort {
+                ShardOrder::Declared
+            } else {
+                ShardOrder::LargestFirst
+            },
+            subshard_bytes: flags.auto_subshard_threshold_bytes.unwrap_or(SUBSHARD_BYTES),
+            subshard_files: flags.auto_subshard_threshold_files.unwrap_or(SUBSHARD_FILES),
+        };
+        let (sparse, sparse_from) =
+            model(flags.models.sparse_model.as_deref(), &profile.sparse, profile.typed.encoders.sparse.is_some())?;
+        let (dense, dense_from) =
+            model(flags.models.dense_model.as_deref(), &profile.dense, profile.typed.encoders.dense.is_some())?;
+        listed.push(Setting {
+            name: "sparse-model",
+            value: model_name(&sparse),
+            origin: sparse_from,
+        });
+        listed.push(Setting {
+            name: "dense-model",
+            value: model_name(&dense),
+            origin: dense_from,
+        });
+        let device = device(flags.device.as_deref(), profile.device)?;
+        let encoders = EncoderChoice {
+            sparse,
+            dense,
+            coverage: profile.recipe.coverage,
+            ort_lib: flags.models.ort_lib.clone(),
+        };
+        Ok(Self {
+            mode,
+            out_dir,
+            workers: flags.shard_workers.unwrap_or(0),
+            file_workers: flags.shard_file_workers.unwrap_or(0),
+            rebuild: flags.rebuild,
+            category: category.as_str(),
+            plan,
+            encoders,
+            device,
+            reuse_from: flags.reuse_from.clone(),
+            listed,
+            profile,
+        })
+    }
+
+    pub fn mode_name(&self) -> &'static str {
+        match self.mode {
+            Mode::Blob => "blob",
+            Mode::Sharded => "sharded",
+        }
+    }
+}
+
+fn model(
+    given: Option<&str>,
+    profile: &ModelSource,
+    in_profile: bool,
+) -> anyhow::Result<(ModelSource, Origin)> {
+    Ok(match given {
+        Some(text) => (model_source(text)?, Origin::Given),
+        None if in_profile => (profile.clone(), Origin::Profile),
+        None => (profile.clone(), Origin::Default),
+    })
+}
+
+/// The meaning of a `--sparse-model` or `--dense-model`.
+pub fn model_source(text: &str) -> anyhow::Result<ModelSource> {
+    Ok(match text {
+        "none" => ModelSource::None,
+        "embedded" => ModelSource::Embedded,
+        path => {
+            let path = std::path::absolute(path).with_context(|| format!("model {path}"))?;
+            ModelSource::Directory(path)
+        }
+    })
+}
+
+/// The encoders that model flags alone name; the embedded ones where they say nothing.
+pub fn encoder_choice(flags: &ModelFlags) -> anyhow::Result<EncoderChoice> {
+    let source = |text: Option<&str>| text.map_or(Ok(ModelSource::default()), model_source);
+    Ok(EncoderChoice {
+        sparse: source(flags.sparse_model.as_deref())?,
+        dense: source(flags.dense_model.as_deref())?,
+        ort_lib: flags.ort_lib.clone(),
+        ..EncoderChoice::default()
+    })
+}
+
+fn model_name(source: &ModelSource) -> String {
+    match source {
+        ModelSource::Embedded => "embedded".to_owned(),
+        ModelSource::None => "none".to_owned(),
+        ModelSource::Directory(path) => path.display().to_string(),
+    }
+}
+
+/// `auto` is the CPU: the build has no GPU provider yet, and says so when one is asked for.
+fn device(given: Option<&str>, profile: Option<DeviceSetting>) -> anyhow::Result<Device> {
+    let setting = match given {
+        Some(text) => text
+            .parse()
+            .map_err(|error| Exit::error(ExitCode::Usage, format!("--device: {error}")))?,
+        None => profile.unwrap_or(DeviceSetting::Auto),
+    };
+    match setting {
+        DeviceSetting::Auto | DeviceSetting::Fixed(Device::Cpu) => Ok(Device::Cpu),
+        DeviceSetting::Fixed(Device::Cuda(index)) => Err(Exit::error(
+            ExitCode::Unavailable,
+            format!("device cuda:{index} cannot be used: this version encodes on the CPU only; use --device cpu"),
+        )),
+    }
+}
+
+/// The profiles that `--profile` names: one, a comma list, `all`, or the path of a TOML file.
+pub fn profiles(flag: Option<&str>) -> anyhow::Result<Vec<Profile>> {
+    let Some(names) = flag else {
+        let known: Vec<_> = list_profiles(&search_dirs()).into_iter().map(|p| p.name).collect();
+        return Err(Exit::error(
+            ExitCode::Usage,
+            format!(
+                "which profile? --profile NAME, NAME,NAME, all, or the path of a TOML file; there are: {}",
+                known.join(", ")
+            ),
+        ));
+    };
+    let mut files = Vec::new();
+    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if name == "all" {
+            // Those of the first folder that has any: one's own, not the shipped ones besides.
+            let dirs = search_dirs();
+            let lists = dirs.iter().map(|dir| list_profiles(std::slice::from_ref(dir)));
+            let first = lists.into_iter().find(|list| !list.is_empty());
+            files.extend(first.into_iter().flatten().map(|p| p.file));
+        } else {
+            files.push(find(name)?);
+        }
+    }
+    files.dedup();
+    files.iter().map(|file| load(file)).collect()
+}
+
+/// The file of a profile by name or path.
+pub fn find(name: &str) -> anyhow::Result<PathBuf> {
+    find_profile(name, &search_dirs()).map_err(usage)
+}
+
+/// Reads a profile; what is wrong with it is a usage error, no root at all is "nothing to index".
+pub fn load(file: &Path) -> anyhow::Result<Profile> {
+    Profile::load(file, &|name| std::env::var(name).ok()).map_err(usage)
+}
+
+fn usage(error: ProfileError) -> anyhow::Error {
+    let code = match error {
+        ProfileError::NoRoots { .. } => ExitCode::NothingToIndex,
+        _ => ExitCode::Usage,
+    };
+    Exit::error(code, format!("{:#}", anyhow::Error::new(error)))
+}
+
+/// Where `--profile NAME` is looked for, in order: `$HELIX_BUILD_PROFILE_DIR`, `./profiles`, the
+/// user's configuration, and beside or above the executable (a checkout's `target/release`).
+pub fn search_dirs() -> Vec<PathBuf> {
+    let mut dirs = Vec::new();
+    if let Some(dir) = std::env::var_os("HELIX_BUILD_PROFILE_DIR") {
+        dirs.push(PathBuf::from(dir));
+    }
+    dirs.push(PathBuf::from("profiles"));
+    if let Ok(base) = etcetera::choose_base_strategy() {
+        use etcetera::BaseStrategy as _;
+        dirs.push(base.config_dir().join("helix-build").join("profiles"));
+    }
+    if let Ok(program) = std::env::current_exe() {
+        let above = program.ancestors().skip(1).take(3);
+        dirs.extend(above.map(|folder| folder.join("profiles")));
+    }
+    dirs.retain(|dir| dir.is_dir());
+    dirs
+}

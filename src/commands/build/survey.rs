@@ -1,0 +1,78 @@
+//! What there is to index: the walk over a profile's roots, and the plan made of it.
+
+use super::settings::Settings;
+use crate::exit_code::{Exit, ExitCode};
+use crate::file::SkipReason;
+use crate::plan::{self, Plan, RootFiles};
+use crate::report::SkippedFile;
+use crate::scan;
+use anyhow::Context as _;
+use std::collections::BTreeMap;
+
+/// A profile's files and their plan.
+pub struct Survey {
+    pub plan: Plan,
+    /// Files that the walk left out.
+    pub skipped: BTreeMap<SkipReason, u64>,
+    /// What the walk could not look at.
+    pub unreadable: Vec<SkippedFile>,
+    pub missing_roots: Vec<String>,
+    /// For people.
+    pub warnings: Vec<String>,
+}
+
+/// Walks the roots and plans. No eligible file at all is exit code 4.
+pub fn survey(settings: &Settings) -> anyhow::Result<Survey> {
+    let profile = &settings.profile;
+    let mut skipped = BTreeMap::new();
+    let mut unreadable = Vec::new();
+    let mut warnings = Vec::new();
+    let mut roots = Vec::new();
+    for root in &profile.roots {
+        let found = scan::scan(root, &profile.rules)?;
+        for (reason, count) in found.skipped {
+            *skipped.entry(reason).or_default() += count;
+        }
+        unreadable.extend(found.failures.into_iter().map(|failure| SkippedFile {
+            root: root.label.clone(),
+            path: failure.path.to_string(),
+            reason: failure.reason,
+            detail: failure.detail,
+        }));
+        roots.push(RootFiles {
+            label: root.label.clone(),
+            path: root.path.clone(),
+            files: found.files,
+        });
+    }
+    let missing_roots: Vec<_> = profile.missing.iter().map(|m| m.typed.clone()).collect();
+    for missing in &profile.missing {
+        warnings.push(format!(
+            "root {} is left out: {}",
+            missing.typed, missing.detail
+        ));
+    }
+    if roots.iter().all(|root| root.files.is_empty()) {
+        let counts: Vec<_> = skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
+        let counts = match counts.as_slice() {
+            [] => "the folders are empty".to_owned(),
+            counts => format!("left out: {}", counts.join(", ")),
+        };
+        return Err(Exit::error(
+            ExitCode::NothingToIndex,
+            format!(
+                "profile {} has no file to index ({counts}); `helix-build plan --profile {} --why PATH` names the rule for a file",
+                profile.name, profile.name
+            ),
+        ));
+    }
+    let plan = plan::plan(roots, &settings.plan);
+    plan.check_coverage().context("planning")?;
+    Ok(Survey {
+        plan,
+        skipped,
+        unreadable,
+        missing_roots,
+        warnings,
+    })
+}

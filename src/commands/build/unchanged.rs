@@ -1,0 +1,81 @@
+//! Whether a published shard is already what the plan asks for.
+//!
+//! By identity of its files: path, size and modification time; where only the time differs, by the
+//! hash of the bytes. Never by path alone.
+
+use crate::exit_code::{Exit, ExitCode};
+use crate::file::{FileOutcome, FileRecord, SkipReason};
+use crate::ids::Digest;
+use crate::plan::{Plan, PlannedFile, ShardPlan};
+use crate::profile::Limits;
+use crate::scan;
+use crate::store::ledger::{self, ShardLedger};
+use std::path::Path;
+
+/// The ledger of the shard at `path` if it is complete and unchanged. A shard of another fingerprint
+/// is exit code 12; a missing or unreadable one is simply not there.
+pub fn unchanged(
+    path: &Path,
+    plan: &Plan,
+    shard: &ShardPlan,
+    fingerprint: Digest,
+    limits: &Limits,
+) -> anyhow::Result<Option<ShardLedger>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let Ok(ledger) = ledger::read_ledger(path) else {
+        return Ok(None);
+    };
+    if ledger.fingerprint != fingerprint {
+        return Err(Exit::error(
+            ExitCode::FingerprintMismatch,
+            format!(
+                "{} was built with other models or settings: --rebuild builds it afresh, another --out-dir keeps both",
+                path.display()
+            ),
+        ));
+    }
+    let same = same_roots(&ledger, plan, shard)
+        && ledger.files.len() == shard.files.len()
+        && ledger
+            .files
+            .iter()
+            .zip(&shard.files)
+            .all(|((root, record), planned)| {
+                ledger.roots[*root as usize].label == plan.roots[planned.root as usize].label
+                    && same_file(record, planned, plan, limits)
+            });
+    Ok(same.then_some(ledger))
+}
+
+/// The roots must still lie where they were: absolute paths are stored.
+fn same_roots(ledger: &ShardLedger, plan: &Plan, shard: &ShardPlan) -> bool {
+    shard.files.iter().all(|file| {
+        let root = &plan.roots[file.root as usize];
+        ledger
+            .roots
+            .iter()
+            .any(|known| known.label == root.label && known.path == root.path.to_string_lossy())
+    })
+}
+
+fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &Limits) -> bool {
+    let entry = &planned.entry;
+    if record.entry.path != entry.path {
+        return false;
+    }
+    let root = &plan.roots[planned.root as usize].path;
+    let read = || scan::read_file(root, entry, limits);
+    if let FileOutcome::Skipped {
+        reason: reason @ (SkipReason::Unreadable | SkipReason::Vanished),
+        ..
+    } = record.outcome
+    {
+        return read().is_err_and(|failure| failure.reason == reason);
+    }
+    if record.entry.size != entry.size {
+        return false;
+    }
+    record.entry.mtime_ns == entry.mtime_ns || read().is_ok_and(|read| Some(read.hash) == record.hash)
+}

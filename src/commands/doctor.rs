@@ -1,0 +1,153 @@
+//! `doctor`: what this machine offers, what is missing, and the fix.
+//!
+//! Looks, loads and encodes one sentence; changes nothing but the runtime's cache.
+
+use super::build::settings;
+use super::output;
+use crate::cli::{DoctorArgs, GlobalFlags};
+use crate::encode::{self, Encoders, RuntimeOrigin};
+use crate::exit_code::ExitCode;
+use crate::profile::encoders::EncoderChoice;
+use crate::profile::list_profiles;
+use crate::{gpu, platform, progress};
+use serde::Serialize;
+use std::io::Write as _;
+
+/// One thing looked at.
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    /// Without it no build is possible.
+    needed: bool,
+    ok: bool,
+    /// What was found, or what is wrong and how to mend it.
+    detail: String,
+}
+
+/// Exit code 13 when something needed is missing.
+pub fn run(args: &DoctorArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let choice = settings::encoder_choice(&args.models)?;
+    let findings = [
+        runtime(&choice),
+        models(&choice),
+        devices(),
+        cores(),
+        profiles(),
+        output_folder(),
+    ];
+    output::text(|out| {
+        for finding in &findings {
+            if global.json {
+                output::json_line(out, "finding", finding)?;
+                continue;
+            }
+            let mark = match (finding.ok, finding.needed) {
+                (true, _) => "ok     ",
+                (false, true) => "MISSING",
+                (false, false) => "none   ",
+            };
+            writeln!(out, "{mark} {:9} {}", finding.what, finding.detail)?;
+        }
+        Ok(())
+    })?;
+    let sound = findings.iter().all(|finding| finding.ok || !finding.needed);
+    Ok(if sound {
+        ExitCode::Success
+    } else {
+        ExitCode::Unavailable
+    })
+}
+
+fn finding(what: &'static str, needed: bool, result: Result<String, String>) -> Finding {
+    let ok = result.is_ok();
+    let (Ok(detail) | Err(detail)) = result;
+    Finding {
+        what,
+        needed,
+        ok,
+        detail,
+    }
+}
+
+fn runtime(choice: &EncoderChoice) -> Finding {
+    let result = encode::runtime_info(choice)
+        .map(|info| {
+            let origin = match info.origin {
+                RuntimeOrigin::Embedded => "embedded",
+                RuntimeOrigin::Named => "named by you",
+            };
+            format!("ONNX Runtime {} ({origin}), {}", info.version, info.path.display())
+        })
+        .map_err(|error| error.to_string());
+    finding("runtime", true, result)
+}
+
+fn models(choice: &EncoderChoice) -> Finding {
+    let open = || {
+        let info = encode::describe(choice)?;
+        let mut encoders = Encoders::open(choice)?;
+        let encoded = encoders.encode_query("how are files cut into chunks")?;
+        let name = |model: &Option<encode::ModelInfo>| {
+            model.as_ref().map_or_else(|| "none".to_owned(), |m| m.name.clone())
+        };
+        Ok(format!(
+            "sparse {} ({} terms for a test sentence), dense {} ({} dimensions), on {}",
+            name(&info.sparse),
+            encoded.sparse.map_or(0, |v| v.0.len()),
+            name(&info.dense),
+            encoded.dense.map_or(0, |v| v.0.len()),
+            encoders.device_name()
+        ))
+    };
+    finding("models", true, open().map_err(|error: encode::EncodeError| error.to_string()))
+}
+
+fn devices() -> Finding {
+    let result = gpu::list().and_then(|gpus| {
+        let lines: Vec<_> = gpus
+            .iter()
+            .map(|gpu| {
+                format!(
+                    "{}: {}, {} free of {}",
+                    gpu.index,
+                    gpu.name,
+                    progress::bytes(gpu.free_bytes),
+                    progress::bytes(gpu.total_bytes)
+                )
+            })
+            .collect();
+        match lines.as_slice() {
+            [] => Err("no NVIDIA device".to_owned()),
+            lines => Ok(lines.join("; ")),
+        }
+    });
+    finding("gpu", false, result)
+}
+
+fn cores() -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let memory = platform::available_memory_bytes()
+        .map_or_else(|| "unknown".to_owned(), progress::bytes);
+    finding("machine", true, Ok(format!("{cores} cores, {memory} of memory available")))
+}
+
+fn profiles() -> Finding {
+    let dirs = settings::search_dirs();
+    let names: Vec<_> = list_profiles(&dirs).into_iter().map(|p| p.name).collect();
+    let result = match names.as_slice() {
+        [] => Err("no profiles here; `--profile PATH.toml` names one anywhere".to_owned()),
+        names => Ok(names.join(", ")),
+    };
+    finding("profiles", false, result)
+}
+
+/// Whether the default output folder can be written.
+fn output_folder() -> Finding {
+    let result = std::env::current_dir()
+        .and_then(|here| {
+            let probe = tempfile::tempfile_in(&here);
+            probe.map(|_| format!("{} is writable", here.join("genomes").display()))
+        })
+        .map_err(|error| format!("the working directory cannot be written ({error}): use --out-dir"));
+    finding("output", false, result)
+}

@@ -1,0 +1,56 @@
+//! `inspect`: what an index holds of a shard, a file or a chunk.
+//!
+//! For people, as JSON objects made readable; with `--json`, one object per line.
+
+use super::output;
+use super::query::open_index;
+use crate::cli::{GlobalFlags, InspectArgs};
+use crate::exit_code::{Exit, ExitCode};
+use crate::store::inspect::{inspect_chunk, inspect_file, inspect_shards};
+use serde::Serialize;
+use serde_json::Value;
+use std::io::Write as _;
+
+/// Sparse terms shown of a chunk.
+const TOP_TERMS: usize = 20;
+
+/// Nothing found is a usage error: the argument names nothing in this index.
+pub fn run(args: &InspectArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let index = open_index(&args.index)?;
+    let Some(what) = args.what.as_deref() else {
+        return print("shard", &inspect_shards(&index, None)?, global);
+    };
+    let shards = inspect_shards(&index, Some(what))?;
+    if !shards.is_empty() {
+        return print("shard", &shards, global);
+    }
+    let is_id = what.len() <= 16 && what.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id {
+        let chunks = inspect_chunk(&index, what, TOP_TERMS)?;
+        if !chunks.is_empty() {
+            return print("chunk", &chunks, global);
+        }
+    }
+    let files = inspect_file(&index, what)?;
+    if files.is_empty() {
+        return Err(Exit::error(
+            ExitCode::Usage,
+            format!("`{what}` is no shard, chunk id, or (end of a) file path in this index"),
+        ));
+    }
+    print("file", &files, global)
+}
+
+fn print(kind: &str, values: &[impl Serialize], global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    output::text(|out| {
+        for value in values {
+            if global.json {
+                output::json_line(out, kind, value)?;
+            } else {
+                let value: Value = serde_json::to_value(value)?;
+                writeln!(out, "{kind} {value:#}")?;
+            }
+        }
+        Ok(())
+    })
+}

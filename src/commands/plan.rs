@@ -1,0 +1,192 @@
+//! `plan`: what a build would do, and why; with `--why`, the rule for one file.
+//!
+//! Reads the corpus folders and earlier shards' ledgers; writes nothing.
+
+use super::build::settings::{self, Origin, Setting, Settings};
+use super::build::survey::{self, Survey};
+use super::{build, output};
+use crate::cli::{BuildFlags, GlobalFlags};
+use crate::exit_code::{Exit, ExitCode};
+use crate::file::SkipReason;
+use crate::plan::sizing::Sizing;
+use crate::progress;
+use crate::scan::{self, Why};
+use anyhow::Context as _;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+pub fn run(
+    flags: &BuildFlags,
+    why: Option<&Path>,
+    global: &GlobalFlags,
+) -> anyhow::Result<ExitCode> {
+    for profile in settings::profiles(flags.profile.as_deref())? {
+        let settings = Settings::resolve(flags, profile)?;
+        match why {
+            Some(path) => explain(&settings, path, global)?,
+            None => show(&settings, global)?,
+        }
+    }
+    Ok(ExitCode::Success)
+}
+
+#[derive(Serialize)]
+struct PlanLine<'a> {
+    profile: &'a str,
+    output: String,
+    files: u64,
+    bytes: u64,
+    segments: usize,
+    workers: usize,
+    file_workers: usize,
+    skipped: &'a BTreeMap<SkipReason, u64>,
+    missing_roots: &'a [String],
+    shards: Vec<ShardLine<'a>>,
+    reasons: Vec<&'a str>,
+    settings: &'a [Setting],
+}
+
+#[derive(Serialize)]
+struct ShardLine<'a> {
+    label: &'a str,
+    files: usize,
+    bytes: u64,
+    segments: usize,
+}
+
+fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<()> {
+    let survey = survey::survey(settings)?;
+    let sizing = build::size(settings, &survey.plan, &BTreeMap::new());
+    let line = line(settings, &survey, &sizing);
+    output::text(|out| {
+        if global.json {
+            output::json_line(out, "plan", &line)
+        } else {
+            print(out, &line, &survey.warnings)
+        }
+    })?;
+    Ok(())
+}
+
+fn line<'a>(settings: &'a Settings, survey: &'a Survey, sizing: &'a Sizing) -> PlanLine<'a> {
+    let plan = &survey.plan;
+    PlanLine {
+        profile: &settings.profile.name,
+        output: build::database(settings).display().to_string(),
+        files: plan.n_files(),
+        bytes: plan.bytes(),
+        segments: plan.queue().count(),
+        workers: sizing.workers,
+        file_workers: sizing.file_workers,
+        skipped: &survey.skipped,
+        missing_roots: &survey.missing_roots,
+        shards: plan
+            .shards
+            .iter()
+            .map(|shard| ShardLine {
+                label: &shard.label,
+                files: shard.files.len(),
+                bytes: shard.bytes,
+                segments: shard.segments.len(),
+            })
+            .collect(),
+        reasons: plan.reasons.iter().chain(&sizing.reasons).map(String::as_str).collect(),
+        settings: &settings.listed,
+    }
+}
+
+fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}: {} files, {} in {} shards, {} segments",
+        line.profile,
+        line.files,
+        progress::bytes(line.bytes),
+        line.shards.len(),
+        line.segments
+    )?;
+    writeln!(out, "output: {}", line.output)?;
+    for setting in line.settings {
+        let origin = match setting.origin {
+            Origin::Given => "flag or environment",
+            Origin::Profile => "profile",
+            Origin::Default => "default",
+        };
+        writeln!(out, "  {:20} {} ({origin})", setting.name, setting.value)?;
+    }
+    for reason in &line.reasons {
+        writeln!(out, "  {reason}")?;
+    }
+    for warning in warnings {
+        writeln!(out, "  warning: {warning}")?;
+    }
+    writeln!(out, "shards, in the order in which they are built:")?;
+    for shard in &line.shards {
+        writeln!(
+            out,
+            "  {:32} {:7} files  {:>9}  {:4} segments",
+            shard.label,
+            shard.files,
+            progress::bytes(shard.bytes),
+            shard.segments
+        )?;
+    }
+    if !line.skipped.is_empty() {
+        writeln!(out, "left out (plan --why PATH names the rule for a file):")?;
+        for (reason, count) in line.skipped {
+            writeln!(out, "  {:16} {count:7}", reason.as_str())?;
+        }
+    }
+    Ok(())
+}
+
+fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Result<()> {
+    let absolute =
+        std::path::absolute(path).with_context(|| format!("looking at {}", path.display()))?;
+    // Roots are free of links, so the path must be as well; its last part may be a link itself.
+    let real = match (absolute.parent(), absolute.file_name()) {
+        (Some(folder), Some(name)) => std::fs::canonicalize(folder)
+            .with_context(|| format!("looking at {}", folder.display()))?
+            .join(name),
+        _ => absolute,
+    };
+    let roots = &settings.profile.roots;
+    let inside = roots
+        .iter()
+        .filter_map(|root| Some((root, root.relative(&real)?)))
+        .max_by_key(|(root, _)| root.path.as_os_str().len());
+    let Some((root, relative)) = inside else {
+        let known: Vec<_> = roots.iter().map(|r| r.path.display().to_string()).collect();
+        return Err(Exit::error(
+            ExitCode::Usage,
+            format!(
+                "{} lies in no root of profile {} ({})",
+                path.display(),
+                settings.profile.name,
+                known.join(", ")
+            ),
+        ));
+    };
+    let (verdict, rule) = match scan::why(root, &settings.profile.rules, &relative) {
+        Why::Eligible(entry) => (
+            "indexed",
+            format!("{} bytes, root {}", entry.size, root.label),
+        ),
+        Why::Entered => ("entered", "a folder whose files are judged one by one".to_owned()),
+        Why::Skipped { reason, rule, .. } => (reason.as_str(), rule),
+    };
+    output::text(|out| {
+        if global.json {
+            let line = serde_json::json!({
+                "profile": settings.profile.name, "path": real.display().to_string(),
+                "root": root.label, "verdict": verdict, "rule": rule,
+            });
+            output::json_line(out, "why", &line)
+        } else {
+            writeln!(out, "{}: {verdict} ({rule})", path.display())
+        }
+    })?;
+    Ok(())
+}

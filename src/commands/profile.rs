@@ -1,0 +1,120 @@
+//! `profile list|show|check`.
+
+use super::build::settings;
+use super::output;
+use crate::cli::{GlobalFlags, ProfileAction};
+use crate::exit_code::ExitCode;
+use crate::profile::{Profile, list_profiles};
+use serde_json::json;
+use std::io::Write as _;
+
+pub fn run(action: &ProfileAction, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    match action {
+        ProfileAction::List => list(global),
+        ProfileAction::Show { profile } => show(profile, global),
+        ProfileAction::Check { profile } => check(profile, global),
+    }
+}
+
+fn list(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let dirs = settings::search_dirs();
+    let known = list_profiles(&dirs);
+    output::text(|out| {
+        if known.is_empty() && !global.json {
+            writeln!(out, "no profiles found; looked in:")?;
+            for dir in &dirs {
+                writeln!(out, "  {}", dir.display())?;
+            }
+        }
+        for profile in &known {
+            // One that cannot be read is still listed: `check` says what is wrong.
+            let description = settings::load(&profile.file).map(|p| p.description);
+            let description = description.unwrap_or_else(|error| format!("({error:#})"));
+            if global.json {
+                let line = json!({
+                    "name": profile.name,
+                    "path": profile.file.display().to_string(),
+                    "description": description,
+                });
+                output::json_line(out, "profile", &line)?;
+            } else {
+                writeln!(out, "{:12} {description}", profile.name)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn show(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let profile = settings::load(&settings::find(name)?)?;
+    output::text(|out| {
+        if global.json {
+            return output::json_line(out, "profile", &as_json(&profile));
+        }
+        let rules = &profile.rules;
+        writeln!(out, "{}: {}", profile.name, profile.description)?;
+        writeln!(out, "file: {}", profile.file.display())?;
+        writeln!(out, "roots:")?;
+        for root in &profile.roots {
+            writeln!(out, "  {:24} {}", root.label, root.path.display())?;
+        }
+        for missing in &profile.missing {
+            writeln!(out, "  missing: {} ({})", missing.typed, missing.detail)?;
+        }
+        let extensions: Vec<_> = rules.extensions.iter().map(String::as_str).collect();
+        writeln!(out, "extensions: {}", extensions.join(" "))?;
+        let dirs: Vec<_> = rules.skip_dirs.iter().map(String::as_str).collect();
+        writeln!(out, "folders left out: {}", dirs.join(" "))?;
+        writeln!(
+            out,
+            "sizes: {} to {} bytes; gitignore {}; follow links {}; secrets {:?}",
+            rules.limits.min_file_bytes,
+            rules.limits.max_file_bytes,
+            rules.gitignore,
+            rules.limits.follow_links,
+            rules.secrets
+        )?;
+        writeln!(out, "recipe: {:?}", profile.recipe)?;
+        writeln!(out, "encoders: sparse {:?}, dense {:?}", profile.sparse, profile.dense)
+    })
+}
+
+fn as_json(profile: &Profile) -> serde_json::Value {
+    let roots: Vec<_> = profile
+        .roots
+        .iter()
+        .map(|root| json!({"label": root.label, "path": root.path.display().to_string()}))
+        .collect();
+    let missing: Vec<_> = profile.missing.iter().map(|m| m.typed.as_str()).collect();
+    json!({
+        "name": profile.name,
+        "description": profile.description,
+        "file": profile.file.display().to_string(),
+        "roots": roots,
+        "missing_roots": missing,
+        "extensions": profile.rules.extensions,
+        "limits": profile.rules.limits,
+        "recipe": profile.recipe,
+    })
+}
+
+/// Sound is exit code 0 even when roots are missing: that is a matter of this machine, and said.
+fn check(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let profile = settings::load(&settings::find(name)?)?;
+    output::text(|out| {
+        if global.json {
+            return output::json_line(out, "check", &as_json(&profile));
+        }
+        writeln!(
+            out,
+            "{}: sound; {} roots found, {} missing",
+            profile.name,
+            profile.roots.len(),
+            profile.missing.len()
+        )?;
+        for missing in &profile.missing {
+            writeln!(out, "  missing: {} ({})", missing.typed, missing.detail)?;
+        }
+        Ok(())
+    })
+}

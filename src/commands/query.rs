@@ -1,0 +1,143 @@
+//! `query`: the builder's own reading of an index.
+//!
+//! For checking an index and for people without a server; never writes.
+
+use super::build::settings;
+use super::output;
+use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
+use crate::encode::Encoders;
+use crate::exit_code::{Exit, ExitCode};
+use crate::profile::encoders::ModelSource;
+use crate::store::locate::{self, Index, LocateError};
+use crate::store::query::{Hit, Mode, Query, Scope, Searcher};
+use anyhow::Context as _;
+use serde::Serialize;
+use std::io::{self, BufRead as _, Write};
+use std::path::Path;
+
+/// Characters of a hit's text that are printed for people.
+const EXCERPT_CHARS: usize = 200;
+
+pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let index = open_index(&args.index)?;
+    let searcher = Searcher::open(&index)?;
+    let mut encoders = encoders(args)?;
+    let queries = queries(args)?;
+    let numbered = args.queries.is_some();
+    let mut failed = None;
+    output::text(|out| {
+        for (n, text) in queries.iter().enumerate() {
+            let hits = match answer(&searcher, encoders.as_mut(), args, text) {
+                Ok(hits) => hits,
+                Err(error) => {
+                    failed = Some(error);
+                    return Ok(());
+                }
+            };
+            let query = numbered.then_some(n);
+            if global.json {
+                print_json(out, query, &hits)?;
+            } else {
+                print_text(out, query.map(|_| text.as_str()), &hits)?;
+            }
+        }
+        Ok(())
+    })?;
+    failed.map_or(Ok(ExitCode::Success), Err)
+}
+
+/// Finds the index at `path`; none is exit code 10.
+pub fn open_index(path: &Path) -> anyhow::Result<Index> {
+    locate::locate(path).map_err(|error| {
+        let code = match error {
+            LocateError::NotFound { .. } => ExitCode::NoSuchOutput,
+            LocateError::Ambiguous { .. } => ExitCode::Usage,
+            _ => ExitCode::Failure,
+        };
+        Exit::error(code, format!("{:#}", anyhow::Error::new(error)))
+    })
+}
+
+/// The encoders that the mode needs; none for a lexical query.
+fn encoders(args: &QueryArgs) -> anyhow::Result<Option<Encoders>> {
+    let mut choice = settings::encoder_choice(&args.models)?;
+    match args.mode {
+        QueryMode::Lexical => return Ok(None),
+        QueryMode::Sparse => choice.dense = ModelSource::None,
+        QueryMode::Dense => choice.sparse = ModelSource::None,
+        QueryMode::Hybrid => {}
+    }
+    Encoders::open(&choice).map(Some).map_err(|error| {
+        Exit::error(
+            ExitCode::Unavailable,
+            format!("{error}; --mode lexical needs no encoder"),
+        )
+    })
+}
+
+fn queries(args: &QueryArgs) -> anyhow::Result<Vec<String>> {
+    let lines = match (&args.queries, &args.text) {
+        (None, text) => return Ok(text.iter().cloned().collect()),
+        (Some(file), _) if file == Path::new("-") => io::stdin().lock().lines().collect(),
+        (Some(file), _) => std::fs::File::open(file)
+            .and_then(|file| io::BufReader::new(file).lines().collect()),
+    };
+    lines.with_context(|| "reading --queries".to_owned())
+}
+
+fn answer(
+    searcher: &Searcher,
+    encoders: Option<&mut Encoders>,
+    args: &QueryArgs,
+    text: &str,
+) -> anyhow::Result<Vec<Hit>> {
+    let encoded = encoders.map(|e| e.encode_query(text)).transpose()?.unwrap_or_default();
+    let query = Query {
+        text,
+        sparse: encoded.sparse.as_ref(),
+        dense: encoded.dense.as_ref(),
+        mode: match args.mode {
+            QueryMode::Lexical => Mode::Lexical,
+            QueryMode::Sparse => Mode::Sparse,
+            QueryMode::Dense => Mode::Dense,
+            QueryMode::Hybrid => Mode::Hybrid,
+        },
+        scope: if args.routed {
+            Scope::Routed
+        } else {
+            Scope::Everywhere
+        },
+        k: args.k,
+    };
+    Ok(searcher.search(&query)?)
+}
+
+#[derive(Serialize)]
+struct HitLine<'a> {
+    /// Position in the file of queries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<usize>,
+    #[serde(flatten)]
+    hit: &'a Hit,
+}
+
+fn print_json(out: &mut impl Write, query: Option<usize>, hits: &[Hit]) -> io::Result<()> {
+    hits.iter()
+        .try_for_each(|hit| output::json_line(out, "hit", &HitLine { query, hit }))
+}
+
+fn print_text(out: &mut impl Write, query: Option<&str>, hits: &[Hit]) -> io::Result<()> {
+    if let Some(query) = query {
+        writeln!(out, "== {query}")?;
+    }
+    if hits.is_empty() {
+        return writeln!(out, "no hits");
+    }
+    for hit in hits {
+        writeln!(out, "{:2}. {:.4}  {}  [{}]", hit.rank, hit.score, hit.path, hit.shard)?;
+        let flat = hit.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let excerpt: String = flat.chars().take(EXCERPT_CHARS).collect();
+        writeln!(out, "    {excerpt}")?;
+    }
+    Ok(())
+}

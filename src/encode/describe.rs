@@ -1,0 +1,194 @@
+//! What identifies the encoders of a build, without running them.
+
+use super::error::{EncodeError, Kind};
+use super::model::{Graph, Model, Pooling};
+use super::sparse::DOCUMENT_TERMS;
+use super::tokenizer::Tokenizer;
+use crate::ids::Digest;
+use crate::profile::encoders::EncoderChoice;
+use crate::profile::recipe::Coverage;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rises when this module's code changes any vector for an unchanged model.
+const RULES: u32 = 1;
+
+/// The encoders of a build, for its fingerprint and its manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncoderInfo {
+    /// `None`: the index has no sparse vectors.
+    pub sparse: Option<ModelInfo>,
+    /// `None`: the index has no dense vectors.
+    pub dense: Option<ModelInfo>,
+}
+
+impl EncoderInfo {
+    /// The models' own hashes, sparse and dense: what fingerprints are made of.
+    pub fn hashes(&self) -> [Option<Digest>; 2] {
+        [&self.sparse, &self.dense].map(|model| model.as_ref().map(|model| model.hash))
+    }
+}
+
+/// One encoder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// The directory's name, or the embedded model's.
+    pub name: String,
+    /// BLAKE3 over the model's files, its tokenizer, and every rule that shapes its vectors.
+    pub hash: Digest,
+    /// Numbers in a vector: of the whole vocabulary, or of a dense vector as it is stored.
+    pub dim: u32,
+    /// As the model's directory states it.
+    pub licence: Option<String>,
+}
+
+/// Hashes the chosen encoders. Reads each model's files once and loads no runtime.
+///
+/// # Errors
+/// `ModelMissing`, `ModelBad`, `WrongKind` or `TokenizerBad`, for what can be told from the files.
+pub fn describe(choice: &EncoderChoice) -> Result<EncoderInfo, EncodeError> {
+    let one = |kind, source| {
+        let model = Model::resolve(kind, source)?;
+        model
+            .map(|m| describe_model(&m, choice.coverage))
+            .transpose()
+    };
+    Ok(EncoderInfo {
+        sparse: one(Kind::Sparse, &choice.sparse)?,
+        dense: one(Kind::Dense, &choice.dense)?,
+    })
+}
+
+fn describe_model(model: &Model, coverage: Coverage) -> Result<ModelInfo, EncodeError> {
+    check_sha256(model)?;
+    let dim = dim(model)?;
+    let mut hash = Fields::default();
+    hash.number(RULES.into());
+    hash.text(&model.kind.to_string());
+    match &model.graph {
+        Graph::Embedded(bytes) => hash.bytes(bytes),
+        Graph::File(path) => hash_graph(model.kind, path, &mut hash)?,
+    }
+    hash.bytes(&model.tokenizer);
+    hash.text(match model.pooling {
+        Some(Pooling::Splade) => "splade",
+        Some(Pooling::Cls) => "cls",
+        Some(Pooling::Mean) => "mean",
+        Some(Pooling::None) => "none",
+        None => "by outputs",
+    });
+    hash.number(model.max_len as u64);
+    hash.number(dim as u64);
+    hash.text(&model.query_prefix);
+    hash.text(&model.passage_prefix);
+    hash.number(model.char_cap.map_or(u64::MAX, |chars| chars as u64));
+    hash.number(DOCUMENT_TERMS as u64);
+    hash.text(match coverage {
+        Coverage::Whole => "whole",
+        Coverage::Head => "head",
+    });
+    Ok(ModelInfo {
+        name: model.name.clone(),
+        hash: Digest(hash.0.finalize().into()),
+        dim: u32::try_from(dim)
+            .map_err(|_| EncodeError::bad(model.kind, &model.name, "dim is out of range"))?,
+        licence: model.licence.clone(),
+    })
+}
+
+/// Numbers in a vector, from what the files say.
+fn dim(model: &Model) -> Result<usize, EncodeError> {
+    match (model.dim, model.kind) {
+        (Some(dim), _) => Ok(dim),
+        (None, Kind::Sparse) => Tokenizer::from_bytes(&model.tokenizer)
+            .map(|tokenizer| tokenizer.vocabulary().len())
+            .map_err(|error| EncodeError::tokenizer(model.kind, &model.name, error)),
+        (None, Kind::Dense) => Err(EncodeError::bad(
+            model.kind,
+            &model.name,
+            "no file says how long its vectors are; set dim in helix-model.toml",
+        )),
+    }
+}
+
+fn check_sha256(model: &Model) -> Result<(), EncodeError> {
+    let (Graph::File(path), Some(wanted)) = (&model.graph, &model.sha256) else {
+        return Ok(());
+    };
+    let mut hasher = Sha256::new();
+    stream(model.kind, path, |bytes| hasher.update(bytes))?;
+    let found = crate::ids::hex(&hasher.finalize());
+    if found.eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    Err(EncodeError::bad(
+        model.kind,
+        &model.name,
+        format!(
+            "{} has the sha256 {found}, not the one in helix-model.toml",
+            path.display()
+        ),
+    ))
+}
+
+/// The graph's file and those with its weights: large models keep them in `model.onnx_data` or the
+/// like.
+fn hash_graph(kind: Kind, path: &Path, hash: &mut Fields) -> Result<(), EncodeError> {
+    for path in graph_files(kind, path)? {
+        let mut file = blake3::Hasher::new();
+        stream(kind, &path, |bytes| {
+            file.update(bytes);
+        })?;
+        hash.bytes(file.finalize().as_bytes());
+    }
+    Ok(())
+}
+
+/// Files in the graph's directory whose name begins with the graph's, itself included, by name.
+fn graph_files(kind: Kind, path: &Path) -> Result<Vec<PathBuf>, EncodeError> {
+    let missing = |error| EncodeError::missing(kind, path, error);
+    let prefix = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path.parent().unwrap_or(path)).map_err(missing)? {
+        let entry = entry.map_err(missing)?;
+        if entry.file_name().as_encoded_bytes().starts_with(prefix) {
+            files.push(entry.path());
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+fn stream(kind: Kind, path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), EncodeError> {
+    use std::io::Read as _;
+    let missing = |error| EncodeError::missing(kind, path, error);
+    let mut file = fs::File::open(path).map_err(missing)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(missing)? {
+            0 => return Ok(()),
+            n => take(&buffer[..n]),
+        }
+    }
+}
+
+/// A hash over fields, each with its length, so that no two lists of fields look alike.
+#[derive(Default)]
+struct Fields(blake3::Hasher);
+
+impl Fields {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.update(&number.to_le_bytes());
+    }
+}

@@ -1,0 +1,124 @@
+//! What can go wrong with encoders, one variant per thing a caller may do differently.
+
+use std::path::{Path, PathBuf};
+
+/// The two kinds of vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Sparse,
+    Dense,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sparse => "sparse",
+            Self::Dense => "dense",
+        })
+    }
+}
+
+/// Failure of [`super::Encoders`] and its parts. `TextRefused`, `RunFailed`
+/// and `BadOutput` concern one text; all others are the machine's or the user's to fix.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// This binary carries no runtime library and none was named.
+    #[error(
+        "no ONNX Runtime library: this program was built without one; name a 1.31 library with \
+         --ort-lib or ORT_DYLIB_PATH (pip install onnxruntime==1.31.1 has it in onnxruntime/capi)"
+    )]
+    RuntimeMissing,
+    /// The library exists but cannot be used: foreign, damaged, or too old.
+    #[error(
+        "the ONNX Runtime library {path} cannot be used ({reason}); name another with --ort-lib"
+    )]
+    RuntimeBad { path: PathBuf, reason: String },
+    /// The embedded library could not be unpacked anywhere.
+    #[error(
+        "the embedded ONNX Runtime cannot be unpacked into {tried} ({reason}); \
+         free some space there, set XDG_CACHE_HOME or TMPDIR, or name a library with --ort-lib"
+    )]
+    RuntimeUnpack { tried: String, reason: String },
+    /// A process can load one library only, and this one has loaded another.
+    #[error(
+        "this process already runs the ONNX Runtime library {loaded}; start a new one for {wanted}"
+    )]
+    RuntimeTaken { loaded: String, wanted: String },
+    /// A file that the encoder needs is not there or not readable.
+    #[error("the {kind} encoder needs {path} ({reason})")]
+    ModelMissing {
+        kind: Kind,
+        path: PathBuf,
+        reason: String,
+    },
+    /// A model, or a file that describes it, is unusable.
+    #[error("the {kind} encoder {name} cannot be used: {reason}")]
+    ModelBad {
+        kind: Kind,
+        name: String,
+        reason: String,
+    },
+    /// The model makes the other kind of vector.
+    #[error(
+        "{name} is given as the {wanted} encoder but is not one: {reason}; pass it as the other kind"
+    )]
+    WrongKind {
+        name: String,
+        wanted: Kind,
+        reason: String,
+    },
+    /// `tokenizer.json` cannot be read as one.
+    #[error("the tokenizer of the {kind} encoder {name} cannot be used: {reason}")]
+    TokenizerBad {
+        kind: Kind,
+        name: String,
+        reason: String,
+    },
+    /// A tokenizer did not take one text, though it takes others.
+    #[error("a tokenizer refused the text: {reason}")]
+    TextRefused { reason: String },
+    /// A session failed on one input: out of memory, a device error, a defect of the model.
+    #[error("the {kind} encoder failed on {n_tokens} tokens: {reason}")]
+    RunFailed {
+        kind: Kind,
+        n_tokens: usize,
+        reason: String,
+    },
+    /// The session answered with NaN or infinite numbers.
+    #[error("the {kind} encoder gave numbers that are not finite for {n_tokens} tokens")]
+    BadOutput { kind: Kind, n_tokens: usize },
+}
+
+impl EncodeError {
+    pub(super) fn missing(kind: Kind, path: &Path, reason: impl ToString) -> Self {
+        Self::ModelMissing {
+            kind,
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(super) fn bad(kind: Kind, name: &str, reason: impl Into<String>) -> Self {
+        Self::ModelBad {
+            kind,
+            name: name.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn wrong_kind(wanted: Kind, name: &str, reason: impl Into<String>) -> Self {
+        Self::WrongKind {
+            name: name.to_owned(),
+            wanted,
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn tokenizer(kind: Kind, name: &str, reason: impl ToString) -> Self {
+        Self::TokenizerBad {
+            kind,
+            name: name.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}

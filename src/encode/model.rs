@@ -1,0 +1,94 @@
+//! What a model is, before any session: where its files are and the rules that shape its vectors.
+//!
+//! The embedded models are described here; [`super::directory`] reads those of the user.
+
+use super::directory;
+use super::error::{EncodeError, Kind};
+use crate::profile::encoders::ModelSource;
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+/// How a model's output becomes one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Pooling {
+    /// Logits [1, L, V]: maximum over positions, then ln(1 + relu).
+    Splade,
+    /// Hidden states [1, L, H]: the first position.
+    Cls,
+    /// Hidden states [1, L, H]: mean over all positions.
+    Mean,
+    /// [1, V] or [1, H]: the graph has pooled.
+    None,
+}
+
+/// The ONNX graph.
+#[derive(Clone, Debug)]
+pub(super) enum Graph {
+    Embedded(&'static [u8]),
+    /// May have files with its weights beside it.
+    File(PathBuf),
+}
+
+/// One encoder, ready to be hashed or opened.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    pub kind: Kind,
+    pub name: String,
+    pub graph: Graph,
+    /// Bytes of `tokenizer.json`.
+    pub tokenizer: Cow<'static, [u8]>,
+    /// Where nothing says so, the graph's outputs decide.
+    pub pooling: Option<Pooling>,
+    /// Tokens in one run at most, special ones included.
+    pub max_len: usize,
+    /// Numbers in a vector: of the whole vocabulary, or of a dense vector as it is stored.
+    pub dim: Option<usize>,
+    pub query_prefix: String,
+    pub passage_prefix: String,
+    /// Unicode scalar values of a chunk that the encoder sees; `None` is all.
+    pub char_cap: Option<usize>,
+    pub licence: Option<String>,
+    /// SHA-256 that the graph's file must have, in hexadecimal.
+    pub sha256: Option<String>,
+}
+
+/// Longest run of the embedded models: the sparse graph compares all pairs of positions, so twice
+/// the length is four times the work.
+const EMBEDDED_MAX_LEN: usize = 512;
+
+static TOKENIZER: &[u8] = include_bytes!("../../assets/models/tokenizer.json");
+static SPARSE: &[u8] = include_bytes!("../../assets/models/helix-sparse-mini.onnx");
+static DENSE: &[u8] = include_bytes!("../../assets/models/helix-dense-mini.onnx");
+
+impl Model {
+    /// The model that `source` names; `None` when it names none.
+    pub fn resolve(kind: Kind, source: &ModelSource) -> Result<Option<Self>, EncodeError> {
+        match source {
+            ModelSource::None => Ok(None),
+            ModelSource::Embedded => Ok(Some(Self::embedded(kind))),
+            ModelSource::Directory(dir) => directory::read(kind, dir).map(Some),
+        }
+    }
+
+    fn embedded(kind: Kind) -> Self {
+        let (name, graph, dim) = match kind {
+            Kind::Sparse => ("helix-sparse-mini", SPARSE, 30_522),
+            Kind::Dense => ("helix-dense-mini", DENSE, 256),
+        };
+        Self {
+            kind,
+            name: name.to_owned(),
+            graph: Graph::Embedded(graph),
+            tokenizer: Cow::Borrowed(TOKENIZER),
+            pooling: Some(Pooling::None),
+            max_len: EMBEDDED_MAX_LEN,
+            dim: Some(dim),
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
+            char_cap: None,
+            licence: Some("Apache-2.0".to_owned()),
+            sha256: None,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Vocabulary weights to a sparse vector.
+//!
+//! Pure: slices in, terms out.
+
+use crate::vector::{SparseTerm, SparseVector};
+
+/// Terms of a chunk at most; the format's bound.
+pub(super) const DOCUMENT_TERMS: usize = 128;
+/// Terms of a query at most. On the embedded model's evaluation 128 gave nothing more.
+pub(super) const QUERY_TERMS: usize = 32;
+
+/// The terms of a vocabulary, and which of them may appear in a vector.
+pub(super) struct Terms {
+    terms: Vec<String>,
+    kept: Vec<bool>,
+}
+
+impl Terms {
+    /// `terms[id]` is empty for special tokens. Those, one-character tokens and tokens without a
+    /// letter or digit are never part of a vector.
+    pub fn new(terms: Vec<String>) -> Self {
+        let kept = terms.iter().map(|term| carries_meaning(term)).collect();
+        Self { terms, kept }
+    }
+
+    /// The `limit` heaviest terms of `weights` [V], which are as [`splade`] or a pooling
+    /// graph leaves them. Weights are rounded before they are compared, so that equal entries of the
+    /// vector are in token-id order, and a difference below 1e-4 cannot reorder it.
+    pub fn select(&self, weights: &[f32], limit: usize) -> SparseVector {
+        // Heaviest first, then smallest id, as one number.
+        let mut keys: Vec<u64> = Vec::with_capacity(512);
+        each_positive(weights, |id, weight| {
+            let units = units(weight);
+            if units > 0 && self.kept.get(id).is_some_and(|kept| *kept) {
+                keys.push(u64::from(u32::MAX - units) << 32 | id as u64);
+            }
+        });
+        if keys.len() > limit {
+            keys.select_nth_unstable(limit);
+            keys.truncate(limit);
+        }
+        keys.sort_unstable();
+        let term = |key: u64| SparseTerm {
+            term: self.terms[(key & u64::from(u32::MAX)) as usize].clone(),
+            weight_e4: u32::MAX - (key >> 32) as u32,
+        };
+        SparseVector(keys.into_iter().map(term).collect())
+    }
+}
+
+/// The weight in units of 1e-4. Negative numbers and what rounds to nothing are 0.
+pub(super) fn units(weight: f32) -> u32 {
+    // `as` cuts off and saturates; `round` would be a call into the C library, 1,500 times a chunk.
+    (f64::from(weight) * 1e4 + 0.5) as u32
+}
+
+/// Raises `sums` [V] to the maximum over the rows of `logits` [L, V] where that is larger, and says
+/// whether all of them are finite. One pass: 512 rows of BERT's vocabulary are 62 MB.
+pub(super) fn accumulate_max(sums: &mut [f32], logits: &[f32]) -> bool {
+    let mut finite = true;
+    for row in logits.chunks_exact(sums.len()) {
+        for (sum, logit) in sums.iter_mut().zip(row) {
+            finite &= is_finite(*logit);
+            *sum = if *logit > *sum { *logit } else { *sum };
+        }
+    }
+    finite
+}
+
+/// Whether no number is NaN or infinite.
+pub(super) fn all_finite(values: &[f32]) -> bool {
+    // Not `all`: stopping early would need a branch per number.
+    values.iter().fold(true, |finite, v| finite & is_finite(*v))
+}
+
+/// `f32::is_finite` by the exponent's bits, which compiles to vector code.
+fn is_finite(value: f32) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    value.to_bits() & EXPONENT != EXPONENT
+}
+
+/// ln(1 + relu(x)) in place.
+pub(super) fn splade(weights: &mut [f32]) {
+    for weight in weights {
+        if *weight > 0.0 {
+            *weight = f64::from(*weight).ln_1p() as f32;
+        } else if *weight <= 0.0 {
+            *weight = 0.0;
+        }
+    }
+}
+
+/// Calls `found` for every positive weight, in id order. Nine in ten are 0, so they are skipped in
+/// blocks the size of a vector register.
+fn each_positive(weights: &[f32], mut found: impl FnMut(usize, f32)) {
+    const BLOCK: usize = 8;
+    for (block, values) in weights.chunks(BLOCK).enumerate() {
+        if values.iter().fold(0, |bits, v| bits | v.to_bits()) == 0 {
+            continue;
+        }
+        for (index, weight) in values.iter().enumerate() {
+            if *weight > 0.0 {
+                found(block * BLOCK + index, *weight);
+            }
+        }
+    }
+}
+
+fn carries_meaning(term: &str) -> bool {
+    let bare = term.strip_prefix("##").unwrap_or(term);
+    term.chars().nth(1).is_some()
+        && bare.chars().any(char::is_alphanumeric)
+        && !(term.starts_with('[') && term.ends_with(']'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn letters(n: usize) -> Terms {
+        Terms::new((0..n).map(|id| format!("t{id}")).collect())
+    }
+
+    fn pairs(vector: &SparseVector) -> Vec<(&str, u32)> {
+        vector
+            .0
+            .iter()
+            .map(|t| (t.term.as_str(), t.weight_e4))
+            .collect()
+    }
+
+    #[test]
+    fn tokens_without_meaning_are_dropped_before_the_cut() {
+        let terms = [
+            "",
+            "[unused7]",
+            "a",
+            "!",
+            "##!",
+            "...",
+            "##s",
+            "ok",
+            "\u{65e5}\u{672c}",
+        ];
+        let terms = Terms::new(terms.map(str::to_owned).to_vec());
+        let vector = terms.select(&[9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0], 2);
+        assert_eq!(pairs(&vector), [("##s", 30_000), ("ok", 20_000)]);
+    }
+
+    #[test]
+    fn weights_are_rounded_and_those_of_nothing_dropped() {
+        let weights = [0.000_04, 0.000_06, 1.234_56, -1.0, 0.0, 1.234_58];
+        let vector = letters(6).select(&weights, 128);
+        assert_eq!(pairs(&vector), [("t2", 12_346), ("t5", 12_346), ("t1", 1)]);
+    }
+
+    #[test]
+    fn ids_beyond_the_vocabulary_are_padding_of_the_graph() {
+        assert_eq!(
+            pairs(&letters(2).select(&[1.0, 2.0, 3.0], 128)),
+            [("t1", 20_000), ("t0", 10_000)]
+        );
+    }
+
+    #[test]
+    fn splade_takes_the_maximum_then_its_logarithm() {
+        let mut sums = vec![f32::NEG_INFINITY; 3];
+        assert!(accumulate_max(&mut sums, &[-1.0, 0.5, 2.0, -2.0, 1.5, 1.0]));
+        assert_eq!(sums, [-1.0, 1.5, 2.0]);
+        splade(&mut sums);
+        assert_eq!(
+            sums.iter().map(|w| units(*w)).collect::<Vec<_>>(),
+            [0, 9163, 10_986]
+        );
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_seen_wherever_it_is() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for position in 0..6 {
+                let mut logits = [1.0; 6];
+                logits[position] = bad;
+                assert!(!all_finite(&logits));
+                assert!(!accumulate_max(&mut [0.0; 3], &logits));
+            }
+        }
+        assert!(all_finite(&[f32::MAX, f32::MIN, f32::MIN_POSITIVE, 0.0]));
+    }
+
+    proptest! {
+        #[test]
+        fn selection_equals_a_full_sort(
+            // Few distinct values, so that ties are common.
+            weights in prop::collection::vec(prop_oneof![3 => Just(0.0_f32), 2 => (0_u8..20).prop_map(|n| f32::from(n) / 7.0)], 0..400),
+            limit in 0_usize..150,
+        ) {
+            let terms = letters(weights.len());
+            let mut all: Vec<(std::cmp::Reverse<u32>, usize)> = weights
+                .iter()
+                .enumerate()
+                .filter(|(id, w)| units(**w) > 0 && terms.terms[*id].len() > 1)
+                .map(|(id, w)| (std::cmp::Reverse(units(*w)), id))
+                .collect();
+            all.sort();
+            all.truncate(limit);
+            let expected: Vec<(String, u32)> = all.iter().map(|(w, id)| (format!("t{id}"), w.0)).collect();
+            let vector = terms.select(&weights, limit);
+            let found: Vec<(String, u32)> = vector.0.iter().map(|t| (t.term.clone(), t.weight_e4)).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

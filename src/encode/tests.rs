@@ -1,0 +1,559 @@
+//! The encoders as a whole: the embedded pair against reference figures, and small models of every
+//! accepted shape, written on the spot.
+
+use super::*;
+use crate::profile::encoders::ModelSource;
+use crate::profile::recipe::Coverage;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod onnx;
+use onnx::{Output, graph};
+
+fn embedded() -> Encoders {
+    Encoders::open(&EncoderChoice::default()).expect("the embedded encoders open")
+}
+
+fn encode(encoders: &mut Encoders, text: &str) -> Encoded {
+    let prepared = encoders.tokenizer().prepare(text);
+    encoders.encode(&prepared).expect("encodes")
+}
+
+const FUNCTION: &str =
+    "fn parse_header(input: &[u8]) -> Result<Header, ParseError> { /* reads the gzip header */ }";
+
+#[test]
+fn the_embedded_pair_gives_the_reference_vectors() {
+    // By the runtime's Python package 1.31.1 from the same files; other processors may differ by
+    // one unit of the last place.
+    let sparse = [
+        ("header", 35_487),
+        ("##see", 31_164),
+        ("##zi", 30_624),
+        ("par", 29_674),
+        ("##rro", 29_183),
+        ("reads", 28_462),
+        ("##se", 23_778),
+        ("input", 22_878),
+        ("result", 21_256),
+        ("##p", 20_536),
+        ("##8", 18_374),
+        ("##r", 16_573),
+    ];
+    let dense = [
+        0.0862324, 0.0471478, -0.0393605, 0.0194260, -0.0729291, -0.0785349,
+    ];
+    let encoded = encode(&mut embedded(), FUNCTION);
+    let found = encoded.sparse.expect("a sparse encoder").0;
+    assert_eq!(found.len(), 115);
+    for (found, (term, weight_e4)) in found.iter().zip(sparse) {
+        assert_eq!(found.term, term);
+        assert!(found.weight_e4.abs_diff(weight_e4) <= 1, "{found:?}");
+    }
+    let found = encoded.dense.expect("a direction").0;
+    assert_eq!(found.len(), 256);
+    for (found, expected) in found.iter().zip(dense) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+}
+
+#[test]
+fn whole_identifiers_are_found_again() {
+    let encoded = encode(&mut embedded(), FUNCTION);
+    let words = encoded.route_words;
+    let position = |word: &str| words.iter().position(|w| w == word);
+    assert_eq!(words[..2], ["parseerror", "gzip"]);
+    assert!(position("parse") < position("parse_header"), "{words:?}");
+    assert!(
+        position("parse_header").is_some() && position("fn").is_none(),
+        "{words:?}"
+    );
+}
+
+#[test]
+fn at_most_24_distinct_words_of_some_length() {
+    let text: String = (0..60)
+        .map(|n| format!("Zq{n}x zq{n}X 12345 ab "))
+        .collect();
+    let words = encode(&mut embedded(), &text).route_words;
+    assert_eq!(words.len(), 24);
+    let mut distinct = words.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 24);
+    assert!(
+        words
+            .iter()
+            .all(|w| w.starts_with("zq") && w.ends_with('x')),
+        "{words:?}"
+    );
+}
+
+#[test]
+fn nothing_gives_nothing() {
+    let mut encoders = embedded();
+    for text in ["", " \n", "\u{fffd}"] {
+        let encoded = encode(&mut encoders, text);
+        assert_eq!(encoded.sparse, Some(SparseVector::default()), "{text:?}");
+        assert_eq!((encoded.dense, encoded.route_words.len()), (None, 0));
+    }
+    let punctuation = encode(&mut encoders, "!!! --- ...");
+    assert_eq!(punctuation.sparse, Some(SparseVector::default()));
+    assert_eq!(encoders.encode_query("").expect("encodes").dense, None);
+}
+
+#[test]
+fn a_long_text_is_the_maximum_and_the_mean_of_its_windows() {
+    let mut encoders = embedded();
+    let (front, back) = ("kernel ".repeat(510), "header ".repeat(255));
+    let parts = [encode(&mut encoders, &front), encode(&mut encoders, &back)];
+    let whole = encode(&mut encoders, &(front + &back));
+    let weight = |encoded: &Encoded, term: &str| {
+        let terms = &encoded.sparse.as_ref().expect("a sparse encoder").0;
+        terms.iter().find(|t| t.term == term).map(|t| t.weight_e4)
+    };
+    assert!(weight(&parts[0], "kernel") > None, "{:?}", parts[0].sparse);
+    assert_eq!(weight(&whole, "kernel"), weight(&parts[0], "kernel"));
+    assert_eq!(weight(&whole, "header"), weight(&parts[1], "header"));
+    let vectors = parts.map(|part| part.dense.expect("a direction").0);
+    let mean = vectors[0]
+        .iter()
+        .zip(&vectors[1])
+        .map(|(a, b)| 2.0 * a + b)
+        .collect();
+    let mean = DenseVector::normalized(mean, 256).expect("a direction").0;
+    let found = whole.dense.expect("a direction").0;
+    assert!(found.iter().zip(&mean).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn neither_order_nor_neighbours_nor_a_second_instance_change_a_vector() {
+    let texts = [
+        FUNCTION,
+        "the quick brown fox",
+        "\u{65e5}\u{672c}\u{8a9e} text",
+    ];
+    let (mut first, mut second) = (embedded(), embedded());
+    let strip = |encoded: Encoded| (encoded.sparse, encoded.dense, encoded.route_words);
+    let forth: Vec<_> = texts.iter().map(|t| strip(encode(&mut first, t))).collect();
+    let back: Vec<_> = texts
+        .iter()
+        .rev()
+        .map(|t| strip(encode(&mut second, t)))
+        .collect();
+    assert!(forth.iter().eq(back.iter().rev()));
+}
+
+#[test]
+fn a_description_finds_its_function() {
+    let functions = [
+        "fn read_config(path: &Path) -> Result<Config> { let text = fs::read_to_string(path)?; toml::from_str(&text) }",
+        "fn sha256_hex(bytes: &[u8]) -> String { let digest = Sha256::digest(bytes); hex::encode(digest) }",
+        "fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> { TcpStream::connect_timeout(&address, timeout) }",
+        "fn sort_by_length(words: &mut Vec<String>) { words.sort_by_key(|word| word.len()); }",
+        "fn parse_date(text: &str) -> Option<Date> { let mut parts = text.split('-'); Date::new(parts.next()?, parts.next()?) }",
+        "fn draw_circle(canvas: &mut Canvas, center: Point, radius: f32, color: Color) { canvas.arc(center, radius, color) }",
+        "fn matrix_multiply(a: &Matrix, b: &Matrix) -> Matrix { for row in 0..a.rows { for column in 0..b.columns { sum += a[row] * b[column] } } }",
+        "fn spawn_worker(queue: Receiver<Job>) -> JoinHandle<()> { thread::spawn(move || for job in queue { job.run() }) }",
+        "fn compress(input: &[u8], level: u32) -> Vec<u8> { let mut encoder = GzEncoder::new(Vec::new(), level); encoder.write_all(input) }",
+        "fn send_mail(smtp: &Server, recipient: &Address, subject: &str, body: &str) { smtp.deliver(recipient, subject, body) }",
+    ];
+    let queries = [
+        (1, "the sha256 digest of some bytes in hex"),
+        (2, "connect to a socket address with a timeout"),
+        (5, "draws a circle of a color around a center"),
+        (7, "start a thread that runs jobs from a queue"),
+        (9, "deliver mail to a recipient"),
+    ];
+    let mut encoders = embedded();
+    let passages: Vec<Encoded> = functions.iter().map(|f| encode(&mut encoders, f)).collect();
+    for (expected, query) in queries {
+        let query = encoders.encode_query(query).expect("encodes");
+        assert!(query.sparse.as_ref().is_some_and(|v| v.0.len() <= 32));
+        let best = |score: &dyn Fn(&Encoded) -> f64| {
+            let scores = passages.iter().map(score).enumerate();
+            scores
+                .max_by(|a, b| a.1.total_cmp(&b.1))
+                .map(|(index, _)| index)
+        };
+        assert_eq!(best(&|passage| dot_sparse(&query, passage)), Some(expected));
+        assert_eq!(best(&|passage| dot_dense(&query, passage)), Some(expected));
+    }
+}
+
+fn dot_sparse(a: &Encoded, b: &Encoded) -> f64 {
+    let (Some(a), Some(b)) = (&a.sparse, &b.sparse) else {
+        return 0.0;
+    };
+    let in_b = |term: &str| {
+        b.0.iter()
+            .find(|t| t.term == term)
+            .map_or(0.0, |t| t.weight())
+    };
+    a.0.iter().map(|t| t.weight() * in_b(&t.term)).sum()
+}
+
+fn dot_dense(a: &Encoded, b: &Encoded) -> f64 {
+    let (Some(a), Some(b)) = (&a.dense, &b.dense) else {
+        return 0.0;
+    };
+    a.0.iter().zip(&b.0).map(|(x, y)| f64::from(x * y)).sum()
+}
+
+#[test]
+fn a_build_may_have_one_kind_or_none() {
+    let choice = EncoderChoice {
+        dense: ModelSource::None,
+        ..EncoderChoice::default()
+    };
+    let encoded = encode(&mut Encoders::open(&choice).expect("opens"), FUNCTION);
+    assert!(encoded.sparse.is_some() && encoded.dense.is_none());
+    let none = EncoderChoice {
+        sparse: ModelSource::None,
+        ..choice.clone()
+    };
+    let mut encoders = Encoders::open(&none).expect("opens");
+    assert_eq!(encode(&mut encoders, FUNCTION), Encoded::default());
+    let info = describe(&none).expect("describes");
+    assert_eq!((info.sparse, info.dense), (None, None));
+}
+
+#[test]
+fn the_description_changes_with_each_rule() {
+    let default = describe(&EncoderChoice::default()).expect("describes");
+    assert_eq!(
+        default,
+        describe(&EncoderChoice::default()).expect("describes")
+    );
+    let head = describe(&EncoderChoice {
+        coverage: Coverage::Head,
+        ..EncoderChoice::default()
+    });
+    let head = head.expect("describes");
+    let hashes = |info: &EncoderInfo| {
+        let hash = |model: &Option<ModelInfo>| model.as_ref().map(|m| m.hash);
+        (hash(&info.sparse), hash(&info.dense))
+    };
+    assert_ne!(hashes(&default).0, hashes(&head).0);
+    assert_ne!(hashes(&default).1, hashes(&head).1);
+
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let hash = || dir.describe_dense().expect("describes").hash;
+    let plain = hash();
+    assert_eq!(plain, hash());
+    for toml in [
+        "pooling = \"cls\"",
+        "pooling = \"mean\"\nmax_len = 20",
+        "pooling = \"mean\"\ndim = 2",
+        "pooling = \"mean\"\nquery_prefix = \"x\"",
+        "pooling = \"mean\"\npassage_prefix = \"x\"",
+        "pooling = \"mean\"\nchar_cap = 100",
+    ] {
+        dir.write("helix-model.toml", toml);
+        assert_ne!(plain, hash(), "{toml}");
+    }
+    dir.write("helix-model.toml", "pooling = \"mean\"");
+    assert_eq!(plain, hash());
+    dir.write("onnx/model.onnx_data", "weights beside the graph");
+    assert_ne!(plain, hash());
+}
+
+/// A model directory with the vocabulary of [`WORDS`].
+struct Directory(tempfile::TempDir);
+
+const WORDS: [&str; 8] = [
+    "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue", "##ish", ".",
+];
+
+impl Directory {
+    fn new(output: Output, toml: &str) -> Self {
+        let dir = Self(tempfile::tempdir().expect("a temporary directory"));
+        fs::create_dir(dir.path().join("onnx")).expect("makes a directory");
+        fs::write(dir.path().join("onnx/model.onnx"), graph(output)).expect("writes");
+        let vocabulary: Vec<String> = WORDS
+            .iter()
+            .enumerate()
+            .map(|(id, word)| format!("{word:?}: {id}"))
+            .collect();
+        let bert = include_str!("../../assets/models/tokenizer.json");
+        let (rules, _) = bert.split_once("\"vocab\":{").expect("BERT's tokenizer");
+        let rules = [(100, 0), (101, 1), (102, 2), (103, 2)]
+            .iter()
+            .fold(rules.to_owned(), |text, (old, new)| {
+                text.replace(&format!("\"id\":{old},"), &format!("\"id\":{new},"))
+                    .replace(&format!("\"ids\":[{old}]"), &format!("\"ids\":[{new}]"))
+            })
+            .replace("{\"id\":0,\"special\":true,\"content\":\"[PAD]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false},", "")
+            .replace(",{\"id\":2,\"special\":true,\"content\":\"[MASK]\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false}", "");
+        dir.write(
+            "tokenizer.json",
+            &format!("{rules}\"vocab\":{{{}}}}}}}", vocabulary.join(",")),
+        );
+        dir.write(
+            "config.json",
+            r#"{"hidden_size": 3, "max_position_embeddings": 16}"#,
+        );
+        dir.write("helix-model.toml", toml);
+        dir
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.path().join(file), text).expect("writes");
+    }
+
+    fn choice(&self, kind: Kind) -> EncoderChoice {
+        let source = ModelSource::Directory(self.path().to_owned());
+        let (sparse, dense) = match kind {
+            Kind::Sparse => (source, ModelSource::None),
+            Kind::Dense => (ModelSource::None, source),
+        };
+        EncoderChoice {
+            sparse,
+            dense,
+            ..EncoderChoice::default()
+        }
+    }
+
+    fn describe_dense(&self) -> Result<ModelInfo, EncodeError> {
+        Ok(describe(&self.choice(Kind::Dense))?
+            .dense
+            .expect("a dense encoder"))
+    }
+
+    fn open(&self, kind: Kind) -> Result<Encoders, EncodeError> {
+        Encoders::open(&self.choice(kind))
+    }
+}
+
+#[test]
+fn a_sparse_directory_pools_its_logits() {
+    let dir = Directory::new(Output::Logits, "");
+    let mut encoders = dir.open(Kind::Sparse).expect("opens");
+    let encoded = encode(&mut encoders, "Greenish blue.");
+    // Row t of the table is t at t, and 0.5 at the next; ln(1 + 6), ln(1 + 5), ln(1 + 4).
+    let terms = encoded.sparse.expect("a sparse encoder").0;
+    let terms: Vec<(&str, u32)> = terms
+        .iter()
+        .map(|t| (t.term.as_str(), t.weight_e4))
+        .collect();
+    assert_eq!(
+        terms,
+        [
+            ("##ish", 19_459),
+            ("blue", 17_918),
+            ("green", 16_094),
+            ("red", 4_055)
+        ]
+    );
+    assert_eq!(encoded.route_words, ["greenish", "blue"]);
+}
+
+#[test]
+fn windows_of_logits_are_pooled_like_one() {
+    let dir = Directory::new(Output::Logits, "");
+    let mut encoders = dir.open(Kind::Sparse).expect("opens");
+    let once = encode(&mut encoders, "red blue").sparse;
+    let often = encode(&mut encoders, &"red blue ".repeat(40)).sparse;
+    assert_eq!(once, often);
+}
+
+#[test]
+fn a_dense_directory_pools_as_it_says() {
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let vector = |dir: &Directory, text: &str| {
+        let mut encoders = dir.open(Kind::Dense).expect("opens");
+        encode(&mut encoders, text).dense.expect("a direction").0
+    };
+    // Row t of the table is [t, 1, t * t]; the tokens are 1, 3, 2.
+    let close = |found: Vec<f32>, expected: Vec<f32>| {
+        let n = expected.len();
+        let expected = DenseVector::normalized(expected, n).expect("a direction").0;
+        assert_eq!(found.len(), n);
+        assert!(
+            found
+                .iter()
+                .zip(&expected)
+                .all(|(a, b)| (a - b).abs() < 1e-6),
+            "{found:?}"
+        );
+    };
+    close(vector(&dir, "red"), vec![2.0, 1.0, 14.0 / 3.0]);
+    dir.write("helix-model.toml", "pooling = \"cls\"\ndim = 2");
+    close(vector(&dir, "red"), vec![1.0, 1.0]);
+    dir.write(
+        "helix-model.toml",
+        "pooling = \"mean\"\npassage_prefix = \"blue \"",
+    );
+    close(vector(&dir, "red"), vec![11.0 / 4.0, 1.0, 39.0 / 4.0]);
+
+    // The exporter's own files say it as well.
+    let dir = Directory::new(Output::Hidden, "");
+    let error = dir.open(Kind::Dense).err();
+    assert!(
+        matches!(error, Some(EncodeError::ModelBad { .. })),
+        "{error:?}"
+    );
+    fs::create_dir(dir.path().join("1_Pooling")).expect("makes a directory");
+    dir.write(
+        "1_Pooling/config.json",
+        r#"{"pooling_mode_mean_tokens": true}"#,
+    );
+    close(vector(&dir, "red"), vec![2.0, 1.0, 14.0 / 3.0]);
+}
+
+#[test]
+fn a_graph_may_pool_itself() {
+    let dir = Directory::new(Output::Sentence, "");
+    let mut encoders = dir.open(Kind::Dense).expect("opens");
+    let vector = encode(&mut encoders, "red").dense.expect("a direction").0;
+    let expected = DenseVector::normalized(vec![2.0, 1.0, 14.0 / 3.0], 3)
+        .expect("a direction")
+        .0;
+    assert!(
+        vector
+            .iter()
+            .zip(&expected)
+            .all(|(a, b)| (a - b).abs() < 1e-6),
+        "{vector:?}"
+    );
+}
+
+#[test]
+fn the_other_kind_is_named() {
+    for (output, wanted) in [
+        (Output::Hidden, Kind::Sparse),
+        (Output::Sentence, Kind::Sparse),
+        (Output::Logits, Kind::Dense),
+    ] {
+        let error = Directory::new(output, "").open(wanted).err();
+        assert!(
+            matches!(error, Some(EncodeError::WrongKind { .. })),
+            "{error:?}"
+        );
+    }
+    let dir = Directory::new(Output::Hidden, "kind = \"dense\"\npooling = \"mean\"");
+    let error = describe(&dir.choice(Kind::Sparse)).err();
+    assert!(
+        matches!(error, Some(EncodeError::WrongKind { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_an_error() {
+    let dir = Directory::new(Output::NotFinite, "pooling = \"mean\"");
+    let mut encoders = dir.open(Kind::Dense).expect("opens");
+    let prepared = encoders.tokenizer().prepare("red");
+    let error = encoders.encode(&prepared).err();
+    assert!(
+        matches!(error, Some(EncodeError::BadOutput { n_tokens: 1, .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_text_that_a_tokenizer_refuses_is_an_error_and_others_are_not() {
+    let dir = Directory::new(Output::Logits, "");
+    let tokenizer = fs::read_to_string(dir.path().join("tokenizer.json")).expect("reads");
+    let without_unknown = tokenizer
+        .replace("\"unk_token\":\"[UNK]\"", "\"unk_token\":\"none\"")
+        .replace("\".\": 7", "\"a\": 7");
+    dir.write("tokenizer.json", &without_unknown);
+    let mut encoders = dir.open(Kind::Sparse).expect("opens");
+    let tokenizer = encoders.tokenizer();
+    assert!(encoders.encode(&tokenizer.prepare("red")).is_ok());
+    let error = encoders.encode(&tokenizer.prepare("yellow")).err();
+    assert!(
+        matches!(error, Some(EncodeError::TextRefused { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn broken_directories_say_what_is_wrong() {
+    let open = |break_it: &dyn Fn(&Directory)| {
+        let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+        break_it(&dir);
+        dir.open(Kind::Dense).err().expect("refuses")
+    };
+    let remove = |file: &'static str| {
+        move |dir: &Directory| fs::remove_file(dir.path().join(file)).expect("removes")
+    };
+    let missing = open(&remove("onnx/model.onnx"));
+    assert!(
+        matches!(&missing, EncodeError::ModelMissing { path, .. } if path.ends_with("model.onnx"))
+    );
+    let missing = open(&remove("tokenizer.json"));
+    assert!(
+        matches!(&missing, EncodeError::ModelMissing { path, .. } if path.ends_with("tokenizer.json"))
+    );
+    let bad = open(&|dir| dir.write("tokenizer.json", "{}"));
+    assert!(matches!(bad, EncodeError::TokenizerBad { .. }), "{bad}");
+    for (file, text) in [
+        ("onnx/model.onnx", "not a graph"),
+        ("config.json", "{"),
+        ("helix-model.toml", "poling = \"mean\""),
+        ("helix-model.toml", "pooling = \"mean\"\ndim = 4"),
+        ("helix-model.toml", "pooling = \"mean\"\ndim = 0"),
+        ("helix-model.toml", "pooling = \"mean\"\nmax_len = 3"),
+        (
+            "modules.json",
+            r#"[{"type": "sentence_transformers.models.Dense"}]"#,
+        ),
+    ] {
+        let error = open(&|dir: &Directory| {
+            if file == "modules.json" {
+                fs::remove_file(dir.path().join("helix-model.toml")).expect("removes");
+            }
+            dir.write(file, text);
+        });
+        assert!(
+            matches!(error, EncodeError::ModelBad { .. }),
+            "{file} {text}: {error}"
+        );
+    }
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"\nsha256 = \"00\"");
+    assert!(matches!(
+        dir.describe_dense(),
+        Err(EncodeError::ModelBad { .. })
+    ));
+}
+
+#[test]
+fn a_named_runtime_that_is_not_there_is_named() {
+    let choice = EncoderChoice {
+        ort_lib: Some(PathBuf::from("no/such/library.so")),
+        ..EncoderChoice::default()
+    };
+    let error = Encoders::open(&choice).err();
+    assert!(
+        matches!(&error, Some(EncodeError::RuntimeBad { path, .. }) if path.is_absolute())
+            || matches!(&error, Some(EncodeError::RuntimeTaken { wanted, .. }) if wanted.contains("library.so")),
+        "{error:?}"
+    );
+}
+
+/// The runtime would leave a device id and an event store beside our own directory.
+#[cfg(all(unix, feature = "embedded-runtime"))]
+#[test]
+fn the_runtime_collects_nothing() {
+    let cache = tempfile::tempdir().expect("a temporary directory");
+    let this = std::env::current_exe().expect("a test runs in a program");
+    let output = std::process::Command::new(this)
+        .args(["--exact", "encode::tests::nothing_gives_nothing"])
+        .env("XDG_CACHE_HOME", cache.path())
+        .env("HOME", cache.path())
+        .env_remove("ORT_DISABLE_TELEMETRY")
+        .env_remove("ORT_RUNNING_UNIT_TESTS")
+        .env_remove("CI")
+        .output()
+        .expect("runs one test");
+    assert!(output.status.success(), "{output:?}");
+    let entries = fs::read_dir(cache.path()).expect("lists");
+    let names: Vec<_> = entries.map(|e| e.expect("lists").file_name()).collect();
+    assert_eq!(names, ["helix-build"]);
+}

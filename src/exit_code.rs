@@ -1,0 +1,75 @@
+//! Exit codes: the contract with scripts.
+//!
+//! The numbers are documented in README and never change their meaning.
+
+/// Why the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Complete and checked.
+    Success = 0,
+    /// Failed unexpectedly.
+    Failure = 1,
+    /// A flag, a profile or a setting is wrong.
+    Usage = 2,
+    /// Complete, but some inputs could not be read or were quarantined; the manifest lists them.
+    Incomplete = 3,
+    /// No root, or no eligible file.
+    NothingToIndex = 4,
+    /// There is no index at that path.
+    NoSuchOutput = 10,
+    /// Another build is writing that output.
+    Locked = 11,
+    /// The output was built with other models or settings.
+    FingerprintMismatch = 12,
+    /// Model, runtime or device cannot be used.
+    Unavailable = 13,
+    /// `verify` found a fault.
+    VerifyFailed = 14,
+    /// Stopped cleanly; run again to go on.
+    Paused = 75,
+    /// Stopped at once by a second interrupt.
+    Forced = 130,
+}
+
+/// An error that ends the process with a certain code. Carried inside `anyhow::Error`.
+#[derive(Debug)]
+pub struct Exit {
+    pub code: ExitCode,
+    pub message: String,
+}
+
+impl Exit {
+    /// An `anyhow` error with an exit code.
+    pub fn error(code: ExitCode, message: impl Into<String>) -> anyhow::Error {
+        Self {
+            code,
+            message: message.into(),
+        }
+        .into()
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Exit {}
+
+impl ExitCode {
+    /// The code for an error that reached `main`: its own, or [`ExitCode::Failure`].
+    pub fn of(error: &anyhow::Error) -> Self {
+        error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<Exit>())
+            .map_or(Self::Failure, |exit| exit.code)
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}

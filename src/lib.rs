@@ -1,0 +1,31 @@
+//! Builds hybrid search indexes from trees of code and text.
+//!
+//! The library behind the `helix-build` program; docs/architecture.md has the map. Modules are
+//! listed from the bottom layer up, and import only downwards.
+
+pub mod file;
+pub mod ids;
+pub mod platform;
+pub mod profile;
+pub mod vector;
+
+pub mod chunk;
+pub mod plan;
+pub mod protocol;
+pub mod report;
+pub mod tag;
+
+pub mod encode;
+pub mod gpu;
+pub mod progress;
+pub mod scan;
+pub mod store;
+
+pub mod publish;
+pub mod supervisor;
+pub mod worker;
+
+pub mod cli;
+pub mod commands;
+pub mod exit_code;
+pub mod telemetry;

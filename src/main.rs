@@ -1,0 +1,24 @@
+//! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
+
+use helix_build::exit_code::ExitCode;
+use helix_build::{cli, commands, encode, telemetry};
+use std::io::Write as _;
+
+fn main() -> std::process::ExitCode {
+    // First of all, while there is one thread: it sets an environment variable.
+    encode::forbid_telemetry();
+    let (command, flags) = match cli::parse(std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => error.exit(),
+    };
+    let ended = telemetry::start(&flags).and_then(|()| commands::run(command, &flags));
+    let code = match ended {
+        Ok(code) => code,
+        Err(error) => {
+            // Standard error may be closed; the exit code says it then.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::of(&error)
+        }
+    };
+    code.into()
+}

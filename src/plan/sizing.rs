@@ -1,0 +1,293 @@
+//! How many workers a machine carries.
+//!
+//! Pure: what the machine has goes in, counts and their reasons come out. The GPU rules are the
+//! Python builder's, whose published cases the tests hold.
+
+/// Bytes of device memory that one worker's sessions need: the Python builder's figure.
+pub const VRAM_PER_WORKER_BYTES: u64 = 4 * GIB;
+
+/// Bytes of main memory that one worker needs: the embedded models, their arenas and the texts in
+/// flight. Doubled, small machines are left half idle; halved, they swap.
+pub const RAM_PER_WORKER_BYTES: u64 = GIB;
+
+/// Device memory up to which dense vectors are better encoded on the CPU: with both encoders on a
+/// 12 GB card, the card spills and the build crawls.
+pub const SMALL_DEVICE_BYTES: u64 = 12 * GIB;
+
+const GIB: u64 = 1 << 30;
+
+/// Part of a worker that may be missing: cards report 11.99 GB and mean 12.
+const ROUNDING_SLACK: f64 = 0.05;
+
+/// What the machine has and what was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SizingInput {
+    /// Cores this process may use (the cgroup's share, not the machine's).
+    pub cpus: usize,
+    /// Main memory available. `None`: unknown.
+    pub ram_bytes: Option<u64>,
+    /// The device's memory, when the encoders run on one that reports it.
+    pub vram: Option<Vram>,
+    /// As asked for; 0: decide.
+    pub workers: usize,
+    /// As asked for; 0: decide.
+    pub file_workers: usize,
+    /// Segments to build: more workers than that would idle.
+    pub n_segments: usize,
+    /// See [`RAM_PER_WORKER_BYTES`].
+    pub ram_per_worker_bytes: u64,
+    /// See [`VRAM_PER_WORKER_BYTES`].
+    pub vram_per_worker_bytes: u64,
+}
+
+/// Memory of a device, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vram {
+    pub total_bytes: u64,
+    /// What other processes leave. `None`: not reported.
+    pub free_bytes: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sizing {
+    /// Processes with encoder sessions. At least 1.
+    pub workers: usize,
+    /// Threads in each that read, chunk and tag. At least 1.
+    pub file_workers: usize,
+    /// For people: where the numbers come from.
+    pub reasons: Vec<String>,
+}
+
+/// Decides the counts. A count that was asked for is taken as it is.
+pub fn size_workers(input: &SizingInput) -> Sizing {
+    let mut reasons = Vec::new();
+    let workers = match input.workers {
+        0 => auto_workers(input, &mut reasons),
+        asked => {
+            reasons.push(format!("workers: {asked}, as asked for"));
+            asked
+        }
+    };
+    let file_workers = match input.file_workers {
+        0 => auto_file_workers(input, workers, &mut reasons),
+        asked => {
+            reasons.push(format!("file workers: {asked} each, as asked for"));
+            asked
+        }
+    };
+    Sizing {
+        workers,
+        file_workers,
+        reasons,
+    }
+}
+
+/// Whether dense vectors are encoded on the device as well, unless the user decides: not on one of
+/// 12 GB or less.
+pub fn dense_on_device(vram: Vram) -> bool {
+    let slack = (GIB as f64 * ROUNDING_SLACK) as u64;
+    vram.total_bytes > SMALL_DEVICE_BYTES + slack
+}
+
+/// The smallest of all limits that apply.
+fn auto_workers(input: &SizingInput, reasons: &mut Vec<String>) -> usize {
+    let mut limits = match input.vram {
+        Some(vram) => device_limits(input, vram),
+        None => vec![(input.cpus, format!("one per core of {}", input.cpus))],
+    };
+    if let Some(ram) = input.ram_bytes {
+        let fit = ram.checked_div(input.ram_per_worker_bytes);
+        let fit = fit.map_or(usize::MAX, |fit| usize::try_from(fit).unwrap_or(usize::MAX));
+        limits.push((fit, format!("{} of main memory", gib(ram))));
+    }
+    limits.push((input.n_segments, format!("{} segments", input.n_segments)));
+    let (limit, why) = limits
+        .into_iter()
+        .min_by_key(|(limit, _)| *limit)
+        .expect("the number of segments is always a limit");
+    let workers = limit.max(1);
+    reasons.push(format!("workers: {workers} ({why})"));
+    workers
+}
+
+fn device_limits(input: &SizingInput, vram: Vram) -> Vec<(usize, String)> {
+    let need = input.vram_per_worker_bytes;
+    let headroom = cpu_headroom(input.cpus);
+    let mut limits = vec![
+        (
+            fitting(vram.total_bytes, need),
+            format!(
+                "{} of device memory, {} each",
+                gib(vram.total_bytes),
+                gib(need)
+            ),
+        ),
+        (
+            headroom,
+            format!("{headroom} of {} cores to spare", input.cpus),
+        ),
+    ];
+    if let Some(free) = vram.free_bytes {
+        limits.push((
+            fitting(free, need),
+            format!("{} of device memory free, {} each", gib(free), gib(need)),
+        ));
+    }
+    limits
+}
+
+/// On a CPU the workers' encoder threads own the cores, so each has its share of them to read with;
+/// beside a device the cores to spare are shared out.
+fn auto_file_workers(input: &SizingInput, workers: usize, reasons: &mut Vec<String>) -> usize {
+    let cores = match input.vram {
+        Some(_) => cpu_headroom(input.cpus),
+        None => input.cpus,
+    };
+    let file_workers = (cores / workers.max(1)).max(1);
+    reasons.push(format!(
+        "file workers: {file_workers} each ({cores} cores over {workers} workers)"
+    ));
+    file_workers
+}
+
+/// Cores left when an eighth of them and one for the writer are set aside; at least two are.
+fn cpu_headroom(cpus: usize) -> usize {
+    let reserved = (cpus.div_ceil(8) + 1).max(2);
+    cpus.saturating_sub(reserved).max(1)
+}
+
+/// How often `need` goes into `bytes`, at least once.
+fn fitting(bytes: u64, need: u64) -> usize {
+    if need == 0 {
+        return usize::MAX;
+    }
+    // Memory sizes are far below 2^53, where f64 is exact.
+    ((bytes as f64 / need as f64 + ROUNDING_SLACK) as usize).max(1)
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / GIB as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn input(cpus: usize) -> SizingInput {
+        SizingInput {
+            cpus,
+            n_segments: 1000,
+            ram_per_worker_bytes: RAM_PER_WORKER_BYTES,
+            vram_per_worker_bytes: VRAM_PER_WORKER_BYTES,
+            ..SizingInput::default()
+        }
+    }
+
+    fn on_device(cpus: usize, total_gib: f64, free_gib: Option<f64>) -> SizingInput {
+        let bytes = |gib: f64| (gib * GIB as f64) as u64;
+        SizingInput {
+            vram: Some(Vram {
+                total_bytes: bytes(total_gib),
+                free_bytes: free_gib.map(bytes),
+            }),
+            ..input(cpus)
+        }
+    }
+
+    fn counts(input: &SizingInput) -> (usize, usize) {
+        let sizing = size_workers(input);
+        assert_eq!(sizing.reasons.len(), 2);
+        (sizing.workers, sizing.file_workers)
+    }
+
+    /// The cases published with the Python builder, on its 8-core machine.
+    #[test]
+    fn the_published_cases_hold() {
+        assert_eq!(counts(&on_device(8, 12.0, None)), (3, 2));
+        assert_eq!(counts(&on_device(8, 11.99, None)), (3, 2));
+        assert_eq!(counts(&on_device(8, 12.0, Some(8.5))), (2, 3));
+        let two = SizingInput {
+            workers: 2,
+            ..on_device(8, 12.0, None)
+        };
+        assert_eq!(counts(&two), (2, 3));
+        let three = SizingInput { workers: 3, ..two };
+        assert_eq!(counts(&three), (3, 2));
+    }
+
+    #[test]
+    fn a_device_is_limited_by_memory_and_cores() {
+        assert_eq!(
+            counts(&on_device(8, 11.7, None)).0,
+            2,
+            "less than rounding explains"
+        );
+        assert_eq!(counts(&on_device(8, 80.0, None)).0, 6, "cores to spare");
+        assert_eq!(counts(&on_device(2, 80.0, None)), (1, 1));
+        assert_eq!(counts(&on_device(8, 12.0, Some(0.1))).0, 1, "never none");
+    }
+
+    #[test]
+    fn without_a_device_there_is_a_worker_per_core() {
+        assert_eq!(counts(&input(8)), (8, 1));
+        assert_eq!(counts(&input(1)), (1, 1));
+        let asked = SizingInput {
+            workers: 2,
+            ..input(8)
+        };
+        assert_eq!(counts(&asked), (2, 4));
+        let few = SizingInput {
+            n_segments: 3,
+            ..input(8)
+        };
+        assert_eq!(counts(&few), (3, 2));
+        let poor = SizingInput {
+            ram_bytes: Some(2 * GIB),
+            ..input(8)
+        };
+        assert_eq!(counts(&poor), (2, 4));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_given() {
+        let asked = SizingInput {
+            workers: 40,
+            file_workers: 7,
+            ..on_device(2, 4.0, Some(0.0))
+        };
+        assert_eq!(counts(&asked), (40, 7));
+    }
+
+    #[test]
+    fn small_devices_keep_dense_vectors_off() {
+        let vram = |total_bytes| Vram {
+            total_bytes,
+            free_bytes: None,
+        };
+        assert!(!dense_on_device(vram(8 * GIB)));
+        assert!(!dense_on_device(vram(12 * GIB)));
+        assert!(dense_on_device(vram(16 * GIB)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_machine_gets_at_least_one_of_each(
+            cpus in 0usize..300,
+            ram_bytes in proptest::option::of(0u64..),
+            total_bytes in 0u64..,
+            free_bytes in proptest::option::of(0u64..),
+            on_device: bool,
+            need in 0u64..8 * GIB,
+            n_segments in 0usize..5,
+        ) {
+            let vram = on_device.then_some(Vram { total_bytes, free_bytes });
+            let sizing = size_workers(&SizingInput {
+                cpus, ram_bytes, vram, n_segments, vram_per_worker_bytes: need,
+                ram_per_worker_bytes: need, workers: 0, file_workers: 0,
+            });
+            prop_assert!(sizing.workers >= 1 && sizing.file_workers >= 1);
+            prop_assert!(sizing.workers <= n_segments.max(1));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The one door to what differs between operating systems.
+//!
+//! Small functions with the same meaning everywhere; no policy. Everything else in the project is
+//! written against the standard library.
+
+use std::fs::File;
+use std::io;
+use std::process::Command;
+use std::time::Duration;
+
+/// Keeps a terminal's Ctrl-C from reaching a child: its parent stops it in order.
+pub fn own_process_group(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(windows)]
+    {
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+        std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
+    }
+}
+
+/// Takes standard output for a protocol: returns it, and sends whatever is printed from now on (by a
+/// library, by the runtime) to standard error. Elsewhere than on Unix prints are not diverted, and
+/// the protocol's checksums notice them.
+pub fn claim_stdout() -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        let protocol = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
+        rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+        Ok(File::from(protocol))
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::io::AsHandle as _;
+        Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
+    }
+}
+
+/// User and system CPU time of this process so far; zero where it cannot be had.
+pub fn process_cpu_time() -> Duration {
+    cpu_time::ProcessTime::try_now().map_or(Duration::ZERO, |time| time.as_duration())
+}
+
+/// Makes a rename within `directory` durable. Windows has no such call and needs none.
+pub fn sync_directory(directory: &std::path::Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(directory)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = directory;
+    Ok(())
+}
+
+/// Main memory that a new process may take without pushing others out: the smaller of what the
+/// machine has available and what the control group leaves. `None` where neither can be read.
+pub fn available_memory_bytes() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+            let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+            let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            Some(kib * 1024)
+        });
+        let group = (|| {
+            let read = |name: &str| {
+                let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
+                text.trim().parse::<u64>().ok()
+            };
+            Some(read("memory.max")?.saturating_sub(read("memory.current")?))
+        })();
+        match (machine, group) {
+            (Some(machine), Some(group)) => Some(machine.min(group)),
+            (machine, group) => machine.or(group),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}

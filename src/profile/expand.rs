@@ -1,0 +1,227 @@
+//! `~`, `$VAR`, `${VAR}` and `${VAR:-default}` in paths.
+//!
+//! Pure: the environment is a function that the caller passes in.
+
+use super::Env;
+
+/// How deep defaults may lie in one another: more is a mistake.
+const MAX_DEPTH: usize = 8;
+
+/// A path with its variables replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Expanded {
+    /// Read as it stands.
+    pub literal: String,
+    /// Read as a glob: characters that come from variables stand for themselves.
+    pub pattern: String,
+    /// Whether `*`, `?` or `[` stand in the path as typed.
+    pub is_glob: bool,
+}
+
+/// Expands `typed`. A variable that is not set, or empty, and has no default is an error, in words:
+/// `$DATA/logs` must not turn into `/logs`.
+pub fn expand(typed: &str, env: Env<'_>) -> Result<Expanded, String> {
+    let mut expanded = Expanded {
+        literal: String::new(),
+        pattern: String::new(),
+        is_glob: false,
+    };
+    expand_into(typed, env, 0, &mut expanded)?;
+    Ok(expanded)
+}
+
+impl Expanded {
+    fn push_value(&mut self, value: &str) {
+        self.literal.push_str(value);
+        self.pattern.push_str(&glob::Pattern::escape(value));
+    }
+
+    fn push_typed(&mut self, c: char) {
+        self.literal.push(c);
+        self.pattern.push(c);
+        self.is_glob |= matches!(c, '*' | '?' | '[');
+    }
+}
+
+fn expand_into(typed: &str, env: Env<'_>, depth: usize, out: &mut Expanded) -> Result<(), String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("more than {MAX_DEPTH} defaults inside one another"));
+    }
+    let mut rest = typed;
+    if out.literal.is_empty() && is_home(typed) {
+        out.push_value(&home(env)?);
+        rest = &typed[1..];
+    }
+    while let Some(c) = rest.chars().next() {
+        rest = match (c, rest[c.len_utf8()..].chars().next()) {
+            ('$', Some('$')) => {
+                out.push_typed('$');
+                &rest[2..]
+            }
+            ('$', Some('{')) => {
+                let (inner, after) = braced(&rest[2..])?;
+                expand_braced(inner, env, depth, out)?;
+                after
+            }
+            ('$', Some(first)) if is_name_start(first) => {
+                let (name, after) = split_name(&rest[1..]);
+                let value = variable(name, env).ok_or_else(|| not_set(name))?;
+                out.push_value(&value);
+                after
+            }
+            _ => {
+                out.push_typed(c);
+                &rest[c.len_utf8()..]
+            }
+        };
+    }
+    Ok(())
+}
+
+fn expand_braced(
+    inner: &str,
+    env: Env<'_>,
+    depth: usize,
+    out: &mut Expanded,
+) -> Result<(), String> {
+    let (name, after) = split_name(inner);
+    let default = match (name, after.strip_prefix(":-")) {
+        ("", _) => return Err(format!("`${{{inner}}}` names no variable")),
+        (_, None) if !after.is_empty() => {
+            return Err(format!(
+                "`${{{inner}}}`: write ${{{name}}} or ${{{name}:-default}}"
+            ));
+        }
+        (_, default) => default,
+    };
+    match (variable(name, env), default) {
+        (Some(value), _) => out.push_value(&value),
+        (None, Some(default)) => expand_into(default, env, depth + 1, out)?,
+        (None, None) => return Err(not_set(name)),
+    }
+    Ok(())
+}
+
+/// The text up to the brace that closes the one before it, and what follows.
+fn braced(text: &str) -> Result<(&str, &str), String> {
+    let mut open = 1;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => open += 1,
+            '}' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return Ok((&text[..at], &text[at + 1..]));
+        }
+    }
+    Err(format!("`${{{text}` has no closing brace"))
+}
+
+fn split_name(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| c != '_' && !c.is_ascii_alphanumeric())
+        .unwrap_or(text.len());
+    text.split_at(end)
+}
+
+fn is_name_start(c: char) -> bool {
+    c == '_' || c.is_ascii_alphabetic()
+}
+
+fn is_home(path: &str) -> bool {
+    path.strip_prefix('~')
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(std::path::is_separator))
+}
+
+fn home(env: Env<'_>) -> Result<String, String> {
+    variable("HOME", env)
+        .or_else(|| variable("USERPROFILE", env))
+        .ok_or_else(|| "`~` is the home folder, but HOME is not set".into())
+}
+
+fn variable(name: &str, env: Env<'_>) -> Option<String> {
+    env(name).filter(|value| !value.is_empty())
+}
+
+fn not_set(name: &str) -> String {
+    format!("${name} is not set: set it, or write ${{{name}:-default}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn env(name: &str) -> Option<String> {
+        match name {
+            "HOME" => Some("/home/[me]".into()),
+            "DATA" => Some("/data".into()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn paths_expand() {
+        for (typed, literal) in [
+            ("~", "/home/[me]"),
+            ("~/src", "/home/[me]/src"),
+            ("a/~", "a/~"),
+            ("~user/x", "~user/x"),
+            ("$DATA/x", "/data/x"),
+            ("${DATA}x", "/datax"),
+            ("${NONE:-/d}/x", "/d/x"),
+            ("${EMPTY:-/d}/x", "/d/x"),
+            ("${NONE:-$DATA/y}/x", "/data/y/x"),
+            ("${NONE:-${NADA:-~/z}}/x", "/home/[me]/z/x"),
+            ("${DATA:-~}", "/data"),
+            ("a$$b$", "a$b$"),
+            ("$1", "$1"),
+        ] {
+            assert_eq!(
+                expand(typed, &env).expect(typed).literal,
+                literal,
+                "{typed}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_not_globs_but_typed_stars_are() {
+        let expanded = expand("~/[ab]*", &env).expect("expands");
+        assert_eq!(expanded.pattern, "/home/[[]me[]]/[ab]*");
+        assert!(expanded.is_glob);
+        assert!(!expand("~/x", &env).expect("expands").is_glob);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (typed, part) in [
+            (
+                "$NONE/x",
+                "$NONE is not set: set it, or write ${NONE:-default}",
+            ),
+            ("$EMPTY/x", "$EMPTY is not set"),
+            ("${DATA/x", "no closing brace"),
+            ("${}", "names no variable"),
+            ("${DATA-x}", "write ${DATA} or ${DATA:-default}"),
+        ] {
+            let error = expand(typed, &env).expect_err(typed);
+            assert!(error.contains(part), "{typed}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_expanded_or_refused(typed in "[~$:{}A-D/\\-*é]{0,60}") {
+            let _ = expand(&typed, &env);
+        }
+
+        #[test]
+        fn deep_defaults_are_refused(depth in 9usize..2000) {
+            let typed = "${A:-".repeat(depth) + &"}".repeat(depth);
+            prop_assert!(expand(&typed, &env).is_err());
+        }
+    }
+}

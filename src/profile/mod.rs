@@ -1,0 +1,107 @@
+//! What a build is asked to do: the folders, which of their files, and how they are treated.
+//!
+//! A profile is a TOML file. [`ProfileFile`] is what stands in it, [`Profile`] is what it means on
+//! this machine: variables and globs expanded, folders found, labels unique. Reads the profile file
+//! and looks at the root folders themselves; never at what lies in them, which is `scan`'s work,
+//! and never at the environment, which the caller passes in.
+
+pub mod encoders;
+mod error;
+mod expand;
+mod find;
+mod labels;
+mod parse;
+mod patterns;
+pub mod recipe;
+mod resolve;
+mod roots;
+mod rules;
+mod suggest;
+
+pub use error::ProfileError;
+pub use find::{ProfileName, find_profile, list_profiles};
+pub use labels::{slug, unique_labels};
+pub use parse::{EncodersTable, ProfileFile, RootEntry};
+pub use patterns::{BadPattern, Patterns};
+pub use roots::{MissingRoot, Root};
+pub use rules::{
+    DEFAULT_EXTENSIONS, DEFAULT_SKIP_DIRS, DEFAULT_SKIP_NAMES, Limits, Rules, Secrets,
+};
+
+use encoders::{Device, ModelSource};
+use recipe::Recipe;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Looks an environment variable up. `None`: not set, or not Unicode.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A profile as it applies to this machine.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The file's name without `.toml`.
+    pub name: String,
+    pub description: String,
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// The folders that exist, in declared order; those of one glob by the bytes of their paths.
+    /// Never empty. No two have the same path or label.
+    pub roots: Vec<Root>,
+    /// Declared roots that were not found, in declared order.
+    pub missing: Vec<MissingRoot>,
+    pub rules: Rules,
+    pub recipe: Recipe,
+    pub sparse: ModelSource,
+    pub dense: ModelSource,
+    /// `None`: the profile does not say.
+    pub device: Option<DeviceSetting>,
+    /// What stands in the file, to tell a default from a choice.
+    pub typed: ProfileFile,
+}
+
+impl Profile {
+    /// Reads and resolves the profile in `path`. Relative paths in it count from its folder.
+    ///
+    /// Fails when the file cannot be read or does not say what it must, and with
+    /// [`ProfileError::NoRoots`] when none of its folders exists.
+    pub fn load(path: &Path, env: Env<'_>) -> Result<Self, ProfileError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        resolve::resolve(ProfileFile::parse(path, &text)?, path, &text, env)
+    }
+}
+
+/// A device as written in a profile or flag: `auto`, `cpu`, `cuda` or `cuda:N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceSetting {
+    /// CUDA when it works, otherwise the CPU.
+    Auto,
+    Fixed(Device),
+}
+
+/// A device name that is none.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no device: write auto, cpu, cuda or cuda:N")]
+pub struct NoSuchDevice(pub String);
+
+impl FromStr for DeviceSetting {
+    type Err = NoSuchDevice;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchDevice> {
+        let index = match text {
+            "auto" => return Ok(Self::Auto),
+            "cpu" => return Ok(Self::Fixed(Device::Cpu)),
+            "cuda" => "0",
+            other => other.strip_prefix("cuda:").unwrap_or(""),
+        };
+        match index.parse() {
+            Ok(index) => Ok(Self::Fixed(Device::Cuda(index))),
+            Err(_) => Err(NoSuchDevice(text.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! A profile as it stands in its file.
+//!
+//! Pure: text in, values or the place of the mistake out. What the values mean on this machine is
+//! decided by `resolve`.
+
+use super::recipe::{Chunker, Coverage, DensityGate};
+use super::suggest::nearest;
+use super::{ProfileError, Secrets};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use std::fmt;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The keys of a profile as typed; `None`: not there.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProfileFile {
+    pub description: Option<String>,
+    pub roots: Vec<RootEntry>,
+    /// Advice for when no root exists, such as the command that fetches them.
+    pub missing_hint: Option<String>,
+    /// In this and the next two, `"..."` stands for the default list.
+    pub extensions: Option<Vec<String>>,
+    pub skip_dirs: Option<Vec<String>>,
+    pub skip_names: Option<Spanned<Vec<String>>>,
+    pub min_file_bytes: Option<Spanned<u64>>,
+    pub max_file_bytes: Option<Spanned<u64>>,
+    pub gitignore: Option<bool>,
+    pub follow_links: Option<bool>,
+    pub secrets: Option<Secrets>,
+    pub chunker: Option<Chunker>,
+    pub chunk_chars: Option<Spanned<u32>>,
+    pub density_gate: Option<DensityGate>,
+    pub encoders: EncodersTable,
+}
+
+/// One of `roots`: a string, or a table with these keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RootEntry {
+    /// With `~`, variables and globs.
+    pub path: Spanned<String>,
+    pub label: Option<String>,
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+}
+
+/// `[encoders]`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EncodersTable {
+    /// `embedded`, `none` or a folder.
+    pub sparse: Option<Spanned<String>>,
+    pub dense: Option<Spanned<String>>,
+    pub coverage: Option<Coverage>,
+    pub device: Option<Spanned<String>>,
+}
+
+pub(super) const PROFILE_KEYS: &[&str] = &[
+    "description",
+    "roots",
+    "missing_hint",
+    "extensions",
+    "skip_dirs",
+    "skip_names",
+    "min_file_bytes",
+    "max_file_bytes",
+    "gitignore",
+    "follow_links",
+    "secrets",
+    "chunker",
+    "chunk_chars",
+    "density_gate",
+    "encoders",
+];
+pub(super) const ROOT_KEYS: &[&str] = &["path", "label", "include", "exclude"];
+pub(super) const ENCODER_KEYS: &[&str] = &["sparse", "dense", "coverage", "device"];
+
+impl ProfileFile {
+    /// Parses `text`; `path` is for messages.
+    ///
+    /// Fails with the line on bad TOML, unknown keys and values of the wrong type.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ProfileError> {
+        let syntax = |error: toml::de::Error| {
+            let at = error.span().map_or(0, |span| span.start);
+            invalid(path, text, at, error.message())
+        };
+        let table = DeTable::parse(text).map_err(syntax)?;
+        check_keys(table.get_ref()).map_err(|(at, message)| invalid(path, text, at, &message))?;
+        toml::from_str(text).map_err(syntax)
+    }
+}
+
+/// An error at byte `at` of the profile's text.
+pub fn invalid(path: &Path, text: &str, at: usize, message: &str) -> ProfileError {
+    let before = text.as_bytes().iter().take(at);
+    ProfileError::Invalid {
+        path: path.to_path_buf(),
+        line: 1 + before.filter(|byte| **byte == b'\n').count(),
+        message: message.trim_end().replace('\n', ", "),
+    }
+}
+
+const NO_ROOTS: &str = "roots is empty: name at least one folder, as in roots = [\"~/src\"]";
+
+/// The first key that does not exist, or the lack of roots: where it stands, and a message.
+fn check_keys(profile: &DeTable<'_>) -> Result<(), (usize, String)> {
+    check_table(profile, PROFILE_KEYS)?;
+    if let Some(DeValue::Table(encoders)) = profile.get("encoders").map(Spanned::get_ref) {
+        check_table(encoders, ENCODER_KEYS)?;
+    }
+    match profile
+        .get("roots")
+        .map(|roots| (roots.span().start, roots.get_ref()))
+    {
+        None => Err((0, NO_ROOTS.into())),
+        Some((at, DeValue::Array(roots))) if roots.is_empty() => Err((at, NO_ROOTS.into())),
+        Some((_, DeValue::Array(roots))) => {
+            roots.iter().try_for_each(|root| match root.get_ref() {
+                DeValue::Table(root) => check_table(root, ROOT_KEYS),
+                _ => Ok(()),
+            })
+        }
+        // Not a list: the types say so better.
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_table(table: &DeTable<'_>, known: &[&str]) -> Result<(), (usize, String)> {
+    let unknown = table
+        .keys()
+        .find(|key| !known.contains(&key.get_ref().as_ref()));
+    let Some(key) = unknown else { return Ok(()) };
+    let typed = key.get_ref();
+    let fix = match nearest(typed, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("the keys here are {}", known.join(", ")),
+    };
+    Err((key.span().start, format!("unknown key `{typed}`: {fix}")))
+}
+
+impl<'de> Deserialize<'de> for RootEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The span wraps the whole entry: for a plain string there is nothing finer.
+        let entry = Spanned::<StringOrTable>::deserialize(deserializer)?;
+        let span = entry.span();
+        Ok(match entry.into_inner() {
+            StringOrTable::String(path) => Self {
+                path: Spanned::new(span, path),
+                label: None,
+                include: Vec::new(),
+                exclude: Vec::new(),
+            },
+            StringOrTable::Table(table) => Self {
+                path: table.path,
+                label: table.label,
+                include: table.include,
+                exclude: table.exclude,
+            },
+        })
+    }
+}
+
+/// Not `#[serde(untagged)]`, whose message for a wrong type in the table names neither key nor type.
+enum StringOrTable {
+    String(String),
+    Table(RootTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RootTable {
+    path: Spanned<String>,
+    label: Option<String>,
+    #[serde(default)]
+    include: Vec<String>,
+    #[serde(default)]
+    exclude: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for StringOrTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = StringOrTable;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, or a table with `path`")
+            }
+
+            fn visit_str<E>(self, path: &str) -> Result<StringOrTable, E> {
+                Ok(StringOrTable::String(path.to_string()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StringOrTable, A::Error> {
+                RootTable::deserialize(MapAccessDeserializer::new(map)).map(StringOrTable::Table)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}

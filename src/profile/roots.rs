@@ -1,0 +1,254 @@
+//! The root folders of a profile.
+
+use super::expand::expand;
+use super::labels::{slug, unique_labels};
+use super::resolve::Place;
+use super::{Patterns, ProfileError, RootEntry};
+use crate::file::RelPath;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A folder whose files are indexed.
+#[derive(Clone, Debug)]
+pub struct Root {
+    /// Name of its shard: lower-case letters, digits and `-`; unique in the profile.
+    pub label: String,
+    /// Absolute and free of links.
+    pub path: PathBuf,
+    /// When not empty, only files matched by it, or below a folder matched by it, are eligible.
+    pub include: Patterns,
+    /// Files and folders left out; stronger than `include`.
+    pub exclude: Patterns,
+    /// Other roots of the profile inside this one. Their files are theirs.
+    pub inner: Vec<RelPath>,
+}
+
+impl Root {
+    /// A root with all its files: no patterns, nothing inside. `path` must be absolute and free of
+    /// links.
+    pub fn new(label: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            label: label.into(),
+            path: path.into(),
+            include: Patterns::default(),
+            exclude: Patterns::default(),
+            inner: Vec::new(),
+        }
+    }
+
+    /// `path` as seen from this root. `None` when it lies elsewhere.
+    pub fn relative(&self, path: &Path) -> Option<RelPath> {
+        RelPath::below(&self.path, path)
+    }
+}
+
+/// A root that the profile names and this machine does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingRoot {
+    /// As it stands in the profile.
+    pub typed: String,
+    /// The path or pattern that was looked for.
+    pub resolved: String,
+    /// For people: what is wrong with it.
+    pub detail: String,
+}
+
+/// Finds the folders of `entries`. Roots that do not exist come second; other mistakes are errors
+/// that name the line.
+pub fn resolve_roots(
+    entries: &[RootEntry],
+    place: &Place<'_>,
+) -> Result<(Vec<Root>, Vec<MissingRoot>), ProfileError> {
+    check_labels(entries, place)?;
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    for entry in entries {
+        match folders(entry, place)? {
+            Ok(folders) => found.extend(folders),
+            Err(gone) => missing.push(gone),
+        }
+    }
+    let found = without_repeats(found, place)?;
+    let labels = labels(&found);
+    let paths: Vec<PathBuf> = found.iter().map(|folder| folder.path.clone()).collect();
+    let mut roots = Vec::with_capacity(found.len());
+    for (folder, label) in found.iter().zip(labels) {
+        let patterns = |list: &[String]| {
+            Patterns::compile(list.iter().map(String::as_str))
+                .map_err(|bad| place.invalid(&folder.entry.path, &bad.to_string()))
+        };
+        roots.push(Root {
+            label,
+            path: folder.path.clone(),
+            include: patterns(&folder.entry.include)?,
+            exclude: patterns(&folder.entry.exclude)?,
+            inner: paths
+                .iter()
+                .filter_map(|other| RelPath::below(&folder.path, other))
+                .collect(),
+        });
+    }
+    Ok((roots, missing))
+}
+
+/// A folder that exists.
+struct Folder<'e> {
+    entry: &'e RootEntry,
+    /// Free of links.
+    path: PathBuf,
+    /// Its last component as typed.
+    name: String,
+    by_glob: bool,
+}
+
+/// The folders that one entry stands for, sorted by path, or why there is none.
+fn folders<'e>(
+    entry: &'e RootEntry,
+    place: &Place<'_>,
+) -> Result<Result<Vec<Folder<'e>>, MissingRoot>, ProfileError> {
+    let typed = entry.path.get_ref();
+    let expanded = expand(typed, place.env);
+    let expanded = expanded.map_err(|message| place.invalid(&entry.path, &message))?;
+    let literal = place.folder.join(&expanded.literal);
+    let missing = |detail: String| MissingRoot {
+        typed: typed.clone(),
+        resolved: literal.display().to_string(),
+        detail,
+    };
+    let found = match literal.metadata() {
+        // A folder whose name looks like a glob is meant as it stands.
+        Ok(metadata) if metadata.is_dir() => folder(entry, &literal, false).map(|it| vec![it]),
+        Ok(_) => {
+            let message = format!("root `{typed}` is a file: name the folder it lies in");
+            return Err(place.invalid(&entry.path, &message));
+        }
+        Err(_) if expanded.is_glob => {
+            return globbed(entry, place, &expanded.pattern)
+                .map(|found| found.ok_or_else(|| missing("no folder matches".into())));
+        }
+        Err(error) => Err(error),
+    };
+    Ok(found.map_err(|error| missing(error.to_string())))
+}
+
+fn folder<'e>(entry: &'e RootEntry, typed: &Path, by_glob: bool) -> io::Result<Folder<'e>> {
+    let path = typed.canonicalize()?;
+    let name = typed.file_name().or(path.file_name()).unwrap_or_default();
+    Ok(Folder {
+        entry,
+        name: name.to_string_lossy().into_owned(),
+        path,
+        by_glob,
+    })
+}
+
+/// The folders that match a glob, sorted by path, each once. `None`: there is none.
+fn globbed<'e>(
+    entry: &'e RootEntry,
+    place: &Place<'_>,
+    pattern: &str,
+) -> Result<Option<Vec<Folder<'e>>>, ProfileError> {
+    let pattern = match Path::new(pattern).is_absolute() {
+        true => pattern.to_string(),
+        false => format!(
+            "{}/{pattern}",
+            glob::Pattern::escape(&place.folder.to_string_lossy())
+        ),
+    };
+    // As in a shell, `*` matches neither hidden folders nor across folders.
+    let options = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let matches = glob::glob_with(&pattern, options).map_err(|bad| {
+        let message = format!("bad pattern `{}`: {}", entry.path.get_ref(), bad.msg);
+        place.invalid(&entry.path, &message)
+    })?;
+    let mut found: Vec<Folder<'e>> = matches
+        .flatten()
+        .filter(|path| path.is_dir())
+        .filter_map(|path| folder(entry, &path, true).ok())
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.dedup_by(|later, earlier| later.path == earlier.path);
+    Ok((!found.is_empty()).then_some(found))
+}
+
+/// Refuses a folder that is named twice. One named once and matched by a glob as well belongs to
+/// the entry that names it; one matched by two globs to the first.
+fn without_repeats<'e>(
+    found: Vec<Folder<'e>>,
+    place: &Place<'_>,
+) -> Result<Vec<Folder<'e>>, ProfileError> {
+    let mut owners: BTreeMap<PathBuf, (bool, usize)> = BTreeMap::new();
+    for (index, folder) in found.iter().enumerate() {
+        match owners.get_mut(&folder.path) {
+            None => {
+                owners.insert(folder.path.clone(), (folder.by_glob, index));
+            }
+            Some((false, first)) if !folder.by_glob => {
+                let (first, second) = (found[*first].entry.path.get_ref(), &folder.entry.path);
+                let message = format!(
+                    "roots `{first}` and `{}` are one folder: remove one",
+                    second.get_ref()
+                );
+                return Err(place.invalid(second, &message));
+            }
+            Some(owner) if owner.0 && !folder.by_glob => *owner = (false, index),
+            Some(_) => {}
+        }
+    }
+    let owners: BTreeSet<usize> = owners.into_values().map(|(_, index)| index).collect();
+    Ok(found
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, folder)| owners.contains(&index).then_some(folder))
+        .collect())
+}
+
+fn check_labels(entries: &[RootEntry], place: &Place<'_>) -> Result<(), ProfileError> {
+    let mut taken = BTreeSet::new();
+    for entry in entries {
+        let Some(label) = &entry.label else { continue };
+        let valid = slug(label);
+        if valid != *label {
+            let message = format!(
+                "label `{label}` may hold lower-case letters, digits and single `-`: write `{valid}`"
+            );
+            return Err(place.invalid(&entry.path, &message));
+        }
+        if !taken.insert(label) {
+            let message = format!("label `{label}` is given twice: rename one");
+            return Err(place.invalid(&entry.path, &message));
+        }
+    }
+    Ok(())
+}
+
+/// A unique label for each folder: those given first, then those made from names, both in the
+/// order of their paths.
+fn labels(found: &[Folder<'_>]) -> Vec<String> {
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by_key(|index| {
+        let folder = &found[*index];
+        (folder.entry.label.is_none(), &folder.path)
+    });
+    let wanted: Vec<String> = order
+        .iter()
+        .map(|index| {
+            let folder = &found[*index];
+            folder
+                .entry
+                .label
+                .clone()
+                .unwrap_or_else(|| slug(&folder.name))
+        })
+        .collect();
+    let mut labels = vec![String::new(); found.len()];
+    for (index, label) in order.into_iter().zip(unique_labels(&wanted)) {
+        labels[index] = label;
+    }
+    labels
+}

@@ -1,0 +1,64 @@
+//! Bars on a terminal: one line per worker and one for the whole.
+
+use super::status;
+use super::tally::Tally;
+use crate::ids::WorkerId;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Redraws a second at most: enough to look alive.
+const REDRAWS_PER_SECOND: u8 = 8;
+
+/// Positions of the total bar: thousandths.
+const STEPS: u64 = 1000;
+
+pub(super) struct Bars {
+    all: MultiProgress,
+    total: ProgressBar,
+    workers: BTreeMap<WorkerId, ProgressBar>,
+}
+
+impl Bars {
+    pub fn new() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(
+            REDRAWS_PER_SECOND,
+        ));
+        let style = ProgressStyle::with_template("{bar:24} {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let total = all.add(ProgressBar::new(STEPS).with_style(style));
+        Self {
+            all,
+            total,
+            workers: BTreeMap::new(),
+        }
+    }
+
+    pub fn draw(&mut self, tally: &Tally, now: Duration) {
+        for (worker, line) in &tally.workers {
+            let bar = self.workers.entry(*worker).or_insert_with(|| {
+                let style = ProgressStyle::with_template("{wide_msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner());
+                self.all
+                    .insert_before(&self.total, ProgressBar::new_spinner().with_style(style))
+            });
+            let label = line.segment.map_or("", |segment| tally.label(segment));
+            bar.set_message(format!(
+                "  worker {worker} {:10} {label}  {}",
+                line.state, line.file
+            ));
+        }
+        self.total.set_position((tally.share() * STEPS as f64) as u64);
+        self.total.set_message(status(tally, now));
+    }
+
+    /// Prints a line above the bars.
+    pub fn say(&self, line: &str) {
+        // Fails with the terminal; the build goes on.
+        let _ = self.all.println(line);
+    }
+
+    pub fn clear(self) {
+        let _ = self.all.clear();
+    }
+}

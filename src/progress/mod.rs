@@ -1,0 +1,218 @@
+//! Shows a running build: bars on a terminal, plain lines elsewhere, JSON for scripts.
+//!
+//! Everything goes to standard error; standard output is for results. Decides nothing about the
+//! build: the engine emits events, this module draws them.
+
+mod bars;
+mod tally;
+
+use crate::report::BuildEvent;
+use bars::Bars;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+use tally::Tally;
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Bars,
+    /// One line per interval and per event worth one.
+    Plain,
+    /// Every event as one JSON object per line.
+    Json,
+    None,
+}
+
+impl Style {
+    /// Bars on a terminal that can draw them, else plain lines.
+    pub fn for_stderr() -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if io::stderr().is_terminal() && !dumb {
+            Self::Bars
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// Time between plain lines: a log of an hour-long build stays readable.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Draws one build.
+pub struct Display {
+    style: Style,
+    began: Instant,
+    tally: Tally,
+    bars: Option<Bars>,
+    last_line: Duration,
+}
+
+impl Display {
+    pub fn new(style: Style) -> Self {
+        Self {
+            style,
+            began: Instant::now(),
+            tally: Tally::default(),
+            bars: (style == Style::Bars).then(Bars::new),
+            last_line: Duration::ZERO,
+        }
+    }
+
+    /// Takes one event, in order. Never fails: a closed terminal is no reason to stop a build.
+    pub fn event(&mut self, event: &BuildEvent) {
+        let now = self.began.elapsed();
+        self.tally.add(now, event);
+        match self.style {
+            Style::Bars => {
+                if let Some(bars) = &mut self.bars {
+                    if let Some(line) = headline(event, &self.tally) {
+                        bars.say(&line);
+                    }
+                    bars.draw(&self.tally, now);
+                }
+            }
+            Style::Plain => self.plain(event, now),
+            Style::Json => {
+                if let Ok(json) = serde_json::to_string(event) {
+                    say(&json);
+                }
+            }
+            Style::None => {}
+        }
+    }
+
+    /// Removes what was drawn.
+    pub fn finish(self) {
+        if let Some(bars) = self.bars {
+            bars.clear();
+        }
+    }
+
+    fn plain(&mut self, event: &BuildEvent, now: Duration) {
+        if let Some(line) = headline(event, &self.tally) {
+            say(&line);
+        } else if now.saturating_sub(self.last_line) >= PLAIN_INTERVAL
+            && matches!(event, BuildEvent::FileCommitted { .. })
+        {
+            self.last_line = now;
+            say(&status(&self.tally, now));
+        }
+    }
+}
+
+/// The line for an event that deserves one.
+fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
+    match event {
+        BuildEvent::Planned {
+            profile,
+            shards,
+            unchanged,
+            workers,
+            file_workers,
+        } => {
+            let mut line = format!(
+                "{profile}: {} files, {}",
+                tally.total_files,
+                bytes(tally.total_bytes)
+            );
+            let _ = write!(line, " in {} shards to build", shards.len());
+            if *unchanged > 0 {
+                let _ = write!(line, ", {unchanged} unchanged");
+            }
+            let _ = write!(line, "; {workers} workers x {file_workers} file workers");
+            Some(line)
+        }
+        BuildEvent::ShardPublished {
+            shard,
+            chunks,
+            bytes: size,
+        } => {
+            let label = tally.shards.iter().find(|s| s.shard == *shard);
+            Some(format!(
+                "published {} ({chunks} chunks, {})",
+                label.map_or("", |s| &s.label),
+                bytes(*size)
+            ))
+        }
+        BuildEvent::WorkerLost { worker, reason } => {
+            Some(format!("warning: worker {worker} died: {reason}; starting another"))
+        }
+        BuildEvent::Quarantined { segment, file } => Some(format!(
+            "warning: file {file} of segment {segment} ({}) kills its worker and is left out",
+            tally.label(*segment)
+        )),
+        BuildEvent::Warning { text } => Some(format!("warning: {text}")),
+        BuildEvent::Pausing => Some("pausing: finishing the files in hand".to_owned()),
+        BuildEvent::WorkerStarting { .. }
+        | BuildEvent::WorkerReady { .. }
+        | BuildEvent::SegmentOpened { .. }
+        | BuildEvent::FileCommitted { .. }
+        | BuildEvent::SegmentDone { .. } => None,
+    }
+}
+
+/// Totals in one line.
+fn status(tally: &Tally, now: Duration) -> String {
+    let rates = tally.rates(now);
+    let eta = tally
+        .eta(now)
+        .map_or_else(|| "-".to_owned(), duration);
+    format!(
+        "{:3.0} %  {} chunks  {:.0} chunks/s  {}/s  {} of {} shards  {} left",
+        tally.share() * 100.0,
+        tally.done.chunks,
+        rates.chunks,
+        bytes(rates.bytes as u64),
+        tally.published,
+        tally.shards.len(),
+        eta
+    )
+}
+
+fn say(line: &str) {
+    // A closed standard error must not stop the build.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Bytes with a binary unit and three digits.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{count} B"),
+        _ if value < 10.0 => format!("{value:.1} {}", UNITS[unit]),
+        _ => format!("{value:.0} {}", UNITS[unit]),
+    }
+}
+
+/// A duration as people say it: `7 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_read_well() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_536), "1.5 KiB");
+        assert_eq!(bytes(48 << 20), "48 MiB");
+        assert_eq!(bytes(1_020 << 20), "1.0 GiB");
+        assert_eq!(duration(Duration::from_secs(200)), "3 min 20 s");
+        assert_eq!(duration(Duration::from_secs(7_500)), "2 h 5 min");
+    }
+}

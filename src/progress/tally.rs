@@ -1,0 +1,227 @@
+//! Running figures of a build, from its events.
+//!
+//! Pure: time comes in with each call. Drawing is elsewhere.
+
+use crate::ids::{SegmentId, WorkerId};
+use crate::protocol::Work;
+use crate::report::{BuildEvent, PlannedShard};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Rates are taken over this much time: long enough to smooth over big files, short enough to show a
+/// change of pace.
+const WINDOW: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub shards: Vec<PlannedShard>,
+    pub done: Work,
+    /// Of `done`, what was there when the build began.
+    pub resumed: Work,
+    pub total_bytes: u64,
+    pub total_files: u64,
+    pub published: usize,
+    pub workers: BTreeMap<WorkerId, WorkerLine>,
+    samples: VecDeque<(Duration, Work)>,
+}
+
+/// What a worker is at.
+#[derive(Debug, Default, Clone)]
+pub(super) struct WorkerLine {
+    pub segment: Option<SegmentId>,
+    pub file: String,
+    pub state: &'static str,
+}
+
+/// Work per second.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub(super) struct Rates {
+    pub chunks: f64,
+    pub bytes: f64,
+    pub tokens: f64,
+}
+
+impl Tally {
+    pub fn add(&mut self, now: Duration, event: &BuildEvent) {
+        match event {
+            BuildEvent::Planned { shards, .. } => {
+                self.total_bytes = shards.iter().map(|s| s.bytes).sum();
+                self.total_files = shards.iter().map(|s| s.files).sum();
+                self.shards.clone_from(shards);
+            }
+            BuildEvent::WorkerStarting { worker } => self.line(*worker).state = "starting",
+            BuildEvent::WorkerReady { worker, .. } => self.line(*worker).state = "ready",
+            BuildEvent::SegmentOpened {
+                worker,
+                segment,
+                already,
+            } => {
+                let line = self.line(*worker);
+                line.segment = Some(*segment);
+                line.state = "encoding";
+                self.done += *already;
+                self.resumed += *already;
+            }
+            BuildEvent::FileCommitted {
+                worker,
+                segment,
+                work,
+                file,
+            } => {
+                let line = self.line(*worker);
+                line.segment = Some(*segment);
+                line.state = "encoding";
+                line.file.clone_from(file);
+                self.done += *work;
+                self.sample(now);
+            }
+            BuildEvent::WorkerLost { worker, .. } => {
+                *self.line(*worker) = WorkerLine {
+                    state: "restarting",
+                    ..WorkerLine::default()
+                };
+            }
+            BuildEvent::ShardPublished { .. } => self.published += 1,
+            BuildEvent::SegmentDone { .. }
+            | BuildEvent::Quarantined { .. }
+            | BuildEvent::Warning { .. }
+            | BuildEvent::Pausing => {}
+        }
+    }
+
+    fn line(&mut self, worker: WorkerId) -> &mut WorkerLine {
+        self.workers.entry(worker).or_default()
+    }
+
+    fn sample(&mut self, now: Duration) {
+        // Four samples a second are plenty.
+        let due = self
+            .samples
+            .back()
+            .is_none_or(|(at, _)| now.saturating_sub(*at) >= Duration::from_millis(250));
+        if due {
+            self.samples.push_back((now, self.done));
+        }
+        while self.samples.len() > 2
+            && now.saturating_sub(self.samples[1].0) >= WINDOW
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    pub fn rates(&self, now: Duration) -> Rates {
+        let Some((since, before)) = self.samples.front() else {
+            return Rates::default();
+        };
+        let seconds = now.saturating_sub(*since).as_secs_f64();
+        if seconds < 0.2 {
+            return Rates::default();
+        }
+        let per_second = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+        Rates {
+            chunks: per_second(self.done.chunks, before.chunks),
+            bytes: per_second(self.done.bytes, before.bytes),
+            tokens: per_second(self.done.tokens, before.tokens),
+        }
+    }
+
+    /// Time left at the current rate, from the tokens that the remaining bytes will probably hold;
+    /// from bytes when nothing is encoded.
+    pub fn eta(&self, now: Duration) -> Option<Duration> {
+        let rates = self.rates(now);
+        let bytes_left = self.total_bytes.saturating_sub(self.done.bytes) as f64;
+        let fresh_bytes = self.done.bytes.saturating_sub(self.resumed.bytes) as f64;
+        let seconds = if rates.tokens > 0.0 && fresh_bytes > 0.0 {
+            bytes_left * (self.done.tokens as f64 / fresh_bytes) / rates.tokens
+        } else if rates.bytes > 0.0 {
+            bytes_left / rates.bytes
+        } else {
+            return None;
+        };
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    /// Share of the bytes that are done, 0 to 1.
+    pub fn share(&self) -> f64 {
+        if self.total_bytes == 0 {
+            return 1.0;
+        }
+        (self.done.bytes as f64 / self.total_bytes as f64).min(1.0)
+    }
+
+    pub fn label(&self, segment: SegmentId) -> &str {
+        self.shards
+            .iter()
+            .find(|s| s.shard == segment.shard)
+            .map_or("", |s| &s.label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ShardId;
+
+    fn committed(bytes: u64, tokens: u64) -> BuildEvent {
+        BuildEvent::FileCommitted {
+            worker: WorkerId(0),
+            segment: SegmentId {
+                shard: ShardId(0),
+                index: 0,
+            },
+            work: Work {
+                files: 1,
+                chunks: 10,
+                bytes,
+                tokens,
+                ..Work::default()
+            },
+            file: "a.rs".to_owned(),
+        }
+    }
+
+    fn planned(bytes: u64) -> BuildEvent {
+        BuildEvent::Planned {
+            profile: "p".to_owned(),
+            shards: vec![PlannedShard {
+                shard: ShardId(0),
+                label: "one".to_owned(),
+                files: 4,
+                bytes,
+            }],
+            unchanged: 0,
+            workers: 1,
+            file_workers: 1,
+        }
+    }
+
+    #[test]
+    fn the_time_left_follows_the_rate_of_tokens() {
+        let second = Duration::from_secs(1);
+        let mut tally = Tally::default();
+        tally.add(Duration::ZERO, &planned(400));
+        tally.add(second, &committed(100, 50));
+        tally.add(2 * second, &committed(100, 50));
+        // 100 bytes and 50 tokens a second; 200 bytes left.
+        assert_eq!(tally.rates(2 * second).tokens, 50.0);
+        assert_eq!(tally.eta(2 * second), Some(2 * second));
+        assert_eq!(tally.share(), 0.5);
+    }
+
+    #[test]
+    fn without_tokens_bytes_are_counted() {
+        let second = Duration::from_secs(1);
+        let mut tally = Tally::default();
+        tally.add(Duration::ZERO, &planned(400));
+        tally.add(second, &committed(100, 0));
+        tally.add(2 * second, &committed(100, 0));
+        assert_eq!(tally.eta(2 * second), Some(2 * second));
+    }
+
+    #[test]
+    fn nothing_done_has_no_rate() {
+        let mut tally = Tally::default();
+        tally.add(Duration::ZERO, &planned(400));
+        assert_eq!(tally.eta(Duration::from_secs(5)), None);
+    }
+}

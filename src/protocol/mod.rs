@@ -1,0 +1,163 @@
+//! What supervisor and worker say to each other over the worker's stdin and stdout.
+//!
+//! Values and framing only: nothing here starts a process or touches a database. Both ends are the
+//! same executable; the first frame each way is a `Hello` with the build id, so that a replaced
+//! binary is noticed before it is misread. End of stdin means stop.
+
+mod frame;
+
+pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
+
+use crate::file::FileEntry;
+use crate::ids::{Digest, SegmentId, WorkerId};
+use crate::profile::Limits;
+use crate::profile::encoders::{Device, EncoderChoice};
+use crate::profile::recipe::Recipe;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Identifies the executable: both ends must be built from the same sources.
+pub fn build_id() -> String {
+    format!("{} protocol {PROTOCOL_VERSION}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Raised with every change of a message.
+const PROTOCOL_VERSION: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    Hello {
+        build_id: String,
+    },
+    /// Sent once, after both hellos. The worker answers `Ready` or `Failed`.
+    Setup(Box<WorkerSetup>),
+    /// Queued behind the segments already sent.
+    Segment(Box<SegmentTask>),
+    /// Finish the file in hand, commit it, say `Stopped`, exit.
+    Stop,
+}
+
+/// Everything that is the same for all segments of a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerSetup {
+    pub worker: WorkerId,
+    /// Threads of the chunk/tag pool.
+    pub file_workers: u32,
+    pub encoders: EncoderChoice,
+    pub device: Device,
+    pub recipe: Recipe,
+    /// What the supervisor computed; the worker recomputes it and refuses when they differ.
+    pub fingerprint: Digest,
+    /// Of the vectors alone.
+    pub encoder_fingerprint: Digest,
+    /// Enforced again when a file is read: files change after the walk.
+    pub limits: Limits,
+    /// Published databases whose vectors may be taken over, if their encoders are the same.
+    pub reuse: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentTask {
+    pub id: SegmentId,
+    /// The segment file to create or continue.
+    pub path: PathBuf,
+    pub shard_label: String,
+    pub root_label: String,
+    /// Absolute.
+    pub root_path: PathBuf,
+    /// In canonical order.
+    pub files: Vec<FileEntry>,
+    /// Positions in `files` to leave out, because they killed their worker.
+    pub quarantined: Vec<u32>,
+    /// One file at a time, each announced by `InHand`: to find the file that kills.
+    pub careful: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromWorker {
+    Hello {
+        build_id: String,
+        pid: u32,
+    },
+    /// Encoders are open and warm.
+    Ready {
+        /// Where the sessions run, for people and the ledger.
+        device: String,
+    },
+    /// A segment was opened; `files` of its files were there already, holding `chunks`.
+    Opened {
+        segment: SegmentId,
+        done: Work,
+    },
+    /// In careful mode: this file is about to be worked on.
+    InHand {
+        segment: SegmentId,
+        file: u32,
+    },
+    /// A file was committed: the work it added, and a name for the progress line.
+    Committed {
+        segment: SegmentId,
+        work: Work,
+        file: String,
+    },
+    /// All files of the segment are committed and the segment file is closed.
+    Done {
+        segment: SegmentId,
+    },
+    /// The answer to `Stop`, or to the end of stdin.
+    Stopped {
+        /// User and system CPU time of the worker process, in microseconds.
+        cpu_us: u64,
+    },
+    /// The last message of a worker that cannot go on.
+    Failed(Failure),
+}
+
+/// An amount of work done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    pub files: u64,
+    pub chunks: u64,
+    /// Bytes of files, as planned.
+    pub bytes: u64,
+    /// Real tokens encoded, without padding and special tokens.
+    pub tokens: u64,
+    /// Chunks whose vectors were taken over from an earlier index.
+    pub reused_chunks: u64,
+    /// Microseconds inside session runs.
+    pub busy_us: u64,
+    /// Files left out.
+    pub skipped: u64,
+}
+
+impl std::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.chunks += other.chunks;
+        self.bytes += other.bytes;
+        self.tokens += other.tokens;
+        self.reused_chunks += other.reused_chunks;
+        self.busy_us += other.busy_us;
+        self.skipped += other.skipped;
+    }
+}
+
+/// Why a worker gave up: `kind` decides, `text` is for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub text: String,
+}
+
+/// What the supervisor may do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// Model, runtime or device cannot be used: no other worker will fare better.
+    Unavailable,
+    /// Models or settings are not those the build started with.
+    FingerprintMismatch,
+    /// The output cannot be written: disk full, read-only, no permission.
+    Output,
+    /// Anything else: worth one more try in a fresh process.
+    Internal,
+}

@@ -1,0 +1,102 @@
+//! What a build tells: events while it runs, a summary and a manifest at its end.
+//!
+//! Values only. The engine emits events; `progress` draws them; `commands` prints the summary.
+
+mod manifest;
+mod summary;
+
+pub use manifest::{Manifest, Target};
+pub use summary::{IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary};
+
+use crate::ids::{SegmentId, ShardId, WorkerId};
+use crate::protocol::{Failure, Work};
+use serde::Serialize;
+
+/// Something that happened in a build, in the order in which it happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum BuildEvent {
+    /// The plan is made; `todo` is what is left to do, `unchanged` shards are complete already.
+    Planned {
+        profile: String,
+        shards: Vec<PlannedShard>,
+        unchanged: usize,
+        workers: u32,
+        file_workers: u32,
+    },
+    WorkerStarting {
+        worker: WorkerId,
+    },
+    WorkerReady {
+        worker: WorkerId,
+        device: String,
+    },
+    /// The worker began or resumed a segment. `already` is what an earlier run left in it.
+    SegmentOpened {
+        worker: WorkerId,
+        segment: SegmentId,
+        already: Work,
+    },
+    FileCommitted {
+        worker: WorkerId,
+        segment: SegmentId,
+        work: Work,
+        file: String,
+    },
+    SegmentDone {
+        worker: WorkerId,
+        segment: SegmentId,
+    },
+    WorkerLost {
+        worker: WorkerId,
+        reason: String,
+    },
+    /// A file was left out because it killed its worker.
+    Quarantined {
+        segment: SegmentId,
+        file: u32,
+    },
+    ShardPublished {
+        shard: ShardId,
+        chunks: u64,
+        bytes: u64,
+    },
+    /// Nothing that stops the build.
+    Warning {
+        text: String,
+    },
+    Pausing,
+}
+
+/// A shard as the progress display needs it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedShard {
+    pub shard: ShardId,
+    pub label: String,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// How the part of a build that supervisor and workers do came to an end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// Every segment was done and every shard published.
+    Complete,
+    /// Stopped on request; what is committed is kept.
+    Paused,
+    Failed(Failure),
+}
+
+/// What a publisher says of one shard.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PublishOutcome {
+    Published {
+        shard: ShardId,
+        chunks: u64,
+        bytes: u64,
+    },
+    Failed {
+        shard: ShardId,
+        failure: Failure,
+    },
+}

@@ -1,0 +1,90 @@
+//! The last line of a build: what scripts and CI read.
+//!
+//! Field names are a contract: fields may be added, none changes its meaning. What the index is
+//! ([`IndexSummary`]) is kept apart from how this run went ([`RunSummary`]): the first depends on
+//! inputs and settings alone.
+
+use crate::file::SkipReason;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    #[serde(flatten)]
+    pub index: IndexSummary,
+    #[serde(flatten)]
+    pub run: RunSummary,
+    /// The exit code this process is about to end with.
+    pub exit: u8,
+}
+
+/// What was built.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexSummary {
+    pub profile: String,
+    /// `blob` or `sharded`.
+    pub mode: String,
+    /// Absolute path of the database to open.
+    pub output: String,
+    /// Logical digest of the whole index: every row written, build times left out.
+    pub digest: String,
+    /// Digest of files, chunks and vectors alone: equal for blob and sharded builds.
+    pub content_digest: String,
+    /// Hash of everything but the inputs that shapes the output.
+    pub fingerprint: String,
+    /// Files indexed.
+    pub files: u64,
+    /// Distinct chunks, per shard.
+    pub chunks: u64,
+    /// Bytes of the indexed files.
+    pub source_bytes: u64,
+    /// Files left out, by reason.
+    pub skipped: BTreeMap<SkipReason, u64>,
+    /// Files that killed their worker.
+    pub quarantined: Vec<SkippedFile>,
+    /// Files and folders that were meant to be indexed and could not be read.
+    pub unreadable: Vec<SkippedFile>,
+    pub missing_roots: Vec<String>,
+    pub shards: Vec<ShardSummary>,
+}
+
+/// How one run went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    pub elapsed_s: f64,
+    /// CPU time of supervisor and workers; workers that were killed are missing from it.
+    pub cpu_s: f64,
+    /// Share of the workers' time between first start and last segment spent in session runs, 0..1.
+    pub encoder_busy: f64,
+    /// Chunks whose vectors were taken over from an earlier index.
+    pub reused_chunks: u64,
+    /// Chunks found in segments of an interrupted run.
+    pub resumed_chunks: u64,
+    /// Shards that were complete already.
+    pub unchanged_shards: u64,
+    pub workers: u32,
+    pub file_workers: u32,
+    pub devices: Vec<String>,
+    /// Events of the watchdog.
+    pub watchdog: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardSummary {
+    pub label: String,
+    pub path: String,
+    pub digest: String,
+    pub files: u64,
+    pub chunks: u64,
+    /// Size of the database.
+    pub bytes: u64,
+}
+
+/// A file that was left out although it was meant to be indexed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedFile {
+    pub root: String,
+    pub path: String,
+    pub reason: SkipReason,
+    pub detail: String,
+}

@@ -1,0 +1,373 @@
+//! Opening and reading one file of a root, whatever has become of it since the walk.
+//!
+//! The path is opened folder by folder, each relative to the one before and never through a link,
+//! so that a folder swapped for a link cannot lead outside. Nothing here can block: FIFOs and
+//! devices are opened without waiting and refused once their kind is known.
+
+use crate::file::{FileEntry, RelPath, SkipReason};
+use crate::ids::FileHash;
+use crate::profile::Limits;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// How often a file that changes under the reader is read again before it is taken as it is.
+const ATTEMPTS: usize = 3;
+
+/// A file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFile {
+    pub bytes: Vec<u8>,
+    /// Size of `bytes`, and the modification time from before they were read: a file that changes
+    /// meanwhile has a newer one, and the next build sees that.
+    pub entry: FileEntry,
+    pub hash: FileHash,
+}
+
+/// Why a file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFailure {
+    pub reason: SkipReason,
+    /// For people.
+    pub detail: String,
+}
+
+impl ReadFailure {
+    fn new(reason: SkipReason, detail: impl ToString) -> Self {
+        Self {
+            reason,
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// Reads the file of `entry` below `root` (absolute, free of links).
+///
+/// Enforces the upper limit on the bytes themselves; a file that has shrunk is taken as it is. Any
+/// failure concerns this file alone.
+pub fn read_file(root: &Path, entry: &FileEntry, limits: &Limits) -> Result<ReadFile, ReadFailure> {
+    let (bytes, before) = read_bytes(root, &entry.path, limits)?;
+    Ok(ReadFile {
+        entry: FileEntry {
+            path: entry.path.clone(),
+            size: bytes.len() as u64,
+            mtime_ns: mtime_ns(&before),
+        },
+        hash: FileHash::of(&bytes),
+        bytes,
+    })
+}
+
+/// Modification time in nanoseconds since 1970, saturated; 0 where the system has none.
+pub(super) fn mtime_ns(metadata: &Metadata) -> i64 {
+    let Ok(time) = metadata.modified() else {
+        return 0;
+    };
+    match time.duration_since(std::time::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+    }
+}
+
+/// The bytes of a file and its metadata from just before they were read.
+pub(super) fn read_bytes(
+    root: &Path,
+    path: &RelPath,
+    limits: &Limits,
+) -> Result<(Vec<u8>, Metadata), ReadFailure> {
+    first_unchanged(|| read_once(root, path, limits)).map(|read| (read.bytes, read.before))
+}
+
+struct Attempt {
+    bytes: Vec<u8>,
+    before: Metadata,
+    /// Whether the file changed while it was read, so that the bytes may be a mixture.
+    changed: bool,
+}
+
+/// Reads until nothing changes meanwhile, and at the last attempt takes what there is.
+fn first_unchanged(
+    mut read: impl FnMut() -> Result<Attempt, ReadFailure>,
+) -> Result<Attempt, ReadFailure> {
+    let mut attempt = read()?;
+    for _ in 1..ATTEMPTS {
+        if !attempt.changed {
+            break;
+        }
+        attempt = read()?;
+    }
+    Ok(attempt)
+}
+
+fn read_once(root: &Path, path: &RelPath, limits: &Limits) -> Result<Attempt, ReadFailure> {
+    let mut file = open_below(root, path, limits)?;
+    let before = regular(&file)?;
+    let bytes = read_within(&mut file, &before, limits.max_file_bytes)?;
+    let after = file.metadata().map_err(|error| failure(&error))?;
+    Ok(Attempt {
+        bytes,
+        changed: after.len() != before.len() || mtime_ns(&after) != mtime_ns(&before),
+        before,
+    })
+}
+
+fn regular(file: &File) -> Result<Metadata, ReadFailure> {
+    let metadata = file.metadata().map_err(|error| failure(&error))?;
+    if metadata.is_file() {
+        return Ok(metadata);
+    }
+    Err(ReadFailure::new(
+        SkipReason::Vanished,
+        "no longer a regular file",
+    ))
+}
+
+fn read_within(file: &mut File, before: &Metadata, most: u64) -> Result<Vec<u8>, ReadFailure> {
+    let too_large = |bytes: u64| {
+        let detail = format!("{bytes} bytes when read, the limit is {most}");
+        ReadFailure::new(SkipReason::TooLarge, detail)
+    };
+    if before.len() > most {
+        return Err(too_large(before.len()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
+    file.take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| failure(&error))?;
+    if bytes.len() as u64 > most {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+fn failure(error: &io::Error) -> ReadFailure {
+    ReadFailure::new(io_reason(error), error)
+}
+
+/// What an error says about a file that the walk has seen.
+pub(super) fn io_reason(error: &io::Error) -> SkipReason {
+    if error.kind() == io::ErrorKind::NotFound || turned_into_something_else(error) {
+        SkipReason::Vanished
+    } else {
+        SkipReason::Unreadable
+    }
+}
+
+fn open_below(root: &Path, path: &RelPath, limits: &Limits) -> Result<File, ReadFailure> {
+    if !limits.follow_links {
+        return open_without_links(root, path).map_err(|error| failure(&error));
+    }
+    let target = path.on_disk(root).canonicalize();
+    let target = target.map_err(|error| failure(&error))?;
+    match RelPath::below(root, &target) {
+        Some(target) => open_without_links(root, &target).map_err(|error| failure(&error)),
+        None => Err(ReadFailure::new(
+            SkipReason::LinkRefused,
+            "leads out of the root",
+        )),
+    }
+}
+
+#[cfg(unix)]
+fn open_without_links(root: &Path, path: &RelPath) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open, openat};
+    // A folder may be searchable without being readable; Linux opens such a one as a mere place.
+    #[cfg(target_os = "linux")]
+    let folder_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    let folder_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let file_flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+
+    let mut here = open(root, folder_flags, Mode::empty())?;
+    let mut names = path.as_bytes().split(|byte| *byte == b'/').peekable();
+    while let Some(name) = names.next() {
+        let flags = match names.peek() {
+            Some(_) => folder_flags,
+            None => file_flags,
+        };
+        here = openat(&here, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+    }
+    Ok(File::from(here))
+}
+
+/// A link where a file was, a file where a folder was, a socket.
+#[cfg(unix)]
+fn turned_into_something_else(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(error);
+    [Errno::LOOP, Errno::NOTDIR, Errno::NXIO]
+        .map(Some)
+        .contains(&errno)
+}
+
+#[cfg(not(unix))]
+fn open_without_links(root: &Path, path: &RelPath) -> io::Result<File> {
+    // No relative opens here: the best that can be done is to look before opening.
+    let path = path.on_disk(root);
+    if std::fs::symlink_metadata(&path)?.is_file() {
+        return File::open(path);
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+#[cfg(not(unix))]
+fn turned_into_something_else(_: &io::Error) -> bool {
+    false
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+    use tempfile::TempDir;
+
+    const TEXT: &[u8] = b"some text";
+
+    /// A root with the file `a/b/f.txt`, beside a folder outside it with the same names.
+    fn setup() -> (TempDir, PathBuf, FileEntry) {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let base = dir.path().canonicalize().expect("exists");
+        for (top, text) in [("root", TEXT), ("outside", b"not yours")] {
+            fs::create_dir_all(base.join(top).join("a/b")).expect("folder");
+            fs::write(base.join(top).join("a/b/f.txt"), text).expect("file");
+        }
+        let entry = FileEntry {
+            path: RelPath::from_spelling("a/b/f.txt").expect("a path"),
+            size: TEXT.len() as u64,
+            mtime_ns: 0,
+        };
+        (dir, base.join("root"), entry)
+    }
+
+    fn reason(root: &Path, entry: &FileEntry) -> SkipReason {
+        let failure = read_file(root, entry, &Limits::default()).expect_err("no file");
+        assert!(!failure.detail.is_empty());
+        failure.reason
+    }
+
+    #[test]
+    fn a_file_is_read_with_its_identity() {
+        let (_dir, root, mut entry) = setup();
+        let before_1970 = std::time::UNIX_EPOCH - std::time::Duration::from_nanos(5);
+        let file = File::options()
+            .write(true)
+            .open(root.join("a/b/f.txt"))
+            .expect("file");
+        file.set_modified(before_1970).expect("set");
+        entry.size = 3;
+        let read = read_file(&root, &entry, &Limits::default()).expect("reads");
+        assert_eq!((read.bytes.as_slice(), read.entry.size), (TEXT, 9));
+        assert_eq!(read.entry.mtime_ns, -5);
+        assert_eq!(read.hash, FileHash::of(TEXT));
+    }
+
+    #[test]
+    fn what_is_gone_or_changed_its_kind_has_vanished() {
+        let (_dir, root, entry) = setup();
+        let file = root.join("a/b/f.txt");
+        fs::remove_file(&file).expect("removed");
+        assert_eq!(reason(&root, &entry), SkipReason::Vanished, "gone");
+        symlink(root.join("../outside/a/b/f.txt"), &file).expect("link");
+        assert_eq!(reason(&root, &entry), SkipReason::Vanished, "link");
+        fs::remove_file(&file).expect("removed");
+        fs::create_dir(&file).expect("folder");
+        assert_eq!(reason(&root, &entry), SkipReason::Vanished, "folder");
+        fs::remove_dir(&file).expect("removed");
+        mkfifoat(CWD, &file, Mode::RUSR | Mode::WUSR).expect("fifo");
+        assert_eq!(reason(&root, &entry), SkipReason::Vanished, "fifo");
+        fs::remove_file(&file).expect("removed");
+        let _socket = std::os::unix::net::UnixListener::bind(&file).expect("socket");
+        assert_eq!(reason(&root, &entry), SkipReason::Vanished, "socket");
+    }
+
+    #[test]
+    fn a_folder_swapped_for_a_link_does_not_lead_outside() {
+        let (_dir, root, entry) = setup();
+        for swapped in ["a/b", "a"] {
+            let folder = root.join(swapped);
+            fs::rename(&folder, root.join("aside")).expect("renamed");
+            symlink(root.join("../outside").join(swapped), &folder).expect("link");
+            assert_eq!(
+                fs::read(root.join("a/b/f.txt")).expect("by the link"),
+                b"not yours"
+            );
+            assert_eq!(reason(&root, &entry), SkipReason::Vanished, "{swapped}");
+            let followed = Limits {
+                follow_links: true,
+                ..Limits::default()
+            };
+            let failure = read_file(&root, &entry, &followed).expect_err("outside");
+            assert_eq!(failure.reason, SkipReason::LinkRefused, "{swapped}");
+            fs::remove_file(&folder).expect("removed");
+            fs::rename(root.join("aside"), &folder).expect("renamed");
+        }
+        assert!(read_file(&root, &entry, &Limits::default()).is_ok());
+    }
+
+    #[test]
+    fn links_inside_the_root_are_followed_when_asked_for() {
+        let (_dir, root, mut entry) = setup();
+        symlink("a/b", root.join("link")).expect("link");
+        entry.path = RelPath::from_spelling("link/f.txt").expect("a path");
+        assert_eq!(reason(&root, &entry), SkipReason::Vanished);
+        let followed = Limits {
+            follow_links: true,
+            ..Limits::default()
+        };
+        let read = read_file(&root, &entry, &followed).expect("reads");
+        assert_eq!((read.bytes.as_slice(), read.entry.path), (TEXT, entry.path));
+    }
+
+    #[test]
+    fn the_upper_limit_holds_for_the_bytes_read() {
+        let (_dir, root, entry) = setup();
+        let most = |max_file_bytes| Limits {
+            max_file_bytes,
+            ..Limits::default()
+        };
+        assert!(read_file(&root, &entry, &most(9)).is_ok());
+        let failure = read_file(&root, &entry, &most(8)).expect_err("too large");
+        assert_eq!(failure.reason, SkipReason::TooLarge);
+        // A file without a size of its own that never ends.
+        let mut endless = File::open("/dev/zero").expect("opens");
+        let metadata = File::open(root.join("a/b/f.txt"))
+            .and_then(|file| file.metadata())
+            .expect("file");
+        let failure = read_within(&mut endless, &metadata, 1000).expect_err("too large");
+        assert_eq!(failure.reason, SkipReason::TooLarge);
+    }
+
+    #[test]
+    fn a_file_that_changes_meanwhile_is_read_again_but_not_forever() {
+        let (_dir, root, entry) = setup();
+        for (changes, expected) in [(0, 1), (1, 2), (2, 3), (9, ATTEMPTS)] {
+            let mut n_reads = 0;
+            let read = first_unchanged(|| {
+                n_reads += 1;
+                let attempt = read_once(&root, &entry.path, &Limits::default())?;
+                assert!(!attempt.changed);
+                Ok(Attempt {
+                    changed: n_reads <= changes,
+                    ..attempt
+                })
+            });
+            assert_eq!(read.expect("reads").bytes, TEXT);
+            assert_eq!(n_reads, expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_unreadable() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_dir, root, entry) = setup();
+        let file = root.join("a/b/f.txt");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("set");
+        if File::open(&file).is_ok() {
+            return println!("skipped: this user may read anything");
+        }
+        assert_eq!(reason(&root, &entry), SkipReason::Unreadable);
+    }
+}

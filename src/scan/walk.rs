@@ -1,0 +1,140 @@
+//! One walk over a root.
+
+use super::judge::{Candidate, Judge, Rule, Verdict};
+use super::read::io_reason;
+use super::{Failure, RootScan, ScanError};
+use crate::file::{RelPath, SkipReason};
+use crate::profile::{Root, Rules};
+use std::path::{Path, PathBuf};
+use walkdir::{DirEntry, WalkDir};
+
+/// Finds the eligible files of `root`.
+///
+/// Fails only when the root itself cannot be listed; what goes wrong below it is in the result.
+pub fn scan(root: &Root, rules: &Rules) -> Result<RootScan, ScanError> {
+    scan_with(root, rules, &mut |_, _, _| {})
+}
+
+/// Hears of every path left out: the path, the reason and the rule, in words.
+pub type OnSkip<'a> = &'a mut dyn FnMut(&RelPath, SkipReason, &dyn std::fmt::Display);
+
+/// [`scan`], telling `on_skip` about every path left out, folder by folder in the order of names.
+pub fn scan_with(root: &Root, rules: &Rules, on_skip: OnSkip<'_>) -> Result<RootScan, ScanError> {
+    std::fs::read_dir(&root.path).map_err(|source| ScanError {
+        path: root.path.clone(),
+        source,
+    })?;
+    let mut walk = Walk {
+        root,
+        judge: Judge::new(root, rules),
+        on_skip,
+        found: RootScan::default(),
+    };
+    walk.enter(None);
+    walk.branch(&root.path, None);
+    let mut found = walk.found;
+    found.files.sort_by(|a, b| a.path.cmp(&b.path));
+    found.failures.sort_by(|a, b| a.path.cmp(&b.path));
+    found.bytes = found.files.iter().map(|file| file.size).sum();
+    Ok(found)
+}
+
+struct Walk<'w> {
+    root: &'w Root,
+    judge: Judge<'w>,
+    on_skip: OnSkip<'w>,
+    found: RootScan,
+}
+
+impl Walk<'_> {
+    /// Walks what lies below `top`: the root, or a link in it that leads to the folder `target`.
+    fn branch(&mut self, top: &Path, target: Option<&Path>) {
+        let mut entries = WalkDir::new(top)
+            .min_depth(1)
+            .sort_by(|a, b| a.file_name().cmp(b.file_name()))
+            .into_iter();
+        while let Some(entry) = entries.next() {
+            match entry {
+                Ok(entry) => {
+                    if !self.visit(top, target, &entry) && entry.file_type().is_dir() {
+                        entries.skip_current_dir();
+                    }
+                }
+                Err(error) => self.fail(error),
+            }
+        }
+    }
+
+    /// Whether the entry, if it is a folder, is to be entered.
+    fn visit(&mut self, top: &Path, target: Option<&Path>, entry: &DirEntry) -> bool {
+        let Some(rel) = self.root.relative(entry.path()) else {
+            return false;
+        };
+        let real = real_path(top, target, entry.path());
+        self.judge.leave_to(depth(&rel));
+        let verdict = self.judge.judge(&Candidate {
+            rel: &rel,
+            path: entry.path(),
+            real: &real,
+            kind: entry.file_type(),
+            in_link: target.is_some(),
+        });
+        match verdict {
+            Verdict::Eligible(file) => self.found.files.push(file),
+            Verdict::Enter => self.enter(Some(&rel)),
+            Verdict::EnterLink(folder) => {
+                self.enter(Some(&rel));
+                self.branch(entry.path(), Some(&folder));
+            }
+            Verdict::Skip(reason, rule) => {
+                (self.on_skip)(&rel, reason, &rule);
+                *self.found.skipped.entry(reason).or_default() += 1;
+                if let Rule::Io(error) = rule
+                    && reason.is_failure()
+                {
+                    self.found.failures.push(Failure {
+                        path: rel,
+                        reason,
+                        detail: error.to_string(),
+                    });
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    fn enter(&mut self, below: Option<&RelPath>) {
+        let failures = self.judge.enter(below);
+        self.found.failures.extend(failures);
+    }
+
+    /// A folder that cannot be listed, or not to its end.
+    fn fail(&mut self, error: walkdir::Error) {
+        let path = error.path().unwrap_or(&self.root.path).to_path_buf();
+        let error: std::io::Error = error.into();
+        let reason = io_reason(&error);
+        let Some(path) = self.root.relative(&path) else {
+            return;
+        };
+        (self.on_skip)(&path, reason, &error);
+        *self.found.skipped.entry(reason).or_default() += 1;
+        self.found.failures.push(Failure {
+            path,
+            reason,
+            detail: error.to_string(),
+        });
+    }
+}
+
+/// `path` below `top`, by way of the folder that `top` links to.
+fn real_path(top: &Path, target: Option<&Path>, path: &Path) -> PathBuf {
+    match (target, path.strip_prefix(top)) {
+        (Some(target), Ok(below)) => target.join(below),
+        _ => path.to_path_buf(),
+    }
+}
+
+fn depth(path: &RelPath) -> usize {
+    path.as_bytes().split(|byte| *byte == b'/').count()
+}

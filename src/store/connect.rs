@@ -1,0 +1,157 @@
+//! Opening databases: one function per way in which we use a file.
+
+use super::error::StoreError;
+use super::schema::PAGE_BYTES;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a call waits for another process's lock. Servers checkpoint in well under a second.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Page cache of a connection that loads a shard, in KiB. It bounds the sorter's memory as well;
+/// doubling it saved under 3 % of the time at 256 MiB of text and costs its size in every publish.
+const LOAD_CACHE_KIB: u32 = 64 * 1024;
+
+/// Threads that sort the rows of one index. The sorter's gain ends at the number of its runs.
+const SORTER_THREADS: u32 = 4;
+
+/// Creates a database that nobody else sees until it is renamed: no journal, no fsync, one owner.
+/// A crash leaves rubbish, which is what the temporary name says.
+pub(super) fn create_for_load(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(StoreError::sql(path))?;
+    conn.execute_batch(&format!(
+        "PRAGMA page_size = {PAGE_BYTES};
+         PRAGMA journal_mode = OFF;
+         PRAGMA synchronous = OFF;
+         PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA foreign_keys = OFF;
+         PRAGMA cache_size = -{LOAD_CACHE_KIB};
+         PRAGMA threads = {SORTER_THREADS};"
+    ))
+    .map_err(StoreError::sql(path))?;
+    Ok(conn)
+}
+
+/// Opens or creates a database that survives a kill at any point and has one owner at a time: a
+/// second process gets [`StoreError::Busy`]. No shared-memory file is made.
+pub(super) fn open_owned(path: &Path) -> Result<Connection, StoreError> {
+    let conn = Connection::open(path).map_err(StoreError::sql(path))?;
+    conn.execute_batch(&format!(
+        "PRAGMA page_size = {PAGE_BYTES};
+         PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = NORMAL;
+         PRAGMA foreign_keys = OFF;"
+    ))
+    .map_err(StoreError::sql(path))?;
+    Ok(conn)
+}
+
+/// Opens or creates a database that servers may have open at the same time, and whose commits
+/// survive a power cut.
+pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
+    let conn = Connection::open(path).map_err(StoreError::sql(path))?;
+    conn.busy_timeout(BUSY_TIMEOUT)
+        .map_err(StoreError::sql(path))?;
+    conn.execute_batch(&format!(
+        "PRAGMA page_size = {PAGE_BYTES};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = OFF;"
+    ))
+    .map_err(StoreError::sql(path))?;
+    Ok(conn)
+}
+
+/// Opens a finished database for reading only. Without a write-ahead log beside it the file is
+/// taken as unchanging, so that reading creates nothing next to it and works in a folder that
+/// cannot be written; with one (a server has it open) the log is read too.
+pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+    // SQLite would say "unable to open"; the system's own reason is better.
+    File::open(path).map_err(StoreError::io(path))?;
+    let has_log = std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = if has_log {
+        Connection::open_with_flags(path, flags)
+    } else {
+        Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)
+    };
+    let conn = opened.map_err(StoreError::sql(path))?;
+    conn.busy_timeout(BUSY_TIMEOUT)
+        .map_err(StoreError::sql(path))?;
+    Ok(conn)
+}
+
+/// Writes the journal mode that servers expect into the header, and checks that nothing is left
+/// beside the file. The caller owns the file; nobody else has it open.
+pub fn seal_as_wal(path: &Path) -> Result<(), StoreError> {
+    drop(open_owned(path)?);
+    let mut header = [0; 20];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut header))
+        .map_err(StoreError::io(path))?;
+    // File format write and read versions: 2 is WAL (SQLite file format, section 1.3).
+    if header[18..20] != [2, 2] {
+        return Err(StoreError::corrupt(path, "the header does not say WAL"));
+    }
+    match std::fs::metadata(sidecar(path, "-wal")) {
+        Ok(_) => Err(StoreError::corrupt(path, "the log was not folded in")),
+        Err(_) => Ok(()),
+    }
+}
+
+/// A file that SQLite keeps beside `path`.
+pub(super) fn sidecar(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Removes a database and what SQLite keeps beside it; what is not there is no error.
+pub fn remove_database(path: &Path) -> Result<(), StoreError> {
+    remove_files(path, &["", "-wal", "-shm", "-journal"])
+}
+
+/// Removes what SQLite keeps beside a database that is about to be replaced: it would be taken for
+/// the new one's.
+pub fn remove_log(path: &Path) -> Result<(), StoreError> {
+    remove_files(path, &["-wal", "-shm", "-journal"])
+}
+
+fn remove_files(path: &Path, suffixes: &[&str]) -> Result<(), StoreError> {
+    for file in suffixes.iter().map(|suffix| sidecar(path, suffix)) {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io(&file)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// `file:` address of `path` with every unusual byte escaped. SQLite reads the part after
+/// `file:` up to `?` as the path, drive letters included.
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    if cfg!(windows) {
+        uri.push_str("///");
+    }
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'\\' if cfg!(windows) => uri.push('/'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b':' => {
+                uri.push(char::from(*byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}

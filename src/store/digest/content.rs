@@ -1,0 +1,220 @@
+//! The chunks of a shard and the files that hold them.
+
+use super::fields::Fields;
+use crate::ids::{ChunkId, Digest};
+use crate::store::shard::Root;
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A sum over files; see the [module](super).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContentDigest([u64; 4]);
+
+impl ContentDigest {
+    /// The digest of both sets of files together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(std::array::from_fn(|n| self.0[n].wrapping_add(other.0[n])))
+    }
+
+    /// As it is written down: 32 bytes.
+    pub fn to_digest(self) -> Digest {
+        let mut bytes = [0; 32];
+        for (part, value) in bytes.chunks_exact_mut(8).zip(self.0) {
+            part.copy_from_slice(&value.to_le_bytes());
+        }
+        Digest(bytes)
+    }
+
+    /// The inverse of [`Self::to_digest`].
+    pub fn from_digest(digest: Digest) -> Self {
+        Self(std::array::from_fn(|n| {
+            let mut part = [0; 8];
+            part.copy_from_slice(&digest.0[n * 8..n * 8 + 8]);
+            u64::from_le_bytes(part)
+        }))
+    }
+}
+
+/// The builder's chunks, each with a hash of what it says: first of its sparse vector, then of text
+/// and vectors together.
+pub struct Chunks(HashMap<ChunkId, [u8; 16], BuildHasherDefault<IdHasher>>);
+
+/// Chunk ids are hashes already.
+#[derive(Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.0 ^= u64::from_le_bytes(word);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Chunks {
+    pub fn read_ids(conn: &Connection) -> rusqlite::Result<Self> {
+        let mut chunks = HashMap::default();
+        let mut statement = conn.prepare("SELECT gene_id FROM build_routes")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            if let Some(id) = ChunkId::parse(row.get_ref(0)?.as_str()?) {
+                chunks.insert(id, [0; 16]);
+            }
+        }
+        Ok(Self(chunks))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn has(&self, id: ChunkId) -> bool {
+        self.0.contains_key(&id)
+    }
+
+    fn get_mut(&mut self, id: &str) -> Option<&mut [u8; 16]> {
+        self.0.get_mut(&ChunkId::parse(id)?)
+    }
+
+    /// Hashes the sparse vectors; the terms of a chunk lie together, in the order of the vector.
+    pub fn hash_sparse(&mut self, conn: &Connection, fields: &mut Fields) -> rusqlite::Result<()> {
+        let mut statement =
+            conn.prepare("SELECT gene_id, term, weight FROM splade_terms ORDER BY rowid")?;
+        let mut rows = statement.query([])?;
+        let mut vector = Fields::new();
+        let mut owner = String::new();
+        while let Some(row) = rows.next()? {
+            let id = row.get_ref(0)?.as_str()?;
+            if id != owner {
+                self.end_vector(&owner, &mut vector, fields);
+                owner.clear();
+                owner.push_str(id);
+            }
+            vector.value(row.get_ref(1)?);
+            vector.value(row.get_ref(2)?);
+        }
+        self.end_vector(&owner, &mut vector, fields);
+        Ok(())
+    }
+
+    fn end_vector(&mut self, owner: &str, vector: &mut Fields, fields: &mut Fields) {
+        let hash = short(vector.take());
+        if let Some(chunk) = self.get_mut(owner) {
+            *chunk = hash;
+            fields.bytes(owner.as_bytes());
+            fields.bytes(&hash);
+        }
+    }
+
+    /// Hashes the rows of the builder's chunks and ends each chunk's own hash.
+    pub fn hash_genes(
+        &mut self,
+        conn: &Connection,
+        roots: &[Root],
+        fields: &mut Fields,
+    ) -> rusqlite::Result<()> {
+        // The first column is the id, the second the source, the third the hash of the text, the
+        // fourth the dense vector.
+        let mut statement = conn.prepare(
+            "SELECT gene_id, source_id, content_hash, embedding_dense_v2, content, complement, \
+             codons, promoter, is_fragment, embedding, repo_root, source_kind, volatility_class, \
+             authority_class, support_span, version, supersedes, key_values, embedding_dense, \
+             compression_tier FROM genes ORDER BY rowid",
+        )?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        let mut own = Fields::new();
+        while let Some(row) = rows.next()? {
+            let Some(chunk) = self.get_mut(row.get_ref(0)?.as_str()?) else {
+                continue;
+            };
+            own.bytes(chunk);
+            own.value(row.get_ref(2)?);
+            own.value(row.get_ref(3)?);
+            *chunk = short(own.take());
+            fields.value(row.get_ref(0)?);
+            let source = row.get_ref(1)?.as_str_or_null()?.unwrap_or_default();
+            let (root, path) = below_root(roots, source);
+            fields.bytes(root.as_bytes());
+            fields.bytes(path.as_bytes());
+            for column in 2..columns {
+                fields.value(row.get_ref(column)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hashes the ledger and the places of the chunks; the number of files and their content.
+    pub fn hash_files(
+        &self,
+        conn: &Connection,
+        roots: &[Root],
+        fields: &mut Fields,
+    ) -> rusqlite::Result<(u64, ContentDigest)> {
+        let mut files = conn.prepare(
+            "SELECT file_id, root_id, path, size, blake3, chunks, skip_reason FROM build_files \
+             ORDER BY file_id",
+        )?;
+        let mut places = conn.prepare(
+            "SELECT gene_id, is_fragment, seq FROM build_sources WHERE file_id = ?1 ORDER BY seq",
+        )?;
+        let mut files = files.query([])?;
+        let mut own = Fields::new();
+        let mut count = 0;
+        let mut sum = ContentDigest::default();
+        while let Some(file) = files.next()? {
+            count += 1;
+            let root: u32 = file.get(1)?;
+            own.bytes(
+                roots
+                    .get(root as usize)
+                    .map_or("", |root| &root.label)
+                    .as_bytes(),
+            );
+            for column in 2..7 {
+                own.value(file.get_ref(column)?);
+            }
+            let mut places = places.query([file.get::<_, i64>(0)?])?;
+            while let Some(place) = places.next()? {
+                let id = place.get_ref(0)?.as_str()?;
+                own.value(place.get_ref(0)?);
+                own.value(place.get_ref(1)?);
+                own.value(place.get_ref(2)?);
+                let chunk = ChunkId::parse(id).and_then(|id| self.0.get(&id));
+                own.bytes(chunk.map_or(&[], |hash| hash.as_slice()));
+            }
+            let file = own.take();
+            fields.bytes(&file.0);
+            sum = sum.and(ContentDigest::from_digest(file));
+        }
+        Ok((count, sum))
+    }
+}
+
+/// Half of a hash: enough to tell chunks apart that carry the same id, and kept for every chunk.
+fn short(digest: Digest) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest.0[..16]);
+    half
+}
+
+/// Root label and path below it of a source; the whole source when it lies below none.
+fn below_root<'a>(roots: &'a [Root], source: &'a str) -> (&'a str, &'a str) {
+    roots
+        .iter()
+        .filter_map(|root| {
+            let path = source.strip_prefix(root.path.trim_end_matches('/'))?;
+            Some((root.label.as_str(), path.strip_prefix('/')?))
+        })
+        // Of nested roots the innermost leaves the shortest path.
+        .min_by_key(|(_, path)| path.len())
+        .unwrap_or(("", source))
+}

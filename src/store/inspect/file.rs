@@ -1,0 +1,109 @@
+//! A file: what became of it, and its chunks in order.
+
+use super::each_shard;
+use crate::ids::hex;
+use crate::store::error::StoreError;
+use crate::store::locate::Index;
+use rusqlite::{Connection, Row};
+use serde::Serialize;
+
+/// Files shown at most for one suffix, in each shard; `mod.rs` may be the name of thousands.
+const MOST_FILES: i64 = 100;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileView {
+    pub shard: String,
+    /// Absolute.
+    pub path: String,
+    /// Bytes.
+    pub size: i64,
+    pub mtime_ns: i64,
+    /// Of the bytes read, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// Why it is not indexed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    pub chunks: Vec<PlaceView>,
+}
+
+/// A chunk at its place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlaceView {
+    /// From 0.
+    pub sequence: i64,
+    pub gene_id: String,
+    pub is_fragment: bool,
+    /// Whether this file owns the chunk's row; if not, another file has the same text.
+    pub is_owner: bool,
+    /// Bytes of text.
+    pub bytes: i64,
+}
+
+/// The files whose path is `path`, or ends in it after a separator; by shard, then in canonical
+/// order. At most a hundred in each shard.
+pub fn inspect_file(index: &Index, path: &str) -> Result<Vec<FileView>, StoreError> {
+    let found = each_shard(index, None, |label, _, connection| {
+        files(connection, label, path)
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Compared at the end, so that no character of the path is a wildcard.
+const FILES: &str = "
+SELECT file_id, source, size, mtime_ns, blake3, skip_reason, detail FROM (
+    SELECT f.*, rtrim(r.path, '/') || '/' || f.path AS source
+    FROM build_files AS f JOIN build_roots AS r ON r.root_id = f.root_id)
+WHERE source = ?1 OR substr(source, -length(?2)) = ?2 ORDER BY file_id LIMIT ?3";
+
+const PLACES: &str = "
+SELECT s.seq, s.gene_id, s.is_fragment, g.source_id IS ?2, coalesce(length(CAST(g.content AS BLOB)), 0)
+FROM build_sources AS s LEFT JOIN genes AS g ON g.gene_id = s.gene_id
+WHERE s.file_id = ?1 ORDER BY s.seq";
+
+fn files(
+    connection: &Connection,
+    shard: &str,
+    path: &str,
+) -> Result<Vec<FileView>, rusqlite::Error> {
+    let suffix = format!("/{}", path.trim_start_matches("./").trim_start_matches('/'));
+    let mut files = connection.prepare(FILES)?;
+    let rows = files.query_map((path, suffix, MOST_FILES), |row| {
+        Ok((row.get::<_, i64>(0)?, file(row, shard)?))
+    })?;
+    let found: Vec<(i64, FileView)> = rows.collect::<Result<_, _>>()?;
+    let mut places = connection.prepare(PLACES)?;
+    let mut views = Vec::new();
+    for (file_id, mut view) in found {
+        let rows = places.query_map((file_id, &view.path), place)?;
+        view.chunks = rows.collect::<Result<_, _>>()?;
+        views.push(view);
+    }
+    Ok(views)
+}
+
+fn file(row: &Row<'_>, shard: &str) -> Result<FileView, rusqlite::Error> {
+    let hash: Option<Vec<u8>> = row.get(4)?;
+    Ok(FileView {
+        shard: shard.to_string(),
+        path: row.get(1)?,
+        size: row.get(2)?,
+        mtime_ns: row.get(3)?,
+        blake3: hash.map(|bytes| hex(&bytes)),
+        skip_reason: row.get(5)?,
+        detail: row.get(6)?,
+        chunks: Vec::new(),
+    })
+}
+
+fn place(row: &Row<'_>) -> Result<PlaceView, rusqlite::Error> {
+    Ok(PlaceView {
+        sequence: row.get(0)?,
+        gene_id: row.get(1)?,
+        is_fragment: row.get(2)?,
+        is_owner: row.get(3)?,
+        bytes: row.get(4)?,
+    })
+}

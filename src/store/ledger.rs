@@ -1,0 +1,102 @@
+//! What a published shard says about itself: its identity and the files it was built from.
+//!
+//! The supervisor compares it with the plan and leaves an unchanged shard alone.
+
+use super::connect::open_read_only;
+use super::error::StoreError;
+use super::ledger_row;
+use super::schema::FORMAT_VERSION;
+use super::shard::Root;
+use crate::file::FileRecord;
+use crate::ids::Digest;
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OptionalExtension as _};
+use std::path::Path;
+
+/// A published shard's own account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShardLedger {
+    pub label: String,
+    pub fingerprint: Digest,
+    pub encoder_fingerprint: Digest,
+    pub tool_version: String,
+    pub epoch: f64,
+    pub roots: Vec<Root>,
+    /// Distinct chunks.
+    pub chunks: i64,
+    /// Root number and file, in canonical order.
+    pub files: Vec<(u32, FileRecord)>,
+}
+
+/// Reads the ledger of the shard at `path`. [`StoreError::Foreign`] when it is not a shard of this
+/// format version.
+pub fn read_ledger(path: &Path) -> Result<ShardLedger, StoreError> {
+    let conn = open_read_only(path)?;
+    check_format(&conn, path)?;
+    let sql = format!(
+        "SELECT root_id, {} FROM build_files ORDER BY file_id",
+        ledger_row::COLUMNS
+    );
+    let files = || -> rusqlite::Result<Option<Vec<(u32, FileRecord)>>> {
+        conn.prepare(&sql)?
+            .query_map([], |row| {
+                let root_id: u32 = row.get(0)?;
+                Ok(ledger_row::read(row, 1)?.map(|file| (root_id, file)))
+            })?
+            .collect()
+    };
+    Ok(ShardLedger {
+        label: meta(&conn, path, "label")?,
+        fingerprint: digest_of(&conn, path, "fingerprint")?,
+        encoder_fingerprint: digest_of(&conn, path, "encoder_fingerprint")?,
+        tool_version: meta(&conn, path, "tool_version")?,
+        epoch: meta(&conn, path, "epoch")?,
+        roots: roots_of(&conn).map_err(StoreError::sql(path))?,
+        chunks: meta(&conn, path, "chunks")?,
+        files: files()
+            .map_err(StoreError::sql(path))?
+            .ok_or_else(|| StoreError::corrupt(path, "a row of build_files does not decode"))?,
+    })
+}
+
+/// Fails with [`StoreError::Foreign`] unless the database is a shard of this format version.
+pub(super) fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    let has_table = conn
+        .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'build_meta'")
+        .and_then(|mut statement| statement.exists([]))
+        .map_err(StoreError::sql(path))?;
+    if has_table && meta::<i64>(conn, path, "format")? == FORMAT_VERSION {
+        return Ok(());
+    }
+    Err(StoreError::Foreign {
+        path: path.to_path_buf(),
+    })
+}
+
+pub(super) fn meta<T: FromSql>(conn: &Connection, path: &Path, key: &str) -> Result<T, StoreError> {
+    conn.query_row(
+        "SELECT value FROM build_meta WHERE key = ?1",
+        [key],
+        |row| row.get(0),
+    )
+    .optional()
+    .map_err(StoreError::sql(path))?
+    .ok_or_else(|| StoreError::corrupt(path, format!("build_meta has no {key}")))
+}
+
+pub(super) fn digest_of(conn: &Connection, path: &Path, key: &str) -> Result<Digest, StoreError> {
+    let text: String = meta(conn, path, key)?;
+    Digest::parse(&text)
+        .ok_or_else(|| StoreError::corrupt(path, format!("build_meta.{key} is not a hash")))
+}
+
+pub(super) fn roots_of(conn: &Connection) -> rusqlite::Result<Vec<Root>> {
+    conn.prepare("SELECT label, path FROM build_roots ORDER BY root_id")?
+        .query_map([], |row| {
+            Ok(Root {
+                label: row.get(0)?,
+                path: row.get(1)?,
+            })
+        })?
+        .collect()
+}

@@ -1,0 +1,63 @@
+//! A [`FileRecord`] as columns: the same seven in segments and in shards.
+
+use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason};
+use crate::ids::FileHash;
+use rusqlite::{Row, Statement};
+
+/// The columns, in the order of the functions below.
+pub const COLUMNS: &str = "path, size, mtime_ns, blake3, chunks, skip_reason, detail";
+
+/// Binds the columns to the parameters `first` to `first + 6`.
+pub fn bind(
+    statement: &mut Statement<'_>,
+    first: usize,
+    file: &FileRecord,
+) -> rusqlite::Result<()> {
+    let (chunks, reason, detail) = match &file.outcome {
+        FileOutcome::Indexed { chunks } => (*chunks, None, None),
+        FileOutcome::Skipped { reason, detail } => (0, Some(reason.as_str()), Some(detail)),
+    };
+    // SQLite's integers are signed; no file has 2^63 bytes.
+    let size = i64::try_from(file.entry.size).unwrap_or(i64::MAX);
+    statement.raw_bind_parameter(first, file.entry.path.spelling())?;
+    statement.raw_bind_parameter(first + 1, size)?;
+    statement.raw_bind_parameter(first + 2, file.entry.mtime_ns)?;
+    statement.raw_bind_parameter(first + 3, file.hash.map(|hash| hash.0))?;
+    statement.raw_bind_parameter(first + 4, chunks)?;
+    statement.raw_bind_parameter(first + 5, reason)?;
+    statement.raw_bind_parameter(first + 6, detail)
+}
+
+/// Reads the columns from `first` on. `None` when they say nothing that [`bind`] writes.
+pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>> {
+    let spelling: String = row.get(first)?;
+    let size: i64 = row.get(first + 1)?;
+    let hash: Option<[u8; 32]> = row.get(first + 3)?;
+    let reason: Option<String> = row.get(first + 5)?;
+    let detail: Option<String> = row.get(first + 6)?;
+    let outcome = match reason {
+        None => Some(FileOutcome::Indexed {
+            chunks: row.get(first + 4)?,
+        }),
+        Some(reason) => SkipReason::parse(&reason).map(|reason| FileOutcome::Skipped {
+            reason,
+            detail: detail.unwrap_or_default(),
+        }),
+    };
+    let (Some(path), Ok(size), Some(outcome)) = (
+        RelPath::from_spelling(&spelling),
+        u64::try_from(size),
+        outcome,
+    ) else {
+        return Ok(None);
+    };
+    Ok(Some(FileRecord {
+        entry: FileEntry {
+            path,
+            size,
+            mtime_ns: row.get(first + 2)?,
+        },
+        hash: hash.map(FileHash),
+        outcome,
+    }))
+}

@@ -1,0 +1,31 @@
+//! The SQLite store: segments while building, shards and the routing database when done.
+//!
+//! This is the one module that speaks SQL. A worker's sink writes a [segment](segment), publishing
+//! loads segments into a [shard](shard) and [registers](routing) it, and later builds read both
+//! back for [what is unchanged](ledger) and for [vectors to reuse](reuse). It decides nothing: what
+//! to build and when to publish is told to it. It never writes into a shard after its indexes are
+//! built; a server that mounts the shard does.
+
+mod connect;
+pub mod digest;
+mod error;
+mod fts;
+pub mod inspect;
+pub mod ledger;
+mod ledger_row;
+pub mod links;
+pub mod locate;
+pub mod paths;
+pub mod query;
+pub mod reuse;
+pub mod routing;
+pub mod schema;
+pub mod segment;
+pub mod shard;
+pub mod verify;
+
+pub use connect::{open_read_only, remove_database, remove_log, seal_as_wal};
+pub use error::StoreError;
+
+#[cfg(test)]
+pub mod tests;

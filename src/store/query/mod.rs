@@ -1,0 +1,304 @@
+//! The builder's own reading of an index: lexical, sparse, dense, and the three fused.
+//!
+//! For checking an index and for people without a server. Reads only, and makes no vectors: the
+//! caller encodes the query. Only hot chunks (`chromatin < 2`) are answered, as servers do. All
+//! orders are total, so the same index gives the same answer on every run, whether it is one
+//! database or many shards.
+
+mod lexical;
+mod rank;
+mod routes;
+mod shard;
+mod terms;
+mod vectors;
+
+#[cfg(test)]
+mod tests;
+
+pub use terms::terms;
+
+use super::connect::open_read_only;
+use super::error::StoreError;
+use super::locate::Index;
+use crate::vector::{DenseVector, SparseVector};
+use lexical::Statistics;
+use rank::{Ranked, Scored};
+use rusqlite::Connection;
+use serde::Serialize;
+use shard::OpenShard;
+use std::path::PathBuf;
+
+/// How many hits of each tier are fused: rank 100 adds 1/160, a tenth of what could still change
+/// the first page.
+const FUSION_DEPTH: usize = 100;
+
+/// Which tiers answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Lexical,
+    Sparse,
+    Dense,
+    /// All that have something to go by, fused by reciprocal rank.
+    Hybrid,
+}
+
+/// Which shards are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    #[default]
+    Everywhere,
+    /// Only the shards to which a server would route the query's terms.
+    Routed,
+}
+
+/// A question. The vectors come from the encoders with which the index was built.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    pub text: &'a str,
+    pub sparse: Option<&'a SparseVector>,
+    pub dense: Option<&'a DenseVector>,
+    pub mode: Mode,
+    pub scope: Scope,
+    /// Hits wanted.
+    pub k: usize,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hit {
+    /// From 1.
+    pub rank: u32,
+    pub score: f64,
+    pub gene_id: String,
+    /// `genes.source_id`: the file that owns the chunk, absolute.
+    pub path: String,
+    /// Label of the shard that ranked it best.
+    pub shard: String,
+    pub text: String,
+    /// Rank in each tier, from 1, where the tier found it among its first hits.
+    pub ranks: TierRanks,
+    /// Every place in the index that holds this text, this one first.
+    pub places: Vec<PlaceOfText>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TierRanks {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lexical: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlaceOfText {
+    pub shard: String,
+    pub path: String,
+}
+
+/// Why a query was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// A database is missing or broken; `verify` tells more.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a {wanted} query needs a {wanted} vector, and the index or the encoder has none")]
+    NoVector { wanted: &'static str },
+    #[error("only a sharded index routes queries; ask this one without routing")]
+    NotRouted,
+}
+
+/// Position of a shard in its [`Searcher`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ShardIndex(usize);
+
+/// An index with its databases open, for any number of queries.
+pub struct Searcher {
+    shards: Vec<OpenShard>,
+    routing: Option<(PathBuf, Connection)>,
+}
+
+/// The ranked chunks of each tier that was asked.
+#[derive(Default)]
+struct Tiers {
+    lexical: Vec<Ranked>,
+    sparse: Vec<Ranked>,
+    dense: Vec<Ranked>,
+}
+
+impl Searcher {
+    /// Opens every database of the index. Shards whose health is not `ok` are left out, as servers
+    /// leave them out.
+    pub fn open(index: &Index) -> Result<Self, QueryError> {
+        let (routing, databases) = match index {
+            Index::Single { .. } => (None, index.databases()),
+            Index::Sharded { routing, shards } => {
+                let healthy = shards.iter().filter(|s| s.health == "ok");
+                let databases = healthy.map(|s| (s.name.clone(), s.path.clone())).collect();
+                let connection = open_read_only(routing)?;
+                (Some((routing.clone(), connection)), databases)
+            }
+        };
+        let shards = databases
+            .into_iter()
+            .map(|(label, path)| OpenShard::open(label, path))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { shards, routing })
+    }
+
+    /// Answers one query, best hit first.
+    pub fn search(&self, query: &Query<'_>) -> Result<Vec<Hit>, QueryError> {
+        let terms = terms(query.text);
+        let asked = self.asked(query.scope, &terms)?;
+        let depth = match query.mode {
+            Mode::Hybrid => query.k.max(FUSION_DEPTH),
+            _ => query.k,
+        };
+        let tiers = self.tiers(query, &terms, &asked, depth)?;
+        let ranked = match query.mode {
+            Mode::Lexical => tiers.lexical.clone(),
+            Mode::Sparse => tiers.sparse.clone(),
+            Mode::Dense => tiers.dense.clone(),
+            Mode::Hybrid => rank::fuse(&[&tiers.lexical, &tiers.sparse, &tiers.dense], query.k),
+        };
+        let ranked = ranked.iter().enumerate();
+        ranked.map(|(at, hit)| self.hit(at, hit, &tiers)).collect()
+    }
+
+    /// The shards that a query in `scope` consults, by label, in the order in which a server would
+    /// ask them.
+    pub fn consulted(&self, text: &str, scope: Scope) -> Result<Vec<&str>, QueryError> {
+        let asked = self.asked(scope, &terms(text))?;
+        Ok(asked
+            .iter()
+            .map(|at| self.shard(*at).label.as_str())
+            .collect())
+    }
+
+    fn shard(&self, at: ShardIndex) -> &OpenShard {
+        &self.shards[at.0]
+    }
+
+    fn asked(&self, scope: Scope, terms: &[String]) -> Result<Vec<ShardIndex>, QueryError> {
+        let everywhere = || (0..self.shards.len()).map(ShardIndex).collect();
+        if scope == Scope::Everywhere {
+            return Ok(everywhere());
+        }
+        let (path, routing) = self.routing.as_ref().ok_or(QueryError::NotRouted)?;
+        if terms.is_empty() {
+            return Ok(everywhere());
+        }
+        let labels = routes::routed(routing, terms).map_err(StoreError::sql(path))?;
+        let position = |label: &String| self.shards.iter().position(|s| s.label == *label);
+        Ok(labels.iter().filter_map(position).map(ShardIndex).collect())
+    }
+
+    fn tiers(
+        &self,
+        query: &Query<'_>,
+        terms: &[String],
+        asked: &[ShardIndex],
+        depth: usize,
+    ) -> Result<Tiers, QueryError> {
+        let mut tiers = Tiers::default();
+        if matches!(query.mode, Mode::Lexical | Mode::Hybrid) {
+            tiers.lexical = self.lexical(terms, asked, depth)?;
+        }
+        if matches!(query.mode, Mode::Sparse | Mode::Hybrid) {
+            tiers.sparse = match query.sparse {
+                Some(vector) => self.each(asked, depth, |shard, at| {
+                    vectors::sparse(&shard.connection, at, vector, depth)
+                })?,
+                None if query.mode == Mode::Hybrid => Vec::new(),
+                None => return Err(QueryError::NoVector { wanted: "sparse" }),
+            };
+        }
+        if matches!(query.mode, Mode::Dense | Mode::Hybrid) {
+            tiers.dense = match query.dense {
+                Some(vector) => self.each(asked, depth, |shard, at| {
+                    vectors::dense(&shard.connection, at, vector, depth)
+                })?,
+                None if query.mode == Mode::Hybrid => Vec::new(),
+                None => return Err(QueryError::NoVector { wanted: "dense" }),
+            };
+        }
+        Ok(tiers)
+    }
+
+    /// Word statistics are those of the whole index, whichever shards are asked: a routed query then
+    /// scores as an unrouted one.
+    fn lexical(
+        &self,
+        terms: &[String],
+        asked: &[ShardIndex],
+        depth: usize,
+    ) -> Result<Vec<Ranked>, QueryError> {
+        let statistics = self.shards.iter().map(|s| s.statistics);
+        let global = statistics.fold(Statistics::default(), Statistics::plus);
+        let mut counts = Vec::with_capacity(self.shards.len());
+        for shard in &self.shards {
+            counts.push(shard.on_error(lexical::count(&shard.connection, terms))?);
+        }
+        let global_counts = lexical::sum(terms, &counts);
+        let telling = lexical::telling(&global_counts, global);
+        self.each(asked, depth, |shard, at| {
+            let scale = lexical::Scale {
+                own: shard.statistics,
+                own_counts: &counts[at.0],
+                global,
+                global_counts: &global_counts,
+                asked: &telling,
+            };
+            lexical::search(&shard.connection, at, &scale, depth)
+        })
+    }
+
+    fn each(
+        &self,
+        asked: &[ShardIndex],
+        depth: usize,
+        search: impl Fn(&OpenShard, ShardIndex) -> Result<Vec<Scored>, rusqlite::Error>,
+    ) -> Result<Vec<Ranked>, QueryError> {
+        let mut found = Vec::new();
+        for at in asked {
+            let shard = self.shard(*at);
+            found.extend(shard.on_error(search(shard, *at))?);
+        }
+        Ok(rank::merge(found, depth))
+    }
+
+    fn hit(&self, at: usize, ranked: &Ranked, tiers: &Tiers) -> Result<Hit, QueryError> {
+        let first = self.shard(ranked.shards[0]);
+        let (text, path) = first.on_error(first.text_and_path(&ranked.gene_id))?;
+        let mut places = Vec::new();
+        for at in &ranked.shards {
+            let shard = self.shard(*at);
+            let paths = shard.on_error(shard.paths(&ranked.gene_id))?;
+            places.extend(paths.into_iter().map(|path| PlaceOfText {
+                shard: shard.label.clone(),
+                path,
+            }));
+        }
+        let rank_in = |tier: &[Ranked]| {
+            let position = tier.iter().position(|r| r.gene_id == ranked.gene_id);
+            position.map(|p| p as u32 + 1)
+        };
+        Ok(Hit {
+            rank: at as u32 + 1,
+            score: ranked.score,
+            gene_id: ranked.gene_id.clone(),
+            path,
+            shard: first.label.clone(),
+            text,
+            ranks: TierRanks {
+                lexical: rank_in(&tiers.lexical),
+                sparse: rank_in(&tiers.sparse),
+                dense: rank_in(&tiers.dense),
+            },
+            places,
+        })
+    }
+}

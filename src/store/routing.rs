@@ -1,0 +1,365 @@
+//! The routing database: which shards there are, and which chunks and sources each holds.
+//!
+//! Registering a shard reads everything from the shard itself, so it can be redone at any time, and
+//! replaces what was known of it in one durable transaction. A server may have the database open
+//! meanwhile. Rows that servers keep in other tables are left alone.
+
+use super::connect::{self, open_read_only};
+use super::digest::ContentDigest;
+use super::error::StoreError;
+use super::ledger::{check_format, digest_of, meta};
+use super::schema;
+use crate::ids::Digest;
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, Row, Statement, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// `shards.category` unless another is asked for: that of what is built from files.
+const DEFAULT_CATEGORY: &str = "reference";
+
+/// The routing database, open for registering.
+#[derive(Debug)]
+pub struct RoutingDb {
+    conn: Connection,
+    path: PathBuf,
+    category: &'static str,
+}
+
+/// A shard as the routing database lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegisteredShard {
+    /// `shards.shard_name`: the shard's label.
+    pub name: String,
+    /// Absolute.
+    pub path: PathBuf,
+    pub chunks: i64,
+    pub bytes: i64,
+    /// `None` when another tool registered the shard.
+    pub build: Option<BuildRecord>,
+}
+
+/// What the builder notes beside a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuildRecord {
+    pub fingerprint: Digest,
+    pub digest: Digest,
+    pub content: ContentDigest,
+}
+
+impl RoutingDb {
+    /// Opens the database at `path`, creating what is missing. `epoch` (seconds since 1970) dates
+    /// the one row that a new one holds.
+    pub fn open_or_create(path: &Path, epoch: f64) -> Result<Self, StoreError> {
+        let mut conn = connect::open_shared(path)?;
+        let create = |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(schema::ROUTING_SCHEMA)?;
+            transaction.execute(schema::INSERT_LOCAL_ORG, [epoch])?;
+            transaction.commit()
+        };
+        create(&mut conn).map_err(StoreError::sql(path))?;
+        Ok(Self {
+            conn,
+            path: path.to_path_buf(),
+            category: DEFAULT_CATEGORY,
+        })
+    }
+
+    /// The category under which servers list what is registered from now on. The format knows
+    /// `participant`, `agent`, `reference`, `org` and `cold`.
+    #[must_use]
+    pub fn with_category(mut self, category: &'static str) -> Self {
+        self.category = category;
+        self
+    }
+
+    /// Writes the shard at `shard`, which is absolute, and the rows of its chunks. `digest` and
+    /// `content` are noted as they are; the label, the times and all else come from the shard.
+    pub fn register(
+        &mut self,
+        shard: &Path,
+        digest: Digest,
+        content: ContentDigest,
+    ) -> Result<(), StoreError> {
+        let source = open_read_only(shard)?;
+        check_format(&source, shard)?;
+        let build = BuildRecord {
+            fingerprint: digest_of(&source, shard, "fingerprint")?,
+            digest,
+            content,
+        };
+        let bytes = std::fs::metadata(shard)
+            .map_err(StoreError::io(shard))?
+            .len();
+        let entry = Entry {
+            name: meta(&source, shard, "label")?,
+            path: shard,
+            epoch: meta(&source, shard, "epoch")?,
+            bytes: bytes as i64,
+            category: self.category,
+            metadata: metadata_of(&build),
+        };
+        entry
+            .replace(&mut self.conn, &source)
+            .map_err(|error| StoreError::sql(&self.path)(error).needing(bytes))
+    }
+
+    /// Removes every shard that `keep` refuses, with its rows. The shards' files are not touched.
+    pub fn unregister(
+        &mut self,
+        keep: impl Fn(&RegisteredShard) -> bool,
+    ) -> Result<(), StoreError> {
+        let gone: Vec<String> = self
+            .shards()?
+            .into_iter()
+            .filter(|shard| !keep(shard))
+            .map(|shard| shard.name)
+            .collect();
+        let remove = |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for name in &gone {
+                delete_rows(&transaction, name)?;
+                transaction.execute("DELETE FROM shards WHERE shard_name = ?1", [name])?;
+            }
+            transaction.commit()
+        };
+        remove(&mut self.conn).map_err(StoreError::sql(&self.path))
+    }
+
+    /// The registered shards, in the order of their names.
+    pub fn shards(&self) -> Result<Vec<RegisteredShard>, StoreError> {
+        shards_of(&self.conn).map_err(StoreError::sql(&self.path))
+    }
+
+    /// Folds the log into the file. Without a server that has the database open, nothing is left
+    /// beside it.
+    pub fn finish(self) -> Result<(), StoreError> {
+        let failed = StoreError::sql(&self.path);
+        let busy: bool = self
+            .conn
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(&failed)?;
+        if busy {
+            return Err(StoreError::Busy {
+                path: self.path.clone(),
+            });
+        }
+        self.conn.close().map_err(|(_, error)| failed(error))
+    }
+}
+
+/// The shards that the routing database at `path` lists, without writing anything.
+pub fn registered_shards(path: &Path) -> Result<Vec<RegisteredShard>, StoreError> {
+    shards_of(&open_read_only(path)?).map_err(StoreError::sql(path))
+}
+
+fn shards_of(conn: &Connection) -> rusqlite::Result<Vec<RegisteredShard>> {
+    conn.prepare(
+        "SELECT shard_name, path, gene_count, byte_size, metadata FROM shards ORDER BY shard_name",
+    )?
+    .query_map([], |row| {
+        let metadata: Option<String> = row.get(4)?;
+        Ok(RegisteredShard {
+            name: row.get(0)?,
+            path: PathBuf::from(row.get::<_, String>(1)?),
+            chunks: row.get(2)?,
+            bytes: row.get(3)?,
+            build: metadata.as_deref().and_then(build_of),
+        })
+    })?
+    .collect()
+}
+
+/// A row of `shards` about to be written.
+struct Entry<'a> {
+    name: String,
+    path: &'a Path,
+    epoch: f64,
+    bytes: i64,
+    category: &'static str,
+    metadata: String,
+}
+
+impl Entry<'_> {
+    fn replace(&self, conn: &mut Connection, shard: &Connection) -> rusqlite::Result<()> {
+        let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        delete_rows(&transaction, &self.name)?;
+        let mut fingerprint = transaction.prepare(INSERT_FINGERPRINT)?;
+        let mut source = transaction.prepare(INSERT_SOURCE)?;
+        let mut genes = shard.prepare(SELECT_GENES)?;
+        let mut rows = genes.query([])?;
+        let mut chunks = 0;
+        while let Some(row) = rows.next()? {
+            self.insert_fingerprint(&mut fingerprint, row)?;
+            self.insert_source(&mut source, row)?;
+            chunks += 1;
+        }
+        drop((fingerprint, source));
+        transaction.execute(
+            UPSERT_SHARD,
+            params![
+                self.name,
+                self.category,
+                self.path.to_string_lossy(),
+                self.epoch,
+                chunks,
+                self.bytes,
+                self.metadata
+            ],
+        )?;
+        transaction.commit()
+    }
+
+    fn insert_fingerprint(
+        &self,
+        insert: &mut Statement<'_>,
+        row: &Row<'_>,
+    ) -> rusqlite::Result<()> {
+        let (domains, entities) = routing_words(
+            row.get_ref(2)?.as_str_or_null()?.unwrap_or("{}"),
+            row.get_ref(3)?.as_str_or_null()?.unwrap_or("[]"),
+        );
+        let is_fragment: bool = row.get(5)?;
+        insert.raw_bind_parameter(1, ToSqlOutput::Borrowed(row.get_ref(0)?))?;
+        insert.raw_bind_parameter(2, &self.name)?;
+        insert.raw_bind_parameter(3, ToSqlOutput::Borrowed(row.get_ref(1)?))?;
+        insert.raw_bind_parameter(4, domains)?;
+        insert.raw_bind_parameter(5, entities)?;
+        insert.raw_bind_parameter(6, ToSqlOutput::Borrowed(row.get_ref(4)?))?;
+        insert.raw_bind_parameter(7, !is_fragment)?;
+        insert.raw_bind_parameter(8, self.epoch)?;
+        insert.raw_execute().map(drop)
+    }
+
+    fn insert_source(&self, insert: &mut Statement<'_>, row: &Row<'_>) -> rusqlite::Result<()> {
+        insert.raw_bind_parameter(1, ToSqlOutput::Borrowed(row.get_ref(0)?))?;
+        insert.raw_bind_parameter(2, &self.name)?;
+        insert.raw_bind_parameter(3, ToSqlOutput::Borrowed(row.get_ref(1)?))?;
+        for column in 6..12 {
+            insert.raw_bind_parameter(column - 2, ToSqlOutput::Borrowed(row.get_ref(column)?))?;
+        }
+        insert.raw_bind_parameter(10, self.epoch)?;
+        insert.raw_execute().map(drop)
+    }
+}
+
+const UPSERT_SHARD: &str = "
+INSERT INTO shards
+    (shard_name, category, path, created_at, updated_at, gene_count, byte_size, health, metadata)
+VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, 'ok', ?7)
+ON CONFLICT (shard_name) DO UPDATE SET
+    category = excluded.category, path = excluded.path, updated_at = excluded.updated_at,
+    gene_count = excluded.gene_count, byte_size = excluded.byte_size, health = 'ok',
+    metadata = excluded.metadata";
+
+const INSERT_FINGERPRINT: &str = "
+INSERT INTO fingerprint_index
+    (gene_id, shard_name, source_id, domains, entities, key_values, is_parent, updated_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const INSERT_SOURCE: &str = "
+INSERT INTO source_index
+    (gene_id, shard_name, source_id, repo_root, source_kind, observed_at, mtime, content_hash,
+     last_verified_at, updated_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// Every chunk of the shard, those that a server added included: all of them must route.
+const SELECT_GENES: &str = "
+SELECT g.gene_id, g.source_id, g.promoter, r.terms, g.key_values, coalesce(g.is_fragment, 0),
+       g.repo_root, g.source_kind, g.observed_at, g.mtime, g.content_hash, g.last_verified_at
+FROM genes AS g LEFT JOIN build_routes AS r ON r.gene_id = g.gene_id
+ORDER BY g.rowid";
+
+fn delete_rows(conn: &Connection, shard: &str) -> rusqlite::Result<()> {
+    conn.execute(
+        "DELETE FROM fingerprint_index WHERE shard_name = ?1",
+        [shard],
+    )?;
+    conn.execute("DELETE FROM source_index WHERE shard_name = ?1", [shard])?;
+    Ok(())
+}
+
+/// JSON arrays of a chunk's domains, and of its entities followed by its routing words. Readers look
+/// for a word between its quotes, ignoring ASCII case, so a word is listed once and not escaped.
+fn routing_words(promoter: &str, routes: &str) -> (String, String) {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Promoter {
+        domains: Vec<String>,
+        entities: Vec<String>,
+    }
+    // Rows that a server wrote may hold anything; they then route by what can be read.
+    let promoter: Promoter = serde_json::from_str(promoter).unwrap_or_default();
+    let routes: Vec<String> = serde_json::from_str(routes).unwrap_or_default();
+    let mut words = promoter.entities;
+    for route in routes {
+        if !words.iter().any(|word| word.eq_ignore_ascii_case(&route)) {
+            words.push(route);
+        }
+    }
+    (json(&promoter.domains), json(&words))
+}
+
+/// `shards.metadata`.
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    build: BuildText,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BuildText {
+    fingerprint: String,
+    digest: String,
+    content_digest: String,
+}
+
+fn metadata_of(build: &BuildRecord) -> String {
+    json(&Metadata {
+        build: BuildText {
+            fingerprint: build.fingerprint.to_string(),
+            digest: build.digest.to_string(),
+            content_digest: build.content.to_digest().to_string(),
+        },
+    })
+}
+
+fn build_of(metadata: &str) -> Option<BuildRecord> {
+    let Metadata { build } = serde_json::from_str(metadata).ok()?;
+    Some(BuildRecord {
+        fingerprint: Digest::parse(&build.fingerprint)?,
+        digest: Digest::parse(&build.digest)?,
+        content: ContentDigest::from_digest(Digest::parse(&build.content_digest)?),
+    })
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("strings and lists always have a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routing_words_are_listed_once_and_unescaped() {
+        let (domains, entities) = routing_words(
+            r#"{"domains":["Käse"],"entities":["Parser","io"],"other":1}"#,
+            r#"["parser","naïve"]"#,
+        );
+        assert_eq!(domains, r#"["Käse"]"#);
+        assert_eq!(entities, r#"["Parser","io","naïve"]"#);
+        assert_eq!(routing_words("not json", "[]"), ("[]".into(), "[]".into()));
+    }
+
+    #[test]
+    fn the_note_beside_a_shard_reads_back() {
+        let build = BuildRecord {
+            fingerprint: Digest([1; 32]),
+            digest: Digest([2; 32]),
+            content: ContentDigest::from_digest(Digest([3; 32])),
+        };
+        assert_eq!(build_of(&metadata_of(&build)), Some(build));
+        assert_eq!(build_of(r#"{"other":true}"#), None);
+    }
+}

@@ -1,0 +1,273 @@
+//! Segment files: what a worker has finished, kept so that a kill at any point loses nothing.
+//!
+//! A segment file is a small SQLite database with one owner at a time. A file's chunks and its
+//! ledger row are one transaction, so what can be read back is always whole files, oldest first.
+//! The worker's sink thread writes it; publishing reads it; then it is deleted. It never decides
+//! what is stale: a caller that finds another identity in its ledger says `forget`.
+
+mod reader;
+
+pub use reader::{SegmentChunk, SegmentReader};
+
+use super::connect;
+use super::error::StoreError;
+use super::ledger_row;
+use crate::file::{FileRecord, RelPath};
+use crate::ids::Digest;
+use crate::tag::Tags;
+use crate::vector::{DenseVector, SparseVector};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Number of the layout below; a file with another one is started afresh.
+const LAYOUT: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE segment (
+    layout INTEGER NOT NULL,
+    fingerprint BLOB NOT NULL,
+    identity TEXT NOT NULL,
+    device TEXT
+);
+CREATE TABLE files (
+    file_no INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    blake3 BLOB,
+    chunks INTEGER NOT NULL,
+    skip_reason TEXT,
+    detail TEXT
+);
+CREATE TABLE chunks (
+    chunk_no INTEGER PRIMARY KEY,
+    text TEXT NOT NULL,
+    is_fragment INTEGER NOT NULL,
+    n_tokens INTEGER NOT NULL,
+    chromatin INTEGER NOT NULL,
+    tags BLOB NOT NULL,
+    route_words BLOB NOT NULL,
+    sparse BLOB,
+    dense BLOB
+);
+";
+
+/// `chunk_no` is the file's number shifted left by this, plus the chunk's place in the file: the
+/// chunks of a file lie together and need no second index. A sequence has 32 bits.
+const SEQUENCE_BITS: u32 = 32;
+
+const INSERT_FILE: &str = "
+INSERT INTO files (file_no, path, size, mtime_ns, blake3, chunks, skip_reason, detail)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const INSERT_CHUNK: &str = "
+INSERT INTO chunks
+    (chunk_no, text, is_fragment, n_tokens, chromatin, tags, route_words, sparse, dense)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// What a segment file was made for. Another header means that its rows are of no use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Everything that shapes the rows.
+    pub fingerprint: Digest,
+    /// The segment's place in its plan, spelled by the caller; compared, never read.
+    pub identity: String,
+}
+
+/// A finished chunk on its way into the index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChunkRecord {
+    /// Place in the file, from 0.
+    pub sequence: u32,
+    pub text: String,
+    /// A hard cut inside a sentence or statement.
+    pub is_fragment: bool,
+    /// Real tokens that the encoders saw.
+    pub n_tokens: u32,
+    pub tags: Tags,
+    /// `None` when the build has no sparse encoder.
+    pub sparse: Option<SparseVector>,
+    /// `None` when the build has no dense encoder, or the vector has no direction.
+    pub dense: Option<DenseVector>,
+    /// 0 open, 1 demoted, 2 kept out of the hot tier.
+    pub chromatin: u8,
+    /// Words for routing beyond those of the tags (from the encoder); may be empty.
+    pub route_words: Vec<String>,
+}
+
+/// The one writer of a segment file.
+#[derive(Debug)]
+pub struct SegmentWriter {
+    conn: Connection,
+    path: PathBuf,
+    next_file_no: i64,
+}
+
+impl SegmentWriter {
+    /// Opens the segment at `path`, or starts it afresh when it is missing, unreadable as a
+    /// database, or made for another header. Fails with [`StoreError::Busy`] while another process
+    /// owns it, and on errors of the disk.
+    pub fn open(path: &Path, header: &SegmentHeader) -> Result<Self, StoreError> {
+        match Self::reopen(path, header) {
+            Ok(Some(writer)) => Ok(writer),
+            Ok(None) | Err(StoreError::Corrupt { .. }) => Self::create(path, header),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn reopen(path: &Path, header: &SegmentHeader) -> Result<Option<Self>, StoreError> {
+        if !path.try_exists().map_err(StoreError::io(path))? {
+            return Ok(None);
+        }
+        let conn = connect::open_owned(path)?;
+        // Segments are a few megabytes; reading one whole takes milliseconds.
+        let check: String = conn
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(StoreError::sql(path))?;
+        if check != "ok" || reader::header_of(&conn, path)?.as_ref() != Some(header) {
+            return Ok(None);
+        }
+        let next_file_no = conn
+            .query_row(
+                "SELECT coalesce(max(file_no), 0) + 1 FROM files",
+                [],
+                |row| row.get(0),
+            )
+            .map_err(StoreError::sql(path))?;
+        Ok(Some(Self {
+            conn,
+            path: path.to_path_buf(),
+            next_file_no,
+        }))
+    }
+
+    fn create(path: &Path, header: &SegmentHeader) -> Result<Self, StoreError> {
+        connect::remove_database(path)?;
+        let mut conn = connect::open_owned(path)?;
+        let create = |conn: &mut Connection| {
+            let transaction = conn.transaction()?;
+            transaction.execute_batch(TABLES)?;
+            transaction.execute(
+                "INSERT INTO segment (layout, fingerprint, identity) VALUES (?1, ?2, ?3)",
+                params![LAYOUT, header.fingerprint.0, header.identity],
+            )?;
+            transaction.commit()
+        };
+        create(&mut conn).map_err(StoreError::sql(path))?;
+        Ok(Self {
+            conn,
+            path: path.to_path_buf(),
+            next_file_no: 1,
+        })
+    }
+
+    /// The files present, in the order in which they were committed.
+    pub fn ledger(&self) -> Result<Vec<FileRecord>, StoreError> {
+        reader::ledger_of(&self.conn, &self.path)
+    }
+
+    /// Writes a file and its chunks in one transaction, in place of what the segment held of it.
+    pub fn commit_file(
+        &mut self,
+        file: &FileRecord,
+        chunks: &[ChunkRecord],
+    ) -> Result<(), StoreError> {
+        self.replace(file, chunks).map_err(|error| {
+            let bytes: usize = chunks.iter().map(|chunk| chunk.text.len()).sum();
+            StoreError::sql(&self.path)(error).needing(bytes as u64 * 4)
+        })
+    }
+
+    fn replace(&mut self, file: &FileRecord, chunks: &[ChunkRecord]) -> rusqlite::Result<()> {
+        let file_no = self.next_file_no;
+        let transaction = self.conn.transaction()?;
+        delete_rows(&transaction, &file.entry.path)?;
+        let mut insert = transaction.prepare_cached(INSERT_FILE)?;
+        insert.raw_bind_parameter(1, file_no)?;
+        ledger_row::bind(&mut insert, 2, file)?;
+        insert.raw_execute()?;
+        drop(insert);
+        let mut insert = transaction.prepare_cached(INSERT_CHUNK)?;
+        for chunk in chunks {
+            insert_chunk(&mut insert, first_chunk_no(file_no), chunk)?;
+        }
+        drop(insert);
+        transaction.execute(
+            "UPDATE segment SET device = NULL WHERE device IS NOT NULL",
+            [],
+        )?;
+        transaction.commit()?;
+        self.next_file_no += 1;
+        Ok(())
+    }
+
+    /// Drops a file whose identity changed since it was committed.
+    pub fn forget(&mut self, path: &RelPath) -> Result<(), StoreError> {
+        let forget = |conn: &mut Connection| {
+            let transaction = conn.transaction()?;
+            delete_rows(&transaction, path)?;
+            transaction.commit()
+        };
+        forget(&mut self.conn).map_err(StoreError::sql(&self.path))
+    }
+
+    /// Marks the segment complete, encoded on `device`, and leaves one file with nothing beside it.
+    pub fn finish(self, device: &str) -> Result<(), StoreError> {
+        let Self { conn, path, .. } = self;
+        let failed = StoreError::sql(&path);
+        conn.execute("UPDATE segment SET device = ?1", [device])
+            .map_err(&failed)?;
+        let mode: String = conn
+            .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
+            .map_err(&failed)?;
+        if mode != "delete" {
+            return Err(StoreError::corrupt(&path, "the log was not folded in"));
+        }
+        conn.close().map_err(|(_, error)| failed(error))
+    }
+}
+
+fn insert_chunk(
+    insert: &mut Statement<'_>,
+    first_chunk_no: i64,
+    chunk: &ChunkRecord,
+) -> rusqlite::Result<()> {
+    insert.execute(params![
+        first_chunk_no + i64::from(chunk.sequence),
+        chunk.text,
+        chunk.is_fragment,
+        chunk.n_tokens,
+        chunk.chromatin,
+        encode(&chunk.tags)?,
+        encode(&chunk.route_words)?,
+        chunk.sparse.as_ref().map(encode).transpose()?,
+        chunk.dense.as_ref().map(DenseVector::to_le_bytes),
+    ])?;
+    Ok(())
+}
+
+fn encode<T: Serialize>(value: &T) -> rusqlite::Result<Vec<u8>> {
+    postcard::to_stdvec(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn delete_rows(conn: &Connection, path: &RelPath) -> rusqlite::Result<()> {
+    let file_no: Option<i64> = conn
+        .prepare_cached("SELECT file_no FROM files WHERE path = ?1")?
+        .query_row([path.spelling()], |row| row.get(0))
+        .optional()?;
+    let Some(file_no) = file_no else {
+        return Ok(());
+    };
+    conn.execute(
+        "DELETE FROM chunks WHERE chunk_no >= ?1 AND chunk_no < ?2",
+        [first_chunk_no(file_no), first_chunk_no(file_no + 1)],
+    )?;
+    conn.execute("DELETE FROM files WHERE file_no = ?1", [file_no])?;
+    Ok(())
+}
+
+fn first_chunk_no(file_no: i64) -> i64 {
+    file_no << SEQUENCE_BITS
+}

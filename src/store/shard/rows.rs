@@ -1,0 +1,367 @@
+//! The rows of one file and of one chunk.
+
+use super::{Root, ShardHeader, State};
+use crate::file::FileRecord;
+use crate::ids::ContentHash;
+use crate::store::error::StoreError;
+use crate::store::paths::{filename_stem, keys_of, path_tokens};
+use crate::store::segment::SegmentChunk;
+use crate::store::{fts, ledger_row};
+use crate::tag::Tags;
+use crate::vector::SparseVector;
+use rusqlite::{Connection, OptionalExtension as _, Statement};
+use serde::Serialize;
+use std::path::Path;
+
+/// Prepared statements and what all rows of a segment share.
+pub struct Rows<'conn> {
+    conn: &'conn Connection,
+    database: &'conn Path,
+    root_id: u32,
+    /// Root path and the separator.
+    source_prefix: String,
+    label: &'conn str,
+    epoch: f64,
+    epigenetics: String,
+    /// Of the file in hand.
+    source: Source,
+    file: Statement<'conn>,
+    gene: Statement<'conn>,
+    place: Statement<'conn>,
+    route: Statement<'conn>,
+    tag: Statement<'conn>,
+    full_text: Statement<'conn>,
+    sparse: Statement<'conn>,
+    sparse_batch: Statement<'conn>,
+    token: Statement<'conn>,
+    key: Statement<'conn>,
+    stem: Statement<'conn>,
+    relation: Statement<'conn>,
+    /// Reused buffer of the indexed text.
+    text: String,
+}
+
+/// What the path of a file says, worked out once for all of its chunks.
+#[derive(Default)]
+struct Source {
+    file_id: i64,
+    source_id: String,
+    stem: Option<String>,
+    /// Seconds since 1970.
+    mtime: f64,
+}
+
+const INSERT_FILE: &str = "
+INSERT INTO build_files
+    (file_id, root_id, path, size, mtime_ns, blake3, chunks, skip_reason, detail)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+/// The first file that holds a text owns its row.
+const INSERT_GENE: &str = "
+INSERT INTO genes
+    (rowid, gene_id, content, complement, codons, promoter, epigenetics, chromatin, is_fragment,
+     source_id, observed_at, mtime, content_hash, last_verified_at, key_values,
+     embedding_dense_v2, compression_tier, last_seen)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11, ?14, ?15, ?8, ?11)
+ON CONFLICT (gene_id) DO NOTHING";
+
+const INSERT_RELATION: &str = "
+INSERT INTO gene_relations (gene_id_a, gene_id_b, relation, confidence, updated_at)
+VALUES (?1, ?2, 5, ?3, ?4)";
+
+/// Sparse terms that go into one statement.
+const SPARSE_BATCH: usize = 16;
+
+impl<'conn> Rows<'conn> {
+    pub fn prepare(
+        conn: &'conn Connection,
+        database: &'conn Path,
+        header: &'conn ShardHeader,
+        root_id: u32,
+        root: &'conn Root,
+    ) -> Result<Self, StoreError> {
+        let prepare = || -> rusqlite::Result<Self> {
+            Ok(Self {
+                conn,
+                database,
+                root_id,
+                source_prefix: format!("{}/", root.path.trim_end_matches('/')),
+                label: &root.label,
+                epoch: header.epoch,
+                epigenetics: epigenetics(header.epoch),
+                source: Source::default(),
+                file: conn.prepare(INSERT_FILE)?,
+                gene: conn.prepare(INSERT_GENE)?,
+                place: conn.prepare("INSERT INTO build_sources VALUES (?1, ?2, ?3, ?4)")?,
+                route: conn.prepare("INSERT INTO build_routes VALUES (?1, ?2)")?,
+                tag: conn.prepare("INSERT INTO promoter_index VALUES (?1, ?2, ?3)")?,
+                full_text: conn.prepare(fts::INSERT)?,
+                sparse: conn.prepare(&insert_sparse(1))?,
+                sparse_batch: conn.prepare(&insert_sparse(SPARSE_BATCH))?,
+                token: conn.prepare("INSERT INTO build_path_tokens VALUES (?1, ?2)")?,
+                key: conn.prepare("INSERT INTO build_keys VALUES (?1, ?2, ?3)")?,
+                stem: conn.prepare("INSERT INTO filename_index VALUES (?1, ?2)")?,
+                relation: conn.prepare(INSERT_RELATION)?,
+                text: String::new(),
+            })
+        };
+        prepare().map_err(StoreError::sql(database))
+    }
+
+    /// Writes the ledger row of the next file. Its chunks follow.
+    pub fn file(&mut self, state: &mut State, record: &FileRecord) -> Result<(), StoreError> {
+        state.loaded.files += 1;
+        let path = &record.entry.path;
+        let spelling = path.spelling();
+        // The root's own path is the same for all of its files and tells none of them apart.
+        let tokens = path_tokens(&format!("{}/{spelling}", self.label));
+        self.source = Source {
+            file_id: state.loaded.files as i64,
+            source_id: format!("{}{spelling}", self.source_prefix),
+            stem: filename_stem(&String::from_utf8_lossy(path.file_name())),
+            mtime: record.entry.mtime_ns as f64 / 1e9,
+        };
+        let mut write = || -> rusqlite::Result<()> {
+            self.file.raw_bind_parameter(1, self.source.file_id)?;
+            self.file.raw_bind_parameter(2, self.root_id)?;
+            ledger_row::bind(&mut self.file, 3, record)?;
+            self.file.raw_execute()?;
+            for token in &tokens {
+                self.token.execute((self.source.file_id, token))?;
+            }
+            Ok(())
+        };
+        write().map_err(StoreError::sql(self.database))
+    }
+
+    /// Writes a chunk of the file in hand.
+    pub fn chunk(&mut self, state: &mut State, chunk: &SegmentChunk<'_>) -> Result<(), StoreError> {
+        let hash = ContentHash::of(chunk.text);
+        let gene_id = hash.chunk_id().to_string();
+        let failed = StoreError::sql(self.database);
+        self.place(chunk, &gene_id).map_err(&failed)?;
+        state.places += 1;
+        let rowid = state.loaded.chunks as i64 + 1;
+        if !self.gene(rowid, &gene_id, hash, chunk).map_err(&failed)? {
+            return self.check_same_text(&gene_id, hash);
+        }
+        state.loaded.chunks += 1;
+        state.loaded.text_bytes += chunk.text.len() as u64;
+        self.side_rows(state, rowid, &gene_id, hash, chunk)
+            .map_err(&failed)
+    }
+
+    fn side_rows(
+        &mut self,
+        state: &mut State,
+        rowid: i64,
+        gene_id: &str,
+        hash: ContentHash,
+        chunk: &SegmentChunk<'_>,
+    ) -> rusqlite::Result<()> {
+        let tags = &chunk.tags;
+        let domains: Vec<String> = tags.domains.iter().map(|tag| tag.to_lowercase()).collect();
+        let mut entities: Vec<String> =
+            tags.entities.iter().map(|tag| tag.to_lowercase()).collect();
+        self.tags(gene_id, "domain", &domains)?;
+        self.tags(gene_id, "entity", &entities)?;
+        let tag_values = [domains, entities.clone()].concat();
+        fts::spell(
+            &mut self.text,
+            &self.source.source_id,
+            &tag_values,
+            chunk.text,
+        );
+        fts::insert(
+            &mut self.full_text,
+            rowid,
+            gene_id,
+            &self.text,
+            &tags.complement,
+        )?;
+        if let Some(sparse) = &chunk.sparse {
+            self.sparse(gene_id, sparse)?;
+        }
+        self.path_keys(gene_id, tags)?;
+        self.routes(gene_id, chunk)?;
+        entities.sort_unstable();
+        entities.dedup();
+        for link in state.entity_links.next(hash.chunk_id(), &entities) {
+            let to = link.to.to_string();
+            self.relation
+                .execute((gene_id, to, link.confidence, self.epoch))?;
+        }
+        state
+            .seed_links
+            .next(hash.chunk_id(), tags, chunk.chromatin);
+        Ok(())
+    }
+
+    fn place(&mut self, chunk: &SegmentChunk<'_>, gene_id: &str) -> rusqlite::Result<()> {
+        self.place
+            .execute((
+                self.source.file_id,
+                chunk.sequence,
+                gene_id,
+                chunk.is_fragment,
+            ))
+            .map(drop)
+    }
+
+    /// Whether the row is new.
+    fn gene(
+        &mut self,
+        rowid: i64,
+        gene_id: &str,
+        hash: ContentHash,
+        chunk: &SegmentChunk<'_>,
+    ) -> rusqlite::Result<bool> {
+        let tags = &chunk.tags;
+        let key_values = (!tags.key_values.is_empty()).then(|| json(&tags.key_values));
+        let row = &mut self.gene;
+        row.raw_bind_parameter(1, rowid)?;
+        row.raw_bind_parameter(2, gene_id)?;
+        row.raw_bind_parameter(3, chunk.text)?;
+        row.raw_bind_parameter(4, &tags.complement)?;
+        row.raw_bind_parameter(5, json(&tags.codons))?;
+        row.raw_bind_parameter(6, promoter(tags, chunk.sequence))?;
+        row.raw_bind_parameter(7, &self.epigenetics)?;
+        row.raw_bind_parameter(8, chunk.chromatin)?;
+        row.raw_bind_parameter(9, chunk.is_fragment)?;
+        row.raw_bind_parameter(10, &self.source.source_id)?;
+        row.raw_bind_parameter(11, self.epoch)?;
+        row.raw_bind_parameter(12, self.source.mtime)?;
+        row.raw_bind_parameter(13, hash.to_hex())?;
+        row.raw_bind_parameter(14, key_values)?;
+        row.raw_bind_parameter(15, chunk.dense)?;
+        Ok(row.raw_execute()? == 1)
+    }
+
+    /// The id is 64 bits of the hash, so equal ids mean equal texts, until one day they do not.
+    fn check_same_text(&self, gene_id: &str, hash: ContentHash) -> Result<(), StoreError> {
+        let stored: Option<String> = self
+            .conn
+            .prepare_cached("SELECT content_hash FROM genes WHERE gene_id = ?1")
+            .and_then(|mut query| query.query_row([gene_id], |row| row.get(0)).optional())
+            .map_err(StoreError::sql(self.database))?;
+        if stored == Some(hash.to_hex()) {
+            return Ok(());
+        }
+        Err(StoreError::IdCollision {
+            path: self.database.to_path_buf(),
+            gene_id: gene_id.to_owned(),
+        })
+    }
+
+    fn tags(&mut self, gene_id: &str, kind: &str, values: &[String]) -> rusqlite::Result<()> {
+        self.tag.raw_bind_parameter(1, gene_id)?;
+        self.tag.raw_bind_parameter(2, kind)?;
+        for value in values {
+            self.tag.raw_bind_parameter(3, value)?;
+            self.tag.raw_execute()?;
+        }
+        Ok(())
+    }
+
+    fn sparse(&mut self, gene_id: &str, vector: &SparseVector) -> rusqlite::Result<()> {
+        let mut batches = vector.0.chunks_exact(SPARSE_BATCH);
+        self.sparse_batch.raw_bind_parameter(1, gene_id)?;
+        for batch in &mut batches {
+            for (n, term) in batch.iter().enumerate() {
+                self.sparse_batch
+                    .raw_bind_parameter(2 * n + 2, &term.term)?;
+                self.sparse_batch
+                    .raw_bind_parameter(2 * n + 3, term.weight())?;
+            }
+            self.sparse_batch.raw_execute()?;
+        }
+        for term in batches.remainder() {
+            self.sparse.execute((gene_id, &term.term, term.weight()))?;
+        }
+        Ok(())
+    }
+
+    fn path_keys(&mut self, gene_id: &str, tags: &Tags) -> rusqlite::Result<()> {
+        if let Some(stem) = &self.source.stem {
+            self.stem.execute((stem, gene_id))?;
+        }
+        for key in keys_of(&tags.key_values) {
+            self.key.execute((self.source.file_id, key, gene_id))?;
+        }
+        Ok(())
+    }
+
+    /// Words of the tagger first, then the encoder's; each once, ignoring ASCII case.
+    fn routes(&mut self, gene_id: &str, chunk: &SegmentChunk<'_>) -> rusqlite::Result<()> {
+        let mut words: Vec<&str> = Vec::new();
+        for word in chunk.tags.route_words.iter().chain(&chunk.route_words) {
+            if !words.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+                words.push(word);
+            }
+        }
+        self.route.execute((gene_id, json(&words))).map(drop)
+    }
+}
+
+fn insert_sparse(rows: usize) -> String {
+    let values: Vec<String> = (0..rows)
+        .map(|n| format!("(?1, ?{}, ?{})", 2 * n + 2, 2 * n + 3))
+        .collect();
+    format!(
+        "INSERT OR FAIL INTO splade_terms VALUES {}",
+        values.join(", ")
+    )
+}
+
+/// The format's JSON of a chunk's tags. All keys are always present.
+fn promoter(tags: &Tags, sequence: u32) -> String {
+    #[derive(Serialize)]
+    struct Promoter<'a> {
+        domains: &'a [String],
+        entities: &'a [String],
+        intent: &'a str,
+        intent_class: &'static str,
+        summary: &'a str,
+        sequence_index: u32,
+        metadata: Empty,
+    }
+    #[derive(Serialize)]
+    struct Empty {}
+    json(&Promoter {
+        domains: &tags.domains,
+        entities: &tags.entities,
+        intent: &tags.intent,
+        intent_class: tags.intent_class.as_str(),
+        summary: &tags.summary,
+        sequence_index: sequence,
+        metadata: Empty {},
+    })
+}
+
+/// The format's JSON of a chunk's history; the same for all chunks of a build. `created_at` is
+/// written out, since a reader takes a missing one for "now" at every parse.
+fn epigenetics(epoch: f64) -> String {
+    #[derive(Serialize)]
+    struct Epigenetics {
+        created_at: f64,
+        last_accessed: f64,
+        access_count: u32,
+        co_activated_with: [u8; 0],
+        typed_co_activated: [u8; 0],
+        decay_score: f64,
+        recent_accesses: [f64; 0],
+    }
+    json(&Epigenetics {
+        created_at: epoch,
+        last_accessed: epoch,
+        access_count: 0,
+        co_activated_with: [],
+        typed_co_activated: [],
+        decay_score: 1.0,
+        recent_accesses: [],
+    })
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("strings, numbers and lists always have a JSON form")
+}

@@ -1,0 +1,437 @@
+//! Shards hold what the format says, and nothing shows how they came about.
+
+use super::sample::{
+    EPOCH, Entry, build_shard, chunk, corpus, count, indexed, load, open, rows, shard_header,
+    write_segment,
+};
+use crate::file::FileRecord;
+use crate::ids::{ContentHash, Digest};
+use crate::store::digest::{ShardDigest, digest_index, digest_shard};
+use crate::store::ledger::read_ledger;
+use crate::store::reuse::VectorCache;
+use crate::store::segment::SegmentReader;
+use crate::store::shard::ShardLoader;
+use crate::store::{StoreError, seal_as_wal};
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = "/srv/data/the root";
+
+fn built(files: &[Entry], cuts: &[usize]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    build_shard(folder.path(), "s.genome.db", ROOT, files, cuts);
+    let path = folder.path().join("s.genome.db");
+    (folder, path)
+}
+
+fn distinct_texts(files: &[Entry]) -> BTreeSet<&str> {
+    let chunks = files.iter().flat_map(|(_, chunks)| chunks);
+    chunks.map(|chunk| chunk.text.as_str()).collect()
+}
+
+#[test]
+fn a_server_finds_every_object_it_would_create() {
+    let (_folder, path) = built(&corpus(), &[]);
+    let conn = open(&path);
+    // 83 in a database that the server itself made with sparse retrieval on.
+    let objects =
+        "SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'build!_%' ESCAPE '!'";
+    assert_eq!(count(&conn, objects), 83);
+    assert_eq!(
+        rows(&conn, "SELECT * FROM orgs"),
+        [format!(
+            "local|Local Org (default)|local|Real({EPOCH:?})|Null"
+        )]
+    );
+    for (pragma, expected) in [
+        ("page_size", 4096),
+        ("user_version", 0),
+        ("application_id", 0),
+        ("auto_vacuum", 0),
+    ] {
+        assert_eq!(
+            count(&conn, &format!("PRAGMA {pragma}")),
+            expected,
+            "{pragma}"
+        );
+    }
+}
+
+#[test]
+fn every_chunk_has_the_row_that_the_format_asks_for() {
+    let files = corpus();
+    let (_folder, path) = built(&files, &[2]);
+    let conn = open(&path);
+    assert_eq!(
+        count(&conn, "SELECT count(*) FROM genes") as usize,
+        distinct_texts(&files).len()
+    );
+    for row in rows(&conn, "SELECT content, gene_id, content_hash FROM genes") {
+        let (text, ids) = row.split_at(row.len() - 82);
+        let hash = ContentHash::of(text);
+        assert_eq!(ids, format!("|{}|{}", hash.chunk_id(), hash.to_hex()));
+    }
+    let readme = rows(
+        &conn,
+        "SELECT source_id, promoter, epigenetics, codons, key_values, mtime, observed_at, \
+         last_verified_at, last_seen, live_truth_score, version, embedding \
+         FROM genes WHERE rowid = 1",
+    );
+    assert_eq!(
+        readme,
+        [concat!(
+            "/srv/data/the root/README.md|",
+            r#"{"domains":["README","Topic"],"entities":["Überblick","Parser","Config","Tabbed"],"#,
+            r#""intent":"to say \"Überblick\"","intent_class":"fact","#,
+            r#""summary":"ÜberblickParserConfig😀\"quoted\"Tabbed","sequence_index":0,"metadata":{}}|"#,
+            r#"{"created_at":1700000000.25,"last_accessed":1700000000.25,"access_count":0,"#,
+            r#""co_activated_with":[],"typed_co_activated":[],"decay_score":1.0,"recent_accesses":[]}|"#,
+            r#"["fn","naïve"]|Null|Real(-1.5)|Real(1700000000.25)|Real(1700000000.25)|"#,
+            "Real(1700000000.25)|Real(1.0)|Null|Null",
+        )]
+    );
+    assert_eq!(
+        count(
+            &conn,
+            "SELECT count(*) FROM genes WHERE chromatin IS NOT compression_tier"
+        ),
+        0
+    );
+    assert_eq!(
+        count(
+            &conn,
+            "SELECT count(*) FROM genes WHERE length(embedding_dense_v2) <> 16"
+        ),
+        0
+    );
+}
+
+#[test]
+fn side_tables_follow_from_the_chunks() {
+    let (_folder, path) = built(&corpus(), &[1, 3]);
+    let conn = open(&path);
+    let tags = |chunk: &crate::store::segment::ChunkRecord| {
+        let id = ContentHash::of(&chunk.text).chunk_id();
+        let tags = &chunk.tags;
+        let domains = tags.domains.iter().map(|tag| ("domain", tag));
+        let entities = tags.entities.iter().map(|tag| ("entity", tag));
+        let lower = |(kind, tag): (_, &String)| format!("{id}|{kind}|{}", tag.to_lowercase());
+        domains.chain(entities).map(lower).collect::<Vec<_>>()
+    };
+    let mut seen = BTreeSet::new();
+    let files = corpus();
+    let owners = files.iter().flat_map(|(_, chunks)| chunks);
+    let owners = owners.filter(|chunk| seen.insert(chunk.text.clone()));
+    let expected: Vec<String> = owners.flat_map(tags).collect();
+    assert_eq!(
+        rows(&conn, "SELECT * FROM promoter_index ORDER BY rowid"),
+        expected
+    );
+    let lost = |sql: &str| assert_eq!(rows(&conn, sql), Vec::<String>::new(), "{sql}");
+    lost(
+        "SELECT entity, gene_id FROM entity_graph EXCEPT \
+          SELECT tag_value, gene_id FROM promoter_index WHERE tag_type = 'entity'",
+    );
+    lost(
+        "SELECT tag_value, gene_id FROM promoter_index WHERE tag_type = 'entity' EXCEPT \
+          SELECT entity, gene_id FROM entity_graph",
+    );
+    lost(
+        "SELECT term, count(*) FROM splade_terms GROUP BY term EXCEPT SELECT * FROM splade_term_df",
+    );
+    lost("SELECT gene_id, term FROM splade_terms GROUP BY gene_id, term HAVING count(*) > 1");
+    lost("SELECT * FROM splade_terms WHERE typeof(weight) <> 'real' OR weight <= 0");
+    for table in [
+        "promoter_index",
+        "entity_graph",
+        "path_key_index",
+        "filename_index",
+        "splade_terms",
+    ] {
+        lost(&format!(
+            "SELECT gene_id FROM {table} EXCEPT SELECT gene_id FROM genes"
+        ));
+        assert!(
+            count(&conn, &format!("SELECT count(*) FROM {table}")) > 0,
+            "{table}"
+        );
+    }
+    for table in ["gene_relations", "harmonic_links"] {
+        lost(&format!(
+            "SELECT gene_id_b FROM {table} EXCEPT SELECT gene_id FROM genes"
+        ));
+        lost(&format!(
+            "SELECT gene_id_a FROM {table} EXCEPT SELECT gene_id FROM genes"
+        ));
+        assert!(
+            count(&conn, &format!("SELECT count(*) FROM {table}")) > 0,
+            "{table}"
+        );
+    }
+    assert_eq!(
+        rows(&conn, "SELECT DISTINCT filename_stem FROM filename_index"),
+        ["crawl-watchdog", "last"]
+    );
+    assert_eq!(
+        rows(&conn, "SELECT DISTINCT terms FROM build_routes"),
+        [r#"["parser","tick","extra"]"#]
+    );
+}
+
+#[test]
+fn the_full_text_index_says_what_the_view_says() {
+    let (_folder, path) = built(&corpus(), &[2]);
+    let conn = open(&path);
+    // Rank 1 compares the index with the view, not only with itself.
+    let check = "INSERT INTO genes_fts (genes_fts, rank) VALUES ('integrity-check', 1)";
+    conn.execute_batch(check)
+        .expect("the index equals the view");
+    assert_eq!(rows(&conn, "SELECT k FROM genes_fts_config"), ["version"]);
+    assert_eq!(
+        count(&conn, "SELECT count(*) FROM genes"),
+        count(&conn, "SELECT count(*) FROM genes_fts_docsize")
+    );
+    let found = "SELECT g.source_id FROM genes_fts AS f JOIN genes AS g ON g.rowid = f.rowid \
+                 WHERE genes_fts MATCH 'watchdog AND tick'";
+    assert_eq!(
+        rows(&conn, found),
+        ["/srv/data/the root/lib/crawl-watchdog.rs"]
+    );
+    conn.execute_batch("UPDATE genes SET content = content || ' changed' WHERE rowid = 1")
+        .expect("changed");
+    conn.execute_batch(check).expect_err("the check can fail");
+}
+
+#[test]
+fn the_first_file_owns_a_duplicate_and_all_are_listed() {
+    let files = corpus();
+    let (_folder, path) = built(&files, &[1, 1, 1]);
+    let conn = open(&path);
+    let shared = ContentHash::of("Config parser shared by all: port=80 Host=h").chunk_id();
+    assert_eq!(
+        rows(
+            &conn,
+            &format!("SELECT source_id FROM genes WHERE gene_id = '{shared}'")
+        ),
+        ["/srv/data/the root/README.md"]
+    );
+    let places = format!(
+        "SELECT path, seq, s.is_fragment FROM build_sources AS s JOIN build_files USING (file_id) \
+         WHERE gene_id = '{shared}'"
+    );
+    assert_eq!(
+        rows(&conn, &places),
+        [
+            "README.md|Integer(1)|Integer(1)",
+            "lib/crawl-watchdog.rs|Integer(0)|Integer(0)",
+            "lib/crawl-watchdog.rs|Integer(3)|Integer(0)",
+        ]
+    );
+    let places: usize = files.iter().map(|(_, chunks)| chunks.len()).sum();
+    assert_eq!(
+        count(&conn, "SELECT count(*) FROM build_sources") as usize,
+        places
+    );
+}
+
+#[test]
+fn the_ledger_reads_back() {
+    let files = corpus();
+    let (_folder, path) = built(&files, &[2]);
+    let ledger = read_ledger(&path).expect("a ledger");
+    let expected: Vec<(u32, FileRecord)> =
+        files.iter().map(|(file, _)| (0, file.clone())).collect();
+    assert_eq!(ledger.files, expected);
+    assert_eq!(ledger.label, "s");
+    assert_eq!(ledger.fingerprint, Digest([7; 32]));
+    assert_eq!(ledger.roots[0].path, ROOT);
+    assert_eq!(ledger.chunks as usize, distinct_texts(&files).len());
+    let segment = _folder.path().join("s.genome.db.0.segment");
+    assert!(matches!(
+        read_ledger(&segment),
+        Err(StoreError::Foreign { .. })
+    ));
+}
+
+#[test]
+fn vectors_are_found_by_text_in_shards_of_the_same_encoder() {
+    let (folder, path) = built(&corpus(), &[]);
+    let missing = folder.path().join("missing.genome.db");
+    let cache = VectorCache::open(&[missing, path.clone()], Digest([8; 32]));
+    assert_eq!(cache.len(), 1);
+    let expected = chunk("z/last.toml", 0, "Host=q Device Config");
+    let hash = ContentHash::of(&expected.text);
+    let known = cache.look_up(hash).expect("readable").expect("known");
+    assert_eq!(Some(known.sparse), expected.sparse);
+    assert_eq!(known.dense, expected.dense);
+    assert_eq!(known.route_words, ["parser", "tick", "extra"]);
+    let unknown = cache
+        .look_up(ContentHash::of("never seen"))
+        .expect("readable");
+    assert_eq!(unknown, None);
+    assert!(VectorCache::open(&[path], Digest([9; 32])).is_empty());
+}
+
+#[test]
+fn neither_cuts_nor_places_nor_attempts_show() {
+    let files = corpus();
+    let (_one, whole) = built(&files, &[]);
+    let expected = digest_shard(&whole).expect("a digest");
+    for cuts in [vec![1], vec![1, 1, 1, 1, 1], vec![0, 3], vec![5]] {
+        let (_other, path) = built(&files, &cuts);
+        assert_eq!(digest_shard(&path).expect("a digest"), expected, "{cuts:?}");
+    }
+    let moved = tempfile::tempdir().expect("a temporary folder");
+    build_shard(moved.path(), "s.genome.db", "/elsewhere/x", &files, &[2]);
+    let moved = moved.path().join("s.genome.db");
+    assert_eq!(digest_shard(&moved).expect("a digest"), expected);
+    let (_again, again) = built(&files, &[2]);
+    let (_third, third) = built(&files, &[2]);
+    assert!(fs::read(again).expect("read") == fs::read(third).expect("read"));
+}
+
+#[test]
+fn one_database_and_many_shards_have_the_same_content() {
+    let alpha = corpus();
+    let mut beta = corpus();
+    beta.truncate(3);
+    // The same text, cut hard in one root and not in the other.
+    beta.push(indexed(
+        "zz.txt",
+        &["other", "other text", "plain words only"],
+    ));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let build = |name: &str, parts: &[(&str, &[Entry])]| -> ShardDigest {
+        let path = folder.path().join(name);
+        let roots: Vec<(&str, &str)> = parts.iter().map(|(label, _)| (*label, "/r")).collect();
+        let mut loader = ShardLoader::create(&path, shard_header(name, &roots)).expect("created");
+        for (root_id, (label, files)) in parts.iter().enumerate() {
+            let segment = folder.path().join(format!("{name}-{label}.segment"));
+            write_segment(&segment, files);
+            load(&mut loader, &segment, root_id as u32, files);
+        }
+        loader.finish().expect("finished");
+        digest_shard(&path).expect("a digest")
+    };
+    let blob = build("blob", &[("a", &alpha), ("b", &beta)]);
+    let (a, b) = (build("a", &[("a", &alpha)]), build("b", &[("b", &beta)]));
+    assert_eq!(a.content.and(b.content), blob.content);
+    assert_ne!(a.content, b.content);
+    let index = |shards: [(&'static str, Digest); 2]| digest_index(shards);
+    assert_eq!(
+        index([("a", a.digest), ("b", b.digest)]),
+        index([("b", b.digest), ("a", a.digest)])
+    );
+    assert_ne!(
+        index([("a", a.digest), ("b", b.digest)]),
+        index([("a", b.digest), ("b", a.digest)])
+    );
+}
+
+/// The digest after `sql` was run on a copy of a shard.
+fn digest_after(shard: &Path, sql: &str) -> ShardDigest {
+    let copy = shard.with_extension("copy");
+    fs::copy(shard, &copy).expect("copied");
+    let conn: Connection = open(&copy);
+    conn.execute_batch(sql)
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    assert!(
+        count(&conn, "SELECT total_changes()") > 0,
+        "changed nothing: {sql}"
+    );
+    drop(conn);
+    digest_shard(&copy).expect("a digest")
+}
+
+#[test]
+fn a_changed_row_changes_the_digest() {
+    let (_folder, path) = built(&corpus(), &[2]);
+    let sound = digest_shard(&path).expect("a digest");
+    for sql in [
+        "UPDATE genes SET content = content || ' ' WHERE rowid = 2",
+        "UPDATE genes SET complement = 'x' WHERE rowid = 2",
+        "UPDATE genes SET promoter = '{}' WHERE rowid = 2",
+        "UPDATE genes SET source_id = source_id || 'x' WHERE rowid = 2",
+        "UPDATE genes SET key_values = '[]' WHERE rowid = 2",
+        "UPDATE genes SET compression_tier = 3 WHERE rowid = 2",
+        "UPDATE genes SET embedding_dense_v2 = NULL WHERE rowid = 2",
+        "DELETE FROM genes WHERE rowid = 2",
+        "UPDATE splade_terms SET weight = weight + 0.0001 WHERE rowid = 3",
+        "DELETE FROM splade_terms WHERE rowid = 3",
+        "UPDATE promoter_index SET tag_value = 'x' WHERE rowid = 1",
+        "DELETE FROM entity_graph WHERE rowid = 1",
+        "DELETE FROM filename_index WHERE rowid = 1",
+        "DELETE FROM path_key_index WHERE kv_key = 'host'",
+        "DELETE FROM gene_relations WHERE rowid = 1",
+        "DELETE FROM harmonic_links WHERE rowid = 1",
+        "UPDATE build_files SET size = size + 1 WHERE file_id = 1",
+        "UPDATE build_files SET skip_reason = 'binary' WHERE skip_reason IS NOT NULL",
+        "UPDATE build_sources SET is_fragment = 1 - is_fragment WHERE file_id = 1 AND seq = 0",
+        "DELETE FROM build_sources WHERE file_id = 1 AND seq = 1",
+        "UPDATE build_routes SET terms = '[]'",
+        "UPDATE build_roots SET label = 'x'",
+    ] {
+        assert_ne!(digest_after(&path, sql).digest, sound.digest, "{sql}");
+    }
+    for sql in [
+        "UPDATE splade_terms SET weight = weight + 0.0001 WHERE rowid = 3",
+        "UPDATE genes SET embedding_dense_v2 = NULL WHERE rowid = 2",
+        "UPDATE build_sources SET is_fragment = 1 - is_fragment WHERE file_id = 1 AND seq = 0",
+        "UPDATE build_files SET blake3 = NULL WHERE file_id = 1",
+    ] {
+        assert_ne!(digest_after(&path, sql).content, sound.content, "{sql}");
+    }
+}
+
+#[test]
+fn what_a_server_changes_leaves_the_digest_alone() {
+    let (_folder, path) = built(&corpus(), &[2]);
+    let sound = digest_shard(&path).expect("a digest");
+    for sql in [
+        "UPDATE genes SET epigenetics = '{}', chromatin = 1, last_verified_at = 1, last_seen = 2, \
+         live_truth_score = 0.5, observed_at = 3, mtime = NULL",
+        "INSERT INTO genes (gene_id, content, source_id) VALUES ('00000000000000ff', 'new', '/n'); \
+         INSERT INTO promoter_index VALUES ('00000000000000ff', 'domain', 'new'); \
+         INSERT INTO splade_terms VALUES ('00000000000000ff', 'new', 1.0); \
+         INSERT INTO splade_term_df VALUES ('new', 1); \
+         INSERT INTO entity_graph VALUES ('new', '00000000000000ff')",
+        "INSERT INTO harmonic_links (gene_id_a, gene_id_b, weight, updated_at) \
+         SELECT gene_id, 'elsewhere', 1.0, 0 FROM genes",
+        "UPDATE harmonic_links SET weight = 0.3, co_count = 2, updated_at = 9",
+        "INSERT INTO gene_relations SELECT gene_id, gene_id, 101, 1.0, 0 FROM genes",
+        "INSERT INTO health_log (query) VALUES ('q')",
+        "UPDATE build_segments SET device = 'cuda:0'",
+        "UPDATE build_meta SET value = 9.5 WHERE key = 'epoch'",
+        "UPDATE build_files SET mtime_ns = 0, detail = NULL",
+    ] {
+        assert_eq!(digest_after(&path, sql), sound, "{sql}");
+    }
+}
+
+#[test]
+fn a_segment_without_a_file_of_its_list_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let segment = folder.path().join("0.segment");
+    let files = corpus();
+    write_segment(&segment, &files[..2]);
+    let reader = SegmentReader::open(&segment).expect("a segment");
+    let shard = folder.path().join("s.genome.db");
+    let mut loader =
+        ShardLoader::create(&shard, shard_header("s", &[("r", "/r")])).expect("created");
+    let wanted = [files[1].0.entry.path.clone(), files[2].0.entry.path.clone()];
+    let refused = loader.load_segment(&reader, 0, &wanted);
+    assert!(
+        matches!(refused, Err(StoreError::MissingFile { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_empty_shard_is_a_shard() {
+    let (_folder, path) = built(&[], &[]);
+    let digest = digest_shard(&path).expect("a digest");
+    assert_eq!((digest.files, digest.chunks), (0, 0));
+    seal_as_wal(&path).expect("sealing twice changes nothing");
+}

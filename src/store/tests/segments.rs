@@ -1,0 +1,202 @@
+//! Segments survive whatever happens to their writer.
+
+use super::sample::{Entry, chunk, corpus, indexed, segment_header, write_segment};
+use crate::file::{FileOutcome, FileRecord, RelPath};
+use crate::ids::Digest;
+use crate::store::StoreError;
+use crate::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
+use crate::vector::DenseVector;
+use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
+
+/// Everything that a segment holds, in commit order.
+fn read(path: &Path) -> Vec<Entry> {
+    let reader = SegmentReader::open(path).expect("a segment");
+    let with_chunks = |file: FileRecord| {
+        let (file_no, again) = reader
+            .file(&file.entry.path)
+            .expect("readable")
+            .expect("listed");
+        assert_eq!(again, file);
+        let mut chunks = Vec::new();
+        reader
+            .for_each_chunk::<StoreError>(file_no, |chunk| {
+                chunks.push(ChunkRecord {
+                    sequence: chunk.sequence,
+                    text: chunk.text.into(),
+                    is_fragment: chunk.is_fragment,
+                    n_tokens: chunk.n_tokens,
+                    tags: chunk.tags,
+                    sparse: chunk.sparse,
+                    dense: chunk.dense.and_then(DenseVector::from_le_bytes),
+                    chromatin: chunk.chromatin,
+                    route_words: chunk.route_words,
+                });
+                Ok(())
+            })
+            .expect("readable");
+        (file, chunks)
+    };
+    let ledger = reader.ledger().expect("readable");
+    ledger.into_iter().map(with_chunks).collect()
+}
+
+#[test]
+fn a_segment_reads_back_as_written() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("0.segment");
+    write_segment(&path, &corpus());
+    assert_eq!(read(&path), corpus());
+    let reader = SegmentReader::open(&path).expect("a segment");
+    assert_eq!(reader.device(), Some("cpu"));
+    assert_eq!(reader.header(), &segment_header());
+    let left: Vec<_> = fs::read_dir(&folder).expect("listed").collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn a_segment_of_another_build_is_started_afresh() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("0.segment");
+    let others = [
+        SegmentHeader {
+            fingerprint: Digest([9; 32]),
+            ..segment_header()
+        },
+        SegmentHeader {
+            identity: "shard/1".into(),
+            ..segment_header()
+        },
+    ];
+    for other in others {
+        write_segment(&path, &corpus());
+        let writer = SegmentWriter::open(&path, &segment_header()).expect("opened");
+        assert_eq!(writer.ledger().expect("readable").len(), corpus().len());
+        drop(writer);
+        let writer = SegmentWriter::open(&path, &other).expect("opened");
+        assert_eq!(writer.ledger().expect("readable"), []);
+        drop(writer);
+        fs::remove_file(&path).expect("removed");
+    }
+}
+
+#[test]
+fn a_damaged_segment_is_started_afresh() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("0.segment");
+    write_segment(&path, &corpus());
+    let sound = fs::read(&path).expect("read");
+    let mut damaged = sound.clone();
+    damaged[4096..8192].fill(0x5a);
+    let cut = sound[..sound.len() / 2].to_vec();
+    for bytes in [damaged, cut, Vec::new(), b"not a database".repeat(400)] {
+        fs::write(&path, bytes).expect("written");
+        let writer = SegmentWriter::open(&path, &segment_header()).expect("started afresh");
+        assert_eq!(writer.ledger().expect("readable"), []);
+    }
+}
+
+#[test]
+fn a_segment_has_one_owner() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("0.segment");
+    let first = SegmentWriter::open(&path, &segment_header()).expect("opened");
+    let second = SegmentWriter::open(&path, &segment_header());
+    assert!(matches!(second, Err(StoreError::Busy { .. })), "{second:?}");
+    drop(first);
+    SegmentWriter::open(&path, &segment_header()).expect("free again");
+}
+
+#[test]
+fn a_kill_at_any_point_leaves_whole_files_oldest_first() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("0.segment");
+    let mut writer = SegmentWriter::open(&path, &segment_header()).expect("opened");
+    for (file, chunks) in &corpus() {
+        writer.commit_file(file, chunks).expect("committed");
+    }
+    // What a killed process leaves: the file and its log, the log cut anywhere.
+    let (file, log) = (
+        fs::read(&path).expect("read"),
+        fs::read(folder.path().join("0.segment-wal")).expect("a log"),
+    );
+    let killed = folder.path().join("killed.segment");
+    let mut lengths = Vec::new();
+    for cut in (0..=log.len()).step_by(1777).chain([log.len()]) {
+        fs::write(&killed, &file).expect("written");
+        fs::write(folder.path().join("killed.segment-wal"), &log[..cut]).expect("written");
+        let mut resumed = SegmentWriter::open(&killed, &segment_header()).expect("opened");
+        let present = resumed.ledger().expect("readable").len();
+        lengths.push(present);
+        for (file, chunks) in &corpus()[present..] {
+            resumed.commit_file(file, chunks).expect("committed");
+        }
+        resumed.finish("cpu").expect("finished");
+        assert_eq!(read(&killed), corpus(), "log cut at {cut}");
+    }
+    assert!(lengths.is_sorted(), "{lengths:?}");
+    assert_eq!(lengths.first(), Some(&0));
+    assert_eq!(lengths.last(), Some(&corpus().len()));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit { file: u8, version: u8, chunks: u8 },
+    Forget { file: u8 },
+    Drop,
+    Finish,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..5u8, any::<u8>(), 0..4u8)
+            .prop_map(|(file, version, chunks)| Step::Commit { file, version, chunks }),
+        1 => (0..5u8).prop_map(|file| Step::Forget { file }),
+        1 => Just(Step::Drop),
+        1 => Just(Step::Finish),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn a_segment_holds_the_latest_of_each_file(steps in proptest::collection::vec(step(), 1..24)) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("0.segment");
+        let open = || SegmentWriter::open(&path, &segment_header()).expect("opened");
+        let mut writer = open();
+        let mut model: Vec<Entry> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Commit { file, version, chunks } => {
+                    let name = format!("f{file}.txt");
+                    let (mut record, _) = indexed(&name, &[]);
+                    record.entry.mtime_ns = i64::from(version);
+                    record.outcome = FileOutcome::Indexed { chunks: chunks.into() };
+                    let chunks: Vec<ChunkRecord> = (0..chunks)
+                        .map(|n| chunk(&name, n.into(), &format!("Text {version} {n}")))
+                        .collect();
+                    writer.commit_file(&record, &chunks).expect("committed");
+                    model.retain(|(known, _)| known.entry.path != record.entry.path);
+                    model.push((record, chunks));
+                }
+                Step::Forget { file } => {
+                    let gone = RelPath::from_spelling(&format!("f{file}.txt")).expect("a path");
+                    writer.forget(&gone).expect("forgotten");
+                    model.retain(|(known, _)| known.entry.path != gone);
+                }
+                Step::Drop => {
+                    drop(writer);
+                    writer = open();
+                }
+                Step::Finish => {
+                    writer.finish("cpu").expect("finished");
+                    writer = open();
+                }
+            }
+        }
+        writer.finish("cuda:0").expect("finished");
+        prop_assert_eq!(read(&path), model);
+    }
+}

@@ -1,0 +1,346 @@
+//! Every row of `genes` against what can be computed again from it: ids from texts, tags from the
+//! promoter, path keys and file stems from the file that owns the chunk, links from the tags.
+//!
+//! One pass in the order of the rows, which is the order in which the builder met the texts, beside
+//! one pass over the places of all files. Rows that a server added (no row in `build_routes`) are
+//! counted and left alone.
+
+use super::columns::{self, Column, Epigenetics, Promoter};
+use super::fault::{FaultKind, Finder};
+use super::sides::Sides;
+use crate::ids::{ChunkId, ContentHash};
+use crate::store::links::{EntityLinks, SeedLinks};
+use crate::tag::Tags;
+use crate::vector::DenseVector;
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows};
+use std::collections::BTreeSet;
+
+/// How far a dense vector's length may be from 1. The format's tolerance.
+const NORM_TOLERANCE: f64 = 1e-3;
+
+/// What the pass saw besides faults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Bytes of text in the builder's chunks.
+    pub text_bytes: u64,
+    /// Chunks that a server added.
+    pub server_chunks: u64,
+    /// Builder's chunks that a server has delivered since.
+    pub touched_chunks: u64,
+    /// Lengths of dense vectors, in values.
+    pub dense_dims: BTreeSet<usize>,
+}
+
+const GENES: &str = "
+SELECT g.rowid, g.gene_id, g.content, g.complement, g.codons, g.promoter, g.epigenetics,
+       g.chromatin, g.is_fragment, g.source_id, g.mtime, g.content_hash, g.key_values,
+       g.embedding_dense_v2, g.compression_tier, r.terms, g.observed_at
+FROM genes AS g LEFT JOIN build_routes AS r ON r.gene_id = g.gene_id ORDER BY g.rowid";
+
+const PLACES: &str = "
+SELECT s.gene_id, s.seq, s.is_fragment, f.path, f.mtime_ns, r.label, r.path
+FROM build_sources AS s JOIN build_files AS f ON f.file_id = s.file_id
+JOIN build_roots AS r ON r.root_id = f.root_id ORDER BY s.file_id, s.seq";
+
+/// A file's place that holds a chunk.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    gene_id: String,
+    sequence: i64,
+    is_fragment: bool,
+    pub path: String,
+    mtime_ns: i64,
+    pub root_label: String,
+    root_path: String,
+}
+
+/// Checks every chunk. Errors of SQLite become faults; the rest of the rows is then not checked.
+pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> Seen {
+    let mut seen = Seen::default();
+    let checked = walk(connection, &mut seen, finder);
+    finder.on_error("genes", checked);
+    seen
+}
+
+fn walk(
+    connection: &Connection,
+    seen: &mut Seen,
+    finder: &mut Finder<'_>,
+) -> Result<(), rusqlite::Error> {
+    let epoch = connection.query_row(
+        "SELECT value FROM build_meta WHERE key = 'epoch'",
+        [],
+        |row| row.get(0),
+    )?;
+    let mut genes = connection.prepare(GENES)?;
+    let mut places = connection.prepare(PLACES)?;
+    let mut genes = genes.query([])?;
+    let mut owners = Owners::new(connection, places.query([])?)?;
+    let mut sides = Sides::prepare(connection)?;
+    let mut links = Links::default();
+    while let Some(row) = genes.next()? {
+        let rowid: i64 = row.get(0)?;
+        let gene_id = columns::text(row, 1).unwrap_or_default();
+        if columns::text(row, 15).is_none() {
+            seen.server_chunks += 1;
+            continue;
+        }
+        let owner = owners.of(gene_id, rowid, finder)?;
+        let tags = row_itself(row, gene_id, seen, finder);
+        dated(row, gene_id, epoch, &tags, finder);
+        match &owner {
+            Some(owner) => against_owner(row, gene_id, owner, &tags, finder),
+            None => {
+                let what = "no file's place stands where the chunk's row does";
+                finder.fault(FaultKind::Ledger, "build_sources", gene_id, what);
+            }
+        }
+        sides.check(gene_id, &tags.tags, owner.as_ref(), finder)?;
+        links.check(
+            gene_id,
+            &tags.tags,
+            columns::integer(row, 14),
+            &mut sides,
+            finder,
+        )?;
+    }
+    owners.rest(finder)?;
+    sides.finish(connection, finder)?;
+    let is_pristine = seen.server_chunks == 0 && seen.touched_chunks == 0;
+    sides.seeds(connection, &links.seeds.pairs(), is_pristine, finder)
+}
+
+/// The chunk's tags as stored, with the place in the file that its promoter gives.
+struct Stored {
+    tags: Tags,
+    sequence: Option<u32>,
+    created_at: Option<f64>,
+}
+
+/// Everything that one row of `genes` says about itself.
+fn row_itself(row: &Row<'_>, gene_id: &str, seen: &mut Seen, finder: &mut Finder<'_>) -> Stored {
+    let content = columns::text(row, 2).unwrap_or_default();
+    seen.text_bytes += content.len() as u64;
+    let hash = ContentHash::of(content);
+    if hash.chunk_id().to_string() != gene_id {
+        let what = "the id is not the start of the SHA-256 of the content";
+        finder.fault(FaultKind::ChunkId, "genes", gene_id, what);
+    }
+    if columns::text(row, 11) != Some(hash.to_hex().as_str()) {
+        let what = "content_hash is not the SHA-256 of the content";
+        finder.fault(FaultKind::ChunkId, "genes", gene_id, what);
+    }
+    let mut column = Column {
+        row,
+        gene_id,
+        finder,
+    };
+    column.required_text(3, "complement");
+    let codons = column.json::<Vec<String>>(4, "codons").unwrap_or_default();
+    let promoter = column.json::<Promoter>(5, "promoter").unwrap_or_default();
+    let epigenetics = column.json::<Epigenetics>(6, "epigenetics");
+    let key_values = column.optional_list(12, "key_values");
+    let is_touched = epigenetics.as_ref().is_some_and(Epigenetics::is_touched);
+    seen.touched_chunks += u64::from(is_touched);
+    tier(row, gene_id, is_touched, finder);
+    seen.dense_dims.extend(dense(row, gene_id, finder));
+    Stored {
+        sequence: promoter.sequence_index,
+        created_at: epigenetics.map(|epigenetics| epigenetics.created_at),
+        tags: Tags {
+            domains: promoter.domains,
+            entities: promoter.entities,
+            key_values,
+            codons,
+            ..Tags::default()
+        },
+    }
+}
+
+/// The times that a server leaves alone are the build's. JSON numbers are read to within a few units
+/// of the last place.
+fn dated(row: &Row<'_>, gene_id: &str, epoch: f64, stored: &Stored, finder: &mut Finder<'_>) {
+    let observed_at = row.get_ref(16).ok().and_then(|value| value.as_f64().ok());
+    let created = stored.created_at.unwrap_or(epoch);
+    // Not a number is near nothing.
+    let is_near = (created - epoch).abs() < 1e-3;
+    if observed_at != Some(epoch) || !is_near {
+        let what = "observed_at or the time of creation is not that of the build";
+        finder.fault(FaultKind::Column, "genes", gene_id, what);
+    }
+}
+
+/// A server sets `chromatin` of what it delivers or ages, never `compression_tier` alone.
+fn tier(row: &Row<'_>, gene_id: &str, is_touched: bool, finder: &mut Finder<'_>) {
+    let (chromatin, tier) = (columns::integer(row, 7), columns::integer(row, 14));
+    if !matches!(chromatin, Some(0..=2)) || !matches!(tier, Some(0..=2)) {
+        let what = "chromatin or compression_tier is not 0, 1 or 2";
+        finder.fault(FaultKind::Column, "genes", gene_id, what);
+    } else if chromatin != tier && !is_touched {
+        let what = "chromatin and compression_tier differ, and no server has touched the chunk";
+        finder.fault(FaultKind::Column, "genes", gene_id, what);
+    }
+}
+
+/// The vector's length in values, when there is one.
+fn dense(row: &Row<'_>, gene_id: &str, finder: &mut Finder<'_>) -> Option<usize> {
+    let value = row.get_ref(13).ok()?;
+    if value == rusqlite::types::ValueRef::Null {
+        return None;
+    }
+    let vector = value.as_blob().ok().and_then(DenseVector::from_le_bytes);
+    let Some(vector) = vector else {
+        let what = "the dense vector is not a sequence of 4-byte numbers";
+        finder.fault(FaultKind::DenseVector, "genes", gene_id, what);
+        return None;
+    };
+    let squares = vector.0.iter().map(|v| f64::from(*v) * f64::from(*v));
+    let norm = squares.sum::<f64>().sqrt();
+    // Not a number is near nothing.
+    let is_unit = (norm - 1.0).abs() <= NORM_TOLERANCE;
+    if !is_unit {
+        let what = format!("the dense vector has length {norm}, expected 1");
+        finder.fault(FaultKind::DenseVector, "genes", gene_id, what);
+    }
+    Some(vector.0.len())
+}
+
+fn against_owner(
+    row: &Row<'_>,
+    gene_id: &str,
+    owner: &Place,
+    stored: &Stored,
+    finder: &mut Finder<'_>,
+) {
+    let source = format!("{}/{}", owner.root_path.trim_end_matches('/'), owner.path);
+    let mtime = owner.mtime_ns as f64 / 1e9;
+    let same = [
+        ("source_id", columns::text(row, 9) == Some(source.as_str())),
+        (
+            "mtime",
+            row.get_ref(10).ok().and_then(|v| v.as_f64().ok()) == Some(mtime),
+        ),
+        (
+            "is_fragment",
+            columns::integer(row, 8) == Some(owner.is_fragment.into()),
+        ),
+        (
+            "promoter.sequence_index",
+            stored.sequence.map(i64::from) == Some(owner.sequence),
+        ),
+    ];
+    for (column, _) in same.iter().filter(|(_, same)| !same) {
+        let what = format!("{column} is not that of the file that holds the text first, {source}");
+        finder.fault(FaultKind::Column, "genes", gene_id, what);
+    }
+}
+
+/// The places of all files in canonical order. The first place of a text is its owner, and rows of
+/// `genes` stand in the order of their owners.
+struct Owners<'a> {
+    places: Rows<'a>,
+    next: Option<Place>,
+    rowid: rusqlite::Statement<'a>,
+}
+
+impl<'a> Owners<'a> {
+    fn new(connection: &'a Connection, places: Rows<'a>) -> Result<Self, rusqlite::Error> {
+        let mut owners = Self {
+            places,
+            next: None,
+            rowid: connection.prepare("SELECT rowid FROM genes WHERE gene_id = ?1")?,
+        };
+        owners.advance()?;
+        Ok(owners)
+    }
+
+    /// The first place of the chunk in row `rowid`; repeats of earlier chunks before it are passed.
+    fn of(
+        &mut self,
+        gene_id: &str,
+        rowid: i64,
+        finder: &mut Finder<'_>,
+    ) -> Result<Option<Place>, rusqlite::Error> {
+        while let Some(place) = &self.next {
+            if place.gene_id == gene_id {
+                let place = self.next.take();
+                self.advance()?;
+                return Ok(place);
+            }
+            match self.rowid_of(&place.gene_id.clone())? {
+                Some(earlier) if earlier < rowid => self.advance()?,
+                Some(_) => return Ok(None),
+                None => self.missing(finder)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The places behind the last row: repeats, all of them.
+    fn rest(&mut self, finder: &mut Finder<'_>) -> Result<(), rusqlite::Error> {
+        while let Some(place) = &self.next {
+            match self.rowid_of(&place.gene_id.clone())? {
+                Some(_) => self.advance()?,
+                None => self.missing(finder)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn rowid_of(&mut self, gene_id: &str) -> Result<Option<i64>, rusqlite::Error> {
+        self.rowid.query_row([gene_id], |row| row.get(0)).optional()
+    }
+
+    fn missing(&mut self, finder: &mut Finder<'_>) -> Result<(), rusqlite::Error> {
+        if let Some(place) = &self.next {
+            let what = format!("chunk {} of {} is not in genes", place.sequence, place.path);
+            finder.fault(FaultKind::Ledger, "build_sources", &place.gene_id, what);
+        }
+        self.advance()
+    }
+
+    fn advance(&mut self) -> Result<(), rusqlite::Error> {
+        self.next = match self.places.next()? {
+            None => None,
+            Some(row) => Some(Place {
+                gene_id: row.get(0)?,
+                sequence: row.get(1)?,
+                is_fragment: row.get(2)?,
+                path: row.get(3)?,
+                mtime_ns: row.get(4)?,
+                root_label: row.get(5)?,
+                root_path: row.get(6)?,
+            }),
+        };
+        Ok(())
+    }
+}
+
+/// The links that follow from the order of the chunks and their tags.
+#[derive(Default)]
+struct Links {
+    entities: EntityLinks,
+    seeds: SeedLinks,
+}
+
+impl Links {
+    fn check(
+        &mut self,
+        gene_id: &str,
+        tags: &Tags,
+        tier: Option<i64>,
+        sides: &mut Sides<'_>,
+        finder: &mut Finder<'_>,
+    ) -> Result<(), rusqlite::Error> {
+        let Some(id) = ChunkId::parse(gene_id) else {
+            return Ok(()); // Told already: the id is not that of any text.
+        };
+        let mut entities: Vec<String> = tags.entities.iter().map(|e| e.to_lowercase()).collect();
+        entities.sort_unstable();
+        entities.dedup();
+        let expected = self.entities.next(id, &entities);
+        let tier = tier.and_then(|tier| u8::try_from(tier).ok()).unwrap_or(2);
+        self.seeds.next(id, tags, tier);
+        sides.relations(gene_id, &expected, finder)
+    }
+}

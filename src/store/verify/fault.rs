@@ -1,0 +1,199 @@
+//! Faults as values, and a bounded, ordered list of them.
+
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Faults spelled out in a report at most; beyond that they are counted. A page of them tells what
+/// is wrong, and a broken shard of a million chunks has millions.
+pub const MOST_LISTED: usize = 100;
+
+/// What is wrong, by what somebody may do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// A registered database is not there.
+    Missing,
+    /// SQLite cannot read the database, or gave up in the middle.
+    Unreadable,
+    /// The database header is not what the format asks for.
+    Header,
+    /// Temporary files, logs or journals beside the database.
+    LeftBeside,
+    /// SQLite's own check of pages, trees and indexes.
+    Structure,
+    /// A table, index or view is missing or has another shape.
+    Schema,
+    /// Numbers of rows that must agree do not.
+    Counts,
+    /// The full-text index does not say what the rows say.
+    FullText,
+    /// A chunk's id or hash is not that of its text.
+    ChunkId,
+    /// A column that is not of its type or not of its JSON shape.
+    Column,
+    /// Tags, entities, path keys or file stems that do not follow from the chunk.
+    SideTable,
+    /// A row that names a chunk that is not there.
+    Orphan,
+    /// A dense vector of another length, or not of unit length.
+    DenseVector,
+    /// Sparse terms given twice, without weight, or counted wrongly.
+    SparseVector,
+    /// Files, places and chunks do not cover each other.
+    Ledger,
+    /// The routing database and a shard disagree.
+    Routing,
+    /// A recomputed digest is not the stored one.
+    Digest,
+    /// The file's bytes are not those that were published.
+    Bytes,
+    /// The database was written while it was being read.
+    Changed,
+}
+
+impl FaultKind {
+    /// What to do next.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "rebuild the shard; if the index was moved, build it again at its new place"
+            }
+            Self::Unreadable | Self::Structure | Self::Bytes => {
+                "copy the file again from a good copy, or delete it and run the build again; if it recurs, check the disk"
+            }
+            Self::Header => {
+                "another program rewrote the database; delete it and run the build again"
+            }
+            Self::LeftBeside => {
+                "stop the server that has the index open, or delete the files when no process uses them"
+            }
+            Self::FullText => "rebuild the shard; a server repairs missing rows but not wrong ones",
+            Self::Changed => "run verify again while nothing writes to the index",
+            Self::Routing => "run the build again: it registers the shards anew",
+            Self::Schema
+            | Self::Counts
+            | Self::ChunkId
+            | Self::Column
+            | Self::SideTable
+            | Self::Orphan
+            | Self::DenseVector
+            | Self::SparseVector
+            | Self::Ledger
+            | Self::Digest => "delete the shard and run the build again",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Fault {
+    /// Label of the shard, or the routing database's file name.
+    pub shard: String,
+    pub kind: FaultKind,
+    /// The table concerned; empty when it is the file.
+    pub table: String,
+    /// The row, by its id, path or name; empty when it is the whole table.
+    pub row: String,
+    pub what: String,
+    pub advice: &'static str,
+}
+
+/// The first [`MOST_LISTED`] faults in order, and how many there are of each kind.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Faults {
+    listed: BTreeSet<Fault>,
+    counts: BTreeMap<FaultKind, u64>,
+}
+
+impl Faults {
+    pub fn add(&mut self, fault: Fault) {
+        *self.counts.entry(fault.kind).or_default() += 1;
+        self.listed.insert(fault);
+        if self.listed.len() > MOST_LISTED {
+            self.listed.pop_last();
+        }
+    }
+
+    /// Takes over another list, as if its faults had been added here. Its own bound is the same, so
+    /// nothing that belongs into the joint list is missing from it.
+    pub fn absorb(&mut self, other: Self) {
+        for (kind, count) in other.counts {
+            *self.counts.entry(kind).or_default() += count;
+        }
+        self.listed.extend(other.listed);
+        while self.listed.len() > MOST_LISTED {
+            self.listed.pop_last();
+        }
+    }
+
+    /// By shard, kind, table and row.
+    pub fn listed(&self) -> impl Iterator<Item = &Fault> {
+        self.listed.iter()
+    }
+
+    /// All faults, by kind, those not listed included.
+    pub fn counts(&self) -> &BTreeMap<FaultKind, u64> {
+        &self.counts
+    }
+
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+}
+
+/// The faults of one database: knows its label, so that checks need not.
+pub struct Finder<'a> {
+    pub shard: &'a str,
+    pub faults: &'a mut Faults,
+}
+
+impl Finder<'_> {
+    pub fn fault(
+        &mut self,
+        kind: FaultKind,
+        table: &str,
+        row: impl Into<String>,
+        what: impl Into<String>,
+    ) {
+        self.faults.add(Fault {
+            shard: self.shard.to_string(),
+            kind,
+            table: table.to_string(),
+            row: row.into(),
+            what: what.into(),
+            advice: kind.advice(),
+        });
+    }
+
+    /// Turns an error of SQLite into a fault: the check that met it could not be finished.
+    pub fn on_error(&mut self, table: &str, result: Result<(), rusqlite::Error>) {
+        if let Err(error) = result {
+            self.fault(FaultKind::Unreadable, table, "", error.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_the_head_of_the_order_and_the_count_is_of_all() {
+        let mut faults = Faults::default();
+        let mut finder = Finder {
+            shard: "a",
+            faults: &mut faults,
+        };
+        for n in (0..250).rev() {
+            finder.fault(FaultKind::Orphan, "genes", format!("{n:03}"), "gone");
+        }
+        assert_eq!(faults.total(), 250);
+        let rows: Vec<_> = faults.listed().map(|f| f.row.clone()).collect();
+        assert_eq!(rows.len(), MOST_LISTED);
+        assert_eq!((rows[0].as_str(), rows[99].as_str()), ("000", "099"));
+    }
+}

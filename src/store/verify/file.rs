@@ -1,0 +1,187 @@
+//! Checks of a database as a file: header, neighbours, SQLite's own consistency.
+
+use super::Level;
+use super::fault::{FaultKind, Finder};
+use crate::store::connect::sidecar;
+use crate::store::schema::PAGE_BYTES;
+use rusqlite::Connection;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Faults that SQLite lists in one run; it stops there.
+const MOST_STRUCTURE_FAULTS: u32 = 100;
+
+/// A field of the database header: SQLite file format, section 1.3. Big-endian.
+struct Field {
+    offset: usize,
+    bytes: usize,
+    expected: u32,
+    name: &'static str,
+}
+
+const fn field(offset: usize, bytes: usize, expected: u32, name: &'static str) -> Field {
+    Field {
+        offset,
+        bytes,
+        expected,
+        name,
+    }
+}
+
+const HEADER: [Field; 12] = [
+    field(16, 2, PAGE_BYTES, "page size"),
+    field(18, 1, 2, "write version (2 is WAL)"),
+    field(19, 1, 2, "read version (2 is WAL)"),
+    field(20, 1, 0, "reserved bytes a page"),
+    field(21, 1, 64, "maximum payload fraction"),
+    field(22, 1, 32, "minimum payload fraction"),
+    field(23, 1, 32, "leaf payload fraction"),
+    field(52, 4, 0, "auto_vacuum"),
+    field(56, 4, 1, "text encoding (1 is UTF-8)"),
+    field(60, 4, 0, "user_version"),
+    field(64, 4, 0, "incremental vacuum"),
+    field(68, 4, 0, "application_id"),
+];
+
+/// The first 100 bytes, as far as the format fixes them.
+pub fn header(path: &Path, finder: &mut Finder<'_>) {
+    let mut header = [0; 100];
+    if let Err(error) = File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
+        finder.fault(FaultKind::Unreadable, "", "", error.to_string());
+        return;
+    }
+    for field in &HEADER {
+        let bytes = &header[field.offset..field.offset + field.bytes];
+        let found = bytes.iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
+        if found != field.expected {
+            let what = format!("{} is {found}, expected {}", field.name, field.expected);
+            finder.fault(FaultKind::Header, "", "", what);
+        }
+    }
+    if header[72..92].iter().any(|byte| *byte != 0) {
+        let what = "bytes that SQLite reserves are not zero";
+        finder.fault(FaultKind::Header, "", "", what);
+    }
+}
+
+/// Journals beside `path`. A write-ahead log with rows in it and its shared memory are no fault:
+/// a server has the database open.
+pub fn neighbours(path: &Path, finder: &mut Finder<'_>) {
+    let length = |suffix| {
+        std::fs::metadata(sidecar(path, suffix))
+            .ok()
+            .map(|m| m.len())
+    };
+    let is_mounted = length("-wal").is_some_and(|bytes| bytes > 0);
+    let mut left = vec!["-journal"];
+    if !is_mounted {
+        left.extend(["-wal", "-shm"]);
+    }
+    for suffix in left {
+        if length(suffix).is_some() {
+            let row = file_name(&sidecar(path, suffix));
+            finder.fault(FaultKind::LeftBeside, "", row, "left beside the database");
+        }
+    }
+}
+
+/// Files of unfinished publishing in the folders of the index: `<name>.tmp-<attempt>`.
+pub fn temporary_files(folders: &[PathBuf], finder: &mut Finder<'_>) {
+    for folder in folders {
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            continue; // The databases of this folder are reported as missing.
+        };
+        let names = entries.flatten().map(|entry| file_name(&entry.path()));
+        for name in names.filter(|name| name.contains(".tmp-")) {
+            let what = format!("temporary file in {}", folder.display());
+            finder.fault(FaultKind::LeftBeside, "", name, what);
+        }
+    }
+}
+
+/// SQLite's check of its pages, trees and full-text indexes, and at level full of every index
+/// against its table, but for the one table that [`super::indexes`] compares faster.
+pub fn structure(connection: &Connection, level: Level, finder: &mut Finder<'_>) {
+    let mut checked = pragma(connection, "quick_check", MOST_STRUCTURE_FAULTS, finder);
+    if level == Level::Full {
+        checked = checked.and_then(|()| {
+            for table in plain_tables(connection)? {
+                let name = table.replace('\'', "''");
+                pragma(connection, "integrity_check", format!("'{name}'"), finder)?;
+            }
+            Ok(())
+        });
+    }
+    finder.on_error("", checked);
+}
+
+fn pragma(
+    connection: &Connection,
+    check: &str,
+    argument: impl std::fmt::Display,
+    finder: &mut Finder<'_>,
+) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare(&format!("PRAGMA {check}({argument})"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let what: String = row.get(0)?;
+        if what != "ok" {
+            finder.fault(FaultKind::Structure, "", "", what);
+        }
+    }
+    Ok(())
+}
+
+fn plain_tables(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
+    let mut statement = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'splade_terms'
+         AND sql NOT LIKE 'CREATE VIRTUAL%'",
+    )?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
+/// What tells whether a file was written: if it changes, what was read belongs to no one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+    has_log: bool,
+}
+
+impl Stamp {
+    pub fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        let log = std::fs::metadata(sidecar(path, "-wal"));
+        Some(Self {
+            bytes: file.len(),
+            modified: file.modified().ok(),
+            has_log: log.is_ok_and(|log| log.len() > 0),
+        })
+    }
+
+    pub fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether a server has the database open, or died with it open.
+    pub fn has_log(self) -> bool {
+        self.has_log
+    }
+
+    /// A fault when the file is no longer what it was. While a server has it open this is its
+    /// business: SQLite's locks keep what we read consistent.
+    pub fn check_unchanged(self, path: &Path, finder: &mut Finder<'_>) {
+        if !self.has_log && Self::of(path) != Some(self) {
+            let what = "written by another process while it was being checked";
+            finder.fault(FaultKind::Changed, "", "", what);
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

@@ -1,0 +1,164 @@
+//! Checks a finished index and says what is wrong with it.
+//!
+//! Everything that can be computed again is computed again and compared; what cannot is covered by
+//! the digests and by SQLite's own checks. Faults are values: a check that cannot go on says so and
+//! the others do their work. Nothing is ever changed: databases are opened for reading only, and no
+//! file appears beside them. Memory is bounded by 50 bytes a chunk; shards are checked side by side.
+//!
+//! An index that a server has mounted stays sound: rows that a server adds, and columns that it
+//! rewrites when it delivers a chunk, are known and left alone.
+
+mod chunks;
+mod columns;
+mod fault;
+mod file;
+mod full_text;
+mod indexes;
+mod ledger;
+mod objects;
+mod queries;
+mod routing;
+mod shard;
+mod sides;
+mod sparse;
+
+#[cfg(test)]
+mod tests;
+
+pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
+pub use shard::ShardReport;
+
+use super::digest::{ContentDigest, digest_index};
+use super::locate::{Index, LocateError, ROUTING_NAME, Registered, locate};
+use crate::ids::Digest;
+use fault::Finder;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// How much is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Headers, pages, schema, counts, and that rows of all tables find each other.
+    #[default]
+    Quick,
+    /// Also every row against what can be computed again, indexes against tables, the full-text
+    /// index against the texts, and the digests.
+    Full,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub level: Level,
+    /// In the order of the labels.
+    pub shards: Vec<ShardReport>,
+    pub faults: Faults,
+}
+
+impl Report {
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// The index's digest, recomputed from its rows; at level [`Level::Full`] and when every shard
+    /// could be read.
+    pub fn digest(&self) -> Option<Digest> {
+        let digests: Option<Vec<_>> = self
+            .shards
+            .iter()
+            .map(|shard| Some((shard.label.as_str(), shard.digest?)))
+            .collect();
+        Some(digest_index(digests.filter(|all| !all.is_empty())?))
+    }
+
+    /// What the index holds, however it is divided into shards; known when the digest is.
+    pub fn content_digest(&self) -> Option<Digest> {
+        self.digest()?;
+        let contents = self.shards.iter().filter_map(|shard| shard.content);
+        let sum = contents.fold(ContentDigest::default(), ContentDigest::and);
+        Some(sum.to_digest())
+    }
+}
+
+/// Checks the index that `out` names. Fails only when there is no index to check.
+pub fn verify(out: &Path, level: Level) -> Result<Report, LocateError> {
+    let index = match locate(out) {
+        Ok(index) => index,
+        Err(LocateError::Routing { path, source }) => {
+            let mut faults = Faults::default();
+            let mut finder = routing_finder(&mut faults);
+            file::header(&path, &mut finder);
+            finder.fault(FaultKind::Unreadable, "shards", "", source.to_string());
+            let shards = Vec::new();
+            return Ok(Report {
+                level,
+                shards,
+                faults,
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(verify_index(&index, level))
+}
+
+/// [`verify`] of an index already found.
+pub fn verify_index(index: &Index, level: Level) -> Report {
+    let registered: &[Registered] = match index {
+        Index::Sharded { shards, .. } => shards,
+        Index::Single { .. } => &[],
+    };
+    let databases = index.databases();
+    let checked: Vec<(ShardReport, Faults)> = databases
+        .par_iter()
+        .map(|(label, path)| {
+            let entry = registered.iter().find(|shard| shard.name == *label);
+            shard::check(label, path, entry, level)
+        })
+        .collect();
+    let mut report = Report {
+        level,
+        shards: Vec::new(),
+        faults: Faults::default(),
+    };
+    for (shard, faults) in checked {
+        report.faults.absorb(faults);
+        report.shards.push(shard);
+    }
+    let mut folders: BTreeSet<PathBuf> = databases
+        .iter()
+        .filter_map(|(_, path)| folder(path))
+        .collect();
+    let mut finder = routing_finder(&mut report.faults);
+    if let Index::Sharded { routing, shards } = index {
+        folders.extend(folder(routing));
+        routing::check(routing, shards, level, &mut finder);
+    }
+    file::temporary_files(&folders.into_iter().collect::<Vec<_>>(), &mut finder);
+    one_dense_dim(&report.shards, &mut finder);
+    report
+}
+
+fn routing_finder(faults: &mut Faults) -> Finder<'_> {
+    Finder {
+        shard: ROUTING_NAME,
+        faults,
+    }
+}
+
+fn folder(path: &Path) -> Option<PathBuf> {
+    path.parent().map(Path::to_path_buf)
+}
+
+fn one_dense_dim(shards: &[ShardReport], finder: &mut Finder<'_>) {
+    let dims: BTreeSet<usize> = shards
+        .iter()
+        .flat_map(|s| s.dense_dims.iter().copied())
+        .collect();
+    if dims.len() > 1 {
+        let what = format!("dense vectors of different lengths: {dims:?}");
+        finder.fault(FaultKind::DenseVector, "genes", "", what);
+    }
+}

@@ -1,0 +1,214 @@
+//! The routing database against the shards it registers.
+
+use super::fault::{FaultKind, Finder};
+use super::file::{self, Stamp};
+use super::queries::{self, Check};
+use super::{Level, objects, shard::noted};
+use crate::store::connect::open_read_only;
+use crate::store::locate::Registered;
+use crate::store::schema;
+use rusqlite::{Connection, Row, Statement};
+use serde::Deserialize;
+use std::path::Path;
+
+/// Servers find shards only through rows, and a row of no shard sends them nowhere.
+const ROUTING: &[Check] = &[
+    Check {
+        level: Level::Quick,
+        kind: FaultKind::Routing,
+        table: "fingerprint_index",
+        sql: "SELECT shard_name, 'rows of a shard that is not registered'
+              FROM (SELECT DISTINCT shard_name FROM fingerprint_index) AS f
+              WHERE NOT EXISTS (SELECT 1 FROM shards AS s WHERE s.shard_name = f.shard_name)",
+    },
+    Check {
+        level: Level::Quick,
+        kind: FaultKind::Routing,
+        table: "source_index",
+        sql: "SELECT shard_name, 'rows of a shard that is not registered'
+              FROM (SELECT DISTINCT shard_name FROM source_index) AS f
+              WHERE NOT EXISTS (SELECT 1 FROM shards AS s WHERE s.shard_name = f.shard_name)",
+    },
+];
+
+pub fn check(path: &Path, shards: &[Registered], level: Level, finder: &mut Finder<'_>) {
+    let stamp = Stamp::of(path);
+    file::header(path, finder);
+    file::neighbours(path, finder);
+    match open_read_only(path) {
+        Ok(connection) => rows(&connection, shards, level, finder),
+        Err(error) => finder.fault(FaultKind::Unreadable, "", "", error.to_string()),
+    }
+    if let Some(stamp) = stamp {
+        stamp.check_unchanged(path, finder);
+    }
+}
+
+fn rows(connection: &Connection, shards: &[Registered], level: Level, finder: &mut Finder<'_>) {
+    let has_tables = objects::complete(connection, &[schema::ROUTING_SCHEMA], finder);
+    file::structure(connection, level, finder);
+    if !has_tables {
+        return;
+    }
+    queries::run(connection, ROUTING, level, finder);
+    for shard in shards {
+        entry(shard, finder);
+        let Ok(opened) = open_read_only(&shard.path) else {
+            continue; // Told by the shard's own check.
+        };
+        let compared = one_shard(connection, &opened, shard, level, finder);
+        finder.on_error("fingerprint_index", compared);
+    }
+}
+
+/// What the row of `shards` says by itself.
+fn entry(shard: &Registered, finder: &mut Finder<'_>) {
+    if !Path::new(&shard.recorded_path).is_absolute() {
+        let what = format!("the path {} is not absolute", shard.recorded_path);
+        finder.fault(FaultKind::Routing, "shards", &shard.name, what);
+    }
+    if shard.health != "ok" {
+        let what = format!("health is {}, so servers skip the shard", shard.health);
+        finder.fault(FaultKind::Routing, "shards", &shard.name, what);
+    }
+}
+
+fn one_shard(
+    routing: &Connection,
+    opened: &Connection,
+    shard: &Registered,
+    level: Level,
+    finder: &mut Finder<'_>,
+) -> Result<(), rusqlite::Error> {
+    let number = |connection: &Connection, sql: &str| -> Result<i64, rusqlite::Error> {
+        connection.query_row(sql, [], |row| row.get(0))
+    };
+    let ours = number(opened, "SELECT count(*) FROM build_routes")?;
+    let all = number(opened, "SELECT count(*) FROM genes")?;
+    // Chunks that a server adds to a shard are registered by its own rules, or not at all.
+    let mut compare = |table: &str, found: i64| {
+        if !(ours..=all).contains(&found) {
+            let what = format!("{found} chunks are registered, the shard holds {all}");
+            finder.fault(FaultKind::Routing, table, &shard.name, what);
+        }
+    };
+    compare("shards", shard.gene_count);
+    for table in ["fingerprint_index", "source_index"] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE shard_name = ?1");
+        compare(
+            table,
+            routing.query_row(&sql, [&shard.name], |row| row.get(0))?,
+        );
+    }
+    let sql = "SELECT value FROM build_meta WHERE key = 'fingerprint'";
+    let fingerprint: String = opened.query_row(sql, [], |row| row.get(0))?;
+    if noted(shard, "fingerprint").as_ref() != Some(&fingerprint) {
+        let what = "the fingerprint noted is not the shard's own";
+        finder.fault(FaultKind::Routing, "shards", &shard.name, what);
+    }
+    if level == Level::Full {
+        every_chunk(routing, opened, shard, finder)?;
+        links(routing, opened, finder)?;
+    }
+    Ok(())
+}
+
+const CHUNKS: &str = "
+SELECT g.gene_id, g.source_id, g.key_values, NOT coalesce(g.is_fragment, 0), g.content_hash,
+       g.promoter, r.terms
+FROM build_routes AS r JOIN genes AS g ON g.gene_id = r.gene_id ORDER BY g.rowid";
+
+/// `IS` compares NULLs too.
+const FINGERPRINT: &str = "
+SELECT domains, entities FROM fingerprint_index
+WHERE gene_id = ?1 AND shard_name = ?2 AND source_id IS ?3 AND key_values IS ?4 AND is_parent = ?5";
+
+const SOURCE: &str = "
+SELECT 1 FROM source_index
+WHERE gene_id = ?1 AND shard_name = ?2 AND source_id IS ?3 AND content_hash IS ?4";
+
+fn every_chunk(
+    routing: &Connection,
+    opened: &Connection,
+    shard: &Registered,
+    finder: &mut Finder<'_>,
+) -> Result<(), rusqlite::Error> {
+    let mut fingerprint = routing.prepare(FINGERPRINT)?;
+    let mut source = routing.prepare(SOURCE)?;
+    let mut chunks = opened.prepare(CHUNKS)?;
+    let mut chunks = chunks.query([])?;
+    while let Some(chunk) = chunks.next()? {
+        let gene_id: String = chunk.get(0)?;
+        let row = format!("{} {gene_id}", shard.name);
+        if let Some(what) = fingerprint_fault(&mut fingerprint, chunk, &shard.name)? {
+            finder.fault(FaultKind::Routing, "fingerprint_index", &row, what);
+        }
+        let (source_id, hash): (Option<String>, Option<String>) = (chunk.get(1)?, chunk.get(4)?);
+        if !source.exists((&gene_id, &shard.name, source_id, hash))? {
+            let what = "the row is missing or not the chunk's";
+            finder.fault(FaultKind::Routing, "source_index", &row, what);
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a chunk's row, if anything.
+fn fingerprint_fault(
+    fingerprint: &mut Statement<'_>,
+    chunk: &Row<'_>,
+    shard: &str,
+) -> Result<Option<&'static str>, rusqlite::Error> {
+    let (gene_id, source_id): (String, Option<String>) = (chunk.get(0)?, chunk.get(1)?);
+    let (key_values, is_parent): (Option<String>, bool) = (chunk.get(2)?, chunk.get(3)?);
+    let mut rows = fingerprint.query((gene_id, shard, source_id, key_values, is_parent))?;
+    let Some(row) = rows.next()? else {
+        return Ok(Some("the row is missing or not the chunk's"));
+    };
+    let list = |text: Option<String>| serde_json::from_str(&text.unwrap_or_default()).ok();
+    let found: (Option<Vec<String>>, Option<Vec<String>>) = (list(row.get(0)?), list(row.get(1)?));
+    let (domains, entities) = words(&chunk.get::<_, String>(5)?, &chunk.get::<_, String>(6)?);
+    let same = found == (Some(domains), Some(entities));
+    Ok((!same).then_some("the words are not the chunk's domains, entities and routing words"))
+}
+
+/// The words that lead to a chunk: its domains, and its entities followed by the routing words that
+/// are not among them, ASCII case aside.
+fn words(promoter: &str, routes: &str) -> (Vec<String>, Vec<String>) {
+    #[derive(Default, Deserialize)]
+    struct Tags {
+        domains: Vec<String>,
+        entities: Vec<String>,
+    }
+    // A promoter that does not parse is told by the shard's own check.
+    let tags: Tags = serde_json::from_str(promoter).unwrap_or_default();
+    let routes: Vec<String> = serde_json::from_str(routes).unwrap_or_default();
+    let mut words = tags.entities;
+    for route in routes {
+        if !words.iter().any(|word| word.eq_ignore_ascii_case(&route)) {
+            words.push(route);
+        }
+    }
+    (tags.domains, words)
+}
+
+/// Harmonic links may lead to another shard; servers find it through the fingerprint rows.
+fn links(
+    routing: &Connection,
+    opened: &Connection,
+    finder: &mut Finder<'_>,
+) -> Result<(), rusqlite::Error> {
+    let mut known = routing.prepare("SELECT 1 FROM fingerprint_index WHERE gene_id = ?1")?;
+    let mut foreign = opened.prepare(
+        "SELECT DISTINCT gene_id_b FROM harmonic_links AS l
+         WHERE NOT EXISTS (SELECT 1 FROM genes AS g WHERE g.gene_id = l.gene_id_b)",
+    )?;
+    let mut foreign = foreign.query([])?;
+    while let Some(row) = foreign.next()? {
+        let gene_id: String = row.get(0)?;
+        if !known.exists([&gene_id])? {
+            let what = "a link leads to a chunk that no shard holds";
+            finder.fault(FaultKind::Orphan, "harmonic_links", gene_id, what);
+        }
+    }
+    Ok(())
+}

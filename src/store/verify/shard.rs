@@ -1,0 +1,249 @@
+//! All checks of one database of chunks, in order.
+
+use super::fault::{FaultKind, Faults, Finder};
+use super::file::{self, Stamp};
+use super::{Level, chunks, full_text, indexes, ledger, objects, queries, sparse};
+use crate::ids::Digest;
+use crate::store::connect::open_read_only;
+use crate::store::digest::{ContentDigest, digest_connection};
+use crate::store::locate::Registered;
+use crate::store::schema;
+use rusqlite::{Connection, OptionalExtension as _};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What a shard holds, as its rows say. Zeros where it could not be read.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ShardReport {
+    pub label: String,
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// Files of the ledger, skipped ones included.
+    pub files: i64,
+    /// Distinct chunks that the builder wrote.
+    pub chunks: i64,
+    /// Whether a server has the database open, or has left its log.
+    pub is_mounted: bool,
+    /// Level full only, as are the following: bytes of text.
+    pub text_bytes: u64,
+    /// Chunks that a server added.
+    pub server_chunks: u64,
+    /// Chunks that a server has delivered or aged.
+    pub touched_chunks: u64,
+    pub dense_dims: BTreeSet<usize>,
+    #[serde(serialize_with = "as_text")]
+    pub digest: Option<Digest>,
+    #[serde(skip)]
+    pub content: Option<ContentDigest>,
+}
+
+fn as_text<S: serde::Serializer>(digest: &Option<Digest>, to: S) -> Result<S::Ok, S::Error> {
+    match digest {
+        Some(digest) => to.collect_str(digest),
+        None => to.serialize_none(),
+    }
+}
+
+/// Checks the shard at `path`; `entry` is its row in the routing database, if it has one.
+pub fn check(
+    label: &str,
+    path: &Path,
+    entry: Option<&Registered>,
+    level: Level,
+) -> (ShardReport, Faults) {
+    let mut faults = Faults::default();
+    let mut finder = Finder {
+        shard: label,
+        faults: &mut faults,
+    };
+    let mut report = ShardReport {
+        label: label.to_string(),
+        path: path.to_path_buf(),
+        ..ShardReport::default()
+    };
+    let Some(stamp) = Stamp::of(path) else {
+        let what = format!("{} is not there", path.display());
+        finder.fault(FaultKind::Missing, "", "", what);
+        return (report, faults);
+    };
+    report.bytes = stamp.bytes();
+    report.is_mounted = stamp.has_log();
+    file::header(path, &mut finder);
+    file::neighbours(path, &mut finder);
+    match open_read_only(path) {
+        Ok(connection) => rows(&connection, entry, level, &mut report, &mut finder),
+        Err(error) => finder.fault(FaultKind::Unreadable, "", "", error.to_string()),
+    }
+    stamp.check_unchanged(path, &mut finder);
+    (report, faults)
+}
+
+fn rows(
+    connection: &Connection,
+    entry: Option<&Registered>,
+    level: Level,
+    report: &mut ShardReport,
+    finder: &mut Finder<'_>,
+) {
+    let schema = [
+        schema::SHARD_TABLES,
+        schema::BUILD_TABLES,
+        schema::SERVER_TABLES,
+        schema::SHARD_INDEXES,
+        schema::SERVER_INDEXES,
+    ];
+    let has_tables = objects::complete(connection, &schema, finder);
+    file::structure(connection, level, finder);
+    if !has_tables {
+        return;
+    }
+    queries::run(connection, queries::SHARD, level, finder);
+    let counted = counts(connection, report);
+    finder.on_error("build_files", counted);
+    if level == Level::Full {
+        full(connection, entry, report, finder);
+    }
+}
+
+fn full(
+    connection: &Connection,
+    entry: Option<&Registered>,
+    report: &mut ShardReport,
+    finder: &mut Finder<'_>,
+) {
+    indexes::check(connection, finder);
+    full_text::against_view(connection, finder);
+    let seen = chunks::check(connection, finder);
+    report.text_bytes = seen.text_bytes;
+    report.server_chunks = seen.server_chunks;
+    report.touched_chunks = seen.touched_chunks;
+    if seen.dense_dims.len() > 1 {
+        let what = format!("dense vectors of different lengths: {:?}", seen.dense_dims);
+        finder.fault(FaultKind::DenseVector, "genes", "", what);
+    }
+    report.dense_dims = seen.dense_dims;
+    sparse::check(connection, report.server_chunks, finder);
+    ledger::check(connection, finder);
+    digests(connection, entry, report, finder);
+    bytes(connection, entry, report, finder);
+}
+
+fn counts(connection: &Connection, report: &mut ShardReport) -> Result<(), rusqlite::Error> {
+    let count = |table| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        connection.query_row(&sql, [], |row| row.get(0))
+    };
+    report.files = count("build_files")?;
+    report.chunks = count("build_routes")?;
+    Ok(())
+}
+
+/// Recomputes the digests and compares them with what publishing noted.
+fn digests(
+    connection: &Connection,
+    entry: Option<&Registered>,
+    report: &mut ShardReport,
+    finder: &mut Finder<'_>,
+) {
+    let found = match digest_connection(connection, &report.path) {
+        Ok(found) => found,
+        Err(error) => {
+            finder.fault(FaultKind::Unreadable, "build_meta", "", error.to_string());
+            return;
+        }
+    };
+    report.digest = Some(found.digest);
+    report.content = Some(found.content);
+    if let Ok(Some(stored)) = stored_digest(connection)
+        && stored != found.digest.to_string()
+    {
+        let what = format!("the rows give {}, publishing noted {stored}", found.digest);
+        finder.fault(FaultKind::Digest, "build_meta", "digest", what);
+    }
+    let Some(entry) = entry else { return };
+    let recomputed = [
+        ("digest", found.digest.to_string()),
+        ("content_digest", found.content.to_digest().to_string()),
+    ];
+    for (key, found) in recomputed {
+        match noted(entry, key) {
+            Some(noted) if noted == found => {}
+            Some(noted) => {
+                let what = format!("the rows give {found}, the routing database says {noted}");
+                finder.fault(FaultKind::Digest, "shards", key, what);
+            }
+            None => {
+                let what = "the routing database notes none, so the rows cannot be compared";
+                finder.fault(FaultKind::Routing, "shards", key, what);
+            }
+        }
+    }
+}
+
+fn stored_digest(connection: &Connection) -> Result<Option<String>, rusqlite::Error> {
+    let sql = "SELECT value FROM build_meta WHERE key = 'digest'";
+    connection.query_row(sql, [], |row| row.get(0)).optional()
+}
+
+/// Compares the file with the hash that publishing noted, while no server has written to it. This
+/// alone sees damage in bytes that no row lies in: free space of pages, header counters.
+fn bytes(
+    connection: &Connection,
+    entry: Option<&Registered>,
+    report: &ShardReport,
+    finder: &mut Finder<'_>,
+) {
+    let Some(noted) = entry.and_then(|entry| noted(entry, "file_blake3")) else {
+        return;
+    };
+    let is_pristine = report.server_chunks == 0
+        && report.touched_chunks == 0
+        && !report.is_mounted
+        && matches!(server_rows(connection), Ok(0));
+    if !is_pristine {
+        return;
+    }
+    let mut hasher = blake3::Hasher::new();
+    let read =
+        std::fs::File::open(&report.path).and_then(|file| hasher.update_reader(file).map(drop));
+    match read {
+        Ok(()) if hasher.finalize().to_hex().as_str() == noted => {}
+        Ok(()) => {
+            let what = "the bytes are not those that were published, and no server has written";
+            finder.fault(FaultKind::Bytes, "", "", what);
+        }
+        Err(error) => finder.fault(FaultKind::Unreadable, "", "", error.to_string()),
+    }
+}
+
+/// What publishing noted of a shard in `shards.metadata`.
+pub(super) fn noted(entry: &Registered, key: &str) -> Option<String> {
+    let metadata: serde_json::Value = serde_json::from_str(entry.metadata.as_deref()?).ok()?;
+    Some(metadata["build"][key].as_str()?.to_string())
+}
+
+/// Rows in tables that only a server fills, and rows of its making in others.
+fn server_rows(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    let counted = [
+        "health_log",
+        "okf_links",
+        "genome_calibration",
+        "parties",
+        "participants",
+        "agents",
+        "gene_attribution",
+        "hitl_events",
+        "cwola_log",
+        "session_delivery_log",
+        "symbol_defs",
+        "sqlite_sequence",
+        "orgs WHERE org_id <> 'local'",
+        "gene_relations WHERE relation <> 5",
+        "harmonic_links WHERE source <> 'seeded'",
+    ];
+    let counts = counted.map(|table| format!("(SELECT count(*) FROM {table})"));
+    connection.query_row(&format!("SELECT {}", counts.join(" + ")), [], |row| {
+        row.get(0)
+    })
+}

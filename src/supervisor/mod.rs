@@ -1,0 +1,236 @@
+//! The process the user starts: hands segments to workers and watches over them.
+//!
+//! [`state`] decides, [`child`] holds processes, this module turns decisions into deeds. It never
+//! opens a database and never encodes: finished segments are announced to the publisher, which is
+//! somebody else's.
+
+mod child;
+pub mod state;
+
+use crate::ids::{SegmentId, ShardId, WorkerId};
+use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, WorkerSetup};
+use crate::report::{BuildEvent, Ending, PublishOutcome};
+use child::Worker;
+use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
+use state::{Effect, Event, Limits, State};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often silence and interrupts are looked for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What is to be built.
+pub struct Job {
+    /// The executable to start as worker: this one.
+    pub program: PathBuf,
+    /// What each worker is told at its start; the worker's number is filled in.
+    pub setup: WorkerSetup,
+    pub workers: u32,
+    /// In the order in which they should be done.
+    pub tasks: Vec<SegmentTask>,
+    /// All shards that will be published, including those without a segment to do.
+    pub shards: Vec<ShardId>,
+    pub limits: Limits,
+}
+
+/// The supervisor's ends of what it shares with the rest of the program.
+pub struct Links {
+    /// Segments that can be loaded.
+    pub ready: Sender<SegmentId>,
+    pub published: Receiver<PublishOutcome>,
+    /// Set by a signal.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+/// What the workers' part of a build came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub ending: Ending,
+    /// CPU time of workers that ended in order.
+    pub workers_cpu: Duration,
+    /// From the first worker ready to the last segment done.
+    pub encoding: Duration,
+    /// Files left out because they killed their worker.
+    pub quarantined: Vec<(SegmentId, u32)>,
+}
+
+/// Runs the build to its end. Blocks; every wait inside has a deadline. `emit` is called with each
+/// event in order, from this thread.
+pub fn run(job: Job, links: &Links, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
+    Running::new(job).run(links, emit)
+}
+
+struct Running {
+    job: Job,
+    /// Segments in the order in which they should be done.
+    order: Vec<SegmentId>,
+    tasks: BTreeMap<SegmentId, SegmentTask>,
+    workers: BTreeMap<WorkerId, Worker>,
+    inbox: Receiver<Event>,
+    /// Kept so that the channel stays open with no worker alive.
+    sender: Sender<Event>,
+    outcome: Outcome,
+    first_ready: Option<Instant>,
+}
+
+impl Running {
+    fn new(mut job: Job) -> Self {
+        let tasks = std::mem::take(&mut job.tasks);
+        let order = tasks.iter().map(|task| task.id).collect();
+        let tasks = tasks.into_iter().map(|task| (task.id, task)).collect();
+        // Unbounded: readers must not block while the supervisor draws; the rate is bounded by the
+        // workers, and one message is small.
+        let (sender, inbox) = unbounded();
+        Self {
+            job,
+            order,
+            tasks,
+            workers: BTreeMap::new(),
+            inbox,
+            sender,
+            outcome: Outcome {
+                ending: Ending::Paused,
+                workers_cpu: Duration::ZERO,
+                encoding: Duration::ZERO,
+                quarantined: Vec::new(),
+            },
+            first_ready: None,
+        }
+    }
+
+    fn run(mut self, links: &Links, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
+        let began = Instant::now();
+        let mut state = State::new(
+            self.job.workers,
+            std::mem::take(&mut self.order),
+            self.job.shards.iter().copied(),
+            self.job.limits.clone(),
+        );
+        let ticks = tick(TICK);
+        let mut announced = false;
+        let mut event = Event::Tick;
+        loop {
+            self.note(&event);
+            for effect in state.step(began.elapsed(), event) {
+                if let Effect::Finish(ending) = effect {
+                    self.outcome.ending = ending;
+                    return self.outcome;
+                }
+                self.perform(effect, links, emit);
+            }
+            if links.interrupted.load(Ordering::Relaxed) && !announced {
+                announced = true;
+                event = Event::Interrupt;
+                continue;
+            }
+            event = select! {
+                recv(self.inbox) -> event => event.unwrap_or(Event::Tick),
+                recv(links.published) -> outcome => outcome.map_or(Event::Tick, Event::Publisher),
+                recv(ticks) -> _ => Event::Tick,
+            };
+        }
+    }
+
+    /// Keeps the figures of the summary.
+    fn note(&mut self, event: &Event) {
+        let Event::Message { message, .. } = event else {
+            return;
+        };
+        match message {
+            FromWorker::Stopped { cpu_us } => {
+                self.outcome.workers_cpu += Duration::from_micros(*cpu_us);
+            }
+            FromWorker::Ready { .. } => {
+                self.first_ready.get_or_insert_with(Instant::now);
+            }
+            FromWorker::Done { .. } => {
+                if let Some(first) = self.first_ready {
+                    self.outcome.encoding = first.elapsed();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, links: &Links, emit: &mut dyn FnMut(BuildEvent)) {
+        match effect {
+            Effect::Spawn { worker, generation } => self.spawn(worker, generation),
+            Effect::Assign {
+                worker,
+                segment,
+                careful,
+                quarantined,
+            } => {
+                if let (Some(child), Some(task)) =
+                    (self.workers.get(&worker), self.tasks.get(&segment))
+                {
+                    let task = SegmentTask {
+                        careful,
+                        quarantined,
+                        ..task.clone()
+                    };
+                    child.send(ToWorker::Segment(Box::new(task)));
+                }
+            }
+            Effect::Stop { worker } => {
+                if let Some(child) = self.workers.get(&worker) {
+                    child.send(ToWorker::Stop);
+                }
+            }
+            Effect::Kill { worker } => {
+                if let Some(child) = self.workers.get(&worker) {
+                    child.kill();
+                }
+            }
+            Effect::Load(segment) => {
+                // A publisher that is gone has said why on the other channel.
+                let _ = links.ready.send(segment);
+            }
+            Effect::Emit(event) => {
+                if let BuildEvent::Quarantined { segment, file } = event {
+                    self.outcome.quarantined.push((segment, file));
+                }
+                emit(event);
+            }
+            // Handled by the loop.
+            Effect::Finish(_) => {}
+        }
+    }
+
+    fn spawn(&mut self, worker: WorkerId, generation: u32) {
+        let spawned = Worker::spawn(&self.job.program, worker, generation, self.sender.clone());
+        match spawned {
+            Ok(child) => {
+                let setup = WorkerSetup {
+                    worker,
+                    ..self.job.setup.clone()
+                };
+                child.send(ToWorker::Setup(Box::new(setup)));
+                self.workers.insert(worker, child);
+            }
+            Err(error) => {
+                let failure = Failure {
+                    kind: FailureKind::Internal,
+                    text: format!("starting a worker ({}): {error}", self.job.program.display()),
+                };
+                for event in [
+                    Event::Message {
+                        worker,
+                        generation,
+                        message: FromWorker::Failed(failure),
+                    },
+                    Event::Exited {
+                        worker,
+                        generation,
+                        status: String::new(),
+                    },
+                ] {
+                    let _ = self.sender.send(event);
+                }
+            }
+        }
+    }
+}

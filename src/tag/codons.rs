@@ -1,0 +1,104 @@
+//! Short labels of what a chunk does.
+//!
+//! The vocabulary is closed: `define:Name`, `implement:Name`, `heading:Words`, `section:name`,
+//! `import:module`, `set:key`, `call:name`, in this order, each kind in text order.
+
+use super::dictionary::{DefinitionKind, Role};
+use super::fields::{append_clean, push_distinct};
+use super::outline::{LineKind, Outline, body};
+
+const MAX_CODONS: usize = 30;
+const MAX_CHARS: usize = 80;
+/// More calls than this would drown the rest.
+const MAX_CALLS: usize = 12;
+
+pub(super) fn codons(outline: &Outline, key_values: &[String]) -> Vec<String> {
+    let mut codons = Vec::new();
+    let mut push = |kind: &str, name: &str| {
+        let mut label = String::with_capacity(kind.len() + name.len().min(MAX_CHARS));
+        append_clean(&mut label, &mut 0, name, MAX_CHARS - kind.len());
+        if !label.is_empty() && codons.len() < MAX_CODONS {
+            label.insert_str(0, kind);
+            push_distinct(&mut codons, MAX_CODONS, &label);
+        }
+    };
+    for definition in outline.definitions.iter().take(MAX_CODONS) {
+        let kind = match definition.kind {
+            DefinitionKind::Implementation => "implement:",
+            _ => "define:",
+        };
+        push(kind, outline.spelling(definition.word));
+    }
+    let titles = outline.lines.iter().filter_map(|line| match line.kind {
+        LineKind::Heading => Some(("heading:", body(outline.line_text(line)))),
+        LineKind::Section => Some(("section:", outline.line_text(line).trim_matches(['[', ']']))),
+        _ => None,
+    });
+    for (kind, title) in titles.take(MAX_CODONS) {
+        push(kind, title);
+    }
+    for word in outline.imports.iter().take(MAX_CODONS) {
+        push("import:", outline.spelling(*word));
+    }
+    for pair in key_values {
+        push("set:", pair.split('=').next().unwrap_or(pair));
+    }
+    for name in called(outline) {
+        push("call:", name);
+    }
+    codons
+}
+
+/// Names of the first functions that are called.
+pub(super) fn called<'a>(outline: &Outline<'a>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for line in &outline.lines {
+        if !line.is_code || matches!(line.kind, LineKind::Comment | LineKind::Definition) {
+            continue;
+        }
+        for word in line.words.clone() {
+            let is_call = outline.byte_after(word) == b'('
+                && outline.words[word].end - outline.words[word].start > 2;
+            if !is_call
+                || matches!(
+                    outline.term(word).meaning.role,
+                    Role::Keyword | Role::Condition
+                )
+            {
+                continue;
+            }
+            let name = outline.spelling(word);
+            if !names.contains(&name) {
+                names.push(name);
+                if names.len() == MAX_CALLS {
+                    return names;
+                }
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::RelPath;
+    use crate::tag::format::Format;
+
+    #[test]
+    fn labels_come_in_the_order_of_the_vocabulary() {
+        let path = RelPath::from_spelling("a.rs").expect("a relative path");
+        let text = "use hyper::Body;\nimpl Ring {\n    fn push(&mut self) {\n        self.grow(); if (x) {}\n        grow(1);\n    }\n}";
+        let outline = Outline::read(text, Format::of(&path));
+        assert_eq!(
+            codons(&outline, &["limit=5".to_owned()]),
+            [
+                "implement:Ring",
+                "define:push",
+                "import:hyper",
+                "set:limit",
+                "call:grow"
+            ]
+        );
+    }
+}

@@ -1,0 +1,459 @@
+//! Settings in a chunk: `key=value`, where the value is written out in the text.
+//!
+//! Numbers, truth values and quoted text count anywhere; bare text only in configuration files.
+//! Credentials are never copied, see [`super::secrets`].
+
+use super::dictionary::Role;
+use super::fields::clean;
+use super::format::Family;
+use super::lexer::Shape;
+use super::outline::{Line, LineKind, Outline};
+use super::secrets::is_secret;
+
+const MAX_PAIRS: usize = 15;
+/// The format's limit is "shorter than 200" for the whole string.
+const MAX_CHARS: usize = 199;
+const MAX_KEY_BYTES: usize = 60;
+/// A value on more bytes cannot keep to the limit, so it is not searched for its end.
+const MAX_VALUE_BYTES: usize = 4 * MAX_CHARS;
+/// Between a key and its value: a type as in `NAME: Option<u32> = 5`.
+const MAX_TYPE_BYTES: usize = 48;
+
+/// At most 15, distinct, in text order.
+pub(super) fn key_values(outline: &Outline) -> Vec<String> {
+    let mut pairs: Vec<String> = Vec::new();
+    for line in &outline.lines {
+        if matches!(
+            line.kind,
+            LineKind::Comment | LineKind::Heading | LineKind::Import
+        ) {
+            continue;
+        }
+        let mut done = line.start;
+        for word in line.words.clone() {
+            if outline.words[word].start < done {
+                continue;
+            }
+            let Some(found) = pair_at(outline, line, word) else {
+                continue;
+            };
+            done = found.end;
+            if let Some(pair) = found.spelled()
+                && !pairs.contains(&pair)
+            {
+                pairs.push(pair);
+                if pairs.len() == MAX_PAIRS {
+                    return pairs;
+                }
+            }
+        }
+    }
+    pairs
+}
+
+struct Pair<'a> {
+    key: &'a str,
+    value: Literal<'a>,
+    end: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Literal<'a> {
+    text: &'a str,
+    is_text: bool,
+}
+
+impl Pair<'_> {
+    /// `None` for secrets, empty values and pairs that are too long.
+    fn spelled(&self) -> Option<String> {
+        if self.value.is_text && is_secret(self.key, self.value.text) {
+            return None;
+        }
+        if !self.value.text.contains(char::is_alphanumeric) {
+            return None;
+        }
+        let value = clean(self.value.text, MAX_CHARS + 1);
+        let n_chars = self.key.chars().count() + 1 + value.chars().count();
+        (!value.is_empty() && n_chars <= MAX_CHARS).then(|| format!("{}={value}", self.key))
+    }
+}
+
+/// The pair whose key ends with `word`.
+fn pair_at<'a>(outline: &Outline<'a>, line: &Line, word: usize) -> Option<Pair<'a>> {
+    let bytes = &outline.text.as_bytes()[..line.end];
+    let key_end = outline.words[word].end;
+    // Nearly every word fails here.
+    let quote = bytes
+        .get(key_end)
+        .copied()
+        .filter(|b| matches!(b, b'"' | b'\'' | b'`'));
+    let sign = skip_blanks(bytes, key_end + usize::from(quote.is_some()));
+    let sign_byte = *bytes.get(sign)?;
+    let is_flag = outline.byte_before(word) == b'-' && sign > key_end && quote.is_none();
+    if !matches!(sign_byte, b'=' | b':' | b',') && !is_flag {
+        return None;
+    }
+    let key_start = key_start(outline, line, word, quote);
+    if quote.is_some() && bytes.get(key_start.wrapping_sub(1)).copied() != quote {
+        return None;
+    }
+    let key = &outline.text[key_start..key_end];
+    if !is_key(outline, line, word, key) {
+        return None;
+    }
+    let bare = Bare::of(outline, line);
+    let (value, end) = match sign_byte {
+        b'=' => after_equals(outline.text, line.end, sign, bare)?,
+        b':' => after_colon(outline.text, line.end, sign, bare)?,
+        // `getenv("NAME", "default")`.
+        b',' if quote.is_some() && is_variable(key) => {
+            literal(outline.text, line.end, sign + 1, Bare::No)?
+        }
+        _ if is_flag && outline.text[..key_start].ends_with("--") => {
+            argument(outline.text, line.end, sign)?
+        }
+        _ => return None,
+    };
+    Some(Pair { key, value, end })
+}
+
+/// Whether values may stand without quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bare {
+    No,
+    Yes,
+}
+
+impl Bare {
+    fn of(outline: &Outline, line: &Line) -> Self {
+        let is_shell = outline.format.name == "shell" && line.indent == 0;
+        if outline.format.family == Family::Config || is_shell {
+            Self::Yes
+        } else {
+            Self::No
+        }
+    }
+}
+
+/// Keys in quotes and in configuration files may have dashes and dots.
+fn key_start(outline: &Outline, line: &Line, word: usize, quote: Option<u8>) -> usize {
+    let bytes = outline.text.as_bytes();
+    let mut start = outline.words[word].start;
+    if quote.is_none() && !outline.format.is_config() {
+        return start;
+    }
+    let first = line.start.max(start.saturating_sub(MAX_KEY_BYTES));
+    while start > first
+        && (bytes[start - 1].is_ascii_alphanumeric() || b"_-.".contains(&bytes[start - 1]))
+    {
+        start -= 1;
+    }
+    // A dash in front is a list's, not the key's.
+    start
+        + outline.text[start..]
+            .bytes()
+            .take_while(|b| *b == b'-' || *b == b'.')
+            .count()
+}
+
+fn is_key(outline: &Outline, line: &Line, word: usize, key: &str) -> bool {
+    let term = outline.term(word);
+    let is_name = key.len() >= 2
+        && key.len() <= MAX_KEY_BYTES
+        && key.is_ascii()
+        && term.shape.has_letter()
+        && !key.starts_with(|c: char| c.is_ascii_digit());
+    let is_keyword = matches!(term.meaning.role, Role::Keyword | Role::Import)
+        && !outline.format.is_config()
+        && !matches!(
+            key,
+            "timeout" | "text" | "copy" | "cap" | "auto" | "len" | "range"
+        );
+    // In prose, `Note: 5` is no setting, `max_size: 5` is.
+    let is_setting = line.is_code
+        || outline.format.is_config()
+        || outline.format.family == Family::Markup
+        || term.shape.has(Shape::UNDERSCORE)
+        || term.shape.is_camel()
+        || outline.byte_before(word) == b'-';
+    is_name && !is_keyword && is_setting
+}
+
+/// `SOME_NAME`.
+fn is_variable(key: &str) -> bool {
+    key.contains('_')
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+fn after_equals(text: &str, end: usize, sign: usize, bare: Bare) -> Option<(Literal<'_>, usize)> {
+    match text.as_bytes().get(sign + 1) {
+        Some(b'=' | b'>' | b'~') => None,
+        _ => literal(text, end, sign + 1, bare),
+    }
+}
+
+/// `key: value`, `key := value`, `key: Type = value`, `${KEY:-value}`.
+fn after_colon(text: &str, end: usize, sign: usize, bare: Bare) -> Option<(Literal<'_>, usize)> {
+    match text.as_bytes().get(sign + 1)? {
+        b':' => None,
+        b'=' => literal(text, end, sign + 2, bare),
+        b'-' if opens_expansion(text, sign) => {
+            let rest = &text[sign + 2..floor(text, end.min(sign + MAX_VALUE_BYTES))];
+            let close = rest.find('}')?;
+            let value = Literal {
+                text: &rest[..close],
+                is_text: true,
+            };
+            Some((value, sign + 2 + close))
+        }
+        _ => literal(text, end, sign + 1, bare).or_else(|| after_type(text, end, sign + 1)),
+    }
+}
+
+/// Whether a `${` stands before the key that ends at `sign`.
+fn opens_expansion(text: &str, sign: usize) -> bool {
+    let before = &text.as_bytes()[sign.saturating_sub(MAX_KEY_BYTES)..sign];
+    before.windows(2).any(|pair| pair == b"${")
+}
+
+fn after_type(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
+    let bytes = &text.as_bytes()[..end.min(start + MAX_TYPE_BYTES)];
+    let mut at = start;
+    while bytes
+        .get(at)
+        .is_some_and(|b| b.is_ascii_alphanumeric() || b"_ <>&'[]|.:".contains(b))
+    {
+        at += 1;
+    }
+    let is_set = bytes.get(at) == Some(&b'=') && text.as_bytes().get(at + 1) != Some(&b'=');
+    is_set.then(|| literal(text, end, at + 1, Bare::No))?
+}
+
+/// The literal at `start`, and where it ends.
+fn literal(text: &str, end: usize, start: usize, bare: Bare) -> Option<(Literal<'_>, usize)> {
+    let bytes = &text.as_bytes()[..end];
+    let start = skip_blanks(bytes, start);
+    match *bytes.get(start)? {
+        b'"' | b'\'' | b'`' => quoted(text, end, start),
+        b'r' | b'b' | b'u' if matches!(bytes.get(start + 1), Some(b'"' | b'\'')) => {
+            quoted(text, end, start + 1)
+        }
+        _ => number_or_name(text, end, start).or_else(|| match bare {
+            Bare::Yes => rest_of_line(text, end, start),
+            Bare::No => None,
+        }),
+    }
+}
+
+/// What follows a flag: quoted text, or a number up to the next blank.
+fn argument(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
+    let start = skip_blanks(&text.as_bytes()[..end], start);
+    if matches!(text.as_bytes()[..end].get(start), Some(b'"' | b'\'')) {
+        return quoted(text, end, start);
+    }
+    let rest = text[start..end].bytes();
+    let length = rest
+        .take_while(|b| b.is_ascii_alphanumeric() || *b == b'.')
+        .count();
+    number_or_name(text, start + length, start)
+}
+
+fn quoted(text: &str, end: usize, open: usize) -> Option<(Literal<'_>, usize)> {
+    let bytes = &text.as_bytes()[..end.min(open + MAX_VALUE_BYTES)];
+    let mut at = open + 1;
+    while *bytes.get(at)? != bytes[open] {
+        at += 1 + usize::from(bytes[at] == b'\\');
+    }
+    // Part of an expression: `", ".join(names)`, `"%s" % name`.
+    if matches!(
+        bytes.get(skip_blanks(bytes, at + 1)),
+        Some(b'.' | b'%' | b'+' | b'[')
+    ) {
+        return None;
+    }
+    let value = Literal {
+        text: &text[open + 1..at],
+        is_text: true,
+    };
+    Some((value, at + 1))
+}
+
+/// A number, a product of numbers, or a truth value, with nothing behind it but a delimiter.
+fn number_or_name(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
+    let bytes = &text.as_bytes()[..end.min(start + MAX_KEY_BYTES)];
+    let mut stop = start;
+    while bytes
+        .get(stop)
+        .is_some_and(|b| b.is_ascii_alphanumeric() || b"_.+-*<% ".contains(b))
+    {
+        stop += 1;
+    }
+    let value = text[start..stop].trim_end();
+    // A comment may follow.
+    let is_last = match text.as_bytes()[..end].get(stop) {
+        None => true,
+        Some(next) => b",;)}]#/\"".contains(next),
+    };
+    let is_name = matches!(
+        value,
+        "true" | "false" | "True" | "False" | "TRUE" | "FALSE"
+    );
+    (is_last && (is_name || is_number(value))).then_some((
+        Literal {
+            text: value,
+            is_text: false,
+        },
+        stop,
+    ))
+}
+
+/// `-1.5e3`, `0xff`, `10_000u32`, `60 * 1000`, `1 << 20`; no dates, no names.
+fn is_number(value: &str) -> bool {
+    let mut has_number = false;
+    for part in value.split([' ', '*', '<']).filter(|part| !part.is_empty()) {
+        let digits = part.trim_start_matches(['-', '+']);
+        if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+            return false;
+        }
+        has_number = true;
+    }
+    has_number
+}
+
+/// Bare text up to a comment. Lists, tables and references are no literals.
+fn rest_of_line(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
+    let rest = &text[start..floor(text, end.min(start + MAX_VALUE_BYTES))];
+    if rest.starts_with(['{', '[', '|', '>', '&', '*', '!', '$', '(']) {
+        return None;
+    }
+    let value = [" #", "\t#", " ;"]
+        .iter()
+        .filter_map(|comment| rest.find(comment))
+        .min()
+        .map_or(rest, |stop| &rest[..stop]);
+    let value = Literal {
+        text: value.trim_end(),
+        is_text: true,
+    };
+    Some((value, end))
+}
+
+fn skip_blanks(bytes: &[u8], start: usize) -> usize {
+    let blanks = bytes.get(start..).unwrap_or_default();
+    start
+        + blanks
+            .iter()
+            .take_while(|b| matches!(b, b' ' | b'\t'))
+            .count()
+}
+
+/// The last character boundary at or before `at`.
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::RelPath;
+    use crate::tag::format::Format;
+    use proptest::prelude::*;
+
+    fn of(name: &str, text: &str) -> Vec<String> {
+        let path = RelPath::from_spelling(name).expect("a relative path");
+        key_values(&Outline::read(text, Format::of(&path)))
+    }
+
+    #[test]
+    fn literals_in_code() {
+        for (file, text, pairs) in [
+            (
+                "a.rs",
+                "const MAX: usize = 64 * 1024;",
+                &["MAX=64 * 1024"][..],
+            ),
+            (
+                "a.rs",
+                "timeout_ms: Option<u32> = 5, // note",
+                &["timeout_ms=5"],
+            ),
+            (
+                "a.py",
+                "def f(port: int = 8080, host='local host', debug=True):",
+                &["port=8080", "host=local host", "debug=True"],
+            ),
+            (
+                "a.py",
+                "os.environ.get(\"APP_PORT\", \"80\")",
+                &["APP_PORT=80"],
+            ),
+            (
+                "a.js",
+                "const a = { \"max-age\": 60, name: 'x' }",
+                &["max-age=60", "name=x"],
+            ),
+            (
+                "a.sh",
+                "PORT=8080\nrun --jobs 4 --name=\"x\" ${MODE:-fast}",
+                &["PORT=8080", "jobs=4", "name=x", "MODE=fast"],
+            ),
+            ("a.go", "limit := 10", &["limit=10"]),
+        ] {
+            assert_eq!(of(file, text), pairs, "{text}");
+        }
+    }
+
+    #[test]
+    fn bare_text_in_settings() {
+        assert_eq!(
+            of(
+                "a.ini",
+                "host = db.example.org ; the main one\nempty =\nlog-level: warn # x\nlist = [1]"
+            ),
+            ["host=db.example.org", "log-level=warn"]
+        );
+        assert_eq!(
+            of("a.yaml", "- image: redis:7\n  args: {aa: 1}"),
+            ["image=redis:7", "aa=1"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_setting() {
+        for (file, text) in [
+            ("a.rs", "if x == 5 { y != 6; z >= 7; a::b(1); p => 1 }"),
+            ("a.rs", "let total = total + 5; let next = five();"),
+            ("a.md", "Note: 5 apples and this: \"x\""),
+            ("a.py", "password = \"hunter2\"; API_TOKEN='abc'"),
+            ("a.py", "# size = 5"),
+            (
+                "a.py",
+                "line = ', '.join(names); other = '--'; third = None",
+            ),
+            ("a.toml", "digest = \"9f86d081884c7d659a2feaa0c55ad015\""),
+        ] {
+            assert_eq!(of(file, text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_keep_their_limits(text in "([a-z_\"'`=:,${}0-9 \\\\.\\n#-]|\\PC){0,300}|([ab]{1,3}(=|: )[0-9\"x]{1,250}\\n){0,20}") {
+            for name in ["a.rs", "a.py", "a.md", "a.toml", "a.json", "a.sh"] {
+                let pairs = of(name, &text);
+                prop_assert!(pairs.len() <= MAX_PAIRS);
+                for pair in pairs {
+                    prop_assert!(pair.chars().count() < 200);
+                    let (key, value) = pair.split_once('=').expect("key=value");
+                    prop_assert!(key.len() >= 2 && !value.is_empty());
+                    prop_assert!(!pair.contains(char::is_control));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Feeds the stages, one segment after the other, without a gap between them.
+//!
+//! Opens the segment file, leaves out what it holds already, and sends the rest down the line. Never
+//! looks at a file's content.
+
+use super::encode_stage::EncodeStage;
+use super::prepare::{PreparedFile, Preparer, left_out};
+use super::sink::{self, Failing};
+use super::Reporter;
+use crate::encode::Encoders;
+use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
+use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
+use crate::store::segment::{SegmentHeader, SegmentWriter};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// Files between the pool and the encoder, per pool thread. Enough that one slow file does not starve
+/// the encoder; doubling it doubles the memory held in prepared text (at most 200 KB a file).
+const SLOTS_PER_FILE_WORKER: usize = 4;
+
+/// What travels down the line, in order.
+pub(super) enum Item<F> {
+    /// Boxed: it is rare, and much larger than the others.
+    Begin(Box<Opened>),
+    File(F),
+    /// Everything of the segment was sent.
+    End,
+}
+
+/// A segment whose file is open for writing.
+pub(super) struct Opened {
+    pub task: Arc<SegmentTask>,
+    pub writer: SegmentWriter,
+    /// Told after each commit, in careful mode.
+    pub committed: Option<Sender<()>>,
+}
+
+/// A file on its way through the pool; holds one value once it is prepared.
+pub(super) type Slot = Receiver<PreparedFile>;
+
+/// Works on segments until the inbox ends or `stop` is set; returns when all that was encoded is
+/// committed.
+pub(super) fn serve(
+    setup: WorkerSetup,
+    encoders: Encoders,
+    inbox: &Receiver<ToWorker>,
+    reporter: &Reporter,
+    stop: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let file_workers = setup.file_workers.max(1) as usize;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(file_workers)
+        .thread_name(|n| format!("file-worker-{n}"))
+        .build()
+        .map_err(internal)?;
+    let preparer = Arc::new(Preparer {
+        recipe: setup.recipe.clone(),
+        limits: setup.limits,
+        texts: encoders.tokenizer(),
+    });
+    let device = encoders.device_name();
+    // The slots are the bound on prepared files; the sink's queue holds encoded ones.
+    let (to_encoder, slots) = bounded(file_workers * SLOTS_PER_FILE_WORKER);
+    let (to_sink, encoded) = bounded(8);
+    let failing = Failing::default();
+
+    thread::scope(|scope| {
+        let encoder_stop = Arc::clone(stop);
+        let encoder_failing = failing.clone();
+        let setup_ref = &setup;
+        scope.spawn(move || {
+            let stage = EncodeStage::new(encoders, setup_ref);
+            if let Err(failure) = stage.run(&slots, &to_sink, &encoder_stop) {
+                encoder_failing.set(failure);
+            }
+        });
+        let sink_reporter = reporter.clone();
+        let sink_failing = failing.clone();
+        scope.spawn(move || {
+            if let Err(failure) = sink::run(&encoded, &sink_reporter, &device) {
+                sink_failing.set(failure);
+            }
+        });
+        let dispatcher = Dispatcher {
+            setup: &setup,
+            pool: &pool,
+            preparer,
+            to_encoder,
+            reporter,
+            stop,
+        };
+        // Dropping the dispatcher ends the encoder, which ends the sink.
+        dispatcher.run(inbox).or_else(|error| match failing.get() {
+            Some(_) => Ok(()),
+            None => Err(error),
+        })
+    })?;
+    failing.get().map_or(Ok(()), Err)
+}
+
+struct Dispatcher<'a> {
+    setup: &'a WorkerSetup,
+    pool: &'a rayon::ThreadPool,
+    preparer: Arc<Preparer>,
+    to_encoder: Sender<Item<Slot>>,
+    reporter: &'a Reporter,
+    stop: &'a AtomicBool,
+}
+
+impl Dispatcher<'_> {
+    fn run(&self, inbox: &Receiver<ToWorker>) -> Result<(), Failure> {
+        for message in inbox {
+            if self.stopped() {
+                break;
+            }
+            let ToWorker::Segment(task) = message else {
+                return Err(internal("unexpected message after setup"));
+            };
+            self.segment(*task)?;
+        }
+        Ok(())
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn segment(&self, task: SegmentTask) -> Result<(), Failure> {
+        let header = SegmentHeader {
+            fingerprint: self.setup.fingerprint,
+            identity: format!("{}/{}", task.shard_label, task.root_label),
+        };
+        let mut writer = SegmentWriter::open(&task.path, &header).map_err(output)?;
+        let done = self.reconcile(&mut writer, &task)?;
+        let task = Arc::new(task);
+        let (committed, commits) = bounded(1);
+        self.send(Item::Begin(Box::new(Opened {
+            task: Arc::clone(&task),
+            writer,
+            committed: task.careful.then_some(committed),
+        })))?;
+        for (n, entry) in task.files.iter().enumerate() {
+            if done.contains(&n) {
+                continue;
+            }
+            if self.stopped() {
+                return Ok(());
+            }
+            if task.careful {
+                self.reporter.tell(FromWorker::InHand {
+                    segment: task.id,
+                    file: n as u32,
+                });
+            }
+            self.file(&task, n as u32, entry)?;
+            if task.careful && commits.recv().is_err() {
+                break;
+            }
+        }
+        self.send(Item::End)
+    }
+
+    /// Compares the segment file with the task: forgets what is not asked for or has changed, and
+    /// returns the positions that are complete already.
+    fn reconcile(
+        &self,
+        writer: &mut SegmentWriter,
+        task: &SegmentTask,
+    ) -> Result<std::collections::HashSet<usize>, Failure> {
+        let wanted: HashMap<_, _> = task
+            .files
+            .iter()
+            .enumerate()
+            .map(|(n, entry)| (&entry.path, (n, entry)))
+            .collect();
+        let mut done = std::collections::HashSet::new();
+        let mut work = Work::default();
+        for record in writer.ledger().map_err(output)? {
+            match wanted.get(&record.entry.path) {
+                Some((n, entry)) if still_holds(&record, entry) => {
+                    done.insert(*n);
+                    add(&mut work, &record, entry);
+                }
+                _ => writer.forget(&record.entry.path).map_err(output)?,
+            }
+        }
+        self.reporter.tell(FromWorker::Opened {
+            segment: task.id,
+            done: work,
+        });
+        Ok(done)
+    }
+
+    fn file(&self, task: &Arc<SegmentTask>, n: u32, entry: &FileEntry) -> Result<(), Failure> {
+        let (filled, slot) = bounded(1);
+        if task.quarantined.contains(&n) {
+            let detail = "killed its worker".to_owned();
+            let _ = filled.send(left_out(entry, SkipReason::Quarantined, detail));
+            return self.send(Item::File(slot));
+        }
+        self.send(Item::File(slot))?;
+        let task = Arc::clone(task);
+        let preparer = Arc::clone(&self.preparer);
+        self.pool.spawn(move || {
+            // Nobody waits for it when the worker is stopping.
+            let _ = filled.send(preparer.prepare(&task, &task.files[n as usize]));
+        });
+        Ok(())
+    }
+
+    fn send(&self, item: Item<Slot>) -> Result<(), Failure> {
+        self.to_encoder
+            .send(item)
+            .map_err(|_| internal("the encoder has stopped"))
+    }
+}
+
+/// Whether a committed file needs no second look. What could not be read is tried again.
+fn still_holds(record: &FileRecord, entry: &FileEntry) -> bool {
+    let readable = !matches!(
+        record.outcome,
+        FileOutcome::Skipped {
+            reason: SkipReason::Unreadable | SkipReason::Vanished,
+            ..
+        }
+    );
+    readable && record.entry == *entry
+}
+
+fn add(work: &mut Work, record: &FileRecord, entry: &FileEntry) {
+    work.files += 1;
+    work.bytes += entry.size;
+    match record.outcome {
+        FileOutcome::Indexed { chunks } => work.chunks += u64::from(chunks),
+        FileOutcome::Skipped { .. } => work.skipped += 1,
+    }
+}
+
+pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
+    Failure {
+        kind: FailureKind::Internal,
+        text: error.to_string(),
+    }
+}
+
+pub(super) fn output(error: crate::store::StoreError) -> Failure {
+    Failure {
+        kind: FailureKind::Output,
+        text: error.to_string(),
+    }
+}

@@ -1,0 +1,120 @@
+//! The encoder's thread: takes prepared files in order, gives each chunk its vectors.
+//!
+//! Owns the sessions. Takes vectors over from earlier indexes where the text is the same. Never
+//! reads a file and never writes.
+
+use super::dispatch::{Item, Slot, internal, output};
+use super::prepare::{PreparedChunk, PreparedFile};
+use crate::encode::{EncodeError, Encoders};
+use crate::profile::encoders::ModelSource;
+use crate::protocol::{Failure, FailureKind, Work, WorkerSetup};
+use crate::store::reuse::VectorCache;
+use crate::store::segment::ChunkRecord;
+use crossbeam_channel::{Receiver, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A file whose chunks have their vectors.
+pub(super) struct EncodedFile {
+    pub record: crate::file::FileRecord,
+    pub chunks: Vec<ChunkRecord>,
+    pub work: Work,
+}
+
+pub(super) struct EncodeStage {
+    encoders: Encoders,
+    reuse: VectorCache,
+    has_sparse: bool,
+}
+
+impl EncodeStage {
+    pub fn new(encoders: Encoders, setup: &WorkerSetup) -> Self {
+        Self {
+            encoders,
+            reuse: VectorCache::open(&setup.reuse, setup.encoder_fingerprint),
+            has_sparse: setup.encoders.sparse != ModelSource::None,
+        }
+    }
+
+    /// Runs until the dispatcher is done. After a stop, files not yet begun are dropped: they are not
+    /// in the segment, and the next run does them.
+    pub fn run(
+        mut self,
+        slots: &Receiver<Item<Slot>>,
+        to_sink: &Sender<Item<EncodedFile>>,
+        stop: &AtomicBool,
+    ) -> Result<(), Failure> {
+        for item in slots {
+            let item: Item<EncodedFile> = match item {
+                Item::Begin(opened) => Item::Begin(opened),
+                Item::End if stop.load(Ordering::Relaxed) => continue,
+                Item::End => Item::End,
+                Item::File(_) if stop.load(Ordering::Relaxed) => continue,
+                Item::File(slot) => {
+                    let file = slot
+                        .recv()
+                        .map_err(|_| internal("a file worker died with a file in hand"))?;
+                    Item::File(self.encode(file)?)
+                }
+            };
+            if to_sink.send(item).is_err() {
+                // The sink has failed and says why.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, file: PreparedFile) -> Result<EncodedFile, Failure> {
+        let mut work = Work {
+            files: 1,
+            bytes: file.record.entry.size,
+            chunks: file.chunks.len() as u64,
+            ..Work::default()
+        };
+        let chunks = file
+            .chunks
+            .into_iter()
+            .map(|chunk| self.chunk(chunk, &mut work))
+            .collect::<Result<_, _>>()?;
+        Ok(EncodedFile {
+            record: file.record,
+            chunks,
+            work,
+        })
+    }
+
+    fn chunk(&mut self, chunk: PreparedChunk, work: &mut Work) -> Result<ChunkRecord, Failure> {
+        let n_tokens = chunk.tokens.n_tokens();
+        let (sparse, dense, route_words) = match self.reuse.look_up(chunk.hash).map_err(output)? {
+            Some(known) => {
+                work.reused_chunks += 1;
+                let sparse = self.has_sparse.then_some(known.sparse);
+                (sparse, known.dense, known.route_words)
+            }
+            None => {
+                let encoded = self.encoders.encode(&chunk.tokens).map_err(failure)?;
+                work.tokens += n_tokens as u64;
+                work.busy_us += encoded.busy.as_micros() as u64;
+                (encoded.sparse, encoded.dense, encoded.route_words)
+            }
+        };
+        Ok(ChunkRecord {
+            sequence: chunk.sequence,
+            text: chunk.text,
+            is_fragment: chunk.is_fragment,
+            n_tokens: n_tokens as u32,
+            route_words,
+            tags: chunk.tags,
+            sparse,
+            dense,
+            chromatin: chunk.chromatin,
+        })
+    }
+}
+
+fn failure(error: EncodeError) -> Failure {
+    Failure {
+        kind: FailureKind::Internal,
+        text: format!("encoding: {error}"),
+    }
+}

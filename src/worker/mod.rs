@@ -1,0 +1,138 @@
+//! A worker process: takes segments, writes segment files.
+//!
+//! ```text
+//! dispatch -> rayon pool: read, chunk, tag, tokenize -> encode (one thread) -> sink (one thread)
+//! ```
+//! Files travel in canonical order by construction: each is a slot in a bounded queue, filled by
+//! whichever pool thread gets it and waited for in turn, so what is committed is always a prefix.
+//! A worker never decides what to work on, never touches a published database except to read vectors
+//! from it, and prints nothing: its stdout is the protocol's.
+
+mod dispatch;
+mod encode_stage;
+mod prepare;
+mod sink;
+
+use crate::encode::{self, EncodeError, Encoders};
+use crate::platform;
+use crate::protocol::{
+    Failure, FailureKind, FromWorker, ToWorker, WorkerSetup, build_id, read_frame, write_frame,
+};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use std::io::{self, BufReader};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// Runs as a worker on this process's stdin and stdout until told to stop. The error is one that
+/// could not be reported over the protocol.
+pub fn run() -> anyhow::Result<()> {
+    let mut stdout = platform::claim_stdout()?;
+    let (reports, to_send) = bounded::<FromWorker>(64);
+    let writer = thread::Builder::new()
+        .name("reports".to_owned())
+        .spawn(move || {
+            for report in to_send {
+                // A supervisor that is gone is noticed by the end of stdin.
+                if write_frame(&mut stdout, &report).is_err() {
+                    return;
+                }
+            }
+        })?;
+    let reporter = Reporter(reports);
+    reporter.tell(FromWorker::Hello {
+        build_id: build_id(),
+        pid: std::process::id(),
+    });
+    let stop = Arc::new(AtomicBool::new(false));
+    let inbox = listen(Arc::clone(&stop))?;
+    let ending = match serve(&inbox, &reporter, &stop) {
+        Ok(()) => FromWorker::Stopped {
+            cpu_us: platform::process_cpu_time().as_micros() as u64,
+        },
+        Err(failure) => FromWorker::Failed(failure),
+    };
+    reporter.tell(ending);
+    drop(reporter);
+    // The last report must be out before the process ends.
+    let _ = writer.join();
+    Ok(())
+}
+
+/// Where reports go; clones go to the stages.
+#[derive(Clone)]
+pub(crate) struct Reporter(Sender<FromWorker>);
+
+impl Reporter {
+    fn tell(&self, message: FromWorker) {
+        // The channel ends with the writer, which ends with the pipe: nobody is left to tell.
+        let _ = self.0.send(message);
+    }
+}
+
+/// Reads stdin on its own thread, so that a stop is seen while a file is encoded.
+fn listen(stop: Arc<AtomicBool>) -> io::Result<Receiver<ToWorker>> {
+    // Unbounded: the supervisor keeps at most two segments here.
+    let (sender, inbox) = unbounded();
+    thread::Builder::new()
+        .name("orders".to_owned())
+        .spawn(move || {
+            let mut stdin = BufReader::new(io::stdin().lock());
+            while let Ok(Some(message)) = read_frame::<ToWorker>(&mut stdin) {
+                if message == ToWorker::Stop {
+                    break;
+                }
+                if sender.send(message).is_err() {
+                    break;
+                }
+            }
+            // End of stdin, an unreadable frame and `Stop` mean the same.
+            stop.store(true, Ordering::Relaxed);
+        })?;
+    Ok(inbox)
+}
+
+fn serve(
+    inbox: &Receiver<ToWorker>,
+    reporter: &Reporter,
+    stop: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    match inbox.recv() {
+        Ok(ToWorker::Hello { build_id: theirs }) if theirs == build_id() => {}
+        // Stopped before it began.
+        Err(_) => return Ok(()),
+        Ok(_) => {
+            return Err(Failure {
+                kind: FailureKind::Unavailable,
+                text: "this worker was started by another version of helix-build".to_owned(),
+            });
+        }
+    }
+    let Ok(ToWorker::Setup(setup)) = inbox.recv() else {
+        return Ok(());
+    };
+    let encoders = open_encoders(&setup)?;
+    reporter.tell(FromWorker::Ready {
+        device: encoders.device_name(),
+    });
+    dispatch::serve(*setup, encoders, inbox, reporter, stop)
+}
+
+fn open_encoders(setup: &WorkerSetup) -> Result<Encoders, Failure> {
+    let info = encode::describe(&setup.encoders).map_err(|error| unavailable(&error))?;
+    let found = setup.recipe.fingerprint(info.hashes());
+    if found != setup.fingerprint {
+        return Err(Failure {
+            kind: FailureKind::FingerprintMismatch,
+            text: "a model file changed while the build was starting; run it again".to_owned(),
+        });
+    }
+    Encoders::open(&setup.encoders).map_err(|error| unavailable(&error))
+}
+
+fn unavailable(error: &EncodeError) -> Failure {
+    Failure {
+        kind: FailureKind::Unavailable,
+        text: format!("{error:#}"),
+    }
+}

@@ -1,0 +1,113 @@
+//! What the pool does with one file: read, decode, chunk, tag, tokenize.
+//!
+//! Runs on many files at once and touches nothing but its own. A file that cannot be indexed is a
+//! record with a reason, not an error.
+
+use crate::chunk::{self, Decoded};
+use crate::encode::{Prepared, TextPreparer};
+use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
+use crate::ids::ContentHash;
+use crate::profile::recipe::Recipe;
+use crate::profile::Limits;
+use crate::protocol::SegmentTask;
+use crate::scan;
+use crate::tag::{self, TagInput, Tags};
+
+/// A file ready for the encoders.
+pub(super) struct PreparedFile {
+    pub record: FileRecord,
+    pub chunks: Vec<PreparedChunk>,
+}
+
+pub(super) struct PreparedChunk {
+    pub sequence: u32,
+    pub text: String,
+    pub hash: ContentHash,
+    pub is_fragment: bool,
+    pub chromatin: u8,
+    pub tags: Tags,
+    pub tokens: Prepared,
+}
+
+/// What preparing a file needs besides the file.
+pub(super) struct Preparer {
+    pub recipe: Recipe,
+    pub limits: Limits,
+    pub texts: std::sync::Arc<TextPreparer>,
+}
+
+impl Preparer {
+    pub fn prepare(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
+        let read = match scan::read_file(&task.root_path, entry, &self.limits) {
+            Ok(read) => read,
+            Err(failure) => return left_out(entry, failure.reason, failure.detail),
+        };
+        let text = match chunk::decode(&read.bytes, self.recipe.chunker) {
+            Decoded::Text(text) => text,
+            Decoded::Binary => return skipped(read, SkipReason::Binary),
+            Decoded::Blank => return skipped(read, SkipReason::Blank),
+        };
+        let chunks: Vec<_> = chunk::chunk(&text, &entry.path, &self.recipe)
+            .into_iter()
+            .map(|chunk| self.chunk(task, entry, chunk))
+            .collect();
+        if chunks.is_empty() {
+            return skipped(read, SkipReason::Blank);
+        }
+        PreparedFile {
+            record: FileRecord {
+                entry: read.entry,
+                hash: Some(read.hash),
+                outcome: FileOutcome::Indexed {
+                    chunks: chunks.len() as u32,
+                },
+            },
+            chunks,
+        }
+    }
+
+    fn chunk(&self, task: &SegmentTask, entry: &FileEntry, chunk: chunk::Chunk<'_>) -> PreparedChunk {
+        let tags = tag::tag(&TagInput {
+            text: &chunk.text,
+            path: &entry.path,
+            root_label: &task.root_label,
+            sequence: chunk.sequence,
+        });
+        let n_chars = chunk.text.chars().count();
+        PreparedChunk {
+            sequence: chunk.sequence,
+            hash: ContentHash::of(&chunk.text),
+            is_fragment: chunk.is_fragment,
+            chromatin: tag::density::chromatin(&entry.path, self.recipe.density_gate, &tags, n_chars),
+            tags,
+            tokens: self.texts.prepare(&chunk.text),
+            text: chunk.text.into_owned(),
+        }
+    }
+}
+
+/// The record of a file that was not worked on at all.
+pub(super) fn left_out(entry: &FileEntry, reason: SkipReason, detail: String) -> PreparedFile {
+    PreparedFile {
+        record: FileRecord {
+            entry: entry.clone(),
+            hash: None,
+            outcome: FileOutcome::Skipped { reason, detail },
+        },
+        chunks: Vec::new(),
+    }
+}
+
+fn skipped(read: scan::ReadFile, reason: SkipReason) -> PreparedFile {
+    PreparedFile {
+        record: FileRecord {
+            entry: read.entry,
+            hash: Some(read.hash),
+            outcome: FileOutcome::Skipped {
+                reason,
+                detail: String::new(),
+            },
+        },
+        chunks: Vec::new(),
+    }
+}

@@ -1,0 +1,165 @@
+//! Every exit code, with a message that says what to do.
+
+use crate::world::{BARE, World, finish};
+use std::fs;
+
+fn fails(world: &World, arguments: &[&str], code: i32, says: &[&str]) {
+    let ran = world.run(arguments);
+    assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
+    for text in says {
+        assert!(ran.stderr.contains(text), "{text:?} is missing in: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn usage_errors_are_2() {
+    let world = World::corpus(1, 3);
+    fails(&world, &["--no-such-flag"], 2, &["--no-such-flag"]);
+    fails(&world, &[], 2, &["--profile"]);
+    fails(&world, &["--profile", "nope"], 2, &["nope"]);
+    fails(&world, &["--profile", "nope.toml"], 2, &["nope.toml"]);
+    world.write("bad.toml", "roots = [\"root0\"]\nextention = [\"rs\"]\n");
+    fails(&world, &["--profile", "bad.toml"], 2, &["bad.toml:2", "extention", "extensions"]);
+    world.write("glob.toml", "roots = [{ path = \"root0\", include = [\"a{b\"] }]\n");
+    fails(&world, &["--profile", "glob.toml"], 2, &["glob.toml"]);
+    world.write("twice.toml", "roots = [\"root0\", \"./root0\"]\n");
+    fails(&world, &["--profile", "twice.toml"], 2, &["root0"]);
+    fails(&world, &["--profile", "p.toml", "--device", "gpu"], 2, &["--device"]);
+}
+
+#[test]
+fn unreadable_input_is_3_and_listed() {
+    // A file that is gone when its turn comes is a change, not a failure; one that may not be read is.
+    // Root may read everything, so there the test has nothing to see.
+    let world = World::corpus(1, 6);
+    let secret = world.path("root0/dir0/file0.rs");
+    let mut permissions = fs::metadata(&secret).expect("is there").permissions();
+    #[cfg(unix)]
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o000);
+    #[cfg(not(unix))]
+    permissions.set_readonly(true);
+    fs::set_permissions(&secret, permissions).expect("set");
+    if fs::read(&secret).is_ok() {
+        return;
+    }
+    let summary = world.build("o", &[]);
+    assert_eq!(summary["exit"], 3);
+    assert_eq!(summary["unreadable"][0]["path"], "dir0/file0.rs");
+}
+
+#[test]
+fn nothing_to_index_is_4() {
+    let world = World::new();
+    world.write("r/picture.png", "x".repeat(100));
+    world.write("p.toml", "roots = [\"r\"]\n");
+    fails(&world, &["--profile", "p.toml"], 4, &["no file to index", "--why"]);
+    world.write(
+        "m.toml",
+        "roots = [\"absent\"]\nmissing_hint = \"run profiles/fetch-corpus\"\n",
+    );
+    fails(&world, &["--profile", "m.toml"], 4, &["absent", "profiles/fetch-corpus"]);
+}
+
+#[test]
+fn no_index_is_10() {
+    let world = World::new();
+    fails(&world, &["query", "nowhere", "text", "--mode", "lexical"], 10, &["nowhere"]);
+    fails(&world, &["verify", "nowhere"], 10, &["nowhere"]);
+    fails(&world, &["inspect", "nowhere"], 10, &["nowhere"]);
+}
+
+#[test]
+fn a_locked_output_is_11_and_names_the_holder() {
+    let world = World::corpus(1, 3);
+    world.build("o", &[]);
+    let lock = world.path("o-sharded/p/.build/lock");
+    let file = fs::File::options().write(true).open(lock).expect("lock file");
+    file.lock().expect("locked");
+    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o"];
+    arguments.extend(BARE);
+    fails(&world, &arguments, 11, &["being built by", "--out-dir"]);
+    drop(file);
+    assert_eq!(world.run(&arguments).code, Some(0), "a stale lock file must not block");
+}
+
+#[test]
+fn other_settings_on_the_same_output_are_12() {
+    let world = World::corpus(1, 3);
+    world.build("o", &[]);
+    world.write("p.toml", "roots = [\"root0\"]\nchunk_chars = 700\n");
+    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o"];
+    arguments.extend(BARE);
+    fails(&world, &arguments, 12, &["--rebuild"]);
+    arguments.push("--rebuild");
+    assert_eq!(world.run(&arguments).code, Some(0));
+    world.verified("o-sharded/p");
+}
+
+#[test]
+fn a_missing_model_or_runtime_is_13() {
+    let world = World::corpus(1, 3);
+    fails(&world, &["--profile", "p.toml", "--sparse-model", "absent"], 13, &["absent"]);
+    world.write("not-a-library.so", "text");
+    fails(
+        &world,
+        &["--profile", "p.toml", "--ort-lib", "not-a-library.so"],
+        13,
+        &["not-a-library.so"],
+    );
+    fails(&world, &["--profile", "p.toml", "--device", "cuda"], 13, &["--device cpu"]);
+}
+
+#[test]
+fn a_fault_found_is_14() {
+    let world = World::corpus(1, 8);
+    world.build("o", &[]);
+    let shard = world.path("o-sharded/p/shards/root0.genome.db");
+    let mut bytes = fs::read(&shard).expect("shard");
+    // Everywhere, since pages also hold remains of rows that were moved.
+    let text = b"Computes the gadget";
+    let places: Vec<_> = (0..bytes.len() - text.len())
+        .filter(|at| bytes[*at..].starts_with(text))
+        .collect();
+    assert!(!places.is_empty(), "the text is stored as it is");
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    fs::write(&shard, bytes).expect("written");
+    let ran = world.run(&["verify", "o-sharded/p", "--json"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    assert_eq!(ran.lines()[0]["type"], "fault");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_paused_build_is_75_and_goes_on() {
+    let world = World::corpus(2, 400);
+    let arguments = [
+        "--profile", "p.toml", "--out-dir", "o", "--json", "--shard-workers", "1",
+        "--progress", "json",
+    ];
+    let mut child = world.command(&arguments).spawn().expect("starts");
+    let stderr = child.stderr.take().expect("piped");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr));
+    let committed = lines.find(|line| line.as_ref().is_ok_and(|l| l.contains("file_committed")));
+    assert!(committed.is_some(), "nothing was committed");
+    signal(&child, "TERM");
+    // Keeps reading, so that the program is not stopped by a full pipe.
+    let reader = std::thread::spawn(move || lines.count());
+    let ran = finish(child);
+    reader.join().expect("reads");
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    assert_eq!(ran.last_line()["type"], "paused");
+    let summary = world.run(&arguments).summary();
+    assert!(summary["resumed_chunks"].as_u64().is_some_and(|n| n > 0), "{summary}");
+    let fresh = ["--profile", "p.toml", "--out-dir", "f", "--json"];
+    assert_eq!(world.run(&fresh).summary()["digest"], summary["digest"]);
+}
+
+#[cfg(unix)]
+pub fn signal(child: &std::process::Child, name: &str) {
+    let status = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status();
+    assert!(status.is_ok_and(|s| s.success()));
+}

@@ -1,0 +1,125 @@
+//! Imports point downwards, and each outside crate has one door. The table is that of
+//! docs/architecture.md.
+
+use std::fs;
+use std::path::Path;
+
+/// Layers from the bottom up. Modules of one layer never import each other, but for those of the two
+/// lowest, which are plain values.
+const LAYERS: [&[&str]; 6] = [
+    &["ids", "vector", "file", "platform", "profile"],
+    &["plan", "chunk", "tag", "protocol", "report"],
+    &["scan", "gpu", "encode", "store", "progress"],
+    &["supervisor", "worker", "publish"],
+    &["cli", "exit_code", "telemetry", "commands"],
+    &["main"],
+];
+
+/// Crates and the only modules that may name them.
+const DOORS: [(&str, &[&str]); 9] = [
+    ("rusqlite", &["store"]),
+    ("ort", &["encode"]),
+    ("tokenizers", &["encode"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["progress"]),
+    ("nvml_wrapper", &["gpu"]),
+    ("tree_sitter", &["chunk"]),
+    ("walkdir", &["scan"]),
+    // Opening files without following links is the walk's own craft.
+    ("rustix", &["platform", "scan"]),
+];
+
+fn layer_of(module: &str) -> usize {
+    LAYERS
+        .iter()
+        .position(|layer| layer.contains(&module))
+        .unwrap_or_else(|| panic!("module {module} is in no layer"))
+}
+
+/// Every source file with the top-level module it belongs to.
+fn sources() -> Vec<(String, String, String)> {
+    fn visit(folder: &Path, module: Option<&str>, found: &mut Vec<(String, String, String)>) {
+        for entry in fs::read_dir(folder).expect("lists").flatten() {
+            let path = entry.path();
+            let stem = path.file_stem().expect("named").to_string_lossy().into_owned();
+            let module = module.unwrap_or(&stem);
+            if path.is_dir() {
+                visit(&path, Some(module), found);
+            } else if path.extension().is_some_and(|e| e == "rs") && stem != "lib" {
+                let text = fs::read_to_string(&path).expect("text");
+                found.push((module.to_owned(), path.display().to_string(), text));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), None, &mut found);
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+/// The top-level modules that a line of code names as `crate::module`.
+fn imports(line: &str) -> Vec<&str> {
+    line.match_indices("crate::")
+        .map(|(at, name)| {
+            let rest = &line[at + name.len()..];
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            &rest[..end.unwrap_or(rest.len())]
+        })
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+fn code_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn imports_point_downwards() {
+    let mut wrong = Vec::new();
+    for (module, path, text) in sources() {
+        let layer = layer_of(&module);
+        for line in code_lines(&text) {
+            for name in imports(line).into_iter().filter(|name| *name != module) {
+                let known = LAYERS.iter().any(|layer| layer.contains(&name));
+                let allowed = known
+                    && match layer_of(name) {
+                        below if below < layer => true,
+                        same if same == layer => layer < 2 || layer == 4,
+                        _ => false,
+                    };
+                if !allowed {
+                    wrong.push(format!("{path}: {}", line.trim()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_outside_crate_has_one_door() {
+    let mut wrong = Vec::new();
+    for (module, path, text) in sources() {
+        for line in code_lines(&text) {
+            for (name, doors) in DOORS {
+                let used = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|w| w == name);
+                let is_path = line.contains(&format!("{name}::"));
+                if used && is_path && !doors.contains(&module.as_str()) {
+                    wrong.push(format!("{path}: {}", line.trim()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let silent: Vec<_> = sources()
+        .into_iter()
+        .filter(|(_, _, text)| !text.starts_with("//!"))
+        .map(|(_, path, _)| path)
+        .filter(|path| !path.ends_with("tests.rs"))
+        .collect();
+    assert!(silent.is_empty(), "{silent:#?}");
+}

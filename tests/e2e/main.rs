@@ -1,0 +1,9 @@
+//! Drives the real program on real files.
+
+mod build;
+mod exit_codes;
+mod hostile;
+mod layers;
+mod query;
+mod resume;
+mod world;

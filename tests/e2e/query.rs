@@ -1,0 +1,72 @@
+//! Finding what was indexed.
+
+use crate::world::World;
+
+#[test]
+fn every_mode_finds_the_file_that_says_it() {
+    let world = World::corpus(2, 20);
+    world.write(
+        "root1/zebra.md",
+        "# Feeding the zebra\n\nThe zebra eats the quuxblossom twice a day, never after sunset.\n",
+    );
+    world
+        .run(&["--profile", "p.toml", "--out-dir", "o", "--json"])
+        .summary();
+    for mode in ["lexical", "sparse", "dense", "hybrid"] {
+        let ran = world.run(&[
+            "query", "o-sharded/p", "when does the zebra eat", "--mode", mode, "--json", "--k", "3",
+        ]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let hits = ran.lines();
+        assert_eq!(hits[0]["type"], "hit", "{mode}");
+        assert_eq!(hits[0]["rank"], 1);
+        assert_eq!(hits[0]["shard"], "root1", "{mode}: {hits:?}");
+        assert!(hits[0]["path"].as_str().is_some_and(|p| p.ends_with("zebra.md")), "{mode}");
+    }
+}
+
+#[test]
+fn a_rare_word_leads_to_its_shard() {
+    for models in [&[][..], &crate::world::BARE] {
+        let world = World::corpus(3, 20);
+        world.write(
+            "root2/notes.md",
+            "# Notes\n\nSomewhere between many other words the quuxblossom grows, far from here.\n",
+        );
+        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
+        arguments.extend(models);
+        world.run(&arguments).summary();
+        let ran = world.run(&[
+            "query", "o-sharded/p", "quuxblossom", "--mode", "lexical", "--routed", "--json",
+        ]);
+        assert_eq!(ran.lines().first().map(|h| h["shard"].clone()), Some("root2".into()), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_file_of_queries_is_answered_in_one_go() {
+    let world = World::corpus(1, 20);
+    world.build("o", &[]);
+    world.write("queries.txt", "gadget number\nfrobnicator widgets\n");
+    let ran = world.run(&[
+        "query", "o-sharded/p", "--queries", "queries.txt", "--mode", "lexical", "--json", "-k", "2",
+    ]);
+    let queries: Vec<_> = ran.lines().iter().map(|hit| hit["query"].clone()).collect();
+    assert_eq!(queries, [0, 0, 1, 1]);
+}
+
+#[test]
+fn a_blob_and_shards_answer_alike() {
+    let world = World::corpus(3, 30);
+    world.build("o", &["--mode", "sharded"]);
+    world.build("o", &["--mode", "blob"]);
+    let top = |index: &str| {
+        let ran = world.run(&[
+            "query", index, "frobnicator number 10002 gadgets", "--mode", "lexical", "--json", "-k", "5",
+        ]);
+        let ids: Vec<_> = ran.lines().iter().map(|hit| hit["gene_id"].clone()).collect();
+        assert_eq!(ids.len(), 5, "{ran:?}");
+        ids
+    };
+    assert_eq!(top("o-sharded/p"), top("o/p.db"));
+}

@@ -1,0 +1,171 @@
+//! Killed anywhere, run again: the same index.
+
+use crate::world::{World, files_below, finish};
+use std::fs;
+use std::time::Duration;
+
+/// A small generator of repeatable numbers (splitmix64); the seed is printed with a failure.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % below
+    }
+}
+
+/// What is killed.
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Supervisor,
+    Worker,
+    Both,
+}
+
+#[cfg(target_os = "linux")]
+fn workers_of(supervisor: u32) -> Vec<u32> {
+    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
+    let text = fs::read_to_string(children).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn kill(pid: u32) {
+    // Gone already is as good as killed.
+    let _ = std::process::Command::new("kill")
+        .args(["-9", &pid.to_string()])
+        .stderr(std::process::Stdio::null())
+        .status();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn killed_at_random_moments_nothing_is_lost() {
+    let seed = std::env::var("HELIX_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_120);
+    let rounds = std::env::var("HELIX_TEST_KILLS").ok().and_then(|s| s.parse().ok()).unwrap_or(24);
+    let mut dice = Dice(seed);
+    let world = World::corpus(2, 150);
+    let arguments = |out: &'static str| {
+        ["--profile", "p.toml", "--out-dir", out, "--json", "--shard-workers", "2", "--progress", "none"]
+    };
+    let expected = world.run(&arguments("whole")).summary();
+    let mut kills = 0;
+    for round in 0..rounds {
+        if round % 4 == 0 {
+            // Every fourth kill starts a new build; the others strike the resumed one.
+            let _ = fs::remove_dir_all(world.path("broken-sharded"));
+        }
+        let child = world.command(&arguments("broken")).spawn().expect("starts");
+        let supervisor = child.id();
+        std::thread::sleep(Duration::from_millis(30 + dice.roll(900)));
+        let victim = [Victim::Supervisor, Victim::Worker, Victim::Both][dice.roll(3) as usize];
+        let workers = workers_of(supervisor);
+        if matches!(victim, Victim::Worker | Victim::Both) {
+            for worker in &workers {
+                kill(*worker);
+            }
+        }
+        if matches!(victim, Victim::Supervisor | Victim::Both) {
+            kill(supervisor);
+        }
+        let ran = finish(child);
+        kills += 1;
+        let context = format!("seed {seed}, round {round}, {victim:?}");
+        if matches!(victim, Victim::Worker) {
+            assert_eq!(ran.code, Some(0), "{context}: {ran:?}");
+        }
+        if round % 4 == 3 {
+            let resumed = world.run(&arguments("broken")).summary();
+            assert_eq!(resumed["digest"], expected["digest"], "{context}");
+            assert_eq!(resumed["chunks"], expected["chunks"], "{context}");
+            assert_eq!(resumed["quarantined"], expected["quarantined"], "{context}");
+            let verdict = world.verified("broken-sharded/p");
+            assert_eq!(verdict["digest"], expected["digest"], "{context}");
+            let left = files_below(&world.path("broken-sharded"));
+            assert!(left.iter().all(|f| !f.contains(".tmp-") && !f.contains(".seg")), "{left:?}");
+        }
+    }
+    assert!(kills >= 20, "only {kills} kills");
+}
+
+#[test]
+fn a_finished_build_does_nothing_again() {
+    let world = World::corpus(2, 20);
+    let first = world.build("o", &[]);
+    let shard = world.path("o-sharded/p/shards/root0.genome.db");
+    let before = fs::metadata(&shard).expect("shard").modified().expect("time");
+    let again = world.build("o", &[]);
+    assert_eq!(again["digest"], first["digest"]);
+    assert_eq!(again["unchanged_shards"], 2);
+    assert_eq!(fs::metadata(&shard).expect("shard").modified().expect("time"), before);
+}
+
+#[test]
+fn changed_new_and_deleted_files_are_seen() {
+    let world = World::corpus(2, 20);
+    world.build("o", &[]);
+    world.write("root0/dir0/file0.rs", "pub fn replaced() -> u32 {\n    // a new body, long enough to be indexed\n    7\n}\n");
+    world.write("root0/new.md", "# New\n\nA file that was not there before, with enough text to count.\n");
+    fs::remove_file(world.path("root1/dir1/file1.py")).expect("removed");
+    let changed = world.build("o", &[]);
+    assert_eq!(changed["files"], 40);
+    assert_eq!(changed["digest"], world.build("fresh", &[])["digest"]);
+    world.verified("o-sharded/p");
+}
+
+#[test]
+fn a_touched_file_is_told_from_a_changed_one_by_its_bytes() {
+    let world = World::corpus(1, 10);
+    let first = world.build("o", &[]);
+    let name = "root0/dir0/file0.rs";
+    let text = fs::read(world.path(name)).expect("reads");
+    let touch = |text: &[u8]| {
+        world.write(name, text);
+        let later = std::time::SystemTime::now() + Duration::from_secs(60);
+        let file = fs::File::options().write(true).open(world.path(name)).expect("opens");
+        file.set_modified(later).expect("touched");
+    };
+    touch(&text);
+    assert_eq!(world.build("o", &[])["unchanged_shards"], 1);
+    // Same size, other bytes.
+    let mut other = text.clone();
+    other[5] ^= 1;
+    touch(&other);
+    let changed = world.build("o", &[]);
+    assert_eq!(changed["unchanged_shards"], 0);
+    assert_ne!(changed["digest"], first["digest"]);
+}
+
+#[test]
+fn vectors_are_taken_over_from_the_earlier_index() {
+    let world = World::corpus(1, 30);
+    let flags = ["--profile", "p.toml", "--out-dir", "o", "--json"];
+    let first = world.run(&flags).summary();
+    world.write("root0/new.md", "# New\n\nA file that was not there before, with enough text to count.\n");
+    let second = world.run(&flags).summary();
+    let reused = second["reused_chunks"].as_u64().expect("number");
+    assert!(reused >= first["chunks"].as_u64().expect("number"), "{second}");
+    let fresh = world
+        .run(&["--profile", "p.toml", "--out-dir", "f", "--json"])
+        .summary();
+    assert_eq!(fresh["digest"], second["digest"]);
+    let from = world
+        .run(&["--profile", "p.toml", "--out-dir", "g", "--reuse-from", "f-sharded/p", "--json"])
+        .summary();
+    assert_eq!(from["digest"], second["digest"]);
+    assert!(from["reused_chunks"].as_u64().is_some_and(|n| n > reused));
+}
+
+#[test]
+fn a_root_that_leaves_the_profile_leaves_the_index() {
+    let world = World::corpus(3, 10);
+    world.build("o", &[]);
+    world.profile(&["root0", "root1"]);
+    let summary = world.build("o", &[]);
+    assert_eq!(summary["shards"].as_array().map(Vec::len), Some(2));
+    assert!(!world.path("o-sharded/p/shards/root2.genome.db").exists());
+    assert_eq!(world.verified("o-sharded/p")["digest"], summary["digest"]);
+}

@@ -1,0 +1,184 @@
+//! A small world for a test: a corpus, a profile, and the program to run on them.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A folder that is removed with the test.
+pub struct World {
+    folder: TempDir,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// `None`: killed by a signal.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Flags of a build without encoders: what most tests need, and quick.
+pub const BARE: [&str; 4] = ["--sparse-model", "none", "--dense-model", "none"];
+
+impl World {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file, with its folders.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("below the world")).expect("folders");
+        fs::write(path, text).expect("written");
+    }
+
+    /// Writes `p.toml` with these roots.
+    pub fn profile(&self, roots: &[&str]) {
+        let roots: Vec<_> = roots.iter().map(|r| format!("{{ path = {r:?} }}")).collect();
+        self.write("p.toml", format!("roots = [{}]\n", roots.join(", ")));
+    }
+
+    /// A corpus of `roots` folders with `files` files each, of varied sizes and kinds, some of them
+    /// equal, and its profile.
+    pub fn corpus(roots: usize, files: usize) -> Self {
+        let world = Self::new();
+        let names: Vec<_> = (0..roots).map(|r| format!("root{r}")).collect();
+        for (r, name) in names.iter().enumerate() {
+            for f in 0..files {
+                world.write(&file_name(name, f), file_text(r, f));
+            }
+        }
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        world.profile(&names);
+        world
+    }
+
+    /// The program, in this world, with nothing of the caller's settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_helix-build"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, _) in std::env::vars_os() {
+            let name_text = name.to_string_lossy();
+            if name_text.starts_with("HELIX_BUILD_") || name_text == "SOURCE_DATE_EPOCH" {
+                command.env_remove(&name);
+            }
+        }
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        finish(self.command(arguments).spawn().expect("starts"))
+    }
+
+    /// Builds `p.toml` into `out` without encoders and with these flags; returns the summary.
+    pub fn build(&self, out: &str, flags: &[&str]) -> Value {
+        let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
+        arguments.extend(BARE);
+        arguments.extend(flags);
+        self.run(&arguments).summary()
+    }
+
+    /// Verifies in full; the verdict, after making sure that it is sound.
+    pub fn verified(&self, index: &str) -> Value {
+        let ran = self.run(&["verify", index, "--json"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.last_line()
+    }
+}
+
+pub fn finish(child: Child) -> Ran {
+    let output = child.wait_with_output().expect("ends");
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ran {
+    /// The last line of standard output, as JSON.
+    pub fn last_line(&self) -> Value {
+        let line = self.stdout.lines().last().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// The summary of a build that went well.
+    pub fn summary(&self) -> Value {
+        assert!(matches!(self.code, Some(0 | 3)), "{self:?}");
+        let summary = self.last_line();
+        assert_eq!(summary["type"], "summary");
+        assert_eq!(summary["exit"], self.code.unwrap_or_default());
+        summary
+    }
+
+    /// All lines of standard output, as JSON.
+    pub fn lines(&self) -> Vec<Value> {
+        let lines = self.stdout.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+fn file_name(root: &str, n: usize) -> String {
+    let extension = ["rs", "py", "md", "toml", "js"][n % 5];
+    format!("{root}/dir{}/file{n}.{extension}", n % 7)
+}
+
+/// Text that differs from file to file, but for every ninth, which is the same everywhere.
+fn file_text(root: usize, n: usize) -> String {
+    let (root, n) = if n % 9 == 8 { (0, 8) } else { (root, n) };
+    let mut text = String::new();
+    for part in 0..1 + n % 11 {
+        let id = root * 100_000 + n * 100 + part;
+        match n % 5 {
+            0 => text.push_str(&format!(
+                "/// Computes the gadget number {id} of a frobnicator.\npub fn gadget_{id}(input: u64) -> u64 {{\n    let factor_{part} = {id};\n    input.wrapping_mul(factor_{part}) + {n}\n}}\n\n"
+            )),
+            1 => text.push_str(&format!(
+                "def widget_{id}(value):\n    \"\"\"Return the widget {id} for a value.\"\"\"\n    limit = {id}\n    return min(value, limit) * {part}\n\n"
+            )),
+            2 => text.push_str(&format!(
+                "## Section {id}\n\nThe frobnicator number {id} turns gadgets into widgets when the dial stands at {part}.\n\n- first\n- second {n}\n\n"
+            )),
+            3 => text.push_str(&format!(
+                "[section_{id}]\nname = \"frob-{id}\"\nlimit = {part}\nenabled = true\n\n"
+            )),
+            _ => text.push_str(&format!(
+                "export function handler{id}(event) {{\n  const total = event.count + {id};\n  return total * {part};\n}}\n\n"
+            )),
+        }
+    }
+    text
+}
+
+/// Every file below `folder`, relative, sorted.
+pub fn files_below(folder: &Path) -> Vec<String> {
+    fn visit(folder: &Path, root: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("lists").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                visit(&path, root, found);
+            } else {
+                let relative = path.strip_prefix(root).expect("below");
+                found.push(relative.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    visit(folder, folder, &mut found);
+    found.sort();
+    found
+}
