@@ -147,6 +147,7 @@ impl<'conn> Rows<'conn> {
         }
         state.loaded.chunks += 1;
         state.loaded.text_bytes += chunk.text.len() as u64;
+        state.dense_bytes += chunk.dense.map_or(0, <[u8]>::len) as u64;
         self.side_rows(state, rowid, &gene_id, hash, chunk)
             .map_err(&failed)
     }
@@ -181,6 +182,7 @@ impl<'conn> Rows<'conn> {
         )?;
         if let Some(sparse) = &chunk.sparse {
             self.sparse(gene_id, sparse)?;
+            state.terms += sparse.0.len() as u64;
         }
         self.path_keys(gene_id, tags)?;
         self.routes(gene_id, chunk)?;
@@ -303,6 +305,8 @@ impl<'conn> Rows<'conn> {
     }
 }
 
+/// `OR FAIL`, since with the default, `OR ABORT`, a statement of several rows opens a savepoint; what
+/// that costs is said in [`fts`]. An error ends the attempt either way.
 fn insert_sparse(rows: usize) -> String {
     let values: Vec<String> = (0..rows)
         .map(|n| format!("(?1, ?{}, ?{})", 2 * n + 2, 2 * n + 3))
