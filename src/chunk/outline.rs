@@ -1,8 +1,8 @@
 //! Finds where a program's text may be cut: in front of the items of its syntax tree.
 //!
-//! Only nodes too large for one chunk are entered, so that whatever fits stays whole. Gives no
-//! boundaries (and [`super::pack`] then cuts at paragraphs and lines) for texts that are too large
-//! or whose parsing takes more work than any real program needs.
+//! Only nodes too large for one chunk are entered, so that whatever fits stays whole. A stretch of text
+//! whose parsing takes more work than any real program needs gets no boundaries, and [`super::pack`]
+//! then cuts it at paragraphs and lines.
 
 use super::chars::CharIndex;
 use super::grammar::Grammar;
@@ -11,8 +11,10 @@ use super::pack::{Boundary, Rank};
 use super::parse::parse;
 use tree_sitter::TreeCursor;
 
-/// Larger texts are data, not programs, and a parse may need 1,000 times its text in memory.
-const MAX_BYTES: usize = 512 * 1024;
+/// Bytes parsed at once. tree-sitter can be made to take time and memory quadratic in this (64 KiB: about
+/// 1 s and 500 MB at worst, on texts made for it), so larger files are parsed in sections. Nine of ten
+/// source files fit whole.
+const MAX_SECTION: usize = 64 * 1024;
 
 /// Levels of the tree that are entered. Real programs stay below 100 even when their large nodes
 /// alone are counted; deeper items would be cut at lines anyway.
@@ -20,14 +22,53 @@ const MAX_DEPTH: u8 = 100;
 
 /// Boundaries in ascending order.
 pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boundary> {
+    let text = chars.text;
+    let mut boundaries = Vec::new();
     // Grammars' own scanners take NUL for the end of the text.
-    if chars.text.len() > MAX_BYTES || chars.text.contains('\0') {
-        return Vec::new();
+    if text.contains('\0') {
+        return boundaries;
     }
-    match parse(&grammar.language(), chars.text) {
-        Some(tree) => Walk::new(chars, grammar, limit).run(tree.walk()),
-        None => Vec::new(),
+    let language = grammar.language();
+    let mut start = 0;
+    while start < text.len() {
+        let end = section_end(text, start);
+        if let Some(tree) = parse(&language, &text[start..end]) {
+            let walk = Walk {
+                chars,
+                grammar,
+                limit,
+                offset: start,
+                before: vec![Before::Head],
+                boundaries,
+            };
+            boundaries = walk.run(tree.walk());
+        }
+        if end < text.len() && text[..end].ends_with("\n\n") {
+            let rank = Rank::item(0, true);
+            boundaries.push(Boundary { at: end, rank });
+        }
+        start = end;
     }
+    boundaries
+}
+
+/// Where the section that begins at `start` ends: in its second half in front of a line that looks like
+/// an item of the outermost level, else of any line, else anywhere.
+fn section_end(text: &str, start: usize) -> usize {
+    if text.len() - start <= MAX_SECTION {
+        return text.len();
+    }
+    let half = text.floor_char_boundary(start + MAX_SECTION / 2);
+    let end = text.floor_char_boundary(start + MAX_SECTION);
+    let section = &text[half..end];
+    let is_outermost = |at: &usize| {
+        let next = section[at + 2..].chars().next();
+        next.is_some_and(|c| !is_space(c) && !matches!(c, '}' | ')' | ']'))
+    };
+    let mut blank_lines = section.rmatch_indices("\n\n").map(|(at, _)| at);
+    let newline = || section.rfind('\n').map(|at| at + 1);
+    let item = blank_lines.find(is_outermost).map(|at| at + 2);
+    item.or_else(newline).map_or(end, |at| half + at)
 }
 
 /// What stands before a node among its siblings.
@@ -44,22 +85,14 @@ struct Walk<'a> {
     chars: &'a CharIndex<'a>,
     grammar: Grammar,
     limit: usize,
+    /// Where the tree's text begins in the file's.
+    offset: usize,
     /// One entry for each level entered.
     before: Vec<Before>,
     boundaries: Vec<Boundary>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(chars: &'a CharIndex<'a>, grammar: Grammar, limit: usize) -> Self {
-        Self {
-            chars,
-            grammar,
-            limit,
-            before: vec![Before::Head],
-            boundaries: Vec::new(),
-        }
-    }
-
+impl Walk<'_> {
     fn run(mut self, mut cursor: TreeCursor) -> Vec<Boundary> {
         if !cursor.goto_first_child() {
             return self.boundaries;
@@ -80,7 +113,8 @@ impl<'a> Walk<'a> {
     }
 
     fn is_entered(&self, cursor: &TreeCursor) -> bool {
-        let range = cursor.node().byte_range();
+        let node = cursor.node();
+        let range = self.offset + node.start_byte()..self.offset + node.end_byte();
         range.len() > self.limit
             && self.before.len() < usize::from(MAX_DEPTH)
             && self.chars.count(range) > self.limit
@@ -98,10 +132,11 @@ impl<'a> Walk<'a> {
         let Some(before) = self.before.last().copied() else {
             return;
         };
+        let at = self.offset + node.start_byte();
         let introduces = introduces(node.kind());
         let newlines = match before {
             Before::Head => 0,
-            _ => newlines_before(self.chars.text, node.start_byte()),
+            _ => newlines_before(self.chars.text, at),
         };
         let is_trailing_comment = introduces && newlines == 0 && before == Before::Item;
         let rank = match (before, newlines) {
@@ -110,7 +145,7 @@ impl<'a> Walk<'a> {
             (_, newlines) => Some(Rank::item(self.before.len() - 1, newlines > 1)),
         };
         if let Some(rank) = rank {
-            self.note(node.start_byte(), rank);
+            self.note(at, rank);
         }
         if let Some(before) = self.before.last_mut()
             && !is_trailing_comment
