@@ -28,8 +28,10 @@ fn list(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         }
         for profile in &known {
             // One that cannot be read is still listed: `check` says what is wrong.
-            let description = settings::load(&profile.file).map(|p| p.description);
-            let description = description.unwrap_or_else(|error| format!("({error:#})"));
+            let description = match Profile::describe(&profile.file) {
+                Ok(description) => description,
+                Err(error) => format!("({:#})", anyhow::Error::new(error)),
+            };
             if global.json {
                 let line = json!({
                     "name": profile.name,

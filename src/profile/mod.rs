@@ -71,6 +71,15 @@ impl Profile {
         })?;
         resolve::resolve(ProfileFile::parse(path, &text)?, path, &text, env)
     }
+
+    /// The description in the profile file `path`, whether or not its folders exist.
+    pub fn describe(path: &Path) -> Result<String, ProfileError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(ProfileFile::parse(path, &text)?.description.unwrap_or_default())
+    }
 }
 
 /// A device as written in a profile or flag: `auto`, `cpu`, `cuda` or `cuda:N`.

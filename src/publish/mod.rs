@@ -2,8 +2,8 @@
 //!
 //! 1. Load the segments, in order, into a file with a name of its own, as they become complete.
 //! 2. Build links and indexes, merge the full-text index, commit, close.
-//! 3. Put the journal mode that servers expect into the header.
-//! 4. Open the file again, for reading: quick check, row counts, digest.
+//! 3. Open the file again, for reading: quick check, row counts, digest.
+//! 4. Note the digests in it, and put the journal mode that servers expect into the header.
 //! 5. fsync the file; rename it into place; fsync the folder.
 //! 6. Register it in the routing database, in one durable transaction.
 //! 7. Only then delete its segments.
@@ -21,13 +21,13 @@ mod attempt;
 pub use attempt::remove_stale_attempts;
 
 use crate::file::RelPath;
-use crate::ids::Digest;
+use crate::ids::{Digest, FileHash};
 use crate::platform;
 use crate::store::digest::ContentDigest;
 use crate::store::routing::RoutingDb;
 use crate::store::segment::SegmentReader;
-use crate::store::shard::{Loaded, ShardHeader, ShardLoader, check_loaded};
-use crate::store::{StoreError, remove_database, remove_log, seal_as_wal};
+use crate::store::shard::{Loaded, ShardHeader, ShardLoader, seal};
+use crate::store::{StoreError, remove_database, remove_log};
 use attempt::Attempt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -52,6 +52,8 @@ pub struct PublishedShard {
     /// Distinct chunks.
     pub chunks: u64,
     pub bytes: u64,
+    /// Of the whole file: it also finds damage where no row lies, until a server writes to the file.
+    pub file_hash: FileHash,
 }
 
 impl ShardPublisher {
@@ -91,8 +93,8 @@ impl ShardPublisher {
             target,
         } = self;
         let loaded = loader.finish()?;
-        seal_as_wal(attempt.path())?;
-        let digest = check_loaded(attempt.path(), loaded)?;
+        let digest = seal(attempt.path(), loaded)?;
+        let file_hash = hash_file(attempt.path())?;
         let bytes = put_in_place(attempt, &target)?;
         Ok(PublishedShard {
             path: target,
@@ -101,13 +103,14 @@ impl ShardPublisher {
             files: digest.files,
             chunks: digest.chunks,
             bytes,
+            file_hash,
         })
     }
 }
 
 /// Step 6.
 pub fn register(routing: &mut RoutingDb, shard: &PublishedShard) -> Result<(), StoreError> {
-    routing.register(&shard.path, shard.digest, shard.content)
+    routing.register(&shard.path, Some(shard.file_hash))
 }
 
 /// Step 7. Segments that are already gone are no error.
@@ -117,6 +120,14 @@ pub fn delete_segments<'a>(segments: impl IntoIterator<Item = &'a Path>) -> Resu
 
 fn folder_of(target: &Path) -> &Path {
     target.parent().unwrap_or(Path::new("."))
+}
+
+fn hash_file(path: &Path) -> Result<FileHash, StoreError> {
+    let mut hasher = blake3::Hasher::new();
+    File::open(path)
+        .and_then(|file| hasher.update_reader(file).map(drop))
+        .map_err(StoreError::io(path))?;
+    Ok(FileHash(hasher.finalize().into()))
 }
 
 /// fsync, rename, fsync. Returns the size of the file.

@@ -4,9 +4,11 @@
 //! reading and writing the file is the caller's.
 
 use super::{IndexSummary, RunSummary};
+use crate::ids::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -37,6 +39,16 @@ impl Manifest {
     /// Reads a manifest; one that cannot be read (another tool's, a damaged one) is replaced.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+
+    /// The hash noted of the database at `path` in the state with this digest.
+    pub fn file_hash(&self, path: &Path, digest: &Digest) -> Option<String> {
+        let (path, digest) = (path.display().to_string(), digest.to_string());
+        let mut shards = self.targets.values().flat_map(|target| &target.index.shards);
+        shards
+            .find(|shard| shard.path == path && shard.digest == digest)?
+            .file_blake3
+            .clone()
     }
 
     /// Adds or replaces one target.

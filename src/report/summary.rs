@@ -78,6 +78,9 @@ pub struct ShardSummary {
     pub chunks: u64,
     /// Size of the database.
     pub bytes: u64,
+    /// Of the file as it was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_blake3: Option<String>,
 }
 
 /// A file that was left out although it was meant to be indexed.

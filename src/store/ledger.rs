@@ -3,6 +3,7 @@
 //! The supervisor compares it with the plan and leaves an unchanged shard alone.
 
 use super::connect::open_read_only;
+use super::digest::ContentDigest;
 use super::error::StoreError;
 use super::ledger_row;
 use super::schema::FORMAT_VERSION;
@@ -19,6 +20,8 @@ pub struct ShardLedger {
     pub label: String,
     pub fingerprint: Digest,
     pub encoder_fingerprint: Digest,
+    pub digest: Digest,
+    pub content: ContentDigest,
     pub tool_version: String,
     pub epoch: f64,
     pub roots: Vec<Root>,
@@ -49,6 +52,8 @@ pub fn read_ledger(path: &Path) -> Result<ShardLedger, StoreError> {
         label: meta(&conn, path, "label")?,
         fingerprint: digest_of(&conn, path, "fingerprint")?,
         encoder_fingerprint: digest_of(&conn, path, "encoder_fingerprint")?,
+        digest: digest_of(&conn, path, "digest")?,
+        content: ContentDigest::from_digest(digest_of(&conn, path, "content_digest")?),
         tool_version: meta(&conn, path, "tool_version")?,
         epoch: meta(&conn, path, "epoch")?,
         roots: roots_of(&conn).map_err(StoreError::sql(path))?,

@@ -9,7 +9,7 @@ use super::digest::ContentDigest;
 use super::error::StoreError;
 use super::ledger::{check_format, digest_of, meta};
 use super::schema;
-use crate::ids::Digest;
+use crate::ids::{Digest, FileHash};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Row, Statement, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub struct BuildRecord {
     pub fingerprint: Digest,
     pub digest: Digest,
     pub content: ContentDigest,
+    /// Of the whole file as it was published.
+    pub file_hash: Option<FileHash>,
 }
 
 impl RoutingDb {
@@ -74,20 +76,20 @@ impl RoutingDb {
         self
     }
 
-    /// Writes the shard at `shard`, which is absolute, and the rows of its chunks. `digest` and
-    /// `content` are noted as they are; the label, the times and all else come from the shard.
+    /// Writes the shard at `shard`, which is absolute, and the rows of its chunks. Everything comes
+    /// from the shard but the hash of its file, which is known while no server has written to it.
     pub fn register(
         &mut self,
         shard: &Path,
-        digest: Digest,
-        content: ContentDigest,
+        file_hash: Option<FileHash>,
     ) -> Result<(), StoreError> {
         let source = open_read_only(shard)?;
         check_format(&source, shard)?;
         let build = BuildRecord {
             fingerprint: digest_of(&source, shard, "fingerprint")?,
-            digest,
-            content,
+            digest: digest_of(&source, shard, "digest")?,
+            content: ContentDigest::from_digest(digest_of(&source, shard, "content_digest")?),
+            file_hash,
         };
         let bytes = std::fs::metadata(shard)
             .map_err(StoreError::io(shard))?
@@ -312,6 +314,8 @@ struct BuildText {
     fingerprint: String,
     digest: String,
     content_digest: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file_blake3: Option<String>,
 }
 
 fn metadata_of(build: &BuildRecord) -> String {
@@ -320,6 +324,7 @@ fn metadata_of(build: &BuildRecord) -> String {
             fingerprint: build.fingerprint.to_string(),
             digest: build.digest.to_string(),
             content_digest: build.content.to_digest().to_string(),
+            file_blake3: build.file_hash.map(|hash| hash.to_string()),
         },
     })
 }
@@ -330,6 +335,10 @@ fn build_of(metadata: &str) -> Option<BuildRecord> {
         fingerprint: Digest::parse(&build.fingerprint)?,
         digest: Digest::parse(&build.digest)?,
         content: ContentDigest::from_digest(Digest::parse(&build.content_digest)?),
+        file_hash: build
+            .file_blake3
+            .and_then(|text| Digest::parse(&text))
+            .map(|digest| FileHash(digest.0)),
     })
 }
 
@@ -358,6 +367,7 @@ mod tests {
             fingerprint: Digest([1; 32]),
             digest: Digest([2; 32]),
             content: ContentDigest::from_digest(Digest([3; 32])),
+            file_hash: Some(FileHash([4; 32])),
         };
         assert_eq!(build_of(&metadata_of(&build)), Some(build));
         assert_eq!(build_of(r#"{"other":true}"#), None);

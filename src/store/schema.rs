@@ -111,7 +111,7 @@ CREATE VIRTUAL TABLE genes_fts_vocab USING fts5vocab(genes_fts, instance);
 /// Our own tables of a shard.
 ///
 /// `build_meta` keys: `format`, `tool_version`, `label`, `fingerprint` (hex), `encoder` and
-/// `recipe` (JSON), `epoch` (seconds), `files`, `chunks`.
+/// `recipe` (JSON), `epoch` (seconds), `files`, `chunks`, `digest` and `content_digest` (hex).
 /// `build_files` is the ledger, one row per eligible file; `file_id` counts from 1 in canonical
 /// order, `path` is spelled relative to its root, `blake3` is 32 bytes or NULL, `skip_reason` is
 /// NULL when the file is indexed.

@@ -246,8 +246,26 @@ impl ShardLoader {
     }
 }
 
-/// Reads the closed shard at `path` back: it must be sound and hold what was loaded.
-pub fn check_loaded(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
+/// Makes the closed database at `path` a shard: reads it back (it must be sound and hold what was
+/// loaded), notes its digests in it, and puts the journal mode that servers expect into its header.
+/// The digests cover neither themselves nor the header.
+pub fn seal(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
+    let digest = check_loaded(path, loaded)?;
+    let note = || -> rusqlite::Result<()> {
+        let conn = Connection::open(path)?;
+        // Nobody else has the file, and a failed attempt is thrown away whole.
+        conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
+        let mut insert = conn.prepare("INSERT INTO build_meta (key, value) VALUES (?1, ?2)")?;
+        insert.execute(params!["digest", digest.digest.to_string()])?;
+        insert.execute(params!["content_digest", digest.content.to_digest().to_string()])?;
+        Ok(())
+    };
+    note().map_err(StoreError::sql(path))?;
+    connect::seal_as_wal(path)?;
+    Ok(digest)
+}
+
+fn check_loaded(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
     let conn = connect::open_read_only(path)?;
     let ask = || -> rusqlite::Result<(i64, i64)> {
         let number = |sql: &str| conn.query_row(sql, [], |row| row.get(0));

@@ -5,18 +5,16 @@ use super::{Ended, Prepared, Published, output};
 use crate::cli::GlobalFlags;
 use crate::exit_code::ExitCode;
 use crate::file::{FileOutcome, SkipReason};
-use crate::ids::Digest;
-use crate::plan::{Mode, ShardPlan};
+use crate::plan::Mode;
 use crate::platform;
 use crate::progress;
 use crate::report::{
     IndexSummary, Manifest, RunSummary, ShardSummary, SkippedFile, Summary, Target,
 };
-use crate::store::digest::{ContentDigest, digest_index, digest_shard};
-use crate::store::ledger;
-use crate::store::routing::{RoutingDb, registered_shards};
+use crate::store::digest::{ContentDigest, digest_index};
+use crate::store::ledger::{self, ShardLedger};
+use crate::store::routing::RoutingDb;
 use anyhow::Context as _;
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -59,7 +57,10 @@ pub fn conclude(
     published: &Published,
     run: RunSummary,
 ) -> anyhow::Result<Summary> {
-    let index = describe(settings, prepared, published)?;
+    let manifest = &prepared.layout.manifest;
+    let previous = fs::read_to_string(manifest).ok();
+    let previous = previous.and_then(|text| Manifest::parse(&text));
+    let index = describe(settings, prepared, published, previous.as_ref())?;
     let exit = if index.quarantined.is_empty() && index.unreadable.is_empty() {
         ExitCode::Success
     } else {
@@ -74,7 +75,7 @@ pub fn conclude(
         index: index.clone(),
         run: (!prepared.reproducible).then(|| run.clone()),
     };
-    write_manifest(&prepared.layout.manifest, target)?;
+    write_manifest(manifest, &Manifest::with(previous, target))?;
     Ok(Summary {
         index,
         run,
@@ -86,6 +87,7 @@ fn describe(
     settings: &Settings,
     prepared: &Prepared,
     published: &Published,
+    previous: Option<&Manifest>,
 ) -> anyhow::Result<IndexSummary> {
     let survey = &prepared.survey;
     let mut index = IndexSummary {
@@ -104,51 +106,33 @@ fn describe(
         missing_roots: survey.missing_roots.clone(),
         shards: Vec::new(),
     };
-    let registered = known_digests(settings, prepared)?;
     let mut digests = Vec::new();
     let mut whole = ContentDigest::default();
     for shard in &survey.plan.shards {
         let path = prepared.layout.shard(&shard.label);
-        let published = published.get(&shard.id).map(|done| (done.digest, done.content));
-        let (digest, content) = match published.or_else(|| registered.get(&shard.label).copied()) {
-            Some(known) => known,
-            None => digest_shard(&path).map(|read| (read.digest, read.content))?,
+        let ledger = ledger::read_ledger(&path)?;
+        digests.push((shard.label.as_str(), ledger.digest));
+        whole = whole.and(ledger.content);
+        let file_hash = match published.get(&shard.id) {
+            Some(done) => Some(done.file_hash.to_string()),
+            None => previous.and_then(|manifest| manifest.file_hash(&path, &ledger.digest)),
         };
-        let summary = describe_shard(&path, shard, digest, &mut index)?;
+        let summary = describe_shard(&path, ledger, file_hash, &mut index)?;
         index.files += summary.files;
         index.chunks += summary.chunks;
         index.shards.push(summary);
-        digests.push((shard.label.as_str(), digest));
-        whole = whole.and(content);
     }
     index.digest = digest_index(digests).to_string();
     index.content_digest = whole.to_digest().to_string();
     Ok(index)
 }
 
-/// Digests noted in the routing database when a shard was published. A blob is digested again: that
-/// is one pass over it.
-fn known_digests(
-    settings: &Settings,
-    prepared: &Prepared,
-) -> anyhow::Result<BTreeMap<String, (Digest, ContentDigest)>> {
-    Ok(match settings.mode {
-        Mode::Sharded => registered_shards(&prepared.layout.database)?
-            .into_iter()
-            .filter_map(|shard| Some((shard.name, shard.build?)))
-            .map(|(name, build)| (name, (build.digest, build.content)))
-            .collect(),
-        Mode::Blob => BTreeMap::new(),
-    })
-}
-
 fn describe_shard(
     path: &Path,
-    shard: &ShardPlan,
-    digest: Digest,
+    ledger: ShardLedger,
+    file_blake3: Option<String>,
     index: &mut IndexSummary,
 ) -> anyhow::Result<ShardSummary> {
-    let ledger = ledger::read_ledger(path)?;
     let bytes = fs::metadata(path)
         .with_context(|| format!("looking at {}", path.display()))?
         .len();
@@ -176,21 +160,20 @@ fn describe_shard(
         }
     }
     Ok(ShardSummary {
-        label: shard.label.clone(),
+        label: ledger.label,
         path: path.display().to_string(),
-        digest: digest.to_string(),
+        digest: ledger.digest.to_string(),
         files,
         chunks: ledger.chunks as u64,
         bytes,
+        file_blake3,
     })
 }
 
-/// Adds the target to the manifest: temporary file, fsync, rename.
-fn write_manifest(path: &Path, target: Target) -> anyhow::Result<()> {
+/// Writes the manifest: temporary file, fsync, rename.
+fn write_manifest(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let previous = fs::read_to_string(path).ok().and_then(|text| Manifest::parse(&text));
-    let manifest = Manifest::with(previous, target);
-    let mut text = serde_json::to_string_pretty(&manifest)?;
+    let mut text = serde_json::to_string_pretty(manifest)?;
     text.push('\n');
     let temporary = folder.join(format!(".manifest.json.tmp-{}", std::process::id()));
     let write = || -> std::io::Result<()> {

@@ -197,10 +197,12 @@ fn device(given: Option<&str>, profile: Option<DeviceSetting>) -> anyhow::Result
     }
 }
 
-/// The profiles that `--profile` names: one, a comma list, `all`, or the path of a TOML file.
+/// The profiles that `--profile` names: one, a comma list, `all`, or the path of a TOML file. Of
+/// `all`, those whose folders are not on this machine are left out with a warning.
 pub fn profiles(flag: Option<&str>) -> anyhow::Result<Vec<Profile>> {
     let Some(names) = flag else {
-        let known: Vec<_> = list_profiles(&search_dirs()).into_iter().map(|p| p.name).collect();
+        let known = list_profiles(&search_dirs());
+        let known: Vec<_> = known.into_iter().map(|p| p.name).collect();
         return Err(Exit::error(
             ExitCode::Usage,
             format!(
@@ -209,20 +211,48 @@ pub fn profiles(flag: Option<&str>) -> anyhow::Result<Vec<Profile>> {
             ),
         ));
     };
-    let mut files = Vec::new();
+    let mut profiles: Vec<Profile> = Vec::new();
     for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if name == "all" {
-            // Those of the first folder that has any: one's own, not the shipped ones besides.
-            let dirs = search_dirs();
-            let lists = dirs.iter().map(|dir| list_profiles(std::slice::from_ref(dir)));
-            let first = lists.into_iter().find(|list| !list.is_empty());
-            files.extend(first.into_iter().flatten().map(|p| p.file));
-        } else {
-            files.push(find(name)?);
+        let found = match name {
+            "all" => all_profiles()?,
+            name => vec![load(&find(name)?)?],
+        };
+        for profile in found {
+            match profiles.iter().find(|known| known.name == profile.name) {
+                None => profiles.push(profile),
+                Some(known) if known.file == profile.file => {}
+                Some(known) => {
+                    let (one, two) = (known.file.display(), profile.file.display());
+                    let text = format!("{one} and {two} would write the same output: rename one");
+                    return Err(Exit::error(ExitCode::Usage, text));
+                }
+            }
         }
     }
-    files.dedup();
-    files.iter().map(|file| load(file)).collect()
+    Ok(profiles)
+}
+
+/// The profiles of the first folder that has any: one's own, not the shipped ones besides.
+fn all_profiles() -> anyhow::Result<Vec<Profile>> {
+    let dirs = search_dirs();
+    let mut lists = dirs.iter().map(|dir| list_profiles(std::slice::from_ref(dir)));
+    let first = lists.find(|list| !list.is_empty()).unwrap_or_default();
+    let mut found = Vec::new();
+    let mut absent = None;
+    for profile in first {
+        match load(&profile.file) {
+            Ok(profile) => found.push(profile),
+            Err(error) if ExitCode::of(&error) == ExitCode::NothingToIndex => {
+                tracing::warn!("profile {} is left out: {error:#}", profile.name);
+                absent = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match absent {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
+    }
 }
 
 /// The file of a profile by name or path.

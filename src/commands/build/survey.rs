@@ -52,6 +52,9 @@ pub fn survey(settings: &Settings) -> anyhow::Result<Survey> {
             missing.typed, missing.detail
         ));
     }
+    if let (false, Some(hint)) = (profile.missing.is_empty(), &profile.typed.missing_hint) {
+        warnings.push(format!("for the missing roots: {hint}"));
+    }
     if roots.iter().all(|root| root.files.is_empty()) {
         let counts: Vec<_> = skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
         let counts = match counts.as_slice() {

@@ -3,8 +3,8 @@
 use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason};
 use crate::ids::{Digest, FileHash};
 use crate::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
-use crate::store::shard::{Root, ShardHeader, ShardLoader};
-use crate::store::{connect, seal_as_wal};
+use crate::store::connect;
+use crate::store::shard::{Root, ShardHeader, ShardLoader, seal};
 use crate::tag::{IntentClass, Tags};
 use crate::vector::{DenseVector, SparseTerm, SparseVector};
 use rusqlite::Connection;
@@ -171,8 +171,8 @@ pub fn build_shard(folder: &Path, name: &str, root: &str, files: &[Entry], cuts:
         write_segment(&segment, part);
         load(&mut loader, &segment, 0, part);
     }
-    loader.finish().expect("finished");
-    seal_as_wal(&shard).expect("sealed");
+    let loaded = loader.finish().expect("finished");
+    seal(&shard, loaded).expect("sealed");
 }
 
 pub fn load(loader: &mut ShardLoader, segment: &Path, root_id: u32, files: &[Entry]) {

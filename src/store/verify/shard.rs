@@ -194,7 +194,11 @@ fn bytes(
     report: &ShardReport,
     finder: &mut Finder<'_>,
 ) {
-    let Some(noted) = entry.and_then(|entry| noted(entry, "file_blake3")) else {
+    let noted = match entry {
+        Some(entry) => noted(entry, "file_blake3"),
+        None => noted_in_manifest(&report.path, report.digest),
+    };
+    let Some(noted) = noted else {
         return;
     };
     let is_pristine = report.server_chunks == 0
@@ -215,6 +219,21 @@ fn bytes(
         }
         Err(error) => finder.fault(FaultKind::Unreadable, "", "", error.to_string()),
     }
+}
+
+/// What the manifest beside a database that no routing database lists notes of its bytes. A manifest
+/// of another state of the database (a build was stopped before it wrote the new one) says nothing.
+fn noted_in_manifest(path: &Path, digest: Option<Digest>) -> Option<String> {
+    let path = std::path::absolute(path).ok()?;
+    let manifest = std::fs::read_to_string(path.parent()?.join("manifest.json")).ok()?;
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).ok()?;
+    let digest = digest?.to_string();
+    let shards = manifest["targets"].as_object()?.values();
+    let mut shards = shards.filter_map(|target| target["shards"].as_array()).flatten();
+    let shard = shards.find(|shard| {
+        shard["path"].as_str().map(Path::new) == Some(&*path) && shard["digest"] == digest
+    })?;
+    Some(shard["file_blake3"].as_str()?.to_string())
 }
 
 /// What publishing noted of a shard in `shards.metadata`.

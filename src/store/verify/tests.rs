@@ -4,9 +4,8 @@ use super::*;
 use crate::file::RelPath;
 use crate::store::digest::digest_shard;
 use crate::store::routing::RoutingDb;
-use crate::store::seal_as_wal;
 use crate::store::segment::SegmentReader;
-use crate::store::shard::ShardLoader;
+use crate::store::shard::{ShardLoader, seal};
 use crate::store::tests::sample::{self, Entry, corpus, indexed, shard_header};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -43,9 +42,8 @@ impl Fixture {
     fn register(&self) {
         let mut routing = RoutingDb::open_or_create(&self.routing(), EPOCH).expect("opened");
         for label in ["a", "b"] {
-            let digest = digest_shard(&self.shard(label)).expect("digested");
             routing
-                .register(&self.shard(label), digest.digest, digest.content)
+                .register(&self.shard(label), None)
                 .expect("registered");
         }
         routing.finish().expect("closed");
@@ -94,8 +92,8 @@ fn build(path: &Path, label: &str, files: &[Entry]) {
     let reader = SegmentReader::open(&segment).expect("a segment");
     loader.load_segment(&reader, 0, &paths).expect("loaded");
     drop(reader);
-    loader.finish().expect("finished");
-    seal_as_wal(path).expect("sealed");
+    let loaded = loader.finish().expect("finished");
+    seal(path, loaded).expect("sealed");
     std::fs::remove_file(segment).expect("removed");
 }
 
