@@ -31,7 +31,8 @@ impl<'a> CharIndex<'a> {
 
     /// Characters in a byte range.
     pub fn count(&self, range: Range<usize>) -> usize {
-        self.before(range.end).saturating_sub(self.before(range.start))
+        self.before(range.end)
+            .saturating_sub(self.before(range.start))
     }
 
     /// The byte position `chars` characters after the character boundary `start`, at most the end.
@@ -59,7 +60,9 @@ impl<'a> CharIndex<'a> {
             Some(mark) => mark + starts(&self.text.as_bytes()[at / STEP * STEP..at]),
             // At the very end of a text whose length is a multiple of the step, or in ASCII.
             None => match self.marks.last() {
-                Some(mark) => mark + starts(&self.text.as_bytes()[(self.marks.len() - 1) * STEP..at]),
+                Some(mark) => {
+                    mark + starts(&self.text.as_bytes()[(self.marks.len() - 1) * STEP..at])
+                }
                 None => at,
             },
         }

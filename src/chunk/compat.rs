@@ -19,7 +19,13 @@ const CODE: [&str; 24] = [
 
 /// A line that begins with one of these starts a new piece of code.
 const KEYWORDS: [&str; 7] = [
-    "def ", "class ", "async def ", "struct ", "interface ", "type ", "export ",
+    "def ",
+    "class ",
+    "async def ",
+    "struct ",
+    "interface ",
+    "type ",
+    "export ",
 ];
 
 pub fn chunk<'a>(text: &'a str, extension: &str) -> Vec<Chunk<'a>> {
@@ -129,7 +135,10 @@ impl<'a> Joiner<'a> {
         let text = if in_one_piece {
             Cow::Borrowed(&self.text[range.clone()])
         } else {
-            let pieces: Vec<&str> = pieces.iter().map(|piece| &self.text[piece.clone()]).collect();
+            let pieces: Vec<&str> = pieces
+                .iter()
+                .map(|piece| &self.text[piece.clone()])
+                .collect();
             let joined = pieces.join(self.separator);
             Cow::Owned(joined.trim_matches(is_space).to_owned())
         };
@@ -159,5 +168,79 @@ fn bytes_of(text: &str, chars: usize) -> usize {
             .char_indices()
             .nth(chars)
             .map_or(text.len(), |(at, _)| at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str, extension: &str) -> Vec<(u32, bool, String)> {
+        let summary = |chunk: &Chunk| (chunk.sequence, chunk.is_fragment, chunk.text.to_string());
+        chunk(text, extension).iter().map(summary).collect()
+    }
+
+    fn whole(sequence: u32, text: &str) -> (u32, bool, String) {
+        (sequence, false, text.to_owned())
+    }
+
+    #[test]
+    fn paragraphs_are_joined_by_one_blank_line() {
+        assert_eq!(
+            cut(" a \n \t\n\n  b\n\u{85}\nc\n", "txt"),
+            [whole(0, "a \n\n  b\n\nc")]
+        );
+    }
+
+    #[test]
+    fn a_joined_chunk_is_a_slice_where_the_text_agrees() {
+        let is_slice = |text| matches!(chunk(text, "txt")[0].text, Cow::Borrowed(_));
+        assert!(is_slice("\n\na\n\nb\n\n"));
+        assert!(!is_slice("a\n\n\nb"));
+    }
+
+    #[test]
+    fn a_chunk_stays_below_the_limit() {
+        // 3,994 + 2 for the separator + 3 is 3,999; one more is too many.
+        let (a, fits, too_long) = ("a".repeat(3_994), "bbb", "bbbb");
+        assert_eq!(cut(&format!("{a}\n\n{fits}"), "txt").len(), 1);
+        assert_eq!(
+            cut(&format!("{a}\n\n{too_long}"), "txt"),
+            [whole(0, &a), whole(1, too_long)]
+        );
+    }
+
+    #[test]
+    fn long_pieces_are_sliced_at_4000_characters() {
+        let (slice, rest) = ("\u{e9}".repeat(4_000), "\u{e9}".repeat(10));
+        let expected = [
+            (0, true, slice.clone()),
+            (1, true, slice.clone()),
+            whole(2, &rest),
+        ];
+        let text = format!("{slice}{slice}{rest}");
+        assert_eq!(cut(&text, "txt"), expected);
+        assert_eq!(cut(&text, "py"), expected);
+    }
+
+    #[test]
+    fn code_is_cut_in_front_of_keywords_at_the_beginning_of_a_line() {
+        let body = format!("x = '{}'\n", "y".repeat(2_500));
+        let text = format!("{body}def f():\n{body} class no\nclass A:\n");
+        let chunks = cut(&text, "py");
+        assert_eq!(chunks.len(), 2);
+        assert!(chunks[1].2.starts_with("def f():"));
+        assert!(chunks[1].2.ends_with("class A:"));
+    }
+
+    #[test]
+    fn a_blank_chunk_takes_a_number_and_is_not_emitted() {
+        let long = "a".repeat(4_000);
+        // The builder emits the two newlines left over from the first slice as a chunk of their own.
+        assert_eq!(
+            cut(&format!("{long}\n\n{long}"), "txt"),
+            [(0, true, long.clone()), (2, true, long)]
+        );
+        assert_eq!(cut(" \n\n \n", "txt"), []);
     }
 }

@@ -81,3 +81,92 @@ fn universal_newlines(text: Cow<'_, str>) -> String {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8], chunker: Chunker) -> String {
+        match decode(bytes, chunker) {
+            Decoded::Text(text) => text,
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn lines_end_in_lf() {
+        for chunker in [Chunker::Ast, Chunker::Compat] {
+            assert_eq!(
+                text(b"a\r\nb\rc\r\r\nd\n\re\r", chunker),
+                "a\nb\nc\n\nd\n\ne\n"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_replaced_as_python_does() {
+        // Left: bytes; right: U+FFFD in the result, counted with CPython 3.11.
+        let cases: [(&[u8], usize); 7] = [
+            (b"x\xff", 1),
+            (b"x\xe2\x82", 1),
+            (b"x\xf0\x9f\x98y", 1),
+            (b"x\xed\xa0\x80", 3),
+            (b"x\xf4\x90\x80\x80", 4),
+            (b"x\xc0\xaf", 2),
+            (b"x\xf0\x80\x80\x80", 4),
+        ];
+        for (bytes, replaced) in cases {
+            let text = text(bytes, Chunker::Compat);
+            assert_eq!(text.matches('\u{fffd}').count(), replaced, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn byte_order_marks_are_honoured_by_ast_alone() {
+        assert_eq!(text(b"\xef\xbb\xbfa", Chunker::Ast), "a");
+        assert_eq!(text(b"\xef\xbb\xbfa", Chunker::Compat), "\u{feff}a");
+        assert_eq!(text(b"\xff\xfea\0\xe9\0", Chunker::Ast), "a\u{e9}");
+        assert_eq!(text(b"\xfe\xff\0a\0\xe9", Chunker::Ast), "a\u{e9}");
+    }
+
+    #[test]
+    fn clear_utf16_is_read_without_a_mark() {
+        let little: Vec<u8> = "some text\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let big: Vec<u8> = "some text\n"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
+        assert_eq!(text(&little, Chunker::Ast), "some text\n");
+        assert_eq!(text(&big, Chunker::Ast), "some text\n");
+        // Small numbers, as in a table, are no text.
+        assert_eq!(
+            decode(b"\x01\0\x02\0\x03\0\x04\0", Chunker::Ast),
+            Decoded::Binary
+        );
+    }
+
+    #[test]
+    fn nul_in_the_head_is_binary_for_ast_alone() {
+        assert_eq!(decode(b"abc\0def", Chunker::Ast), Decoded::Binary);
+        assert_eq!(text(b"abc\0def", Chunker::Compat), "abc\0def");
+        assert_eq!(
+            decode(b"\xff\xfe\0\0a\0\0\0", Chunker::Ast),
+            Decoded::Binary
+        );
+        let late = ["a".repeat(HEAD).as_bytes(), b"\0"].concat();
+        assert_eq!(text(&late, Chunker::Ast).len(), HEAD + 1);
+    }
+
+    #[test]
+    fn white_space_is_blank() {
+        for chunker in [Chunker::Ast, Chunker::Compat] {
+            for blank in ["", " \r\n\t", "\u{a0}\u{2028}\u{1c}\u{85}"] {
+                assert_eq!(decode(blank.as_bytes(), chunker), Decoded::Blank);
+            }
+        }
+        assert_eq!(decode(b"\xef\xbb\xbf \n", Chunker::Ast), Decoded::Blank);
+    }
+}

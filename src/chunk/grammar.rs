@@ -114,3 +114,27 @@ fn is_cpp(header: &str) -> bool {
         .iter()
         .any(|mark| header.contains(mark))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_grammar_parses_with_this_tree_sitter() {
+        for grammar in Grammar::ALL {
+            let tree = crate::chunk::parse::parse(&grammar.language(), "a\n");
+            assert!(tree.is_some(), "{grammar:?}");
+        }
+    }
+
+    #[test]
+    fn headers_say_which_language_they_are_in() {
+        let syntax = |text| syntax_of("h", text);
+        assert_eq!(syntax("int a;\n"), Some(Syntax::Tree(Grammar::C)));
+        assert_eq!(
+            syntax("#pragma once\nclass A;\n"),
+            Some(Syntax::Tree(Grammar::Cpp))
+        );
+        assert_eq!(syntax_of("unknown", ""), None);
+    }
+}

@@ -1,8 +1,8 @@
 //! Finds where a program's text may be cut: in front of the items of its syntax tree.
 //!
 //! Only nodes too large for one chunk are entered, so that whatever fits stays whole. A stretch of text
-//! whose parsing takes more work than any real program needs gets no boundaries, and [`super::pack`]
-//! then cuts it at paragraphs and lines.
+//! whose parsing takes more work than any real program needs gets no boundaries, nor does what follows
+//! it, and [`super::pack`] then cuts it at paragraphs and lines.
 
 use super::chars::CharIndex;
 use super::grammar::Grammar;
@@ -11,10 +11,13 @@ use super::pack::{Boundary, Rank};
 use super::parse::parse;
 use tree_sitter::TreeCursor;
 
-/// Bytes parsed at once. tree-sitter can be made to take time and memory quadratic in this (64 KiB: about
-/// 1 s and 500 MB at worst, on texts made for it), so larger files are parsed in sections. Nine of ten
-/// source files fit whole.
-const MAX_SECTION: usize = 64 * 1024;
+/// Bytes parsed at once. tree-sitter can be made to take time and memory quadratic in this (at 32 KiB up
+/// to 4 s and 1 GB, on texts made for it), so larger files are parsed in sections. Nine of ten source
+/// files fit whole.
+const MAX_SECTION: usize = 32 * 1024;
+
+/// Bytes parsed of one file. Larger files are data, not programs.
+const MAX_PARSED: usize = 1024 * 1024;
 
 /// Levels of the tree that are entered. Real programs stay below 100 even when their large nodes
 /// alone are counted; deeper items would be cut at lines anyway.
@@ -30,19 +33,21 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
     }
     let language = grammar.language();
     let mut start = 0;
-    while start < text.len() {
+    while start < text.len().min(MAX_PARSED) {
         let end = section_end(text, start);
-        if let Some(tree) = parse(&language, &text[start..end]) {
-            let walk = Walk {
-                chars,
-                grammar,
-                limit,
-                offset: start,
-                before: vec![Before::Head],
-                boundaries,
-            };
-            boundaries = walk.run(tree.walk());
-        }
+        let Some(tree) = parse(&language, &text[start..end]) else {
+            // The rest is not likely to be better.
+            break;
+        };
+        let walk = Walk {
+            chars,
+            grammar,
+            limit,
+            offset: start,
+            before: vec![Before::Head],
+            boundaries,
+        };
+        boundaries = walk.run(tree.walk());
         if end < text.len() && text[..end].ends_with("\n\n") {
             let rank = Rank::item(0, true);
             boundaries.push(Boundary { at: end, rank });
@@ -150,7 +155,11 @@ impl Walk<'_> {
         if let Some(before) = self.before.last_mut()
             && !is_trailing_comment
         {
-            *before = if introduces { Before::Introduction } else { Before::Item };
+            *before = if introduces {
+                Before::Introduction
+            } else {
+                Before::Item
+            };
         }
     }
 
@@ -164,9 +173,15 @@ impl Walk<'_> {
 
 /// Whether a node of the kind belongs to the one after it.
 fn introduces(kind: &str) -> bool {
-    ["comment", "attribute", "decorator", "annotation", "marginalia"]
-        .iter()
-        .any(|word| kind.contains(word))
+    [
+        "comment",
+        "attribute",
+        "decorator",
+        "annotation",
+        "marginalia",
+    ]
+    .iter()
+    .any(|word| kind.contains(word))
 }
 
 /// Newlines in the white space that ends at `at`, counted to 2.

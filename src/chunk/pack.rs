@@ -91,7 +91,9 @@ impl<'a> Window<'a> {
         if self.end >= self.rest.end {
             return self.rest.end;
         }
-        let reachable = self.boundaries.partition_point(|boundary| boundary.at <= self.end);
+        let reachable = self
+            .boundaries
+            .partition_point(|boundary| boundary.at <= self.end);
         let (near, far) = self.boundaries.split_at(reachable);
         self.best_item(near)
             .or_else(|| self.before_whole_item(near, far))
@@ -112,7 +114,10 @@ impl<'a> Window<'a> {
     fn before_whole_item(&self, near: &[Boundary], far: &[Boundary]) -> Option<usize> {
         let begins_line = |boundary: &&Boundary| boundary.rank < Rank::WITHIN_LINE;
         let last = near.iter().rev().find(begins_line)?.at;
-        let next = far.iter().find(begins_line).map_or(self.rest.end, |boundary| boundary.at);
+        let next = far
+            .iter()
+            .find(begins_line)
+            .map_or(self.rest.end, |boundary| boundary.at);
         let item = trim(self.chars.text, last..next);
         (self.chars.count(item) <= self.limit).then_some(last)
     }
@@ -120,12 +125,20 @@ impl<'a> Window<'a> {
     /// Inside something that has to be cut anyway.
     fn cut_text(&self, near: &[Boundary]) -> usize {
         let text = &self.chars.text[self.half..self.end];
-        let within_line = || near.last().map(|boundary| boundary.at).filter(|at| *at >= self.half);
+        let within_line = || {
+            near.last()
+                .map(|boundary| boundary.at)
+                .filter(|at| *at >= self.half)
+        };
         paragraph_end(text)
             .or_else(|| text.rfind('\n').map(|at| at + 1))
             .map(|at| self.half + at)
             .or_else(within_line)
-            .or_else(|| sentence_end(text).or_else(|| word_end(text)).map(|at| self.half + at))
+            .or_else(|| {
+                sentence_end(text)
+                    .or_else(|| word_end(text))
+                    .map(|at| self.half + at)
+            })
             .unwrap_or(self.end)
     }
 }

@@ -127,3 +127,18 @@ unsafe extern "C" fn counted_realloc(memory: *mut c_void, size: usize) -> *mut c
     // SAFETY: as for the C library's function.
     counted(unsafe { realloc(memory, size) }, size)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_parsed_and_texts_made_to_hang_are_given_up() {
+        let c = tree_sitter_c::LANGUAGE.into();
+        assert!(parse(&c, &"int f(int a) { return a + 1; }\n".repeat(1_000)).is_some());
+        // Each spends its work on something else: reading, operations and allocations, large allocations.
+        assert!(parse(&tree_sitter_bash::LANGUAGE.into(), &")".repeat(30_000)).is_none());
+        assert!(parse(&c, &"<!--".repeat(8_000)).is_none());
+        assert!(parse(&c, &"%w(".repeat(10_000)).is_none());
+    }
+}

@@ -1,1 +1,276 @@
+//! What holds for every text, in every language.
 
+use super::*;
+use proptest::prelude::*;
+
+/// One extension for each grammar, for Markdown, and for plain text.
+const EXTENSIONS: [&str; 20] = [
+    "sh", "c", "cpp", "cs", "go", "html", "java", "js", "json", "lua", "py", "rb", "rs", "sql",
+    "toml", "tsx", "ts", "yaml", "md", "txt",
+];
+
+fn path(extension: &str) -> RelPath {
+    RelPath::from_spelling(&format!("a.{extension}")).expect("a plain name")
+}
+
+fn recipe(chunker: Chunker, chunk_chars: u32) -> Recipe {
+    Recipe {
+        chunker,
+        chunk_chars,
+        ..Recipe::default()
+    }
+}
+
+fn ast<'a>(text: &'a str, extension: &str, chunk_chars: u32) -> Vec<Chunk<'a>> {
+    chunk(text, &path(extension), &recipe(Chunker::Ast, chunk_chars))
+}
+
+fn texts<'a>(chunks: &'a [Chunk]) -> Vec<&'a str> {
+    chunks.iter().map(|chunk| chunk.text.as_ref()).collect()
+}
+
+/// The promises of [`chunk`] for [`Chunker::Ast`]; says which one is broken.
+fn check(text: &str, extension: &str, chunk_chars: u32) -> Result<(), String> {
+    let chunks = ast(text, extension, chunk_chars);
+    let mut end = 0;
+    for (number, chunk) in chunks.iter().enumerate() {
+        let gap = text.get(end..chunk.range.start).ok_or("overlap")?;
+        let holds = [
+            (gap.chars().all(is_space), "text left out"),
+            (
+                chunk.text == text[chunk.range.clone()],
+                "text is not its range",
+            ),
+            (
+                chunk.text.trim_matches(is_space) == chunk.text,
+                "not trimmed",
+            ),
+            (!chunk.text.is_empty(), "blank"),
+            (
+                chunk.text.chars().count() <= chunk_chars as usize,
+                "too long",
+            ),
+            (chunk.sequence as usize == number, "numbers"),
+        ];
+        if let Some((_, broken)) = holds.iter().find(|(holds, _)| !holds) {
+            return Err(format!("{extension}: chunk {number}: {broken}"));
+        }
+        end = chunk.range.end;
+    }
+    if !text[end..].chars().all(is_space) {
+        return Err(format!("{extension}: end left out"));
+    }
+    if chunks != ast(text, extension, chunk_chars) {
+        return Err(format!("{extension}: differs the second time"));
+    }
+    Ok(())
+}
+
+/// Pieces that mean something to some grammar, with every kind of white space.
+const PIECES: &[&str] = &[
+    "fn a() {",
+    "}\n",
+    "{",
+    "[",
+    "]",
+    "(",
+    ")",
+    ",",
+    ";\n",
+    "\n",
+    "\n\n",
+    "    ",
+    "\t",
+    "\r",
+    "\u{1c}",
+    "\u{85}",
+    "\u{a0}",
+    "\u{2028}",
+    "\u{0}",
+    "\u{feff}",
+    "/// doc\n",
+    "# heading\n",
+    "```\n",
+    "\"",
+    "'",
+    "/*",
+    "*/",
+    "<a>",
+    "</a>",
+    "<!--",
+    "- a: b\n",
+    "  c: |\n",
+    "def f():\n",
+    "class A:\n",
+    "@dec\n",
+    "#[attr]\n",
+    "select 1;\n",
+    "{\"k\": [1, 2]}",
+    "<<EOF\n",
+    "${",
+    "end\n",
+    "word ",
+    "Sentence. ",
+    "\u{e9}",
+    "\u{4e2d}\u{6587}\u{3002}",
+    "\u{1f600}",
+    "\\",
+    "`",
+    "=",
+    "[[t]]\n",
+];
+
+fn code() -> impl Strategy<Value = String> {
+    let pieces = proptest::sample::select(PIECES);
+    proptest::collection::vec(pieces, 0..120).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_is_cut_soundly_in_every_language(text in "\\PC{0,300}", limit in 1u32..80) {
+        for extension in EXTENSIONS {
+            prop_assert_eq!(check(&text, extension, limit), Ok(()));
+        }
+    }
+
+    #[test]
+    fn anything_like_code_is_cut_soundly_in_every_language(text in code(), limit in 1u32..200) {
+        for extension in EXTENSIONS {
+            prop_assert_eq!(check(&text, extension, limit), Ok(()));
+        }
+    }
+
+    #[test]
+    fn any_bytes_decode_and_cut(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        for chunker in [Chunker::Ast, Chunker::Compat] {
+            if let Decoded::Text(text) = decode(&bytes, chunker) {
+                prop_assert!(!text.contains('\r'));
+                for extension in ["py", "txt"] {
+                    let chunks = chunk(&text, &path(extension), &recipe(chunker, 40));
+                    prop_assert!(!chunks.is_empty());
+                    prop_assert!(chunks.iter().all(|chunk| !chunk.text.chars().all(is_space)));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_made_to_hang_a_parser_are_cut() {
+    let nested = |open: &str, close: &str, n: usize| open.repeat(n) + &close.repeat(n);
+    let hostile = [
+        ("json", nested("[", "]", 200_000)),
+        ("json", nested("{\"a\":[", "]}", 20_000)),
+        ("json", format!("[{}0]", "1,".repeat(500_000))),
+        ("js", "a".repeat(1_000_000)),
+        ("py", "_".repeat(200_000)),
+        ("rs", "(".repeat(200_000)),
+        ("sh", ")".repeat(50_000)),
+        ("c", "<!--".repeat(10_000)),
+        ("c", "%w(".repeat(10_000)),
+        ("html", "<b>".repeat(10_000)),
+        ("txt", format!("a{}b", " ".repeat(1_000_000))),
+        ("md", "#".repeat(200_000)),
+    ];
+    for (extension, text) in hostile {
+        assert_eq!(check(&text, extension, 2_000), Ok(()));
+    }
+}
+
+#[test]
+fn items_are_found_in_every_section_of_a_long_file() {
+    let item = "/// Adds.\nfn add(a: u32) -> u32 {\n    let b = 1;\n\n    a + b\n}\n\n";
+    let text = item.repeat(2_000);
+    let chunks = ast(&text, "rs", 100);
+    assert_eq!(chunks.len(), 2_000);
+    assert!(chunks.iter().all(|chunk| chunk.text == item.trim()));
+}
+
+#[test]
+fn a_definition_keeps_its_comment_and_attributes() {
+    let text = "use std::fmt;\n\n/// One.\n#[inline]\nfn one() {\n    1;\n}\n\n// Two.\nfn two() {\n    2;\n}\n";
+    assert_eq!(
+        texts(&ast(text, "rs", 50)),
+        [
+            "use std::fmt;",
+            "/// One.\n#[inline]\nfn one() {\n    1;\n}",
+            "// Two.\nfn two() {\n    2;\n}"
+        ]
+    );
+}
+
+#[test]
+fn small_items_share_a_chunk_and_large_ones_are_entered() {
+    let text = "class A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 2\n\nx = 1\ny = 2\n";
+    assert_eq!(
+        texts(&ast(text, "py", 60)),
+        [
+            "class A:\n    def f(self):\n        return 1",
+            "def g(self):\n        return 2\n\nx = 1\ny = 2"
+        ]
+    );
+}
+
+#[test]
+fn a_comment_behind_an_item_stays_with_it() {
+    let text = "int first = 1; // about\nint second(\n    int a) {}\n";
+    assert_eq!(
+        texts(&ast(text, "c", 38)),
+        ["int first = 1; // about", "int second(\n    int a) {}"]
+    );
+}
+
+#[test]
+fn markdown_is_cut_at_headings_and_not_inside_fences() {
+    let text = "# One\n\nlonger text\n\n```sh\n# no heading\n\nls\n```\n\n## Two\n\nmore\n";
+    assert_eq!(
+        texts(&ast(text, "md", 50)),
+        [
+            "# One\n\nlonger text\n\n```sh\n# no heading\n\nls\n```",
+            "## Two\n\nmore"
+        ]
+    );
+}
+
+#[test]
+fn text_is_cut_at_paragraphs_then_lines_then_sentences_then_words() {
+    let cut = |text| {
+        ast(text, "txt", 10)
+            .iter()
+            .map(|chunk| (chunk.text.to_string(), chunk.is_fragment))
+            .collect::<Vec<_>>()
+    };
+    let chunk = |text: &str, is_fragment| (text.to_owned(), is_fragment);
+    assert_eq!(
+        cut("aa bb\n\ncc\ndd"),
+        [chunk("aa bb", false), chunk("cc\ndd", false)]
+    );
+    assert_eq!(
+        cut("aa bb cc\ndd ee"),
+        [chunk("aa bb cc", false), chunk("dd ee", false)]
+    );
+    assert_eq!(
+        cut("aa bb. cc dd"),
+        [chunk("aa bb.", true), chunk("cc dd", true)]
+    );
+    assert_eq!(
+        cut("aa bb cc dd"),
+        [chunk("aa bb cc", true), chunk("dd", true)]
+    );
+    assert_eq!(
+        cut("aaaaaaaaaaaa"),
+        [chunk("aaaaaaaaaa", true), chunk("aa", true)]
+    );
+}
+
+#[test]
+fn limits_count_characters() {
+    let text = "\u{4e2d}".repeat(25);
+    let lengths: Vec<usize> = ast(&text, "txt", 10)
+        .iter()
+        .map(|chunk| chunk.text.chars().count())
+        .collect();
+    assert_eq!(lengths, [10, 10, 5]);
+}

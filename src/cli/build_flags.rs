@@ -4,6 +4,10 @@ use super::ModelFlags;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
+/// Processes, or threads in each, that may be asked for: more than any machine has use for, and few
+/// enough that a slip of the finger does not stop it.
+const MOST_WORKERS: i64 = 256;
+
 /// All optional: what is not typed comes from the environment, the profile or a default.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Build")]
@@ -22,6 +26,7 @@ pub struct BuildFlags {
         long,
         value_name = "N",
         env = "HELIX_BUILD_SHARD_WORKERS",
+        value_parser = clap::value_parser!(u32).range(..=MOST_WORKERS),
         visible_alias = "parallel"
     )]
     pub shard_workers: Option<u32>,
@@ -30,6 +35,7 @@ pub struct BuildFlags {
         long,
         value_name = "N",
         env = "HELIX_BUILD_SHARD_FILE_WORKERS",
+        value_parser = clap::value_parser!(u32).range(..=MOST_WORKERS),
         alias = "workers"
     )]
     pub shard_file_workers: Option<u32>,

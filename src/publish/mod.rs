@@ -31,6 +31,7 @@ use crate::store::{StoreError, remove_database, remove_log};
 use attempt::Attempt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// One shard on its way to publication. Dropping it gives up and removes the temporary file.
 #[derive(Debug)]
@@ -93,9 +94,12 @@ impl ShardPublisher {
             target,
         } = self;
         let loaded = loader.finish()?;
+        let began = Instant::now();
         let digest = seal(attempt.path(), loaded)?;
+        let checked = began.elapsed();
         let file_hash = hash_file(attempt.path())?;
         let bytes = put_in_place(attempt, &target)?;
+        tracing::debug!(?target, ?checked, put = ?began.elapsed());
         Ok(PublishedShard {
             path: target,
             digest: digest.digest,

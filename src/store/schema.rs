@@ -1,7 +1,7 @@
 //! Every object of a shard and of the routing database.
 //!
-//! The names, columns and indexes are the published format: a server that mounts the files adds
-//! nothing to them. Tables that only a server fills are created empty. Our own tables carry the
+//! The names, columns and indexes are the published format, with what later servers (up to 0.11)
+//! would add to it: a server that mounts the files adds nothing to them. Tables that only a server fills are created empty. Our own tables carry the
 //! prefix `build_`; a server leaves them alone.
 //!
 //! Tables come before the rows and indexes after them, since an index over finished rows is sorted
@@ -288,6 +288,22 @@ CREATE TABLE session_delivery_log (
     content_hash TEXT,
     mode TEXT
 );
+CREATE TABLE bed_provenance (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_utc TEXT NOT NULL,
+    event TEXT NOT NULL,
+    provenance_version INTEGER NOT NULL,
+    cymatix_version TEXT NOT NULL,
+    git_sha TEXT,
+    git_dirty INTEGER,
+    ingest_c INTEGER,
+    config_json TEXT,
+    gene_count INTEGER,
+    fts_count INTEGER,
+    identity_sha256 TEXT,
+    corpus_id TEXT,
+    notes TEXT
+);
 ";
 
 /// Indexes of a shard, created after its rows. The covering index over sparse terms comes first of
@@ -296,6 +312,7 @@ pub const SHARD_INDEXES: &str = "
 CREATE INDEX idx_genes_dense_v2_hot ON genes(gene_id)
     WHERE embedding_dense_v2 IS NOT NULL AND chromatin < 2;
 CREATE INDEX idx_genes_last_seen ON genes(last_seen);
+CREATE INDEX idx_genes_source ON genes(source_id);
 CREATE INDEX idx_genes_supersedes ON genes(supersedes) WHERE supersedes IS NOT NULL;
 CREATE INDEX idx_promoter_value ON promoter_index(tag_value);
 CREATE INDEX idx_promoter_gene ON promoter_index(gene_id);
@@ -303,8 +320,10 @@ CREATE INDEX idx_promoter_cover ON promoter_index(tag_value, gene_id);
 CREATE INDEX idx_entity_graph_entity ON entity_graph(entity);
 CREATE INDEX idx_entity_graph_gene ON entity_graph(gene_id);
 CREATE INDEX idx_gene_relations_rel_a ON gene_relations(relation, gene_id_a);
+CREATE INDEX idx_gene_relations_rel_b ON gene_relations(relation, gene_id_b);
 CREATE INDEX idx_pki_gene ON path_key_index(gene_id);
 CREATE INDEX idx_filename_stem ON filename_index(filename_stem);
+CREATE INDEX idx_filename_gene ON filename_index(gene_id);
 CREATE INDEX idx_splade_term_cover ON splade_terms(term, gene_id, weight);
 CREATE INDEX idx_splade_term ON splade_terms(term, weight DESC);
 CREATE INDEX idx_splade_gene ON splade_terms(gene_id);
@@ -338,6 +357,7 @@ CREATE INDEX idx_cwola_session_time ON cwola_log(session_id, ts);
 CREATE INDEX idx_cwola_bucket ON cwola_log(bucket);
 CREATE INDEX idx_sdl_session_gene ON session_delivery_log(session_id, gene_id);
 CREATE INDEX idx_sdl_session_time ON session_delivery_log(session_id, delivered_at);
+CREATE INDEX idx_bed_provenance_at ON bed_provenance(at_utc);
 ";
 
 /// The row that a server would add to `orgs` when it is missing; bind the build's epoch seconds.

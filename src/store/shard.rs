@@ -20,6 +20,7 @@ use crate::ids::Digest;
 use rows::Rows;
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// A folder whose files the shard holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,16 +159,30 @@ impl ShardLoader {
 
     /// Builds what needs all rows: links, indexes, statistics; then closes the file.
     pub fn finish(self) -> Result<Loaded, StoreError> {
-        self.write_links()
-            .and_then(|()| self.conn.execute_batch(schema::SHARD_INDEXES))
-            .and_then(|()| self.conn.execute_batch(schema::SERVER_INDEXES))
-            .and_then(|()| self.conn.execute_batch(COUNT_TERMS))
-            .and_then(|()| self.write_meta())
+        let steps = [
+            ("links", ""),
+            ("indexes", schema::SHARD_INDEXES),
+            ("server indexes", schema::SERVER_INDEXES),
+            ("term counts", COUNT_TERMS),
+        ];
+        for (name, sql) in steps {
+            let began = Instant::now();
+            match name {
+                "links" => self.write_links(),
+                _ => self.conn.execute_batch(sql),
+            }
             .map_err(|error| self.failed(error))?;
+            tracing::debug!(shard = self.header.label, step = name, elapsed = ?began.elapsed());
+        }
+        self.write_meta().map_err(|error| self.failed(error))?;
+        let began = Instant::now();
         fts::finish(&self.conn, &self.path).map_err(|error| error.needing(self.needed_bytes()))?;
+        tracing::debug!(shard = self.header.label, step = "full text", elapsed = ?began.elapsed());
+        let began = Instant::now();
         self.conn
             .execute_batch("COMMIT")
             .map_err(|error| self.failed(error))?;
+        tracing::debug!(shard = self.header.label, step = "commit", elapsed = ?began.elapsed());
         let needed = self.needed_bytes();
         self.conn
             .close()

@@ -7,13 +7,7 @@ use std::collections::BTreeMap;
 /// Compares with the objects that `schema` creates. Others, which a server may have added, are left
 /// alone. Returns whether all tables are there, so that further checks make sense.
 pub fn complete(connection: &Connection, schema: &[&str], finder: &mut Finder<'_>) -> bool {
-    let compared = (|| {
-        let reference = Connection::open_in_memory()?;
-        for part in schema {
-            reference.execute_batch(part)?;
-        }
-        Ok((objects(&reference)?, objects(connection)?))
-    })();
+    let compared = expected(schema).and_then(|expected| Ok((expected, objects(connection)?)));
     let (expected, found) = match compared {
         Ok(both) => both,
         Err(error) => {
@@ -34,12 +28,31 @@ pub fn complete(connection: &Connection, schema: &[&str], finder: &mut Finder<'_
     has_tables
 }
 
+/// How many objects there are that `schema` does not create. A later server adds indexes and tables
+/// of its own when it mounts a database.
+pub fn others(connection: &Connection, schema: &[&str]) -> Result<usize, rusqlite::Error> {
+    let expected = expected(schema)?;
+    let found = objects(connection)?;
+    Ok(found
+        .keys()
+        .filter(|name| !expected.contains_key(*name))
+        .count())
+}
+
 #[derive(PartialEq, Eq)]
 struct Object {
     kind: String,
     table: String,
     /// The statement with all white space as single blanks.
     sql: String,
+}
+
+fn expected(schema: &[&str]) -> Result<BTreeMap<String, Object>, rusqlite::Error> {
+    let reference = Connection::open_in_memory()?;
+    for part in schema {
+        reference.execute_batch(part)?;
+    }
+    objects(&reference)
 }
 
 fn objects(connection: &Connection) -> Result<BTreeMap<String, Object>, rusqlite::Error> {

@@ -79,6 +79,14 @@ pub fn check(
     (report, faults)
 }
 
+const SCHEMA: [&str; 5] = [
+    schema::SHARD_TABLES,
+    schema::BUILD_TABLES,
+    schema::SERVER_TABLES,
+    schema::SHARD_INDEXES,
+    schema::SERVER_INDEXES,
+];
+
 fn rows(
     connection: &Connection,
     entry: Option<&Registered>,
@@ -86,14 +94,7 @@ fn rows(
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
 ) {
-    let schema = [
-        schema::SHARD_TABLES,
-        schema::BUILD_TABLES,
-        schema::SERVER_TABLES,
-        schema::SHARD_INDEXES,
-        schema::SERVER_INDEXES,
-    ];
-    let has_tables = objects::complete(connection, &schema, finder);
+    let has_tables = objects::complete(connection, &SCHEMA, finder);
     file::structure(connection, level, finder);
     if !has_tables {
         return;
@@ -204,7 +205,8 @@ fn bytes(
     let is_pristine = report.server_chunks == 0
         && report.touched_chunks == 0
         && !report.is_mounted
-        && matches!(server_rows(connection), Ok(0));
+        && matches!(server_rows(connection), Ok(0))
+        && matches!(objects::others(connection, &SCHEMA), Ok(0));
     if !is_pristine {
         return;
     }
@@ -255,6 +257,7 @@ fn server_rows(connection: &Connection) -> Result<i64, rusqlite::Error> {
         "hitl_events",
         "cwola_log",
         "session_delivery_log",
+        "bed_provenance",
         "symbol_defs",
         "sqlite_sequence",
         "orgs WHERE org_id <> 'local'",

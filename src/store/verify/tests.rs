@@ -213,6 +213,29 @@ fn an_index_that_a_server_has_used_is_sound() {
 }
 
 #[test]
+fn objects_that_a_later_server_adds_explain_other_bytes() {
+    let fixture = Fixture::new();
+    fixture.note_bytes();
+    change(
+        &fixture.shard("a"),
+        "CREATE INDEX idx_of_a_later_server ON genes(authority_class)",
+    );
+    let report = fixture.verify(Level::Full);
+    assert!(report.is_sound(), "{:#?}", listed(&report));
+}
+
+#[test]
+fn a_seed_may_be_missing_once_a_server_has_learned_of_links() {
+    let fixture = Fixture::new();
+    let promote = "UPDATE harmonic_links SET source = 'co_retrieved', co_count = 5
+                   WHERE rowid = (SELECT min(rowid) FROM harmonic_links WHERE source = 'seeded')";
+    change(&fixture.shard("a"), promote);
+    let report = fixture.verify(Level::Full);
+    let seeds = |f: &Fault| f.table == "harmonic_links";
+    assert!(!report.faults.listed().any(seeds), "{:#?}", listed(&report));
+}
+
+#[test]
 fn an_index_that_a_server_has_open_is_read_with_its_log() {
     let fixture = Fixture::new();
     let server = Connection::open(fixture.shard("a")).expect("opened");

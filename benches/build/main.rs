@@ -1,0 +1,76 @@
+//! What a build costs: figures that anyone can get again.
+//!
+//! ```console
+//! cargo bench --bench build                      # all sections, on sources that cargo has fetched
+//! cargo bench --bench build -- --quick           # a sixth of the text, one round: for a look
+//! cargo bench --bench build -- --only no-models --corpus ~/src --json figures.json
+//! ```
+//! Variants that are compared take turns (A B A B ...), each figure is the median of the rounds with
+//! the least and the greatest, and a ratio is formed within its round, so that a machine that slows
+//! down slows both. Costs are CPU time of all threads and processes, user and system: it counts work
+//! on a shared machine, where wall time counts the neighbours. Output is Markdown, for
+//! docs/benchmarks.md.
+
+mod corpus;
+mod floor;
+mod machine;
+mod memory;
+mod models;
+mod no_models;
+mod options;
+mod parse;
+mod program;
+mod stages;
+mod table;
+
+use corpus::Corpus;
+use options::{Options, Section};
+use serde::Serialize;
+use table::Table;
+
+/// Everything that was measured, for `--json`.
+#[derive(Serialize)]
+struct Report {
+    machine: String,
+    load_before: String,
+    load_after: String,
+    corpus: String,
+    rounds: usize,
+    tables: Vec<Table>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let corpus = match &options.corpus {
+        Some(folder) => Corpus::of_folder(folder)?,
+        None => Corpus::of_fetched_crates(options.corpus_bytes())?,
+    };
+    let mut report = Report {
+        machine: machine::describe(),
+        load_before: machine::load(),
+        load_after: String::new(),
+        corpus: corpus.to_string(),
+        rounds: options.rounds(),
+        tables: Vec::new(),
+    };
+    println!("{}\n", report.machine);
+    println!("Text: {}. Rounds: {}.\n", report.corpus, report.rounds);
+    for section in options.sections() {
+        let tables = match section {
+            Section::NoModels => no_models::measure(&corpus, &options)?,
+            Section::Models => models::measure(&corpus, &options)?,
+            Section::Memory => memory::measure(&corpus, &options)?,
+        };
+        tables.iter().for_each(|table| println!("{table}"));
+        report.tables.extend(tables);
+    }
+    report.load_after = machine::load();
+    println!(
+        "Load average (1, 5, 15 minutes) before: {}; after: {}.",
+        report.load_before, report.load_after
+    );
+    if let Some(path) = &options.json {
+        std::fs::write(path, serde_json::to_string_pretty(&report)?)?;
+    }
+    Ok(())
+}

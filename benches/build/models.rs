@@ -1,0 +1,120 @@
+//! Builds with the built-in encoders: whether the encoders are what takes the time, and whether the
+//! shape of a profile matters.
+
+use crate::corpus::Corpus;
+use crate::options::Options;
+use crate::program::{Build, Built};
+use crate::table::{Cell, Samples, Table};
+
+/// Eight roots of equal size, and eight of which one has 60 % of the bytes.
+const BALANCED: [f64; 8] = [0.125; 8];
+const UNEVEN: [f64; 8] = [0.6, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05];
+
+/// A way to build.
+struct Variant {
+    name: &'static str,
+    build: Build,
+    flags: Vec<&'static str>,
+    chunks: u64,
+    elapsed: Samples,
+    cpu: Samples,
+    busy: Samples,
+}
+
+impl Variant {
+    fn new(name: &'static str, build: Build, flags: &[&'static str]) -> Self {
+        Self {
+            name,
+            build,
+            flags: flags.to_vec(),
+            chunks: 0,
+            elapsed: Samples::default(),
+            cpu: Samples::default(),
+            busy: Samples::default(),
+        }
+    }
+
+    fn round(&mut self) -> anyhow::Result<Built> {
+        let built = self.build.run(&self.flags)?;
+        self.chunks = built.chunks;
+        self.elapsed.push(built.run.elapsed_s);
+        self.cpu.push(built.run.cpu_s);
+        self.busy.push(built.run.encoder_busy * 100.0);
+        Ok(built)
+    }
+
+    fn row(&self, first: &Self) -> [Cell; 8] {
+        let rate = |seconds: &Samples| seconds.map(|seconds| self.chunks as f64 / seconds);
+        [
+            Cell::text(self.name),
+            Cell::text(self.chunks),
+            Cell::figure(&self.elapsed, 1),
+            Cell::figure(&rate(&self.elapsed), 0),
+            Cell::figure(&rate(&self.cpu), 0),
+            Cell::figure(&self.busy, 1),
+            Cell::figure(&self.elapsed.over(&first.elapsed), 3),
+            Cell::figure(&self.cpu.over(&first.cpu), 3),
+        ]
+    }
+}
+
+pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>> {
+    let corpus = corpus.thinned(options.encoded_bytes());
+    let folder = tempfile::tempdir()?;
+    let top = folder.path();
+    let balanced = corpus.deal_out(&top.join("balanced"), &BALANCED)?;
+    let uneven = corpus.deal_out(&top.join("uneven"), &UNEVEN)?;
+    let build = |name: &str, roots| Build::new(top.join("builds").join(name), roots, "");
+    let two = ["--shard-workers", "2"];
+    let mut variants = [
+        Variant::new("sharded, 2 workers", build("two", &balanced)?, &two),
+        Variant::new(
+            "sharded, 1 worker",
+            build("one", &balanced)?,
+            &["--shard-workers", "1"],
+        ),
+        Variant::new(
+            "blob, 2 workers",
+            build("blob", &balanced)?,
+            &["--shard-workers", "2", "--mode", "blob"],
+        ),
+        Variant::new(
+            "sharded, 2 workers, one root with 60 %",
+            build("uneven", &uneven)?,
+            &two,
+        ),
+    ];
+    for _ in 0..options.rounds().min(3) {
+        let mut digests = Vec::new();
+        for variant in &mut variants {
+            digests.push(variant.round()?.content_digest);
+        }
+        // The uneven profile has other roots, and so another content.
+        anyhow::ensure!(
+            digests[..3].iter().all(|d| *d == digests[0]),
+            "the builds differ: {digests:?}"
+        );
+    }
+    Ok(vec![table(&corpus, &variants)])
+}
+
+fn table(corpus: &Corpus, variants: &[Variant]) -> Table {
+    let title = format!("Built-in encoders ({corpus})");
+    let mut table = Table::new(
+        title,
+        &[
+            "build",
+            "chunks",
+            "wall s",
+            "chunks / wall s",
+            "chunks / CPU s",
+            "encoders busy, %",
+            "wall / first row",
+            "CPU / first row",
+        ],
+    );
+    for variant in variants {
+        table.row(variant.row(&variants[0]));
+    }
+    table
+}

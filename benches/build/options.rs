@@ -1,0 +1,81 @@
+//! The bench's own command line.
+
+use anyhow::{Context as _, bail};
+use std::path::PathBuf;
+
+const USAGE: &str = "usage: cargo bench --bench build -- \
+[--corpus DIR] [--quick] [--json FILE] [--only no-models|models|memory]";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    NoModels,
+    Models,
+    Memory,
+}
+
+impl Section {
+    const ALL: [(&'static str, Self); 3] = [
+        ("no-models", Self::NoModels),
+        ("models", Self::Models),
+        ("memory", Self::Memory),
+    ];
+}
+
+#[derive(Debug, Default)]
+pub struct Options {
+    /// A folder of texts in place of the crates' sources.
+    pub corpus: Option<PathBuf>,
+    /// One round, little text: shows that everything runs, no figure to quote.
+    pub quick: bool,
+    pub json: Option<PathBuf>,
+    only: Option<Section>,
+}
+
+impl Options {
+    pub fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let mut options = Self::default();
+        while let Some(flag) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .with_context(|| format!("{flag} needs a value"))
+            };
+            match flag.as_str() {
+                // Added by cargo.
+                "--bench" => {}
+                "--quick" => options.quick = true,
+                "--corpus" => options.corpus = Some(std::path::absolute(value()?)?),
+                "--json" => options.json = Some(value()?.into()),
+                "--only" => {
+                    let name = value()?;
+                    let known = Section::ALL.into_iter().find(|(known, _)| *known == name);
+                    let (_, section) =
+                        known.with_context(|| format!("no section {name}; {USAGE}"))?;
+                    options.only = Some(section);
+                }
+                _ => bail!("{flag} is no flag; {USAGE}"),
+            }
+        }
+        Ok(options)
+    }
+
+    pub fn sections(&self) -> impl Iterator<Item = Section> {
+        let only = self.only;
+        let all = Section::ALL.into_iter().map(|(_, section)| section);
+        all.filter(move |section| only.is_none_or(|only| only == *section))
+    }
+
+    pub fn rounds(&self) -> usize {
+        if self.quick { 1 } else { 5 }
+    }
+
+    /// Bytes of text to select from the crates' sources.
+    pub fn corpus_bytes(&self) -> u64 {
+        if self.quick { 4_000_000 } else { 24_000_000 }
+    }
+
+    /// Bytes of text that are encoded in a build: seconds, where all of it would take minutes.
+    pub fn encoded_bytes(&self) -> u64 {
+        if self.quick { 500_000 } else { 8_000_000 }
+    }
+}

@@ -1,0 +1,291 @@
+//! The stages of a build without encoders, one after the other in this process.
+//!
+//! Each stage gets its input whole and in memory (from the decoder on), so that what is measured is the
+//! stage and not what feeds it. The calls are those that workers and the publisher make.
+
+use crate::parse::Text;
+use anyhow::Context as _;
+use helix_build::chunk::{self, Chunk, Decoded};
+use helix_build::file::{FileEntry, FileOutcome, FileRecord, RelPath};
+use helix_build::ids::{ContentHash, Digest, FileHash};
+use helix_build::plan::{Plan, PlanOptions, RootFiles, plan};
+use helix_build::platform::process_cpu_time;
+use helix_build::profile::recipe::Recipe;
+use helix_build::profile::{Root, Rules};
+use helix_build::scan::{self, ReadFile};
+use helix_build::store::routing::RoutingDb;
+use helix_build::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
+use helix_build::store::shard::{self, ShardHeader, ShardLoader};
+use helix_build::tag::{self, TagInput};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Of all times that are written.
+const EPOCH: f64 = 1.8e9;
+
+/// The stages in their order, for tables.
+pub const STAGES: [&str; 11] = [
+    "walk, plan",
+    "read, hash",
+    "decode",
+    "chunk",
+    "tag, hash chunks",
+    "write segments",
+    "load segments",
+    "links, indexes, full text",
+    "check, digest",
+    "hash file, fsync, rename",
+    "register",
+];
+
+/// One pass through all stages.
+pub struct Pass {
+    /// CPU time of each of [`STAGES`].
+    pub spent: Vec<Duration>,
+    /// The finished shard.
+    pub shard: PathBuf,
+    pub chunks: u64,
+    /// Bytes of the indexed files.
+    pub bytes: u64,
+}
+
+/// A text as the chunker gets it.
+struct DecodedFile {
+    record: FileRecord,
+    text: String,
+}
+
+/// Times what it runs.
+#[derive(Default)]
+struct Clock(Vec<Duration>);
+
+impl Clock {
+    fn time<T>(&mut self, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let before = process_cpu_time();
+        let result = run();
+        self.0.push(process_cpu_time() - before);
+        result
+    }
+}
+
+/// Runs all stages over the folder `root`; writes into the empty folder `work`.
+pub fn pass(root: &Path, recipe: &Recipe, work: &Path) -> anyhow::Result<Pass> {
+    let mut clock = Clock::default();
+    let plan = clock.time(|| plan_of(root))?;
+    let read = clock.time(|| read_all(&plan))?;
+    let files = clock.time(|| Ok(decode_all(read, recipe)))?;
+    let chunked = clock.time(|| Ok(chunk_all(&files, recipe)))?;
+    let tagged = clock.time(|| Ok(tag_all(&files, &chunked, recipe)))?;
+    let bytes = files.iter().map(|file| file.record.entry.size).sum();
+    drop(chunked);
+    let records: Vec<FileRecord> = files.into_iter().map(|file| file.record).collect();
+    let segments = clock.time(|| write_segments(&plan, &records, &tagged, work))?;
+    drop(tagged);
+
+    let temporary = work.join("shard.tmp");
+    let mut loader = None;
+    clock.time(|| {
+        let loader = loader.insert(ShardLoader::create(&temporary, header(root))?);
+        for (path, files) in &segments {
+            loader.load_segment(&SegmentReader::open(path)?, 0, files)?;
+        }
+        Ok(())
+    })?;
+    let loader = loader.context("nothing was loaded")?;
+    let loaded = clock.time(|| Ok(loader.finish()?))?;
+    clock.time(|| Ok(shard::seal(&temporary, loaded)?))?;
+    let shard = work.join("shard.genome.db");
+    let hash = clock.time(|| put_in_place(&temporary, &shard))?;
+    clock.time(|| {
+        let mut routing = RoutingDb::open_or_create(&work.join("main.genome.db"), EPOCH)?;
+        routing.register(&shard, Some(hash))?;
+        Ok(routing.finish()?)
+    })?;
+    debug_assert_eq!(clock.0.len(), STAGES.len());
+    Ok(Pass {
+        spent: clock.0,
+        shard,
+        chunks: loaded.chunks,
+        bytes,
+    })
+}
+
+/// The texts that the `ast` chunker parses: those of more than one chunk.
+pub fn texts_to_parse(root: &Path, recipe: &Recipe) -> anyhow::Result<Vec<(String, String)>> {
+    let files = decode_all(read_all(&plan_of(root)?)?, recipe);
+    let long = files
+        .into_iter()
+        .filter(|file| file.text.chars().count() > recipe.chunk_chars as usize);
+    Ok(long
+        .map(|file| (file.record.entry.path.extension(), file.text))
+        .collect())
+}
+
+/// Borrows what [`texts_to_parse`] returned.
+pub fn borrowed(texts: &[(String, String)]) -> impl Iterator<Item = Text<'_>> {
+    texts
+        .iter()
+        .map(|(extension, text)| (extension.as_str(), text.as_str()))
+}
+
+fn plan_of(root: &Path) -> anyhow::Result<Plan> {
+    let root = Root::new("corpus", root);
+    let files = scan::scan(&root, &Rules::default())?.files;
+    let plan = plan(
+        vec![RootFiles {
+            label: root.label,
+            path: root.path,
+            files,
+        }],
+        &PlanOptions::default(),
+    );
+    plan.check_coverage()?;
+    Ok(plan)
+}
+
+/// The planned files, in order.
+fn entries(plan: &Plan) -> impl Iterator<Item = &FileEntry> {
+    let files = plan.shards.iter().flat_map(|shard| &shard.files);
+    files.map(|file| &file.entry)
+}
+
+fn read_all(plan: &Plan) -> anyhow::Result<Vec<ReadFile>> {
+    let limits = Rules::default().limits;
+    entries(plan)
+        .map(|entry| {
+            let read = scan::read_file(&plan.roots[0].path, entry, &limits);
+            read.map_err(|failure| anyhow::anyhow!("{}: {}", entry.path, failure.detail))
+        })
+        .collect()
+}
+
+/// `None` for what is no text.
+fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
+    let Decoded::Text(text) = chunk::decode(&read.bytes, recipe.chunker) else {
+        return None;
+    };
+    let outcome = FileOutcome::Indexed { chunks: 0 };
+    let record = FileRecord {
+        entry: read.entry,
+        hash: Some(read.hash),
+        outcome,
+    };
+    Some(DecodedFile { record, text })
+}
+
+fn decode_all(files: Vec<ReadFile>, recipe: &Recipe) -> Vec<DecodedFile> {
+    files
+        .into_iter()
+        .filter_map(|file| decode(file, recipe))
+        .collect()
+}
+
+fn chunk_all<'a>(files: &'a [DecodedFile], recipe: &Recipe) -> Vec<Vec<Chunk<'a>>> {
+    let chunks = |file: &'a DecodedFile| chunk::chunk(&file.text, &file.record.entry.path, recipe);
+    files.iter().map(chunks).collect()
+}
+
+fn tag_all(
+    files: &[DecodedFile],
+    chunks: &[Vec<Chunk<'_>>],
+    recipe: &Recipe,
+) -> Vec<Vec<ChunkRecord>> {
+    let pairs = files.iter().zip(chunks);
+    pairs
+        .map(|(file, chunks)| tag_one(file, chunks, recipe))
+        .collect()
+}
+
+fn tag_one(file: &DecodedFile, chunks: &[Chunk<'_>], recipe: &Recipe) -> Vec<ChunkRecord> {
+    let path = &file.record.entry.path;
+    let record = |chunk: &Chunk<'_>| {
+        let tags = tag::tag(&TagInput {
+            text: &chunk.text,
+            path,
+            root_label: "corpus",
+            sequence: chunk.sequence,
+        });
+        std::hint::black_box(ContentHash::of(&chunk.text));
+        let n_chars = chunk.text.chars().count();
+        ChunkRecord {
+            sequence: chunk.sequence,
+            text: chunk.text.clone().into_owned(),
+            is_fragment: chunk.is_fragment,
+            n_tokens: 0,
+            chromatin: tag::density::chromatin(path, recipe.density_gate, &tags, n_chars),
+            tags,
+            sparse: None,
+            dense: None,
+            route_words: Vec::new(),
+        }
+    };
+    chunks.iter().map(record).collect()
+}
+
+/// The segment files with their files, in order.
+fn write_segments(
+    plan: &Plan,
+    records: &[FileRecord],
+    tagged: &[Vec<ChunkRecord>],
+    work: &Path,
+) -> anyhow::Result<Vec<(PathBuf, Vec<RelPath>)>> {
+    let mut texts = records.iter().zip(tagged).peekable();
+    let mut segments = Vec::new();
+    for shard in &plan.shards {
+        for segment in &shard.segments {
+            let path = work.join(format!("{}.seg", segment.key));
+            let header = SegmentHeader {
+                fingerprint: Digest([0; 32]),
+                identity: segment.key.clone(),
+            };
+            let mut writer = SegmentWriter::open(&path, &header)?;
+            let mut written = Vec::new();
+            for file in shard.segment_files(segment) {
+                let is_this = |(record, _): &(&FileRecord, _)| record.entry.path == file.entry.path;
+                let Some((record, chunks)) = texts.next_if(is_this) else {
+                    continue;
+                };
+                let outcome = FileOutcome::Indexed {
+                    chunks: chunks.len() as u32,
+                };
+                let record = FileRecord {
+                    outcome,
+                    ..record.clone()
+                };
+                writer.commit_file(&record, chunks)?;
+                written.push(record.entry.path);
+            }
+            writer.finish("cpu")?;
+            segments.push((path, written));
+        }
+    }
+    anyhow::ensure!(texts.next().is_none(), "a file is in no segment");
+    Ok(segments)
+}
+
+fn header(root: &Path) -> ShardHeader {
+    ShardHeader {
+        label: "corpus".to_owned(),
+        roots: vec![shard::Root {
+            label: "corpus".to_owned(),
+            path: root.to_string_lossy().into_owned(),
+        }],
+        fingerprint: Digest([0; 32]),
+        encoder_fingerprint: Digest([0; 32]),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        encoder: "{}".to_owned(),
+        recipe: "{}".to_owned(),
+        epoch: EPOCH,
+    }
+}
+
+/// What publishing does with a sealed file.
+fn put_in_place(temporary: &Path, shard: &Path) -> anyhow::Result<FileHash> {
+    let file = File::options().read(true).write(true).open(temporary)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(&file)?;
+    file.sync_all()?;
+    fs::rename(temporary, shard)?;
+    Ok(FileHash(hasher.finalize().into()))
+}
