@@ -2,12 +2,13 @@
 //!
 //! Values only: nothing here reads a file or knows a database. Paths are in [`crate::file`].
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 /// SHA-256 of a chunk's exact stored text as UTF-8 (`genes.content_hash`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentHash(pub [u8; 32]);
 
 impl ContentHash {
@@ -29,7 +30,7 @@ impl ContentHash {
 
 /// Identity of a chunk: the first 8 bytes of its [`ContentHash`], written as 16 lower-case
 /// hexadecimal digits (`genes.gene_id`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChunkId(pub [u8; 8]);
 
 impl ChunkId {
@@ -40,7 +41,7 @@ impl ChunkId {
 }
 
 /// BLAKE3 of a file's bytes as they were read.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileHash(pub [u8; 32]);
 
 impl FileHash {
@@ -50,7 +51,7 @@ impl FileHash {
 }
 
 /// BLAKE3 over canonical rows: the logical digest of a shard or an index, or a fingerprint.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
@@ -123,6 +124,28 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 macro_rules! shown_as_hex {
     ($($name:ident),*) => {$(
+        impl Serialize for $name {
+            /// As hexadecimal digits where people may read it, else as bytes.
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                if to.is_human_readable() {
+                    to.collect_str(self)
+                } else {
+                    self.0.serialize(to)
+                }
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                if from.is_human_readable() {
+                    let text = String::deserialize(from)?;
+                    unhex(&text)
+                        .map(Self)
+                        .ok_or_else(|| D::Error::custom("not a hash in hexadecimal digits"))
+                } else {
+                    Deserialize::deserialize(from).map(Self)
+                }
+            }
+        }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&hex(&self.0))

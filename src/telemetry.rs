@@ -17,9 +17,8 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 /// `helix_build::worker=trace`) overrides `-v` and `-q`.
 pub fn start(flags: &GlobalFlags) -> anyhow::Result<()> {
     let level = match i32::from(flags.verbose) - i32::from(flags.quiet) {
-        ..=-2 => LevelFilter::OFF,
-        -1 => LevelFilter::ERROR,
-        0 => LevelFilter::WARN,
+        ..=-2 => LevelFilter::ERROR,
+        -1 | 0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,

@@ -46,7 +46,7 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
     let counts: &[usize] = if options.quick {
         &[100, 1_000]
     } else {
-        &[1_000, 10_000]
+        &[1_000, 10_000, 20_000]
     };
     for n_files in counts {
         let root = folder.path().join(n_files.to_string());

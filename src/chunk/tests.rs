@@ -183,7 +183,7 @@ fn texts_made_to_hang_a_parser_are_cut() {
 fn items_are_found_in_every_section_of_a_long_file() {
     let item = "/// Adds.\nfn add(a: u32) -> u32 {\n    let b = 1;\n\n    a + b\n}\n\n";
     let text = item.repeat(2_000);
-    let chunks = ast(&text, "rs", 100);
+    let chunks = ast(&text, "rs", 130);
     assert_eq!(chunks.len(), 2_000);
     assert!(chunks.iter().all(|chunk| chunk.text == item.trim()));
 }

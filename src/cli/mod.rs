@@ -30,6 +30,7 @@ pub struct Cli {
 }
 
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Messages")]
 pub struct GlobalFlags {
     /// One JSON object per line on standard output
     #[arg(long, global = true)]
@@ -37,7 +38,7 @@ pub struct GlobalFlags {
     /// Say more (twice: even more)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Say only warnings and errors (twice: only errors)
+    /// Show no progress, only warnings and errors (twice: only errors)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub quiet: u8,
     /// Write the log to this file as well, in full

@@ -78,7 +78,13 @@ impl Display {
                     say(&json);
                 }
             }
-            Style::None => {}
+            Style::None => {
+                if let Some(line) = headline(event, &self.tally)
+                    && let Some(warning) = line.strip_prefix("warning: ")
+                {
+                    tracing::warn!("{warning}");
+                }
+            }
         }
     }
 

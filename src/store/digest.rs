@@ -3,10 +3,10 @@
 //! A **shard digest** covers the rows that the builder wrote, in canonical order. Left out are: times
 //! (`observed_at`, `last_seen`, `mtime`, ...), absolute paths (a source counts as its root's label
 //! and the path below it), devices, the tool's version, messages for people, what is derived and
-//! checked elsewhere (the full-text index, document frequencies), and whatever a server that mounts
-//! the shard may change: `chromatin` (its initial value stands in `compression_tier`), `epigenetics`,
-//! verification and scores, rows of chunks it adds itself, links of other kinds than ours, and
-//! their weights.
+//! checked elsewhere (the full-text index, document frequencies, relations and links, which servers
+//! also replace by their own), and whatever a server that mounts the shard may change: `chromatin`
+//! (its initial value stands in `compression_tier`), `epigenetics`, verification and scores, and rows
+//! of chunks it adds itself.
 //!
 //! A **content digest** is the same for one database and for many shards: every file contributes a
 //! hash of its ledger row and its chunks, and the contributions are added up, so neither the order
@@ -89,38 +89,29 @@ pub fn digest_index<'a>(shards: impl IntoIterator<Item = (&'a str, Digest)>) -> 
     fields.finish()
 }
 
-/// Tables whose rows name a chunk first (and, for links, a second one next), with their canonical
-/// order. A row counts when the builder wrote its chunks.
-const SIDE_TABLES: [(&str, &str); 7] = [
+/// Tables whose rows name a chunk first, with their canonical order. A row counts when the builder
+/// wrote its chunk.
+const SIDE_TABLES: [(&str, &str); 5] = [
     (
         "build_routes",
-        "SELECT gene_id, NULL, terms FROM build_routes ORDER BY rowid",
+        "SELECT gene_id, terms, encoded FROM build_routes ORDER BY rowid",
     ),
     (
         "promoter_index",
-        "SELECT gene_id, NULL, tag_type, tag_value FROM promoter_index ORDER BY rowid",
+        "SELECT gene_id, tag_type, tag_value FROM promoter_index ORDER BY rowid",
     ),
     (
         "entity_graph",
-        "SELECT gene_id, NULL, entity FROM entity_graph ORDER BY rowid",
+        "SELECT gene_id, entity FROM entity_graph ORDER BY rowid",
     ),
     (
         "path_key_index",
-        "SELECT gene_id, NULL, path_token, kv_key FROM path_key_index \
+        "SELECT gene_id, path_token, kv_key FROM path_key_index \
          ORDER BY path_token, kv_key, gene_id",
     ),
     (
         "filename_index",
-        "SELECT gene_id, NULL, filename_stem FROM filename_index ORDER BY rowid",
-    ),
-    (
-        "gene_relations",
-        "SELECT gene_id_a, gene_id_b, confidence FROM gene_relations WHERE relation = 5 \
-         ORDER BY rowid",
-    ),
-    (
-        "harmonic_links",
-        "SELECT gene_id_a, gene_id_b FROM harmonic_links WHERE source = 'seeded' ORDER BY rowid",
+        "SELECT gene_id, filename_stem FROM filename_index ORDER BY rowid",
     ),
 ];
 
@@ -137,20 +128,13 @@ fn hash_side_table(
     let mut latest = None;
     while let Some(row) = rows.next()? {
         let id = row.get_ref(0)?.as_bytes()?;
-        let other = row.get_ref(1)?.as_bytes_or_null()?;
         let id = std::str::from_utf8(id).ok().and_then(ChunkId::parse);
         if id != latest && !id.is_some_and(|id| chunks.has(id)) {
             continue;
         }
         latest = id;
-        let other_is_ours = other.is_none_or(|other| {
-            let other = std::str::from_utf8(other).ok().and_then(ChunkId::parse);
-            other.is_some_and(|other| chunks.has(other))
-        });
-        if other_is_ours {
-            for column in 0..columns {
-                fields.value(row.get_ref(column)?);
-            }
+        for column in 0..columns {
+            fields.value(row.get_ref(column)?);
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ pub struct KnownVectors {
     pub sparse: SparseVector,
     /// `None` when the earlier build had no dense encoder or the vector no direction.
     pub dense: Option<DenseVector>,
-    /// The tagger's and the encoder's.
+    /// The encoder's.
     pub route_words: Vec<String>,
 }
 
@@ -77,15 +77,18 @@ fn look_up_in(
     let find = || -> rusqlite::Result<Option<KnownVectors>> {
         let found = conn
             .prepare_cached(
-                "SELECT g.embedding_dense_v2, r.terms FROM genes AS g \
+                "SELECT g.embedding_dense_v2, r.terms, r.encoded FROM genes AS g \
                  JOIN build_routes AS r ON r.gene_id = g.gene_id \
                  WHERE g.gene_id = ?1 AND g.content_hash = ?2",
             )?
             .query_row((&gene_id, hash.to_hex()), |row| {
-                Ok((row.get::<_, Option<Vec<u8>>>(0)?, row.get::<_, String>(1)?))
+                let words: String = row.get(1)?;
+                let mut words: Vec<String> = serde_json::from_str(&words).unwrap_or_default();
+                words.truncate(row.get::<_, u32>(2)? as usize);
+                Ok((row.get::<_, Option<Vec<u8>>>(0)?, words))
             })
             .optional()?;
-        let Some((dense, terms)) = found else {
+        let Some((dense, route_words)) = found else {
             return Ok(None);
         };
         let sparse = conn
@@ -97,7 +100,7 @@ fn look_up_in(
         Ok(Some(KnownVectors {
             sparse: SparseVector(sparse),
             dense: dense.as_deref().and_then(DenseVector::from_le_bytes),
-            route_words: serde_json::from_str(&terms).unwrap_or_default(),
+            route_words,
         }))
     };
     find().map_err(StoreError::sql(path))

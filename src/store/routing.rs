@@ -31,6 +31,7 @@ pub struct RoutingDb {
 pub struct RegisteredShard {
     /// `shards.shard_name`: the shard's label.
     pub name: String,
+    pub category: String,
     /// Absolute.
     pub path: PathBuf,
     pub chunks: i64,
@@ -158,12 +159,14 @@ pub fn registered_shards(path: &Path) -> Result<Vec<RegisteredShard>, StoreError
 
 fn shards_of(conn: &Connection) -> rusqlite::Result<Vec<RegisteredShard>> {
     conn.prepare(
-        "SELECT shard_name, path, gene_count, byte_size, metadata FROM shards ORDER BY shard_name",
+        "SELECT shard_name, path, gene_count, byte_size, metadata, category FROM shards
+         ORDER BY shard_name",
     )?
     .query_map([], |row| {
         let metadata: Option<String> = row.get(4)?;
         Ok(RegisteredShard {
             name: row.get(0)?,
+            category: row.get(5)?,
             path: PathBuf::from(row.get::<_, String>(1)?),
             chunks: row.get(2)?,
             bytes: row.get(3)?,

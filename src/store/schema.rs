@@ -117,7 +117,8 @@ CREATE VIRTUAL TABLE genes_fts_vocab USING fts5vocab(genes_fts, instance);
 /// NULL when the file is indexed.
 /// `build_sources` names the chunk at every place of every file, so a duplicate text lists all the
 /// files that hold it. `is_fragment` belongs to the place: equal texts may be cut differently.
-/// `build_routes` holds a JSON array of words that lead queries here, one row per chunk.
+/// `build_routes` holds a JSON array of words that lead queries here, one row per chunk; the first
+/// `encoded` of them are the encoder's, the others the tagger's.
 pub const BUILD_TABLES: &str = "
 CREATE TABLE build_meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE build_roots (root_id INTEGER PRIMARY KEY, label TEXT NOT NULL, path TEXT NOT NULL);
@@ -139,7 +140,11 @@ CREATE TABLE build_sources (
     is_fragment INTEGER NOT NULL,
     PRIMARY KEY (file_id, seq)
 ) WITHOUT ROWID;
-CREATE TABLE build_routes (gene_id TEXT PRIMARY KEY, terms TEXT NOT NULL);
+CREATE TABLE build_routes (
+    gene_id TEXT PRIMARY KEY,
+    terms TEXT NOT NULL,
+    encoded INTEGER NOT NULL
+);
 CREATE TABLE build_segments (
     segment_index INTEGER PRIMARY KEY,
     files INTEGER NOT NULL,

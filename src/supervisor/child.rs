@@ -9,7 +9,6 @@ use crate::platform;
 use crate::protocol::{Failure, FailureKind, FromWorker, ToWorker, build_id, read_frame, write_frame};
 use crossbeam_channel::Sender;
 use std::io::{self, BufReader};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -26,18 +25,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts `program worker`; everything it says arrives on `events`, its exit last.
+    /// Starts `command`; everything it says arrives on `events`, its exit last.
     pub fn spawn(
-        program: &Path,
+        mut command: Command,
         worker: WorkerId,
         generation: u32,
         events: Sender<Event>,
     ) -> io::Result<Self> {
-        let mut command = Command::new(program);
-        command
-            .arg("worker")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         platform::own_process_group(&mut command);
         let mut child = command.spawn()?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {

@@ -14,8 +14,10 @@ use child::Worker;
 use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
 use state::{Effect, Event, Limits, State};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Job {
     /// The executable to start as worker: this one.
     pub program: PathBuf,
+    /// What it is started with.
+    pub arguments: Vec<OsString>,
     /// What each worker is told at its start; the worker's number is filled in.
     pub setup: WorkerSetup,
     pub workers: u32,
@@ -201,7 +205,9 @@ impl Running {
     }
 
     fn spawn(&mut self, worker: WorkerId, generation: u32) {
-        let spawned = Worker::spawn(&self.job.program, worker, generation, self.sender.clone());
+        let mut command = Command::new(&self.job.program);
+        command.args(&self.job.arguments);
+        let spawned = Worker::spawn(command, worker, generation, self.sender.clone());
         match spawned {
             Ok(child) => {
                 let setup = WorkerSetup {

@@ -10,6 +10,7 @@ use super::Reporter;
 use crate::encode::Encoders;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
+use crate::store::StoreError;
 use crate::store::segment::{SegmentHeader, SegmentWriter};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::HashMap;
@@ -246,9 +247,13 @@ pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
     }
 }
 
-pub(super) fn output(error: crate::store::StoreError) -> Failure {
+pub(super) fn output(error: StoreError) -> Failure {
     Failure {
-        kind: FailureKind::Output,
+        kind: match error {
+            // An earlier worker is still letting go of the file: a fresh try finds it free.
+            StoreError::Busy { .. } => FailureKind::Internal,
+            _ => FailureKind::Output,
+        },
         text: error.to_string(),
     }
 }

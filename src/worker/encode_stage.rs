@@ -28,10 +28,17 @@ pub(super) struct EncodeStage {
 
 impl EncodeStage {
     pub fn new(encoders: Encoders, setup: &WorkerSetup) -> Self {
+        let has_sparse = setup.encoders.sparse != ModelSource::None;
+        let has_dense = setup.encoders.dense != ModelSource::None;
+        let reuse = match has_sparse || has_dense {
+            true => setup.reuse.as_slice(),
+            // There is nothing to take over.
+            false => &[],
+        };
         Self {
             encoders,
-            reuse: VectorCache::open(&setup.reuse, setup.encoder_fingerprint),
-            has_sparse: setup.encoders.sparse != ModelSource::None,
+            reuse: VectorCache::open(reuse, setup.encoder_fingerprint),
+            has_sparse,
         }
     }
 

@@ -16,6 +16,7 @@ fn a_sharded_build_is_complete_and_sound() {
     assert_eq!(
         files_below(&world.path("out-sharded")),
         [
+            ".manifest.lock",
             "manifest.json",
             "p/.build/lock",
             "p/main.genome.db",

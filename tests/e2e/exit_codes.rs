@@ -25,6 +25,8 @@ fn usage_errors_are_2() {
     world.write("twice.toml", "roots = [\"root0\", \"./root0\"]\n");
     fails(&world, &["--profile", "twice.toml"], 2, &["root0"]);
     fails(&world, &["--profile", "p.toml", "--device", "gpu"], 2, &["--device"]);
+    let many = ["--profile", "p.toml", "--shard-file-workers", "99999"];
+    fails(&world, &many, 2, &["--shard-file-workers"]);
 }
 
 #[test]

@@ -169,3 +169,63 @@ fn a_root_that_leaves_the_profile_leaves_the_index() {
     assert!(!world.path("o-sharded/p/shards/root2.genome.db").exists());
     assert_eq!(world.verified("o-sharded/p")["digest"], summary["digest"]);
 }
+
+#[test]
+fn a_shard_in_place_but_not_registered_is_registered() {
+    let world = World::corpus(3, 10);
+    let first = world.build("o", &[]);
+    let routing = world.path("o-sharded/p/main.genome.db");
+    // As after a kill between the rename of a shard and its registration, for all of them.
+    fs::remove_file(&routing).expect("removed");
+    let again = world.build("o", &[]);
+    assert_eq!(again["unchanged_shards"], 3);
+    let verdict = world.verified("o-sharded/p");
+    assert_eq!(verdict["digest"], first["digest"]);
+    assert_eq!(verdict["shards"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn an_output_that_was_moved_is_registered_where_it_is_now() {
+    let world = World::corpus(2, 10);
+    world.build("o", &[]);
+    fs::rename(world.path("o-sharded"), world.path("n-sharded")).expect("moved");
+    let again = world.build("n", &["--shard-category", "org"]);
+    assert_eq!(again["unchanged_shards"], 2);
+    let ran = world.run(&["query", "n-sharded/p", "gadget", "--mode", "lexical", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    world.verified("n-sharded/p");
+}
+
+#[test]
+fn stopped_often_all_shards_are_registered_in_the_end() {
+    // Many small shards, so that a stop often falls between a rename and a registration.
+    let world = World::corpus(24, 6);
+    let expected = world.build("whole", &[])["digest"].clone();
+    let mut dice = Dice(7);
+    for round in 0..6 {
+        let _ = fs::remove_dir_all(world.path("o-sharded"));
+        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
+        arguments.extend(crate::world::BARE);
+        let child = world.command(&arguments).spawn().expect("starts");
+        std::thread::sleep(Duration::from_millis(20 + dice.roll(400)));
+        let stop = if round % 2 == 0 { "TERM" } else { "KILL" };
+        let _ = std::process::Command::new("kill")
+            .args([&format!("-{stop}"), &child.id().to_string()])
+            .stderr(std::process::Stdio::null())
+            .status();
+        finish(child);
+        let resumed = world.build("o", &[]);
+        assert_eq!(resumed["digest"], expected, "round {round}");
+        let verdict = world.verified("o-sharded/p");
+        assert_eq!(verdict["digest"], expected, "round {round}: {verdict}");
+    }
+}
+
+#[test]
+fn a_renamed_file_gives_the_digest_of_a_fresh_build() {
+    let world = World::corpus(1, 5);
+    world.write("root0/note.md", "# Zebra\n\nThe zebra eats the quuxblossom twice a day, never at night.\n");
+    world.build("o", &[]);
+    fs::rename(world.path("root0/note.md"), world.path("root0/quuxblossom.md")).expect("renamed");
+    assert_eq!(world.build("o", &[])["digest"], world.build("f", &[])["digest"]);
+}

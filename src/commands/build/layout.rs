@@ -34,7 +34,8 @@ impl Layout {
                 manifest: out_dir.join("manifest.json"),
             },
             Mode::Sharded => {
-                let mut base = out_dir.as_os_str().to_owned();
+                // From its components: a slash at the end must not become a folder `-sharded`.
+                let mut base = out_dir.components().collect::<PathBuf>().into_os_string();
                 base.push("-sharded");
                 let base = PathBuf::from(base);
                 let folder = base.join(profile);
@@ -95,6 +96,10 @@ mod tests {
             Path::new("/o/genomes-sharded/small/main.genome.db")
         );
         assert_eq!(sharded.manifest, Path::new("/o/genomes-sharded/manifest.json"));
+        assert_eq!(
+            Layout::new(Path::new("/o/genomes/"), "small", Mode::Sharded),
+            sharded
+        );
         assert_eq!(
             sharded.shard("serde"),
             Path::new("/o/genomes-sharded/small/shards/serde.genome.db")

@@ -36,6 +36,7 @@ use lock::BuildLock;
 use publishing::Publishing;
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +56,8 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> anyhow::Result<ExitCode>
     let style = style(flags.progress, global);
     let mut worst = ExitCode::Success;
     for profile in profiles {
-        let settings = Settings::resolve(flags, profile)?;
+        let mut settings = Settings::resolve(flags, profile)?;
+        settings.worker_arguments = worker_arguments(global);
         let ended = build(&settings, style, &interrupted)?;
         let code = match &ended {
             Ended::Built(summary) if summary.exit == ExitCode::Incomplete as u8 => ExitCode::Incomplete,
@@ -82,6 +84,15 @@ fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {
         Some(ProgressStyle::Auto) | None if global.quiet > 0 => Style::None,
         Some(ProgressStyle::Auto) | None => Style::for_stderr(),
     }
+}
+
+/// Workers are this program with a hidden command, and as talkative as their supervisor.
+fn worker_arguments(global: &GlobalFlags) -> Vec<OsString> {
+    let talk = |flag: &str, times: u8| std::iter::repeat_n(OsString::from(flag), times.into());
+    std::iter::once(OsString::from("worker"))
+        .chain(talk("-v", global.verbose))
+        .chain(talk("-q", global.quiet))
+        .collect()
 }
 
 /// How the build of one profile ended, when it did not fail.
@@ -272,14 +283,17 @@ fn work(
             }
             display.event(&event);
         });
+        // However it ended: a shard on its way into place is brought there and registered, others are
+        // given up at their next segment.
+        publishing.ending(&outcome.ending);
+        drop(links);
+        if publisher.join().is_err() {
+            anyhow::bail!("the publisher panicked");
+        }
         match outcome.ending {
             Ending::Paused => return Ok(None),
             Ending::Failed(failure) => return Err(failed(failure)),
             Ending::Complete => {}
-        }
-        drop(links);
-        if publisher.join().is_err() {
-            anyhow::bail!("the publisher panicked");
         }
         run.devices = devices.into_iter().collect();
         run.encoder_busy = share(busy, outcome.encoding * run.workers);
@@ -351,6 +365,7 @@ fn publishing(settings: &Settings, prepared: &Prepared) -> anyhow::Result<Publis
         },
         routing,
         published: Mutex::default(),
+        stopping: AtomicBool::new(false),
     })
 }
 
@@ -368,6 +383,7 @@ fn job(
         .context("the plan names a segment that it does not have")?;
     Ok(Job {
         program: std::env::current_exe().context("finding this program for its workers")?,
+        arguments: settings.worker_arguments.clone(),
         setup: WorkerSetup {
             worker: WorkerId(0),
             file_workers: sizing.file_workers as u32,

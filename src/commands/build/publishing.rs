@@ -11,11 +11,12 @@ use crate::plan::{Plan, ShardPlan};
 use crate::protocol::{Failure, FailureKind};
 use crate::publish::{self, PublishedShard, ShardPublisher};
 use crate::store::StoreError;
-use crate::report::PublishOutcome;
+use crate::report::{Ending, PublishOutcome};
 use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -29,6 +30,8 @@ pub struct Publishing {
     pub routing: Option<Mutex<RoutingDb>>,
     /// What was published, for the summary.
     pub published: Mutex<BTreeMap<ShardId, PublishedShard>>,
+    /// Set when the build ends early: no shard is begun or finished any more.
+    pub stopping: AtomicBool,
 }
 
 impl Publishing {
@@ -42,6 +45,13 @@ impl Publishing {
         thread::Builder::new()
             .name("publisher".to_owned())
             .spawn(move || self.route(&ready, &outcomes))
+    }
+
+    /// Hears how the build ended. Unless it is complete, shards that are still loading are given up.
+    pub fn ending(&self, ending: &Ending) {
+        if *ending != Ending::Complete {
+            self.stopping.store(true, Ordering::Relaxed);
+        }
     }
 
     fn route(self: &Arc<Self>, ready: &Receiver<SegmentId>, outcomes: &Sender<PublishOutcome>) {
@@ -110,11 +120,17 @@ impl Publishing {
                     Err(_) => return Ok(None),
                 };
             }
+            if self.stopping.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let files = shard.segment_files(segment);
             let root = files.first().map_or(0, |file| file.root);
             let root_id = roots.iter().position(|n| *n == root).unwrap_or(0);
             let paths: Vec<RelPath> = files.iter().map(|f| f.entry.path.clone()).collect();
             publisher.load(&self.layout.segment(segment), root_id as u32, &paths)?;
+        }
+        if self.stopping.load(Ordering::Relaxed) {
+            return Ok(None);
         }
         let published = publisher.finish()?;
         if let Some(routing) = &self.routing {

@@ -20,14 +20,33 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// Takes shards out of the routing database that the plan no longer has, with their files, and leaves
-/// it as one file.
+/// Makes the routing database list exactly the plan's shards, and leaves it as one file. A shard that
+/// was in its place before this run is registered when it is not, or not as it is now: an earlier run
+/// may have been stopped between the two, or the output moved. Shards that the plan no longer has go,
+/// with their files.
 pub fn deliver_routing(
     mut routing: RoutingDb,
     settings: &Settings,
     prepared: &Prepared,
 ) -> anyhow::Result<()> {
-    debug_assert_eq!(settings.mode, Mode::Sharded);
+    let registered = routing.shards()?;
+    for shard in &prepared.survey.plan.shards {
+        let Some(ledger) = prepared.unchanged.get(&shard.id) else {
+            continue;
+        };
+        let path = prepared.layout.shard(&shard.label);
+        let known = registered.iter().find(|known| known.name == shard.label);
+        let as_it_is = known.is_some_and(|known| {
+            known.path == path
+                && known.category == settings.category
+                && known.build.is_some_and(|build| build.digest == ledger.digest)
+        });
+        if !as_it_is {
+            // The hash of the file is kept when it was noted: a server may have written since.
+            let noted = known.and_then(|known| known.build).filter(|b| b.digest == ledger.digest);
+            routing.register(&path, noted.and_then(|build| build.file_hash))?;
+        }
+    }
     let planned: Vec<_> = prepared
         .survey
         .plan
@@ -58,6 +77,7 @@ pub fn conclude(
     run: RunSummary,
 ) -> anyhow::Result<Summary> {
     let manifest = &prepared.layout.manifest;
+    let _lock = lock_manifest(manifest)?;
     let previous = fs::read_to_string(manifest).ok();
     let previous = previous.and_then(|text| Manifest::parse(&text));
     let index = describe(settings, prepared, published, previous.as_ref())?;
@@ -168,6 +188,17 @@ fn describe_shard(
         bytes,
         file_blake3,
     })
+}
+
+/// Other profiles of the same folder write to the manifest too. Held until the file is dropped.
+fn lock_manifest(manifest: &Path) -> anyhow::Result<File> {
+    let path = manifest.with_file_name(".manifest.lock");
+    let lock = || {
+        let file = File::options().create(true).append(true).open(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    lock().map_err(|error: std::io::Error| anyhow::anyhow!("locking {}: {error}", path.display()))
 }
 
 /// Writes the manifest: temporary file, fsync, rename.

@@ -10,6 +10,7 @@ use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::profile::{DeviceSetting, Profile, ProfileError, find_profile, list_profiles};
 use anyhow::Context as _;
 use serde::Serialize;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Where a setting came from.
@@ -46,6 +47,8 @@ pub struct Settings {
     pub encoders: EncoderChoice,
     pub device: Device,
     pub reuse_from: Vec<PathBuf>,
+    /// What worker processes are started with.
+    pub worker_arguments: Vec<OsString>,
     /// For people.
     pub listed: Vec<Setting>,
 }
@@ -106,7 +109,12 @@ impl Settings {
             value: model_name(&dense),
             origin: dense_from,
         });
-        let device = device(flags.device.as_deref(), profile.device)?;
+        let (device, device_from) = device(flags.device.as_deref(), profile.device)?;
+        listed.push(Setting {
+            name: "device",
+            value: "cpu".to_owned(),
+            origin: device_from,
+        });
         let encoders = EncoderChoice {
             sparse,
             dense,
@@ -124,6 +132,7 @@ impl Settings {
             encoders,
             device,
             reuse_from: flags.reuse_from.clone(),
+            worker_arguments: vec!["worker".into()],
             listed,
             profile,
         })
@@ -181,15 +190,22 @@ fn model_name(source: &ModelSource) -> String {
 }
 
 /// `auto` is the CPU: the build has no GPU provider yet, and says so when one is asked for.
-fn device(given: Option<&str>, profile: Option<DeviceSetting>) -> anyhow::Result<Device> {
-    let setting = match given {
-        Some(text) => text
-            .parse()
-            .map_err(|error| Exit::error(ExitCode::Usage, format!("--device: {error}")))?,
-        None => profile.unwrap_or(DeviceSetting::Auto),
+fn device(
+    given: Option<&str>,
+    profile: Option<DeviceSetting>,
+) -> anyhow::Result<(Device, Origin)> {
+    let (setting, origin) = match (given, profile) {
+        (Some(text), _) => {
+            let setting = text
+                .parse()
+                .map_err(|error| Exit::error(ExitCode::Usage, format!("--device: {error}")))?;
+            (setting, Origin::Given)
+        }
+        (None, Some(setting)) => (setting, Origin::Profile),
+        (None, None) => (DeviceSetting::Auto, Origin::Default),
     };
     match setting {
-        DeviceSetting::Auto | DeviceSetting::Fixed(Device::Cpu) => Ok(Device::Cpu),
+        DeviceSetting::Auto | DeviceSetting::Fixed(Device::Cpu) => Ok((Device::Cpu, origin)),
         DeviceSetting::Fixed(Device::Cuda(index)) => Err(Exit::error(
             ExitCode::Unavailable,
             format!("device cuda:{index} cannot be used: this version encodes on the CPU only; use --device cpu"),

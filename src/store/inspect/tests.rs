@@ -97,7 +97,7 @@ fn a_chunk_is_shown_whole() {
         ["/srv/data/README.md", "/srv/data/lib/crawl-watchdog.rs"]
     );
     assert!(chunk.tags[0].starts_with("domain:"));
-    assert_eq!(chunk.route_words[0], "parser");
+    assert_eq!(chunk.route_words[0], "TICK");
     assert_eq!(
         inspect_chunk(&index, &id[..8], 0).expect("read")[0].gene_id,
         *id

@@ -93,7 +93,7 @@ impl<'conn> Rows<'conn> {
                 file: conn.prepare(INSERT_FILE)?,
                 gene: conn.prepare(INSERT_GENE)?,
                 place: conn.prepare("INSERT INTO build_sources VALUES (?1, ?2, ?3, ?4)")?,
-                route: conn.prepare("INSERT INTO build_routes VALUES (?1, ?2)")?,
+                route: conn.prepare("INSERT INTO build_routes VALUES (?1, ?2, ?3)")?,
                 tag: conn.prepare("INSERT INTO promoter_index VALUES (?1, ?2, ?3)")?,
                 full_text: conn.prepare(fts::INSERT)?,
                 sparse: conn.prepare(&insert_sparse(1))?,
@@ -293,15 +293,22 @@ impl<'conn> Rows<'conn> {
         Ok(())
     }
 
-    /// Words of the tagger first, then the encoder's; each once, ignoring ASCII case.
+    /// The encoder's words first, since they are taken over with its vectors, then the tagger's; each
+    /// once, ignoring ASCII case.
     fn routes(&mut self, gene_id: &str, chunk: &SegmentChunk<'_>) -> rusqlite::Result<()> {
-        let mut words: Vec<&str> = Vec::new();
-        for word in chunk.tags.route_words.iter().chain(&chunk.route_words) {
-            if !words.iter().any(|known| known.eq_ignore_ascii_case(word)) {
-                words.push(word);
-            }
+        let mut words = Vec::new();
+        add_words(&mut words, &chunk.route_words);
+        let encoded = words.len() as i64;
+        add_words(&mut words, &chunk.tags.route_words);
+        self.route.execute((gene_id, json(&words), encoded)).map(drop)
+    }
+}
+
+fn add_words<'a>(words: &mut Vec<&'a str>, more: &'a [String]) {
+    for word in more {
+        if !words.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+            words.push(word);
         }
-        self.route.execute((gene_id, json(&words))).map(drop)
     }
 }
 

@@ -59,7 +59,7 @@ fn a_registered_shard_routes_by_tags_and_words() {
     assert_eq!(
         rows(&conn, readme)[0],
         concat!(
-            r#"["README","Topic"]|["Überblick","Parser","Config","Tabbed","tick","extra"]|"#,
+            r#"["README","Topic"]|["Überblick","Parser","Config","Tabbed","TICK","extra"]|"#,
             "Null|Integer(1)|Null"
         )
     );

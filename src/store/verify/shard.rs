@@ -244,7 +244,8 @@ pub(super) fn noted(entry: &Registered, key: &str) -> Option<String> {
     Some(metadata["build"][key].as_str()?.to_string())
 }
 
-/// Rows in tables that only a server fills, and rows of its making in others.
+/// Rows in tables that only a server fills, and rows of its making or with columns of its writing in
+/// others.
 fn server_rows(connection: &Connection) -> Result<i64, rusqlite::Error> {
     let counted = [
         "health_log",
@@ -262,7 +263,10 @@ fn server_rows(connection: &Connection) -> Result<i64, rusqlite::Error> {
         "sqlite_sequence",
         "orgs WHERE org_id <> 'local'",
         "gene_relations WHERE relation <> 5",
-        "harmonic_links WHERE source <> 'seeded'",
+        "harmonic_links WHERE source <> 'seeded' OR co_count <> 0 OR miss_count <> 0
+             OR weight <> 1.0 OR updated_at IS NOT created_at",
+        "genes WHERE last_verified_at IS NOT observed_at OR live_truth_score IS NOT 1.0
+             OR last_seen IS NOT (SELECT value FROM build_meta WHERE key = 'epoch')",
     ];
     let counts = counted.map(|table| format!("(SELECT count(*) FROM {table})"));
     connection.query_row(&format!("SELECT {}", counts.join(" + ")), [], |row| {
