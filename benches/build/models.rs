@@ -3,7 +3,7 @@
 
 use crate::corpus::Corpus;
 use crate::options::Options;
-use crate::program::{Build, Built};
+use crate::program::{Build, Built, NO_MODELS};
 use crate::table::{Cell, Samples, Table};
 
 /// Eight roots of equal size, and eight of which one has 60 % of the bytes.
@@ -66,6 +66,7 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
     let uneven = corpus.deal_out(&top.join("uneven"), &UNEVEN)?;
     let build = |name: &str, roots| Build::new(top.join("builds").join(name), roots, "");
     let two = ["--shard-workers", "2"];
+    let bare = [&two[..], &NO_MODELS].concat();
     let mut variants = [
         Variant::new("sharded, 2 workers", build("two", &balanced)?, &two),
         Variant::new(
@@ -83,13 +84,14 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
             build("uneven", &uneven)?,
             &two,
         ),
+        Variant::new("no encoders, 2 workers", build("none", &balanced)?, &bare),
     ];
-    for _ in 0..options.rounds().min(3) {
+    for _ in 0..options.rounds() {
         let mut digests = Vec::new();
         for variant in &mut variants {
             digests.push(variant.round()?.content_digest);
         }
-        // The uneven profile has other roots, and so another content.
+        // The others have other roots or no vectors.
         anyhow::ensure!(
             digests[..3].iter().all(|d| *d == digests[0]),
             "the builds differ: {digests:?}"

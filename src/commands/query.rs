@@ -5,7 +5,7 @@
 use super::build::settings;
 use super::output;
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
-use crate::encode::Encoders;
+use crate::encode::{self, EncodeError, EncoderInfo, Encoders};
 use crate::exit_code::{Exit, ExitCode};
 use crate::profile::encoders::ModelSource;
 use crate::store::locate::{self, Index, LocateError};
@@ -21,7 +21,7 @@ const EXCERPT_CHARS: usize = 200;
 pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let index = open_index(&args.index)?;
     let searcher = Searcher::open(&index)?;
-    let mut encoders = encoders(args)?;
+    let mut encoders = encoders(args, &searcher)?;
     let queries = queries(args)?;
     let numbered = args.queries.is_some();
     let mut failed = None;
@@ -50,7 +50,7 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
 pub fn open_index(path: &Path) -> anyhow::Result<Index> {
     locate::locate(path).map_err(|error| {
         let code = match error {
-            LocateError::NotFound { .. } => ExitCode::NoSuchOutput,
+            LocateError::NotFound { .. } | LocateError::NotADatabase { .. } => ExitCode::NoSuchOutput,
             LocateError::Ambiguous { .. } => ExitCode::Usage,
             _ => ExitCode::Failure,
         };
@@ -58,8 +58,9 @@ pub fn open_index(path: &Path) -> anyhow::Result<Index> {
     })
 }
 
-/// The encoders that the mode needs; none for a lexical query.
-fn encoders(args: &QueryArgs) -> anyhow::Result<Option<Encoders>> {
+/// The encoders that the mode needs and the index has; none for a lexical query. Others than those
+/// that the index was built with are exit code 12: their answers would mean nothing.
+fn encoders(args: &QueryArgs, searcher: &Searcher) -> anyhow::Result<Option<Encoders>> {
     let mut choice = settings::encoder_choice(&args.models)?;
     match args.mode {
         QueryMode::Lexical => return Ok(None),
@@ -67,12 +68,41 @@ fn encoders(args: &QueryArgs) -> anyhow::Result<Option<Encoders>> {
         QueryMode::Dense => choice.sparse = ModelSource::None,
         QueryMode::Hybrid => {}
     }
-    Encoders::open(&choice).map(Some).map_err(|error| {
-        Exit::error(
-            ExitCode::Unavailable,
-            format!("{error}; --mode lexical needs no encoder"),
-        )
-    })
+    let noted = searcher.encoders()?;
+    if let Some(built_with) = noted.and_then(|json| serde_json::from_str::<EncoderInfo>(&json).ok()) {
+        let given = encode::describe(&choice).map_err(unavailable)?;
+        let kinds = [
+            (QueryMode::Sparse, "sparse", &mut choice.sparse, built_with.sparse, given.sparse),
+            (QueryMode::Dense, "dense", &mut choice.dense, built_with.dense, given.dense),
+        ];
+        for (mode, kind, source, built_with, given) in kinds {
+            match (built_with, given) {
+                (None, _) if args.mode == mode => {
+                    let text = format!("the index has no {kind} vectors: ask with --mode lexical");
+                    return Err(Exit::error(ExitCode::Usage, text));
+                }
+                (_, None) if args.mode == mode => {
+                    let text = format!("--mode {kind} needs an encoder: leave out --{kind}-model none");
+                    return Err(Exit::error(ExitCode::Usage, text));
+                }
+                (None, _) => *source = ModelSource::None,
+                (Some(built_with), Some(given)) if built_with.hash != given.hash => {
+                    let text = format!(
+                        "the index was built with the {kind} encoder {}, not {}: name its directory with --{kind}-model",
+                        built_with.name, given.name
+                    );
+                    return Err(Exit::error(ExitCode::FingerprintMismatch, text));
+                }
+                _ => {}
+            }
+        }
+    }
+    Encoders::open(&choice).map(Some).map_err(unavailable)
+}
+
+fn unavailable(error: EncodeError) -> anyhow::Error {
+    let text = format!("{error}; --mode lexical needs no encoder");
+    Exit::error(ExitCode::Unavailable, text)
 }
 
 fn queries(args: &QueryArgs) -> anyhow::Result<Vec<String>> {

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// The name by which servers recognise a routing database.
 pub const ROUTING_NAME: &str = "main.genome.db";
 
+/// Folder beside the routing database in which our shards lie.
+pub const SHARDS_FOLDER: &str = "shards";
+
 /// The first bytes of every SQLite database.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
@@ -32,8 +35,8 @@ pub enum Index {
 pub struct Registered {
     /// `shards.shard_name`: the shard's label.
     pub name: String,
-    /// Where it lies. A relative path is taken from the routing database's folder, though servers
-    /// take it from their own working directory; `verify` reports such a row.
+    /// Where it lies. In an index that was copied or moved that is beside its routing database, though
+    /// servers open the path as it is recorded; `verify` reports such a row.
     pub path: PathBuf,
     /// The text of `shards.path`.
     pub recorded_path: String,
@@ -152,7 +155,7 @@ pub fn registered_shards(
         let recorded_path: String = row.get(1)?;
         Ok(Registered {
             name: row.get(0)?,
-            path: folder.join(&recorded_path),
+            path: shard_path(folder, &recorded_path),
             recorded_path,
             health: row.get(2)?,
             gene_count: row.get(3)?,
@@ -160,6 +163,17 @@ pub fn registered_shards(
         })
     })?;
     rows.collect()
+}
+
+/// The shard of that file name in the index's own folder, else the path as recorded.
+fn shard_path(folder: &Path, recorded: &str) -> PathBuf {
+    let own = Path::new(recorded)
+        .file_name()
+        .map(|name| folder.join(SHARDS_FOLDER).join(name));
+    match own {
+        Some(own) if own.is_file() => own,
+        _ => folder.join(recorded),
+    }
 }
 
 enum Place {

@@ -7,9 +7,11 @@
 //! a loader that is dropped leaves a useless file for its owner to remove.
 
 mod rows;
+mod seal;
+
+pub use seal::seal;
 
 use super::connect;
-use super::digest::{ShardDigest, digest_connection};
 use super::error::StoreError;
 use super::fts;
 use super::links::{EntityLinks, SeedLinks};
@@ -258,70 +260,6 @@ impl ShardLoader {
         self.state.loaded.text_bytes * BYTES_PER_TEXT_BYTE
             + self.state.terms * BYTES_PER_TERM
             + self.state.dense_bytes
-    }
-}
-
-/// Makes the closed database at `path` a shard: reads it back (it must be sound and hold what was
-/// loaded), notes its digests in it, and puts the journal mode that servers expect into its header.
-/// The digests cover neither themselves nor the header.
-pub fn seal(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
-    let digest = check_loaded(path, loaded)?;
-    let note = || -> rusqlite::Result<()> {
-        let conn = Connection::open(path)?;
-        // Nobody else has the file, and a failed attempt is thrown away whole.
-        conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
-        let mut insert = conn.prepare("INSERT INTO build_meta (key, value) VALUES (?1, ?2)")?;
-        insert.execute(params!["digest", digest.digest.to_string()])?;
-        insert.execute(params!["content_digest", digest.content.to_digest().to_string()])?;
-        Ok(())
-    };
-    note().map_err(StoreError::sql(path))?;
-    connect::seal_as_wal(path)?;
-    Ok(digest)
-}
-
-fn check_loaded(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
-    let conn = connect::open_read_only(path)?;
-    let ask = || -> rusqlite::Result<(i64, i64)> {
-        let number = |sql: &str| conn.query_row(sql, [], |row| row.get(0));
-        Ok((
-            number("SELECT count(*) FROM genes")?,
-            number("SELECT count(*) FROM genes_fts_docsize")?,
-        ))
-    };
-    quick_check(&conn, path)?;
-    let (chunks, indexed) = ask().map_err(StoreError::sql(path))?;
-    let digest = digest_connection(&conn, path)?;
-    let found = [digest.files as i64, digest.chunks as i64, chunks, indexed];
-    let expected = loaded.chunks as i64;
-    if found != [loaded.files as i64, expected, expected, expected] {
-        return Err(StoreError::corrupt(
-            path,
-            "it holds other rows than were loaded",
-        ));
-    }
-    Ok(digest)
-}
-
-/// Checks the pages of every table and its indexes. Table by table, since a check of the whole
-/// would read the full-text index a second time, word by word; `verify` does that.
-fn quick_check(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    let check = || -> rusqlite::Result<Option<String>> {
-        let mut tables =
-            conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
-        let mut tables = tables.query([])?;
-        while let Some(table) = tables.next()? {
-            let sql = format!("PRAGMA quick_check('{}')", table.get_ref(0)?.as_str()?);
-            let verdict: String = conn.query_row(&sql, [], |row| row.get(0))?;
-            if verdict != "ok" {
-                return Ok(Some(verdict));
-            }
-        }
-        Ok(None)
-    };
-    match check().map_err(StoreError::sql(path))? {
-        None => Ok(()),
-        Some(verdict) => Err(StoreError::corrupt(path, verdict)),
     }
 }
 

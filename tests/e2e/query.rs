@@ -70,3 +70,28 @@ fn a_blob_and_shards_answer_alike() {
     };
     assert_eq!(top("o-sharded/p"), top("o/p.db"));
 }
+
+#[test]
+fn vectors_that_the_index_does_not_have_are_refused() {
+    let world = World::corpus(1, 5);
+    world.build("o", &[]);
+    let ran = world.run(&["query", "o-sharded/p", "gadget", "--mode", "dense"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    // What it has answers a hybrid query.
+    let ran = world.run(&["query", "o-sharded/p", "gadget", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!ran.lines().is_empty());
+}
+
+#[test]
+fn a_copy_of_an_index_is_read_from_where_it_is() {
+    let world = World::corpus(1, 5);
+    world.build("o", &[]);
+    std::fs::rename(world.path("o-sharded"), world.path("copy")).expect("moved");
+    let ran = world.run(&["query", "copy/p", "gadget", "--mode", "lexical", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!ran.lines().is_empty());
+    // Servers would look for the old place.
+    let ran = world.run(&["verify", "copy/p", "--json"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+}

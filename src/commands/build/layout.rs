@@ -3,6 +3,7 @@
 //! Pure path arithmetic; creates nothing.
 
 use crate::plan::{Mode, Segment};
+use crate::store::locate::{ROUTING_NAME, SHARDS_FOLDER};
 use std::path::{Path, PathBuf};
 
 /// Longest file name made from a label, in bytes; a longer label is cut and told apart by a hash.
@@ -41,8 +42,8 @@ impl Layout {
                 let folder = base.join(profile);
                 Self {
                     mode,
-                    database: folder.join("main.genome.db"),
-                    shards: folder.join("shards"),
+                    database: folder.join(ROUTING_NAME),
+                    shards: folder.join(SHARDS_FOLDER),
                     work: folder.join(".build"),
                     manifest: base.join("manifest.json"),
                 }

@@ -149,6 +149,13 @@ impl Searcher {
         Ok(Self { shards, routing })
     }
 
+    /// The encoders that the index was built with, as the builder noted them (JSON). `None` when no
+    /// shard is the builder's.
+    pub fn encoders(&self) -> Result<Option<String>, QueryError> {
+        let noted = self.shards.iter().map(OpenShard::encoders);
+        noted.filter_map(Result::transpose).next().transpose()
+    }
+
     /// Answers one query, best hit first.
     pub fn search(&self, query: &Query<'_>) -> Result<Vec<Hit>, QueryError> {
         let terms = terms(query.text);

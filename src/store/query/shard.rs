@@ -3,6 +3,7 @@
 use super::QueryError;
 use super::lexical::Statistics;
 use crate::store::connect::open_read_only;
+use crate::store::ledger::meta;
 use crate::store::error::StoreError;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -17,6 +18,14 @@ pub struct OpenShard {
 }
 
 impl OpenShard {
+    /// `build_meta.encoder`, in a shard that the builder wrote.
+    pub fn encoders(&self) -> Result<Option<String>, QueryError> {
+        match self.has_build_tables {
+            true => Ok(Some(meta(&self.connection, &self.path, "encoder")?)),
+            false => Ok(None),
+        }
+    }
+
     pub fn open(label: String, path: PathBuf) -> Result<Self, QueryError> {
         let connection = open_read_only(&path)?;
         let read = Statistics::of(&connection)

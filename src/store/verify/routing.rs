@@ -67,6 +67,15 @@ fn entry(shard: &Registered, finder: &mut Finder<'_>) {
         let what = format!("the path {} is not absolute", shard.recorded_path);
         finder.fault(FaultKind::Routing, "shards", &shard.name, what);
     }
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    if real(&shard.path).is_some() && real(&shard.path) != real(Path::new(&shard.recorded_path)) {
+        let what = format!(
+            "servers open {}, the shard of this index is {}",
+            shard.recorded_path,
+            shard.path.display()
+        );
+        finder.fault(FaultKind::Routing, "shards", &shard.name, what);
+    }
     if shard.health != "ok" {
         let what = format!("health is {}, so servers skip the shard", shard.health);
         finder.fault(FaultKind::Routing, "shards", &shard.name, what);
