@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Bytes of one crate at most, so that no large one (bindings, mostly) is most of the text.
 const MOST_OF_A_CRATE: u64 = 500_000;
 
+/// Bytes; no line is likely to be as long as that, so that the cuts fall elsewhere.
+const PIECES_DIFFER_BY: usize = 337;
+
 /// Eligible files, and where they are to be read.
 #[derive(Clone, Debug)]
 pub struct Corpus {
@@ -112,23 +115,24 @@ impl Corpus {
     }
 
     /// Writes `n` files of about `bytes` each into `folder`: pieces of the texts, cut between lines.
-    /// Starts over when the texts are used up; a number in each file keeps repeats apart.
+    /// When the texts are used up, they are cut anew into pieces of another length.
     pub fn write_pieces(&self, folder: &Path, n: usize, bytes: usize) -> anyhow::Result<()> {
         let mut written = 0;
-        while written < n {
+        for length in (bytes..).step_by(PIECES_DIFFER_BY) {
             for file in &self.files {
                 let text = fs::read(&file.source)?;
                 let text = String::from_utf8_lossy(&text);
                 let extension = file.path.rsplit_once('.').map_or("txt", |(_, last)| last);
-                for piece in pieces(&text, bytes) {
+                for piece in pieces(&text, length) {
                     if written == n {
                         return Ok(());
                     }
                     let path = folder.join(format!("{:03}/{written}.{extension}", written / 100));
-                    write_with_folders(&path, format!("{written}\n{piece}").as_bytes())?;
+                    write_with_folders(&path, piece.as_bytes())?;
                     written += 1;
                 }
             }
+            anyhow::ensure!(written > 0, "no text is as long as {bytes} bytes");
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! on a shared machine, where wall time counts the neighbours. Output is Markdown, for
 //! docs/benchmarks.md.
 
+mod breakdown;
 mod corpus;
 mod floor;
 mod machine;

@@ -1,10 +1,12 @@
 //! Builds with the built-in encoders: whether the encoders are what takes the time, and whether the
 //! shape of a profile matters.
 
+use crate::breakdown::{Measured, Models};
 use crate::corpus::Corpus;
 use crate::options::Options;
 use crate::program::{Build, Built, NO_MODELS};
 use crate::table::{Cell, Samples, Table};
+use helix_build::profile::recipe::Chunker;
 
 /// Eight roots of equal size, and eight of which one has 60 % of the bytes.
 const BALANCED: [f64; 8] = [0.125; 8];
@@ -43,7 +45,7 @@ impl Variant {
         Ok(built)
     }
 
-    fn row(&self, first: &Self) -> [Cell; 8] {
+    fn row(&self, first: &Self) -> [Cell; 9] {
         let rate = |seconds: &Samples| seconds.map(|seconds| self.chunks as f64 / seconds);
         [
             Cell::text(self.name),
@@ -53,6 +55,10 @@ impl Variant {
             Cell::figure(&rate(&self.cpu), 0),
             Cell::figure(&self.busy, 1),
             Cell::figure(&self.elapsed.over(&first.elapsed), 3),
+            Cell::text(format!(
+                "{:.3}",
+                self.elapsed.least() / first.elapsed.least()
+            )),
             Cell::figure(&self.cpu.over(&first.cpu), 3),
         ]
     }
@@ -97,7 +103,12 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
             "the builds differ: {digests:?}"
         );
     }
-    Ok(vec![table(&corpus, &variants)])
+    let root = corpus.copy_into(&top.join("corpus"))?;
+    let mut measured = Measured::new(Chunker::Ast, Models::BuiltIn, top, &root)?;
+    for _ in 0..options.rounds() {
+        measured.round(&root, top)?;
+    }
+    Ok(vec![table(&corpus, &variants), measured.table()])
 }
 
 fn table(corpus: &Corpus, variants: &[Variant]) -> Table {
@@ -112,6 +123,7 @@ fn table(corpus: &Corpus, variants: &[Variant]) -> Table {
             "chunks / CPU s",
             "encoders busy, %",
             "wall / first row",
+            "least / least",
             "CPU / first row",
         ],
     );

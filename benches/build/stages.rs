@@ -1,11 +1,11 @@
-//! The stages of a build without encoders, one after the other in this process.
+//! The stages of a build, one after the other in this process.
 //!
 //! Each stage gets its input whole and in memory (from the decoder on), so that what is measured is the
 //! stage and not what feeds it. The calls are those that workers and the publisher make.
 
 use crate::parse::Text;
-use anyhow::Context as _;
 use helix_build::chunk::{self, Chunk, Decoded};
+use helix_build::encode::{Encoders, Prepared};
 use helix_build::file::{FileEntry, FileOutcome, FileRecord, RelPath};
 use helix_build::ids::{ContentHash, Digest, FileHash};
 use helix_build::plan::{Plan, PlanOptions, RootFiles, plan};
@@ -24,25 +24,10 @@ use std::time::Duration;
 /// Of all times that are written.
 const EPOCH: f64 = 1.8e9;
 
-/// The stages in their order, for tables.
-pub const STAGES: [&str; 11] = [
-    "walk, plan",
-    "read, hash",
-    "decode",
-    "chunk",
-    "tag, hash chunks",
-    "write segments",
-    "load segments",
-    "links, indexes, full text",
-    "check, digest",
-    "hash file, fsync, rename",
-    "register",
-];
-
 /// One pass through all stages.
 pub struct Pass {
-    /// CPU time of each of [`STAGES`].
-    pub spent: Vec<Duration>,
+    /// The stages in their order, with the CPU time of each.
+    pub spent: Vec<(&'static str, Duration)>,
     /// The finished shard.
     pub shard: PathBuf,
     pub chunks: u64,
@@ -58,57 +43,80 @@ struct DecodedFile {
 
 /// Times what it runs.
 #[derive(Default)]
-struct Clock(Vec<Duration>);
+struct Clock(Vec<(&'static str, Duration)>);
 
 impl Clock {
-    fn time<T>(&mut self, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    fn time<T>(
+        &mut self,
+        stage: &'static str,
+        run: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let before = process_cpu_time();
         let result = run();
-        self.0.push(process_cpu_time() - before);
+        self.0.push((stage, process_cpu_time() - before));
         result
     }
 }
 
 /// Runs all stages over the folder `root`; writes into the empty folder `work`.
-pub fn pass(root: &Path, recipe: &Recipe, work: &Path) -> anyhow::Result<Pass> {
+pub fn pass(
+    root: &Path,
+    recipe: &Recipe,
+    encoders: &mut Encoders,
+    work: &Path,
+) -> anyhow::Result<Pass> {
     let mut clock = Clock::default();
-    let plan = clock.time(|| plan_of(root))?;
-    let read = clock.time(|| read_all(&plan))?;
-    let files = clock.time(|| Ok(decode_all(read, recipe)))?;
-    let chunked = clock.time(|| Ok(chunk_all(&files, recipe)))?;
-    let tagged = clock.time(|| Ok(tag_all(&files, &chunked, recipe)))?;
-    let bytes = files.iter().map(|file| file.record.entry.size).sum();
+    let plan = clock.time("walk, plan", || plan_of(root))?;
+    let read = clock.time("read, hash", || read_all(&plan))?;
+    let files = clock.time("decode", || Ok(decode_all(read, recipe)))?;
+    let chunked = clock.time("chunk", || Ok(chunk_all(&files, recipe)))?;
+    let tagged = clock.time("tag, hash chunks", || Ok(tag_all(&files, &chunked, recipe)))?;
     drop(chunked);
+    let tokens = clock.time("tokenize", || Ok(tokenize_all(encoders, &tagged)))?;
+    let encoded = clock.time("encode", || encode_all(encoders, tagged, &tokens))?;
+    drop(tokens);
+    let bytes = files.iter().map(|file| file.record.entry.size).sum();
     let records: Vec<FileRecord> = files.into_iter().map(|file| file.record).collect();
-    let segments = clock.time(|| write_segments(&plan, &records, &tagged, work))?;
-    drop(tagged);
+    let segments = clock.time("write segments", || {
+        write_segments(&plan, &records, &encoded, work)
+    })?;
+    drop(encoded);
+    let (shard, chunks) = publish(&mut clock, root, &segments, work)?;
+    Ok(Pass {
+        spent: clock.0,
+        shard,
+        chunks,
+        bytes,
+    })
+}
 
+/// The publisher's part. Returns the shard and the number of its chunks.
+fn publish(
+    clock: &mut Clock,
+    root: &Path,
+    segments: &[(PathBuf, Vec<RelPath>)],
+    work: &Path,
+) -> anyhow::Result<(PathBuf, u64)> {
     let temporary = work.join("shard.tmp");
-    let mut loader = None;
-    clock.time(|| {
-        let loader = loader.insert(ShardLoader::create(&temporary, header(root))?);
-        for (path, files) in &segments {
+    let shard = work.join("shard.genome.db");
+    let loader = clock.time("load segments", || {
+        let mut loader = ShardLoader::create(&temporary, header(root))?;
+        for (path, files) in segments {
             loader.load_segment(&SegmentReader::open(path)?, 0, files)?;
         }
-        Ok(())
+        Ok(loader)
     })?;
-    let loader = loader.context("nothing was loaded")?;
-    let loaded = clock.time(|| Ok(loader.finish()?))?;
-    clock.time(|| Ok(shard::seal(&temporary, loaded)?))?;
-    let shard = work.join("shard.genome.db");
-    let hash = clock.time(|| put_in_place(&temporary, &shard))?;
-    clock.time(|| {
+    let loaded = clock.time("links, indexes, full text", || Ok(loader.finish()?))?;
+    clock.time("check, digest", || Ok(shard::seal(&temporary, loaded)?))?;
+    let hash = clock.time("hash file, fsync, rename", || {
+        put_in_place(&temporary, &shard)
+    })?;
+    clock.time("register", || {
         let mut routing = RoutingDb::open_or_create(&work.join("main.genome.db"), EPOCH)?;
         routing.register(&shard, Some(hash))?;
         Ok(routing.finish()?)
     })?;
-    debug_assert_eq!(clock.0.len(), STAGES.len());
-    Ok(Pass {
-        spent: clock.0,
-        shard,
-        chunks: loaded.chunks,
-        bytes,
-    })
+    Ok((shard, loaded.chunks))
 }
 
 /// The texts that the `ast` chunker parses: those of more than one chunk.
@@ -221,6 +229,32 @@ fn tag_one(file: &DecodedFile, chunks: &[Chunk<'_>], recipe: &Recipe) -> Vec<Chu
         }
     };
     chunks.iter().map(record).collect()
+}
+
+fn tokenize_all(encoders: &Encoders, files: &[Vec<ChunkRecord>]) -> Vec<Vec<Prepared>> {
+    let tokenizer = encoders.tokenizer();
+    let tokens = |chunks: &Vec<ChunkRecord>| {
+        chunks
+            .iter()
+            .map(|chunk| tokenizer.prepare(&chunk.text))
+            .collect()
+    };
+    files.iter().map(tokens).collect()
+}
+
+fn encode_all(
+    encoders: &mut Encoders,
+    mut files: Vec<Vec<ChunkRecord>>,
+    tokens: &[Vec<Prepared>],
+) -> anyhow::Result<Vec<Vec<ChunkRecord>>> {
+    for (chunk, tokens) in files.iter_mut().flatten().zip(tokens.iter().flatten()) {
+        let encoded = encoders.encode(tokens)?;
+        chunk.n_tokens = tokens.n_tokens() as u32;
+        chunk.sparse = encoded.sparse;
+        chunk.dense = encoded.dense;
+        chunk.route_words = encoded.route_words;
+    }
+    Ok(files)
 }
 
 /// The segment files with their files, in order.

@@ -43,6 +43,11 @@ impl Samples {
         }
     }
 
+    /// What disturbs a measurement makes it longer, so the shortest of several is the least disturbed.
+    pub fn least(&self) -> f64 {
+        self.range().0
+    }
+
     fn range(&self) -> (f64, f64) {
         let sorted = self.sorted();
         let end = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);

@@ -57,6 +57,19 @@ impl Grammar {
         Self::Yaml,
     ];
 
+    /// Whether parsing could end the process: at some depth of nesting the state of these grammars' own
+    /// scanners outgrows the 1,024 bytes that tree-sitter has for it (YAML: 4 bytes for each of 254
+    /// levels; Python: 2 for each of 500). The bounds below cannot be met with that many levels.
+    pub fn overflows_on(self, text: &str) -> bool {
+        let mut lines = text.split(['\n', '\r']);
+        match self {
+            // Each column begins two levels at most, and each indicator in a line one.
+            Self::Yaml => lines.any(|line| indentation(line) > 100 || indicators(line) > 50),
+            Self::Python => lines.any(|line| indentation(line) > 300),
+            _ => false,
+        }
+    }
+
     pub fn language(self) -> Language {
         match self {
             Self::Bash => tree_sitter_bash::LANGUAGE,
@@ -80,6 +93,22 @@ impl Grammar {
         }
         .into()
     }
+}
+
+/// Columns of white space that a line begins with; a tab counts as 8, as in Python.
+fn indentation(line: &str) -> usize {
+    let space = line.bytes().take_while(u8::is_ascii_whitespace);
+    space.map(|byte| if byte == b'\t' { 8 } else { 1 }).sum()
+}
+
+/// YAML's `- `, `? ` and `: ` in a line.
+fn indicators(line: &str) -> usize {
+    let bytes = line.bytes();
+    let next = line.bytes().skip(1).chain([b' ']);
+    bytes
+        .zip(next)
+        .filter(|(byte, next)| matches!(byte, b'-' | b'?' | b':') && next.is_ascii_whitespace())
+        .count()
 }
 
 /// The syntax of a file, by its lower-case extension; a header is taken for C++ when its text says so.
@@ -125,6 +154,16 @@ mod tests {
             let tree = crate::chunk::parse::parse(&grammar.language(), "a\n");
             assert!(tree.is_some(), "{grammar:?}");
         }
+    }
+
+    #[test]
+    fn nesting_that_would_end_the_process_is_seen() {
+        let steps = |n: usize| (0..n).map(|i| " ".repeat(i) + "a:\n").collect::<String>();
+        assert!(Grammar::Yaml.overflows_on(&"- ".repeat(300)));
+        assert!(Grammar::Yaml.overflows_on(&steps(300)));
+        assert!(!Grammar::Yaml.overflows_on(&steps(50)));
+        assert!(Grammar::Python.overflows_on(&steps(600)));
+        assert!(!Grammar::Python.overflows_on(&steps(200)));
     }
 
     #[test]

@@ -171,6 +171,12 @@ fn texts_made_to_hang_a_parser_are_cut() {
         ("c", "<!--".repeat(10_000)),
         ("c", "%w(".repeat(10_000)),
         ("html", "<b>".repeat(10_000)),
+        ("yaml", "- ".repeat(100_000)),
+        ("yaml", (0..600).map(|i| " ".repeat(i) + "a:\n").collect()),
+        (
+            "py",
+            (0..1_200).map(|i| " ".repeat(i) + "if a:\n").collect(),
+        ),
         ("txt", format!("a{}b", " ".repeat(1_000_000))),
         ("md", "#".repeat(200_000)),
     ];
@@ -183,7 +189,7 @@ fn texts_made_to_hang_a_parser_are_cut() {
 fn items_are_found_in_every_section_of_a_long_file() {
     let item = "/// Adds.\nfn add(a: u32) -> u32 {\n    let b = 1;\n\n    a + b\n}\n\n";
     let text = item.repeat(2_000);
-    let chunks = ast(&text, "rs", 130);
+    let chunks = ast(&text, "rs", 120);
     assert_eq!(chunks.len(), 2_000);
     assert!(chunks.iter().all(|chunk| chunk.text == item.trim()));
 }

@@ -21,9 +21,8 @@ fn the_definition_is_sound() {
 
 #[test]
 fn no_command_means_build() {
-    let flags = build_flags(
-        "--profile medium --mode sharded --shard-workers 2 --shard-file-workers 3",
-    );
+    let flags =
+        build_flags("--profile medium --mode sharded --shard-workers 2 --shard-file-workers 3");
     assert_eq!(flags.profile.as_deref(), Some("medium"));
     assert_eq!(flags.mode, Some(OutputMode::Sharded));
     assert_eq!(flags.shard_workers, Some(2));

@@ -76,7 +76,11 @@ fn runtime(choice: &EncoderChoice) -> Finding {
                 RuntimeOrigin::Embedded => "embedded",
                 RuntimeOrigin::Named => "named by you",
             };
-            format!("ONNX Runtime {} ({origin}), {}", info.version, info.path.display())
+            format!(
+                "ONNX Runtime {} ({origin}), {}",
+                info.version,
+                info.path.display()
+            )
         })
         .map_err(|error| error.to_string());
     finding("runtime", true, result)
@@ -88,7 +92,9 @@ fn models(choice: &EncoderChoice) -> Finding {
         let mut encoders = Encoders::open(choice)?;
         let encoded = encoders.encode_query("how are files cut into chunks")?;
         let name = |model: &Option<encode::ModelInfo>| {
-            model.as_ref().map_or_else(|| "none".to_owned(), |m| m.name.clone())
+            model
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |m| m.name.clone())
         };
         Ok(format!(
             "sparse {} ({} terms for a test sentence), dense {} ({} dimensions), on {}",
@@ -99,7 +105,11 @@ fn models(choice: &EncoderChoice) -> Finding {
             encoders.device_name()
         ))
     };
-    finding("models", true, open().map_err(|error: encode::EncodeError| error.to_string()))
+    finding(
+        "models",
+        true,
+        open().map_err(|error: encode::EncodeError| error.to_string()),
+    )
 }
 
 fn devices() -> Finding {
@@ -126,9 +136,13 @@ fn devices() -> Finding {
 
 fn cores() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let memory = platform::available_memory_bytes()
-        .map_or_else(|| "unknown".to_owned(), progress::bytes);
-    finding("machine", true, Ok(format!("{cores} cores, {memory} of memory available")))
+    let memory =
+        platform::available_memory_bytes().map_or_else(|| "unknown".to_owned(), progress::bytes);
+    finding(
+        "machine",
+        true,
+        Ok(format!("{cores} cores, {memory} of memory available")),
+    )
 }
 
 fn profiles() -> Finding {
@@ -148,6 +162,8 @@ fn output_folder() -> Finding {
             let probe = tempfile::tempfile_in(&here);
             probe.map(|_| format!("{} is writable", here.join("genomes").display()))
         })
-        .map_err(|error| format!("the working directory cannot be written ({error}): use --out-dir"));
+        .map_err(|error| {
+            format!("the working directory cannot be written ({error}): use --out-dir")
+        });
     finding("output", false, result)
 }

@@ -34,9 +34,7 @@ pub fn run(command: Command, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             cli::completions(shell, out);
             Ok(())
         }),
-        Command::Man => output::text(|out| cli::manual(out)),
-        Command::Worker => worker::run()
-            .context("worker")
-            .map(|()| ExitCode::Success),
+        Command::Man => output::text(cli::manual),
+        Command::Worker => worker::run().context("worker").map(|()| ExitCode::Success),
     }
 }

@@ -8,9 +8,11 @@ use super::{build, output};
 use crate::cli::{BuildFlags, GlobalFlags};
 use crate::exit_code::{Exit, ExitCode};
 use crate::file::SkipReason;
+use crate::ids::ShardId;
 use crate::plan::sizing::Sizing;
 use crate::progress;
 use crate::scan::{self, Why};
+use crate::store::ledger::ShardLedger;
 use anyhow::Context as _;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -54,12 +56,15 @@ struct ShardLine<'a> {
     files: usize,
     bytes: u64,
     segments: usize,
+    /// Complete already: a build leaves it alone.
+    unchanged: bool,
 }
 
 fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<()> {
     let survey = survey::survey(settings)?;
-    let sizing = build::size(settings, &survey.plan, &BTreeMap::new());
-    let line = line(settings, &survey, &sizing);
+    let built = build::already_built(settings, &survey.plan)?;
+    let sizing = build::size(settings, &survey.plan, &built);
+    let line = line(settings, &survey, &sizing, &built);
     output::text(|out| {
         if global.json {
             output::json_line(out, "plan", &line)
@@ -70,7 +75,12 @@ fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn line<'a>(settings: &'a Settings, survey: &'a Survey, sizing: &'a Sizing) -> PlanLine<'a> {
+fn line<'a>(
+    settings: &'a Settings,
+    survey: &'a Survey,
+    sizing: &'a Sizing,
+    built: &BTreeMap<ShardId, ShardLedger>,
+) -> PlanLine<'a> {
     let plan = &survey.plan;
     PlanLine {
         profile: &settings.profile.name,
@@ -90,9 +100,15 @@ fn line<'a>(settings: &'a Settings, survey: &'a Survey, sizing: &'a Sizing) -> P
                 files: shard.files.len(),
                 bytes: shard.bytes,
                 segments: shard.segments.len(),
+                unchanged: built.contains_key(&shard.id),
             })
             .collect(),
-        reasons: plan.reasons.iter().chain(&sizing.reasons).map(String::as_str).collect(),
+        reasons: plan
+            .reasons
+            .iter()
+            .chain(&sizing.reasons)
+            .map(String::as_str)
+            .collect(),
         settings: &settings.listed,
     }
 }
@@ -126,11 +142,12 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
     for shard in &line.shards {
         writeln!(
             out,
-            "  {:32} {:7} files  {:>9}  {:4} segments",
+            "  {:32} {:7} files  {:>9}  {:4} segments{}",
             shard.label,
             shard.files,
             progress::bytes(shard.bytes),
-            shard.segments
+            shard.segments,
+            if shard.unchanged { "  unchanged" } else { "" }
         )?;
     }
     if !line.skipped.is_empty() {
@@ -174,7 +191,10 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
             "indexed",
             format!("{} bytes, root {}", entry.size, root.label),
         ),
-        Why::Entered => ("entered", "a folder whose files are judged one by one".to_owned()),
+        Why::Entered => (
+            "entered",
+            "a folder whose files are judged one by one".to_owned(),
+        ),
         Why::Skipped { reason, rule, .. } => (reason.as_str(), rule),
     };
     output::text(|out| {

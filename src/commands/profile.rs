@@ -77,7 +77,11 @@ fn show(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             rules.secrets
         )?;
         writeln!(out, "recipe: {:?}", profile.recipe)?;
-        writeln!(out, "encoders: sparse {:?}, dense {:?}", profile.sparse, profile.dense)
+        writeln!(
+            out,
+            "encoders: sparse {:?}, dense {:?}",
+            profile.sparse, profile.dense
+        )
     })
 }
 

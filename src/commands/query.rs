@@ -50,7 +50,9 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
 pub fn open_index(path: &Path) -> anyhow::Result<Index> {
     locate::locate(path).map_err(|error| {
         let code = match error {
-            LocateError::NotFound { .. } | LocateError::NotADatabase { .. } => ExitCode::NoSuchOutput,
+            LocateError::NotFound { .. } | LocateError::NotADatabase { .. } => {
+                ExitCode::NoSuchOutput
+            }
             LocateError::Ambiguous { .. } => ExitCode::Usage,
             _ => ExitCode::Failure,
         };
@@ -69,11 +71,24 @@ fn encoders(args: &QueryArgs, searcher: &Searcher) -> anyhow::Result<Option<Enco
         QueryMode::Hybrid => {}
     }
     let noted = searcher.encoders()?;
-    if let Some(built_with) = noted.and_then(|json| serde_json::from_str::<EncoderInfo>(&json).ok()) {
+    if let Some(built_with) = noted.and_then(|json| serde_json::from_str::<EncoderInfo>(&json).ok())
+    {
         let given = encode::describe(&choice).map_err(unavailable)?;
         let kinds = [
-            (QueryMode::Sparse, "sparse", &mut choice.sparse, built_with.sparse, given.sparse),
-            (QueryMode::Dense, "dense", &mut choice.dense, built_with.dense, given.dense),
+            (
+                QueryMode::Sparse,
+                "sparse",
+                &mut choice.sparse,
+                built_with.sparse,
+                given.sparse,
+            ),
+            (
+                QueryMode::Dense,
+                "dense",
+                &mut choice.dense,
+                built_with.dense,
+                given.dense,
+            ),
         ];
         for (mode, kind, source, built_with, given) in kinds {
             match (built_with, given) {
@@ -82,7 +97,8 @@ fn encoders(args: &QueryArgs, searcher: &Searcher) -> anyhow::Result<Option<Enco
                     return Err(Exit::error(ExitCode::Usage, text));
                 }
                 (_, None) if args.mode == mode => {
-                    let text = format!("--mode {kind} needs an encoder: leave out --{kind}-model none");
+                    let text =
+                        format!("--mode {kind} needs an encoder: leave out --{kind}-model none");
                     return Err(Exit::error(ExitCode::Usage, text));
                 }
                 (None, _) => *source = ModelSource::None,
@@ -109,8 +125,9 @@ fn queries(args: &QueryArgs) -> anyhow::Result<Vec<String>> {
     let lines = match (&args.queries, &args.text) {
         (None, text) => return Ok(text.iter().cloned().collect()),
         (Some(file), _) if file == Path::new("-") => io::stdin().lock().lines().collect(),
-        (Some(file), _) => std::fs::File::open(file)
-            .and_then(|file| io::BufReader::new(file).lines().collect()),
+        (Some(file), _) => {
+            std::fs::File::open(file).and_then(|file| io::BufReader::new(file).lines().collect())
+        }
     };
     lines.with_context(|| "reading --queries".to_owned())
 }
@@ -121,7 +138,10 @@ fn answer(
     args: &QueryArgs,
     text: &str,
 ) -> anyhow::Result<Vec<Hit>> {
-    let encoded = encoders.map(|e| e.encode_query(text)).transpose()?.unwrap_or_default();
+    let encoded = encoders
+        .map(|e| e.encode_query(text))
+        .transpose()?
+        .unwrap_or_default();
     let query = Query {
         text,
         sparse: encoded.sparse.as_ref(),
@@ -164,7 +184,11 @@ fn print_text(out: &mut impl Write, query: Option<&str>, hits: &[Hit]) -> io::Re
         return writeln!(out, "no hits");
     }
     for hit in hits {
-        writeln!(out, "{:2}. {:.4}  {}  [{}]", hit.rank, hit.score, hit.path, hit.shard)?;
+        writeln!(
+            out,
+            "{:2}. {:.4}  {}  [{}]",
+            hit.rank, hit.score, hit.path, hit.shard
+        )?;
         let flat = hit.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let excerpt: String = flat.chars().take(EXCERPT_CHARS).collect();
         writeln!(out, "    {excerpt}")?;

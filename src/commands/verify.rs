@@ -12,7 +12,11 @@ use std::io::{self, Write};
 /// Exit code 14 when a fault is found, 10 when there is no index.
 pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let index = open_index(&args.index)?;
-    let level = if args.quick { Level::Quick } else { Level::Full };
+    let level = if args.quick {
+        Level::Quick
+    } else {
+        Level::Full
+    };
     let report = verify_index(&index, level);
     let code = if report.is_sound() {
         ExitCode::Success
@@ -72,7 +76,13 @@ fn print_text(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     for fault in report.faults.listed() {
         let place = [&fault.table, &fault.row].map(String::as_str).join(" ");
-        writeln!(out, "FAULT {} {}: {}", fault.shard, place.trim(), fault.what)?;
+        writeln!(
+            out,
+            "FAULT {} {}: {}",
+            fault.shard,
+            place.trim(),
+            fault.what
+        )?;
         writeln!(out, "      {}", fault.advice)?;
     }
     let total = report.faults.total();

@@ -55,11 +55,13 @@ pub fn sync_directory(directory: &std::path::Path) -> io::Result<()> {
 pub fn available_memory_bytes() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {
-        let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-            let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-            let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-            Some(kib * 1024)
-        });
+        let machine = std::fs::read_to_string("/proc/meminfo")
+            .ok()
+            .and_then(|text| {
+                let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+                let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+                Some(kib * 1024)
+            });
         let group = (|| {
             let read = |name: &str| {
                 let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;

@@ -78,7 +78,9 @@ impl Profile {
             path: path.to_path_buf(),
             source,
         })?;
-        Ok(ProfileFile::parse(path, &text)?.description.unwrap_or_default())
+        Ok(ProfileFile::parse(path, &text)?
+            .description
+            .unwrap_or_default())
     }
 }
 

@@ -21,9 +21,8 @@ pub(super) struct Bars {
 
 impl Bars {
     pub fn new() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(
-            REDRAWS_PER_SECOND,
-        ));
+        let all =
+            MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND));
         let style = ProgressStyle::with_template("{bar:24} {wide_msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let total = all.add(ProgressBar::new(STEPS).with_style(style));
@@ -48,7 +47,8 @@ impl Bars {
                 line.state, line.file
             ));
         }
-        self.total.set_position((tally.share() * STEPS as f64) as u64);
+        self.total
+            .set_position((tally.share() * STEPS as f64) as u64);
         self.total.set_message(status(tally, now));
     }
 

@@ -141,9 +141,9 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
                 bytes(*size)
             ))
         }
-        BuildEvent::WorkerLost { worker, reason } => {
-            Some(format!("warning: worker {worker} died: {reason}; starting another"))
-        }
+        BuildEvent::WorkerLost { worker, reason } => Some(format!(
+            "warning: worker {worker} died: {reason}; starting another"
+        )),
         BuildEvent::Quarantined { segment, file } => Some(format!(
             "warning: file {file} of segment {segment} ({}) kills its worker and is left out",
             tally.label(*segment)
@@ -161,9 +161,7 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
 /// Totals in one line.
 fn status(tally: &Tally, now: Duration) -> String {
     let rates = tally.rates(now);
-    let eta = tally
-        .eta(now)
-        .map_or_else(|| "-".to_owned(), duration);
+    let eta = tally.eta(now).map_or_else(|| "-".to_owned(), duration);
     format!(
         "{:3.0} %  {} chunks  {:.0} chunks/s  {}/s  {} of {} shards  {} left",
         tally.share() * 100.0,

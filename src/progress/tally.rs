@@ -102,9 +102,7 @@ impl Tally {
         if due {
             self.samples.push_back((now, self.done));
         }
-        while self.samples.len() > 2
-            && now.saturating_sub(self.samples[1].0) >= WINDOW
-        {
+        while self.samples.len() > 2 && now.saturating_sub(self.samples[1].0) >= WINDOW {
             self.samples.pop_front();
         }
     }

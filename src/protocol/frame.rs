@@ -25,7 +25,8 @@ pub enum FrameError {
 /// Writes one frame and flushes: 4 bytes length, 4 bytes checksum (both little endian), the message
 /// as postcard.
 pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), FrameError> {
-    let body = postcard::to_stdvec(message).map_err(|_| FrameError::Garbled("cannot be encoded"))?;
+    let body =
+        postcard::to_stdvec(message).map_err(|_| FrameError::Garbled("cannot be encoded"))?;
     let length = u32::try_from(body.len())
         .ok()
         .filter(|n| *n <= MAX_FRAME_BYTES)
@@ -96,8 +97,14 @@ mod tests {
         write_frame(&mut pipe, &"one").expect("writes");
         write_frame(&mut pipe, &"two").expect("writes");
         let mut reader = pipe.as_slice();
-        assert_eq!(read_frame::<String>(&mut reader).expect("reads").as_deref(), Some("one"));
-        assert_eq!(read_frame::<String>(&mut reader).expect("reads").as_deref(), Some("two"));
+        assert_eq!(
+            read_frame::<String>(&mut reader).expect("reads").as_deref(),
+            Some("one")
+        );
+        assert_eq!(
+            read_frame::<String>(&mut reader).expect("reads").as_deref(),
+            Some("two")
+        );
         assert_eq!(read_frame::<String>(&mut reader).expect("ends"), None);
     }
 

@@ -44,7 +44,10 @@ impl Manifest {
     /// The hash noted of the database at `path` in the state with this digest.
     pub fn file_hash(&self, path: &Path, digest: &Digest) -> Option<String> {
         let (path, digest) = (path.display().to_string(), digest.to_string());
-        let mut shards = self.targets.values().flat_map(|target| &target.index.shards);
+        let mut shards = self
+            .targets
+            .values()
+            .flat_map(|target| &target.index.shards);
         shards
             .find(|shard| shard.path == path && shard.digest == digest)?
             .file_blake3

@@ -2,6 +2,7 @@
 //!
 //! Pure functions of text. The rules are the format's; the query side splits its words the same way.
 
+use crate::tag::path::{is_noise_stem, is_noise_token};
 use std::collections::BTreeSet;
 
 /// Distinct lower-case tokens of `path` that tell files apart: pieces between separators and
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 pub fn path_tokens(path: &str) -> BTreeSet<String> {
     path.split(|c: char| matches!(c, '\\' | '/' | '-' | '_' | '.' | ':') || c.is_whitespace())
         .map(str::to_lowercase)
-        .filter(|token| token.chars().nth(1).is_some() && !is_generic(token))
+        .filter(|token| token.chars().nth(1).is_some() && !is_noise_token(token))
         .collect()
 }
 
@@ -24,7 +25,7 @@ pub fn filename_stem(name: &str) -> Option<String> {
         return None;
     }
     let stem = before.split('.').next()?.to_ascii_lowercase();
-    (stem.len() >= 2 && !is_common_stem(&stem)).then_some(stem)
+    (stem.len() >= 2 && !is_noise_stem(&stem)).then_some(stem)
 }
 
 /// Lower-case keys of `key=value` strings, each once, in order.
@@ -40,110 +41,6 @@ pub fn keys_of(key_values: &[String]) -> Vec<String> {
         }
     }
     keys
-}
-
-fn is_generic(token: &str) -> bool {
-    matches!(
-        token,
-        "src"
-            | "lib"
-            | "app"
-            | "apps"
-            | "test"
-            | "tests"
-            | "doc"
-            | "docs"
-            | "main"
-            | "master"
-            | "common"
-            | "shared"
-            | "core"
-            | "util"
-            | "utils"
-            | "include"
-            | "includes"
-            | "public"
-            | "private"
-            | "tmp"
-            | "temp"
-            | "cache"
-            | "dist"
-            | "build"
-            | "bin"
-            | "obj"
-            | "x64"
-            | "x86"
-            | "arm64"
-            | "debug"
-            | "release"
-            | "data"
-            | "file"
-            | "files"
-            | "assets"
-            | "resources"
-            | "scripts"
-            | "config"
-            | "configs"
-            | "project"
-            | "projects"
-            | "init"
-            | "index"
-            | "new"
-            | "old"
-            | "copy"
-            | "readme"
-            | "license"
-            | "py"
-            | "js"
-            | "ts"
-            | "tsx"
-            | "jsx"
-            | "md"
-            | "txt"
-            | "json"
-            | "toml"
-            | "yaml"
-            | "yml"
-            | "ini"
-            | "cfg"
-            | "xml"
-            | "html"
-            | "css"
-            | "scss"
-            | "rs"
-            | "go"
-            | "java"
-            | "cpp"
-            | "hpp"
-            | "sh"
-            | "bat"
-            | "ps1"
-            | "log"
-    )
-}
-
-fn is_common_stem(stem: &str) -> bool {
-    matches!(
-        stem,
-        "__init__"
-            | "__main__"
-            | "index"
-            | "main"
-            | "test"
-            | "tests"
-            | "config"
-            | "setup"
-            | "readme"
-            | "license"
-            | "notice"
-            | "package"
-            | "mod"
-            | "lib"
-            | "util"
-            | "utils"
-            | "helper"
-            | "helpers"
-    )
 }
 
 #[cfg(test)]

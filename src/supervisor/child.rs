@@ -6,7 +6,9 @@
 use super::state::Event;
 use crate::ids::WorkerId;
 use crate::platform;
-use crate::protocol::{Failure, FailureKind, FromWorker, ToWorker, build_id, read_frame, write_frame};
+use crate::protocol::{
+    Failure, FailureKind, FromWorker, ToWorker, build_id, read_frame, write_frame,
+};
 use crossbeam_channel::Sender;
 use std::io::{self, BufReader};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -102,7 +104,9 @@ fn read_all(stdout: ChildStdout, worker: WorkerId, generation: u32, events: &Sen
             Err(error) => failed(FailureKind::Internal, format!("worker's pipe: {error}")),
         };
         let message = match message {
-            FromWorker::Hello { build_id: theirs, .. } if theirs != build_id() => failed(
+            FromWorker::Hello {
+                build_id: theirs, ..
+            } if theirs != build_id() => failed(
                 FailureKind::Unavailable,
                 format!(
                     "the program was replaced while it ran: supervisor is {}, worker is {theirs}; run the build again",

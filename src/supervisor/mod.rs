@@ -16,9 +16,9 @@ use state::{Effect, Event, Limits, State};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often silence and interrupts are looked for.
@@ -220,7 +220,10 @@ impl Running {
             Err(error) => {
                 let failure = Failure {
                     kind: FailureKind::Internal,
-                    text: format!("starting a worker ({}): {error}", self.job.program.display()),
+                    text: format!(
+                        "starting a worker ({}): {error}",
+                        self.job.program.display()
+                    ),
                 };
                 for event in [
                     Event::Message {

@@ -3,7 +3,8 @@
 //! [`tag`] is a pure function of a chunk's text and of its file's place below the root; it never
 //! reads a file, and no outcome depends on the machine, the time or other chunks. It works in time
 //! linear in the text, since it sits on the path of every byte. `worker` calls it; `store` writes
-//! what it says. The rules are part of the fingerprint: bump [`VERSION`] with any change of output.
+//! what it says. The rules are part of the fingerprint: raise the version in `profile::recipe` with any change
+//! of output.
 
 pub mod density;
 pub mod path;
@@ -31,9 +32,6 @@ pub use tags::{IntentClass, Tags};
 use crate::file::RelPath;
 use format::Format;
 use outline::Outline;
-
-/// Of the rules and word lists of this module.
-pub const VERSION: u32 = 1;
 
 /// What the tagger looks at.
 #[derive(Clone, Copy, Debug)]

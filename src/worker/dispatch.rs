@@ -3,10 +3,10 @@
 //! Opens the segment file, leaves out what it holds already, and sends the rest down the line. Never
 //! looks at a file's content.
 
+use super::Reporter;
 use super::encode_stage::EncodeStage;
 use super::prepare::{PreparedFile, Preparer, left_out};
 use super::sink::{self, Failing};
-use super::Reporter;
 use crate::encode::Encoders;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};

@@ -7,8 +7,8 @@ use crate::chunk::{self, Decoded};
 use crate::encode::{Prepared, TextPreparer};
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::ids::ContentHash;
-use crate::profile::recipe::Recipe;
 use crate::profile::Limits;
+use crate::profile::recipe::Recipe;
 use crate::protocol::SegmentTask;
 use crate::scan;
 use crate::tag::{self, TagInput, Tags};
@@ -66,7 +66,12 @@ impl Preparer {
         }
     }
 
-    fn chunk(&self, task: &SegmentTask, entry: &FileEntry, chunk: chunk::Chunk<'_>) -> PreparedChunk {
+    fn chunk(
+        &self,
+        task: &SegmentTask,
+        entry: &FileEntry,
+        chunk: chunk::Chunk<'_>,
+    ) -> PreparedChunk {
         let tags = tag::tag(&TagInput {
             text: &chunk.text,
             path: &entry.path,
@@ -78,7 +83,12 @@ impl Preparer {
             sequence: chunk.sequence,
             hash: ContentHash::of(&chunk.text),
             is_fragment: chunk.is_fragment,
-            chromatin: tag::density::chromatin(&entry.path, self.recipe.density_gate, &tags, n_chars),
+            chromatin: tag::density::chromatin(
+                &entry.path,
+                self.recipe.density_gate,
+                &tags,
+                n_chars,
+            ),
             tags,
             tokens: self.texts.prepare(&chunk.text),
             text: chunk.text.into_owned(),

@@ -41,11 +41,15 @@ pub(super) fn run(
         match item {
             Item::Begin(opened) => open = Some(opened),
             Item::File(file) => {
-                let opened = open.as_mut().ok_or_else(|| internal("a file before its segment"))?;
+                let opened = open
+                    .as_mut()
+                    .ok_or_else(|| internal("a file before its segment"))?;
                 commit(opened, file, reporter)?;
             }
             Item::End => {
-                let opened = open.take().ok_or_else(|| internal("an end without a segment"))?;
+                let opened = open
+                    .take()
+                    .ok_or_else(|| internal("an end without a segment"))?;
                 let segment = opened.task.id;
                 opened.writer.finish(device).map_err(output)?;
                 reporter.tell(FromWorker::Done { segment });
@@ -61,10 +65,7 @@ fn commit(opened: &mut Opened, file: EncodedFile, reporter: &Reporter) -> Result
         .commit_file(&file.record, &file.chunks)
         .map_err(output)?;
     let mut work = file.work;
-    work.skipped = u64::from(matches!(
-        file.record.outcome,
-        FileOutcome::Skipped { .. }
-    ));
+    work.skipped = u64::from(matches!(file.record.outcome, FileOutcome::Skipped { .. }));
     reporter.tell(FromWorker::Committed {
         segment: opened.task.id,
         work,

@@ -48,8 +48,14 @@ fn the_number_of_workers_does_not_show() {
         let digest = |workers: &str, file_workers: &str, batch: &str| {
             let out = format!("{mode}-{workers}-{file_workers}");
             let flags = [
-                "--mode", mode, "--shard-workers", workers, "--shard-file-workers", file_workers,
-                "--batch-size", batch,
+                "--mode",
+                mode,
+                "--shard-workers",
+                workers,
+                "--shard-file-workers",
+                file_workers,
+                "--batch-size",
+                batch,
             ];
             world.build(&out, &flags)["digest"].clone()
         };
@@ -65,7 +71,10 @@ fn the_number_of_workers_does_not_show() {
 fn the_same_tree_elsewhere_has_the_same_digest() {
     let one = World::corpus(2, 20);
     let other = World::corpus(2, 20);
-    assert_eq!(one.build("a", &[])["digest"], other.build("b", &[])["digest"]);
+    assert_eq!(
+        one.build("a", &[])["digest"],
+        other.build("b", &[])["digest"]
+    );
 }
 
 #[test]
@@ -75,8 +84,17 @@ fn with_a_fixed_date_files_are_equal_to_the_byte() {
     for workers in ["1", "2"] {
         // The same output path, since absolute paths are stored.
         let arguments = [
-            "--profile", "p.toml", "--out-dir", "out", "--json", "--sparse-model", "none",
-            "--dense-model", "none", "--shard-workers", workers,
+            "--profile",
+            "p.toml",
+            "--out-dir",
+            "out",
+            "--json",
+            "--sparse-model",
+            "none",
+            "--dense-model",
+            "none",
+            "--shard-workers",
+            workers,
         ];
         let child = world
             .command(&arguments)
@@ -85,7 +103,11 @@ fn with_a_fixed_date_files_are_equal_to_the_byte() {
             .expect("starts");
         crate::world::finish(child).summary();
         let folder = world.path("out-sharded");
-        let files = ["p/shards/root0.genome.db", "p/shards/root1.genome.db", "manifest.json"];
+        let files = [
+            "p/shards/root0.genome.db",
+            "p/shards/root1.genome.db",
+            "manifest.json",
+        ];
         copies.push(files.map(|name| fs::read(folder.join(name)).expect(name)));
         fs::remove_dir_all(folder).expect("removed");
     }
@@ -99,7 +121,15 @@ fn embedded_models_give_vectors_that_do_not_depend_on_workers() {
     let world = World::corpus(2, 12);
     let build = |workers: &str| {
         world
-            .run(&["--profile", "p.toml", "--out-dir", workers, "--json", "--shard-workers", workers])
+            .run(&[
+                "--profile",
+                "p.toml",
+                "--out-dir",
+                workers,
+                "--json",
+                "--shard-workers",
+                workers,
+            ])
             .summary()
     };
     let one = build("1");
@@ -122,7 +152,11 @@ fn a_comma_list_builds_each_and_lists_them_in_one_manifest() {
     assert_eq!(profiles, ["one", "two"]);
     let manifest = fs::read_to_string(world.path("o-sharded/manifest.json")).expect("manifest");
     let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
-    let keys: Vec<_> = manifest["targets"].as_object().expect("object").keys().collect();
+    let keys: Vec<_> = manifest["targets"]
+        .as_object()
+        .expect("object")
+        .keys()
+        .collect();
     assert_eq!(keys, ["one-sharded", "two-sharded"]);
     arguments[1] = "all";
     let ran = world.run(&arguments);
@@ -151,4 +185,27 @@ fn the_category_reaches_the_servers_list() {
     let routing = fs::read(world.path("o-sharded/p/main.genome.db")).expect("routing database");
     let needle = b"root0cold";
     assert!(routing.windows(needle.len()).any(|w| w == needle));
+}
+
+#[test]
+fn a_plan_shows_what_is_built_already() {
+    let world = World::corpus(2, 10);
+    world.build("o", &[]);
+    world.write(
+        "root1/new.md",
+        "# New\n\nA file that was not there before, with enough text to count.\n",
+    );
+    let mut arguments = vec!["plan", "--profile", "p.toml", "--out-dir", "o", "--json"];
+    arguments.extend(crate::world::BARE);
+    let plan = world.run(&arguments).last_line();
+    let state = |label: &str| {
+        let shards = plan["shards"].as_array().expect("a list");
+        let shard = shards
+            .iter()
+            .find(|s| s["label"] == label)
+            .expect("is planned");
+        shard["unchanged"].clone()
+    };
+    assert_eq!(state("root0"), true, "{plan}");
+    assert_eq!(state("root1"), false, "{plan}");
 }

@@ -7,7 +7,11 @@ fn fails(world: &World, arguments: &[&str], code: i32, says: &[&str]) {
     let ran = world.run(arguments);
     assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
     for text in says {
-        assert!(ran.stderr.contains(text), "{text:?} is missing in: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(text),
+            "{text:?} is missing in: {}",
+            ran.stderr
+        );
     }
 }
 
@@ -19,12 +23,25 @@ fn usage_errors_are_2() {
     fails(&world, &["--profile", "nope"], 2, &["nope"]);
     fails(&world, &["--profile", "nope.toml"], 2, &["nope.toml"]);
     world.write("bad.toml", "roots = [\"root0\"]\nextention = [\"rs\"]\n");
-    fails(&world, &["--profile", "bad.toml"], 2, &["bad.toml:2", "extention", "extensions"]);
-    world.write("glob.toml", "roots = [{ path = \"root0\", include = [\"a{b\"] }]\n");
+    fails(
+        &world,
+        &["--profile", "bad.toml"],
+        2,
+        &["bad.toml:2", "extention", "extensions"],
+    );
+    world.write(
+        "glob.toml",
+        "roots = [{ path = \"root0\", include = [\"a{b\"] }]\n",
+    );
     fails(&world, &["--profile", "glob.toml"], 2, &["glob.toml"]);
     world.write("twice.toml", "roots = [\"root0\", \"./root0\"]\n");
     fails(&world, &["--profile", "twice.toml"], 2, &["root0"]);
-    fails(&world, &["--profile", "p.toml", "--device", "gpu"], 2, &["--device"]);
+    fails(
+        &world,
+        &["--profile", "p.toml", "--device", "gpu"],
+        2,
+        &["--device"],
+    );
     let many = ["--profile", "p.toml", "--shard-file-workers", "99999"];
     fails(&world, &many, 2, &["--shard-file-workers"]);
 }
@@ -54,18 +71,33 @@ fn nothing_to_index_is_4() {
     let world = World::new();
     world.write("r/picture.png", "x".repeat(100));
     world.write("p.toml", "roots = [\"r\"]\n");
-    fails(&world, &["--profile", "p.toml"], 4, &["no file to index", "--why"]);
+    fails(
+        &world,
+        &["--profile", "p.toml"],
+        4,
+        &["no file to index", "--why"],
+    );
     world.write(
         "m.toml",
         "roots = [\"absent\"]\nmissing_hint = \"run profiles/fetch-corpus\"\n",
     );
-    fails(&world, &["--profile", "m.toml"], 4, &["absent", "profiles/fetch-corpus"]);
+    fails(
+        &world,
+        &["--profile", "m.toml"],
+        4,
+        &["absent", "profiles/fetch-corpus"],
+    );
 }
 
 #[test]
 fn no_index_is_10() {
     let world = World::new();
-    fails(&world, &["query", "nowhere", "text", "--mode", "lexical"], 10, &["nowhere"]);
+    fails(
+        &world,
+        &["query", "nowhere", "text", "--mode", "lexical"],
+        10,
+        &["nowhere"],
+    );
     fails(&world, &["verify", "nowhere"], 10, &["nowhere"]);
     fails(&world, &["inspect", "nowhere"], 10, &["nowhere"]);
 }
@@ -75,13 +107,20 @@ fn a_locked_output_is_11_and_names_the_holder() {
     let world = World::corpus(1, 3);
     world.build("o", &[]);
     let lock = world.path("o-sharded/p/.build/lock");
-    let file = fs::File::options().write(true).open(lock).expect("lock file");
+    let file = fs::File::options()
+        .write(true)
+        .open(lock)
+        .expect("lock file");
     file.lock().expect("locked");
     let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o"];
     arguments.extend(BARE);
     fails(&world, &arguments, 11, &["being built by", "--out-dir"]);
     drop(file);
-    assert_eq!(world.run(&arguments).code, Some(0), "a stale lock file must not block");
+    assert_eq!(
+        world.run(&arguments).code,
+        Some(0),
+        "a stale lock file must not block"
+    );
 }
 
 #[test]
@@ -100,7 +139,12 @@ fn other_settings_on_the_same_output_are_12() {
 #[test]
 fn a_missing_model_or_runtime_is_13() {
     let world = World::corpus(1, 3);
-    fails(&world, &["--profile", "p.toml", "--sparse-model", "absent"], 13, &["absent"]);
+    fails(
+        &world,
+        &["--profile", "p.toml", "--sparse-model", "absent"],
+        13,
+        &["absent"],
+    );
     world.write("not-a-library.so", "text");
     fails(
         &world,
@@ -108,7 +152,12 @@ fn a_missing_model_or_runtime_is_13() {
         13,
         &["not-a-library.so"],
     );
-    fails(&world, &["--profile", "p.toml", "--device", "cuda"], 13, &["--device cpu"]);
+    fails(
+        &world,
+        &["--profile", "p.toml", "--device", "cuda"],
+        13,
+        &["--device cpu"],
+    );
 }
 
 #[test]
@@ -137,8 +186,15 @@ fn a_fault_found_is_14() {
 fn a_paused_build_is_75_and_goes_on() {
     let world = World::corpus(2, 400);
     let arguments = [
-        "--profile", "p.toml", "--out-dir", "o", "--json", "--shard-workers", "1",
-        "--progress", "json",
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--json",
+        "--shard-workers",
+        "1",
+        "--progress",
+        "json",
     ];
     let mut child = world.command(&arguments).spawn().expect("starts");
     let stderr = child.stderr.take().expect("piped");
@@ -153,7 +209,10 @@ fn a_paused_build_is_75_and_goes_on() {
     assert_eq!(ran.code, Some(75), "{ran:?}");
     assert_eq!(ran.last_line()["type"], "paused");
     let summary = world.run(&arguments).summary();
-    assert!(summary["resumed_chunks"].as_u64().is_some_and(|n| n > 0), "{summary}");
+    assert!(
+        summary["resumed_chunks"].as_u64().is_some_and(|n| n > 0),
+        "{summary}"
+    );
     let fresh = ["--profile", "p.toml", "--out-dir", "f", "--json"];
     assert_eq!(world.run(&fresh).summary()["digest"], summary["digest"]);
 }

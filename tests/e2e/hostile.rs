@@ -9,7 +9,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-const TEXT: &str = "fn ordinary() -> u32 {\n    // text that is long enough to be indexed\n    1\n}\n";
+const TEXT: &str =
+    "fn ordinary() -> u32 {\n    // text that is long enough to be indexed\n    1\n}\n";
 
 #[test]
 fn hostile_names_and_bodies_are_indexed_or_listed() {
@@ -28,8 +29,18 @@ fn hostile_names_and_bodies_are_indexed_or_listed() {
         let text = TEXT.replace("ordinary", &format!("ordinary_{n}"));
         fs::write(root.join(OsStr::from_bytes(name)), text).expect("written");
     }
-    world.write("r/nul.rs", b"fn a() {}\0\0\0 and many more bytes so that it is not too small to see");
-    world.write("r/invalid.rs", [b"// caf\xe9 \xc3\x28 \xf0\x28\x8c\x28 ".as_slice(), TEXT.as_bytes()].concat());
+    world.write(
+        "r/nul.rs",
+        b"fn a() {}\0\0\0 and many more bytes so that it is not too small to see",
+    );
+    world.write(
+        "r/invalid.rs",
+        [
+            b"// caf\xe9 \xc3\x28 \xf0\x28\x8c\x28 ".as_slice(),
+            TEXT.as_bytes(),
+        ]
+        .concat(),
+    );
     let utf16: Vec<u8> = std::iter::once(0xFEFF_u16)
         .chain(TEXT.replace("ordinary", "wide").encode_utf16())
         .flat_map(u16::to_le_bytes)

@@ -41,7 +41,11 @@ fn sources() -> Vec<(String, String, String)> {
     fn visit(folder: &Path, module: Option<&str>, found: &mut Vec<(String, String, String)>) {
         for entry in fs::read_dir(folder).expect("lists").flatten() {
             let path = entry.path();
-            let stem = path.file_stem().expect("named").to_string_lossy().into_owned();
+            let stem = path
+                .file_stem()
+                .expect("named")
+                .to_string_lossy()
+                .into_owned();
             let module = module.unwrap_or(&stem);
             if path.is_dir() {
                 visit(&path, Some(module), found);
@@ -52,7 +56,11 @@ fn sources() -> Vec<(String, String, String)> {
         }
     }
     let mut found = Vec::new();
-    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), None, &mut found);
+    visit(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        None,
+        &mut found,
+    );
     assert!(found.len() > 50, "the sources were not found");
     found
 }
@@ -70,7 +78,8 @@ fn imports(line: &str) -> Vec<&str> {
 }
 
 fn code_lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
 }
 
 #[test]
@@ -102,7 +111,9 @@ fn each_outside_crate_has_one_door() {
     for (module, path, text) in sources() {
         for line in code_lines(&text) {
             for (name, doors) in DOORS {
-                let used = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|w| w == name);
+                let used = line
+                    .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                    .any(|w| w == name);
                 let is_path = line.contains(&format!("{name}::"));
                 if used && is_path && !doors.contains(&module.as_str()) {
                     wrong.push(format!("{path}: {}", line.trim()));

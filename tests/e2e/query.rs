@@ -14,14 +14,26 @@ fn every_mode_finds_the_file_that_says_it() {
         .summary();
     for mode in ["lexical", "sparse", "dense", "hybrid"] {
         let ran = world.run(&[
-            "query", "o-sharded/p", "when does the zebra eat", "--mode", mode, "--json", "--k", "3",
+            "query",
+            "o-sharded/p",
+            "when does the zebra eat",
+            "--mode",
+            mode,
+            "--json",
+            "--k",
+            "3",
         ]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let hits = ran.lines();
         assert_eq!(hits[0]["type"], "hit", "{mode}");
         assert_eq!(hits[0]["rank"], 1);
         assert_eq!(hits[0]["shard"], "root1", "{mode}: {hits:?}");
-        assert!(hits[0]["path"].as_str().is_some_and(|p| p.ends_with("zebra.md")), "{mode}");
+        assert!(
+            hits[0]["path"]
+                .as_str()
+                .is_some_and(|p| p.ends_with("zebra.md")),
+            "{mode}"
+        );
     }
 }
 
@@ -37,9 +49,19 @@ fn a_rare_word_leads_to_its_shard() {
         arguments.extend(models);
         world.run(&arguments).summary();
         let ran = world.run(&[
-            "query", "o-sharded/p", "quuxblossom", "--mode", "lexical", "--routed", "--json",
+            "query",
+            "o-sharded/p",
+            "quuxblossom",
+            "--mode",
+            "lexical",
+            "--routed",
+            "--json",
         ]);
-        assert_eq!(ran.lines().first().map(|h| h["shard"].clone()), Some("root2".into()), "{ran:?}");
+        assert_eq!(
+            ran.lines().first().map(|h| h["shard"].clone()),
+            Some("root2".into()),
+            "{ran:?}"
+        );
     }
 }
 
@@ -49,7 +71,15 @@ fn a_file_of_queries_is_answered_in_one_go() {
     world.build("o", &[]);
     world.write("queries.txt", "gadget number\nfrobnicator widgets\n");
     let ran = world.run(&[
-        "query", "o-sharded/p", "--queries", "queries.txt", "--mode", "lexical", "--json", "-k", "2",
+        "query",
+        "o-sharded/p",
+        "--queries",
+        "queries.txt",
+        "--mode",
+        "lexical",
+        "--json",
+        "-k",
+        "2",
     ]);
     let queries: Vec<_> = ran.lines().iter().map(|hit| hit["query"].clone()).collect();
     assert_eq!(queries, [0, 0, 1, 1]);
@@ -62,9 +92,20 @@ fn a_blob_and_shards_answer_alike() {
     world.build("o", &["--mode", "blob"]);
     let top = |index: &str| {
         let ran = world.run(&[
-            "query", index, "frobnicator number 10002 gadgets", "--mode", "lexical", "--json", "-k", "5",
+            "query",
+            index,
+            "frobnicator number 10002 gadgets",
+            "--mode",
+            "lexical",
+            "--json",
+            "-k",
+            "5",
         ]);
-        let ids: Vec<_> = ran.lines().iter().map(|hit| hit["gene_id"].clone()).collect();
+        let ids: Vec<_> = ran
+            .lines()
+            .iter()
+            .map(|hit| hit["gene_id"].clone())
+            .collect();
         assert_eq!(ids.len(), 5, "{ran:?}");
         ids
     };

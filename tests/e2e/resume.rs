@@ -29,7 +29,9 @@ enum Victim {
 fn workers_of(supervisor: u32) -> Vec<u32> {
     let children = format!("/proc/{supervisor}/task/{supervisor}/children");
     let text = fs::read_to_string(children).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 #[cfg(target_os = "linux")]
@@ -44,12 +46,28 @@ fn kill(pid: u32) {
 #[cfg(target_os = "linux")]
 #[test]
 fn killed_at_random_moments_nothing_is_lost() {
-    let seed = std::env::var("HELIX_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_120);
-    let rounds = std::env::var("HELIX_TEST_KILLS").ok().and_then(|s| s.parse().ok()).unwrap_or(24);
+    let seed = std::env::var("HELIX_TEST_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(20_261_120);
+    let rounds = std::env::var("HELIX_TEST_KILLS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(24);
     let mut dice = Dice(seed);
     let world = World::corpus(2, 150);
     let arguments = |out: &'static str| {
-        ["--profile", "p.toml", "--out-dir", out, "--json", "--shard-workers", "2", "--progress", "none"]
+        [
+            "--profile",
+            "p.toml",
+            "--out-dir",
+            out,
+            "--json",
+            "--shard-workers",
+            "2",
+            "--progress",
+            "none",
+        ]
     };
     let expected = world.run(&arguments("whole")).summary();
     let mut kills = 0;
@@ -85,7 +103,11 @@ fn killed_at_random_moments_nothing_is_lost() {
             let verdict = world.verified("broken-sharded/p");
             assert_eq!(verdict["digest"], expected["digest"], "{context}");
             let left = files_below(&world.path("broken-sharded"));
-            assert!(left.iter().all(|f| !f.contains(".tmp-") && !f.contains(".seg")), "{left:?}");
+            assert!(
+                left.iter()
+                    .all(|f| !f.contains(".tmp-") && !f.contains(".seg")),
+                "{left:?}"
+            );
         }
     }
     assert!(kills >= 20, "only {kills} kills");
@@ -96,19 +118,34 @@ fn a_finished_build_does_nothing_again() {
     let world = World::corpus(2, 20);
     let first = world.build("o", &[]);
     let shard = world.path("o-sharded/p/shards/root0.genome.db");
-    let before = fs::metadata(&shard).expect("shard").modified().expect("time");
+    let before = fs::metadata(&shard)
+        .expect("shard")
+        .modified()
+        .expect("time");
     let again = world.build("o", &[]);
     assert_eq!(again["digest"], first["digest"]);
     assert_eq!(again["unchanged_shards"], 2);
-    assert_eq!(fs::metadata(&shard).expect("shard").modified().expect("time"), before);
+    assert_eq!(
+        fs::metadata(&shard)
+            .expect("shard")
+            .modified()
+            .expect("time"),
+        before
+    );
 }
 
 #[test]
 fn changed_new_and_deleted_files_are_seen() {
     let world = World::corpus(2, 20);
     world.build("o", &[]);
-    world.write("root0/dir0/file0.rs", "pub fn replaced() -> u32 {\n    // a new body, long enough to be indexed\n    7\n}\n");
-    world.write("root0/new.md", "# New\n\nA file that was not there before, with enough text to count.\n");
+    world.write(
+        "root0/dir0/file0.rs",
+        "pub fn replaced() -> u32 {\n    // a new body, long enough to be indexed\n    7\n}\n",
+    );
+    world.write(
+        "root0/new.md",
+        "# New\n\nA file that was not there before, with enough text to count.\n",
+    );
     fs::remove_file(world.path("root1/dir1/file1.py")).expect("removed");
     let changed = world.build("o", &[]);
     assert_eq!(changed["files"], 40);
@@ -125,7 +162,10 @@ fn a_touched_file_is_told_from_a_changed_one_by_its_bytes() {
     let touch = |text: &[u8]| {
         world.write(name, text);
         let later = std::time::SystemTime::now() + Duration::from_secs(60);
-        let file = fs::File::options().write(true).open(world.path(name)).expect("opens");
+        let file = fs::File::options()
+            .write(true)
+            .open(world.path(name))
+            .expect("opens");
         file.set_modified(later).expect("touched");
     };
     touch(&text);
@@ -144,16 +184,30 @@ fn vectors_are_taken_over_from_the_earlier_index() {
     let world = World::corpus(1, 30);
     let flags = ["--profile", "p.toml", "--out-dir", "o", "--json"];
     let first = world.run(&flags).summary();
-    world.write("root0/new.md", "# New\n\nA file that was not there before, with enough text to count.\n");
+    world.write(
+        "root0/new.md",
+        "# New\n\nA file that was not there before, with enough text to count.\n",
+    );
     let second = world.run(&flags).summary();
     let reused = second["reused_chunks"].as_u64().expect("number");
-    assert!(reused >= first["chunks"].as_u64().expect("number"), "{second}");
+    assert!(
+        reused >= first["chunks"].as_u64().expect("number"),
+        "{second}"
+    );
     let fresh = world
         .run(&["--profile", "p.toml", "--out-dir", "f", "--json"])
         .summary();
     assert_eq!(fresh["digest"], second["digest"]);
     let from = world
-        .run(&["--profile", "p.toml", "--out-dir", "g", "--reuse-from", "f-sharded/p", "--json"])
+        .run(&[
+            "--profile",
+            "p.toml",
+            "--out-dir",
+            "g",
+            "--reuse-from",
+            "f-sharded/p",
+            "--json",
+        ])
         .summary();
     assert_eq!(from["digest"], second["digest"]);
     assert!(from["reused_chunks"].as_u64().is_some_and(|n| n > reused));
@@ -191,7 +245,14 @@ fn an_output_that_was_moved_is_registered_where_it_is_now() {
     fs::rename(world.path("o-sharded"), world.path("n-sharded")).expect("moved");
     let again = world.build("n", &["--shard-category", "org"]);
     assert_eq!(again["unchanged_shards"], 2);
-    let ran = world.run(&["query", "n-sharded/p", "gadget", "--mode", "lexical", "--json"]);
+    let ran = world.run(&[
+        "query",
+        "n-sharded/p",
+        "gadget",
+        "--mode",
+        "lexical",
+        "--json",
+    ]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     world.verified("n-sharded/p");
 }
@@ -224,8 +285,18 @@ fn stopped_often_all_shards_are_registered_in_the_end() {
 #[test]
 fn a_renamed_file_gives_the_digest_of_a_fresh_build() {
     let world = World::corpus(1, 5);
-    world.write("root0/note.md", "# Zebra\n\nThe zebra eats the quuxblossom twice a day, never at night.\n");
+    world.write(
+        "root0/note.md",
+        "# Zebra\n\nThe zebra eats the quuxblossom twice a day, never at night.\n",
+    );
     world.build("o", &[]);
-    fs::rename(world.path("root0/note.md"), world.path("root0/quuxblossom.md")).expect("renamed");
-    assert_eq!(world.build("o", &[])["digest"], world.build("f", &[])["digest"]);
+    fs::rename(
+        world.path("root0/note.md"),
+        world.path("root0/quuxblossom.md"),
+    )
+    .expect("renamed");
+    assert_eq!(
+        world.build("o", &[])["digest"],
+        world.build("f", &[])["digest"]
+    );
 }

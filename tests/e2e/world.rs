@@ -43,7 +43,10 @@ impl World {
 
     /// Writes `p.toml` with these roots.
     pub fn profile(&self, roots: &[&str]) {
-        let roots: Vec<_> = roots.iter().map(|r| format!("{{ path = {r:?} }}")).collect();
+        let roots: Vec<_> = roots
+            .iter()
+            .map(|r| format!("{{ path = {r:?} }}"))
+            .collect();
         self.write("p.toml", format!("roots = [{}]\n", roots.join(", ")));
     }
 
@@ -128,7 +131,9 @@ impl Ran {
     /// All lines of standard output, as JSON.
     pub fn lines(&self) -> Vec<Value> {
         let lines = self.stdout.lines().map(serde_json::from_str);
-        lines.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error} in {self:?}"))
+        lines
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 }
 

@@ -96,7 +96,10 @@ mod tests {
             sharded.database,
             Path::new("/o/genomes-sharded/small/main.genome.db")
         );
-        assert_eq!(sharded.manifest, Path::new("/o/genomes-sharded/manifest.json"));
+        assert_eq!(
+            sharded.manifest,
+            Path::new("/o/genomes-sharded/manifest.json")
+        );
         assert_eq!(
             Layout::new(Path::new("/o/genomes/"), "small", Mode::Sharded),
             sharded

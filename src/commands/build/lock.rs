@@ -11,7 +11,9 @@ use std::path::Path;
 
 /// Held for as long as the build runs.
 #[derive(Debug)]
-pub struct BuildLock(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
+pub struct BuildLock(
+    #[expect(dead_code, reason = "the lock lives as long as the file is open")] File,
+);
 
 impl BuildLock {
     /// Takes the lock in `path`, creating the file and its folder. When another process holds it, the

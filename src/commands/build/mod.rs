@@ -16,7 +16,7 @@ use super::output;
 use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
 use crate::encode;
 use crate::exit_code::{Exit, ExitCode};
-use crate::ids::{SegmentId, ShardId, WorkerId};
+use crate::ids::{Digest, SegmentId, ShardId, WorkerId};
 use crate::plan::sizing::{RAM_PER_WORKER_BYTES, Sizing, SizingInput, size_workers};
 use crate::plan::{Mode, Plan, ShardPlan};
 use crate::platform;
@@ -60,7 +60,9 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> anyhow::Result<ExitCode>
         settings.worker_arguments = worker_arguments(global);
         let ended = build(&settings, style, &interrupted)?;
         let code = match &ended {
-            Ended::Built(summary) if summary.exit == ExitCode::Incomplete as u8 => ExitCode::Incomplete,
+            Ended::Built(summary) if summary.exit == ExitCode::Incomplete as u8 => {
+                ExitCode::Incomplete
+            }
             Ended::Built(_) => ExitCode::Success,
             Ended::Paused => ExitCode::Paused,
         };
@@ -105,7 +107,7 @@ pub enum Ended {
 struct Prepared {
     survey: Survey,
     layout: Layout,
-    fingerprint: crate::ids::Digest,
+    fingerprint: Digest,
     encoders: encode::EncoderInfo,
     /// Seconds since 1970, for every time column.
     epoch: f64,
@@ -145,7 +147,8 @@ fn build(
     Ok(Ended::Built(Box::new(summary)))
 }
 
-fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
+/// The encoders of these settings and the fingerprint of their build. Unusable ones are exit code 13.
+fn identify(settings: &Settings) -> anyhow::Result<(encode::EncoderInfo, Digest)> {
     let encoders = encode::describe(&settings.encoders).map_err(|error| {
         Exit::error(
             ExitCode::Unavailable,
@@ -153,26 +156,54 @@ fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
         )
     })?;
     let fingerprint = settings.profile.recipe.fingerprint(encoders.hashes());
+    Ok((encoders, fingerprint))
+}
+
+/// The shards of a plan that are complete already, with what they say of themselves. A shard of another
+/// fingerprint is exit code 12.
+fn find_unchanged(
+    settings: &Settings,
+    layout: &Layout,
+    plan: &Plan,
+    fingerprint: Digest,
+) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
+    let mut found = BTreeMap::new();
+    if settings.rebuild {
+        return Ok(found);
+    }
+    for shard in &plan.shards {
+        let path = layout.shard(&shard.label);
+        let limits = &settings.profile.rules.limits;
+        if let Some(ledger) = unchanged::unchanged(&path, plan, shard, fingerprint, limits)? {
+            found.insert(shard.id, ledger);
+        }
+    }
+    Ok(found)
+}
+
+/// What of a plan is built already, for `plan`; reads only.
+pub fn already_built(
+    settings: &Settings,
+    plan: &Plan,
+) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
+    let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
+    let (_, fingerprint) = identify(settings)?;
+    find_unchanged(settings, &layout, plan, fingerprint)
+}
+
+fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
+    let (encoders, fingerprint) = identify(settings)?;
     let survey = survey::survey(settings)?;
     publish::remove_stale_attempts(&layout.shards)?;
     std::fs::create_dir_all(layout.segments())
         .with_context(|| format!("creating {}", layout.segments().display()))?;
-    let mut unchanged = BTreeMap::new();
     if settings.rebuild {
         let segments = layout.segments();
         std::fs::remove_dir_all(&segments)
             .and_then(|()| std::fs::create_dir_all(&segments))
             .with_context(|| format!("emptying {}", segments.display()))?;
-    } else {
-        for shard in &survey.plan.shards {
-            let path = layout.shard(&shard.label);
-            let limits = &settings.profile.rules.limits;
-            let known = unchanged::unchanged(&path, &survey.plan, shard, fingerprint, limits)?;
-            if let Some(ledger) = known {
-                unchanged.insert(shard.id, ledger);
-            }
-        }
     }
+    let unchanged = find_unchanged(settings, &layout, &survey.plan, fingerprint)?;
     let (epoch, reproducible) = epoch()?;
     Ok(Prepared {
         survey,
@@ -211,7 +242,10 @@ pub fn size(
     plan: &Plan,
     unchanged: &BTreeMap<ShardId, ShardLedger>,
 ) -> Sizing {
-    let todo = plan.shards.iter().filter(|s| !unchanged.contains_key(&s.id));
+    let todo = plan
+        .shards
+        .iter()
+        .filter(|s| !unchanged.contains_key(&s.id));
     size_workers(&SizingInput {
         cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         ram_bytes: platform::available_memory_bytes(),
@@ -378,7 +412,12 @@ fn job(
     let plan = &prepared.survey.plan;
     let tasks = todo
         .iter()
-        .flat_map(|shard| shard.segments.iter().map(|segment| task(prepared, plan, shard, segment.id)))
+        .flat_map(|shard| {
+            shard
+                .segments
+                .iter()
+                .map(|segment| task(prepared, plan, shard, segment.id))
+        })
         .collect::<Option<Vec<_>>>()
         .context("the plan names a segment that it does not have")?;
     Ok(Job {

@@ -10,8 +10,8 @@ use crate::ids::{SegmentId, ShardId};
 use crate::plan::{Plan, ShardPlan};
 use crate::protocol::{Failure, FailureKind};
 use crate::publish::{self, PublishedShard, ShardPublisher};
-use crate::store::StoreError;
 use crate::report::{Ending, PublishOutcome};
+use crate::store::StoreError;
 use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -137,7 +137,11 @@ impl Publishing {
             let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
             publish::register(&mut routing, &published)?;
         }
-        let segments: Vec<_> = shard.segments.iter().map(|s| self.layout.segment(s)).collect();
+        let segments: Vec<_> = shard
+            .segments
+            .iter()
+            .map(|s| self.layout.segment(s))
+            .collect();
         publish::delete_segments(segments.iter().map(|path| path.as_path()))?;
         self.published
             .lock()

@@ -39,11 +39,15 @@ pub fn deliver_routing(
         let as_it_is = known.is_some_and(|known| {
             known.path == path
                 && known.category == settings.category
-                && known.build.is_some_and(|build| build.digest == ledger.digest)
+                && known
+                    .build
+                    .is_some_and(|build| build.digest == ledger.digest)
         });
         if !as_it_is {
             // The hash of the file is kept when it was noted: a server may have written since.
-            let noted = known.and_then(|known| known.build).filter(|b| b.digest == ledger.digest);
+            let noted = known
+                .and_then(|known| known.build)
+                .filter(|b| b.digest == ledger.digest);
             routing.register(&path, noted.and_then(|build| build.file_hash))?;
         }
     }
@@ -220,21 +224,23 @@ fn write_manifest(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
 
 /// Tells the user how it ended: on standard output, as one line of JSON if asked for.
 pub fn print(ended: &Ended, settings: &Settings, global: &GlobalFlags) -> anyhow::Result<()> {
-    output::text(|out| {
-        match ended {
-            Ended::Built(summary) if global.json => output::json_line(out, "summary", summary),
-            Ended::Built(summary) => print_summary(out, summary, settings),
-            Ended::Paused if global.json => {
-                let exit = ExitCode::Paused as u8;
-                let profile = &settings.profile.name;
-                output::json_line(out, "paused", &serde_json::json!({"profile": profile, "exit": exit}))
-            }
-            Ended::Paused => writeln!(
+    output::text(|out| match ended {
+        Ended::Built(summary) if global.json => output::json_line(out, "summary", summary),
+        Ended::Built(summary) => print_summary(out, summary, settings),
+        Ended::Paused if global.json => {
+            let exit = ExitCode::Paused as u8;
+            let profile = &settings.profile.name;
+            output::json_line(
                 out,
-                "{}: paused, nothing is lost; the same command goes on",
-                settings.profile.name
-            ),
+                "paused",
+                &serde_json::json!({"profile": profile, "exit": exit}),
+            )
         }
+        Ended::Paused => writeln!(
+            out,
+            "{}: paused, nothing is lost; the same command goes on",
+            settings.profile.name
+        ),
     })?;
     Ok(())
 }
@@ -264,7 +270,11 @@ fn print_summary(
         index.chunks,
         progress::bytes(index.source_bytes),
         index.shards.len(),
-        if index.shards.len() == 1 { "shard" } else { "shards" }
+        if index.shards.len() == 1 {
+            "shard"
+        } else {
+            "shards"
+        }
     )?;
     if run.reused_chunks + run.resumed_chunks > 0 {
         writeln!(
@@ -273,12 +283,20 @@ fn print_summary(
             run.resumed_chunks, run.reused_chunks
         )?;
     }
-    let left_out: Vec<_> = index.skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
+    let left_out: Vec<_> = index
+        .skipped
+        .iter()
+        .map(|(r, n)| format!("{n} {r}"))
+        .collect();
     if !left_out.is_empty() {
         writeln!(out, "  left out: {}", left_out.join(", "))?;
     }
     for file in index.quarantined.iter().chain(&index.unreadable) {
-        writeln!(out, "  {}: {}/{} {}", file.reason, file.root, file.path, file.detail)?;
+        writeln!(
+            out,
+            "  {}: {}/{} {}",
+            file.reason, file.root, file.path, file.detail
+        )?;
     }
     for root in &index.missing_roots {
         writeln!(out, "  missing root: {root}")?;
@@ -286,7 +304,11 @@ fn print_summary(
     writeln!(out, "  {}", index.output)?;
     writeln!(out, "  digest {}", index.digest)?;
     writeln!(out)?;
-    writeln!(out, "next: helix-build query {} \"how do I ...\"", shown_path(&index.output, settings))
+    writeln!(
+        out,
+        "next: helix-build query {} \"how do I ...\"",
+        shown_path(&index.output, settings)
+    )
 }
 
 /// The output as it can be typed here: relative to the working directory when it lies below it.
@@ -298,6 +320,8 @@ fn shown_path(output: &str, settings: &Settings) -> String {
         Mode::Blob => path,
     };
     let here = std::env::current_dir().ok();
-    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    let relative = here
+        .as_deref()
+        .and_then(|here| path.strip_prefix(here).ok());
     relative.unwrap_or(path).display().to_string()
 }

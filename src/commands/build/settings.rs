@@ -5,7 +5,7 @@
 
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
 use crate::exit_code::{Exit, ExitCode};
-use crate::plan::{Mode, PlanOptions, ShardOrder, SUBSHARD_BYTES, SUBSHARD_FILES};
+use crate::plan::{Mode, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::profile::{DeviceSetting, Profile, ProfileError, find_profile, list_profiles};
 use anyhow::Context as _;
@@ -57,7 +57,11 @@ impl Settings {
     pub fn resolve(flags: &BuildFlags, profile: Profile) -> anyhow::Result<Self> {
         let mut listed = Vec::new();
         let mut pick = |name, given: Option<String>, default: &str| {
-            let origin = if given.is_some() { Origin::Given } else { Origin::Default };
+            let origin = if given.is_some() {
+                Origin::Given
+            } else {
+                Origin::Default
+            };
             listed.push(Setting {
                 name,
                 value: given.unwrap_or_else(|| default.to_owned()),
@@ -73,16 +77,25 @@ impl Settings {
             OutputMode::Sharded => "sharded".to_owned(),
         };
         pick("mode", flags.mode.map(mode_name), "sharded");
-        let out_dir = flags.out_dir.clone().unwrap_or_else(|| PathBuf::from("genomes"));
+        let out_dir = flags
+            .out_dir
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("genomes"));
         let out_dir = std::path::absolute(&out_dir)
             .with_context(|| format!("--out-dir {}", out_dir.display()))?;
         let shown = flags.out_dir.as_ref().map(|d| d.display().to_string());
         pick("out-dir", shown, "./genomes");
         let shown = |n: Option<u32>| n.map(|n| n.to_string());
         pick("shard-workers", shown(flags.shard_workers), "0 (auto)");
-        pick("shard-file-workers", shown(flags.shard_file_workers), "0 (auto)");
+        pick(
+            "shard-file-workers",
+            shown(flags.shard_file_workers),
+            "0 (auto)",
+        );
         let category = flags.shard_category.unwrap_or_default();
-        let shown = flags.shard_category.map(|c: ShardCategory| c.as_str().to_owned());
+        let shown = flags
+            .shard_category
+            .map(|c: ShardCategory| c.as_str().to_owned());
         pick("shard-category", shown, "reference");
         let plan = PlanOptions {
             mode,
@@ -92,13 +105,23 @@ impl Settings {
             } else {
                 ShardOrder::LargestFirst
             },
-            subshard_bytes: flags.auto_subshard_threshold_bytes.unwrap_or(SUBSHARD_BYTES),
-            subshard_files: flags.auto_subshard_threshold_files.unwrap_or(SUBSHARD_FILES),
+            subshard_bytes: flags
+                .auto_subshard_threshold_bytes
+                .unwrap_or(SUBSHARD_BYTES),
+            subshard_files: flags
+                .auto_subshard_threshold_files
+                .unwrap_or(SUBSHARD_FILES),
         };
-        let (sparse, sparse_from) =
-            model(flags.models.sparse_model.as_deref(), &profile.sparse, profile.typed.encoders.sparse.is_some())?;
-        let (dense, dense_from) =
-            model(flags.models.dense_model.as_deref(), &profile.dense, profile.typed.encoders.dense.is_some())?;
+        let (sparse, sparse_from) = model(
+            flags.models.sparse_model.as_deref(),
+            &profile.sparse,
+            profile.typed.encoders.sparse.is_some(),
+        )?;
+        let (dense, dense_from) = model(
+            flags.models.dense_model.as_deref(),
+            &profile.dense,
+            profile.typed.encoders.dense.is_some(),
+        )?;
         listed.push(Setting {
             name: "sparse-model",
             value: model_name(&sparse),
@@ -190,10 +213,7 @@ fn model_name(source: &ModelSource) -> String {
 }
 
 /// `auto` is the CPU: the build has no GPU provider yet, and says so when one is asked for.
-fn device(
-    given: Option<&str>,
-    profile: Option<DeviceSetting>,
-) -> anyhow::Result<(Device, Origin)> {
+fn device(given: Option<&str>, profile: Option<DeviceSetting>) -> anyhow::Result<(Device, Origin)> {
     let (setting, origin) = match (given, profile) {
         (Some(text), _) => {
             let setting = text
@@ -208,7 +228,9 @@ fn device(
         DeviceSetting::Auto | DeviceSetting::Fixed(Device::Cpu) => Ok((Device::Cpu, origin)),
         DeviceSetting::Fixed(Device::Cuda(index)) => Err(Exit::error(
             ExitCode::Unavailable,
-            format!("device cuda:{index} cannot be used: this version encodes on the CPU only; use --device cpu"),
+            format!(
+                "device cuda:{index} cannot be used: this version encodes on the CPU only; use --device cpu"
+            ),
         )),
     }
 }
@@ -228,7 +250,11 @@ pub fn profiles(flag: Option<&str>) -> anyhow::Result<Vec<Profile>> {
         ));
     };
     let mut profiles: Vec<Profile> = Vec::new();
-    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+    for name in names
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
         let found = match name {
             "all" => all_profiles()?,
             name => vec![load(&find(name)?)?],
@@ -251,7 +277,9 @@ pub fn profiles(flag: Option<&str>) -> anyhow::Result<Vec<Profile>> {
 /// The profiles of the first folder that has any: one's own, not the shipped ones besides.
 fn all_profiles() -> anyhow::Result<Vec<Profile>> {
     let dirs = search_dirs();
-    let mut lists = dirs.iter().map(|dir| list_profiles(std::slice::from_ref(dir)));
+    let mut lists = dirs
+        .iter()
+        .map(|dir| list_profiles(std::slice::from_ref(dir)));
     let first = lists.find(|list| !list.is_empty()).unwrap_or_default();
     let mut found = Vec::new();
     let mut absent = None;

@@ -77,5 +77,6 @@ fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &L
     if record.entry.size != entry.size {
         return false;
     }
-    record.entry.mtime_ns == entry.mtime_ns || read().is_ok_and(|read| Some(read.hash) == record.hash)
+    record.entry.mtime_ns == entry.mtime_ns
+        || read().is_ok_and(|read| Some(read.hash) == record.hash)
 }

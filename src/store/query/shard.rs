@@ -3,8 +3,8 @@
 use super::QueryError;
 use super::lexical::Statistics;
 use crate::store::connect::open_read_only;
-use crate::store::ledger::meta;
 use crate::store::error::StoreError;
+use crate::store::ledger::meta;
 use rusqlite::Connection;
 use std::path::PathBuf;
 

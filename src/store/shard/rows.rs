@@ -300,7 +300,9 @@ impl<'conn> Rows<'conn> {
         add_words(&mut words, &chunk.route_words);
         let encoded = words.len() as i64;
         add_words(&mut words, &chunk.tags.route_words);
-        self.route.execute((gene_id, json(&words), encoded)).map(drop)
+        self.route
+            .execute((gene_id, json(&words), encoded))
+            .map(drop)
     }
 }
 

@@ -34,14 +34,18 @@ fn note(path: &Path, digest: &ShardDigest) -> rusqlite::Result<()> {
     conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     let mut insert = conn.prepare("INSERT INTO build_meta (key, value) VALUES (?1, ?2)")?;
     insert.execute(params!["digest", digest.digest.to_string()])?;
-    insert.execute(params!["content_digest", digest.content.to_digest().to_string()])?;
+    insert.execute(params![
+        "content_digest",
+        digest.content.to_digest().to_string()
+    ])?;
     Ok(())
 }
 
 fn check_rows(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
     let conn = connect::open_read_only(path)?;
     let number = |sql: &str| -> Result<i64, StoreError> {
-        conn.query_row(sql, [], |row| row.get(0)).map_err(StoreError::sql(path))
+        conn.query_row(sql, [], |row| row.get(0))
+            .map_err(StoreError::sql(path))
     };
     let chunks = number("SELECT count(*) FROM genes")?;
     let indexed = number("SELECT count(*) FROM genes_fts_docsize")?;

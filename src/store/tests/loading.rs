@@ -6,13 +6,13 @@ use super::sample::{
 };
 use crate::file::FileRecord;
 use crate::ids::{ContentHash, Digest};
+use crate::store::StoreError;
+use crate::store::connect::seal_as_wal;
 use crate::store::digest::{ShardDigest, digest_index, digest_shard};
 use crate::store::ledger::read_ledger;
 use crate::store::reuse::VectorCache;
 use crate::store::segment::SegmentReader;
 use crate::store::shard::ShardLoader;
-use crate::store::StoreError;
-use crate::store::connect::seal_as_wal;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fs;

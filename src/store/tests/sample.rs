@@ -2,8 +2,8 @@
 
 use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason};
 use crate::ids::{Digest, FileHash};
-use crate::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
 use crate::store::connect;
+use crate::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
 use crate::store::shard::{Root, ShardHeader, ShardLoader, seal};
 use crate::tag::{IntentClass, Tags};
 use crate::vector::{DenseVector, SparseTerm, SparseVector};

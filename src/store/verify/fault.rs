@@ -69,7 +69,9 @@ impl FaultKind {
             }
             Self::FullText => "rebuild the shard; a server repairs missing rows but not wrong ones",
             Self::Changed => "run verify again while nothing writes to the index",
-            Self::Routing => "run the build again: it registers the shards anew",
+            Self::Routing => {
+                "delete main.genome.db and run the build again: it registers the shards anew"
+            }
             Self::Schema
             | Self::Counts
             | Self::ChunkId

@@ -29,7 +29,9 @@ pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
 pub use shard::ShardReport;
 
 use super::digest::{ContentDigest, digest_index};
-use super::locate::{Index, LocateError, ROUTING_NAME, Registered, locate};
+use super::locate::{
+    Index, LocateError, ROUTING_NAME, Registered, SHARDS_FOLDER, label_of, locate,
+};
 use crate::ids::Digest;
 use fault::Finder;
 use rayon::prelude::*;
@@ -134,11 +136,32 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
     let mut finder = routing_finder(&mut report.faults);
     if let Index::Sharded { routing, shards } = index {
         folders.extend(folder(routing));
+        unregistered(routing, shards, &mut finder);
         routing::check(routing, shards, level, &mut finder);
     }
     file::temporary_files(&folders.into_iter().collect::<Vec<_>>(), &mut finder);
     one_dense_dim(&report.shards, &mut finder);
     report
+}
+
+/// Shards in the index's own folder that servers do not know of.
+fn unregistered(routing: &Path, shards: &[Registered], finder: &mut Finder<'_>) {
+    let Some(own) = folder(routing).map(|folder| folder.join(SHARDS_FOLDER)) else {
+        return;
+    };
+    // No such folder: the shards lie elsewhere.
+    for file in std::fs::read_dir(own).into_iter().flatten().flatten() {
+        let path = file.path();
+        let is_shard = path.extension().is_some_and(|extension| extension == "db");
+        let known = |shard: &Registered| shard.path.file_name() == path.file_name();
+        if is_shard && !shards.iter().any(known) {
+            let what = format!(
+                "{} is not registered, so nobody searches it",
+                path.display()
+            );
+            finder.fault(FaultKind::Routing, "shards", label_of(&path), what);
+        }
+    }
 }
 
 fn routing_finder(faults: &mut Faults) -> Finder<'_> {

@@ -231,7 +231,9 @@ fn noted_in_manifest(path: &Path, digest: Option<Digest>) -> Option<String> {
     let manifest: serde_json::Value = serde_json::from_str(&manifest).ok()?;
     let digest = digest?.to_string();
     let shards = manifest["targets"].as_object()?.values();
-    let mut shards = shards.filter_map(|target| target["shards"].as_array()).flatten();
+    let mut shards = shards
+        .filter_map(|target| target["shards"].as_array())
+        .flatten();
     let shard = shards.find(|shard| {
         shard["path"].as_str().map(Path::new) == Some(&*path) && shard["digest"] == digest
     })?;

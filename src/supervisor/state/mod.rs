@@ -185,7 +185,11 @@ impl State {
                 generation,
                 message,
             } => {
-                if self.slots.get(&worker).is_some_and(|s| s.generation == generation) {
+                if self
+                    .slots
+                    .get(&worker)
+                    .is_some_and(|s| s.generation == generation)
+                {
                     self.message(now, worker, message, &mut effects);
                 }
             }
@@ -194,7 +198,11 @@ impl State {
                 generation,
                 status,
             } => {
-                if self.slots.get(&worker).is_some_and(|s| s.generation == generation) {
+                if self
+                    .slots
+                    .get(&worker)
+                    .is_some_and(|s| s.generation == generation)
+                {
                     self.exited(worker, status, &mut effects);
                 }
             }
@@ -279,7 +287,10 @@ impl State {
         let in_hand = slot.in_hand.take();
         let assigned = std::mem::take(&mut slot.assigned);
         // Its segments go back to the front, oldest first: a shard should not wait for a straggler.
-        let unfinished: Vec<_> = assigned.into_iter().filter(|s| self.open.contains(s)).collect();
+        let unfinished: Vec<_> = assigned
+            .into_iter()
+            .filter(|s| self.open.contains(s))
+            .collect();
         for segment in unfinished.iter().rev() {
             self.queue.push_front(*segment);
         }
@@ -375,7 +386,12 @@ impl State {
         }
         self.mood = Mood::Failing;
         self.ending = Some(Ending::Failed(failure));
-        let now = self.slots.values().map(|s| s.seen).max().unwrap_or_default();
+        let now = self
+            .slots
+            .values()
+            .map(|s| s.seen)
+            .max()
+            .unwrap_or_default();
         self.stop_everyone(now, effects);
     }
 

@@ -88,7 +88,10 @@ impl World {
                     segment,
                     careful,
                     quarantined,
-                } => self.process(worker).tasks.push_back((segment, careful, quarantined)),
+                } => self
+                    .process(worker)
+                    .tasks
+                    .push_back((segment, careful, quarantined)),
                 Effect::Stop { worker } => self.process(worker).stopping = true,
                 Effect::Kill { worker } => self.die(worker),
                 Effect::Load(segment) => {
@@ -297,7 +300,11 @@ fn a_model_that_cannot_be_loaded_stops_the_build_at_once() {
     world.die(WorkerId(0));
     world.run(&[]);
     assert_eq!(world.ending, Some(Ending::Failed(failure)));
-    assert_eq!(world.processes[&WorkerId(0)].generation, 1, "must not be respawned");
+    assert_eq!(
+        world.processes[&WorkerId(0)].generation,
+        1,
+        "must not be respawned"
+    );
 }
 
 #[test]
@@ -309,7 +316,11 @@ fn workers_that_all_die_at_once_are_given_up() {
             world.die(worker);
         }
     }
-    assert!(matches!(world.ending, Some(Ending::Failed(_))), "{:?}", world.ending);
+    assert!(
+        matches!(world.ending, Some(Ending::Failed(_))),
+        "{:?}",
+        world.ending
+    );
     assert!(world.processes[&WorkerId(0)].generation < 20);
 }
 
