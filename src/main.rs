@@ -4,6 +4,10 @@ use helix_build::exit_code::ExitCode;
 use helix_build::{cli, commands, encode, telemetry};
 use std::io::Write as _;
 
+/// Most of the time outside the encoders goes into many small strings.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     // First of all, while there is one thread: it sets an environment variable.
     encode::forbid_telemetry();

@@ -4,15 +4,15 @@
 use crate::floor;
 use crate::parse::parse_all;
 use crate::program::{Build, NO_MODELS};
-use crate::stages;
+use crate::stages::{self, Pass};
 use crate::table::{Cell, Samples, Table};
 use helix_build::encode::Encoders;
 use helix_build::profile::encoders::{EncoderChoice, ModelSource};
 use helix_build::profile::recipe::{Chunker, Recipe};
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+/// The encoders of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Models {
     None,
@@ -89,32 +89,10 @@ impl Measured {
         let built = self.build.run(&self.flags)?;
         self.whole.push(built.run.cpu_s);
         (self.bytes, self.chunks) = (built.source_bytes, built.chunks);
-
-        let work = folder.join("stages");
-        fs::create_dir(&work)?;
-        let pass = stages::pass(root, &self.recipe, &mut self.encoders, &work)?;
-        anyhow::ensure!(
-            (pass.chunks, pass.bytes) == (built.chunks, built.source_bytes),
-            "the stages made {} chunks of {} bytes, the program {} of {}",
-            pass.chunks,
-            pass.bytes,
-            built.chunks,
-            built.source_bytes
-        );
-        if self.stages.is_empty() {
-            self.stages = pass
-                .spent
-                .iter()
-                .map(|(stage, _)| (*stage, Samples::default()))
-                .collect();
-        }
-        for ((_, samples), (_, spent)) in self.stages.iter_mut().zip(&pass.spent) {
-            samples.push(spent.as_secs_f64());
-        }
-        let floor = floor::copy_rows(&pass.shard, &work.join("floor.db"))?;
+        let work = tempfile::tempdir_in(folder)?;
+        let pass = self.take_stages(root, work.path())?;
+        let floor = floor::copy_rows(&pass.shard, &work.path().join("floor.db"))?;
         self.floor.push(floor.as_secs_f64());
-        fs::remove_dir_all(&work)?;
-
         let parse = match self.recipe.chunker {
             Chunker::Compat => Duration::ZERO,
             Chunker::Ast => {
@@ -124,6 +102,29 @@ impl Measured {
         };
         self.parse.push(parse.as_secs_f64());
         Ok(())
+    }
+
+    fn take_stages(&mut self, root: &Path, work: &Path) -> anyhow::Result<Pass> {
+        let pass = stages::pass(root, &self.recipe, &mut self.encoders, work)?;
+        anyhow::ensure!(
+            (pass.chunks, pass.bytes) == (self.chunks, self.bytes),
+            "the stages made {} chunks of {} bytes, the program {} of {}",
+            pass.chunks,
+            pass.bytes,
+            self.chunks,
+            self.bytes
+        );
+        if self.stages.is_empty() {
+            let stages = pass
+                .spent
+                .iter()
+                .map(|(stage, _)| (*stage, Samples::default()));
+            self.stages = stages.collect();
+        }
+        for ((_, samples), (_, spent)) in self.stages.iter_mut().zip(&pass.spent) {
+            samples.push(spent.as_secs_f64());
+        }
+        Ok(pass)
     }
 
     fn megabytes(&self) -> f64 {

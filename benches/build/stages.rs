@@ -287,7 +287,7 @@ fn write_segments(
                     outcome,
                     ..record.clone()
                 };
-                writer.commit_file(&record, chunks)?;
+                writer.commit(&[(&record, chunks)])?;
                 written.push(record.entry.path);
             }
             writer.finish("cpu")?;

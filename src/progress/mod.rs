@@ -99,7 +99,7 @@ impl Display {
         if let Some(line) = headline(event, &self.tally) {
             say(&line);
         } else if now.saturating_sub(self.last_line) >= PLAIN_INTERVAL
-            && matches!(event, BuildEvent::FileCommitted { .. })
+            && matches!(event, BuildEvent::FilesCommitted { .. })
         {
             self.last_line = now;
             say(&status(&self.tally, now));
@@ -153,7 +153,7 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
         BuildEvent::WorkerStarting { .. }
         | BuildEvent::WorkerReady { .. }
         | BuildEvent::SegmentOpened { .. }
-        | BuildEvent::FileCommitted { .. }
+        | BuildEvent::FilesCommitted { .. }
         | BuildEvent::SegmentDone { .. } => None,
     }
 }

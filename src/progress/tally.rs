@@ -62,7 +62,7 @@ impl Tally {
                 self.done += *already;
                 self.resumed += *already;
             }
-            BuildEvent::FileCommitted {
+            BuildEvent::FilesCommitted {
                 worker,
                 segment,
                 work,
@@ -161,7 +161,7 @@ mod tests {
     use crate::ids::ShardId;
 
     fn committed(bytes: u64, tokens: u64) -> BuildEvent {
-        BuildEvent::FileCommitted {
+        BuildEvent::FilesCommitted {
             worker: WorkerId(0),
             segment: SegmentId {
                 shard: ShardId(0),

@@ -94,7 +94,7 @@ pub enum FromWorker {
         segment: SegmentId,
         file: u32,
     },
-    /// A file was committed: the work it added, and a name for the progress line.
+    /// One or more files were committed: the work they added, and the last one's name.
     Committed {
         segment: SegmentId,
         work: Work,

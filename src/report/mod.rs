@@ -37,7 +37,8 @@ pub enum BuildEvent {
         segment: SegmentId,
         already: Work,
     },
-    FileCommitted {
+    /// Files are in the segment for good: the work they added, and the last one's name.
+    FilesCommitted {
         worker: WorkerId,
         segment: SegmentId,
         work: Work,

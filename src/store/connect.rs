@@ -2,10 +2,11 @@
 
 use super::error::StoreError;
 use super::schema::PAGE_BYTES;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Duration;
 
 /// How long a call waits for another process's lock. Servers checkpoint in well under a second.
@@ -16,12 +17,29 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// would cost its size in every publication.
 const LOAD_CACHE_KIB: u32 = 64 * 1024;
 
+/// How much of a database is mapped at most; the rest is read. Address space only.
+const MAPPED_BYTES: u64 = 1 << 40;
+
 /// Threads that sort the rows of one index. The sorter's gain ends at the number of its runs.
 const SORTER_THREADS: u32 = 4;
+
+/// Tells SQLite not to count its memory, which takes a lock shared by all threads for each allocation.
+/// Nobody asks for the count.
+fn do_not_count_memory() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: documented variadic call with one int. It must come before SQLite's first use to have
+        // an effect; later it answers SQLITE_MISUSE and changes nothing.
+        unsafe {
+            ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as std::ffi::c_int);
+        }
+    });
+}
 
 /// Creates a database that nobody else sees until it is renamed: no journal, no fsync, one owner.
 /// A crash leaves rubbish, which is what the temporary name says.
 pub(super) fn create_for_load(path: &Path) -> Result<Connection, StoreError> {
+    do_not_count_memory();
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -42,6 +60,7 @@ pub(super) fn create_for_load(path: &Path) -> Result<Connection, StoreError> {
 /// Opens or creates a database that survives a kill at any point and has one owner at a time: a
 /// second process gets [`StoreError::Busy`]. No shared-memory file is made.
 pub(super) fn open_owned(path: &Path) -> Result<Connection, StoreError> {
+    do_not_count_memory();
     let conn = Connection::open(path).map_err(StoreError::sql(path))?;
     conn.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES};
@@ -57,6 +76,7 @@ pub(super) fn open_owned(path: &Path) -> Result<Connection, StoreError> {
 /// Opens or creates a database that servers may have open at the same time, and whose commits
 /// survive a power cut.
 pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
+    do_not_count_memory();
     let conn = Connection::open(path).map_err(StoreError::sql(path))?;
     conn.busy_timeout(BUSY_TIMEOUT)
         .map_err(StoreError::sql(path))?;
@@ -74,6 +94,7 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
 /// taken as unchanging, so that reading creates nothing next to it and works in a folder that
 /// cannot be written; with one (a server has it open) the log is read too.
 pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+    do_not_count_memory();
     // SQLite would say "unable to open"; the system's own reason is better.
     File::open(path).map_err(StoreError::io(path))?;
     let has_log = std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);
@@ -85,6 +106,16 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     };
     let conn = opened.map_err(StoreError::sql(path))?;
     conn.busy_timeout(BUSY_TIMEOUT)
+        .map_err(StoreError::sql(path))?;
+    Ok(conn)
+}
+
+/// [`open_read_only`] for a file that this process has just written and nobody else knows: its pages
+/// are read where the system keeps them, not copied one call each. (Of a file that others may cut
+/// short, that could end the process.)
+pub(super) fn open_own(path: &Path) -> Result<Connection, StoreError> {
+    let conn = open_read_only(path)?;
+    conn.execute_batch(&format!("PRAGMA mmap_size = {MAPPED_BYTES}"))
         .map_err(StoreError::sql(path))?;
     Ok(conn)
 }

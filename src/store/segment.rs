@@ -167,38 +167,37 @@ impl SegmentWriter {
         reader::ledger_of(&self.conn, &self.path)
     }
 
-    /// Writes a file and its chunks in one transaction, in place of what the segment held of it.
-    pub fn commit_file(
-        &mut self,
-        file: &FileRecord,
-        chunks: &[ChunkRecord],
-    ) -> Result<(), StoreError> {
-        self.replace(file, chunks).map_err(|error| {
-            let bytes: usize = chunks.iter().map(|chunk| chunk.text.len()).sum();
+    /// Writes files with their chunks in one transaction, in place of what the segment held of them:
+    /// all of them are there afterwards, or none.
+    pub fn commit(&mut self, files: &[(&FileRecord, &[ChunkRecord])]) -> Result<(), StoreError> {
+        self.replace(files).map_err(|error| {
+            let chunks = files.iter().flat_map(|(_, chunks)| *chunks);
+            let bytes: usize = chunks.map(|chunk| chunk.text.len()).sum();
             StoreError::sql(&self.path)(error).needing(bytes as u64 * 4)
         })
     }
 
-    fn replace(&mut self, file: &FileRecord, chunks: &[ChunkRecord]) -> rusqlite::Result<()> {
-        let file_no = self.next_file_no;
+    fn replace(&mut self, files: &[(&FileRecord, &[ChunkRecord])]) -> rusqlite::Result<()> {
+        let mut file_no = self.next_file_no;
         let transaction = self.conn.transaction()?;
-        delete_rows(&transaction, &file.entry.path)?;
-        let mut insert = transaction.prepare_cached(INSERT_FILE)?;
-        insert.raw_bind_parameter(1, file_no)?;
-        ledger_row::bind(&mut insert, 2, file)?;
-        insert.raw_execute()?;
-        drop(insert);
-        let mut insert = transaction.prepare_cached(INSERT_CHUNK)?;
-        for chunk in chunks {
-            insert_chunk(&mut insert, first_chunk_no(file_no), chunk)?;
+        for (record, chunks) in files {
+            delete_rows(&transaction, &record.entry.path)?;
+            let mut insert = transaction.prepare_cached(INSERT_FILE)?;
+            insert.raw_bind_parameter(1, file_no)?;
+            ledger_row::bind(&mut insert, 2, record)?;
+            insert.raw_execute()?;
+            let mut insert = transaction.prepare_cached(INSERT_CHUNK)?;
+            for chunk in *chunks {
+                insert_chunk(&mut insert, first_chunk_no(file_no), chunk)?;
+            }
+            file_no += 1;
         }
-        drop(insert);
         transaction.execute(
             "UPDATE segment SET device = NULL WHERE device IS NOT NULL",
             [],
         )?;
         transaction.commit()?;
-        self.next_file_no += 1;
+        self.next_file_no = file_no;
         Ok(())
     }
 

@@ -22,6 +22,10 @@ use std::thread;
 /// the encoder; doubling it doubles the memory held in prepared text (at most 200 KB a file).
 const SLOTS_PER_FILE_WORKER: usize = 4;
 
+/// Stack of a pool thread. Parsing a section of a file may need 5 MiB; with less it takes a new stack
+/// for each, which costs more than the parsing of a small one. Only touched pages count.
+const FILE_WORKER_STACK: usize = 16 << 20;
+
 /// What travels down the line, in order.
 pub(super) enum Item<F> {
     /// Boxed: it is rare, and much larger than the others.
@@ -54,6 +58,7 @@ pub(super) fn serve(
     let file_workers = setup.file_workers.max(1) as usize;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(file_workers)
+        .stack_size(FILE_WORKER_STACK)
         .thread_name(|n| format!("file-worker-{n}"))
         .build()
         .map_err(internal)?;

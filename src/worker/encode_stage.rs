@@ -6,6 +6,7 @@
 use super::dispatch::{Item, Slot, internal, output};
 use super::prepare::{PreparedChunk, PreparedFile};
 use crate::encode::{EncodeError, Encoders};
+use crate::file::{FileOutcome, FileRecord};
 use crate::profile::encoders::ModelSource;
 use crate::protocol::{Failure, FailureKind, Work, WorkerSetup};
 use crate::store::reuse::VectorCache;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A file whose chunks have their vectors.
 pub(super) struct EncodedFile {
-    pub record: crate::file::FileRecord,
+    pub record: FileRecord,
     pub chunks: Vec<ChunkRecord>,
     pub work: Work,
 }
@@ -76,6 +77,7 @@ impl EncodeStage {
             files: 1,
             bytes: file.record.entry.size,
             chunks: file.chunks.len() as u64,
+            skipped: u64::from(matches!(file.record.outcome, FileOutcome::Skipped { .. })),
             ..Work::default()
         };
         let chunks = file

@@ -199,7 +199,7 @@ fn a_paused_build_is_75_and_goes_on() {
     let mut child = world.command(&arguments).spawn().expect("starts");
     let stderr = child.stderr.take().expect("piped");
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr));
-    let committed = lines.find(|line| line.as_ref().is_ok_and(|l| l.contains("file_committed")));
+    let committed = lines.find(|line| line.as_ref().is_ok_and(|l| l.contains("files_committed")));
     assert!(committed.is_some(), "nothing was committed");
     signal(&child, "TERM");
     // Keeps reading, so that the program is not stopped by a full pipe.

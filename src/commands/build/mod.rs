@@ -309,7 +309,7 @@ fn work(
                     devices.insert(device.clone());
                 }
                 BuildEvent::SegmentOpened { already, .. } => run.resumed_chunks += already.chunks,
-                BuildEvent::FileCommitted { work, .. } => {
+                BuildEvent::FilesCommitted { work, .. } => {
                     run.reused_chunks += work.reused_chunks;
                     busy += Duration::from_micros(work.busy_us);
                 }

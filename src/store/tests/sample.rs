@@ -134,7 +134,7 @@ pub fn segment_header() -> SegmentHeader {
 pub fn write_segment(path: &Path, files: &[Entry]) {
     let mut writer = SegmentWriter::open(path, &segment_header()).expect("opened");
     for (file, chunks) in files {
-        writer.commit_file(file, chunks).expect("committed");
+        writer.commit(&[(file, chunks)]).expect("committed");
     }
     writer.finish("cpu").expect("finished");
 }

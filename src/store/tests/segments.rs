@@ -114,7 +114,7 @@ fn a_kill_at_any_point_leaves_whole_files_oldest_first() {
     let path = folder.path().join("0.segment");
     let mut writer = SegmentWriter::open(&path, &segment_header()).expect("opened");
     for (file, chunks) in &corpus() {
-        writer.commit_file(file, chunks).expect("committed");
+        writer.commit(&[(file, chunks)]).expect("committed");
     }
     // What a killed process leaves: the file and its log, the log cut anywhere.
     let (file, log) = (
@@ -130,7 +130,7 @@ fn a_kill_at_any_point_leaves_whole_files_oldest_first() {
         let present = resumed.ledger().expect("readable").len();
         lengths.push(present);
         for (file, chunks) in &corpus()[present..] {
-            resumed.commit_file(file, chunks).expect("committed");
+            resumed.commit(&[(file, chunks)]).expect("committed");
         }
         resumed.finish("cpu").expect("finished");
         assert_eq!(read(&killed), corpus(), "log cut at {cut}");
@@ -177,7 +177,7 @@ proptest! {
                     let chunks: Vec<ChunkRecord> = (0..chunks)
                         .map(|n| chunk(&name, n.into(), &format!("Text {version} {n}")))
                         .collect();
-                    writer.commit_file(&record, &chunks).expect("committed");
+                    writer.commit(&[(&record, &chunks)]).expect("committed");
                     model.retain(|(known, _)| known.entry.path != record.entry.path);
                     model.push((record, chunks));
                 }

@@ -254,7 +254,7 @@ impl State {
                     trouble.deaths = 0;
                 }
                 slot.in_hand = None;
-                effects.push(Effect::Emit(BuildEvent::FileCommitted {
+                effects.push(Effect::Emit(BuildEvent::FilesCommitted {
                     worker,
                     segment,
                     work,
