@@ -91,7 +91,7 @@ impl Measured {
         (self.bytes, self.chunks) = (built.source_bytes, built.chunks);
         let work = tempfile::tempdir_in(folder)?;
         let pass = self.take_stages(root, work.path())?;
-        let floor = floor::copy_rows(&pass.shard, &work.path().join("floor.db"))?;
+        let floor = floor::copy_index(&pass.shard, work.path())?;
         self.floor.push(floor.as_secs_f64());
         let parse = match self.recipe.chunker {
             Chunker::Compat => Duration::ZERO,

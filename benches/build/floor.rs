@@ -1,8 +1,8 @@
-//! What SQLite itself asks for the rows of a shard: the least that writing a shard can cost.
+//! What SQLite itself asks for the rows of an index: the least that writing it can cost.
 //!
-//! All rows of a finished shard go from an attached database into an empty one with the same tables,
-//! by `INSERT ... SELECT`, which copies records as they are; then the indexes are created and the
-//! full-text index is rebuilt. No reading, cutting, tagging, checking, digest or fsync.
+//! All rows of a finished shard, and of the routing database, go from an attached database into an empty
+//! one with the same tables, by `INSERT ... SELECT`, which copies records as they are; then the indexes
+//! are created and the full-text index is rebuilt. No reading, cutting, tagging, checking, digest or fsync.
 
 use anyhow::Context as _;
 use helix_build::platform::process_cpu_time;
@@ -10,20 +10,29 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::time::Duration;
 
-/// The loader's own settings, page cache and sorter threads included.
+/// The loader's own settings.
 const SETTINGS: &str = "
 PRAGMA page_size = 4096;
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
-PRAGMA cache_size = -65536;
-PRAGMA threads = 4;";
+PRAGMA cache_size = -65536;";
+
+/// The loader's page cache while it builds indexes.
+const INDEX_SETTINGS: &str = "PRAGMA cache_size = -4096;";
 
 /// Tables in which FTS5 keeps an index.
 const FULL_TEXT_TABLES: [&str; 5] = ["_data", "_idx", "_content", "_docsize", "_config"];
 
+/// CPU time to write the rows of `shard` and of the routing database beside it into files in `folder`.
+pub fn copy_index(shard: &Path, folder: &Path) -> anyhow::Result<Duration> {
+    let routing = shard.with_file_name("main.genome.db");
+    Ok(copy_rows(shard, &folder.join("floor.db"))?
+        + copy_rows(&routing, &folder.join("floor-routing.db"))?)
+}
+
 /// CPU time to write the rows of `shard` into `target`, which must not exist.
-pub fn copy_rows(shard: &Path, target: &Path) -> anyhow::Result<Duration> {
+fn copy_rows(shard: &Path, target: &Path) -> anyhow::Result<Duration> {
     let conn = Connection::open(target)?;
     conn.execute_batch(SETTINGS)?;
     conn.execute(
@@ -97,6 +106,7 @@ impl Schema {
                 "INSERT INTO main.{name} SELECT * FROM shard.{name}"
             ))?;
         }
+        conn.execute_batch(INDEX_SETTINGS)?;
         for sql in &self.indexes {
             conn.execute_batch(sql)?;
         }
@@ -122,6 +132,9 @@ impl Schema {
                 copied == held,
                 "{name}: {copied} rows of {held} were copied"
             );
+        }
+        if self.full_text.is_empty() {
+            return Ok(());
         }
         let texts = (count("main.genes_fts_docsize")?, count("main.genes")?);
         anyhow::ensure!(

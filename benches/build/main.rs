@@ -11,6 +11,10 @@
 //! on a shared machine, where wall time counts the neighbours. Output is Markdown, for
 //! docs/benchmarks.md.
 
+/// That of the program, so that stages and whole builds compare.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod breakdown;
 mod corpus;
 mod floor;

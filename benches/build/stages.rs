@@ -257,6 +257,19 @@ fn encode_all(
     Ok(files)
 }
 
+/// Text that a worker's sink commits at once.
+const GROUP_BYTES: usize = 256 * 1024;
+
+fn commit(
+    writer: &mut SegmentWriter,
+    group: &mut Vec<(FileRecord, &[ChunkRecord])>,
+) -> anyhow::Result<()> {
+    let rows: Vec<_> = group.iter().map(|(file, chunks)| (file, *chunks)).collect();
+    writer.commit(&rows)?;
+    group.clear();
+    Ok(())
+}
+
 /// The segment files with their files, in order.
 fn write_segments(
     plan: &Plan,
@@ -275,6 +288,7 @@ fn write_segments(
             };
             let mut writer = SegmentWriter::open(&path, &header)?;
             let mut written = Vec::new();
+            let mut group: Vec<(FileRecord, &[ChunkRecord])> = Vec::new();
             for file in shard.segment_files(segment) {
                 let is_this = |(record, _): &(&FileRecord, _)| record.entry.path == file.entry.path;
                 let Some((record, chunks)) = texts.next_if(is_this) else {
@@ -287,9 +301,14 @@ fn write_segments(
                     outcome,
                     ..record.clone()
                 };
-                writer.commit(&[(&record, chunks)])?;
-                written.push(record.entry.path);
+                written.push(record.entry.path.clone());
+                group.push((record, chunks));
+                let texts = group.iter().flat_map(|(_, chunks)| *chunks);
+                if texts.map(|chunk| chunk.text.len()).sum::<usize>() >= GROUP_BYTES {
+                    commit(&mut writer, &mut group)?;
+                }
             }
+            commit(&mut writer, &mut group)?;
             writer.finish("cpu")?;
             segments.push((path, written));
         }
@@ -311,6 +330,7 @@ fn header(root: &Path) -> ShardHeader {
         encoder: "{}".to_owned(),
         recipe: "{}".to_owned(),
         epoch: EPOCH,
+        sorter_threads: 0,
     }
 }
 

@@ -49,6 +49,8 @@ pub struct ShardHeader {
     pub recipe: String,
     /// Seconds since 1970, the value of every time column.
     pub epoch: f64,
+    /// Threads that may help with sorting; does not shape the output.
+    pub sorter_threads: u32,
 }
 
 /// How much has been loaded.
@@ -161,6 +163,8 @@ impl ShardLoader {
 
     /// Builds what needs all rows: links, indexes, statistics; then closes the file.
     pub fn finish(self) -> Result<Loaded, StoreError> {
+        connect::tune_for_indexes(&self.conn, self.header.sorter_threads)
+            .map_err(|error| self.failed(error))?;
         let steps = [
             ("links", ""),
             ("indexes", schema::SHARD_INDEXES),

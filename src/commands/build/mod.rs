@@ -247,7 +247,7 @@ pub fn size(
         .iter()
         .filter(|s| !unchanged.contains_key(&s.id));
     size_workers(&SizingInput {
-        cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        cpus: cores(),
         ram_bytes: platform::available_memory_bytes(),
         vram: None,
         workers: settings.workers as usize,
@@ -396,11 +396,26 @@ fn publishing(settings: &Settings, prepared: &Prepared) -> anyhow::Result<Publis
             encoder: serde_json::to_string(&prepared.encoders)?,
             recipe: serde_json::to_string(&settings.profile.recipe)?,
             epoch: prepared.epoch,
+            sorter_threads: sorter_threads(prepared),
         },
         routing,
         published: Mutex::default(),
         stopping: AtomicBool::new(false),
     })
+}
+
+/// While other shards are still being encoded, every core has work. The last and only one has them to
+/// itself.
+fn sorter_threads(prepared: &Prepared) -> u32 {
+    match prepared.survey.plan.shards.len() - prepared.unchanged.len() {
+        1 => cores().min(4) as u32,
+        _ => 0,
+    }
+}
+
+/// Cores that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn job(

@@ -155,6 +155,7 @@ pub fn shard_header(label: &str, roots: &[(&str, &str)]) -> ShardHeader {
         encoder: "{}".into(),
         recipe: "{}".into(),
         epoch: EPOCH,
+        sorter_threads: 0,
     }
 }
 
