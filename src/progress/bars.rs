@@ -1,4 +1,4 @@
-//! Bars on a terminal: one line per worker and one for the whole.
+//! Bars on a terminal: one line per worker, with its shard, and one for the whole.
 
 use super::status;
 use super::tally::Tally;
@@ -41,10 +41,12 @@ impl Bars {
                 self.all
                     .insert_before(&self.total, ProgressBar::new_spinner().with_style(style))
             });
-            let label = line.segment.map_or("", |segment| tally.label(segment));
+            let shard = line.segment.map(|segment| tally.shard_line(segment.shard));
             bar.set_message(format!(
-                "  worker {worker} {:10} {label}  {}",
-                line.state, line.file
+                "  worker {worker} {:10} {}  {}",
+                line.state,
+                shard.unwrap_or_default(),
+                line.file
             ));
         }
         self.total

@@ -2,7 +2,7 @@
 //!
 //! Pure: time comes in with each call. Drawing is elsewhere.
 
-use crate::ids::{SegmentId, WorkerId};
+use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::Work;
 use crate::report::{BuildEvent, PlannedShard};
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +21,8 @@ pub(super) struct Tally {
     pub total_bytes: u64,
     pub total_files: u64,
     pub published: usize,
+    /// Bytes of each shard that are done.
+    by_shard: BTreeMap<ShardId, u64>,
     pub workers: BTreeMap<WorkerId, WorkerLine>,
     samples: VecDeque<(Duration, Work)>,
 }
@@ -59,6 +61,7 @@ impl Tally {
                 let line = self.line(*worker);
                 line.segment = Some(*segment);
                 line.state = "encoding";
+                *self.by_shard.entry(segment.shard).or_default() += already.bytes;
                 self.done += *already;
                 self.resumed += *already;
             }
@@ -72,6 +75,7 @@ impl Tally {
                 line.segment = Some(*segment);
                 line.state = "encoding";
                 line.file.clone_from(file);
+                *self.by_shard.entry(segment.shard).or_default() += work.bytes;
                 self.done += *work;
                 self.sample(now);
             }
@@ -147,6 +151,16 @@ impl Tally {
         (self.done.bytes as f64 / self.total_bytes as f64).min(1.0)
     }
 
+    /// A shard's label and how far it is: `tokio 43 %`.
+    pub fn shard_line(&self, shard: ShardId) -> String {
+        let Some(planned) = self.shards.iter().find(|s| s.shard == shard) else {
+            return String::new();
+        };
+        let done = self.by_shard.get(&shard).copied().unwrap_or(0);
+        let percent = (done.min(planned.bytes) * 100).checked_div(planned.bytes);
+        format!("{} {} %", planned.label, percent.unwrap_or(100))
+    }
+
     pub fn label(&self, segment: SegmentId) -> &str {
         self.shards
             .iter()
@@ -158,7 +172,6 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::ShardId;
 
     fn committed(bytes: u64, tokens: u64) -> BuildEvent {
         BuildEvent::FilesCommitted {
@@ -204,6 +217,7 @@ mod tests {
         assert_eq!(tally.rates(2 * second).tokens, 50.0);
         assert_eq!(tally.eta(2 * second), Some(2 * second));
         assert_eq!(tally.share(), 0.5);
+        assert_eq!(tally.shard_line(ShardId(0)), "one 50 %");
     }
 
     #[test]

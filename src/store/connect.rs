@@ -21,9 +21,6 @@ const LOAD_CACHE_KIB: u32 = 64 * 1024;
 /// took 3.0 s of CPU time, 64 MiB 4.8 s and 256 MiB 5.1 s; 1 and 2 MiB were no better.
 const INDEX_CACHE_KIB: u32 = 4 * 1024;
 
-/// How much of a database is mapped at most; the rest is read. Address space only.
-const MAPPED_BYTES: u64 = 1 << 40;
-
 /// Tells SQLite not to count its memory, which takes a lock shared by all threads for each allocation.
 /// Nobody asks for the count.
 fn do_not_count_memory() {
@@ -115,16 +112,6 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     };
     let conn = opened.map_err(StoreError::sql(path))?;
     conn.busy_timeout(BUSY_TIMEOUT)
-        .map_err(StoreError::sql(path))?;
-    Ok(conn)
-}
-
-/// [`open_read_only`] for a file that this process has just written and nobody else knows: its pages
-/// are read where the system keeps them, not copied one call each. (Of a file that others may cut
-/// short, that could end the process.)
-pub(super) fn open_own(path: &Path) -> Result<Connection, StoreError> {
-    let conn = open_read_only(path)?;
-    conn.execute_batch(&format!("PRAGMA mmap_size = {MAPPED_BYTES}"))
         .map_err(StoreError::sql(path))?;
     Ok(conn)
 }

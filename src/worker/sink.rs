@@ -154,3 +154,121 @@ impl Group {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath};
+    use crate::ids::{Digest, SegmentId, ShardId};
+    use crate::protocol::SegmentTask;
+    use crate::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
+    use crate::tag::Tags;
+    use crossbeam_channel::{bounded, unbounded};
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    fn file(n: usize, chunks: usize, chunk_bytes: usize) -> EncodedFile {
+        let chunk = |sequence: usize| ChunkRecord {
+            sequence: sequence as u32,
+            text: format!("{n} {sequence} {}", "x".repeat(chunk_bytes)),
+            is_fragment: false,
+            n_tokens: 1,
+            tags: Tags::default(),
+            sparse: None,
+            dense: None,
+            chromatin: 0,
+            route_words: Vec::new(),
+        };
+        EncodedFile {
+            record: FileRecord {
+                entry: FileEntry {
+                    path: RelPath::from_spelling(&format!("{n:05}.rs")).expect("a path"),
+                    size: 1,
+                    mtime_ns: 0,
+                },
+                hash: None,
+                outcome: FileOutcome::Indexed {
+                    chunks: chunks as u32,
+                },
+            },
+            chunks: (0..chunks).map(chunk).collect(),
+            work: Work {
+                files: 1,
+                ..Work::default()
+            },
+        }
+    }
+
+    fn opened(path: &Path) -> Box<Opened> {
+        let header = SegmentHeader {
+            fingerprint: Digest([0; 32]),
+            identity: "s".to_owned(),
+        };
+        Box::new(Opened {
+            task: Arc::new(SegmentTask {
+                id: SegmentId {
+                    shard: ShardId(0),
+                    index: 0,
+                },
+                path: path.to_path_buf(),
+                shard_label: "s".to_owned(),
+                root_label: "s".to_owned(),
+                root_path: path.to_path_buf(),
+                files: Vec::new(),
+                quarantined: Vec::new(),
+                careful: false,
+            }),
+            writer: SegmentWriter::open(path, &header).expect("opens"),
+            committed: None,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// However files fall into transactions, and wherever the line ends: what was sent is committed,
+        /// in the order in which it was sent, and told after it is there.
+        #[test]
+        fn what_is_sent_is_committed_oldest_first(
+            sizes in proptest::collection::vec((1usize..4, 0usize..120_000), 0..20),
+            ends in any::<bool>(),
+        ) {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("0.seg");
+            let (to_sink, encoded) = bounded(sizes.len() + 2);
+            let (reports, told) = unbounded();
+            to_sink.send(Item::Begin(opened(&path))).expect("sent");
+            for (n, (chunks, bytes)) in sizes.iter().enumerate() {
+                to_sink.send(Item::File(file(n, *chunks, *bytes))).expect("sent");
+            }
+            if ends {
+                to_sink.send(Item::End).expect("sent");
+            }
+            drop(to_sink);
+            run(&encoded, &Reporter(reports), "cpu").expect("runs");
+            let reader = SegmentReader::open(&path).expect("a segment");
+            let names: Vec<_> = reader
+                .ledger()
+                .expect("readable")
+                .iter()
+                .map(|record| record.entry.path.to_string())
+                .collect();
+            let sent: Vec<_> = (0..sizes.len()).map(|n| format!("{n:05}.rs")).collect();
+            prop_assert_eq!(names, sent);
+            prop_assert_eq!(reader.device().is_some(), ends);
+            let mut files = 0;
+            let mut done = false;
+            for message in told {
+                match message {
+                    FromWorker::Committed { work, .. } => {
+                        prop_assert!(!done);
+                        files += work.files;
+                    }
+                    FromWorker::Done { .. } => done = true,
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+            prop_assert_eq!((files, done), (sizes.len() as u64, ends));
+        }
+    }
+}

@@ -46,23 +46,37 @@ fn usage_errors_are_2() {
     fails(&world, &many, 2, &["--shard-file-workers"]);
 }
 
+/// Root may read everything, so as root the program runs as nobody.
+#[cfg(unix)]
 #[test]
 fn unreadable_input_is_3_and_listed() {
-    // A file that is gone when its turn comes is a change, not a failure; one that may not be read is.
-    // Root may read everything, so there the test has nothing to see.
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
     let world = World::corpus(1, 6);
-    let secret = world.path("root0/dir0/file0.rs");
-    let mut permissions = fs::metadata(&secret).expect("is there").permissions();
-    #[cfg(unix)]
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o000);
-    #[cfg(not(unix))]
-    permissions.set_readonly(true);
-    fs::set_permissions(&secret, permissions).expect("set");
-    if fs::read(&secret).is_ok() {
-        return;
+    let allow = |name: &str, mode: u32| {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(world.path(name), permissions).expect("set");
+    };
+    allow("", 0o777);
+    allow("root0/dir0/file0.rs", 0o000);
+    let is_root = fs::read(world.path("root0/dir0/file0.rs")).is_ok();
+    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
+    arguments.extend(BARE);
+    let mut command = world.command(&arguments);
+    command.env("HOME", world.path(""));
+    if is_root {
+        command.uid(NOBODY).gid(NOBODY);
     }
-    let summary = world.build("o", &[]);
+    let child = match command.spawn() {
+        Ok(child) => child,
+        // The program lies where nobody may go: nothing can be shown here.
+        Err(error) if is_root && error.kind() == std::io::ErrorKind::PermissionDenied => return,
+        Err(error) => panic!("{error}"),
+    };
+    let summary = finish(child).summary();
     assert_eq!(summary["exit"], 3);
+    assert_eq!(summary["files"], 5);
     assert_eq!(summary["unreadable"][0]["path"], "dir0/file0.rs");
 }
 
@@ -218,9 +232,46 @@ fn a_paused_build_is_75_and_goes_on() {
 }
 
 #[cfg(unix)]
-pub fn signal(child: &std::process::Child, name: &str) {
+fn signal(child: &std::process::Child, name: &str) {
+    signal_pid(child.id(), name);
+}
+
+#[cfg(unix)]
+fn signal_pid(pid: u32, name: &str) {
     let status = std::process::Command::new("kill")
-        .args([&format!("-{name}"), &child.id().to_string()])
+        .args([&format!("-{name}"), &pid.to_string()])
         .status();
     assert!(status.is_ok_and(|s| s.success()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_interrupt_is_130_at_once() {
+    let world = World::corpus(2, 400);
+    let arguments = [
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--json",
+        "--shard-workers",
+        "1",
+    ];
+    let child = world.command(&arguments).spawn().expect("starts");
+    let workers = crate::resume::wait_for_workers(child.id());
+    // A worker that is stopped cannot finish its file, so the first interrupt stays pending.
+    for worker in &workers {
+        signal_pid(*worker, "STOP");
+    }
+    signal(&child, "INT");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    signal(&child, "INT");
+    let ran = finish(child);
+    for worker in &workers {
+        signal_pid(*worker, "CONT");
+    }
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    let resumed = world.run(&arguments).summary();
+    let fresh = ["--profile", "p.toml", "--out-dir", "f", "--json"];
+    assert_eq!(resumed["digest"], world.run(&fresh).summary()["digest"]);
 }

@@ -34,6 +34,19 @@ fn workers_of(supervisor: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The workers of a build that has just started.
+#[cfg(target_os = "linux")]
+pub fn wait_for_workers(supervisor: u32) -> Vec<u32> {
+    for _ in 0..500 {
+        let workers = workers_of(supervisor);
+        if !workers.is_empty() {
+            return workers;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("no worker after 5 s");
+}
+
 #[cfg(target_os = "linux")]
 fn kill(pid: u32) {
     // Gone already is as good as killed.

@@ -42,7 +42,7 @@ fn note(path: &Path, digest: &ShardDigest) -> rusqlite::Result<()> {
 }
 
 fn check_rows(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
-    let conn = connect::open_own(path)?;
+    let conn = connect::open_read_only(path)?;
     let number = |sql: &str| -> Result<i64, StoreError> {
         conn.query_row(sql, [], |row| row.get(0))
             .map_err(StoreError::sql(path))
@@ -64,7 +64,7 @@ fn check_rows(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
 /// Checks the pages of every table and its indexes. Table by table, since a check of the whole
 /// would read the full-text index a second time, word by word; `verify` does that.
 fn quick_check(path: &Path) -> Result<(), StoreError> {
-    let conn = connect::open_own(path)?;
+    let conn = connect::open_read_only(path)?;
     let check = || -> rusqlite::Result<Option<String>> {
         let mut tables =
             conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
