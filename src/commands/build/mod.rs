@@ -3,8 +3,10 @@
 //! Joins the parts: settings, the walk and plan, the supervisor with its workers, the publisher, and
 //! the report. The rules are theirs; the order of things is here.
 
+mod job;
 mod layout;
 mod lock;
+mod prepare;
 mod publishing;
 mod report;
 pub mod settings;
@@ -14,41 +16,31 @@ mod unchanged;
 
 use super::output;
 use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
-use crate::encode;
 use crate::exit_code::{Exit, ExitCode};
-use crate::ids::{Digest, SegmentId, ShardId, WorkerId};
+use crate::ids::ShardId;
 use crate::plan::sizing::{RAM_PER_WORKER_BYTES, Sizing, SizingInput, size_workers};
-use crate::plan::{Mode, Plan, ShardPlan};
+use crate::plan::{Plan, ShardPlan};
 use crate::platform;
-use crate::profile::recipe::encoder_fingerprint;
 use crate::progress::{Display, Style};
-use crate::protocol::{Failure, FailureKind, SegmentTask, WorkerSetup};
-use crate::publish::{self, PublishedShard};
+use crate::protocol::{Failure, FailureKind};
+use crate::publish::PublishedShard;
 use crate::report::{BuildEvent, Ending, PlannedShard, RunSummary, Summary};
 use crate::store::ledger::ShardLedger;
-use crate::store::routing::RoutingDb;
-use crate::store::shard::ShardHeader;
-use crate::supervisor::{self, Job, Links};
+use crate::supervisor::{self, Links};
 use anyhow::Context as _;
 use crossbeam_channel::unbounded;
+use job::{job, publishing};
 use layout::Layout;
 use lock::BuildLock;
-use publishing::Publishing;
+pub use prepare::already_built;
+use prepare::{Prepared, prepare};
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
-use survey::Survey;
-
-/// A worker with work shows progress at least this often, or is taken for stuck: a file of 200 KB is
-/// some hundred chunks, and slow models take seconds for each.
-const STALL: Duration = Duration::from_secs(600);
-
-/// For starting (a model of a gigabyte on a cold disk) and for ending.
-const PATIENCE: Duration = Duration::from_secs(120);
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let interrupted = signals::install()?;
@@ -103,20 +95,6 @@ pub enum Ended {
     Paused,
 }
 
-/// What is known before any work is done.
-struct Prepared {
-    survey: Survey,
-    layout: Layout,
-    fingerprint: Digest,
-    encoders: encode::EncoderInfo,
-    /// Seconds since 1970, for every time column.
-    epoch: f64,
-    /// Whether `SOURCE_DATE_EPOCH` fixes it.
-    reproducible: bool,
-    /// Complete already, with what they say of themselves.
-    unchanged: BTreeMap<ShardId, ShardLedger>,
-}
-
 fn build(
     settings: &Settings,
     style: Style,
@@ -147,95 +125,6 @@ fn build(
     Ok(Ended::Built(Box::new(summary)))
 }
 
-/// The encoders of these settings and the fingerprint of their build. Unusable ones are exit code 13.
-fn identify(settings: &Settings) -> anyhow::Result<(encode::EncoderInfo, Digest)> {
-    let encoders = encode::describe(&settings.encoders).map_err(|error| {
-        Exit::error(
-            ExitCode::Unavailable,
-            format!("{:#}", anyhow::Error::new(error)),
-        )
-    })?;
-    let fingerprint = settings.profile.recipe.fingerprint(encoders.hashes());
-    Ok((encoders, fingerprint))
-}
-
-/// The shards of a plan that are complete already, with what they say of themselves. A shard of another
-/// fingerprint is exit code 12.
-fn find_unchanged(
-    settings: &Settings,
-    layout: &Layout,
-    plan: &Plan,
-    fingerprint: Digest,
-) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
-    let mut found = BTreeMap::new();
-    if settings.rebuild {
-        return Ok(found);
-    }
-    for shard in &plan.shards {
-        let path = layout.shard(&shard.label);
-        let limits = &settings.profile.rules.limits;
-        if let Some(ledger) = unchanged::unchanged(&path, plan, shard, fingerprint, limits)? {
-            found.insert(shard.id, ledger);
-        }
-    }
-    Ok(found)
-}
-
-/// What of a plan is built already, for `plan`; reads only.
-pub fn already_built(
-    settings: &Settings,
-    plan: &Plan,
-) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
-    let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
-    let (_, fingerprint) = identify(settings)?;
-    find_unchanged(settings, &layout, plan, fingerprint)
-}
-
-fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
-    let (encoders, fingerprint) = identify(settings)?;
-    let survey = survey::survey(settings)?;
-    publish::remove_stale_attempts(&layout.shards)?;
-    std::fs::create_dir_all(layout.segments())
-        .with_context(|| format!("creating {}", layout.segments().display()))?;
-    if settings.rebuild {
-        let segments = layout.segments();
-        std::fs::remove_dir_all(&segments)
-            .and_then(|()| std::fs::create_dir_all(&segments))
-            .with_context(|| format!("emptying {}", segments.display()))?;
-    }
-    let unchanged = find_unchanged(settings, &layout, &survey.plan, fingerprint)?;
-    let (epoch, reproducible) = epoch()?;
-    Ok(Prepared {
-        survey,
-        layout,
-        fingerprint,
-        encoders,
-        epoch,
-        reproducible,
-        unchanged,
-    })
-}
-
-/// The time to write everywhere: `SOURCE_DATE_EPOCH` when set, else now.
-fn epoch() -> anyhow::Result<(f64, bool)> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => {
-            let seconds: u32 = text.trim().parse().map_err(|_| {
-                Exit::error(
-                    ExitCode::Usage,
-                    format!("SOURCE_DATE_EPOCH={text} is not a number of seconds since 1970"),
-                )
-            })?;
-            Ok((seconds.into(), true))
-        }
-        Err(_) => {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            // A clock before 1970 is a broken clock, not a reason to stop.
-            Ok((now.map_or(0.0, |now| now.as_secs_f64()), false))
-        }
-    }
-}
-
 /// How many workers this build gets.
 pub fn size(
     settings: &Settings,
@@ -256,6 +145,11 @@ pub fn size(
         ram_per_worker_bytes: RAM_PER_WORKER_BYTES,
         ..SizingInput::default()
     })
+}
+
+/// Cores that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 type Published = BTreeMap<ShardId, PublishedShard>;
@@ -373,124 +267,6 @@ fn failed(failure: Failure) -> anyhow::Error {
         _ => "",
     };
     Exit::error(code, format!("{}{advice}", failure.text))
-}
-
-fn publishing(settings: &Settings, prepared: &Prepared) -> anyhow::Result<Publishing> {
-    let layout = &prepared.layout;
-    let routing = match settings.mode {
-        Mode::Blob => None,
-        Mode::Sharded => {
-            let routing = RoutingDb::open_or_create(&layout.database, prepared.epoch)?;
-            Some(Mutex::new(routing.with_category(settings.category)))
-        }
-    };
-    Ok(Publishing {
-        plan: Arc::new(prepared.survey.plan.clone()),
-        layout: layout.clone(),
-        header: ShardHeader {
-            label: String::new(),
-            roots: Vec::new(),
-            fingerprint: prepared.fingerprint,
-            encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            encoder: serde_json::to_string(&prepared.encoders)?,
-            recipe: serde_json::to_string(&settings.profile.recipe)?,
-            epoch: prepared.epoch,
-            sorter_threads: sorter_threads(prepared),
-        },
-        routing,
-        published: Mutex::default(),
-        stopping: AtomicBool::new(false),
-    })
-}
-
-/// While other shards are still being encoded, every core has work. The last and only one has them to
-/// itself.
-fn sorter_threads(prepared: &Prepared) -> u32 {
-    match prepared.survey.plan.shards.len() - prepared.unchanged.len() {
-        1 => cores().min(4) as u32,
-        _ => 0,
-    }
-}
-
-/// Cores that this process may use.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-fn job(
-    settings: &Settings,
-    prepared: &Prepared,
-    sizing: &Sizing,
-    todo: &[&ShardPlan],
-) -> anyhow::Result<Job> {
-    let plan = &prepared.survey.plan;
-    let tasks = todo
-        .iter()
-        .flat_map(|shard| {
-            shard
-                .segments
-                .iter()
-                .map(|segment| task(prepared, plan, shard, segment.id))
-        })
-        .collect::<Option<Vec<_>>>()
-        .context("the plan names a segment that it does not have")?;
-    Ok(Job {
-        program: std::env::current_exe().context("finding this program for its workers")?,
-        arguments: settings.worker_arguments.clone(),
-        setup: WorkerSetup {
-            worker: WorkerId(0),
-            file_workers: sizing.file_workers as u32,
-            encoders: settings.encoders.clone(),
-            device: settings.device,
-            recipe: settings.profile.recipe.clone(),
-            fingerprint: prepared.fingerprint,
-            encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
-            limits: settings.profile.rules.limits,
-            reuse: reuse(settings, prepared, todo),
-        },
-        workers: sizing.workers as u32,
-        tasks,
-        shards: todo.iter().map(|shard| shard.id).collect(),
-        limits: supervisor::state::Limits {
-            stall: STALL,
-            patience: PATIENCE,
-        },
-    })
-}
-
-fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> Option<SegmentTask> {
-    let segment = plan.segment(id)?;
-    let files = shard.segment_files(segment);
-    let root = plan.roots.get(files.first()?.root as usize)?;
-    Some(SegmentTask {
-        id,
-        path: prepared.layout.segment(segment),
-        shard_label: shard.label.clone(),
-        root_label: root.label.clone(),
-        root_path: root.path.clone(),
-        files: files.iter().map(|file| file.entry.clone()).collect(),
-        quarantined: Vec::new(),
-        careful: false,
-    })
-}
-
-/// Databases whose vectors may be taken over: the shards that this build replaces, and those of the
-/// indexes named by `--reuse-from`. After `--rebuild` only the latter.
-fn reuse(settings: &Settings, prepared: &Prepared, todo: &[&ShardPlan]) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    if !settings.rebuild {
-        let own = todo.iter().map(|shard| prepared.layout.shard(&shard.label));
-        paths.extend(own.filter(|path| path.exists()));
-    }
-    for folder in &settings.reuse_from {
-        if let Ok(index) = crate::store::locate::locate(folder) {
-            paths.extend(index.databases().into_iter().map(|(_, path)| path));
-        } else {
-            tracing::warn!("--reuse-from {}: no index there", folder.display());
-        }
-    }
-    paths
 }
 
 /// The database that a build with these settings writes.

@@ -1,7 +1,8 @@
 //! The end of a build: clean up, write the manifest, say what was made.
 
+use super::prepare::Prepared;
 use super::settings::Settings;
-use super::{Ended, Prepared, Published, output};
+use super::{Ended, Published, output};
 use crate::cli::GlobalFlags;
 use crate::exit_code::ExitCode;
 use crate::file::{FileOutcome, SkipReason};

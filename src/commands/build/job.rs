@@ -1,0 +1,144 @@
+//! What the supervisor and the publisher of a build are given.
+//!
+//! Pure translation: settings and plan in, their input out; the routing database is opened.
+
+use super::cores;
+use super::prepare::Prepared;
+use super::publishing::Publishing;
+use super::settings::Settings;
+use crate::ids::{SegmentId, WorkerId};
+use crate::plan::sizing::Sizing;
+use crate::plan::{Mode, Plan, ShardPlan};
+use crate::profile::recipe::encoder_fingerprint;
+use crate::protocol::{SegmentTask, WorkerSetup};
+use crate::store::locate;
+use crate::store::routing::RoutingDb;
+use crate::store::shard::ShardHeader;
+use crate::supervisor::Job;
+use crate::supervisor::state::Limits;
+use anyhow::Context as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// A worker with work shows progress at least this often, or is taken for stuck: a file of 200 KB is
+/// some hundred chunks, and slow models take seconds for each.
+const STALL: Duration = Duration::from_secs(600);
+
+/// For starting (a model of a gigabyte on a cold disk) and for ending.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub fn publishing(settings: &Settings, prepared: &Prepared) -> anyhow::Result<Publishing> {
+    let layout = &prepared.layout;
+    let routing = match settings.mode {
+        Mode::Blob => None,
+        Mode::Sharded => {
+            let routing = RoutingDb::open_or_create(&layout.database, prepared.epoch)?;
+            Some(Mutex::new(routing.with_category(settings.category)))
+        }
+    };
+    Ok(Publishing {
+        plan: Arc::new(prepared.survey.plan.clone()),
+        layout: layout.clone(),
+        header: ShardHeader {
+            label: String::new(),
+            roots: Vec::new(),
+            fingerprint: prepared.fingerprint,
+            encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            encoder: serde_json::to_string(&prepared.encoders)?,
+            recipe: serde_json::to_string(&settings.profile.recipe)?,
+            epoch: prepared.epoch,
+            sorter_threads: sorter_threads(prepared),
+        },
+        routing,
+        published: Mutex::default(),
+        stopping: AtomicBool::new(false),
+    })
+}
+
+/// While other shards are still being encoded, every core has work. The last and only one has them to
+/// itself.
+fn sorter_threads(prepared: &Prepared) -> u32 {
+    match prepared.survey.plan.shards.len() - prepared.unchanged.len() {
+        1 => cores().min(4) as u32,
+        _ => 0,
+    }
+}
+
+pub fn job(
+    settings: &Settings,
+    prepared: &Prepared,
+    sizing: &Sizing,
+    todo: &[&ShardPlan],
+) -> anyhow::Result<Job> {
+    let plan = &prepared.survey.plan;
+    let tasks = todo
+        .iter()
+        .flat_map(|shard| {
+            shard
+                .segments
+                .iter()
+                .map(|segment| task(prepared, plan, shard, segment.id))
+        })
+        .collect::<Option<Vec<_>>>()
+        .context("the plan names a segment that it does not have")?;
+    Ok(Job {
+        program: std::env::current_exe().context("finding this program for its workers")?,
+        arguments: settings.worker_arguments.clone(),
+        setup: WorkerSetup {
+            worker: WorkerId(0),
+            file_workers: sizing.file_workers as u32,
+            encoders: settings.encoders.clone(),
+            device: settings.device,
+            recipe: settings.profile.recipe.clone(),
+            fingerprint: prepared.fingerprint,
+            encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
+            limits: settings.profile.rules.limits,
+            reuse: reuse(settings, prepared, todo),
+        },
+        workers: sizing.workers as u32,
+        tasks,
+        shards: todo.iter().map(|shard| shard.id).collect(),
+        limits: Limits {
+            stall: STALL,
+            patience: PATIENCE,
+        },
+    })
+}
+
+fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> Option<SegmentTask> {
+    let segment = plan.segment(id)?;
+    let files = shard.segment_files(segment);
+    let root = plan.roots.get(files.first()?.root as usize)?;
+    Some(SegmentTask {
+        id,
+        path: prepared.layout.segment(segment),
+        shard_label: shard.label.clone(),
+        root_label: root.label.clone(),
+        root_path: root.path.clone(),
+        files: files.iter().map(|file| file.entry.clone()).collect(),
+        quarantined: Vec::new(),
+        careful: false,
+    })
+}
+
+/// Databases whose vectors may be taken over: the shards that this build replaces, and those of the
+/// indexes named by `--reuse-from`. After `--rebuild` only the latter.
+fn reuse(settings: &Settings, prepared: &Prepared, todo: &[&ShardPlan]) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    if !settings.rebuild {
+        let own = todo.iter().map(|shard| prepared.layout.shard(&shard.label));
+        paths.extend(own.filter(|path| path.exists()));
+    }
+    for folder in &settings.reuse_from {
+        if let Ok(index) = locate::locate(folder) {
+            paths.extend(index.databases().into_iter().map(|(_, path)| path));
+        } else {
+            tracing::warn!("--reuse-from {}: no index there", folder.display());
+        }
+    }
+    paths
+}
