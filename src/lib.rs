@@ -3,6 +3,11 @@
 //! The library behind the `helix-build` program; docs/architecture.md has the map. Modules are
 //! listed from the bottom layer up, and import only downwards.
 
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the documents are for those who work on the code, and are built with private items"
+)]
+
 pub mod file;
 pub mod ids;
 pub mod platform;

@@ -1,7 +1,7 @@
 //! Cuts a file's text into chunks, the units that are embedded and searched.
 //!
 //! Pure: text in, chunks out; nothing here reads a file or a clock. `worker` hands over the bytes
-//! ([`decode`]) and stores what comes back. A chunker is chosen by the [`Recipe`]:
+//! ([`decode()`]) and stores what comes back. A chunker is chosen by the [`Recipe`]:
 //! - [`Chunker::Ast`]: at syntax boundaries where a grammar is known, else at paragraphs, lines,
 //!   sentences, words. [`outline`] and [`markdown`] find the boundaries, [`pack`] fills the chunks.
 //! - [`Chunker::Compat`]: the Python builder's rules, so that ids agree ([`compat`]).

@@ -4,7 +4,7 @@
 
 use super::model::Pooling;
 
-/// The vector [H] of one window from `output`, which holds rows of `width` = H numbers.
+/// The vector `[H]` of one window from `output`, which holds rows of `width` = H numbers.
 pub(super) fn pool(pooling: Pooling, output: &[f32], width: usize) -> Vec<f32> {
     match pooling {
         Pooling::Mean => mean(output, width),

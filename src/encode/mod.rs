@@ -61,7 +61,7 @@ pub struct Encoders {
 struct SparseEncoder {
     session: ModelSession,
     terms: Terms,
-    /// Weights [V] of a text that takes more than one pooled row.
+    /// Weights (`[V]`) of a text that takes more than one pooled row.
     sums: Vec<f32>,
 }
 

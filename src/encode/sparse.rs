@@ -23,7 +23,7 @@ impl Terms {
         Self { terms, kept }
     }
 
-    /// The `limit` heaviest terms of `weights` [V], which are as [`splade`] or a pooling
+    /// The `limit` heaviest terms of `weights` (`[V]`), which are as [`splade`] or a pooling
     /// graph leaves them. Weights are rounded before they are compared, so that equal entries of the
     /// vector are in token-id order, and a difference below 1e-4 cannot reorder it.
     pub fn select(&self, weights: &[f32], limit: usize) -> SparseVector {
@@ -54,7 +54,7 @@ pub(super) fn units(weight: f32) -> u32 {
     (f64::from(weight) * 1e4 + 0.5) as u32
 }
 
-/// Raises `sums` [V] to the maximum over the rows of `logits` [L, V] where that is larger, and says
+/// Raises `sums` (`[V]`) to the maximum over the rows of `logits` (`[L, V]`) where that is larger, and says
 /// whether all of them are finite. One pass: 512 rows of BERT's vocabulary are 62 MB.
 pub(super) fn accumulate_max(sums: &mut [f32], logits: &[f32]) -> bool {
     let mut finite = true;

@@ -15,7 +15,7 @@ const SHORTEST: usize = 3;
 /// Characters at most: longer runs are data (hashes, base64), not words.
 const LONGEST: usize = 64;
 
-/// The heaviest words of a text, in lower case, distinct, heaviest first, by `weights` [V] of the
+/// The heaviest words of a text, in lower case, distinct, heaviest first, by `weights` (`[V]`) of the
 /// vocabulary. An identifier such as `foo_bar` is listed besides its parts, after the heaviest of
 /// them.
 pub(super) fn route_words(prepared: &Prepared, windows: &Windows, weights: &[f32]) -> Vec<String> {

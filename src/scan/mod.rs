@@ -1,6 +1,6 @@
 //! Finding the files of a root, and reading them.
 //!
-//! [`scan`] is one walk over a root; [`why`] puts a single path to the same judge, so the two always
+//! [`scan`] is one walk over a root; [`why()`] puts a single path to the same judge, so the two always
 //! agree; [`read_file`] opens what the walk found. All three stay inside the root, never open
 //! anything but regular files and folders, and turn what goes wrong into a [`SkipReason`]. What a
 //! file's text means is not their business.

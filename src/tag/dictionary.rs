@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meaning {
     pub is_common: bool,
-    /// Up to two topics, as 1 + position in [`topic_name`]'s list; 0 for none.
+    /// Up to two topics, as 1 + position in the list of topics; 0 for none.
     pub topics: [u8; 2],
     pub role: Role,
     /// Speaks of licences and copyrights, as the heads of many files do.
