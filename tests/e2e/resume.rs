@@ -235,6 +235,11 @@ fn a_root_that_leaves_the_profile_leaves_the_index() {
     assert_eq!(summary["shards"].as_array().map(Vec::len), Some(2));
     assert!(!world.path("o-sharded/p/shards/root2.genome.db").exists());
     assert_eq!(world.verified("o-sharded/p")["digest"], summary["digest"]);
+    // Also when nobody knows of the shard any more.
+    world.profile(&["root0"]);
+    fs::remove_file(world.path("o-sharded/p/main.genome.db")).expect("removed");
+    world.build("o", &[]);
+    world.verified("o-sharded/p");
 }
 
 #[test]

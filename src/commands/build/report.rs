@@ -14,6 +14,7 @@ use crate::report::{
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::ledger::{self, ShardLedger};
+use crate::store::remove_database;
 use crate::store::routing::RoutingDb;
 use anyhow::Context as _;
 use std::fs::{self, File};
@@ -52,24 +53,23 @@ pub fn deliver_routing(
             routing.register(&path, noted.and_then(|build| build.file_hash))?;
         }
     }
-    let planned: Vec<_> = prepared
-        .survey
-        .plan
+    let plan = &prepared.survey.plan;
+    let is_planned = |name: &str| plan.shards.iter().any(|shard| shard.label == name);
+    // Shards that another tool registered are its own business.
+    routing.unregister(|shard| shard.build.is_none() || is_planned(&shard.name))?;
+    routing.finish()?;
+    let planned: Vec<_> = plan
         .shards
         .iter()
-        .map(|shard| shard.label.as_str())
+        .map(|shard| prepared.layout.shard(&shard.label))
         .collect();
-    let mut gone = Vec::new();
-    for shard in routing.shards()? {
-        let ours = shard.path.parent() == Some(prepared.layout.shards.as_path());
-        if ours && !planned.contains(&shard.name.as_str()) {
-            gone.push(shard);
+    let folder = &prepared.layout.shards;
+    for file in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
+        let path = file?.path();
+        let is_shard = path.to_string_lossy().ends_with(".genome.db");
+        if is_shard && !planned.contains(&path) {
+            remove_database(&path)?;
         }
-    }
-    routing.unregister(|shard| !gone.iter().any(|g| g.name == shard.name))?;
-    routing.finish()?;
-    for shard in gone {
-        crate::publish::delete_segments([shard.path.as_path()])?;
     }
     Ok(())
 }
