@@ -11,7 +11,7 @@ pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
 use crate::file::FileEntry;
 use crate::ids::{Digest, SegmentId, WorkerId};
 use crate::profile::Limits;
-use crate::profile::encoders::{Device, EncoderChoice};
+use crate::profile::encoders::EncoderChoice;
 use crate::profile::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -44,7 +44,6 @@ pub struct WorkerSetup {
     /// Threads of the chunk/tag pool.
     pub file_workers: u32,
     pub encoders: EncoderChoice,
-    pub device: Device,
     pub recipe: Recipe,
     /// What the supervisor computed; the worker recomputes it and refuses when they differ.
     pub fingerprint: Digest,

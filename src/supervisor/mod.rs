@@ -57,8 +57,6 @@ pub struct Outcome {
     pub workers_cpu: Duration,
     /// From the first worker ready to the last segment done.
     pub encoding: Duration,
-    /// Files left out because they killed their worker.
-    pub quarantined: Vec<(SegmentId, u32)>,
 }
 
 /// Runs the build to its end. Blocks; every wait inside has a deadline. `emit` is called with each
@@ -99,7 +97,6 @@ impl Running {
                 ending: Ending::Paused,
                 workers_cpu: Duration::ZERO,
                 encoding: Duration::ZERO,
-                quarantined: Vec::new(),
             },
             first_ready: None,
         }
@@ -193,12 +190,7 @@ impl Running {
                 // A publisher that is gone has said why on the other channel.
                 let _ = links.ready.send(segment);
             }
-            Effect::Emit(event) => {
-                if let BuildEvent::Quarantined { segment, file } = event {
-                    self.outcome.quarantined.push((segment, file));
-                }
-                emit(event);
-            }
+            Effect::Emit(event) => emit(event),
             // Handled by the loop.
             Effect::Finish(_) => {}
         }

@@ -12,11 +12,12 @@ use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
 use crate::store::StoreError;
 use crate::store::segment::{SegmentHeader, SegmentWriter};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 /// Files between the pool and the encoder, per pool thread. Enough that one slow file does not starve
 /// the encoder; doubling it doubles the memory held in prepared text (at most 200 KB a file).
@@ -25,6 +26,9 @@ const SLOTS_PER_FILE_WORKER: usize = 4;
 /// Stack of a pool thread. Parsing a section of a file may need 5 MiB; with less it takes a new stack
 /// for each, which costs more than the parsing of a small one. Only touched pages count.
 const FILE_WORKER_STACK: usize = 16 << 20;
+
+/// How often a wait looks whether the worker was told to stop.
+const STOP_CHECK: Duration = Duration::from_millis(50);
 
 /// What travels down the line, in order.
 pub(super) enum Item<F> {
@@ -162,8 +166,8 @@ impl Dispatcher<'_> {
                 });
             }
             self.file(&task, n as u32, entry)?;
-            if task.careful && commits.recv().is_err() {
-                break;
+            if task.careful && !wait_for_commit(&commits, self.stop) {
+                return Ok(());
             }
         }
         self.send(Item::End)
@@ -224,6 +228,19 @@ impl Dispatcher<'_> {
     }
 }
 
+/// Waits until the file in hand is committed. `false` when it will not be: the sink is gone, or the
+/// worker was told to stop and the encoder has dropped the file.
+fn wait_for_commit(commits: &Receiver<()>, stop: &AtomicBool) -> bool {
+    loop {
+        match commits.recv_timeout(STOP_CHECK) {
+            Ok(()) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return false,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
 /// Whether a committed file needs no second look. What could not be read is tried again.
 fn still_holds(record: &FileRecord, entry: &FileEntry) -> bool {
     let readable = !matches!(
@@ -260,5 +277,24 @@ pub(super) fn output(error: StoreError) -> Failure {
             _ => FailureKind::Output,
         },
         text: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_ends_the_wait_for_a_file_that_was_dropped() {
+        let (committed, commits) = bounded(1);
+        let stop = AtomicBool::new(false);
+        committed.send(()).expect("room for one");
+        assert!(wait_for_commit(&commits, &stop));
+        stop.store(true, Ordering::Relaxed);
+        // The sender lives on in the sink, so only the flag can end this.
+        assert!(!wait_for_commit(&commits, &stop));
+        stop.store(false, Ordering::Relaxed);
+        drop(committed);
+        assert!(!wait_for_commit(&commits, &stop));
     }
 }

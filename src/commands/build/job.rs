@@ -92,7 +92,6 @@ pub fn job(
             worker: WorkerId(0),
             file_workers: sizing.file_workers as u32,
             encoders: settings.encoders.clone(),
-            device: settings.device,
             recipe: settings.profile.recipe.clone(),
             fingerprint: prepared.fingerprint,
             encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),

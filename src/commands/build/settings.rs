@@ -45,7 +45,6 @@ pub struct Settings {
     pub category: &'static str,
     pub plan: PlanOptions,
     pub encoders: EncoderChoice,
-    pub device: Device,
     pub reuse_from: Vec<PathBuf>,
     /// What worker processes are started with.
     pub worker_arguments: Vec<OsString>,
@@ -132,7 +131,7 @@ impl Settings {
             value: model_name(&dense),
             origin: dense_from,
         });
-        let (device, device_from) = device(flags.device.as_deref(), profile.device)?;
+        let device_from = device(flags.device.as_deref(), profile.device)?;
         listed.push(Setting {
             name: "device",
             value: "cpu".to_owned(),
@@ -153,7 +152,6 @@ impl Settings {
             category: category.as_str(),
             plan,
             encoders,
-            device,
             reuse_from: flags.reuse_from.clone(),
             worker_arguments: vec!["worker".into()],
             listed,
@@ -212,8 +210,9 @@ fn model_name(source: &ModelSource) -> String {
     }
 }
 
-/// `auto` is the CPU: the build has no GPU provider yet, and says so when one is asked for.
-fn device(given: Option<&str>, profile: Option<DeviceSetting>) -> anyhow::Result<(Device, Origin)> {
+/// Where the device setting comes from. `auto` is the CPU: there is no GPU provider yet, which is said
+/// when one is asked for.
+fn device(given: Option<&str>, profile: Option<DeviceSetting>) -> anyhow::Result<Origin> {
     let (setting, origin) = match (given, profile) {
         (Some(text), _) => {
             let setting = text
@@ -225,7 +224,7 @@ fn device(given: Option<&str>, profile: Option<DeviceSetting>) -> anyhow::Result
         (None, None) => (DeviceSetting::Auto, Origin::Default),
     };
     match setting {
-        DeviceSetting::Auto | DeviceSetting::Fixed(Device::Cpu) => Ok((Device::Cpu, origin)),
+        DeviceSetting::Auto | DeviceSetting::Fixed(Device::Cpu) => Ok(origin),
         DeviceSetting::Fixed(Device::Cuda(index)) => Err(Exit::error(
             ExitCode::Unavailable,
             format!(
