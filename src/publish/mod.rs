@@ -20,6 +20,7 @@ mod attempt;
 
 pub use attempt::remove_stale_attempts;
 
+use crate::failpoint;
 use crate::file::RelPath;
 use crate::ids::{Digest, FileHash};
 use crate::platform;
@@ -78,6 +79,7 @@ impl ShardPublisher {
         root_id: u32,
         files: &[RelPath],
     ) -> Result<(), StoreError> {
+        failpoint::at("publish::load", &self.target.to_string_lossy());
         self.loader
             .load_segment(&SegmentReader::open(segment)?, root_id, files)
     }
@@ -93,7 +95,10 @@ impl ShardPublisher {
             attempt,
             target,
         } = self;
+        let subject = target.to_string_lossy();
+        failpoint::at("publish::index", &subject);
         let loaded = loader.finish()?;
+        failpoint::at("publish::seal", &subject);
         let began = Instant::now();
         let digest = seal(attempt.path(), loaded)?;
         let checked = began.elapsed();
@@ -114,7 +119,11 @@ impl ShardPublisher {
 
 /// Step 6.
 pub fn register(routing: &mut RoutingDb, shard: &PublishedShard) -> Result<(), StoreError> {
-    routing.register(&shard.path, Some(shard.file_hash))
+    let subject = shard.path.to_string_lossy();
+    failpoint::at("publish::register", &subject);
+    routing.register(&shard.path, Some(shard.file_hash))?;
+    failpoint::at("publish::registered", &subject);
+    Ok(())
 }
 
 /// Step 7. Segments that are already gone are no error.
@@ -145,10 +154,13 @@ fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     file.sync_all()
         .map_err(|error| StoreError::io(path)(error).needing(bytes))?;
     drop(file);
+    let subject = target.to_string_lossy();
+    failpoint::at("publish::rename", &subject);
     // A log of the shard that is replaced would be taken for the new one's.
     remove_log(target)?;
     fs::rename(path, target).map_err(StoreError::io(target))?;
     attempt.succeeded();
+    failpoint::at("publish::renamed", &subject);
     let folder = folder_of(target);
     platform::sync_directory(folder).map_err(StoreError::io(folder))?;
     Ok(bytes)

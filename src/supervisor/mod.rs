@@ -7,6 +7,7 @@
 mod child;
 pub mod state;
 
+use crate::failpoint;
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, WorkerSetup};
 use crate::report::{BuildEvent, Ending, PublishOutcome};
@@ -182,7 +183,9 @@ impl Running {
                 }
             }
             Effect::Kill { worker } => {
-                if let Some(child) = self.workers.get(&worker) {
+                if let Some(child) = self.workers.get(&worker)
+                    && !failpoint::at("supervisor::kill", &worker.to_string())
+                {
                     child.kill();
                 }
             }

@@ -6,6 +6,7 @@
 use super::dispatch::{Item, Slot, internal, output};
 use super::prepare::{PreparedChunk, PreparedFile};
 use crate::encode::{EncodeError, Encoders};
+use crate::failpoint;
 use crate::file::{FileOutcome, FileRecord};
 use crate::profile::encoders::ModelSource;
 use crate::protocol::{Failure, FailureKind, Work, WorkerSetup};
@@ -73,6 +74,7 @@ impl EncodeStage {
     }
 
     fn encode(&mut self, file: PreparedFile) -> Result<EncodedFile, Failure> {
+        failpoint::at("worker::encode", &file.record.entry.path.spelling());
         let mut work = Work {
             files: 1,
             bytes: file.record.entry.size,

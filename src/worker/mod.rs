@@ -14,6 +14,7 @@ mod prepare;
 mod sink;
 
 use crate::encode::{self, EncodeError, Encoders};
+use crate::failpoint;
 use crate::platform;
 use crate::protocol::{
     Failure, FailureKind, FromWorker, ToWorker, WorkerSetup, build_id, read_frame, write_frame,
@@ -111,6 +112,7 @@ fn serve(
     let Ok(ToWorker::Setup(setup)) = inbox.recv() else {
         return Ok(());
     };
+    failpoint::at("worker::start", &setup.worker.to_string());
     let encoders = open_encoders(&setup)?;
     reporter.tell(FromWorker::Ready {
         device: encoders.device_name(),

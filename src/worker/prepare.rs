@@ -5,6 +5,7 @@
 
 use crate::chunk::{self, Decoded};
 use crate::encode::{Prepared, TextPreparer};
+use crate::failpoint;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::ids::ContentHash;
 use crate::profile::Limits;
@@ -38,6 +39,7 @@ pub(super) struct Preparer {
 
 impl Preparer {
     pub fn prepare(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
+        failpoint::at("worker::prepare", &entry.path.spelling());
         let read = match scan::read_file(&task.root_path, entry, &self.limits) {
             Ok(read) => read,
             Err(failure) => return left_out(entry, failure.reason, failure.detail),

@@ -6,6 +6,7 @@
 use super::Reporter;
 use super::dispatch::{Item, Opened, internal, output};
 use super::encode_stage::EncodedFile;
+use crate::failpoint;
 use crate::protocol::{Failure, FromWorker, Work};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -125,7 +126,9 @@ impl Group {
             .iter()
             .map(|file| (&file.record, file.chunks.as_slice()));
         let rows: Vec<_> = rows.collect();
+        failpoint::at("sink::commit", &self.opened.task.shard_label);
         self.opened.writer.commit(&rows).map_err(output)?;
+        failpoint::at("sink::committed", &self.opened.task.shard_label);
         let mut work = Work::default();
         let mut last = String::new();
         for file in self.files.drain(..) {

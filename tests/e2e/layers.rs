@@ -7,7 +7,7 @@ use std::path::Path;
 /// Layers from the bottom up. Modules of one layer never import each other, but for those of the two
 /// lowest, which are plain values.
 const LAYERS: [&[&str]; 6] = [
-    &["ids", "vector", "file", "platform", "profile"],
+    &["failpoint", "ids", "vector", "file", "platform", "profile"],
     &["plan", "chunk", "tag", "protocol", "report"],
     &["scan", "gpu", "encode", "store", "progress"],
     &["supervisor", "worker", "publish"],
@@ -16,12 +16,13 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Crates and the only modules that may name them.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 10] = [
     ("rusqlite", &["store"]),
     ("ort", &["encode"]),
     ("tokenizers", &["encode"]),
     ("clap", &["cli"]),
     ("indicatif", &["progress"]),
+    ("fail", &["failpoint"]),
     ("nvml_wrapper", &["gpu"]),
     ("tree_sitter", &["chunk"]),
     ("walkdir", &["scan"]),

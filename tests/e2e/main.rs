@@ -3,6 +3,7 @@
 mod build;
 mod exit_codes;
 mod hostile;
+mod isolation;
 mod layers;
 mod query;
 mod resume;

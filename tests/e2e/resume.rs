@@ -63,10 +63,7 @@ fn killed_at_random_moments_nothing_is_lost() {
         .ok()
         .and_then(|s| s.parse().ok())
         .unwrap_or(20_261_120);
-    let rounds = std::env::var("HELIX_TEST_KILLS")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(24);
+    let rounds = crate::world::count(24, 1_000);
     let mut dice = Dice(seed);
     let world = World::corpus(2, 150);
     let arguments = |out: &'static str| {

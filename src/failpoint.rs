@@ -1,0 +1,80 @@
+//! Named places where a test can make something go wrong.
+//!
+//! A test build (`cargo test`) reads `FAILPOINTS="NAME=ACTION;..."` from the environment, in the
+//! `fail` crate's notation, and passes it on to its workers; a program built otherwise has no such
+//! places. Besides that crate's own actions (`sleep(MS)`, `1*panic`, ...), `return(WHAT@PART)` does
+//! WHAT where the subject at hand, a path or a label, contains PART:
+//!
+//! | what | does |
+//! |---|---|
+//! | `panic` | panics |
+//! | `abort` | ends the process at once, as `kill -9` and a failed assertion in C do |
+//! | `overflow` | recurses until the stack is full |
+//! | `spin` | never comes back |
+//! | `eat` | takes memory without end, in steps of 16 MiB |
+//! | `crawl` | takes 50 ms longer |
+//!
+//! Never decides anything in a program that users have.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+/// Reads the environment, in a test build. Called once, while there is one thread.
+pub fn start() {
+    if fail::has_failpoints() {
+        // Leaked: the places stay as they are until the process ends.
+        std::mem::forget(fail::FailScenario::setup());
+    }
+}
+
+/// Does here what a test asked for at `point` for this `subject`. Returns `true` when the caller
+/// shall leave out what it was about to do (`return(skip@PART)`).
+pub fn at(point: &'static str, subject: &str) -> bool {
+    let Some(asked) = asked(point) else {
+        return false;
+    };
+    let (what, part) = asked.split_once('@').unwrap_or((asked.as_str(), ""));
+    subject.contains(part) && act(what)
+}
+
+fn asked(point: &'static str) -> Option<String> {
+    fail::fail_point!(point, |action| action);
+    // Without failpoints nothing else reads it.
+    let _ = point;
+    None
+}
+
+fn act(what: &str) -> bool {
+    match what {
+        "panic" => panic!("asked to panic"),
+        "abort" => std::process::abort(),
+        "overflow" => {
+            overflow(&mut [0; 1024]);
+        }
+        "spin" => loop {
+            std::thread::sleep(Duration::from_millis(10));
+        },
+        "eat" => eat(),
+        "crawl" => std::thread::sleep(Duration::from_millis(50)),
+        "skip" => return true,
+        other => panic!("no failpoint does \"{other}\""),
+    }
+    false
+}
+
+fn overflow(above: &mut [u8; 1024]) -> u8 {
+    let mut here = [above[0].wrapping_add(1); 1024];
+    if black_box(false) {
+        return here[1];
+    }
+    let below = overflow(black_box(&mut here));
+    below.wrapping_add(here[2])
+}
+
+fn eat() {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(black_box(vec![1u8; 16 << 20]));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
