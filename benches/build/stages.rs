@@ -100,14 +100,16 @@ fn publish(
     let temporary = work.join("shard.tmp");
     let shard = work.join("shard.genome.db");
     let loader = clock.time("load segments", || {
-        let mut loader = ShardLoader::create(&temporary, header(root))?;
+        let mut loader = ShardLoader::create(&temporary, header(root), std::sync::Arc::default())?;
         for (path, files) in segments {
             loader.load_segment(&SegmentReader::open(path)?, 0, files)?;
         }
         Ok(loader)
     })?;
     let loaded = clock.time("links, indexes, full text", || Ok(loader.finish()?))?;
-    clock.time("check, digest", || Ok(shard::seal(&temporary, loaded)?))?;
+    clock.time("check, digest", || {
+        Ok(shard::seal(&temporary, loaded, &std::sync::Arc::default())?)
+    })?;
     let hash = clock.time("hash file, fsync, rename", || {
         put_in_place(&temporary, &shard)
     })?;

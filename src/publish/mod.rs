@@ -32,6 +32,8 @@ use crate::store::{StoreError, remove_database, remove_log};
 use attempt::Attempt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// One shard on its way to publication. Dropping it gives up and removes the temporary file.
@@ -41,6 +43,7 @@ pub struct ShardPublisher {
     loader: ShardLoader,
     attempt: Attempt,
     target: PathBuf,
+    stop: Arc<AtomicBool>,
 }
 
 /// A shard in its place, not yet registered.
@@ -59,15 +62,22 @@ pub struct PublishedShard {
 }
 
 impl ShardPublisher {
-    /// Starts a shard that shall become `target`, which is absolute; its folder is created.
-    pub fn begin(target: &Path, header: ShardHeader) -> Result<Self, StoreError> {
+    /// Starts a shard that shall become `target`, which is absolute; its folder is created. Once `stop`
+    /// is set, loading and finishing end with [`StoreError::Interrupted`], up to the point where the
+    /// shard is checked and only needs to be put into place.
+    pub fn begin(
+        target: &Path,
+        header: ShardHeader,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
         let folder = folder_of(target);
         fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
         let attempt = Attempt::new(target);
         Ok(Self {
-            loader: ShardLoader::create(attempt.path(), header)?,
+            loader: ShardLoader::create(attempt.path(), header, Arc::clone(&stop))?,
             attempt,
             target: target.to_path_buf(),
+            stop,
         })
     }
 
@@ -94,13 +104,14 @@ impl ShardPublisher {
             loader,
             attempt,
             target,
+            stop,
         } = self;
         let subject = target.to_string_lossy();
         failpoint::at("publish::index", &subject);
         let loaded = loader.finish()?;
         failpoint::at("publish::seal", &subject);
         let began = Instant::now();
-        let digest = seal(attempt.path(), loaded)?;
+        let digest = seal(attempt.path(), loaded, &stop)?;
         let checked = began.elapsed();
         let file_hash = hash_file(attempt.path())?;
         let bytes = put_in_place(attempt, &target)?;

@@ -8,6 +8,8 @@ use crate::store::routing::RoutingDb;
 use crate::store::tests::sample::{EPOCH, Entry, corpus, shard_header, write_segment};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn paths(files: &[Entry]) -> Vec<RelPath> {
     files.iter().map(|(f, _)| f.entry.path.clone()).collect()
@@ -20,7 +22,42 @@ fn segment(folder: &Path, name: &str, files: &[Entry]) -> PathBuf {
 }
 
 fn begin(target: &Path) -> ShardPublisher {
-    ShardPublisher::begin(target, shard_header("s", &[("r", "/r")])).expect("begun")
+    ShardPublisher::begin(
+        target,
+        shard_header("s", &[("r", "/r")]),
+        std::sync::Arc::default(),
+    )
+    .expect("begun")
+}
+
+#[test]
+fn a_stop_ends_what_is_not_yet_on_its_way_into_place() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = folder.path().join("s/s.genome.db");
+    let files = corpus();
+    let segment = segment(folder.path(), "0.segment", &files);
+    for stopped_after in 0..2 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let header = shard_header("s", &[("r", "/r")]);
+        let mut publisher =
+            ShardPublisher::begin(&target, header, Arc::clone(&stop)).expect("begun");
+        let mut ended = Ok(());
+        for round in 0..200 {
+            // The same files again and again: what counts is that SQLite has work to do.
+            stop.store(stopped_after == 0 && round > 0, Ordering::Relaxed);
+            ended = publisher.load(&segment, 0, &paths(&files[..1]));
+            if ended.is_err() {
+                break;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        let ended = ended.and_then(|()| publisher.finish().map(drop));
+        assert!(
+            matches!(ended, Err(StoreError::Interrupted { .. })),
+            "{ended:?}"
+        );
+        assert_eq!(names(&folder.path().join("s")), [""; 0]);
+    }
 }
 
 fn publish(target: &Path, segment: &Path, files: &[Entry]) -> PublishedShard {

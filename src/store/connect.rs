@@ -6,7 +6,8 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 /// How long a call waits for another process's lock. Servers checkpoint in well under a second.
@@ -61,6 +62,15 @@ pub(super) fn tune_for_indexes(conn: &Connection, threads: u32) -> rusqlite::Res
     conn.execute_batch(&format!(
         "PRAGMA cache_size = -{INDEX_CACHE_KIB}; PRAGMA threads = {threads};"
     ))
+}
+
+/// Steps of SQLite's virtual machine between two looks at a stop flag: some ten microseconds.
+const STEPS_PER_LOOK: i32 = 1_000;
+
+/// Makes whatever the connection is doing end, with [`StoreError::Interrupted`], once `stop` is set:
+/// building an index of a large shard takes minutes.
+pub(super) fn end_when_set(conn: &mut Connection, stop: Arc<AtomicBool>) -> rusqlite::Result<()> {
+    conn.progress_handler(STEPS_PER_LOOK, Some(move || stop.load(Ordering::Relaxed)))
 }
 
 /// Opens or creates a database that survives a kill at any point and has one owner at a time: a

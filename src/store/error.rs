@@ -16,6 +16,9 @@ pub enum StoreError {
     /// Another process holds the file: wait, or give up this attempt.
     #[error("{}: in use by another process", path.display())]
     Busy { path: PathBuf },
+    /// Ended on request, with what it was doing undone or unfinished.
+    #[error("{}: stopped", path.display())]
+    Interrupted { path: PathBuf },
     /// Build the file anew.
     #[error("{}: not a sound database: {detail}", path.display())]
     Corrupt { path: PathBuf, detail: String },
@@ -48,6 +51,7 @@ impl StoreError {
                     needed_bytes: 0,
                 },
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
+                Some(ErrorCode::OperationInterrupted) => Self::Interrupted { path },
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt {
                     path,
                     detail: source.to_string(),

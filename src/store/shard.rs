@@ -22,6 +22,8 @@ use crate::ids::Digest;
 use rows::Rows;
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// A folder whose files the shard holds.
@@ -90,10 +92,16 @@ const BYTES_PER_TEXT_BYTE: u64 = 8;
 const BYTES_PER_TERM: u64 = 130;
 
 impl ShardLoader {
-    /// Creates the database at `path`, in place of what is there.
-    pub fn create(path: &Path, header: ShardHeader) -> Result<Self, StoreError> {
+    /// Creates the database at `path`, in place of what is there. Once `stop` is set, whatever SQLite is
+    /// doing ends with [`StoreError::Interrupted`].
+    pub fn create(
+        path: &Path,
+        header: ShardHeader,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
         connect::remove_database(path)?;
-        let conn = connect::create_for_load(path)?;
+        let mut conn = connect::create_for_load(path)?;
+        connect::end_when_set(&mut conn, stop).map_err(StoreError::sql(path))?;
         conn.execute_batch("BEGIN")
             .and_then(|()| conn.execute_batch(schema::SHARD_TABLES))
             .and_then(|()| conn.execute_batch(schema::BUILD_TABLES))

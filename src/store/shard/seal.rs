@@ -6,16 +6,24 @@ use crate::store::digest::{ShardDigest, digest_connection};
 use crate::store::error::StoreError;
 use rusqlite::{Connection, params};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 /// Makes the closed database at `path` a shard: reads it back (it must be sound and hold what was
 /// loaded), notes its digests in it, and puts the journal mode that servers expect into its header.
 /// The digests cover neither themselves nor the header.
-pub fn seal(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
+///
+/// Once `stop` is set, reading back ends with [`StoreError::Interrupted`].
+pub fn seal(
+    path: &Path,
+    loaded: Loaded,
+    stop: &Arc<AtomicBool>,
+) -> Result<ShardDigest, StoreError> {
     // Both read all of the file, each in its own order; side by side they take half as long.
     let (checked, counted) = thread::scope(|scope| {
-        let pages = scope.spawn(|| quick_check(path));
-        let counted = check_rows(path, loaded);
+        let pages = scope.spawn(|| quick_check(path, stop));
+        let counted = check_rows(path, loaded, stop);
         let checked = pages
             .join()
             .unwrap_or_else(|_| Err(StoreError::corrupt(path, "the check of its pages panicked")));
@@ -41,8 +49,12 @@ fn note(path: &Path, digest: &ShardDigest) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn check_rows(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
-    let conn = connect::open_read_only(path)?;
+fn check_rows(
+    path: &Path,
+    loaded: Loaded,
+    stop: &Arc<AtomicBool>,
+) -> Result<ShardDigest, StoreError> {
+    let conn = open_stoppable(path, stop)?;
     let number = |sql: &str| -> Result<i64, StoreError> {
         conn.query_row(sql, [], |row| row.get(0))
             .map_err(StoreError::sql(path))
@@ -61,10 +73,16 @@ fn check_rows(path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
     Ok(digest)
 }
 
+fn open_stoppable(path: &Path, stop: &Arc<AtomicBool>) -> Result<Connection, StoreError> {
+    let mut conn = connect::open_read_only(path)?;
+    connect::end_when_set(&mut conn, Arc::clone(stop)).map_err(StoreError::sql(path))?;
+    Ok(conn)
+}
+
 /// Checks the pages of every table and its indexes. Table by table, since a check of the whole
 /// would read the full-text index a second time, word by word; `verify` does that.
-fn quick_check(path: &Path) -> Result<(), StoreError> {
-    let conn = connect::open_read_only(path)?;
+fn quick_check(path: &Path, stop: &Arc<AtomicBool>) -> Result<(), StoreError> {
+    let conn = open_stoppable(path, stop)?;
     let check = || -> rusqlite::Result<Option<String>> {
         let mut tables =
             conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;

@@ -308,7 +308,9 @@ fn one_database_and_many_shards_have_the_same_content() {
     let build = |name: &str, parts: &[(&str, &[Entry])]| -> ShardDigest {
         let path = folder.path().join(name);
         let roots: Vec<(&str, &str)> = parts.iter().map(|(label, _)| (*label, "/r")).collect();
-        let mut loader = ShardLoader::create(&path, shard_header(name, &roots)).expect("created");
+        let mut loader =
+            ShardLoader::create(&path, shard_header(name, &roots), std::sync::Arc::default())
+                .expect("created");
         for (root_id, (label, files)) in parts.iter().enumerate() {
             let segment = folder.path().join(format!("{name}-{label}.segment"));
             write_segment(&segment, files);
@@ -420,8 +422,12 @@ fn a_segment_without_a_file_of_its_list_is_refused() {
     write_segment(&segment, &files[..2]);
     let reader = SegmentReader::open(&segment).expect("a segment");
     let shard = folder.path().join("s.genome.db");
-    let mut loader =
-        ShardLoader::create(&shard, shard_header("s", &[("r", "/r")])).expect("created");
+    let mut loader = ShardLoader::create(
+        &shard,
+        shard_header("s", &[("r", "/r")]),
+        std::sync::Arc::default(),
+    )
+    .expect("created");
     let wanted = [files[1].0.entry.path.clone(), files[2].0.entry.path.clone()];
     let refused = loader.load_segment(&reader, 0, &wanted);
     assert!(

@@ -162,8 +162,12 @@ pub fn shard_header(label: &str, roots: &[(&str, &str)]) -> ShardHeader {
 /// Builds a shard of one root from segments with the given numbers of files each.
 pub fn build_shard(folder: &Path, name: &str, root: &str, files: &[Entry], cuts: &[usize]) {
     let shard = folder.join(name);
-    let mut loader =
-        ShardLoader::create(&shard, shard_header("s", &[("r", root)])).expect("created");
+    let mut loader = ShardLoader::create(
+        &shard,
+        shard_header("s", &[("r", root)]),
+        std::sync::Arc::default(),
+    )
+    .expect("created");
     let mut rest = files;
     for (n, cut) in cuts.iter().chain([&usize::MAX]).enumerate() {
         let (part, later) = rest.split_at((*cut).min(rest.len()));
@@ -173,7 +177,7 @@ pub fn build_shard(folder: &Path, name: &str, root: &str, files: &[Entry], cuts:
         load(&mut loader, &segment, 0, part);
     }
     let loaded = loader.finish().expect("finished");
-    seal(&shard, loaded).expect("sealed");
+    seal(&shard, loaded, &std::sync::Arc::default()).expect("sealed");
 }
 
 pub fn load(loader: &mut ShardLoader, segment: &Path, root_id: u32, files: &[Entry]) {

@@ -87,13 +87,13 @@ fn build(path: &Path, label: &str, files: &[Entry]) {
     sample::write_segment(&segment, files);
     let root = format!("/srv/{label}");
     let header = shard_header(label, &[(label, root.as_str())]);
-    let mut loader = ShardLoader::create(path, header).expect("created");
+    let mut loader = ShardLoader::create(path, header, std::sync::Arc::default()).expect("created");
     let paths: Vec<RelPath> = files.iter().map(|(f, _)| f.entry.path.clone()).collect();
     let reader = SegmentReader::open(&segment).expect("a segment");
     loader.load_segment(&reader, 0, &paths).expect("loaded");
     drop(reader);
     let loaded = loader.finish().expect("finished");
-    seal(path, loaded).expect("sealed");
+    seal(path, loaded, &std::sync::Arc::default()).expect("sealed");
     std::fs::remove_file(segment).expect("removed");
 }
 
