@@ -8,6 +8,10 @@ use std::path::PathBuf;
 /// enough that a slip of the finger does not stop it.
 const MOST_WORKERS: i64 = 256;
 
+/// A file of 200 KB is some hundred chunks, and slow models take seconds for each; a disk that wakes up
+/// or a network folder takes a minute. Halved, it would still do; doubled, operators wait for nothing.
+const STALL_TIMEOUT_S: u32 = 600;
+
 /// All optional: what is not typed comes from the environment, the profile or a default.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Build")]
@@ -68,6 +72,23 @@ pub struct BuildFlags {
     /// Take vectors over from an index of the same encoders (may be repeated)
     #[arg(long, value_name = "DIR")]
     pub reuse_from: Vec<PathBuf>,
+    /// A worker without progress for this long is ended and its segment given to another
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "HELIX_BUILD_STALL_TIMEOUT",
+        default_value_t = STALL_TIMEOUT_S,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub stall_timeout: u32,
+    /// Memory that a worker may take; 0: its share of what is available, 4096 at least
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "HELIX_BUILD_WORKER_MEMORY",
+        default_value_t = 0
+    )]
+    pub worker_memory: u32,
     /// How progress is shown, on standard error [default: auto]
     #[arg(long, value_name = "STYLE", env = "HELIX_BUILD_PROGRESS")]
     pub progress: Option<ProgressStyle>,

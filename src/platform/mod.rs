@@ -41,6 +41,19 @@ pub fn process_cpu_time() -> Duration {
     cpu_time::ProcessTime::try_now().map_or(Duration::ZERO, |time| time.as_duration())
 }
 
+/// Memory of this process that is in main memory now; `None` where it cannot be had.
+pub fn resident_memory_bytes() -> Option<u64> {
+    memory_stats::memory_stats().map(|stats| stats.physical_mem as u64)
+}
+
+/// Asks the system to end this process first when memory runs out, rather than the one that started
+/// it. Nothing happens where there is no such wish.
+pub fn volunteer_for_memory() {
+    // Of 1000; the kernel adds it to the share of memory that the process has.
+    #[cfg(target_os = "linux")]
+    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+}
+
 /// Makes a rename within `directory` durable. Windows has no such call and needs none.
 pub fn sync_directory(directory: &std::path::Path) -> io::Result<()> {
     #[cfg(unix)]

@@ -144,8 +144,12 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
         BuildEvent::WorkerLost { worker, reason } => Some(format!(
             "warning: worker {worker} died: {reason}; starting another"
         )),
-        BuildEvent::Quarantined { segment, file } => Some(format!(
-            "warning: file {file} of segment {segment} ({}) kills its worker and is left out",
+        BuildEvent::Quarantined {
+            segment,
+            path,
+            reason,
+        } => Some(format!(
+            "warning: {}/{path} brings its worker down and is left out: {reason}",
             tally.label(*segment)
         )),
         BuildEvent::Warning { text } => Some(format!("warning: {text}")),

@@ -15,6 +15,7 @@ use crate::profile::encoders::EncoderChoice;
 use crate::profile::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Identifies the executable: both ends must be built from the same sources.
 pub fn build_id() -> String {
@@ -22,7 +23,7 @@ pub fn build_id() -> String {
 }
 
 /// Raised with every change of a message.
-const PROTOCOL_VERSION: u32 = 1;
+const PROTOCOL_VERSION: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
@@ -51,6 +52,10 @@ pub struct WorkerSetup {
     pub encoder_fingerprint: Digest,
     /// Enforced again when a file is read: files change after the walk.
     pub limits: Limits,
+    /// A file that takes longer than this to read, chunk and tag has brought the worker to a halt.
+    pub file_patience: Duration,
+    /// Resident memory of the process, in bytes, beyond which it gives up; 0: no limit.
+    pub memory_limit: u64,
     /// Published databases whose vectors may be taken over, if their encoders are the same.
     pub reuse: Vec<PathBuf>,
 }
@@ -66,8 +71,8 @@ pub struct SegmentTask {
     pub root_path: PathBuf,
     /// In canonical order.
     pub files: Vec<FileEntry>,
-    /// Positions in `files` to leave out, because they killed their worker.
-    pub quarantined: Vec<u32>,
+    /// Positions in `files` to leave out, because they brought their worker down, and how they did.
+    pub quarantined: Vec<(u32, String)>,
     /// One file at a time, each announced by `InHand`: to find the file that kills.
     pub careful: bool,
 }
@@ -93,6 +98,8 @@ pub enum FromWorker {
         segment: SegmentId,
         file: u32,
     },
+    /// Chunks were encoded since the last message, and their file is not done: it is a long one.
+    Encoding,
     /// One or more files were committed: the work they added, and the last one's name.
     Committed {
         segment: SegmentId,
@@ -110,6 +117,24 @@ pub enum FromWorker {
     },
     /// The last message of a worker that cannot go on.
     Failed(Failure),
+    /// The last message of a worker that its input has brought down: another would fare the same.
+    Fell(Fall),
+}
+
+impl FromWorker {
+    /// Whether nothing comes after it.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Stopped { .. } | Self::Failed(_) | Self::Fell(_))
+    }
+}
+
+/// What brought a worker down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fall {
+    /// The file, when the worker knows it; else it is one of those it was working on.
+    pub file: Option<(SegmentId, u32)>,
+    /// For people, and for the ledger when the file is left out.
+    pub reason: String,
 }
 
 /// An amount of work done.

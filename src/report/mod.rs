@@ -11,6 +11,7 @@ pub use summary::{IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary};
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{Failure, Work};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Something that happened in a build, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,10 +53,11 @@ pub enum BuildEvent {
         worker: WorkerId,
         reason: String,
     },
-    /// A file was left out because it killed its worker.
+    /// A file was left out because it brought its worker down.
     Quarantined {
         segment: SegmentId,
-        file: u32,
+        path: String,
+        reason: String,
     },
     ShardPublished {
         shard: ShardId,
@@ -86,6 +88,14 @@ pub enum Ending {
     /// Stopped on request; what is committed is kept.
     Paused,
     Failed(Failure),
+}
+
+/// A segment that can be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishedSegment {
+    pub id: SegmentId,
+    /// Its file.
+    pub path: PathBuf,
 }
 
 /// What a publisher says of one shard.

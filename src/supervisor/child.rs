@@ -121,7 +121,7 @@ fn read_all(stdout: ChildStdout, worker: WorkerId, generation: u32, events: &Sen
             _ if !greeted => failed(FailureKind::Internal, "worker did not greet".to_owned()),
             _ => message,
         };
-        let last = matches!(message, FromWorker::Failed(_));
+        let last = message.is_last();
         let event = Event::Message {
             worker,
             generation,
@@ -142,7 +142,8 @@ fn reap(child: &Mutex<Child>) -> String {
     let deadline = Instant::now() + EXIT_GRACE;
     loop {
         match lock(child).try_wait() {
-            Ok(Some(status)) => return status.to_string(),
+            // Whether a core was dumped is the machine's setting, and this text goes into the ledger.
+            Ok(Some(status)) => return status.to_string().replace(" (core dumped)", ""),
             Ok(None) => {}
             Err(error) => return format!("cannot be waited for: {error}"),
         }

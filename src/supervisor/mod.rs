@@ -10,7 +10,7 @@ pub mod state;
 use crate::failpoint;
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, WorkerSetup};
-use crate::report::{BuildEvent, Ending, PublishOutcome};
+use crate::report::{BuildEvent, Ending, FinishedSegment, PublishOutcome};
 use child::Worker;
 use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
 use state::{Effect, Event, Limits, State};
@@ -44,7 +44,7 @@ pub struct Job {
 /// The supervisor's ends of what it shares with the rest of the program.
 pub struct Links {
     /// Segments that can be loaded.
-    pub ready: Sender<SegmentId>,
+    pub ready: Sender<FinishedSegment>,
     pub published: Receiver<PublishOutcome>,
     /// Set by a signal.
     pub interrupted: Arc<AtomicBool>,
@@ -66,11 +66,39 @@ pub fn run(job: Job, links: &Links, emit: &mut dyn FnMut(BuildEvent)) -> Outcome
     Running::new(job).run(links, emit)
 }
 
+/// Time in which this process ran. A machine that was suspended, or a group of processes that was
+/// stopped, has not waited for anybody.
+struct Clock {
+    now: Duration,
+    looked: Instant,
+}
+
+/// Longest step of the [`Clock`]: ten ticks, which a loaded machine may delay.
+const LONGEST_STEP: Duration = Duration::from_secs(1);
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            now: Duration::ZERO,
+            looked: Instant::now(),
+        }
+    }
+
+    fn now(&mut self) -> Duration {
+        let looked = Instant::now();
+        self.now += (looked - self.looked).min(LONGEST_STEP);
+        self.looked = looked;
+        self.now
+    }
+}
+
 struct Running {
     job: Job,
     /// Segments in the order in which they should be done.
     order: Vec<SegmentId>,
     tasks: BTreeMap<SegmentId, SegmentTask>,
+    /// The files of the segments that are being worked on.
+    files: BTreeMap<SegmentId, PathBuf>,
     workers: BTreeMap<WorkerId, Worker>,
     inbox: Receiver<Event>,
     /// Kept so that the channel stays open with no worker alive.
@@ -91,6 +119,7 @@ impl Running {
             job,
             order,
             tasks,
+            files: BTreeMap::new(),
             workers: BTreeMap::new(),
             inbox,
             sender,
@@ -104,7 +133,7 @@ impl Running {
     }
 
     fn run(mut self, links: &Links, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
-        let began = Instant::now();
+        let mut clock = Clock::new();
         let mut state = State::new(
             self.job.workers,
             std::mem::take(&mut self.order),
@@ -116,7 +145,7 @@ impl Running {
         let mut event = Event::Tick;
         loop {
             self.note(&event);
-            for effect in state.step(began.elapsed(), event) {
+            for effect in state.step(clock.now(), event) {
                 if let Effect::Finish(ending) = effect {
                     self.outcome.ending = ending;
                     return self.outcome;
@@ -163,18 +192,20 @@ impl Running {
             Effect::Assign {
                 worker,
                 segment,
-                careful,
-                quarantined,
+                handling,
             } => {
+                let path = self.path(segment, handling.attempt);
                 if let (Some(child), Some(task)) =
                     (self.workers.get(&worker), self.tasks.get(&segment))
                 {
                     let task = SegmentTask {
-                        careful,
-                        quarantined,
+                        path: path.clone(),
+                        careful: handling.careful,
+                        quarantined: handling.quarantined,
                         ..task.clone()
                     };
                     child.send(ToWorker::Segment(Box::new(task)));
+                    self.files.insert(segment, path);
                 }
             }
             Effect::Stop { worker } => {
@@ -189,13 +220,38 @@ impl Running {
                     child.kill();
                 }
             }
-            Effect::Load(segment) => {
+            Effect::Load(id) => {
+                let path = self.files.remove(&id).unwrap_or_default();
                 // A publisher that is gone has said why on the other channel.
-                let _ = links.ready.send(segment);
+                let _ = links.ready.send(FinishedSegment { id, path });
+            }
+            Effect::Quarantine {
+                segment,
+                file,
+                reason,
+            } => {
+                let files = self.tasks.get(&segment).map(|task| &task.files);
+                let entry = files.and_then(|files| files.get(file as usize));
+                emit(BuildEvent::Quarantined {
+                    segment,
+                    path: entry.map_or(String::new(), |entry| entry.path.to_string()),
+                    reason,
+                });
             }
             Effect::Emit(event) => emit(event),
             // Handled by the loop.
             Effect::Finish(_) => {}
+        }
+    }
+
+    /// Where this attempt at a segment is written. Only the first is found again by a later run.
+    fn path(&self, segment: SegmentId, attempt: u32) -> PathBuf {
+        let Some(task) = self.tasks.get(&segment) else {
+            return PathBuf::new();
+        };
+        match attempt {
+            0 => task.path.clone(),
+            n => task.path.with_added_extension(n.to_string()),
         }
     }
 

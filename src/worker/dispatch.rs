@@ -5,15 +5,17 @@
 
 use super::Reporter;
 use super::encode_stage::EncodeStage;
+use super::halt::{Halt, Halting, internal, output, panic_text};
 use super::prepare::{PreparedFile, Preparer, left_out};
-use super::sink::{self, Failing};
+use super::sink;
 use crate::encode::Encoders;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
-use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
-use crate::store::StoreError;
+use crate::ids::SegmentId;
+use crate::protocol::{Failure, FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
 use crate::store::segment::{SegmentHeader, SegmentWriter};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -28,7 +30,7 @@ const SLOTS_PER_FILE_WORKER: usize = 4;
 const FILE_WORKER_STACK: usize = 16 << 20;
 
 /// How often a wait looks whether the worker was told to stop.
-const STOP_CHECK: Duration = Duration::from_millis(50);
+pub(super) const STOP_CHECK: Duration = Duration::from_millis(50);
 
 /// What travels down the line, in order.
 pub(super) enum Item<F> {
@@ -47,8 +49,12 @@ pub(super) struct Opened {
     pub committed: Option<Sender<()>>,
 }
 
-/// A file on its way through the pool; holds one value once it is prepared.
-pub(super) type Slot = Receiver<PreparedFile>;
+/// A file on its way through the pool.
+pub(super) struct Slot {
+    pub file: (SegmentId, u32),
+    /// Holds one value once the file is prepared; an error is the text of a panic.
+    pub filled: Receiver<Result<PreparedFile, String>>,
+}
 
 /// Works on segments until the inbox ends or `stop` is set; returns when all that was encoded is
 /// committed.
@@ -58,7 +64,7 @@ pub(super) fn serve(
     inbox: &Receiver<ToWorker>,
     reporter: &Reporter,
     stop: &Arc<AtomicBool>,
-) -> Result<(), Failure> {
+) -> Result<(), Halt> {
     let file_workers = setup.file_workers.max(1) as usize;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(file_workers)
@@ -75,23 +81,24 @@ pub(super) fn serve(
     // The slots are the bound on prepared files; the sink's queue holds encoded ones.
     let (to_encoder, slots) = bounded(file_workers * SLOTS_PER_FILE_WORKER);
     let (to_sink, encoded) = bounded(8);
-    let failing = Failing::default();
+    let (halting, rung) = Halting::new();
 
     thread::scope(|scope| {
         let encoder_stop = Arc::clone(stop);
-        let encoder_failing = failing.clone();
+        let encoder_halting = halting.clone();
+        let encoder_reporter = reporter.clone();
         let setup_ref = &setup;
         scope.spawn(move || {
-            let stage = EncodeStage::new(encoders, setup_ref);
-            if let Err(failure) = stage.run(&slots, &to_sink, &encoder_stop) {
-                encoder_failing.set(failure);
+            let stage = EncodeStage::new(encoders, setup_ref, encoder_reporter);
+            if let Err(halt) = stage.run(&slots, &to_sink, &encoder_stop) {
+                encoder_halting.set(halt);
             }
         });
         let sink_reporter = reporter.clone();
-        let sink_failing = failing.clone();
+        let sink_halting = halting.clone();
         scope.spawn(move || {
             if let Err(failure) = sink::run(&encoded, &sink_reporter, &device) {
-                sink_failing.set(failure);
+                sink_halting.set(failure.into());
             }
         });
         let dispatcher = Dispatcher {
@@ -103,12 +110,14 @@ pub(super) fn serve(
             stop,
         };
         // Dropping the dispatcher ends the encoder, which ends the sink.
-        dispatcher.run(inbox).or_else(|error| match failing.get() {
-            Some(_) => Ok(()),
-            None => Err(error),
-        })
+        dispatcher
+            .run(inbox, &rung)
+            .or_else(|error| match halting.get() {
+                Some(_) => Ok(()),
+                None => Err(error),
+            })
     })?;
-    failing.get().map_or(Ok(()), Err)
+    halting.get().map_or(Ok(()), Err)
 }
 
 struct Dispatcher<'a> {
@@ -121,17 +130,24 @@ struct Dispatcher<'a> {
 }
 
 impl Dispatcher<'_> {
-    fn run(&self, inbox: &Receiver<ToWorker>) -> Result<(), Failure> {
-        for message in inbox {
+    /// Until the inbox ends, or a stage has halted, which rings.
+    fn run(&self, inbox: &Receiver<ToWorker>, rung: &Receiver<()>) -> Result<(), Failure> {
+        loop {
+            let message = select! {
+                recv(inbox) -> message => message,
+                recv(rung) -> _ => return Ok(()),
+            };
+            let Ok(message) = message else {
+                return Ok(());
+            };
             if self.stopped() {
-                break;
+                return Ok(());
             }
             let ToWorker::Segment(task) = message else {
                 return Err(internal("unexpected message after setup"));
             };
             self.segment(*task)?;
         }
-        Ok(())
     }
 
     fn stopped(&self) -> bool {
@@ -206,17 +222,25 @@ impl Dispatcher<'_> {
 
     fn file(&self, task: &Arc<SegmentTask>, n: u32, entry: &FileEntry) -> Result<(), Failure> {
         let (filled, slot) = bounded(1);
-        if task.quarantined.contains(&n) {
-            let detail = "killed its worker".to_owned();
-            let _ = filled.send(left_out(entry, SkipReason::Quarantined, detail));
+        let slot = Slot {
+            file: (task.id, n),
+            filled: slot,
+        };
+        if let Some((_, reason)) = task.quarantined.iter().find(|(file, _)| *file == n) {
+            let file = left_out(entry, SkipReason::Quarantined, reason.clone());
+            let _ = filled.send(Ok(file));
             return self.send(Item::File(slot));
         }
         self.send(Item::File(slot))?;
         let task = Arc::clone(task);
         let preparer = Arc::clone(&self.preparer);
         self.pool.spawn(move || {
+            // The worker ends after a panic, so nothing half-done is used again.
+            let prepare = || preparer.prepare(&task, &task.files[n as usize]);
+            let prepared = catch_unwind(AssertUnwindSafe(prepare))
+                .map_err(|payload| panic_text(payload.as_ref()));
             // Nobody waits for it when the worker is stopping.
-            let _ = filled.send(preparer.prepare(&task, &task.files[n as usize]));
+            let _ = filled.send(prepared);
         });
         Ok(())
     }
@@ -241,12 +265,13 @@ fn wait_for_commit(commits: &Receiver<()>, stop: &AtomicBool) -> bool {
     }
 }
 
-/// Whether a committed file needs no second look. What could not be read is tried again.
+/// Whether a committed file needs no second look. What could not be read is tried again, and what an
+/// earlier run left out; what this run left out is named in the task.
 fn still_holds(record: &FileRecord, entry: &FileEntry) -> bool {
     let readable = !matches!(
         record.outcome,
         FileOutcome::Skipped {
-            reason: SkipReason::Unreadable | SkipReason::Vanished,
+            reason: SkipReason::Unreadable | SkipReason::Vanished | SkipReason::Quarantined,
             ..
         }
     );
@@ -259,24 +284,6 @@ fn add(work: &mut Work, record: &FileRecord, entry: &FileEntry) {
     match record.outcome {
         FileOutcome::Indexed { chunks } => work.chunks += u64::from(chunks),
         FileOutcome::Skipped { .. } => work.skipped += 1,
-    }
-}
-
-pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
-    Failure {
-        kind: FailureKind::Internal,
-        text: error.to_string(),
-    }
-}
-
-pub(super) fn output(error: StoreError) -> Failure {
-    Failure {
-        kind: match error {
-            // An earlier worker is still letting go of the file: a fresh try finds it free.
-            StoreError::Busy { .. } => FailureKind::Internal,
-            _ => FailureKind::Output,
-        },
-        text: error.to_string(),
     }
 }
 

@@ -3,17 +3,23 @@
 //! Owns the sessions. Takes vectors over from earlier indexes where the text is the same. Never
 //! reads a file and never writes.
 
-use super::dispatch::{Item, Slot, internal, output};
+use super::Reporter;
+use super::dispatch::{Item, STOP_CHECK, Slot};
+use super::halt::{Halt, output};
 use super::prepare::{PreparedChunk, PreparedFile};
 use crate::encode::{EncodeError, Encoders};
 use crate::failpoint;
 use crate::file::{FileOutcome, FileRecord};
 use crate::profile::encoders::ModelSource;
-use crate::protocol::{Failure, FailureKind, Work, WorkerSetup};
+use crate::protocol::{Failure, FailureKind, Fall, FromWorker, Work, WorkerSetup};
 use crate::store::reuse::VectorCache;
 use crate::store::segment::ChunkRecord;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a file that takes long is told of: well below any deadline, and not for every chunk.
+const TELL: Duration = Duration::from_secs(1);
 
 /// A file whose chunks have their vectors.
 pub(super) struct EncodedFile {
@@ -26,10 +32,14 @@ pub(super) struct EncodeStage {
     encoders: Encoders,
     reuse: VectorCache,
     has_sparse: bool,
+    file_patience: Duration,
+    reporter: Reporter,
+    /// When the supervisor last heard of progress from here.
+    told: Instant,
 }
 
 impl EncodeStage {
-    pub fn new(encoders: Encoders, setup: &WorkerSetup) -> Self {
+    pub fn new(encoders: Encoders, setup: &WorkerSetup, reporter: Reporter) -> Self {
         let has_sparse = setup.encoders.sparse != ModelSource::None;
         let has_dense = setup.encoders.dense != ModelSource::None;
         let reuse = match has_sparse || has_dense {
@@ -41,6 +51,9 @@ impl EncodeStage {
             encoders,
             reuse: VectorCache::open(reuse, setup.encoder_fingerprint),
             has_sparse,
+            file_patience: setup.file_patience,
+            reporter,
+            told: Instant::now(),
         }
     }
 
@@ -51,7 +64,7 @@ impl EncodeStage {
         slots: &Receiver<Item<Slot>>,
         to_sink: &Sender<Item<EncodedFile>>,
         stop: &AtomicBool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Halt> {
         for item in slots {
             let item: Item<EncodedFile> = match item {
                 Item::Begin(opened) => Item::Begin(opened),
@@ -59,9 +72,7 @@ impl EncodeStage {
                 Item::End => Item::End,
                 Item::File(_) if stop.load(Ordering::Relaxed) => continue,
                 Item::File(slot) => {
-                    let file = slot
-                        .recv()
-                        .map_err(|_| internal("a file worker died with a file in hand"))?;
+                    let file = wait_for(&slot, self.file_patience).map_err(Halt::Fell)?;
                     Item::File(self.encode(file)?)
                 }
             };
@@ -74,7 +85,9 @@ impl EncodeStage {
     }
 
     fn encode(&mut self, file: PreparedFile) -> Result<EncodedFile, Failure> {
-        failpoint::at("worker::encode", &file.record.entry.path.spelling());
+        if !file.chunks.is_empty() {
+            failpoint::at("worker::encode", &file.record.entry.path.spelling());
+        }
         let mut work = Work {
             files: 1,
             bytes: file.record.entry.size,
@@ -106,6 +119,10 @@ impl EncodeStage {
                 let encoded = self.encoders.encode(&chunk.tokens).map_err(failure)?;
                 work.tokens += n_tokens as u64;
                 work.busy_us += encoded.busy.as_micros() as u64;
+                if self.told.elapsed() >= TELL {
+                    self.told = Instant::now();
+                    self.reporter.tell(FromWorker::Encoding);
+                }
                 (encoded.sparse, encoded.dense, encoded.route_words)
             }
         };
@@ -121,6 +138,27 @@ impl EncodeStage {
             chromatin: chunk.chromatin,
         })
     }
+}
+
+/// Waits for a file to be prepared. It is the oldest one in the pool, so somebody is working on it.
+/// Counts the time in short waits: one during which the whole process was stopped counts once.
+fn wait_for(slot: &Slot, patience: Duration) -> Result<PreparedFile, Fall> {
+    let mut waited = Duration::ZERO;
+    let reason = loop {
+        match slot.filled.recv_timeout(STOP_CHECK) {
+            Ok(Ok(file)) => return Ok(file),
+            Ok(Err(panic)) => break panic,
+            Err(RecvTimeoutError::Disconnected) => break "its file worker is gone".to_owned(),
+            Err(RecvTimeoutError::Timeout) => waited += STOP_CHECK,
+        }
+        if waited >= patience {
+            break format!("not prepared in {} s", patience.as_secs());
+        }
+    };
+    Err(Fall {
+        file: Some(slot.file),
+        reason,
+    })
 }
 
 fn failure(error: EncodeError) -> Failure {

@@ -10,6 +10,8 @@
 
 mod dispatch;
 mod encode_stage;
+mod halt;
+mod memory;
 mod prepare;
 mod sink;
 
@@ -20,6 +22,7 @@ use crate::protocol::{
     Failure, FailureKind, FromWorker, ToWorker, WorkerSetup, build_id, read_frame, write_frame,
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use halt::Halt;
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,13 +32,14 @@ use std::thread;
 /// could not be reported over the protocol.
 pub fn run() -> anyhow::Result<()> {
     let mut stdout = platform::claim_stdout()?;
+    platform::volunteer_for_memory();
     let (reports, to_send) = bounded::<FromWorker>(64);
     let writer = thread::Builder::new()
         .name("reports".to_owned())
         .spawn(move || {
             for report in to_send {
                 // A supervisor that is gone is noticed by the end of stdin.
-                if write_frame(&mut stdout, &report).is_err() {
+                if write_frame(&mut stdout, &report).is_err() || report.is_last() {
                     return;
                 }
             }
@@ -51,10 +55,9 @@ pub fn run() -> anyhow::Result<()> {
         Ok(()) => FromWorker::Stopped {
             cpu_us: platform::process_cpu_time().as_micros() as u64,
         },
-        Err(failure) => FromWorker::Failed(failure),
+        Err(halt) => halt.into(),
     };
     reporter.tell(ending);
-    drop(reporter);
     // The last report must be out before the process ends.
     let _ = writer.join();
     Ok(())
@@ -97,7 +100,7 @@ fn serve(
     inbox: &Receiver<ToWorker>,
     reporter: &Reporter,
     stop: &Arc<AtomicBool>,
-) -> Result<(), Failure> {
+) -> Result<(), Halt> {
     match inbox.recv() {
         Ok(ToWorker::Hello { build_id: theirs }) if theirs == build_id() => {}
         // Stopped before it began.
@@ -106,12 +109,14 @@ fn serve(
             return Err(Failure {
                 kind: FailureKind::Unavailable,
                 text: "this worker was started by another version of helix-build".to_owned(),
-            });
+            }
+            .into());
         }
     }
     let Ok(ToWorker::Setup(setup)) = inbox.recv() else {
         return Ok(());
     };
+    memory::watch(setup.memory_limit, reporter.clone());
     failpoint::at("worker::start", &setup.worker.to_string());
     let encoders = open_encoders(&setup)?;
     reporter.tell(FromWorker::Ready {

@@ -4,31 +4,13 @@
 //! commit, never before.
 
 use super::Reporter;
-use super::dispatch::{Item, Opened, internal, output};
+use super::dispatch::{Item, Opened};
 use super::encode_stage::EncodedFile;
+use super::halt::{internal, output};
 use crate::failpoint;
 use crate::protocol::{Failure, FromWorker, Work};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The first failure of any stage.
-#[derive(Clone, Default)]
-pub(super) struct Failing(Arc<Mutex<Option<Failure>>>);
-
-impl Failing {
-    pub fn set(&self, failure: Failure) {
-        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(failure);
-    }
-
-    pub fn get(&self) -> Option<Failure> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
 
 /// Runs until the encoder is done. A segment left without its `End` keeps what is committed and is
 /// continued by whoever gets it next.
@@ -169,6 +151,7 @@ mod tests {
     use crossbeam_channel::{bounded, unbounded};
     use proptest::prelude::*;
     use std::path::Path;
+    use std::sync::Arc;
 
     fn file(n: usize, chunks: usize, chunk_bytes: usize) -> EncodedFile {
         let chunk = |sequence: usize| ChunkRecord {

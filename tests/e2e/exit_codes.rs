@@ -237,7 +237,7 @@ fn signal(child: &std::process::Child, name: &str) {
 }
 
 #[cfg(unix)]
-fn signal_pid(pid: u32, name: &str) {
+pub fn signal_pid(pid: u32, name: &str) {
     let status = std::process::Command::new("kill")
         .args([&format!("-{name}"), &pid.to_string()])
         .status();

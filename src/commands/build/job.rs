@@ -9,6 +9,7 @@ use super::settings::Settings;
 use crate::ids::{SegmentId, WorkerId};
 use crate::plan::sizing::Sizing;
 use crate::plan::{Mode, Plan, ShardPlan};
+use crate::platform;
 use crate::profile::recipe::encoder_fingerprint;
 use crate::protocol::{SegmentTask, WorkerSetup};
 use crate::store::locate;
@@ -20,15 +21,13 @@ use anyhow::Context as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// A worker with work shows progress at least this often, or is taken for stuck: a file of 200 KB is
-/// some hundred chunks, and slow models take seconds for each.
-const STALL: Duration = Duration::from_secs(600);
-
-/// For starting (a model of a gigabyte on a cold disk) and for ending.
+/// Longest that a worker may take to start (a model of a gigabyte on a cold disk) and to end.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// No worker is refused less than this: a large model with its arenas.
+const LEAST_MEMORY_LIMIT: u64 = 4 << 30;
 
 pub fn publishing(settings: &Settings, prepared: &Prepared) -> anyhow::Result<Publishing> {
     let layout = &prepared.layout;
@@ -55,7 +54,7 @@ pub fn publishing(settings: &Settings, prepared: &Prepared) -> anyhow::Result<Pu
         },
         routing,
         published: Mutex::default(),
-        stopping: AtomicBool::new(false),
+        stopping: Arc::default(),
     })
 }
 
@@ -96,16 +95,28 @@ pub fn job(
             fingerprint: prepared.fingerprint,
             encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
             limits: settings.profile.rules.limits,
+            // So that the worker, which knows the file, speaks first.
+            file_patience: settings.stall_timeout / 2,
+            memory_limit: memory_limit(settings, sizing),
             reuse: reuse(settings, prepared, todo),
         },
         workers: sizing.workers as u32,
         tasks,
         shards: todo.iter().map(|shard| shard.id).collect(),
         limits: Limits {
-            stall: STALL,
-            patience: PATIENCE,
+            stall: settings.stall_timeout,
+            patience: PATIENCE.min(settings.stall_timeout),
         },
     })
+}
+
+/// In bytes, for each worker; 0 where the machine does not say what it has.
+fn memory_limit(settings: &Settings, sizing: &Sizing) -> u64 {
+    match (settings.worker_memory, platform::available_memory_bytes()) {
+        (0, None) => 0,
+        (0, Some(available)) => (available / sizing.workers.max(1) as u64).max(LEAST_MEMORY_LIMIT),
+        (asked, _) => asked,
+    }
 }
 
 fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> Option<SegmentTask> {

@@ -6,16 +6,17 @@
 
 use super::layout::Layout;
 use crate::file::RelPath;
-use crate::ids::{SegmentId, ShardId};
+use crate::ids::ShardId;
 use crate::plan::{Plan, ShardPlan};
 use crate::protocol::{Failure, FailureKind};
 use crate::publish::{self, PublishedShard, ShardPublisher};
-use crate::report::{Ending, PublishOutcome};
+use crate::report::{Ending, FinishedSegment, PublishOutcome};
 use crate::store::StoreError;
 use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -30,8 +31,9 @@ pub struct Publishing {
     pub routing: Option<Mutex<RoutingDb>>,
     /// What was published, for the summary.
     pub published: Mutex<BTreeMap<ShardId, PublishedShard>>,
-    /// Set when the build ends early: no shard is begun or finished any more.
-    pub stopping: AtomicBool,
+    /// Set when the build ends early: no shard is begun any more, and what SQLite is doing for one that
+    /// is not yet on its way into place ends.
+    pub stopping: Arc<AtomicBool>,
 }
 
 impl Publishing {
@@ -39,7 +41,7 @@ impl Publishing {
     /// are abandoned; their segments stay. Join the handle to know that nothing is being written.
     pub fn start(
         self: Arc<Self>,
-        ready: Receiver<SegmentId>,
+        ready: Receiver<FinishedSegment>,
         outcomes: Sender<PublishOutcome>,
     ) -> std::io::Result<JoinHandle<()>> {
         thread::Builder::new()
@@ -54,15 +56,19 @@ impl Publishing {
         }
     }
 
-    fn route(self: &Arc<Self>, ready: &Receiver<SegmentId>, outcomes: &Sender<PublishOutcome>) {
-        let mut shards: BTreeMap<ShardId, Sender<SegmentId>> = BTreeMap::new();
+    fn route(
+        self: &Arc<Self>,
+        ready: &Receiver<FinishedSegment>,
+        outcomes: &Sender<PublishOutcome>,
+    ) {
+        let mut shards: BTreeMap<ShardId, Sender<FinishedSegment>> = BTreeMap::new();
         thread::scope(|scope| {
             for segment in ready {
-                let sender = shards.entry(segment.shard).or_insert_with(|| {
-                    // Segment ids only: unbounded costs nothing.
+                let sender = shards.entry(segment.id.shard).or_insert_with(|| {
+                    // Names only: unbounded costs nothing.
                     let (sender, segments) = unbounded();
                     let outcomes = outcomes.clone();
-                    scope.spawn(move || self.serve(segment.shard, &segments, &outcomes));
+                    scope.spawn(move || self.serve(segment.id.shard, &segments, &outcomes));
                     sender
                 });
                 // A shard that has failed has said so.
@@ -75,12 +81,13 @@ impl Publishing {
     fn serve(
         &self,
         shard: ShardId,
-        segments: &Receiver<SegmentId>,
+        segments: &Receiver<FinishedSegment>,
         outcomes: &Sender<PublishOutcome>,
     ) {
         let outcome = match self.publish(shard, segments) {
             // The build is ending before the shard was complete.
             Ok(None) => return,
+            Err(StoreError::Interrupted { .. }) => return,
             Ok(Some(published)) => PublishOutcome::Published {
                 shard,
                 chunks: published.chunks,
@@ -100,7 +107,7 @@ impl Publishing {
     fn publish(
         &self,
         id: ShardId,
-        segments: &Receiver<SegmentId>,
+        segments: &Receiver<FinishedSegment>,
     ) -> Result<Option<PublishedShard>, StoreError> {
         let Some(shard) = self.plan.shard(id) else {
             return Ok(None);
@@ -111,12 +118,13 @@ impl Publishing {
             roots: roots.iter().map(|n| self.root(*n)).collect(),
             ..self.header.clone()
         };
-        let mut publisher = ShardPublisher::begin(&self.layout.shard(&shard.label), header)?;
-        let mut arrived = BTreeSet::new();
+        let target = self.layout.shard(&shard.label);
+        let mut publisher = ShardPublisher::begin(&target, header, Arc::clone(&self.stopping))?;
+        let mut arrived = BTreeMap::new();
         for segment in &shard.segments {
-            while !arrived.contains(&segment.id) {
+            while !arrived.contains_key(&segment.id) {
                 match segments.recv() {
-                    Ok(segment) => arrived.insert(segment),
+                    Ok(FinishedSegment { id, path }) => arrived.insert(id, path),
                     Err(_) => return Ok(None),
                 };
             }
@@ -127,7 +135,7 @@ impl Publishing {
             let root = files.first().map_or(0, |file| file.root);
             let root_id = roots.iter().position(|n| *n == root).unwrap_or(0);
             let paths: Vec<RelPath> = files.iter().map(|f| f.entry.path.clone()).collect();
-            publisher.load(&self.layout.segment(segment), root_id as u32, &paths)?;
+            publisher.load(&arrived[&segment.id], root_id as u32, &paths)?;
         }
         if self.stopping.load(Ordering::Relaxed) {
             return Ok(None);
@@ -137,12 +145,7 @@ impl Publishing {
             let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
             publish::register(&mut routing, &published)?;
         }
-        let segments: Vec<_> = shard
-            .segments
-            .iter()
-            .map(|s| self.layout.segment(s))
-            .collect();
-        publish::delete_segments(segments.iter().map(|path| path.as_path()))?;
+        publish::delete_segments(arrived.values().map(PathBuf::as_path))?;
         self.published
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

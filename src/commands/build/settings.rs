@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where a setting came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +43,9 @@ pub struct Settings {
     /// 0: choose.
     pub file_workers: u32,
     pub rebuild: bool,
+    pub stall_timeout: Duration,
+    /// Bytes of memory for each worker; 0: choose.
+    pub worker_memory: u64,
     pub category: &'static str,
     pub plan: PlanOptions,
     pub encoders: EncoderChoice,
@@ -149,6 +153,8 @@ impl Settings {
             workers: flags.shard_workers.unwrap_or(0),
             file_workers: flags.shard_file_workers.unwrap_or(0),
             rebuild: flags.rebuild,
+            stall_timeout: Duration::from_secs(flags.stall_timeout.into()),
+            worker_memory: u64::from(flags.worker_memory) << 20,
             category: category.as_str(),
             plan,
             encoders,

@@ -5,7 +5,7 @@
 //! or left out is here, and can be tested in microseconds.
 
 use crate::ids::{SegmentId, ShardId, WorkerId};
-use crate::protocol::{Failure, FailureKind, FromWorker, Work};
+use crate::protocol::{Failure, FailureKind, Fall, FromWorker, Work};
 use crate::report::{BuildEvent, Ending, PublishOutcome};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -17,9 +17,16 @@ const DEATHS_BEFORE_CARE: u32 = 2;
 /// Deaths with the same single file in hand before it is left out. Two for the same reason.
 const DEATHS_BEFORE_QUARANTINE: u32 = 2;
 
-/// Deaths in a row, per worker, without a single file committed by anyone, before giving up. Must
-/// exceed what finding one poisoned file takes (two deaths, then two with the file in hand).
+/// Processes of one worker that end before they are ready, in a row, before the worker is given up.
+/// Two, so that a single mishap costs nothing; a third would meet the same machine.
+const FAILED_STARTS: u32 = 2;
+
+/// Deaths in a row, per worker, before giving up: with no file committed by anyone and nothing learned
+/// about which file it is. Finding a poisoned file has at most one such death.
 const BARREN_DEATHS_PER_WORKER: u32 = 6;
+
+/// Files left out in a row, with none indexed in between, before giving up: then it is not the files.
+const MOST_QUARANTINED_IN_A_ROW: u32 = 16;
 
 /// What a supervisor does not change its mind about.
 #[derive(Clone, Debug)]
@@ -59,8 +66,7 @@ pub enum Effect {
     Assign {
         worker: WorkerId,
         segment: SegmentId,
-        careful: bool,
-        quarantined: Vec<u32>,
+        handling: Handling,
     },
     /// Ask for an orderly end.
     Stop {
@@ -71,13 +77,32 @@ pub enum Effect {
     },
     /// All files of the segment are in its segment file: it can be loaded.
     Load(SegmentId),
+    /// Tell that this file of the segment is left out from now on.
+    Quarantine {
+        segment: SegmentId,
+        file: u32,
+        reason: String,
+    },
     Emit(BuildEvent),
     Finish(Ending),
+}
+
+/// How a segment shall be worked on, after what happened to it before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handling {
+    /// One file at a time, each announced.
+    pub careful: bool,
+    /// Files to leave out, with the reasons.
+    pub quarantined: Vec<(u32, String)>,
+    /// Raised when a worker that cannot be killed keeps the segment file: the next takes another one.
+    pub attempt: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Absent,
+    /// Its processes do not start; nothing more is tried.
+    GivenUp,
     /// Spawned, not yet `Ready`.
     Starting,
     Ready,
@@ -99,6 +124,14 @@ struct Slot {
     in_hand: Option<(SegmentId, u32)>,
     /// Said why it would die.
     failure: Option<Failure>,
+    /// Said that its input brought it down.
+    fall: Option<Fall>,
+    /// The process, once it has said so.
+    pid: Option<u32>,
+    /// The process has been ready for work.
+    ready: bool,
+    /// Processes in a row that ended before they were ready.
+    failed_starts: u32,
 }
 
 #[derive(Debug, Default)]
@@ -108,7 +141,22 @@ struct Trouble {
     /// One file at a time from now on.
     careful: bool,
     deaths_in_hand: BTreeMap<u32, u32>,
-    quarantined: BTreeSet<u32>,
+    quarantined: BTreeMap<u32, String>,
+    /// See [`Handling::attempt`].
+    attempt: u32,
+}
+
+impl Trouble {
+    fn handling(&self) -> Handling {
+        let quarantined = self.quarantined.iter();
+        Handling {
+            careful: self.careful,
+            quarantined: quarantined
+                .map(|(file, why)| (*file, why.clone()))
+                .collect(),
+            attempt: self.attempt,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +182,12 @@ pub struct State {
     unpublished: BTreeSet<ShardId>,
     mood: Mood,
     ending: Option<Ending>,
-    /// Deaths since anything was committed.
+    /// Deaths since anything was committed or learned.
     barren_deaths: u32,
+    /// Files left out since one was indexed.
+    quarantined_in_a_row: u32,
+    /// Some worker has been ready.
+    ever_ready: bool,
 }
 
 impl State {
@@ -155,6 +207,10 @@ impl State {
                     seen: Duration::ZERO,
                     in_hand: None,
                     failure: None,
+                    fall: None,
+                    pid: None,
+                    ready: false,
+                    failed_starts: 0,
                 };
                 (WorkerId(n), slot)
             })
@@ -170,6 +226,8 @@ impl State {
             mood: Mood::Working,
             ending: None,
             barren_deaths: 0,
+            quarantined_in_a_row: 0,
+            ever_ready: false,
         }
     }
 
@@ -228,8 +286,11 @@ impl State {
         slot.seen = now;
         match message {
             // Checked by `run`, which knows its own build id.
-            FromWorker::Hello { .. } => {}
+            FromWorker::Hello { pid, .. } => slot.pid = Some(pid),
             FromWorker::Ready { device } => {
+                slot.ready = true;
+                slot.failed_starts = 0;
+                self.ever_ready = true;
                 if slot.phase == Phase::Starting {
                     slot.phase = Phase::Ready;
                 }
@@ -244,12 +305,16 @@ impl State {
                 }));
             }
             FromWorker::InHand { segment, file } => slot.in_hand = Some((segment, file)),
+            FromWorker::Encoding => {}
             FromWorker::Committed {
                 segment,
                 work,
                 file,
             } => {
                 self.barren_deaths = 0;
+                if work.files > work.skipped {
+                    self.quarantined_in_a_row = 0;
+                }
                 if let Some(trouble) = self.trouble.get_mut(&segment) {
                     trouble.deaths = 0;
                 }
@@ -275,6 +340,12 @@ impl State {
                 slot.failure = Some(failure);
                 slot.phase = Phase::Leaving;
             }
+            FromWorker::Fell(fall) => {
+                // Its other threads may be stuck, or taking memory as fast as they can.
+                slot.fall = Some(fall);
+                slot.phase = Phase::Killed;
+                effects.push(Effect::Kill { worker });
+            }
         }
     }
 
@@ -284,7 +355,10 @@ impl State {
         };
         let was = std::mem::replace(&mut slot.phase, Phase::Absent);
         let failure = slot.failure.take();
+        let fall = slot.fall.take();
         let in_hand = slot.in_hand.take();
+        let ready = std::mem::take(&mut slot.ready);
+        slot.pid = None;
         let assigned = std::mem::take(&mut slot.assigned);
         // Its segments go back to the front, oldest first: a shard should not wait for a straggler.
         let unfinished: Vec<_> = assigned
@@ -301,9 +375,10 @@ impl State {
         if orderly {
             return;
         }
-        let reason = match &failure {
-            Some(failure) => failure.text.clone(),
-            None => status,
+        let reason = match (&failure, &fall) {
+            (Some(failure), _) => failure.text.clone(),
+            (None, Some(fall)) => fall.reason.clone(),
+            (None, None) => status,
         };
         effects.push(Effect::Emit(BuildEvent::WorkerLost {
             worker,
@@ -313,6 +388,10 @@ impl State {
             && failure.kind != FailureKind::Internal
         {
             self.fail(failure, effects);
+            return;
+        }
+        if !ready {
+            self.failed_start(worker, reason, effects);
             return;
         }
         self.barren_deaths += 1;
@@ -326,29 +405,80 @@ impl State {
             return;
         }
         if let Some(segment) = unfinished.first() {
-            self.blame(*segment, in_hand, effects);
+            let fell = fall.is_some();
+            let file = fall.and_then(|fall| fall.file).or(in_hand);
+            let file = file.filter(|(s, _)| s == segment).map(|(_, file)| file);
+            self.blame(*segment, file, fell, reason, effects);
         }
     }
 
-    /// A worker died on `segment`: be more careful with it, or leave out the file that was in hand.
+    /// A process ended before it was ready. Another may fare better, but not often.
+    fn failed_start(&mut self, worker: WorkerId, reason: String, effects: &mut Vec<Effect>) {
+        let others = self
+            .slots
+            .iter()
+            .any(|(id, slot)| *id != worker && slot.phase != Phase::GivenUp);
+        let Some(slot) = self.slots.get_mut(&worker) else {
+            return;
+        };
+        slot.failed_starts += 1;
+        if slot.failed_starts < FAILED_STARTS {
+            return;
+        }
+        slot.phase = Phase::GivenUp;
+        if self.ever_ready && others {
+            let text = format!(
+                "worker {worker} does not start ({reason}); going on with the others, or choose fewer with --shard-workers"
+            );
+            effects.push(Effect::Emit(BuildEvent::Warning { text }));
+            return;
+        }
+        let text = format!("no worker starts: {reason}; `helix-build doctor` looks for the cause");
+        let kind = FailureKind::Unavailable;
+        self.fail(Failure { kind, text }, effects);
+    }
+
+    /// A worker died on `segment`, with `file` of it in hand if that is known: be more careful with the
+    /// segment, or leave out the file. A worker that `fell` was not killed by a stranger.
     fn blame(
         &mut self,
         segment: SegmentId,
-        in_hand: Option<(SegmentId, u32)>,
+        file: Option<u32>,
+        fell: bool,
+        reason: String,
         effects: &mut Vec<Effect>,
     ) {
         let trouble = self.trouble.entry(segment).or_default();
         trouble.deaths += 1;
-        trouble.careful |= trouble.deaths >= DEATHS_BEFORE_CARE;
-        let Some((_, file)) = in_hand.filter(|(s, _)| *s == segment) else {
+        let Some(file) = file else {
+            if !trouble.careful && (fell || trouble.deaths >= DEATHS_BEFORE_CARE) {
+                trouble.careful = true;
+                self.barren_deaths = 0;
+            }
             return;
         };
+        if trouble.quarantined.contains_key(&file) {
+            return;
+        }
+        self.barren_deaths = 0;
         let deaths = trouble.deaths_in_hand.entry(file).or_default();
         *deaths += 1;
-        if *deaths >= DEATHS_BEFORE_QUARANTINE && trouble.quarantined.insert(file) {
-            // Found: a file was dealt with, which counts as progress.
-            self.barren_deaths = 0;
-            effects.push(Effect::Emit(BuildEvent::Quarantined { segment, file }));
+        if *deaths < DEATHS_BEFORE_QUARANTINE {
+            return;
+        }
+        trouble.quarantined.insert(file, reason.clone());
+        let text = format!(
+            "{MOST_QUARANTINED_IN_A_ROW} files in a row brought their workers down; the last one: {reason}"
+        );
+        effects.push(Effect::Quarantine {
+            segment,
+            file,
+            reason,
+        });
+        self.quarantined_in_a_row += 1;
+        if self.quarantined_in_a_row >= MOST_QUARANTINED_IN_A_ROW {
+            let kind = FailureKind::Internal;
+            self.fail(Failure { kind, text }, effects);
         }
     }
 
@@ -410,7 +540,7 @@ impl State {
         let mut abandoned = Vec::new();
         for (worker, slot) in &mut self.slots {
             let allowed = match slot.phase {
-                Phase::Absent => continue,
+                Phase::Absent | Phase::GivenUp => continue,
                 Phase::Ready if slot.assigned.is_empty() => continue,
                 Phase::Ready => self.limits.stall,
                 Phase::Starting | Phase::Leaving | Phase::Killed => self.limits.patience,
@@ -424,17 +554,36 @@ impl State {
                 abandoned.push(*worker);
                 continue;
             }
+            let reason = format!("no progress for {} s", allowed.as_secs());
+            let text = format!("worker {worker}: {reason}, killing it");
+            if slot.phase == Phase::Ready {
+                slot.fall = Some(Fall { file: None, reason });
+            }
             slot.phase = Phase::Killed;
-            let text = format!(
-                "worker {worker}: no progress for {} s, killing it",
-                silence.as_secs()
-            );
             effects.push(Effect::Emit(BuildEvent::Warning { text }));
             effects.push(Effect::Kill { worker: *worker });
         }
         for worker in abandoned {
-            self.exited(worker, "cannot be killed; left behind".to_owned(), effects);
+            self.abandon(worker, effects);
         }
+    }
+
+    /// Goes on without waiting for a process that outlives its killing: it is stuck in a driver or a
+    /// file system. It still has its segment file, so the next worker gets another.
+    fn abandon(&mut self, worker: WorkerId, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.slots.get(&worker) else {
+            return;
+        };
+        for segment in &slot.assigned {
+            self.trouble.entry(*segment).or_default().attempt += 1;
+        }
+        let status = match slot.pid {
+            Some(pid) => format!("process {pid} cannot be killed; it is left behind"),
+            None => "its process cannot be killed; it is left behind".to_owned(),
+        };
+        let text = format!("worker {worker}: {status}");
+        effects.push(Effect::Emit(BuildEvent::Warning { text }));
+        self.exited(worker, status, effects);
     }
 
     /// Gives work to who has none, and starts who is missing while there is work.
@@ -449,7 +598,7 @@ impl State {
             .filter(|s| match s.phase {
                 Phase::Starting => true,
                 Phase::Ready => s.assigned.is_empty(),
-                Phase::Absent | Phase::Leaving | Phase::Killed => false,
+                Phase::Absent | Phase::GivenUp | Phase::Leaving | Phase::Killed => false,
             })
             .count();
         for depth in 0..2 {
@@ -472,10 +621,7 @@ impl State {
                         effects.push(Effect::Assign {
                             worker: *worker,
                             segment,
-                            careful: trouble.is_some_and(|t| t.careful),
-                            quarantined: trouble
-                                .map(|t| t.quarantined.iter().copied().collect())
-                                .unwrap_or_default(),
+                            handling: trouble.map(Trouble::handling).unwrap_or_default(),
                         });
                     }
                     Phase::Absent if depth == 0 && waiting < self.queue.len() => {
@@ -496,7 +642,10 @@ impl State {
     }
 
     fn finish_if_over(&mut self, effects: &mut Vec<Effect>) {
-        let all_gone = self.slots.values().all(|s| s.phase == Phase::Absent);
+        let all_gone = self
+            .slots
+            .values()
+            .all(|s| matches!(s.phase, Phase::Absent | Phase::GivenUp));
         match self.mood {
             Mood::Working if self.open.is_empty() => {
                 // Nothing is left to hand out: let the workers go while the last shards are published.

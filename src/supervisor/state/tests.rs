@@ -26,6 +26,8 @@ enum File {
     Good,
     /// Kills the worker.
     Poison,
+    /// Makes the worker say that this file brings it down.
+    Named,
     /// Never ends.
     Endless,
 }
@@ -37,7 +39,7 @@ struct Process {
     ready: bool,
     stopping: bool,
     hung: bool,
-    tasks: VecDeque<(SegmentId, bool, Vec<u32>)>,
+    tasks: VecDeque<(SegmentId, Handling)>,
 }
 
 struct World {
@@ -51,6 +53,8 @@ struct World {
     published: BTreeSet<ShardId>,
     ending: Option<Ending>,
     warnings: Vec<String>,
+    /// Why files were left out.
+    reasons: Vec<String>,
 }
 
 impl World {
@@ -68,6 +72,7 @@ impl World {
             published: BTreeSet::new(),
             ending: None,
             warnings: Vec::new(),
+            reasons: Vec::new(),
         }
     }
 
@@ -86,12 +91,9 @@ impl World {
                 Effect::Assign {
                     worker,
                     segment,
-                    careful,
-                    quarantined,
-                } => self
-                    .process(worker)
-                    .tasks
-                    .push_back((segment, careful, quarantined)),
+                    handling,
+                } => self.process(worker).tasks.push_back((segment, handling)),
+                Effect::Quarantine { reason, .. } => self.reasons.push(reason),
                 Effect::Stop { worker } => self.process(worker).stopping = true,
                 Effect::Kill { worker } => self.die(worker),
                 Effect::Load(segment) => {
@@ -159,7 +161,7 @@ impl World {
                 status,
             });
         }
-        let Some((segment, careful, quarantined)) = process.tasks.front().cloned() else {
+        let Some((segment, handling)) = process.tasks.front().cloned() else {
             return;
         };
         let done = self.committed.entry(segment).or_default();
@@ -168,15 +170,22 @@ impl World {
             self.process(worker).tasks.pop_front();
             return self.say(worker, FromWorker::Done { segment });
         };
-        if careful {
+        if handling.careful {
             self.say(worker, FromWorker::InHand { segment, file });
         }
-        if quarantined.contains(&file) {
+        if handling.quarantined.iter().any(|(n, _)| *n == file) {
             self.skipped.insert((segment, file));
         } else {
             match self.files[&segment][file as usize] {
                 File::Good => {}
                 File::Poison => return self.die(worker),
+                File::Named => {
+                    let fall = Fall {
+                        file: Some((segment, file)),
+                        reason: "panicked".to_owned(),
+                    };
+                    return self.say(worker, FromWorker::Fell(fall));
+                }
                 File::Endless => {
                     self.process(worker).hung = true;
                     return;
@@ -186,6 +195,7 @@ impl World {
         self.committed.entry(segment).or_default().insert(file);
         let work = Work {
             files: 1,
+            skipped: u64::from(self.skipped.contains(&(segment, file))),
             ..Work::default()
         };
         let file = file.to_string();
@@ -276,6 +286,56 @@ fn a_file_without_end_is_found_by_its_silence() {
 }
 
 #[test]
+fn a_file_that_the_worker_names_is_left_out_for_its_reason() {
+    let mut files = vec![vec![File::Good; 5]; 2];
+    files[1][2] = File::Named;
+    let mut world = World::new(1, one_shard(files));
+    world.run(&[]);
+    assert_eq!(world.ending, Some(Ending::Complete));
+    assert_eq!(world.skipped, BTreeSet::from([(segment(0, 1), 2)]));
+    assert_eq!(world.reasons, ["panicked"]);
+    // Two falls, and no search: the worker knew.
+    assert_eq!(world.processes[&WorkerId(0)].generation, 3);
+}
+
+#[test]
+fn files_that_all_kill_stop_the_build() {
+    let mut world = World::new(2, one_shard(vec![vec![File::Poison; 9]; 9]));
+    world.run(&[]);
+    let Some(Ending::Failed(failure)) = &world.ending else {
+        panic!("{:?}", world.ending);
+    };
+    assert!(failure.text.contains("files in a row"), "{failure:?}");
+    assert_eq!(world.reasons.len() as u32, MOST_QUARANTINED_IN_A_ROW);
+}
+
+#[test]
+fn a_worker_that_never_starts_is_done_without() {
+    let mut world = World::new(2, one_shard(vec![vec![File::Good; 30]; 6]));
+    world.feed(Event::Tick);
+    world.turn(WorkerId(0));
+    world.die(WorkerId(1));
+    world.die(WorkerId(1));
+    world.run(&[]);
+    assert_eq!(world.ending, Some(Ending::Complete));
+    assert_eq!(world.processes[&WorkerId(1)].generation, 2);
+    assert!(world.warnings.iter().any(|w| w.contains("does not start")));
+}
+
+#[test]
+fn progress_inside_a_long_file_is_life() {
+    let mut world = World::new(1, one_shard(vec![vec![File::Good]]));
+    world.feed(Event::Tick);
+    world.turn(WorkerId(0));
+    for _ in 0..10 {
+        world.now += STALL;
+        world.say(WorkerId(0), FromWorker::Encoding);
+        world.feed(Event::Tick);
+    }
+    assert!(world.process(WorkerId(0)).alive);
+}
+
+#[test]
 fn a_stopped_build_is_paused_and_keeps_what_it_has() {
     let mut world = World::new(2, one_shard(vec![vec![File::Good; 50]; 4]));
     world.feed(Event::Tick);
@@ -321,7 +381,7 @@ fn workers_that_all_die_at_once_are_given_up() {
         "{:?}",
         world.ending
     );
-    assert!(world.processes[&WorkerId(0)].generation < 20);
+    assert_eq!(world.processes[&WorkerId(0)].generation, 2);
 }
 
 #[test]
@@ -355,6 +415,49 @@ fn a_worker_that_cannot_be_killed_is_left_behind() {
     assert_eq!(spawned, 2);
 }
 
+#[test]
+fn what_an_unkillable_worker_holds_is_begun_anew_elsewhere() {
+    let message = |message| Event::Message {
+        worker: WorkerId(0),
+        generation: 1,
+        message,
+    };
+    let build_id = String::new();
+    let hello = FromWorker::Hello { build_id, pid: 77 };
+    let device = "cpu".to_owned();
+    let ready = FromWorker::Ready { device };
+    let mut state = State::new(1, vec![segment(0, 0)], [ShardId(0)], limits());
+    state.step(Duration::ZERO, Event::Tick);
+    state.step(Duration::ZERO, message(hello));
+    state.step(Duration::ZERO, message(ready));
+    let mut warnings = Vec::new();
+    let mut now = Duration::ZERO;
+    // Silence, then no death although it was killed.
+    while now < STALL + 2 * limits().patience {
+        now += Duration::from_secs(1);
+        for effect in state.step(now, Event::Tick) {
+            if let Effect::Emit(BuildEvent::Warning { text }) = effect {
+                warnings.push(text);
+            }
+        }
+    }
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[1].contains("process 77 cannot be killed"));
+    let second = |message| Event::Message {
+        worker: WorkerId(0),
+        generation: 2,
+        message,
+    };
+    let device = "cpu".to_owned();
+    let assigned = state.step(now, second(FromWorker::Ready { device }));
+    assert!(
+        assigned.iter().any(
+            |effect| matches!(effect, Effect::Assign { handling, .. } if handling.attempt == 1)
+        ),
+        "{assigned:?}"
+    );
+}
+
 proptest! {
     /// Whatever dies when, the build ends, every file is committed or left out, each segment is loaded
     /// once, and no poisoned file gets in. (A good file that somebody kills a worker over twice in a
@@ -363,14 +466,14 @@ proptest! {
     fn nothing_is_lost(
         workers in 1u32..5,
         sizes in proptest::collection::vec(1usize..6, 1..12),
-        bad in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>()), 0..3),
+        bad in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..3), 0..3),
         kills in proptest::collection::vec(proptest::option::weighted(0.05, 0u32..5), 0..400),
     ) {
         let mut files: Vec<Vec<File>> = sizes.iter().map(|n| vec![File::Good; *n]).collect();
-        for (s, f, endless) in &bad {
+        for (s, f, kind) in &bad {
             let s = s.index(files.len());
             let f = f.index(files[s].len());
-            files[s][f] = if *endless { File::Endless } else { File::Poison };
+            files[s][f] = [File::Endless, File::Poison, File::Named][*kind];
         }
         let files: BTreeMap<_, _> = files
             .into_iter()
