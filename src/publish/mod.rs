@@ -28,7 +28,7 @@ use crate::store::digest::ContentDigest;
 use crate::store::routing::RoutingDb;
 use crate::store::segment::SegmentReader;
 use crate::store::shard::{Loaded, ShardHeader, ShardLoader, seal};
-use crate::store::{StoreError, remove_database, remove_log};
+use crate::store::{StoreError, hash_file, remove_database, remove_log};
 use attempt::Attempt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -144,14 +144,6 @@ pub fn delete_segments<'a>(segments: impl IntoIterator<Item = &'a Path>) -> Resu
 
 fn folder_of(target: &Path) -> &Path {
     target.parent().unwrap_or(Path::new("."))
-}
-
-fn hash_file(path: &Path) -> Result<FileHash, StoreError> {
-    let mut hasher = blake3::Hasher::new();
-    File::open(path)
-        .and_then(|file| hasher.update_reader(file).map(drop))
-        .map_err(StoreError::io(path))?;
-    Ok(FileHash(hasher.finalize().into()))
 }
 
 /// fsync, rename, fsync. Returns the size of the file.

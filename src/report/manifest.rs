@@ -1,7 +1,8 @@
 //! `manifest.json`: what lies in an output folder, for people and scripts.
 //!
-//! One file for all profiles built there, keyed as the Python builder keys it. Merging is pure;
-//! reading and writing the file is the caller's.
+//! One file for all profiles built there, keyed as the Python builder keys it. It carries a hash of
+//! its own text, so that damage to it is seen. Merging is pure; reading and writing the file is the
+//! caller's.
 
 use super::{IndexSummary, RunSummary};
 use crate::ids::Digest;
@@ -15,6 +16,9 @@ pub struct Manifest {
     /// Shape of this file.
     pub format: u32,
     pub tool: String,
+    /// BLAKE3 of this file's text with zeros in place of these 64 digits.
+    #[serde(default)]
+    pub blake3: String,
     /// `<profile>` for a blob, `<profile>-sharded` for shards.
     pub targets: BTreeMap<String, Target>,
 }
@@ -30,15 +34,55 @@ pub struct Target {
     pub recipe: Value,
     #[serde(flatten)]
     pub index: IndexSummary,
+    /// Of the routing database's file, as the last build that wrote to it left it; `None` for a blob.
+    /// Its bytes follow the order in which shards were published, so equal builds may differ in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing_blake3: Option<String>,
     /// Left out under `SOURCE_DATE_EPOCH`, so that equal builds have equal manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunSummary>,
 }
 
+/// What stands before the digits of the hash. The first such text in the file: the field comes before
+/// all that a user names.
+const HASH_FIELD: &str = "\"blake3\": \"";
+
+/// Digits of a hash in hexadecimal.
+const HASH_DIGITS: usize = 64;
+
 impl Manifest {
-    /// Reads a manifest; one that cannot be read (another tool's, a damaged one) is replaced.
+    /// Reads a manifest; `None` for one that another tool wrote, and for one that is not as this tool
+    /// wrote it: nothing in it can be relied on.
     pub fn parse(text: &str) -> Option<Self> {
+        if !Self::is_intact(text) {
+            return None;
+        }
         serde_json::from_str(text).ok()
+    }
+
+    /// The file's text, with its hash.
+    pub fn to_text(&self) -> String {
+        let blank = Self {
+            blake3: "0".repeat(HASH_DIGITS),
+            ..self.clone()
+        };
+        let text = serde_json::to_string_pretty(&blank).expect("values with text keys are JSON");
+        let text = text + "\n";
+        match split(&text) {
+            Some((before, _, behind)) => [before, &hash(before, behind), behind].concat(),
+            None => text,
+        }
+    }
+
+    /// Whether the text is as [`Self::to_text`] made it.
+    pub fn is_intact(text: &str) -> bool {
+        split(text).is_some_and(|(before, noted, behind)| hash(before, behind) == noted)
+    }
+
+    /// Whether some manifest of this tool was the text's origin, whatever happened to it since. Two
+    /// marks, so that no single damaged place hides both.
+    pub fn is_of_this_tool(text: &str) -> bool {
+        text.contains("\"tool\": \"helix-build ") || text.contains(HASH_FIELD)
     }
 
     /// The hash noted of the database at `path` in the state with this digest.
@@ -54,6 +98,12 @@ impl Manifest {
             .clone()
     }
 
+    /// The hash noted of the routing database of a profile.
+    pub fn routing_hash(&self, profile: &str) -> Option<&str> {
+        let target = self.targets.get(&format!("{profile}-sharded"))?;
+        target.routing_blake3.as_deref()
+    }
+
     /// Adds or replaces one target.
     pub fn with(previous: Option<Self>, target: Target) -> Self {
         let mut targets = previous.map(|m| m.targets).unwrap_or_default();
@@ -61,14 +111,78 @@ impl Manifest {
         Self {
             format: 1,
             tool: concat!("helix-build ", env!("CARGO_PKG_VERSION")).to_owned(),
+            blake3: String::new(),
             targets,
         }
     }
+}
+
+/// The text before the digits of the hash, the digits, and the text behind them.
+fn split(text: &str) -> Option<(&str, &str, &str)> {
+    let start = text.find(HASH_FIELD)? + HASH_FIELD.len();
+    let end = start + HASH_DIGITS;
+    Some((text.get(..start)?, text.get(start..end)?, text.get(end..)?))
+}
+
+fn hash(before: &str, behind: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [before, &"0".repeat(HASH_DIGITS), behind] {
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 fn key(index: &IndexSummary) -> String {
     match index.mode.as_str() {
         "blob" => index.profile.clone(),
         mode => format!("{}-{mode}", index.profile),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let text = r#"{"profile":"blake3\": \"p","mode":"sharded","output":"/o","digest":"d",
+            "content_digest":"c","fingerprint":"f","files":1,"chunks":2,"source_bytes":3,"skipped":{},
+            "quarantined":[],"unreadable":[],"missing_roots":[],"shards":[]}"#;
+        let index: IndexSummary = serde_json::from_str(text).expect("a summary");
+        let target = Target {
+            built_at: 1.5,
+            encoders: Value::Null,
+            recipe: Value::Null,
+            index,
+            routing_blake3: Some("r".to_owned()),
+            run: None,
+        };
+        Manifest::with(None, target)
+    }
+
+    #[test]
+    fn a_manifest_reads_back() {
+        let manifest = manifest();
+        let text = manifest.to_text();
+        let read = Manifest::parse(&text).expect("intact");
+        assert_eq!(read.targets, manifest.targets);
+        assert_eq!(read.to_text(), text);
+        assert_eq!(read.routing_hash("blake3\": \"p"), Some("r"));
+        assert_eq!(read.routing_hash("q"), None);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_seen_and_none_hides_whose_it_is() {
+        let text = manifest().to_text();
+        for at in 0..text.len() * 8 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at / 8] ^= 1 << (at % 8);
+            let damaged = String::from_utf8_lossy(&bytes);
+            assert!(Manifest::parse(&damaged).is_none(), "bit {at}");
+            assert!(Manifest::is_of_this_tool(&damaged), "bit {at}");
+        }
+        for foreign in ["", "{}", r#"{"targets": {}, "tool": "other 1"}"#] {
+            assert!(Manifest::parse(foreign).is_none());
+            assert!(!Manifest::is_of_this_tool(foreign));
+        }
     }
 }

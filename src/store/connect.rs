@@ -2,6 +2,7 @@
 
 use super::error::StoreError;
 use super::schema::PAGE_BYTES;
+use crate::ids::FileHash;
 use rusqlite::{Connection, OpenFlags, ffi};
 use std::fs::File;
 use std::io::Read as _;
@@ -142,6 +143,15 @@ pub fn seal_as_wal(path: &Path) -> Result<(), StoreError> {
         Ok(_) => Err(StoreError::corrupt(path, "the log was not folded in")),
         Err(_) => Ok(()),
     }
+}
+
+/// The hash of a whole file.
+pub fn hash_file(path: &Path) -> Result<FileHash, StoreError> {
+    let mut hasher = blake3::Hasher::new();
+    File::open(path)
+        .and_then(|file| hasher.update_reader(file).map(drop))
+        .map_err(StoreError::io(path))?;
+    Ok(FileHash(hasher.finalize().into()))
 }
 
 /// A file that SQLite keeps beside `path`.

@@ -9,9 +9,10 @@ use super::survey::{self, Survey};
 use super::unchanged;
 use crate::encode;
 use crate::exit_code::{Exit, ExitCode};
-use crate::ids::{Digest, ShardId};
-use crate::plan::Plan;
+use crate::ids::{Digest, FileHash, ShardId};
+use crate::plan::{Mode, Plan};
 use crate::publish;
+use crate::store::hash_file;
 use crate::store::ledger::ShardLedger;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub struct Prepared {
     pub reproducible: bool,
     /// Complete already, with what they say of themselves.
     pub unchanged: BTreeMap<ShardId, ShardLedger>,
+    /// Of the routing database as it was found; `None` when there is none.
+    pub routing_before: Option<FileHash>,
 }
 
 /// The encoders of these settings and the fingerprint of their build. Unusable ones are exit code 13.
@@ -89,7 +92,12 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
     }
     let unchanged = find_unchanged(settings, &layout, &survey.plan, fingerprint)?;
     let (epoch, reproducible) = epoch()?;
+    let routing_before = match layout.mode {
+        Mode::Sharded => hash_file(&layout.database).ok(),
+        Mode::Blob => None,
+    };
     Ok(Prepared {
+        routing_before,
         survey,
         layout,
         fingerprint,

@@ -14,8 +14,8 @@ use crate::report::{
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::ledger::{self, ShardLedger};
-use crate::store::remove_database;
 use crate::store::routing::RoutingDb;
+use crate::store::{hash_file, remove_database};
 use anyhow::Context as _;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -84,23 +84,34 @@ pub fn conclude(
     let manifest = &prepared.layout.manifest;
     let _lock = lock_manifest(manifest)?;
     let previous = fs::read_to_string(manifest).ok();
-    let previous = previous.and_then(|text| Manifest::parse(&text));
+    let previous = previous.and_then(|text| {
+        let parsed = Manifest::parse(&text);
+        if parsed.is_none() && Manifest::is_of_this_tool(&text) {
+            tracing::warn!(
+                "{} was changed since it was written, and is written anew: build the other profiles of its folder again, so that they are in it",
+                manifest.display()
+            );
+        }
+        parsed
+    });
     let index = describe(settings, prepared, published, previous.as_ref())?;
     let exit = if index.quarantined.is_empty() && index.unreadable.is_empty() {
         ExitCode::Success
     } else {
         ExitCode::Incomplete
     };
-    let segments = prepared.layout.segments();
-    fs::remove_dir_all(&segments).with_context(|| format!("removing {}", segments.display()))?;
     let target = Target {
         built_at: prepared.epoch,
         encoders: serde_json::to_value(&prepared.encoders)?,
         recipe: serde_json::to_value(&settings.profile.recipe)?,
         index: index.clone(),
+        routing_blake3: routing_hash(settings, prepared, previous.as_ref())?,
         run: (!prepared.reproducible).then(|| run.clone()),
     };
     write_manifest(manifest, &Manifest::with(previous, target))?;
+    // Last: while this folder is there, the manifest may be of an earlier state, as `verify` knows.
+    let segments = prepared.layout.segments();
+    fs::remove_dir_all(&segments).with_context(|| format!("removing {}", segments.display()))?;
     Ok(Summary {
         index,
         run,
@@ -150,6 +161,25 @@ fn describe(
     index.digest = digest_index(digests).to_string();
     index.content_digest = whole.to_digest().to_string();
     Ok(index)
+}
+
+/// The hash to note of the routing database. One that this run has not changed keeps the hash noted
+/// before: a new one would vouch for what happened to the file since.
+fn routing_hash(
+    settings: &Settings,
+    prepared: &Prepared,
+    previous: Option<&Manifest>,
+) -> anyhow::Result<Option<String>> {
+    let path = &prepared.layout.database;
+    if settings.mode == Mode::Blob {
+        return Ok(None);
+    }
+    let hash = hash_file(path)?;
+    let noted = previous.and_then(|manifest| manifest.routing_hash(&settings.profile.name));
+    Ok(Some(match noted {
+        Some(noted) if prepared.routing_before == Some(hash) => noted.to_owned(),
+        _ => hash.to_string(),
+    }))
 }
 
 fn describe_shard(
@@ -209,8 +239,7 @@ fn lock_manifest(manifest: &Path) -> anyhow::Result<File> {
 /// Writes the manifest: temporary file, fsync, rename.
 fn write_manifest(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut text = serde_json::to_string_pretty(manifest)?;
-    text.push('\n');
+    let text = manifest.to_text();
     let temporary = folder.join(format!(".manifest.json.tmp-{}", std::process::id()));
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&temporary)?;
