@@ -48,16 +48,17 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
 
 /// Finds the index at `path`; none is exit code 10.
 pub fn open_index(path: &Path) -> anyhow::Result<Index> {
-    locate::locate(path).map_err(|error| {
-        let code = match error {
-            LocateError::NotFound { .. } | LocateError::NotADatabase { .. } => {
-                ExitCode::NoSuchOutput
-            }
-            LocateError::Ambiguous { .. } => ExitCode::Usage,
-            _ => ExitCode::Failure,
-        };
-        Exit::error(code, format!("{:#}", anyhow::Error::new(error)))
-    })
+    locate::locate(path).map_err(no_index)
+}
+
+/// Why there is no index, with its exit code.
+pub fn no_index(error: LocateError) -> anyhow::Error {
+    let code = match error {
+        LocateError::NotFound { .. } | LocateError::NotADatabase { .. } => ExitCode::NoSuchOutput,
+        LocateError::Ambiguous { .. } => ExitCode::Usage,
+        _ => ExitCode::Failure,
+    };
+    Exit::error(code, format!("{:#}", anyhow::Error::new(error)))
 }
 
 /// The encoders that the mode needs and the index has; none for a lexical query. Others than those

@@ -1,23 +1,22 @@
 //! `verify`: checks an index and lists what is wrong with it.
 
 use super::output;
-use super::query::open_index;
+use super::query::no_index;
 use crate::cli::{GlobalFlags, VerifyArgs};
 use crate::exit_code::ExitCode;
 use crate::progress;
-use crate::store::verify::{Level, Report, verify_index};
+use crate::store::verify::{Level, Report, verify};
 use serde::Serialize;
 use std::io::{self, Write};
 
 /// Exit code 14 when a fault is found, 10 when there is no index.
 pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let index = open_index(&args.index)?;
     let level = if args.quick {
         Level::Quick
     } else {
         Level::Full
     };
-    let report = verify_index(&index, level);
+    let report = verify(&args.index, level).map_err(no_index)?;
     let code = if report.is_sound() {
         ExitCode::Success
     } else {

@@ -11,6 +11,8 @@ mod seal;
 
 pub use seal::seal;
 
+pub(super) use rows::epigenetics;
+
 use super::connect;
 use super::error::StoreError;
 use super::fts;

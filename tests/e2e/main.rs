@@ -7,4 +7,5 @@ mod isolation;
 mod layers;
 mod query;
 mod resume;
+mod verify;
 mod world;

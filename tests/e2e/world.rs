@@ -103,6 +103,15 @@ impl World {
     }
 }
 
+/// How often a test repeats something: `long` when `HELIX_TEST_LONG=1`.
+pub fn count(fast: u32, long: u32) -> u32 {
+    if std::env::var_os("HELIX_TEST_LONG").is_some_and(|v| v == "1") {
+        long
+    } else {
+        fast
+    }
+}
+
 pub fn finish(child: Child) -> Ran {
     let output = child.wait_with_output().expect("ends");
     Ran {

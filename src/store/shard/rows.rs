@@ -353,7 +353,7 @@ fn promoter(tags: &Tags, sequence: u32) -> String {
 
 /// The format's JSON of a chunk's history; the same for all chunks of a build. `created_at` is
 /// written out, since a reader takes a missing one for "now" at every parse.
-fn epigenetics(epoch: f64) -> String {
+pub fn epigenetics(epoch: f64) -> String {
     #[derive(Serialize)]
     struct Epigenetics {
         created_at: f64,

@@ -8,6 +8,7 @@
 use super::columns::{self, Column, Epigenetics, Promoter};
 use super::fault::{FaultKind, Finder};
 use super::sides::Sides;
+use super::traces::Traces;
 use crate::ids::{ChunkId, ContentHash};
 use crate::store::links::{EntityLinks, SeedLinks};
 use crate::tag::Tags;
@@ -27,15 +28,37 @@ pub struct Seen {
     pub server_chunks: u64,
     /// Builder's chunks that a server has delivered since.
     pub touched_chunks: u64,
+    /// Builder's chunks in whose place a server has put a row of its own.
+    pub replaced_chunks: u64,
+    /// Columns and links of ours that a server has written.
+    pub traces: u64,
     /// Lengths of dense vectors, in values.
     pub dense_dims: BTreeSet<usize>,
+}
+
+impl Seen {
+    /// Whether a server has written to the shard, as far as rows that it shares with us tell.
+    pub fn was_written(&self) -> bool {
+        self.server_chunks + self.touched_chunks + self.replaced_chunks + self.traces > 0
+    }
 }
 
 const GENES: &str = "
 SELECT g.rowid, g.gene_id, g.content, g.complement, g.codons, g.promoter, g.epigenetics,
        g.chromatin, g.is_fragment, g.source_id, g.mtime, g.content_hash, g.key_values,
-       g.embedding_dense_v2, g.compression_tier, r.terms, g.observed_at
+       g.embedding_dense_v2, g.compression_tier, r.terms, g.observed_at,
+       g.last_verified_at, g.last_seen, g.live_truth_score
 FROM genes AS g LEFT JOIN build_routes AS r ON r.gene_id = g.gene_id ORDER BY g.rowid";
+
+/// Chunks of ours whose row a server has replaced by one of its own, which it does when it takes the
+/// same text in again: the row moves behind all of ours, and its times are the server's.
+pub const REPLACED: &str = "
+SELECT g.gene_id FROM genes AS g JOIN build_routes AS r ON r.gene_id = g.gene_id
+WHERE g.rowid > (SELECT count(*) FROM build_routes)
+  AND g.observed_at IS NOT (SELECT value FROM build_meta WHERE key = 'epoch')";
+
+/// What a server puts in a text's place when it compacts the chunk.
+const COMPACTED: &str = "[COMPRESSED:";
 
 const PLACES: &str = "
 SELECT s.gene_id, s.seq, s.is_fragment, f.path, f.mtime_ns, r.label, r.path
@@ -75,7 +98,10 @@ fn walk(
     let mut genes = connection.prepare(GENES)?;
     let mut places = connection.prepare(PLACES)?;
     let mut genes = genes.query([])?;
-    let mut owners = Owners::new(connection, places.query([])?)?;
+    let replaced = replaced(connection)?;
+    seen.replaced_chunks = replaced.len() as u64;
+    let mut owners = Owners::new(connection, places.query([])?, &replaced)?;
+    let mut traces = Traces::new(epoch);
     let mut sides = Sides::prepare(connection)?;
     let mut links = Links::default();
     while let Some(row) = genes.next()? {
@@ -85,9 +111,15 @@ fn walk(
             seen.server_chunks += 1;
             continue;
         }
+        if replaced.contains(gene_id) {
+            let what = "the row is a server's, which has taken the same text in again";
+            finder.fault(FaultKind::Replaced, "genes", gene_id, what);
+            continue;
+        }
         let owner = owners.of(gene_id, rowid, finder)?;
         let tags = row_itself(row, gene_id, seen, finder);
         dated(row, gene_id, epoch, &tags, finder);
+        traces.gene(row, gene_id, [6, 17, 18, 19], finder);
         match &owner {
             Some(owner) => against_owner(row, gene_id, owner, &tags, finder),
             None => {
@@ -96,6 +128,9 @@ fn walk(
             }
         }
         sides.check(gene_id, &tags.tags, owner.as_ref(), finder)?;
+        if !replaced.is_empty() {
+            continue; // The order of the chunks, from which links follow, is no longer known.
+        }
         links.check(
             gene_id,
             &tags.tags,
@@ -104,10 +139,21 @@ fn walk(
             finder,
         )?;
     }
+    traces.links(connection, finder)?;
+    seen.traces = traces.found;
     owners.rest(finder)?;
+    if !replaced.is_empty() {
+        return Ok(());
+    }
     sides.finish(connection, finder)?;
     let is_pristine = seen.server_chunks == 0 && seen.touched_chunks == 0;
     sides.seeds(connection, &links.seeds.pairs(), is_pristine, finder)
+}
+
+fn replaced(connection: &Connection) -> Result<BTreeSet<String>, rusqlite::Error> {
+    let mut statement = connection.prepare(REPLACED)?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    ids.collect()
 }
 
 /// The chunk's tags as stored, with the place in the file that its promoter gives.
@@ -122,11 +168,15 @@ fn row_itself(row: &Row<'_>, gene_id: &str, seen: &mut Seen, finder: &mut Finder
     let content = columns::text(row, 2).unwrap_or_default();
     seen.text_bytes += content.len() as u64;
     let hash = ContentHash::of(content);
-    if hash.chunk_id().to_string() != gene_id {
+    if content.starts_with(COMPACTED) && hash.chunk_id().to_string() != gene_id {
+        let what = "a server has put a note in the text's place";
+        finder.fault(FaultKind::Replaced, "genes", gene_id, what);
+    } else if hash.chunk_id().to_string() != gene_id {
         let what = "the id is not the start of the SHA-256 of the content";
         finder.fault(FaultKind::ChunkId, "genes", gene_id, what);
     }
-    if columns::text(row, 11) != Some(hash.to_hex().as_str()) {
+    let stored_hash = columns::text(row, 11);
+    if !content.starts_with(COMPACTED) && stored_hash != Some(hash.to_hex().as_str()) {
         let what = "content_hash is not the SHA-256 of the content";
         finder.fault(FaultKind::ChunkId, "genes", gene_id, what);
     }
@@ -240,14 +290,21 @@ fn against_owner(
 struct Owners<'a> {
     places: Rows<'a>,
     next: Option<Place>,
+    /// Their rows are no longer where their first places are.
+    replaced: &'a BTreeSet<String>,
     rowid: rusqlite::Statement<'a>,
 }
 
 impl<'a> Owners<'a> {
-    fn new(connection: &'a Connection, places: Rows<'a>) -> Result<Self, rusqlite::Error> {
+    fn new(
+        connection: &'a Connection,
+        places: Rows<'a>,
+        replaced: &'a BTreeSet<String>,
+    ) -> Result<Self, rusqlite::Error> {
         let mut owners = Self {
             places,
             next: None,
+            replaced,
             rowid: connection.prepare("SELECT rowid FROM genes WHERE gene_id = ?1")?,
         };
         owners.advance()?;
@@ -268,7 +325,7 @@ impl<'a> Owners<'a> {
                 return Ok(place);
             }
             match self.rowid_of(&place.gene_id.clone())? {
-                Some(earlier) if earlier < rowid => self.advance()?,
+                Some(earlier) if earlier < rowid || self.is_replaced() => self.advance()?,
                 Some(_) => return Ok(None),
                 None => self.missing(finder)?,
             }
@@ -285,6 +342,11 @@ impl<'a> Owners<'a> {
             }
         }
         Ok(())
+    }
+
+    fn is_replaced(&self) -> bool {
+        let next = self.next.as_ref();
+        next.is_some_and(|place| self.replaced.contains(&place.gene_id))
     }
 
     fn rowid_of(&mut self, gene_id: &str) -> Result<Option<i64>, rusqlite::Error> {

@@ -47,6 +47,12 @@ pub enum FaultKind {
     Digest,
     /// The file's bytes are not those that were published.
     Bytes,
+    /// The manifest is not as it was written.
+    Manifest,
+    /// A server has put a row of its own in a chunk's place.
+    Replaced,
+    /// Encoding a chunk's text again gives other vectors.
+    Reencoded,
     /// The database was written while it was being read.
     Changed,
 }
@@ -56,21 +62,35 @@ impl FaultKind {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Missing => {
-                "rebuild the shard; if the index was moved, build it again at its new place"
+                "run the build again; if the index was moved, build it again at its new place"
             }
-            Self::Unreadable | Self::Structure | Self::Bytes => {
+            Self::Unreadable | Self::Structure => {
                 "copy the file again from a good copy, or delete it and run the build again; if it recurs, check the disk"
             }
+            Self::Bytes => {
+                "copy the file again from a good copy, or delete it and run the build again; if it recurs, check the disk; a server that compacted the file (VACUUM) causes this as well, and then nothing is damaged"
+            }
             Self::Header => {
-                "another program rewrote the database; delete it and run the build again"
+                "another program rewrote the database, or it is damaged: delete it and run the build again"
             }
             Self::LeftBeside => {
                 "stop the server that has the index open, or delete the files when no process uses them"
             }
-            Self::FullText => "rebuild the shard; a server repairs missing rows but not wrong ones",
+            Self::FullText => {
+                "delete the shard and run the build again; a server repairs missing rows but not wrong ones"
+            }
             Self::Changed => "run verify again while nothing writes to the index",
             Self::Routing => {
                 "delete main.genome.db and run the build again: it registers the shards anew"
+            }
+            Self::Manifest => {
+                "run the build of every profile in its folder again: that writes the manifest anew, and encodes nothing that is unchanged"
+            }
+            Self::Replaced => {
+                "nothing is damaged: a server has taken the same text in again, or compacted the chunk; delete the shard and run the build again to have the builder's row back"
+            }
+            Self::Reencoded => {
+                "build again with --rebuild, which takes no vectors over; if it recurs, another device or runtime made them: compare with doctor"
             }
             Self::Schema
             | Self::Counts
@@ -81,9 +101,37 @@ impl FaultKind {
             | Self::DenseVector
             | Self::SparseVector
             | Self::Ledger
-            | Self::Digest => "delete the shard and run the build again",
+            | Self::Digest => {
+                "delete the shard and run the build again; a server that deleted or compacted chunks of the builder causes this as well"
+            }
         }
     }
+
+    /// All kinds, in their order.
+    pub const ALL: [Self; 22] = [
+        Self::Missing,
+        Self::Unreadable,
+        Self::Header,
+        Self::LeftBeside,
+        Self::Structure,
+        Self::Schema,
+        Self::Counts,
+        Self::FullText,
+        Self::ChunkId,
+        Self::Column,
+        Self::SideTable,
+        Self::Orphan,
+        Self::DenseVector,
+        Self::SparseVector,
+        Self::Ledger,
+        Self::Routing,
+        Self::Digest,
+        Self::Bytes,
+        Self::Manifest,
+        Self::Replaced,
+        Self::Reencoded,
+        Self::Changed,
+    ];
 }
 
 /// One thing that is wrong.
@@ -94,7 +142,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The table concerned; empty when it is the file.
     pub table: String,
-    /// The row, by its id, path or name; empty when it is the whole table.
+    /// The row, by its id, path or name; empty when it is the whole table. Where no table is
+    /// concerned, the file, or a place in it.
     pub row: String,
     pub what: String,
     pub advice: &'static str,
@@ -182,6 +231,22 @@ impl Finder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_says_what_to_do() {
+        let in_order: Vec<usize> = FaultKind::ALL.iter().map(|kind| *kind as usize).collect();
+        assert_eq!(in_order, (0..FaultKind::ALL.len()).collect::<Vec<_>>());
+        // The last of the enum: one that is added behind it must be added to the list as well.
+        assert_eq!(FaultKind::ALL.last(), Some(&FaultKind::Changed));
+        let verbs = ["run ", "build ", "delete ", "copy ", "stop "];
+        for kind in FaultKind::ALL {
+            let advice = kind.advice();
+            assert!(
+                verbs.iter().any(|verb| advice.contains(verb)),
+                "{kind:?}: {advice}"
+            );
+        }
+    }
 
     #[test]
     fn the_list_is_the_head_of_the_order_and_the_count_is_of_all() {

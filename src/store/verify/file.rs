@@ -2,7 +2,7 @@
 
 use super::Level;
 use super::fault::{FaultKind, Finder};
-use crate::store::connect::sidecar;
+use crate::store::connect::{hash_file, sidecar};
 use crate::store::schema::PAGE_BYTES;
 use rusqlite::Connection;
 use std::fs::File;
@@ -49,7 +49,8 @@ const HEADER: [Field; 12] = [
 pub fn header(path: &Path, finder: &mut Finder<'_>) {
     let mut header = [0; 100];
     if let Err(error) = File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
-        finder.fault(FaultKind::Unreadable, "", "", error.to_string());
+        let row = file_name(path);
+        finder.fault(FaultKind::Unreadable, "", row, error.to_string());
         return;
     }
     for field in &HEADER {
@@ -57,12 +58,14 @@ pub fn header(path: &Path, finder: &mut Finder<'_>) {
         let found = bytes.iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
         if found != field.expected {
             let what = format!("{} is {found}, expected {}", field.name, field.expected);
-            finder.fault(FaultKind::Header, "", "", what);
+            let row = format!("{} byte {}", file_name(path), field.offset);
+            finder.fault(FaultKind::Header, "", row, what);
         }
     }
     if header[72..92].iter().any(|byte| *byte != 0) {
         let what = "bytes that SQLite reserves are not zero";
-        finder.fault(FaultKind::Header, "", "", what);
+        let row = format!("{} byte 72", file_name(path));
+        finder.fault(FaultKind::Header, "", row, what);
     }
 }
 
@@ -103,41 +106,79 @@ pub fn temporary_files(folders: &[PathBuf], finder: &mut Finder<'_>) {
 
 /// SQLite's check of its pages, trees and full-text indexes, and at level full of every index
 /// against its table, but for the one table that [`super::indexes`] compares faster.
-pub fn structure(connection: &Connection, level: Level, finder: &mut Finder<'_>) {
-    let mut checked = pragma(connection, "quick_check", MOST_STRUCTURE_FAULTS, finder);
-    if level == Level::Full {
-        checked = checked.and_then(|()| {
-            for table in plain_tables(connection)? {
-                let name = table.replace('\'', "''");
-                pragma(connection, "integrity_check", format!("'{name}'"), finder)?;
-            }
-            Ok(())
-        });
+pub fn structure(connection: &Connection, path: &Path, level: Level, finder: &mut Finder<'_>) {
+    if let Err(error) = structure_faults(connection, path, level, finder) {
+        let row = file_name(path);
+        finder.fault(FaultKind::Unreadable, "", row, error.to_string());
     }
-    finder.on_error("", checked);
 }
 
-fn pragma(
+fn structure_faults(
     connection: &Connection,
-    check: &str,
-    argument: impl std::fmt::Display,
+    path: &Path,
+    level: Level,
     finder: &mut Finder<'_>,
 ) -> Result<(), rusqlite::Error> {
-    let mut statement = connection.prepare(&format!("PRAGMA {check}({argument})"))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let what: String = row.get(0)?;
-        if what != "ok" {
-            finder.fault(FaultKind::Structure, "", "", what);
+    let mut whole = pragma(connection, "quick_check", MOST_STRUCTURE_FAULTS)?;
+    if whole.is_empty() && level == Level::Quick {
+        return Ok(());
+    }
+    // Table by table, which names the table. What belongs to none (a page that nothing uses, the
+    // list of free pages) only the whole check says.
+    for table in plain_tables(connection)? {
+        let check = match (level, table.as_str()) {
+            (Level::Quick, _) | (_, "splade_terms") => "quick_check",
+            (Level::Full, _) => "integrity_check",
+        };
+        if check == "quick_check" && whole.is_empty() {
+            continue; // Nothing that the whole check has not looked at.
         }
+        let argument = format!("'{}'", table.replace('\'', "''"));
+        for what in pragma(connection, check, argument)? {
+            whole.retain(|known| *known != what);
+            finder.fault(FaultKind::Structure, &table, "", what);
+        }
+    }
+    for what in whole {
+        finder.fault(FaultKind::Structure, "", file_name(path), what);
     }
     Ok(())
 }
 
+/// What a check has to say, if anything.
+fn pragma(
+    connection: &Connection,
+    check: &str,
+    argument: impl std::fmt::Display,
+) -> Result<Vec<String>, rusqlite::Error> {
+    let mut statement = connection.prepare(&format!("PRAGMA {check}({argument})"))?;
+    let said = statement.query_map([], |row| row.get(0))?;
+    let said: Vec<String> = said.collect::<Result<_, _>>()?;
+    Ok(said.into_iter().filter(|what| what != "ok").collect())
+}
+
+/// Whether the file is the one whose hash was noted.
+pub fn bytes(path: &Path, noted: &str, finder: &mut Finder<'_>) {
+    match hash_file(path) {
+        Ok(hash) if hash.to_string() == noted => {}
+        Ok(_) => {
+            let what = "the bytes are not those that were published, and no row shows that a server has written";
+            finder.fault(FaultKind::Bytes, "", file_name(path), what);
+        }
+        Err(error) => {
+            finder.fault(
+                FaultKind::Unreadable,
+                "",
+                file_name(path),
+                error.to_string(),
+            );
+        }
+    }
+}
+
 fn plain_tables(connection: &Connection) -> Result<Vec<String>, rusqlite::Error> {
     let mut statement = connection.prepare(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'splade_terms'
-         AND sql NOT LIKE 'CREATE VIRTUAL%'",
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'",
     )?;
     let names = statement.query_map([], |row| row.get(0))?;
     names.collect()
@@ -176,12 +217,12 @@ impl Stamp {
     pub fn check_unchanged(self, path: &Path, finder: &mut Finder<'_>) {
         if !self.has_log && Self::of(path) != Some(self) {
             let what = "written by another process while it was being checked";
-            finder.fault(FaultKind::Changed, "", "", what);
+            finder.fault(FaultKind::Changed, "", file_name(path), what);
         }
     }
 }
 
-fn file_name(path: &Path) -> String {
+pub fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }

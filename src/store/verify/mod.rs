@@ -15,12 +15,14 @@ mod file;
 mod full_text;
 mod indexes;
 mod ledger;
+mod manifest;
 mod objects;
 mod queries;
 mod routing;
 mod shard;
 mod sides;
 mod sparse;
+mod traces;
 
 #[cfg(test)]
 mod tests;
@@ -85,25 +87,42 @@ impl Report {
     }
 }
 
-/// Checks the index that `out` names. Fails only when there is no index to check.
+/// Checks the index that `out` names. Fails only when there is no index to check: a database that is
+/// there and cannot be read is a fault like others.
 pub fn verify(out: &Path, level: Level) -> Result<Report, LocateError> {
-    let index = match locate(out) {
-        Ok(index) => index,
+    let mut faults = Faults::default();
+    match locate(out) {
+        Ok(index) => return Ok(verify_index(&index, level)),
         Err(LocateError::Routing { path, source }) => {
-            let mut faults = Faults::default();
             let mut finder = routing_finder(&mut faults);
             file::header(&path, &mut finder);
-            finder.fault(FaultKind::Unreadable, "shards", "", source.to_string());
-            let shards = Vec::new();
-            return Ok(Report {
-                level,
-                shards,
-                faults,
-            });
+            let mut cause = source.to_string();
+            if let Some(deeper) = std::error::Error::source(&source) {
+                cause = format!("{cause}: {deeper}");
+            }
+            finder.fault(FaultKind::Unreadable, "shards", "", cause);
+        }
+        Err(LocateError::NotADatabase { path }) if is_named_database(&path) => {
+            let label = label_of(&path);
+            let mut finder = Finder {
+                shard: &label,
+                faults: &mut faults,
+            };
+            let what = "the file does not begin as an SQLite database does";
+            finder.fault(FaultKind::Unreadable, "", file::file_name(&path), what);
         }
         Err(error) => return Err(error),
-    };
-    Ok(verify_index(&index, level))
+    }
+    Ok(Report {
+        level,
+        shards: Vec::new(),
+        faults,
+    })
+}
+
+/// Whether the name says that the file is, or was, a database of ours.
+fn is_named_database(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "db")
 }
 
 /// [`verify`] of an index already found.
@@ -112,19 +131,20 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         Index::Sharded { shards, .. } => shards,
         Index::Single { .. } => &[],
     };
-    let databases = index.databases();
-    let checked: Vec<(ShardReport, Faults)> = databases
-        .par_iter()
-        .map(|(label, path)| {
-            let entry = registered.iter().find(|shard| shard.name == *label);
-            shard::check(label, path, entry, level)
-        })
-        .collect();
     let mut report = Report {
         level,
         shards: Vec::new(),
         faults: Faults::default(),
     };
+    let manifest = manifest::read(index, &mut report.faults);
+    let databases = index.databases();
+    let checked: Vec<(ShardReport, Faults)> = databases
+        .par_iter()
+        .map(|(label, path)| {
+            let entry = registered.iter().find(|shard| shard.name == *label);
+            shard::check(label, path, entry, &manifest, level)
+        })
+        .collect();
     for (shard, faults) in checked {
         report.faults.absorb(faults);
         report.shards.push(shard);
@@ -137,7 +157,7 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
     if let Index::Sharded { routing, shards } = index {
         folders.extend(folder(routing));
         unregistered(routing, shards, &mut finder);
-        routing::check(routing, shards, level, &mut finder);
+        routing::check(routing, shards, &manifest, level, &mut finder);
     }
     file::temporary_files(&folders.into_iter().collect::<Vec<_>>(), &mut finder);
     one_dense_dim(&report.shards, &mut finder);
@@ -182,6 +202,6 @@ fn one_dense_dim(shards: &[ShardReport], finder: &mut Finder<'_>) {
         .collect();
     if dims.len() > 1 {
         let what = format!("dense vectors of different lengths: {dims:?}");
-        finder.fault(FaultKind::DenseVector, "genes", "", what);
+        finder.fault(FaultKind::DenseVector, "genes", "embedding_dense_v2", what);
     }
 }

@@ -113,6 +113,8 @@ pub const SHARD: &[Check] = &[
         SELECT gene_id_a || ' ' || gene_id_b, 'a link from a chunk that is not there'
         FROM harmonic_links AS t
         WHERE NOT EXISTS (SELECT 1 FROM genes AS g WHERE g.gene_id = t.gene_id_a)"),
+    quick(FaultKind::Counts, "orgs", "
+        SELECT 'local', 'the row is missing' WHERE NOT EXISTS (SELECT 1 FROM orgs WHERE org_id = 'local')"),
     full(FaultKind::SideTable, "promoter_index", "
         SELECT gene_id, 'a tag of the unknown type ' || quote(tag_type) FROM promoter_index
         WHERE tag_type IS NULL OR tag_type NOT IN ('domain', 'entity')"),

@@ -2,8 +2,9 @@
 
 use super::fault::{FaultKind, Finder};
 use super::file::{self, Stamp};
+use super::manifest::Noted;
 use super::queries::{self, Check};
-use super::{Level, objects, shard::noted};
+use super::{Level, chunks, objects, shard::noted};
 use crate::store::connect::open_read_only;
 use crate::store::locate::Registered;
 use crate::store::schema;
@@ -29,26 +30,58 @@ const ROUTING: &[Check] = &[
               FROM (SELECT DISTINCT shard_name FROM source_index) AS f
               WHERE NOT EXISTS (SELECT 1 FROM shards AS s WHERE s.shard_name = f.shard_name)",
     },
+    Check {
+        level: Level::Quick,
+        kind: FaultKind::Routing,
+        table: "orgs",
+        sql: "SELECT 'local', 'the row is missing' WHERE NOT EXISTS (SELECT 1 FROM orgs WHERE org_id = 'local')",
+    },
 ];
 
-pub fn check(path: &Path, shards: &[Registered], level: Level, finder: &mut Finder<'_>) {
+pub fn check(
+    path: &Path,
+    shards: &[Registered],
+    manifest: &Noted,
+    level: Level,
+    finder: &mut Finder<'_>,
+) {
     let stamp = Stamp::of(path);
     file::header(path, finder);
     file::neighbours(path, finder);
     match open_read_only(path) {
-        Ok(connection) => rows(&connection, shards, level, finder),
-        Err(error) => finder.fault(FaultKind::Unreadable, "", "", error.to_string()),
+        Ok(connection) => {
+            let was_written = rows(&connection, path, shards, level, finder);
+            let is_mounted = stamp.is_some_and(Stamp::has_log);
+            if let (false, false, Some(noted)) =
+                (was_written, is_mounted, manifest.of_routing(path))
+                && level == Level::Full
+            {
+                file::bytes(path, noted, finder);
+            }
+        }
+        Err(error) => {
+            let row = file::file_name(path);
+            finder.fault(FaultKind::Unreadable, "", row, error.to_string());
+        }
     }
     if let Some(stamp) = stamp {
         stamp.check_unchanged(path, finder);
     }
 }
 
-fn rows(connection: &Connection, shards: &[Registered], level: Level, finder: &mut Finder<'_>) {
-    let has_tables = objects::complete(connection, &[schema::ROUTING_SCHEMA], finder);
-    file::structure(connection, level, finder);
+/// Whether a server has written.
+fn rows(
+    connection: &Connection,
+    path: &Path,
+    shards: &[Registered],
+    level: Level,
+    finder: &mut Finder<'_>,
+) -> bool {
+    let schema = &[schema::ROUTING_SCHEMA];
+    let has_tables = objects::complete(connection, schema, finder);
+    file::structure(connection, path, level, finder);
     if !has_tables {
-        return;
+        return false;
     }
     queries::run(connection, ROUTING, level, finder);
     for shard in shards {
@@ -59,7 +92,17 @@ fn rows(connection: &Connection, shards: &[Registered], level: Level, finder: &m
         let compared = one_shard(connection, &opened, shard, level, finder);
         finder.on_error("fingerprint_index", compared);
     }
+    let rows = connection.query_row(SERVER_ROWS, [], |row| row.get::<_, i64>(0));
+    !matches!(rows, Ok(0)) || !matches!(objects::others(connection, schema), Ok(0))
 }
+
+/// Rows that only a server writes; a server registers chunks without raising `gene_count`.
+const SERVER_ROWS: &str = "
+SELECT (SELECT count(*) FROM claims) + (SELECT count(*) FROM claim_edges)
+     + (SELECT count(*) FROM parties) + (SELECT count(*) FROM participants)
+     + (SELECT count(*) FROM agents) + (SELECT count(*) FROM orgs WHERE org_id <> 'local')
+     + abs((SELECT count(*) FROM fingerprint_index) - (SELECT coalesce(sum(gene_count), 0) FROM shards))
+     + abs((SELECT count(*) FROM source_index) - (SELECT coalesce(sum(gene_count), 0) FROM shards))";
 
 /// What the row of `shards` says by itself.
 fn entry(shard: &Registered, finder: &mut Finder<'_>) {
@@ -122,10 +165,16 @@ fn one_shard(
     Ok(())
 }
 
-const CHUNKS: &str = "
-SELECT g.gene_id, g.source_id, g.key_values, NOT coalesce(g.is_fragment, 0), g.content_hash,
-       g.promoter, r.terms
-FROM build_routes AS r JOIN genes AS g ON g.gene_id = r.gene_id ORDER BY g.rowid";
+/// Rows that a server has replaced are told by the shard's own check.
+fn chunks_of_ours() -> String {
+    format!(
+        "SELECT g.gene_id, g.source_id, g.key_values, NOT coalesce(g.is_fragment, 0), g.content_hash,
+                g.promoter, r.terms
+         FROM build_routes AS r JOIN genes AS g ON g.gene_id = r.gene_id
+         WHERE g.gene_id NOT IN ({}) ORDER BY g.rowid",
+        chunks::REPLACED
+    )
+}
 
 /// `IS` compares NULLs too.
 const FINGERPRINT: &str = "
@@ -144,7 +193,7 @@ fn every_chunk(
 ) -> Result<(), rusqlite::Error> {
     let mut fingerprint = routing.prepare(FINGERPRINT)?;
     let mut source = routing.prepare(SOURCE)?;
-    let mut chunks = opened.prepare(CHUNKS)?;
+    let mut chunks = opened.prepare(&chunks_of_ours())?;
     let mut chunks = chunks.query([])?;
     while let Some(chunk) = chunks.next()? {
         let gene_id: String = chunk.get(0)?;

@@ -2,7 +2,8 @@
 
 use super::fault::{FaultKind, Faults, Finder};
 use super::file::{self, Stamp};
-use super::{Level, chunks, full_text, indexes, ledger, objects, queries, sparse};
+use super::manifest::Noted;
+use super::{Level, chunks, full_text, indexes, ledger, objects, queries, sparse, traces};
 use crate::ids::Digest;
 use crate::store::connect::open_read_only;
 use crate::store::digest::{ContentDigest, digest_connection};
@@ -32,6 +33,9 @@ pub struct ShardReport {
     /// Chunks that a server has delivered or aged.
     pub touched_chunks: u64,
     pub dense_dims: BTreeSet<usize>,
+    /// Whether a server has written rows or columns.
+    #[serde(skip)]
+    pub was_written: bool,
     #[serde(serialize_with = "as_text")]
     pub digest: Option<Digest>,
     #[serde(skip)]
@@ -50,6 +54,7 @@ pub fn check(
     label: &str,
     path: &Path,
     entry: Option<&Registered>,
+    manifest: &Noted,
     level: Level,
 ) -> (ShardReport, Faults) {
     let mut faults = Faults::default();
@@ -64,7 +69,7 @@ pub fn check(
     };
     let Some(stamp) = Stamp::of(path) else {
         let what = format!("{} is not there", path.display());
-        finder.fault(FaultKind::Missing, "", "", what);
+        finder.fault(FaultKind::Missing, "", file::file_name(path), what);
         return (report, faults);
     };
     report.bytes = stamp.bytes();
@@ -72,8 +77,14 @@ pub fn check(
     file::header(path, &mut finder);
     file::neighbours(path, &mut finder);
     match open_read_only(path) {
-        Ok(connection) => rows(&connection, entry, level, &mut report, &mut finder),
-        Err(error) => finder.fault(FaultKind::Unreadable, "", "", error.to_string()),
+        Ok(connection) => {
+            let noted = (entry, manifest);
+            rows(&connection, noted, level, &mut report, &mut finder);
+        }
+        Err(error) => {
+            let row = file::file_name(path);
+            finder.fault(FaultKind::Unreadable, "", row, error.to_string());
+        }
     }
     stamp.check_unchanged(path, &mut finder);
     (report, faults)
@@ -89,13 +100,13 @@ const SCHEMA: [&str; 5] = [
 
 fn rows(
     connection: &Connection,
-    entry: Option<&Registered>,
+    noted: (Option<&Registered>, &Noted),
     level: Level,
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
 ) {
     let has_tables = objects::complete(connection, &SCHEMA, finder);
-    file::structure(connection, level, finder);
+    file::structure(connection, &report.path, level, finder);
     if !has_tables {
         return;
     }
@@ -103,13 +114,13 @@ fn rows(
     let counted = counts(connection, report);
     finder.on_error("build_files", counted);
     if level == Level::Full {
-        full(connection, entry, report, finder);
+        full(connection, noted, report, finder);
     }
 }
 
 fn full(
     connection: &Connection,
-    entry: Option<&Registered>,
+    (entry, manifest): (Option<&Registered>, &Noted),
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
 ) {
@@ -119,15 +130,21 @@ fn full(
     report.text_bytes = seen.text_bytes;
     report.server_chunks = seen.server_chunks;
     report.touched_chunks = seen.touched_chunks;
+    report.was_written = seen.was_written();
     if seen.dense_dims.len() > 1 {
         let what = format!("dense vectors of different lengths: {:?}", seen.dense_dims);
-        finder.fault(FaultKind::DenseVector, "genes", "", what);
+        finder.fault(FaultKind::DenseVector, "genes", "embedding_dense_v2", what);
     }
     report.dense_dims = seen.dense_dims;
-    sparse::check(connection, report.server_chunks, finder);
+    let foreign = seen.server_chunks + seen.replaced_chunks;
+    sparse::check(connection, foreign, finder);
     ledger::check(connection, finder);
-    digests(connection, entry, report, finder);
-    bytes(connection, entry, report, finder);
+    digests(connection, entry, report, seen.replaced_chunks, finder);
+    let noted = match entry {
+        Some(entry) => noted(entry, "file_blake3"),
+        None => manifest.of_single(&report.path, report.digest),
+    };
+    bytes(connection, noted, report, finder);
 }
 
 fn counts(connection: &Connection, report: &mut ShardReport) -> Result<(), rusqlite::Error> {
@@ -145,6 +162,7 @@ fn digests(
     connection: &Connection,
     entry: Option<&Registered>,
     report: &mut ShardReport,
+    replaced_chunks: u64,
     finder: &mut Finder<'_>,
 ) {
     let found = match digest_connection(connection, &report.path) {
@@ -156,6 +174,9 @@ fn digests(
     };
     report.digest = Some(found.digest);
     report.content = Some(found.content);
+    if replaced_chunks > 0 {
+        return; // Rows of a server's among the builder's: told, and no digest knows them.
+    }
     if let Ok(Some(stored)) = stored_digest(connection)
         && stored != found.digest.to_string()
     {
@@ -191,87 +212,24 @@ fn stored_digest(connection: &Connection) -> Result<Option<String>, rusqlite::Er
 /// alone sees damage in bytes that no row lies in: free space of pages, header counters.
 fn bytes(
     connection: &Connection,
-    entry: Option<&Registered>,
+    noted: Option<String>,
     report: &ShardReport,
     finder: &mut Finder<'_>,
 ) {
-    let noted = match entry {
-        Some(entry) => noted(entry, "file_blake3"),
-        None => noted_in_manifest(&report.path, report.digest),
-    };
     let Some(noted) = noted else {
         return;
     };
-    let is_pristine = report.server_chunks == 0
-        && report.touched_chunks == 0
+    let is_pristine = !report.was_written
         && !report.is_mounted
-        && matches!(server_rows(connection), Ok(0))
+        && matches!(traces::server_rows(connection), Ok(0))
         && matches!(objects::others(connection, &SCHEMA), Ok(0));
-    if !is_pristine {
-        return;
+    if is_pristine {
+        file::bytes(&report.path, &noted, finder);
     }
-    let mut hasher = blake3::Hasher::new();
-    let read =
-        std::fs::File::open(&report.path).and_then(|file| hasher.update_reader(file).map(drop));
-    match read {
-        Ok(()) if hasher.finalize().to_hex().as_str() == noted => {}
-        Ok(()) => {
-            let what = "the bytes are not those that were published, and no server has written";
-            finder.fault(FaultKind::Bytes, "", "", what);
-        }
-        Err(error) => finder.fault(FaultKind::Unreadable, "", "", error.to_string()),
-    }
-}
-
-/// What the manifest beside a database that no routing database lists notes of its bytes. A manifest
-/// of another state of the database (a build was stopped before it wrote the new one) says nothing.
-fn noted_in_manifest(path: &Path, digest: Option<Digest>) -> Option<String> {
-    let path = std::path::absolute(path).ok()?;
-    let manifest = std::fs::read_to_string(path.parent()?.join("manifest.json")).ok()?;
-    let manifest: serde_json::Value = serde_json::from_str(&manifest).ok()?;
-    let digest = digest?.to_string();
-    let shards = manifest["targets"].as_object()?.values();
-    let mut shards = shards
-        .filter_map(|target| target["shards"].as_array())
-        .flatten();
-    let shard = shards.find(|shard| {
-        shard["path"].as_str().map(Path::new) == Some(&*path) && shard["digest"] == digest
-    })?;
-    Some(shard["file_blake3"].as_str()?.to_string())
 }
 
 /// What publishing noted of a shard in `shards.metadata`.
 pub(super) fn noted(entry: &Registered, key: &str) -> Option<String> {
     let metadata: serde_json::Value = serde_json::from_str(entry.metadata.as_deref()?).ok()?;
     Some(metadata["build"][key].as_str()?.to_string())
-}
-
-/// Rows in tables that only a server fills, and rows of its making or with columns of its writing in
-/// others.
-fn server_rows(connection: &Connection) -> Result<i64, rusqlite::Error> {
-    let counted = [
-        "health_log",
-        "okf_links",
-        "genome_calibration",
-        "parties",
-        "participants",
-        "agents",
-        "gene_attribution",
-        "hitl_events",
-        "cwola_log",
-        "session_delivery_log",
-        "bed_provenance",
-        "symbol_defs",
-        "sqlite_sequence",
-        "orgs WHERE org_id <> 'local'",
-        "gene_relations WHERE relation <> 5",
-        "harmonic_links WHERE source <> 'seeded' OR co_count <> 0 OR miss_count <> 0
-             OR weight <> 1.0 OR updated_at IS NOT created_at",
-        "genes WHERE last_verified_at IS NOT observed_at OR live_truth_score IS NOT 1.0
-             OR last_seen IS NOT (SELECT value FROM build_meta WHERE key = 'epoch')",
-    ];
-    let counts = counted.map(|table| format!("(SELECT count(*) FROM {table})"));
-    connection.query_row(&format!("SELECT {}", counts.join(" + ")), [], |row| {
-        row.get(0)
-    })
 }
