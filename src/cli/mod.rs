@@ -148,6 +148,24 @@ pub struct VerifyArgs {
     /// Every row against digests, and the databases' own integrity checks (the default)
     #[arg(long)]
     pub full: bool,
+    #[command(flatten)]
+    pub again: Reencode,
+    #[command(flatten)]
+    pub models: ModelFlags,
+}
+
+/// Vectors made again, besides what the level checks.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Reencode {
+    /// Encode this many chunks again, picked at random, and compare their vectors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub reencode: Option<u64>,
+    /// Picks the same chunks again; another number each time when left out, and printed
+    #[arg(long, value_name = "S", requires = "reencode")]
+    pub seed: Option<u64>,
+    /// Let no rounding pass: for the machine and the runtime that built the index
+    #[arg(long, requires = "reencode")]
+    pub exact: bool,
 }
 
 #[derive(Args, Debug)]

@@ -227,3 +227,175 @@ fn a_build_that_changes_nothing_does_not_vouch_for_a_damaged_index() {
     world.build("o", &[]);
     world.verified("o-sharded/p");
 }
+
+/// Runs SQL on a database of the world, as somebody would who breaks it.
+fn change(world: &World, database: &str, sql: &str) {
+    let opened = rusqlite::Connection::open(world.path(database)).expect("opens");
+    opened.execute_batch(sql).expect(sql);
+    opened.close().expect("closes");
+}
+
+#[test]
+fn chunks_encoded_again_have_the_stored_vectors() {
+    let world = small_index();
+    let again = |flags: &[&str]| {
+        let mut arguments = vec![
+            "verify",
+            "o-sharded/p",
+            "--quick",
+            "--json",
+            "--reencode",
+            "6",
+        ];
+        arguments.extend(flags);
+        world.run(&arguments)
+    };
+    let ran = again(&["--seed", "7", "--exact"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let found = &ran.last_line()["reencoded"];
+    let expected =
+        serde_json::json!({"seed": 7, "chunks": 6, "exact": 6, "close": 0, "different": 0});
+    assert_eq!(*found, expected);
+    // Without a seed one is chosen and said, and it picks the same again.
+    let first = again(&[]).last_line()["reencoded"].clone();
+    let seed = first["seed"].to_string();
+    assert_eq!(again(&["--seed", &seed]).last_line()["reencoded"], first);
+    // One kind alone.
+    let ran = again(&["--sparse-model", "none", "--exact"]);
+    assert_eq!(ran.last_line()["reencoded"]["exact"], 6, "{ran:?}");
+    // In full, for people.
+    let ran = world.run(&["verify", "o-sharded/p", "--reencode", "5", "--seed", "3"]);
+    assert!(
+        ran.stdout
+            .contains("encoded 5 chunks again (--seed 3): 5 bit for bit"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("sound; digest"), "{ran:?}");
+}
+
+#[test]
+fn vectors_of_another_text_are_found_and_named() {
+    let world = small_index();
+    let shard = "o-sharded/p/shards/root0.genome.db";
+    change(
+        &world,
+        shard,
+        "UPDATE genes SET embedding_dense_v2 = (SELECT embedding_dense_v2 FROM genes WHERE rowid = 1) WHERE rowid = 2;
+         UPDATE splade_terms SET weight = weight + 0.5 WHERE rowid = (SELECT min(rowid) FROM splade_terms)",
+    );
+    let ran = world.run(&[
+        "verify",
+        "o-sharded/p",
+        "--quick",
+        "--json",
+        "--reencode",
+        "1000",
+    ]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    let again = &ran.last_line()["reencoded"];
+    assert_eq!(again["different"], 2, "{ran:?}");
+    assert_eq!(
+        again["exact"].as_u64().map(|n| n + 2),
+        again["chunks"].as_u64()
+    );
+    assert_faults_say_all(&ran);
+    let lines = ran.lines();
+    let tables: Vec<_> = lines
+        .iter()
+        .filter(|line| line["kind"] == "reencoded")
+        .map(|line| (line["shard"].as_str(), line["table"].as_str()))
+        .collect();
+    assert_eq!(
+        tables,
+        [
+            (Some("root0"), Some("genes")),
+            (Some("root0"), Some("splade_terms"))
+        ]
+    );
+}
+
+#[test]
+fn a_last_bit_of_a_vector_passes_unless_it_shall_be_exact() {
+    let world = small_index();
+    let shard = world.path("o-sharded/p/shards/root0.genome.db");
+    let opened = rusqlite::Connection::open(&shard).expect("opens");
+    let sql = "SELECT embedding_dense_v2 FROM genes WHERE rowid = 1";
+    let mut vector: Vec<u8> = opened
+        .query_row(sql, [], |row| row.get(0))
+        .expect("a vector");
+    vector[0] ^= 1;
+    let sql = "UPDATE genes SET embedding_dense_v2 = ?1 WHERE rowid = 1";
+    opened.execute(sql, [vector]).expect("written");
+    opened.close().expect("closes");
+    let quick = [
+        "verify",
+        "o-sharded/p",
+        "--quick",
+        "--json",
+        "--reencode",
+        "1000",
+    ];
+    let ran = world.run(&quick);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.last_line()["reencoded"]["close"], 1, "{ran:?}");
+    let exact: Vec<_> = quick.into_iter().chain(["--exact"]).collect();
+    assert_eq!(world.run(&exact).code, Some(14));
+    // The digests see it in any case.
+    assert_eq!(world.run(&["verify", "o-sharded/p"]).code, Some(14));
+}
+
+#[test]
+fn encoding_again_needs_the_encoders_of_the_index() {
+    let world = small_index();
+    let again = |flags: &[&str]| {
+        let mut arguments = vec!["verify", "o-sharded/p", "--quick", "--reencode", "2"];
+        arguments.extend(flags);
+        world.run(&arguments)
+    };
+    let ran = again(&["--dense-model", "absent"]);
+    assert_eq!(ran.code, Some(13), "{ran:?}");
+    assert!(ran.stderr.contains("--dense-model"), "{ran:?}");
+    assert_eq!(
+        again(&["--sparse-model", "none", "--dense-model", "none"]).code,
+        Some(2)
+    );
+    assert_eq!(again(&["--ort-lib", "absent.so"]).code, Some(13));
+    // As if another model had been used: for one shard, then for both.
+    for (shard, code) in [("root1", 14), ("root0", 12)] {
+        let shard = format!("o-sharded/p/shards/{shard}.genome.db");
+        let names = "SELECT value FROM build_meta WHERE key = 'encoder'";
+        let opened = rusqlite::Connection::open(world.path(&shard)).expect("opens");
+        let text: String = opened
+            .query_row(names, [], |row| row.get(0))
+            .expect("noted");
+        let mut noted: Value = serde_json::from_str(&text).expect("JSON");
+        noted["sparse"]["hash"] = "00".repeat(32).into();
+        opened
+            .execute(
+                "UPDATE build_meta SET value = ?1 WHERE key = 'encoder'",
+                [noted.to_string()],
+            )
+            .expect("written");
+        opened.close().expect("closes");
+        assert_eq!(again(&[]).code, Some(code), "{shard}");
+    }
+    let ran = again(&[]);
+    assert!(ran.stderr.contains("--sparse-model"), "{ran:?}");
+    for shard in ["root0", "root1"] {
+        let shard = format!("o-sharded/p/shards/{shard}.genome.db");
+        change(
+            &world,
+            &shard,
+            "UPDATE build_meta SET value = '{' WHERE key = 'encoder'",
+        );
+    }
+    assert_eq!(again(&[]).code, Some(12), "unreadable");
+    // An index without vectors has nothing to compare.
+    world.build("bare", &[]);
+    let ran = world.run(&["verify", "bare-sharded/p", "--reencode", "2"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(
+        world.run(&["verify", "o-sharded/p", "--seed", "2"]).code,
+        Some(2)
+    );
+}

@@ -23,12 +23,14 @@ mod shard;
 mod sides;
 mod sparse;
 mod traces;
+mod vectors;
 
 #[cfg(test)]
 mod tests;
 
 pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
 pub use shard::ShardReport;
+pub use vectors::{Agreement, Recorded, Sampled, Sampler, Vectors};
 
 use super::digest::{ContentDigest, digest_index};
 use super::locate::{

@@ -1,22 +1,37 @@
 //! `verify`: checks an index and lists what is wrong with it.
 
+mod reencode;
+
 use super::output;
 use super::query::no_index;
 use crate::cli::{GlobalFlags, VerifyArgs};
 use crate::exit_code::ExitCode;
 use crate::progress;
-use crate::store::verify::{Level, Report, verify};
+use crate::store::locate::locate;
+use crate::store::verify::{Faults, Level, Report, verify};
+use reencode::{Outcome, Reencoder};
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// Exit code 14 when a fault is found, 10 when there is no index.
+/// Exit code 14 when a fault is found, 10 when there is no index. With `--reencode`, 12 and 13 when the
+/// encoders are not those of the index; they are loaded first, so that this is known before the rest.
 pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let level = if args.quick {
         Level::Quick
     } else {
         Level::Full
     };
-    let report = verify(&args.index, level).map_err(no_index)?;
+    let mut faults = Faults::default();
+    let reencoder = match (args.again.reencode, locate(&args.index)) {
+        (Some(_), Ok(index)) => Reencoder::open(&index, &args.models, &mut faults)?,
+        // No index, or none that can be read, is told below.
+        _ => None,
+    };
+    let mut report = verify(&args.index, level).map_err(no_index)?;
+    report.faults.absorb(faults);
+    let reencoded = reencoder
+        .map(|reencoder| reencoder.run(&args.again, &mut report.faults))
+        .transpose()?;
     let code = if report.is_sound() {
         ExitCode::Success
     } else {
@@ -24,9 +39,9 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
     };
     output::text(|out| {
         if global.json {
-            print_json(out, &report, code)
+            print_json(out, &report, reencoded.as_ref(), code)
         } else {
-            print_text(out, &report)
+            print_text(out, &report, reencoded.as_ref())
         }
     })?;
     Ok(code)
@@ -42,10 +57,18 @@ struct Verdict<'a> {
     /// Recomputed from the stored rows; absent at level `quick`, or when a shard cannot be read.
     digest: Option<String>,
     content_digest: Option<String>,
+    /// Absent without `--reencode`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reencoded: Option<&'a Outcome>,
     exit: u8,
 }
 
-fn print_json(out: &mut impl Write, report: &Report, code: ExitCode) -> io::Result<()> {
+fn print_json(
+    out: &mut impl Write,
+    report: &Report,
+    reencoded: Option<&Outcome>,
+    code: ExitCode,
+) -> io::Result<()> {
     for fault in report.faults.listed() {
         output::json_line(out, "fault", fault)?;
     }
@@ -57,12 +80,17 @@ fn print_json(out: &mut impl Write, report: &Report, code: ExitCode) -> io::Resu
         faults: report.faults.total(),
         digest: report.digest().map(|d| d.to_string()),
         content_digest: report.content_digest().map(|d| d.to_string()),
+        reencoded,
         exit: code as u8,
     };
     output::json_line(out, "verify", &verdict)
 }
 
-fn print_text(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn print_text(
+    out: &mut impl Write,
+    report: &Report,
+    reencoded: Option<&Outcome>,
+) -> io::Result<()> {
     for shard in &report.shards {
         writeln!(
             out,
@@ -71,6 +99,13 @@ fn print_text(out: &mut impl Write, report: &Report) -> io::Result<()> {
             shard.files,
             shard.chunks,
             progress::bytes(shard.bytes)
+        )?;
+    }
+    if let Some(again) = reencoded {
+        writeln!(
+            out,
+            "encoded {} chunks again (--seed {}): {} bit for bit, {} up to rounding, {} different",
+            again.chunks, again.seed, again.exact, again.close, again.different
         )?;
     }
     for fault in report.faults.listed() {

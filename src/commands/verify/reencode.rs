@@ -1,0 +1,180 @@
+//! `verify --reencode`: encodes chunks of an index again and compares the vectors.
+//!
+//! The encoders must be those that the index names; which these are, the model flags say.
+
+use crate::cli::{ModelFlags, Reencode};
+use crate::commands::build::settings;
+use crate::encode::{self, EncodeError, EncoderInfo, Encoders, ModelInfo};
+use crate::exit_code::{Exit, ExitCode};
+use crate::profile::encoders::{EncoderChoice, ModelSource};
+use crate::profile::recipe::Recipe;
+use crate::store::locate::Index;
+use crate::store::verify::{Agreement, Faults, Recorded, Sampler, Vectors};
+use serde::Serialize;
+use std::time::SystemTime;
+
+/// Encoders ready to check an index with.
+pub struct Reencoder {
+    sampler: Sampler,
+    encoders: Encoders,
+    kinds: Kinds,
+}
+
+/// What is compared: the kinds of vectors that the index has and that are not left out.
+#[derive(Clone, Copy)]
+struct Kinds {
+    sparse: bool,
+    dense: bool,
+}
+
+/// What came out, as printed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub seed: u64,
+    pub chunks: u64,
+    pub exact: u64,
+    pub close: u64,
+    pub different: u64,
+}
+
+impl Reencoder {
+    /// Finds and loads the encoders. `None` when no shard can be read, which is a fault of each.
+    ///
+    /// # Errors
+    /// Exit code 12 when other encoders are given than the index was built with, 13 when they cannot
+    /// be used, 2 when there is nothing to compare.
+    pub fn open(
+        index: &Index,
+        flags: &ModelFlags,
+        faults: &mut Faults,
+    ) -> anyhow::Result<Option<Self>> {
+        let sampler = Sampler::open(index, faults);
+        let Some(recorded) = sampler.recorded() else {
+            return Ok(None);
+        };
+        let (built_with, recipe) = parse(recorded).ok_or_else(|| {
+            let text = "build_meta does not say in a form that this version reads which encoders made the vectors: build the index again, or leave --reencode out";
+            Exit::error(ExitCode::FingerprintMismatch, text)
+        })?;
+        let mut choice = settings::encoder_choice(flags)?;
+        choice.coverage = recipe.coverage;
+        let kinds = agree(&mut choice, &built_with)?;
+        let encoders = Encoders::open(&choice).map_err(unavailable)?;
+        Ok(Some(Self {
+            sampler,
+            encoders,
+            kinds,
+        }))
+    }
+
+    /// Encodes the chunks that the seed picks and compares them. Another seed each time when none is
+    /// given, so that repeated checks see more of the index.
+    pub fn run(mut self, asked: &Reencode, faults: &mut Faults) -> anyhow::Result<Outcome> {
+        let mut outcome = Outcome {
+            seed: asked.seed.unwrap_or_else(seed_of_now),
+            chunks: 0,
+            exact: 0,
+            close: 0,
+            different: 0,
+        };
+        let (preparer, kinds) = (self.encoders.tokenizer(), self.kinds);
+        let n = asked.reencode.unwrap_or(0);
+        self.sampler
+            .pick(n, outcome.seed, faults, |chunk, faults| {
+                let encoded = self.encoders.encode(&preparer.prepare(&chunk.text));
+                let encoded = encoded.map_err(unavailable)?;
+                let again = Vectors {
+                    sparse: kinds.sparse.then(|| {
+                        let words = distinct(encoded.route_words);
+                        (encoded.sparse.unwrap_or_default(), words)
+                    }),
+                    dense: kinds.dense.then_some(encoded.dense),
+                };
+                outcome.chunks += 1;
+                match chunk.compare(&again, asked.exact, faults) {
+                    Agreement::Exact => outcome.exact += 1,
+                    Agreement::Close => outcome.close += 1,
+                    Agreement::Different => outcome.different += 1,
+                }
+                anyhow::Ok(())
+            })?;
+        Ok(outcome)
+    }
+}
+
+fn parse(recorded: &Recorded) -> Option<(EncoderInfo, Recipe)> {
+    let encoders = serde_json::from_str(&recorded.encoder).ok()?;
+    Some((encoders, serde_json::from_str(&recorded.recipe).ok()?))
+}
+
+/// Takes out of the choice what the index does not have. What is left must be what the index was
+/// built with.
+fn agree(choice: &mut EncoderChoice, built_with: &EncoderInfo) -> anyhow::Result<Kinds> {
+    if built_with.sparse.is_none() {
+        choice.sparse = ModelSource::None;
+    }
+    if built_with.dense.is_none() {
+        choice.dense = ModelSource::None;
+    }
+    let given = encode::describe(choice).map_err(unavailable)?;
+    same("sparse", &built_with.sparse, &given.sparse)?;
+    same("dense", &built_with.dense, &given.dense)?;
+    let kinds = Kinds {
+        sparse: given.sparse.is_some(),
+        dense: given.dense.is_some(),
+    };
+    if !kinds.sparse && !kinds.dense {
+        let text = "--reencode has nothing to compare: the index has no vectors, or `none` is given for the model of each kind that it has";
+        return Err(Exit::error(ExitCode::Usage, text));
+    }
+    Ok(kinds)
+}
+
+fn same(
+    kind: &str,
+    built_with: &Option<ModelInfo>,
+    given: &Option<ModelInfo>,
+) -> anyhow::Result<()> {
+    match (built_with, given) {
+        (Some(built_with), Some(given)) if built_with.hash != given.hash => {
+            let text = format!(
+                "the index was built with the {kind} encoder {} ({}), not {} ({}): name its directory with --{kind}-model, or leave the kind out with --{kind}-model none",
+                built_with.name,
+                short(built_with),
+                given.name,
+                short(given)
+            );
+            Err(Exit::error(ExitCode::FingerprintMismatch, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The beginning of a model's hash: two of the same name are told apart by it.
+fn short(model: &ModelInfo) -> String {
+    model.hash.to_string()[..12].to_owned()
+}
+
+fn unavailable(error: EncodeError) -> anyhow::Error {
+    let text = format!(
+        "{error}; --reencode needs the encoders that the index was built with: name them with --sparse-model and --dense-model, or leave a kind out with `none`"
+    );
+    Exit::error(ExitCode::Unavailable, text)
+}
+
+/// Each word once, ASCII case aside, as they are stored.
+fn distinct(words: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for word in words {
+        if !kept.iter().any(|known| known.eq_ignore_ascii_case(&word)) {
+            kept.push(word);
+        }
+    }
+    kept
+}
+
+/// Six digits are easy to type again.
+fn seed_of_now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| u64::from(now.subsec_nanos()) / 1000)
+}
