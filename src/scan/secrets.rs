@@ -2,23 +2,42 @@
 //!
 //! Judged by names alone; contents are never looked at. The list would rather miss an odd name than
 //! hide sources: a word such as `secrets` counts only in front of a data format's extension, so
-//! `secrets.rs` is a source like any other.
+//! `secrets.rs` is a source like any other. Upper and lower case are alike.
 
 use crate::file::RelPath;
 
 /// Whole names.
 const NAMES: &str = "
-    .env .envrc .netrc _netrc .npmrc .yarnrc.yml .pypirc .htpasswd .pgpass .my.cnf .mylogin.cnf
-    .git-credentials .dockercfg .s3cfg .boto .vault-token .terraformrc .bash_history
-    .zsh_history credentials kubeconfig wallet.dat wallet.json accesskeys.csv rootkey.csv
-    application_default_credentials.json client_secret.json client_secrets.json terraform.tfvars
-    passwords.txt passwords.csv passwords.json google-services.json id_rsa id_dsa id_ecdsa
-    id_ecdsa_sk id_ed25519 id_ed25519_sk ssh_host_rsa_key ssh_host_dsa_key ssh_host_ecdsa_key
-    ssh_host_ed25519_key
+    .env .envrc .env~ .dev.vars .netrc _netrc .authinfo .npmrc .yarnrc.yml .pypirc .htpasswd htpasswd
+    .pgpass pgpass.conf .my.cnf .mylogin.cnf .git-credentials .credentials .secret .secrets .token
+    .dockercfg .s3cfg .s3curl .boto .databrickscfg .twurlrc .vault-token .vault_pass .vault-pass
+    .vault_password .terraformrc terraform.rc .msmtprc .esmtprc .fetchmailrc .ftpconfig
+    .erlang.cookie .bash_history .zsh_history .python_history .node_repl_history .psql_history
+    .mysql_history .rediscli_history .irb_history fish_history credentials kubeconfig k3s.yaml
+    wallet.dat wallet.json accesskeys.csv rootkey.csv application_default_credentials.json
+    client_secret.json client_secrets.json google-services.json googleservice-info.plist
+    msal_token_cache.json accesstokens.json azureprofile.json firebase-tools.json kaggle.json
+    gcloud-service-key.json gcp-key.json credentials.tfrc.json settings-security.xml ngrok.yml
+    rclone.conf sftp-config.json sitemanager.xml filezilla.xml recentservers.xml winscp.ini
+    secring.gpg logins.json key3.db key4.db wp-config.php secret_token.rb passwords.json
+    .vault_pass.txt vault_pass.txt vault-password.txt mnemonic.txt insecure_private_key
 ";
 
 /// Words that mean secrets when only a [data format](DATA) follows.
-const WORDS: &[&str] = &["credentials", "secrets", "secret"];
+const WORDS: &[&str] = &[
+    "credentials",
+    "secrets",
+    "secret",
+    "passwords",
+    "private_key",
+    "private-key",
+];
+
+/// Those of them that mean it behind another word too: `google-credentials.json`.
+const LAST_WORDS: &[&str] = &["credentials", "secrets", "passwords"];
+
+/// What makes them names of programs and their settings: `external-secrets.yaml`.
+const PROGRAMS: &[&str] = &["external-secrets", "sealed-secrets"];
 
 const DATA: &[&str] = &[
     "json",
@@ -32,6 +51,7 @@ const DATA: &[&str] = &[
     "txt",
     "csv",
     "env",
+    "xml",
 ];
 
 /// Extensions of private keys, key stores and states that hold passwords.
@@ -39,18 +59,31 @@ const EXTENSIONS: &[&str] = &[
     "pem",
     "key",
     "p12",
+    "pkcs12",
     "pfx",
     "p8",
+    "pvk",
+    "snk",
     "jks",
+    "jceks",
     "keystore",
     "bks",
     "kdbx",
     "kdb",
+    "psafe3",
     "ovpn",
     "ppk",
     "keytab",
-    "tfstate",
+    "keyring",
+    "keychain",
+    "keychain-db",
     "agilekeychain",
+    "opvault",
+    "kubeconfig",
+    "publishsettings",
+    "tfstate",
+    "tfvars",
+    "env",
 ];
 
 /// First and last part of a name.
@@ -59,46 +92,119 @@ const SHAPES: &[(&str, &str)] = &[
     ("service_account", ".json"),
     ("serviceaccount", ".json"),
     ("client_secret_", ".json"),
+    ("kubeconfig", ".yaml"),
+    ("kubeconfig", ".yml"),
+    ("bitwarden_export", ""),
+    ("lastpass", ".csv"),
+    ("krb5cc_", ""),
     ("utc--", ""),
+    ("password", ".txt"),
+    ("password", ".csv"),
+];
+
+/// Middle and last part of a name.
+const MIDDLES: &[(&str, &str)] = &[
+    ("-service-account", ".json"),
+    ("-firebase-adminsdk", ".json"),
+    (".tfstate.", ""),
+    (".tfvars.", "json"),
+    ("kubeconfig", ".yaml"),
+    ("recovery-codes", ".txt"),
+    ("recovery_codes", ".txt"),
+    ("private", ".asc"),
+    ("secret", ".asc"),
+    ("private", ".gpg"),
+    ("secret", ".gpg"),
 ];
 
 /// Folder and name of files that are secret only there.
 const IN_FOLDER: &[(&str, &str)] = &[
     (".aws", "config"),
-    (".docker", "config.json"),
-    (".kube", "config"),
+    (".bundle", "config"),
     (".cargo", "credentials.toml"),
+    (".circleci", "cli.yml"),
+    (".composer", "auth.json"),
+    (".config", "hub"),
+    (".docker", "config.json"),
+    (".fly", "config.yml"),
+    (".gradle", "gradle.properties"),
+    (".huggingface", "token"),
+    (".kube", "config"),
+    (".m2", "settings.xml"),
+    (".oci", "config"),
+    (".snowsql", "config"),
+    (".vscode", "sftp.json"),
+    ("composer", "auth.json"),
+    ("doctl", "config.yaml"),
+    ("etc", "shadow"),
+    ("gcloud", "access_tokens.db"),
+    ("gcloud", "credentials.db"),
     ("gh", "hosts.yml"),
+    ("glab-cli", "config.yml"),
+    ("hcloud", "cli.toml"),
+    ("huggingface", "token"),
+    ("kubernetes", "admin.conf"),
     ("sops", "keys.txt"),
 ];
 
 /// Folders that hold nothing but keys.
 const FOLDERS: &[&str] = &[".ssh", ".gnupg", ".password-store"];
 
-/// Endings of files that show what to fill in: `.env.example`.
-const TEMPLATES: &[&str] = &[
-    "example", "sample", "template", "tmpl", "dist", "defaults", "schema",
+/// Names of private keys of SSH, which people add words to: `id_rsa_work`.
+const SSH_KEYS: &[&str] = &[
+    "id_rsa",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "id_xmss",
+    "ssh_host_rsa_key",
+    "ssh_host_dsa_key",
+    "ssh_host_ecdsa_key",
+    "ssh_host_ed25519_key",
 ];
 
-/// The pattern by which a file's name says that it holds secrets. Upper and lower case are alike.
+/// Endings of files that show what to fill in: `.env.example`, `example.env`.
+const TEMPLATES: &[&str] = &[
+    "example", "sample", "template", "tmpl", "tpl", "dist", "defaults", "schema",
+];
+
+/// Endings of copies: they hold what the file without them held.
+const COPIES: &[&str] = &[".bak", ".old", ".orig", ".backup", ".save", "~"];
+
+/// The pattern by which a file's name says that it holds secrets.
 pub fn secret_pattern(path: &RelPath) -> Option<String> {
     let (folder, name) = last_two(path);
-    let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));
-    if TEMPLATES.contains(&extension) {
+    let original = COPIES.iter().find_map(|copy| name.strip_suffix(copy));
+    pattern(&folder, &name).or_else(|| pattern(&folder, original?))
+}
+
+/// Of a name and the folder above it, both in lower case.
+fn pattern(folder: &str, name: &str) -> Option<String> {
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    if is_template(name) || is_template(stem) {
         return None;
     }
-    if is_one_of(NAMES, &name) {
-        return Some(name);
+    if NAMES.split_whitespace().any(|known| known == name) {
+        return Some(name.to_owned());
     }
-    if name.starts_with(".env.") {
+    if [".env.", ".env-", ".env_"]
+        .iter()
+        .any(|first| name.starts_with(first))
+    {
         return Some(".env.*".into());
     }
     // `.key` alone is a hidden file of that name, not a file of that kind.
-    if !stem.is_empty() && EXTENSIONS.contains(&extension) {
+    if !stem.is_empty() && EXTENSIONS.contains(&extension) && !is_public(stem) {
         return Some(format!("*.{extension}"));
     }
-    if WORDS.contains(&stem) && DATA.contains(&extension) {
-        return Some(name);
+    if DATA.contains(&extension) && says_secrets(stem) {
+        return Some(name.to_owned());
+    }
+    if let Some(key) = SSH_KEYS.iter().find(|key| is_ssh_key(name, key)) {
+        return Some(format!("{key}*"));
+    }
+    if stem.strip_prefix("wg").is_some_and(is_number) && extension == "conf" {
+        return Some("wg*.conf".into());
     }
     let within = IN_FOLDER
         .iter()
@@ -109,11 +215,51 @@ pub fn secret_pattern(path: &RelPath) -> Option<String> {
     let shape = SHAPES
         .iter()
         .find(|(first, last)| name.starts_with(first) && name.ends_with(last));
-    shape.map(|(first, last)| format!("{first}*{last}"))
+    if let Some((first, last)) = shape {
+        return Some(format!("{first}*{last}"));
+    }
+    let middle = MIDDLES
+        .iter()
+        .find(|(middle, last)| name.contains(middle) && name.ends_with(last));
+    middle.map(|(middle, last)| format!("*{middle}*{last}"))
 }
 
-fn is_one_of(words: &str, word: &str) -> bool {
-    words.split_whitespace().any(|one| one == word)
+/// `.env.example`, `.env-example`; the stem of `example.env`.
+fn is_template(name: &str) -> bool {
+    let last = name.rsplit(['-', '_', '.']).next().unwrap_or(name);
+    TEMPLATES.contains(&last)
+}
+
+/// Keys that are made to be shown.
+fn is_public(stem: &str) -> bool {
+    let mut words = stem.split(['-', '_', '.']);
+    words.any(|word| matches!(word, "public" | "pub" | "pubkey"))
+}
+
+/// Of a name in front of a data format's extension.
+fn says_secrets(stem: &str) -> bool {
+    let stem = stem.trim_start_matches('.');
+    if WORDS.contains(&stem) {
+        return true;
+    }
+    let last = stem.rsplit(['-', '_', '.']).next().unwrap_or(stem);
+    let is_after_dot = stem
+        .strip_suffix(last)
+        .is_some_and(|rest| rest.ends_with('.'));
+    !PROGRAMS.iter().any(|program| stem.ends_with(program))
+        && (LAST_WORDS.contains(&last) || is_after_dot && WORDS.contains(&last))
+}
+
+/// The key's name, alone or with words behind it, and no extension that makes it something else.
+fn is_ssh_key(name: &str, key: &str) -> bool {
+    name.strip_prefix(key).is_some_and(|rest| {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        rest.is_empty() || rest.starts_with(['_', '-']) && rest.chars().all(is_word)
+    })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The pattern by which a folder's name says that it holds secrets.
@@ -145,74 +291,4 @@ fn last_two(path: &RelPath) -> (String, String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(spelling: &str) -> RelPath {
-        RelPath::from_spelling(spelling).expect(spelling)
-    }
-
-    const SECRET: &str = "
-        .env app/.env .ENV .env.local .env.production .env.staging.local .envrc .netrc _netrc
-        .npmrc web/.yarnrc.yml .pypirc .htpasswd .pgpass .my.cnf .git-credentials .dockercfg
-        .s3cfg .boto .vault-token .terraformrc .bash_history credentials .aws/credentials
-        .aws/config home/.aws/credentials credentials.json Credentials.JSON credentials.toml
-        credentials.yml credentials.yaml credentials.csv config/secrets.yml secrets.json
-        secrets.yaml secrets.toml secrets.ini secrets.env secret.json client_secret.json
-        client_secret_123.apps.googleusercontent.com.json application_default_credentials.json
-        service-account.json service-account-prod.json service_account_key.json
-        serviceAccountKey.json google-services.json .docker/config.json .kube/config kubeconfig
-        .cargo/credentials.toml .config/gh/hosts.yml wallet.dat wallet.json
-        keystore/UTC--2017-11-30T22-12-05.473Z--8a7b id_rsa id_dsa id_ecdsa id_ed25519
-        ssh_host_rsa_key ssh_host_ed25519_key server.pem certs/ca.pem privkey.pem tls.key
-        server.KEY config/master.key cert.p12 cert.pfx AuthKey_ABC.p8 release.jks debug.keystore
-        passwords.kdbx office.ovpn putty.ppk host.keytab terraform.tfstate prod/terraform.tfvars
-        rootkey.csv accessKeys.csv passwords.txt passwords.csv
-    ";
-
-    const INNOCENT: &str = "
-        .env.example .env.sample .env.template app/.env.dist .env.schema secrets.yml.example
-        credentials.json.sample wallet.json.template env env.ts environment.ts
-        environment.prod.ts dotenv.rs src/env/mod.rs .environment key.rs keys.py keyboard.json
-        keymap.c keys.json primary_key.sql api_key.go key public.key.md monkey.txt .key
-        secrets.rs secrets.py secret.go secrets.md secrets_test.go secrets-manager.yaml
-        secretsmanager.json top-secret.json credentials.py credentials.rs credentials.md
-        credentials.ts credentials_test.json credential.json aws_credentials.rb token.go
-        tokens.json tokenizer.json tokenizer_config.json password.rs passwords.go
-        password_hash.c auth.json oauth.ts id_rsa.pub id_ed25519.pub id_rsa.md wallet.rs
-        wallet.test.ts wallets.json service-account.md service-accounts.tf service_account.go
-        serviceaccount.yaml docs/service-account-setup.html config.json docker/config.json
-        .docker/daemon.json config kube/config .kube/cache.json hosts.yml npmrc netrc.rs pem.rs
-        pem.py jks.md keystore.rs keystore.java vault.rs certificates.md server.crt terraform.tf
-        variables.tf history.txt main.rs ssh/config.rs gnupg.md utc.rs utc-time.py package.json
-        Cargo.toml
-    ";
-
-    #[test]
-    fn secrets_are_recognised() {
-        assert!(SECRET.split_whitespace().count() >= 60);
-        for name in SECRET.split_whitespace() {
-            assert!(secret_pattern(&path(name)).is_some(), "{name}");
-        }
-    }
-
-    #[test]
-    fn sources_are_not_taken_for_secrets() {
-        assert!(INNOCENT.split_whitespace().count() >= 60);
-        for name in INNOCENT.split_whitespace() {
-            assert_eq!(secret_pattern(&path(name)), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn folders_of_keys_are_recognised() {
-        assert_eq!(folder_pattern(&path("home/.ssh")), Some(".ssh/".into()));
-        assert_eq!(folder_pattern(&path("home/ssh")), None);
-        assert_eq!(
-            pattern_on_the_way(&path(".gnupg/a/b.txt")),
-            Some(".gnupg/".into())
-        );
-        assert_eq!(pattern_on_the_way(&path("a/.env")), Some(".env".into()));
-        assert_eq!(pattern_on_the_way(&path("a/b.txt")), None);
-    }
-}
+mod tests;
