@@ -81,9 +81,8 @@ impl Embedded {
             return Ok(path);
         }
         fs::create_dir_all(dir)?;
-        let mut partial = tempfile::NamedTempFile::new_in(dir)?;
+        let mut partial = new_file(dir)?;
         partial.write_all(&self.decompress()?)?;
-        make_readable(partial.as_file())?;
         // A crash after the rename must not leave a name without its bytes.
         partial.as_file().sync_all()?;
         match partial.persist(&path) {
@@ -156,15 +155,16 @@ fn private_dir() -> io::Result<tempfile::TempDir> {
     builder.tempdir()
 }
 
-/// Readable to all: temporary files are made readable to their owner only.
-fn make_readable(file: &fs::File) -> io::Result<()> {
+/// A new file in `dir`, as wide as the umask lets any file be: temporary files are their owner's alone
+/// otherwise.
+fn new_file(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+        builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let _ = file;
-    Ok(())
+    builder.tempfile_in(dir)
 }
 
 #[cfg(all(test, feature = "embedded-runtime"))]
