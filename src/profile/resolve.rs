@@ -52,6 +52,7 @@ pub fn resolve(
         folder: absolute.parent().unwrap_or(Path::new("/")).to_path_buf(),
         env,
     };
+    let name = name(&absolute, &place)?;
     let rules = rules(&typed, &place)?;
     let recipe = recipe(&typed, &place)?;
     let device = device(&typed, &place)?;
@@ -66,11 +67,7 @@ pub fn resolve(
         });
     }
     Ok(Profile {
-        name: absolute
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        name,
         description: typed.description.clone().unwrap_or_default(),
         file: absolute,
         roots,
@@ -82,6 +79,18 @@ pub fn resolve(
         device,
         typed,
     })
+}
+
+/// The file's name without `.toml`. It becomes a folder of the output, so it must be one of its own.
+fn name(file: &Path, place: &Place<'_>) -> Result<String, ProfileError> {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    if name == "." || name == ".." {
+        let message = format!(
+            "the file's name makes the profile's name `{name}`, which names another folder: rename it"
+        );
+        return Err(place.invalid_at(0, &message));
+    }
+    Ok(name.into_owned())
 }
 
 fn rules(typed: &ProfileFile, place: &Place<'_>) -> Result<Rules, ProfileError> {
