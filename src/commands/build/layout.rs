@@ -71,9 +71,17 @@ impl Layout {
     pub fn lock(&self) -> PathBuf {
         self.work.join("lock")
     }
+
+    /// Held while the manifest is written, by builds of all profiles in its folder.
+    pub fn manifest_lock(&self) -> PathBuf {
+        self.manifest.with_file_name(".manifest.lock")
+    }
 }
 
 fn stem(name: &str) -> String {
+    if is_device(name) {
+        return format!("{name}-");
+    }
     if name.len() <= MAX_STEM_BYTES {
         return name.to_owned();
     }
@@ -82,9 +90,35 @@ fn stem(name: &str) -> String {
     format!("{}-{}", &name[..cut], &hash[..16])
 }
 
+/// Whether Windows takes a file of this name for a device, whatever its extension. Avoided everywhere,
+/// so that an index has the same names on every system. No label ends in `-`.
+fn is_device(name: &str) -> bool {
+    let numbered = |kind| {
+        let number = name.strip_prefix(kind).unwrap_or_default().as_bytes();
+        matches!(number, [b'1'..=b'9'])
+    };
+    matches!(name, "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_shard_has_the_name_of_a_device() {
+        let layout = Layout::new(Path::new("/o"), "p", Mode::Sharded);
+        let name = |label| {
+            let path = layout.shard(label);
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
+        for label in ["con", "nul", "com1", "lpt9"] {
+            assert_eq!(name(label), Some(format!("{label}-.genome.db")));
+        }
+        for label in ["con-2", "console", "com", "com10", "lpt0", "aux--a"] {
+            assert_eq!(name(label), Some(format!("{label}.genome.db")));
+        }
+    }
 
     #[test]
     fn the_layout_is_the_documented_one() {

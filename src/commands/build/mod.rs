@@ -5,6 +5,7 @@
 
 mod job;
 mod layout;
+mod links;
 mod lock;
 mod prepare;
 mod publishing;
@@ -102,6 +103,7 @@ fn build(
 ) -> anyhow::Result<Ended> {
     let began = Instant::now();
     let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
+    links::refuse(&layout)?;
     let _lock = BuildLock::take(&layout.lock())?;
     let prepared = prepare(settings, layout)?;
     let mut display = Display::new(style);

@@ -82,7 +82,7 @@ pub fn conclude(
     run: RunSummary,
 ) -> anyhow::Result<Summary> {
     let manifest = &prepared.layout.manifest;
-    let _lock = lock_manifest(manifest)?;
+    let _lock = lock_manifest(&prepared.layout.manifest_lock())?;
     let previous = fs::read_to_string(manifest).ok();
     let previous = previous.and_then(|text| {
         let parsed = Manifest::parse(&text);
@@ -226,10 +226,9 @@ fn describe_shard(
 }
 
 /// Other profiles of the same folder write to the manifest too. Held until the file is dropped.
-fn lock_manifest(manifest: &Path) -> anyhow::Result<File> {
-    let path = manifest.with_file_name(".manifest.lock");
+fn lock_manifest(path: &Path) -> anyhow::Result<File> {
     let lock = || {
-        let file = File::options().create(true).append(true).open(&path)?;
+        let file = File::options().create(true).append(true).open(path)?;
         file.lock()?;
         Ok(file)
     };
@@ -242,7 +241,12 @@ fn write_manifest(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     let text = manifest.to_text();
     let temporary = folder.join(format!(".manifest.json.tmp-{}", std::process::id()));
     let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
+        // A link of that name would be written through; a new file is never one.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::create_new(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         drop(file);
