@@ -7,5 +7,6 @@ mod isolation;
 mod layers;
 mod query;
 mod resume;
+mod security;
 mod verify;
 mod world;
