@@ -34,6 +34,9 @@ pub enum Grammar {
     Yaml,
 }
 
+/// What tree-sitter has room for.
+const STATE_BYTES: usize = 1_024;
+
 impl Grammar {
     #[cfg(test)]
     pub const ALL: [Self; 18] = [
@@ -57,15 +60,18 @@ impl Grammar {
         Self::Yaml,
     ];
 
-    /// Whether parsing could end the process: at some depth of nesting the state of these grammars' own
-    /// scanners outgrows the 1,024 bytes that tree-sitter has for it (YAML: 4 bytes for each of 254
-    /// levels; Python: 2 for each of 500). The bounds below cannot be met with that many levels.
+    /// Whether parsing `text` could end the process: between tokens, these grammars' own scanners write
+    /// their state into the 1,024 bytes that tree-sitter has for it, and look too late for its end. What is
+    /// counted here is at least what they can come to.
     pub fn overflows_on(self, text: &str) -> bool {
-        let mut lines = text.split(['\n', '\r']);
         match self {
-            // Each column begins two levels at most, and each indicator in a line one.
-            Self::Yaml => lines.any(|line| indentation(line) > 100 || indicators(line) > 50),
-            Self::Python => lines.any(|line| indentation(line) > 300),
+            // 4 bytes for each of 254 levels. A column begins two at most, an indicator one.
+            Self::Yaml => text
+                .split(['\n', '\r'])
+                .any(|line| indentation(line) > 100 || indicators(line) > 50),
+            // 2 bytes for each level, and 255 at most for open strings.
+            Self::Python => widest_indentation(text) > 300,
+            Self::Ruby => ruby_state(text).is_none_or(|bytes| bytes > STATE_BYTES),
             _ => false,
         }
     }
@@ -99,6 +105,65 @@ impl Grammar {
 fn indentation(line: &str) -> usize {
     let space = line.bytes().take_while(u8::is_ascii_whitespace);
     space.map(|byte| if byte == b'\t' { 8 } else { 1 }).sum()
+}
+
+/// Of all lines; one that a backslash continues counts with the white space of the next.
+fn widest_indentation(text: &str) -> usize {
+    let mut widest = 0;
+    let mut before = 0;
+    for line in text.split('\n') {
+        let columns = before + indentation(line);
+        widest = widest.max(columns);
+        before = if line.trim_ascii() == "\\" {
+            columns
+        } else {
+            0
+        };
+    }
+    widest
+}
+
+/// Bytes of the state of Ruby's scanner: 5 for each open literal, and 4 for each open heredoc besides the
+/// word that ends it. `None` when such a word is longer than it can tell.
+fn ruby_state(text: &str) -> Option<usize> {
+    let mut heredocs = 0;
+    for (at, arrows) in text.as_bytes().windows(2).enumerate() {
+        if arrows == b"<<" {
+            let word = heredoc_word(&text.as_bytes()[at + 2..])?;
+            heredocs += if word > 0 { 4 + word } else { 0 };
+        }
+    }
+    if heredocs == 0 {
+        // Literals alone are written soundly.
+        return Some(0);
+    }
+    let opens = |byte: &u8| matches!(byte, b'"' | b'\'' | b'`' | b'/' | b'%');
+    let literals = text.bytes().filter(opens).count();
+    Some(2 + 5 * literals + heredocs)
+}
+
+/// Bytes of the word that ends a heredoc, with what follows `<<`; 0: it is none. `None` when they are more
+/// than 255.
+fn heredoc_word(text: &[u8]) -> Option<usize> {
+    let text = text
+        .strip_prefix(b"-")
+        .or(text.strip_prefix(b"~"))
+        .unwrap_or(text);
+    let length = match text.first() {
+        Some(quote @ (b'"' | b'\'' | b'`')) => {
+            let word = &text[1..];
+            word.iter()
+                .position(|byte| byte == quote)
+                .unwrap_or(word.len())
+        }
+        _ => {
+            // What is a letter beyond ASCII depends on the C library.
+            let is_word =
+                |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_' || **byte > 127;
+            text.iter().take_while(is_word).count()
+        }
+    };
+    (length <= usize::from(u8::MAX)).then_some(length)
 }
 
 /// YAML's `- `, `? ` and `: ` in a line.
@@ -164,6 +229,23 @@ mod tests {
         assert!(!Grammar::Yaml.overflows_on(&steps(50)));
         assert!(Grammar::Python.overflows_on(&steps(600)));
         assert!(!Grammar::Python.overflows_on(&steps(200)));
+        let continued = format!("{0}\\\n{0}\\\n{0}a", " ".repeat(150));
+        assert!(Grammar::Python.overflows_on(&continued));
+        assert!(!Grammar::Python.overflows_on(&continued.replace('\\', "b")));
+    }
+
+    #[test]
+    fn heredocs_that_would_end_the_process_are_seen() {
+        let overflows = |text: &str| Grammar::Ruby.overflows_on(text);
+        let long = "A".repeat(256);
+        assert!(overflows(&format!("a = <<{long}\n")));
+        assert!(overflows(&format!("a = <<~\"{long}\"\n")));
+        assert!(overflows(&"<<A,".repeat(300)));
+        assert!(overflows(&format!("{} <<AAAA", "\"#{".repeat(203))));
+        assert!(!overflows(&"\"#{".repeat(203)));
+        assert!(!overflows(&format!("a = <<-{}\n", &long[1..])));
+        assert!(!overflows(&"a <<~SQL, 'b'\n".repeat(50)));
+        assert!(!overflows(&"class << self; a << 'b'\n".repeat(300)));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use tree_sitter::TreeCursor;
 /// are cut much the same with 16 as with 64 KiB: the number of their chunks differs by less than 1 %.
 const MAX_SECTION: usize = 16 * 1024;
 
+/// Bytes of a section at least. Where parsing even less could end the process, it is left.
+const MIN_SECTION: usize = 1024;
+
 /// Bytes parsed of one file. Larger files are data, not programs.
 const MAX_PARSED: usize = 1024 * 1024;
 
@@ -28,15 +31,17 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
     let text = chars.text;
     let mut boundaries = Vec::new();
     // Grammars' own scanners take NUL for the end of the text.
-    if text.contains('\0') || grammar.overflows_on(text) {
+    if text.contains('\0') {
         return boundaries;
     }
     let language = grammar.language();
     let mut start = 0;
     while start < text.len().min(MAX_PARSED) {
-        let end = section_end(text, start);
+        // If nothing, the rest is not likely to be better.
+        let Some(end) = parsable_end(text, start, grammar) else {
+            break;
+        };
         let Some(tree) = parse(&language, &text[start..end]) else {
-            // The rest is not likely to be better.
             break;
         };
         let walk = Walk {
@@ -57,14 +62,27 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
     boundaries
 }
 
-/// Where the section that begins at `start` ends: in its second half in front of the least indented line
-/// that follows a blank one and is no closing bracket, else of any line, else anywhere.
-fn section_end(text: &str, start: usize) -> usize {
-    if text.len() - start <= MAX_SECTION {
+/// Where the largest section ends that begins at `start` and is safe to parse.
+fn parsable_end(text: &str, start: usize, grammar: Grammar) -> Option<usize> {
+    let mut max = MAX_SECTION;
+    while max >= MIN_SECTION {
+        let end = section_end(text, start, max);
+        if !grammar.overflows_on(&text[start..end]) {
+            return Some(end);
+        }
+        max /= 2;
+    }
+    None
+}
+
+/// Where the section of at most `max` bytes that begins at `start` ends: in its second half in front of the
+/// least indented line that follows a blank one and is no closing bracket, else of any line, else anywhere.
+fn section_end(text: &str, start: usize, max: usize) -> usize {
+    if text.len() - start <= max {
         return text.len();
     }
-    let half = text.floor_char_boundary(start + MAX_SECTION / 2);
-    let end = text.floor_char_boundary(start + MAX_SECTION);
+    let half = text.floor_char_boundary(start + max / 2);
+    let end = text.floor_char_boundary(start + max);
     let section = &text[half..end];
     let is_item = |at: &usize| {
         let next = section[*at..]

@@ -177,12 +177,44 @@ fn texts_made_to_hang_a_parser_are_cut() {
             "py",
             (0..1_200).map(|i| " ".repeat(i) + "if a:\n").collect(),
         ),
+        ("py", deep_python()),
+        (
+            "rb",
+            format!("a = <<{}\n", "A".repeat(300)) + &"b\n".repeat(2_000),
+        ),
+        ("rb", format!("f({})\n", "<<AAAAAAA,".repeat(1_000))),
         ("txt", format!("a{}b", " ".repeat(1_000_000))),
         ("md", "#".repeat(200_000)),
     ];
     for (extension, text) in hostile {
         assert_eq!(check(&text, extension, 2_000), Ok(()));
     }
+}
+
+/// The most levels that a section has room for, with lines continued to hide how far they are indented, and
+/// as many open strings.
+fn deep_python() -> String {
+    let mut text = String::new();
+    for column in 1..=390 {
+        if column <= 250 {
+            text += &"\t".repeat(column / 8);
+        } else {
+            text += &format!("{}\\\n{}", "\t".repeat(31), "\t".repeat(column / 8 - 31));
+        }
+        text += &" ".repeat(column % 8);
+        text += "if a:\n";
+    }
+    text.truncate(text.len() - "if a:\n".len());
+    text + "x = " + &"f\"{".repeat(255) + "1" + &"}\"".repeat(255) + "\n"
+}
+
+#[test]
+fn ruby_with_many_heredocs_and_strings_is_cut_at_its_methods() {
+    let method = "def a\n  b <<~SQL, \"c\", \"d\", 'e', 'f'\n    select 1\n  SQL\nend\n\n";
+    let text = method.repeat(400);
+    let chunks = ast(&text, "rb", 80);
+    assert_eq!(chunks.len(), 400);
+    assert!(chunks.iter().all(|chunk| chunk.text == method.trim()));
 }
 
 #[test]
