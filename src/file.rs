@@ -13,7 +13,28 @@ use std::path::{Path, PathBuf};
 /// The order of the bytes is the canonical order of everything that is written. On Unix the bytes
 /// are the file name's own; elsewhere they are its UTF-8 (unpaired surrogates as in WTF-8).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>")]
 pub struct RelPath(Vec<u8>);
+
+/// Bytes that are no path below a root.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a relative path without `.` and `..`")]
+pub struct NotRelative;
+
+impl TryFrom<Vec<u8>> for RelPath {
+    type Error = NotRelative;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, NotRelative> {
+        let sound = bytes
+            .split(|b| *b == b'/')
+            .all(|name| !name.is_empty() && name != b"." && name != b"..");
+        if sound {
+            Ok(Self(bytes))
+        } else {
+            Err(NotRelative)
+        }
+    }
+}
 
 impl RelPath {
     /// The path of `path` below `root`. `None` when it does not lie there.
@@ -49,10 +70,7 @@ impl RelPath {
                 }
             }
         }
-        let sound = path
-            .split(|b| *b == b'/')
-            .all(|name| !name.is_empty() && name != b"." && name != b"..");
-        sound.then_some(Self(path))
+        Self::try_from(path).ok()
     }
 
     /// The path as text, for databases and people. Bytes that are not UTF-8 are written `\xHH`, and
@@ -314,7 +332,11 @@ mod tests {
         assert_eq!(RelPath::below(root, Path::new("/r/../etc/passwd")), None);
         for bad in ["", "/etc", "a/../b", "a//b", "./a", "a/"] {
             assert_eq!(RelPath::from_spelling(bad), None, "{bad}");
+            let sent = postcard::to_stdvec(&path(bad.as_bytes())).expect("plain");
+            assert!(postcard::from_bytes::<RelPath>(&sent).is_err(), "{bad}");
         }
+        let sent = postcard::to_stdvec(&path(b"a/\xff")).expect("plain");
+        assert_eq!(postcard::from_bytes(&sent), Ok(path(b"a/\xff")));
     }
 
     #[test]
