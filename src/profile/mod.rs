@@ -69,7 +69,18 @@ impl Profile {
             path: path.to_path_buf(),
             source,
         })?;
-        resolve::resolve(ProfileFile::parse(path, &text)?, path, &text, env)
+        Self::resolve(ProfileFile::parse(path, &text)?, path, &text, env)
+    }
+
+    /// What `typed`, parsed from the `text` of the profile in `path`, means on this machine. Looks at
+    /// the folders it names; fails as [`load`](Self::load) does.
+    pub fn resolve(
+        typed: ProfileFile,
+        path: &Path,
+        text: &str,
+        env: Env<'_>,
+    ) -> Result<Self, ProfileError> {
+        resolve::resolve(typed, path, text, env)
     }
 
     /// The description in the profile file `path`, whether or not its folders exist.

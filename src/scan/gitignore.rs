@@ -117,12 +117,18 @@ fn rules(
             });
         }
     };
-    let text = String::from_utf8_lossy(&bytes);
+    Ok(parse_rules(&bytes, folder, &file.on_disk(root)))
+}
+
+/// The rules in the `bytes` of the rule file `file`, for paths below `folder`. `None` when they are more
+/// than can be matched at once.
+pub fn parse_rules(bytes: &[u8], folder: &Path, file: &Path) -> Option<Gitignore> {
+    let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut builder = GitignoreBuilder::new(folder);
     for line in text.lines() {
         // A line that is no pattern hides nothing, as in git.
-        let _ = builder.add_line(Some(file.on_disk(root)), line);
+        let _ = builder.add_line(Some(file.to_path_buf()), line);
     }
-    Ok(builder.build().ok())
+    builder.build().ok()
 }
