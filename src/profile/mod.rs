@@ -9,6 +9,7 @@ pub mod encoders;
 mod error;
 mod expand;
 mod find;
+mod folders;
 mod labels;
 mod parse;
 mod patterns;

@@ -1,6 +1,7 @@
 //! The root folders of a profile.
 
 use super::expand::expand;
+use super::folders::matching_folders;
 use super::labels::{slug, unique_labels};
 use super::resolve::Place;
 use super::{Patterns, ProfileError, RootEntry};
@@ -156,20 +157,13 @@ fn globbed<'e>(
             glob::Pattern::escape(&place.folder.to_string_lossy())
         ),
     };
-    // As in a shell, `*` matches neither hidden folders nor across folders.
-    let options = glob::MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let matches = glob::glob_with(&pattern, options).map_err(|bad| {
+    let matches = matching_folders(&pattern).map_err(|bad| {
         let message = format!("bad pattern `{}`: {}", entry.path.get_ref(), bad.msg);
         place.invalid(&entry.path, &message)
     })?;
     let mut found: Vec<Folder<'e>> = matches
-        .flatten()
-        .filter(|path| path.is_dir())
-        .filter_map(|path| folder(entry, &path, true).ok())
+        .iter()
+        .filter_map(|path| folder(entry, path, true).ok())
         .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|later, earlier| later.path == earlier.path);

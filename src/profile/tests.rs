@@ -164,6 +164,41 @@ fn a_glob_gives_several_roots() {
 }
 
 #[test]
+fn a_glob_matches_as_in_a_shell() {
+    let folders = ["s/a/x", "s/b/c/x", "s/.h/x", "s/.i/x", "s/a/.j/x"];
+    let setup = Setup::with_folders(&folders);
+    let found = |pattern: &str| -> Vec<PathBuf> {
+        let profile = setup.loaded(&format!("roots = ['{pattern}']"));
+        profile.roots.into_iter().map(|root| root.path).collect()
+    };
+    let paths = |paths: &[&str]| -> Vec<PathBuf> { paths.iter().map(|p| setup.path(p)).collect() };
+    assert_eq!(found("s/**/x"), paths(&["s/a/x", "s/b/c/x"]));
+    assert_eq!(found("s/.*/x"), paths(&["s/.h/x", "s/.i/x"]));
+    assert_eq!(found("s/[ab]/"), paths(&["s/a", "s/b"]));
+    assert_eq!(found("s/?/../b/c"), paths(&["s/b/c"]));
+    for bad in ["s/[a", "s/a**"] {
+        let error = setup.error(&format!("roots = ['{bad}']"));
+        assert!(
+            error.starts_with(&format!(":1: bad pattern `{bad}`")),
+            "{error}"
+        );
+    }
+}
+
+/// Not everywhere can such a name be made.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_glob_matches_names_that_are_not_unicode() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let setup = Setup::with_folders(&["s/a"]);
+    let odd = setup.path("s").join(std::ffi::OsStr::from_bytes(b"b\xff"));
+    fs::create_dir(&odd).expect("folder");
+    let profile = setup.loaded("roots = ['s/*']");
+    assert_eq!(labels(&profile), ["a", "b"]);
+    assert_eq!(profile.roots[1].path, odd);
+}
+
+#[test]
 fn labels_are_unique_and_independent_of_order() {
     let setup = Setup::with_folders(&["a/src", "b/src", "c/SRC", "d/src-2", "e/src"]);
     let profile = setup.loaded(
