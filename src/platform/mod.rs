@@ -3,6 +3,8 @@
 //! Small functions with the same meaning everywhere; no policy. Everything else in the project is
 //! written against the standard library.
 
+pub mod wire_path;
+
 use std::fs::File;
 use std::io;
 use std::process::Command;

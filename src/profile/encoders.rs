@@ -12,7 +12,7 @@ pub enum ModelSource {
     #[default]
     Embedded,
     /// A directory with an ONNX file and its `tokenizer.json`.
-    Directory(PathBuf),
+    Directory(#[serde(with = "crate::platform::wire_path")] PathBuf),
     /// Build without this kind of vector.
     None,
 }
@@ -33,5 +33,6 @@ pub struct EncoderChoice {
     pub dense: ModelSource,
     pub coverage: super::recipe::Coverage,
     /// ONNX Runtime library to load in place of the embedded one.
+    #[serde(with = "crate::platform::wire_path")]
     pub ort_lib: Option<PathBuf>,
 }

@@ -57,6 +57,7 @@ pub struct WorkerSetup {
     /// Resident memory of the process, in bytes, beyond which it gives up; 0: no limit.
     pub memory_limit: u64,
     /// Published databases whose vectors may be taken over, if their encoders are the same.
+    #[serde(with = "crate::platform::wire_path")]
     pub reuse: Vec<PathBuf>,
 }
 
@@ -64,10 +65,12 @@ pub struct WorkerSetup {
 pub struct SegmentTask {
     pub id: SegmentId,
     /// The segment file to create or continue.
+    #[serde(with = "crate::platform::wire_path")]
     pub path: PathBuf,
     pub shard_label: String,
     pub root_label: String,
     /// Absolute.
+    #[serde(with = "crate::platform::wire_path")]
     pub root_path: PathBuf,
     /// In canonical order.
     pub files: Vec<FileEntry>,

@@ -114,3 +114,32 @@ fn why_names_the_rule() {
     let ran = world.run(&["plan", "--profile", "p.toml", "--why", "p.toml"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
 }
+
+/// Elsewhere such names cannot be made.
+#[cfg(target_os = "linux")]
+#[test]
+fn folders_whose_names_are_not_unicode_are_indexed() {
+    let world = World::new();
+    for folder in [b"r\xff".as_slice(), b"s\xfe/a", b"out\xfd"] {
+        let folder = world.path("").join(OsStr::from_bytes(folder));
+        fs::create_dir_all(&folder).expect("folders");
+        fs::write(folder.join("plain.rs"), TEXT).expect("written");
+    }
+    world.write("p.toml", "roots = ['r*', 's?/a']\n");
+    let summary = world.build("o", &[]);
+    assert_eq!(summary["files"], 2, "{summary}");
+    assert_eq!(world.verified("o-sharded/p")["digest"], summary["digest"]);
+    assert_eq!(world.build("o", &[])["unchanged_shards"], 2);
+
+    let build = |mode: &str| {
+        let mut command = world.command(&["--profile", "p.toml", "--json", "--mode", mode]);
+        command.args(crate::world::BARE).arg("--out-dir");
+        command.arg(OsStr::from_bytes(b"out\xfd/o"));
+        crate::world::finish(command.spawn().expect("starts"))
+    };
+    // A server could not open the shards by the path that is recorded for them.
+    let ran = build("sharded");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("--out-dir"), "{ran:?}");
+    assert_eq!(build("blob").summary()["files"], 2);
+}

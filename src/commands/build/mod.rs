@@ -20,7 +20,7 @@ use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
 use crate::exit_code::{Exit, ExitCode};
 use crate::ids::ShardId;
 use crate::plan::sizing::{RAM_PER_WORKER_BYTES, Sizing, SizingInput, size_workers};
-use crate::plan::{Plan, ShardPlan};
+use crate::plan::{Mode, Plan, ShardPlan};
 use crate::platform;
 use crate::progress::{Display, Style};
 use crate::protocol::{Failure, FailureKind};
@@ -104,6 +104,16 @@ fn build(
     let began = Instant::now();
     let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
     links::refuse(&layout)?;
+    if settings.mode == Mode::Sharded && layout.database.to_str().is_none() {
+        return Err(Exit::error(
+            ExitCode::Usage,
+            format!(
+                "{}: the routing database would name shards that no server can open, since this path is \
+                 not Unicode; give another with --out-dir, or use --mode blob",
+                layout.database.display()
+            ),
+        ));
+    }
     let _lock = BuildLock::take(&layout.lock())?;
     let prepared = prepare(settings, layout)?;
     let mut display = Display::new(style);
