@@ -13,10 +13,12 @@
 //! | `spin` | never comes back |
 //! | `eat` | takes memory without end, in steps of 16 MiB |
 //! | `crawl` | takes 50 ms longer |
+//! | `wait=FILE` | writes the subject to FILE and waits until somebody removes it |
 //!
 //! Never decides anything in a program that users have.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Duration;
 
 /// Reads the environment, in a test build. Called once, while there is one thread.
@@ -34,7 +36,7 @@ pub fn at(point: &'static str, subject: &str) -> bool {
         return false;
     };
     let (what, part) = asked.split_once('@').unwrap_or((asked.as_str(), ""));
-    subject.contains(part) && act(what)
+    subject.contains(part) && act(what, subject)
 }
 
 fn asked(point: &'static str) -> Option<String> {
@@ -44,7 +46,7 @@ fn asked(point: &'static str) -> Option<String> {
     None
 }
 
-fn act(what: &str) -> bool {
+fn act(what: &str, subject: &str) -> bool {
     match what {
         "panic" => panic!("asked to panic"),
         "abort" => std::process::abort(),
@@ -57,9 +59,20 @@ fn act(what: &str) -> bool {
         "eat" => eat(),
         "crawl" => std::thread::sleep(Duration::from_millis(50)),
         "skip" => return true,
-        other => panic!("no failpoint does \"{other}\""),
+        other => match other.strip_prefix("wait=") {
+            Some(file) => wait(Path::new(file), subject),
+            None => panic!("no failpoint does \"{other}\""),
+        },
     }
     false
+}
+
+/// A test that reads the file knows who is here, does what it came for, and removes it.
+fn wait(file: &Path, subject: &str) {
+    std::fs::write(file, subject).expect("the test's folder can be written");
+    while file.exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn overflow(above: &mut [u8; 1024]) -> u8 {

@@ -293,6 +293,21 @@ pub struct FileRecord {
     pub outcome: FileOutcome,
 }
 
+impl FileRecord {
+    /// Why it could not be read, when that may be otherwise by now: size and time are then those of
+    /// the walk, and say nothing about what was there when it was to be read.
+    pub fn unread(&self) -> Option<SkipReason> {
+        match self.outcome {
+            FileOutcome::Skipped { reason, .. }
+                if self.hash.is_none() && reason != SkipReason::Quarantined =>
+            {
+                Some(reason)
+            }
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileOutcome {
     Indexed {

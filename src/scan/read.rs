@@ -4,15 +4,29 @@
 //! so that a folder swapped for a link cannot lead outside. Nothing here can block: FIFOs and
 //! devices are opened without waiting and refused once their kind is known.
 
+use crate::failpoint;
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::ids::FileHash;
 use crate::profile::Limits;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-/// How often a file that changes under the reader is read again before it is taken as it is.
-const ATTEMPTS: usize = 3;
+/// How often a file that changes under the reader is read before it is given up.
+const ATTEMPTS: usize = 5;
+
+/// Two changes within one tick of a file system's clock leave the same time behind, and the second
+/// would go unseen. So a file that changed this recently is read once more when the tick is over.
+/// Kernels tick every 1 to 16 ms.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The same where files have whole seconds only; FAT has even ones.
+const COARSE_TICK: Duration = Duration::from_secs(2);
+
+/// Bytes read at a time.
+const PIECE_BYTES: u64 = 64 * 1024;
 
 /// A file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,40 +89,72 @@ pub(super) fn read_bytes(
     path: &RelPath,
     limits: &Limits,
 ) -> Result<(Vec<u8>, Metadata), ReadFailure> {
-    first_unchanged(|| read_once(root, path, limits)).map(|read| (read.bytes, read.before))
+    first_at_rest(|| read_once(root, path, limits)).map(|read| (read.bytes, read.before))
 }
 
 struct Attempt {
     bytes: Vec<u8>,
     before: Metadata,
-    /// Whether the file changed while it was read, so that the bytes may be a mixture.
-    changed: bool,
+    /// `None`: the file rested. Else the bytes may be a mixture, or another change go unseen; reading
+    /// again makes sense after this time.
+    unrest: Option<Duration>,
 }
 
-/// Reads until nothing changes meanwhile, and at the last attempt takes what there is.
-fn first_unchanged(
+/// Reads until the file rests meanwhile. One that never does cannot be read.
+fn first_at_rest(
     mut read: impl FnMut() -> Result<Attempt, ReadFailure>,
 ) -> Result<Attempt, ReadFailure> {
-    let mut attempt = read()?;
-    for _ in 1..ATTEMPTS {
-        if !attempt.changed {
-            break;
+    for _ in 0..ATTEMPTS {
+        let attempt = read()?;
+        match attempt.unrest {
+            None => return Ok(attempt),
+            Some(wait) => thread::sleep(wait),
         }
-        attempt = read()?;
     }
-    Ok(attempt)
+    let detail = format!("changed all the time; read {ATTEMPTS} times");
+    Err(ReadFailure::new(SkipReason::Unreadable, detail))
 }
 
 fn read_once(root: &Path, path: &RelPath, limits: &Limits) -> Result<Attempt, ReadFailure> {
     let mut file = open_below(root, path, limits)?;
     let before = regular(&file)?;
-    let bytes = read_within(&mut file, &before, limits.max_file_bytes)?;
+    let now = SystemTime::now();
+    failpoint::at("scan::opened", &path.spelling());
+    let bytes = read_within(&mut file, &before, limits.max_file_bytes, &mut || {
+        failpoint::at("scan::piece", &path.spelling());
+    })?;
     let after = file.metadata().map_err(|error| failure(&error))?;
+    let unrest = match stamp(&after) == stamp(&before) {
+        true => fresh_for(&before, now),
+        false => Some(TICK),
+    };
     Ok(Attempt {
         bytes,
-        changed: after.len() != before.len() || mtime_ns(&after) != mtime_ns(&before),
         before,
+        unrest,
     })
+}
+
+/// What changes when a file does. The change time is there for those who put the modification time
+/// back.
+fn stamp(metadata: &Metadata) -> (u64, i64, Option<(i64, i64)>) {
+    #[cfg(unix)]
+    let changed = {
+        use std::os::unix::fs::MetadataExt as _;
+        Some((metadata.ctime(), metadata.ctime_nsec()))
+    };
+    #[cfg(not(unix))]
+    let changed = None;
+    (metadata.len(), mtime_ns(metadata), changed)
+}
+
+/// How long after `now` a file could still change without getting another time. A time in the future
+/// came from elsewhere.
+fn fresh_for(metadata: &Metadata, now: SystemTime) -> Option<Duration> {
+    let age = now.duration_since(metadata.modified().ok()?).ok()?;
+    let whole_seconds = mtime_ns(metadata) % 1_000_000_000 == 0;
+    let tick = if whole_seconds { COARSE_TICK } else { TICK };
+    tick.checked_sub(age).filter(|rest| !rest.is_zero())
 }
 
 fn regular(file: &File) -> Result<Metadata, ReadFailure> {
@@ -122,7 +168,13 @@ fn regular(file: &File) -> Result<Metadata, ReadFailure> {
     ))
 }
 
-fn read_within(file: &mut File, before: &Metadata, most: u64) -> Result<Vec<u8>, ReadFailure> {
+/// Reads to the end, and calls `between` after each piece.
+fn read_within(
+    file: &mut File,
+    before: &Metadata,
+    most: u64,
+    between: &mut dyn FnMut(),
+) -> Result<Vec<u8>, ReadFailure> {
     let too_large = |bytes: u64| {
         let detail = format!("{bytes} bytes when read, the limit is {most}");
         ReadFailure::new(SkipReason::TooLarge, detail)
@@ -131,13 +183,19 @@ fn read_within(file: &mut File, before: &Metadata, most: u64) -> Result<Vec<u8>,
         return Err(too_large(before.len()));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
-    file.take(most.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| failure(&error))?;
-    if bytes.len() as u64 > most {
-        return Err(too_large(bytes.len() as u64));
+    loop {
+        let got = file
+            .take(PIECE_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(|error| failure(&error))?;
+        if bytes.len() as u64 > most {
+            return Err(too_large(bytes.len() as u64));
+        }
+        if got < PIECE_BYTES as usize {
+            return Ok(bytes);
+        }
+        between();
     }
-    Ok(bytes)
 }
 
 fn failure(error: &io::Error) -> ReadFailure {
@@ -336,27 +394,72 @@ mod tests {
         let metadata = File::open(root.join("a/b/f.txt"))
             .and_then(|file| file.metadata())
             .expect("file");
-        let failure = read_within(&mut endless, &metadata, 1000).expect_err("too large");
+        let failure =
+            read_within(&mut endless, &metadata, 1000, &mut || {}).expect_err("too large");
         assert_eq!(failure.reason, SkipReason::TooLarge);
     }
 
     #[test]
     fn a_file_that_changes_meanwhile_is_read_again_but_not_forever() {
         let (_dir, root, entry) = setup();
-        for (changes, expected) in [(0, 1), (1, 2), (2, 3), (9, ATTEMPTS)] {
+        for changes in [0, 1, ATTEMPTS - 1, ATTEMPTS, 99] {
             let mut n_reads = 0;
-            let read = first_unchanged(|| {
-                n_reads += 1;
+            let read = first_at_rest(|| {
                 let attempt = read_once(&root, &entry.path, &Limits::default())?;
-                assert!(!attempt.changed);
+                n_reads += 1;
                 Ok(Attempt {
-                    changed: n_reads <= changes,
+                    unrest: (n_reads <= changes).then_some(Duration::from_millis(1)),
                     ..attempt
                 })
             });
-            assert_eq!(read.expect("reads").bytes, TEXT);
-            assert_eq!(n_reads, expected);
+            assert_eq!(n_reads, (changes + 1).min(ATTEMPTS));
+            match read {
+                Ok(read) => assert_eq!((read.bytes.as_slice(), changes < ATTEMPTS), (TEXT, true)),
+                Err(failure) => {
+                    assert!(changes >= ATTEMPTS, "{failure:?}");
+                    assert_eq!(failure.reason, SkipReason::Unreadable);
+                }
+            }
         }
+    }
+
+    #[test]
+    fn a_change_that_keeps_size_and_time_is_seen_by_the_change_time() {
+        let (_dir, root, _) = setup();
+        let path = root.join("a/b/f.txt");
+        let before = fs::metadata(&path).expect("file");
+        // The clock of files may stand still for some milliseconds.
+        let changed = (0..1000).any(|_| {
+            fs::write(&path, b"text some").expect("written");
+            let file = File::options().write(true).open(&path).expect("file");
+            file.set_modified(before.modified().expect("time"))
+                .expect("set");
+            let after = fs::metadata(&path).expect("file");
+            assert_eq!(mtime_ns(&after), mtime_ns(&before));
+            thread::sleep(Duration::from_millis(1));
+            stamp(&after) != stamp(&before)
+        });
+        assert!(changed, "1,000 changes left no trace");
+    }
+
+    #[test]
+    fn a_file_of_this_very_moment_is_fresh() {
+        let (_dir, root, _) = setup();
+        let path = root.join("a/b/f.txt");
+        let with_time = |seconds: u64, nanos: u32| {
+            let time = std::time::UNIX_EPOCH + Duration::new(seconds, nanos);
+            let file = File::options().write(true).open(&path).expect("file");
+            file.set_modified(time).expect("set");
+            (file.metadata().expect("file"), time)
+        };
+        let ms = Duration::from_millis;
+        let (fine, time) = with_time(1_000_000_000, 500);
+        assert_eq!(fresh_for(&fine, time + ms(5)), Some(ms(15)));
+        assert_eq!(fresh_for(&fine, time + ms(20)), None);
+        assert_eq!(fresh_for(&fine, time - ms(1)), None, "the future");
+        let (coarse, time) = with_time(1_000_000_000, 0);
+        assert_eq!(fresh_for(&coarse, time + ms(500)), Some(ms(1500)));
+        assert_eq!(fresh_for(&coarse, time + ms(2000)), None);
     }
 
     #[test]

@@ -268,14 +268,14 @@ fn wait_for_commit(commits: &Receiver<()>, stop: &AtomicBool) -> bool {
 /// Whether a committed file needs no second look. What could not be read is tried again, and what an
 /// earlier run left out; what this run left out is named in the task.
 fn still_holds(record: &FileRecord, entry: &FileEntry) -> bool {
-    let readable = !matches!(
+    let quarantined = matches!(
         record.outcome,
         FileOutcome::Skipped {
-            reason: SkipReason::Unreadable | SkipReason::Vanished | SkipReason::Quarantined,
+            reason: SkipReason::Quarantined,
             ..
         }
     );
-    readable && record.entry == *entry
+    !quarantined && record.unread().is_none() && record.entry == *entry
 }
 
 fn add(work: &mut Work, record: &FileRecord, entry: &FileEntry) {

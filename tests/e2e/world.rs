@@ -196,11 +196,3 @@ pub fn files_below(folder: &Path) -> Vec<String> {
     found.sort();
     found
 }
-
-/// How often a test repeats what it does: `fast` in `cargo test`, `long` when `HELIX_TEST_LONG=1`.
-pub fn count(fast: u32, long: u32) -> u32 {
-    match std::env::var_os("HELIX_TEST_LONG").is_some_and(|v| v == "1") {
-        true => long,
-        false => fast,
-    }
-}

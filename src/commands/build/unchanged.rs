@@ -4,7 +4,7 @@
 //! hash of the bytes. Never by path alone.
 
 use crate::exit_code::{Exit, ExitCode};
-use crate::file::{FileOutcome, FileRecord, SkipReason};
+use crate::file::FileRecord;
 use crate::ids::Digest;
 use crate::plan::{Plan, PlannedFile, ShardPlan};
 use crate::profile::Limits;
@@ -67,11 +67,7 @@ fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &L
     }
     let root = &plan.roots[planned.root as usize].path;
     let read = || scan::read_file(root, entry, limits);
-    if let FileOutcome::Skipped {
-        reason: reason @ (SkipReason::Unreadable | SkipReason::Vanished),
-        ..
-    } = record.outcome
-    {
+    if let Some(reason) = record.unread() {
         return read().is_err_and(|failure| failure.reason == reason);
     }
     if record.entry.size != entry.size {
