@@ -9,12 +9,13 @@ use crate::file::{FileOutcome, SkipReason};
 use crate::plan::Mode;
 use crate::platform;
 use crate::progress;
+use crate::publish;
 use crate::report::{
     IndexSummary, Manifest, RunSummary, ShardSummary, SkippedFile, Summary, Target,
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::ledger::{self, ShardLedger};
-use crate::store::routing::RoutingDb;
+use crate::store::routing::{RoutingDb, registered_shards};
 use crate::store::{hash_file, remove_database};
 use anyhow::Context as _;
 use std::fs::{self, File};
@@ -50,7 +51,11 @@ pub fn deliver_routing(
             let noted = known
                 .and_then(|known| known.build)
                 .filter(|b| b.digest == ledger.digest);
-            routing.register(&path, noted.and_then(|build| build.file_hash))?;
+            let file_hash = match noted.and_then(|build| build.file_hash) {
+                Some(noted) => noted,
+                None => hash_file(&path)?,
+            };
+            routing.register(&path, Some(file_hash))?;
         }
     }
     let plan = &prepared.survey.plan;
@@ -142,6 +147,10 @@ fn describe(
         missing_roots: survey.missing_roots.clone(),
         shards: Vec::new(),
     };
+    let registered = match settings.mode {
+        Mode::Sharded => registered_shards(&prepared.layout.database)?,
+        Mode::Blob => Vec::new(),
+    };
     let mut digests = Vec::new();
     let mut whole = ContentDigest::default();
     for shard in &survey.plan.shards {
@@ -149,11 +158,21 @@ fn describe(
         let ledger = ledger::read_ledger(&path)?;
         digests.push((shard.label.as_str(), ledger.digest));
         whole = whole.and(ledger.content);
-        let file_hash = match published.get(&shard.id) {
-            Some(done) => Some(done.file_hash.to_string()),
-            None => previous.and_then(|manifest| manifest.file_hash(&path, &ledger.digest)),
+        // Of an unchanged shard, what was noted when it was published.
+        let noted = || {
+            let build = registered.iter().find(|known| known.path == path)?.build?;
+            build.file_hash.filter(|_| build.digest == ledger.digest)
         };
-        let summary = describe_shard(&path, ledger, file_hash, &mut index)?;
+        let in_manifest = || previous.and_then(|it| it.file_hash(&path, &ledger.digest));
+        let file_hash = match published.get(&shard.id) {
+            Some(done) => done.file_hash.to_string(),
+            None => match noted().map(|hash| hash.to_string()).or_else(in_manifest) {
+                Some(noted) => noted,
+                // A run that was stopped right after it had put the blob in place noted nothing.
+                None => hash_file(&path)?.to_string(),
+            },
+        };
+        let summary = describe_shard(&path, ledger, Some(file_hash), &mut index)?;
         index.files += summary.files;
         index.chunks += summary.chunks;
         index.shards.push(summary);
