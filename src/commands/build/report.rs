@@ -9,7 +9,6 @@ use crate::file::{FileOutcome, SkipReason};
 use crate::plan::Mode;
 use crate::platform;
 use crate::progress;
-use crate::publish;
 use crate::report::{
     IndexSummary, Manifest, RunSummary, ShardSummary, SkippedFile, Summary, Target,
 };
