@@ -14,12 +14,23 @@
 //! | `eat` | takes memory without end, in steps of 16 MiB |
 //! | `crawl` | takes 50 ms longer |
 //! | `wait=FILE` | writes the subject to FILE and waits until somebody removes it |
+//! | `hold` | waits until the file `$FAILPOINT_TRACE.go` appears, for two minutes at most |
+//! | `skip` | nothing itself: the caller leaves out what it was about to do |
+//!
+//! With `FAILPOINT_TRACE=FILE` every place that is reached is a line `PID NAME SUBJECT` of that file, and
+//! a place that holds is one more with the name `held`, so that a test knows where a process is.
 //!
 //! Never decides anything in a program that users have.
 
+use std::fs::File;
 use std::hint::black_box;
-use std::path::Path;
-use std::time::Duration;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// How long a place holds at most: a test that fails leaves no process behind for ever.
+const HOLD: Duration = Duration::from_secs(120);
 
 /// Reads the environment, in a test build. Called once, while there is one thread.
 pub fn start() {
@@ -32,11 +43,33 @@ pub fn start() {
 /// Does here what a test asked for at `point` for this `subject`. Returns `true` when the caller
 /// shall leave out what it was about to do (`return(skip@PART)`).
 pub fn at(point: &'static str, subject: &str) -> bool {
+    if !fail::has_failpoints() {
+        return false;
+    }
+    trace(point, subject);
     let Some(asked) = asked(point) else {
         return false;
     };
     let (what, part) = asked.split_once('@').unwrap_or((asked.as_str(), ""));
-    subject.contains(part) && act(what, subject)
+    subject.contains(part) && act(what, point, subject)
+}
+
+/// The file that tells a test where its processes are.
+fn trace_path() -> Option<PathBuf> {
+    std::env::var_os("FAILPOINT_TRACE").map(PathBuf::from)
+}
+
+fn trace(point: &str, subject: &str) {
+    static FILE: OnceLock<Option<File>> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let path = trace_path()?;
+        File::options().append(true).create(true).open(path).ok()
+    });
+    if let Some(mut file) = file.as_ref() {
+        // One call, so that lines of several processes do not mix.
+        let line = format!("{} {point} {subject}\n", std::process::id());
+        let _ = file.write_all(line.as_bytes());
+    }
 }
 
 fn asked(point: &'static str) -> Option<String> {
@@ -46,7 +79,7 @@ fn asked(point: &'static str) -> Option<String> {
     None
 }
 
-fn act(what: &str, subject: &str) -> bool {
+fn act(what: &str, point: &str, subject: &str) -> bool {
     match what {
         "panic" => panic!("asked to panic"),
         "abort" => std::process::abort(),
@@ -58,6 +91,7 @@ fn act(what: &str, subject: &str) -> bool {
         },
         "eat" => eat(),
         "crawl" => std::thread::sleep(Duration::from_millis(50)),
+        "hold" => hold(point),
         "skip" => return true,
         other => match other.strip_prefix("wait=") {
             Some(file) => wait(Path::new(file), subject),
@@ -71,6 +105,18 @@ fn act(what: &str, subject: &str) -> bool {
 fn wait(file: &Path, subject: &str) {
     std::fs::write(file, subject).expect("the test's folder can be written");
     while file.exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn hold(point: &str) {
+    trace("held", point);
+    let Some(mut go) = trace_path() else {
+        panic!("holding needs FAILPOINT_TRACE");
+    };
+    go.as_mut_os_string().push(".go");
+    let deadline = Instant::now() + HOLD;
+    while !go.exists() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
 }

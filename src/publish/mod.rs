@@ -139,7 +139,11 @@ pub fn register(routing: &mut RoutingDb, shard: &PublishedShard) -> Result<(), S
 
 /// Step 7. Segments that are already gone are no error.
 pub fn delete_segments<'a>(segments: impl IntoIterator<Item = &'a Path>) -> Result<(), StoreError> {
-    segments.into_iter().try_for_each(remove_database)
+    segments.into_iter().try_for_each(|segment| {
+        remove_database(segment)?;
+        failpoint::at("publish::deleted", &segment.to_string_lossy());
+        Ok(())
+    })
 }
 
 fn folder_of(target: &Path) -> &Path {

@@ -60,6 +60,7 @@ impl ReadFailure {
 /// Enforces the upper limit on the bytes themselves; a file that has shrunk is taken as it is. Any
 /// failure concerns this file alone.
 pub fn read_file(root: &Path, entry: &FileEntry, limits: &Limits) -> Result<ReadFile, ReadFailure> {
+    failpoint::at("scan::read", &entry.path.spelling());
     let (bytes, before) = read_bytes(root, &entry.path, limits)?;
     Ok(ReadFile {
         entry: FileEntry {

@@ -12,6 +12,7 @@ pub use reader::{SegmentChunk, SegmentReader};
 use super::connect;
 use super::error::StoreError;
 use super::ledger_row;
+use crate::failpoint;
 use crate::file::{FileRecord, RelPath};
 use crate::ids::Digest;
 use crate::tag::Tags;
@@ -120,6 +121,7 @@ impl SegmentWriter {
         if !path.try_exists().map_err(StoreError::io(path))? {
             return Ok(None);
         }
+        failpoint::at("segment::reopen", &path.to_string_lossy());
         let conn = connect::open_owned(path)?;
         // Segments are a few megabytes; reading one whole takes milliseconds.
         let check: String = conn
@@ -144,6 +146,7 @@ impl SegmentWriter {
 
     fn create(path: &Path, header: &SegmentHeader) -> Result<Self, StoreError> {
         connect::remove_database(path)?;
+        failpoint::at("segment::create", &path.to_string_lossy());
         let mut conn = connect::open_owned(path)?;
         let create = |conn: &mut Connection| {
             let transaction = conn.transaction()?;

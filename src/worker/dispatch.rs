@@ -9,6 +9,7 @@ use super::halt::{Halt, Halting, internal, output, panic_text};
 use super::prepare::{PreparedFile, Preparer, left_out};
 use super::sink;
 use crate::encode::Encoders;
+use crate::failpoint;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::ids::SegmentId;
 use crate::protocol::{Failure, FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
@@ -159,7 +160,9 @@ impl Dispatcher<'_> {
             fingerprint: self.setup.fingerprint,
             identity: format!("{}/{}", task.shard_label, task.root_label),
         };
+        failpoint::at("segment::open", &task.shard_label);
         let mut writer = SegmentWriter::open(&task.path, &header).map_err(output)?;
+        failpoint::at("segment::opened", &task.shard_label);
         let done = self.reconcile(&mut writer, &task)?;
         let task = Arc::new(task);
         let (committed, commits) = bounded(1);
@@ -210,7 +213,10 @@ impl Dispatcher<'_> {
                     done.insert(*n);
                     add(&mut work, &record, entry);
                 }
-                _ => writer.forget(&record.entry.path).map_err(output)?,
+                _ => {
+                    writer.forget(&record.entry.path).map_err(output)?;
+                    failpoint::at("segment::forgot", &record.entry.path.spelling());
+                }
             }
         }
         self.reporter.tell(FromWorker::Opened {

@@ -93,7 +93,9 @@ impl Group {
         self.files.push(file);
         let since = *self.since.get_or_insert_with(Instant::now);
         let full = self.bytes >= GROUP_BYTES || since.elapsed() >= GROUP_TIME;
-        if full || self.opened.committed.is_some() {
+        // A test may want a transaction for every file.
+        let alone = failpoint::at("sink::group", &self.opened.task.shard_label);
+        if full || alone || self.opened.committed.is_some() {
             self.commit(reporter)?;
         }
         Ok(())
@@ -134,7 +136,10 @@ impl Group {
     fn finish(mut self, device: &str, reporter: &Reporter) -> Result<(), Failure> {
         self.commit(reporter)?;
         let segment = self.opened.task.id;
+        let shard = &self.opened.task.shard_label;
+        failpoint::at("sink::finish", shard);
         self.opened.writer.finish(device).map_err(output)?;
+        failpoint::at("sink::finished", shard);
         reporter.tell(FromWorker::Done { segment });
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::survey::{self, Survey};
 use super::unchanged;
 use crate::encode;
 use crate::exit_code::{Exit, ExitCode};
+use crate::failpoint;
 use crate::ids::{Digest, FileHash, ShardId};
 use crate::plan::{Mode, Plan};
 use crate::publish;
@@ -80,7 +81,9 @@ pub fn already_built(
 
 pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
     let (encoders, fingerprint) = identify(settings)?;
+    failpoint::at("build::scan", &settings.profile.name);
     let survey = survey::survey(settings)?;
+    failpoint::at("build::planned", &settings.profile.name);
     publish::remove_stale_attempts(&layout.shards)?;
     std::fs::create_dir_all(layout.segments())
         .with_context(|| format!("creating {}", layout.segments().display()))?;

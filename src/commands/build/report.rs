@@ -5,6 +5,7 @@ use super::settings::Settings;
 use super::{Ended, Published, output};
 use crate::cli::GlobalFlags;
 use crate::exit_code::ExitCode;
+use crate::failpoint;
 use crate::file::{FileOutcome, SkipReason};
 use crate::plan::Mode;
 use crate::platform;
@@ -31,6 +32,7 @@ pub fn deliver_routing(
     settings: &Settings,
     prepared: &Prepared,
 ) -> anyhow::Result<()> {
+    failpoint::at("build::deliver", &settings.profile.name);
     let registered = routing.shards()?;
     for shard in &prepared.survey.plan.shards {
         let Some(ledger) = prepared.unchanged.get(&shard.id) else {
@@ -61,6 +63,7 @@ pub fn deliver_routing(
     let is_planned = |name: &str| plan.shards.iter().any(|shard| shard.label == name);
     // Shards that another tool registered are its own business.
     routing.unregister(|shard| shard.build.is_none() || is_planned(&shard.name))?;
+    failpoint::at("build::delivered", &settings.profile.name);
     routing.finish()?;
     let planned: Vec<_> = plan
         .shards
@@ -87,6 +90,7 @@ pub fn conclude(
 ) -> anyhow::Result<Summary> {
     let manifest = &prepared.layout.manifest;
     let _lock = lock_manifest(&prepared.layout.manifest_lock())?;
+    failpoint::at("build::conclude", &settings.profile.name);
     let previous = fs::read_to_string(manifest).ok();
     let previous = previous.and_then(|text| {
         let parsed = Manifest::parse(&text);
@@ -116,6 +120,7 @@ pub fn conclude(
     // Last: while this folder is there, the manifest may be of an earlier state, as `verify` knows.
     let segments = prepared.layout.segments();
     fs::remove_dir_all(&segments).with_context(|| format!("removing {}", segments.display()))?;
+    failpoint::at("build::cleaned", &settings.profile.name);
     Ok(Summary {
         index,
         run,
@@ -268,7 +273,9 @@ fn write_manifest(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         drop(file);
+        failpoint::at("manifest::rename", &path.to_string_lossy());
         fs::rename(&temporary, path)?;
+        failpoint::at("manifest::renamed", &path.to_string_lossy());
         platform::sync_directory(folder)
     };
     write().with_context(|| format!("writing {}", path.display()))
