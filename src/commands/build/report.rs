@@ -258,11 +258,12 @@ fn lock_manifest(path: &Path) -> anyhow::Result<File> {
     lock().map_err(|error: std::io::Error| anyhow::anyhow!("locking {}: {error}", path.display()))
 }
 
-/// Writes the manifest: temporary file, fsync, rename.
+/// Writes the manifest: temporary file, fsync, rename. The caller holds its lock, so the temporary name
+/// can be the same every time: what a killed build left is written over.
 fn write_manifest(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let text = manifest.to_text();
-    let temporary = folder.join(format!(".manifest.json.tmp-{}", std::process::id()));
+    let temporary = folder.join(".manifest.json.tmp");
     let write = || -> std::io::Result<()> {
         // A link of that name would be written through; a new file is never one.
         match fs::remove_file(&temporary) {
