@@ -233,45 +233,8 @@ fn a_paused_build_is_75_and_goes_on() {
 
 #[cfg(unix)]
 fn signal(child: &std::process::Child, name: &str) {
-    signal_pid(child.id(), name);
-}
-
-#[cfg(unix)]
-pub fn signal_pid(pid: u32, name: &str) {
     let status = std::process::Command::new("kill")
-        .args([&format!("-{name}"), &pid.to_string()])
+        .args([&format!("-{name}"), &child.id().to_string()])
         .status();
     assert!(status.is_ok_and(|s| s.success()));
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_second_interrupt_is_130_at_once() {
-    let world = World::corpus(2, 400);
-    let arguments = [
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--json",
-        "--shard-workers",
-        "1",
-    ];
-    let child = world.command(&arguments).spawn().expect("starts");
-    let workers = crate::resume::wait_for_workers(child.id());
-    // A worker that is stopped cannot finish its file, so the first interrupt stays pending.
-    for worker in &workers {
-        signal_pid(*worker, "STOP");
-    }
-    signal(&child, "INT");
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    signal(&child, "INT");
-    let ran = finish(child);
-    for worker in &workers {
-        signal_pid(*worker, "CONT");
-    }
-    assert_eq!(ran.code, Some(130), "{ran:?}");
-    let resumed = world.run(&arguments).summary();
-    let fresh = ["--profile", "p.toml", "--out-dir", "f", "--json"];
-    assert_eq!(resumed["digest"], world.run(&fresh).summary()["digest"]);
 }

@@ -1,6 +1,10 @@
 //! One bad file costs that file: whatever it does to the worker that has it in hand.
 
+#[cfg(target_os = "linux")]
+use crate::live::{self, Live};
 use crate::world::{BARE, Ran, World, finish};
+#[cfg(target_os = "linux")]
+use rustix::process::Signal;
 
 /// Builds `p.toml` into `o` with something going wrong in the program.
 fn build(world: &World, failpoints: &str, flags: &[&str]) -> Ran {
@@ -154,16 +158,13 @@ fn a_worker_that_the_system_gives_too_little_memory_costs_the_file_that_needs_it
 fn a_stopped_worker_is_found_and_its_segment_done_by_another() {
     let world = World::corpus(2, 12);
     let expected = world.build("f", &[])["digest"].clone();
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(["--stall-timeout", "1", "--shard-workers", "2"]);
-    let mut command = world.command(&arguments);
+    let flags = ["--stall-timeout", "1", "--shard-workers", "2"];
     // Slow enough that there is something left to do when it is stopped.
-    command.env("FAILPOINTS", "worker::encode=return(crawl)");
-    let child = command.spawn().expect("starts");
-    let worker = crate::resume::wait_for_workers(child.id())[0];
-    crate::exit_codes::signal_pid(worker, "STOP");
-    let ran = finish(child);
+    let crawl = "worker::encode=return(crawl)";
+    let mut live = Live::start(&world, &live::arguments("o", false, &flags), crawl);
+    let worker = live.wait_step("worker::encode").pid;
+    live::signal(worker, Signal::STOP);
+    let (ran, _) = live.finish();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("no progress for 1 s"), "{ran:?}");
     assert_eq!(ran.last_line()["digest"], expected);
@@ -173,22 +174,19 @@ fn a_stopped_worker_is_found_and_its_segment_done_by_another() {
 #[test]
 fn a_build_that_was_suspended_has_not_stalled() {
     let world = World::corpus(1, 40);
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(["--stall-timeout", "1"]);
-    let mut command = world.command(&arguments);
-    command.env("FAILPOINTS", "worker::encode=return(crawl)");
-    let child = command.spawn().expect("starts");
-    let worker = crate::resume::wait_for_workers(child.id())[0];
-    for pid in [worker, child.id()] {
-        crate::exit_codes::signal_pid(pid, "STOP");
+    let arguments = live::arguments("o", false, &["--stall-timeout", "1"]);
+    let mut live = Live::start(&world, &arguments, "worker::encode=return(crawl)");
+    let worker = live.wait_step("worker::encode").pid;
+    let all = [live.pid(), worker];
+    for pid in all {
+        live::signal(pid, Signal::STOP);
     }
     // Longer than the timeout: this is the one thing a test of time must wait for.
     std::thread::sleep(std::time::Duration::from_secs(3));
-    for pid in [child.id(), worker] {
-        crate::exit_codes::signal_pid(pid, "CONT");
+    for pid in all {
+        live::signal(pid, Signal::CONT);
     }
-    let ran = finish(child);
+    let (ran, _) = live.finish();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(!ran.stderr.contains("no progress"), "{ran:?}");
 }

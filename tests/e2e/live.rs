@@ -1,0 +1,268 @@
+//! A build that a test watches and disturbs while it runs.
+
+use crate::world::{BARE, Ran, World};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Every wait of a test ends after this, with a failure.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often a wait looks.
+const LOOK: Duration = Duration::from_micros(300);
+
+/// A small generator of repeatable numbers (splitmix64); the seed is printed with a failure.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// With the seed in `HELIX_TEST_SEED`, or this one.
+    pub fn seeded(default: u64) -> (Self, u64) {
+        let asked = std::env::var("HELIX_TEST_SEED").ok();
+        let seed = asked.and_then(|s| s.parse().ok()).unwrap_or(default);
+        (Self(seed), seed)
+    }
+
+    pub fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % below
+    }
+
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.roll(from.len() as u64) as usize]
+    }
+}
+
+/// A place that a process of the build has reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub pid: u32,
+    pub point: String,
+    pub subject: String,
+}
+
+/// A running build. Its processes are ended with it.
+pub struct Live {
+    child: Child,
+    trace: PathBuf,
+    ended: bool,
+}
+
+/// `build p.toml` into `out` with these flags, without encoders unless `encoders`.
+pub fn arguments<'a>(out: &'a str, encoders: bool, flags: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
+    if !encoders {
+        all.extend(BARE);
+    }
+    all.extend(flags);
+    all
+}
+
+impl Live {
+    /// Starts the program in `world`, with something going wrong in it.
+    pub fn start(world: &World, arguments: &[&str], failpoints: &str) -> Self {
+        Self::start_with(world, arguments, failpoints, |_| {})
+    }
+
+    pub fn start_with(
+        world: &World,
+        arguments: &[&str],
+        failpoints: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let trace = world.path(&format!("trace-{n}"));
+        let mut command = world.command(arguments);
+        // Files, not pipes: a test that does not read must not stop the program.
+        command
+            .env("FAILPOINTS", failpoints)
+            .env("FAILPOINT_TRACE", &trace)
+            .stdout(File::create(with(&trace, ".out")).expect("created"))
+            .stderr(File::create(with(&trace, ".err")).expect("created"));
+        change(&mut command);
+        let child = command.spawn().expect("starts");
+        Self {
+            child,
+            trace,
+            ended: false,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the processes have reached so far, in order.
+    pub fn steps(&self) -> Vec<Step> {
+        let text = fs::read(&self.trace).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let step = |line: &str| {
+            let mut words = line.splitn(3, ' ');
+            Some(Step {
+                pid: words.next()?.parse().ok()?,
+                point: words.next()?.to_owned(),
+                subject: words.next().unwrap_or_default().to_owned(),
+            })
+        };
+        whole.lines().filter_map(step).collect()
+    }
+
+    /// How far it has come, in bytes of the record of its steps.
+    pub fn distance(&self) -> u64 {
+        fs::metadata(&self.trace).map_or(0, |m| m.len())
+    }
+
+    /// The process that is held at a place.
+    pub fn held(&self) -> Option<u32> {
+        let steps = self.steps();
+        steps.iter().find(|s| s.point == "held").map(|s| s.pid)
+    }
+
+    /// Waits for a process to be held; `None` when the build ends without.
+    pub fn wait_held(&mut self) -> Option<u32> {
+        self.wait("a place that holds", |live| match live.held() {
+            Some(pid) => Some(Some(pid)),
+            None if live.has_ended() => Some(live.held()),
+            None => None,
+        })
+    }
+
+    /// Waits for a process to reach `point`.
+    pub fn wait_step(&mut self, point: &str) -> Step {
+        self.wait(point, |live| {
+            live.steps().into_iter().find(|s| s.point == point)
+        })
+    }
+
+    /// Lets go whoever is held, now and later.
+    pub fn go(&self) {
+        fs::write(with(&self.trace, ".go"), "").expect("written");
+    }
+
+    /// Looks until there is an answer.
+    pub fn wait<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            assert!(
+                began.elapsed() < DEADLINE,
+                "waited for {what}: {:?}, steps {:?}",
+                self.said(),
+                self.steps()
+            );
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Standard output and standard error so far.
+    pub fn said(&self) -> (String, String) {
+        let read = |suffix: &str| {
+            let text = fs::read(with(&self.trace, suffix)).unwrap_or_default();
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        (read(".out"), read(".err"))
+    }
+
+    /// The workers alive now.
+    pub fn workers(&self) -> Vec<u32> {
+        let pid = self.pid();
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let text = text.unwrap_or_default();
+        text.split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
+    }
+
+    pub fn wait_worker(&mut self) -> u32 {
+        self.wait("a worker", |live| live.workers().first().copied())
+    }
+
+    /// Every process of this build, orphans included: they share its environment.
+    pub fn processes(&self) -> Vec<u32> {
+        let mark = self.trace.as_os_str().as_encoded_bytes();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").expect("lists").flatten() {
+            let name = entry.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            // Gone meanwhile, or a zombie: neither has an environment.
+            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+            let is_ours = environment.split(|b| *b == 0).any(|variable| {
+                variable.strip_prefix(b"FAILPOINT_TRACE=".as_slice()) == Some(mark)
+            });
+            if is_ours {
+                found.push(pid);
+            }
+        }
+        found
+    }
+
+    /// Waits until no process of the build is left.
+    pub fn wait_gone(&mut self) {
+        // Reaped, so that it does not count.
+        self.wait("the supervisor's end", |live| {
+            live.has_ended().then_some(())
+        });
+        self.wait("the end of every process", |live| {
+            live.processes().is_empty().then_some(())
+        });
+    }
+
+    /// Waits for the end of it, workers included.
+    pub fn finish(mut self) -> (Ran, Vec<Step>) {
+        self.wait_gone();
+        self.ended = true;
+        let status = self.child.wait().expect("ended");
+        let (stdout, stderr) = self.said();
+        let ran = Ran {
+            code: status.code(),
+            stdout,
+            stderr,
+        };
+        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+        let steps = self.steps();
+        for suffix in ["", ".out", ".err", ".go"] {
+            let _ = fs::remove_file(with(&self.trace, suffix));
+        }
+        (ran, steps)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if !self.ended {
+            signal(self.pid(), Signal::KILL);
+            for pid in self.processes() {
+                signal(pid, Signal::KILL);
+            }
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Sends a signal; one that is gone already needs none.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
