@@ -47,19 +47,34 @@ impl Drop for Attempt {
     }
 }
 
-/// Removes what killed builds left in `folder`: every temporary file of a publication by another
-/// process. The caller holds the output's lock, so none of them is alive.
-pub fn remove_stale_attempts(folder: &Path) -> Result<(), StoreError> {
+/// Whose temporary files in a folder nobody works on any more.
+#[derive(Clone, Copy, Debug)]
+pub enum Stale<'a> {
+    /// All: the folder belongs to one output.
+    All,
+    /// Those of this database: others in the folder are other outputs, which may be built right now.
+    Of(&'a Path),
+}
+
+/// Removes what killed builds left in `folder`: temporary files of publications. The caller holds the
+/// lock of the output that they belong to and has begun none itself, so none of them is alive. That
+/// one carries this process's number says nothing: in containers numbers come again.
+pub fn remove_stale_attempts(folder: &Path, which: Stale) -> Result<(), StoreError> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(StoreError::io(folder))?,
     };
-    let own = format!("{}-", process::id());
     for entry in entries {
         let entry = entry.map_err(StoreError::io(folder))?;
         let name = entry.file_name();
-        let attempt = name.to_str().and_then(|name| name.rsplit_once(MARK));
-        if attempt.is_some_and(|(_, attempt)| is_attempt(attempt) && !attempt.starts_with(&own)) {
+        let Some((target, attempt)) = name.to_str().and_then(|name| name.rsplit_once(MARK)) else {
+            continue;
+        };
+        let is_meant = match which {
+            Stale::All => true,
+            Stale::Of(database) => database.file_name().is_some_and(|name| name == target),
+        };
+        if is_meant && is_attempt(attempt) {
             let path = entry.path();
             fs::remove_file(&path).map_err(StoreError::io(&path))?;
         }
@@ -83,18 +98,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_attempts_of_others_are_removed() {
+    fn attempts_are_removed_and_nothing_else() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let own = format!("b.genome.db.tmp-{}-0", process::id());
-        let kept = ["a.genome.db", "a.genome.db.tmp-x-1", "notes.tmp-1", &own];
-        let gone = ["a.genome.db.tmp-0-1", "a.genome.db.tmp-0-1-wal"];
-        for name in kept.iter().chain(&gone) {
-            fs::write(folder.path().join(name), "x").expect("written");
-        }
-        remove_stale_attempts(folder.path()).expect("removed");
-        assert!(kept.iter().all(|name| folder.path().join(name).exists()));
-        assert!(!gone.iter().any(|name| folder.path().join(name).exists()));
-        remove_stale_attempts(&folder.path().join("missing")).expect("nothing to do");
+        let kept = ["a.genome.db", "a.genome.db.tmp-x-1", "notes.tmp-1"];
+        let gone = ["a.genome.db.tmp-0-1", "a.genome.db.tmp-0-1-wal", &own];
+        let write = |names: &[&str]| {
+            for name in names {
+                fs::write(folder.path().join(name), "x").expect("written");
+            }
+        };
+        let exists = |name: &str| folder.path().join(name).exists();
+        write(&kept);
+        write(&gone);
+        remove_stale_attempts(folder.path(), Stale::All).expect("removed");
+        assert!(kept.iter().all(|name| exists(name)));
+        assert!(!gone.iter().any(|name| exists(name)));
+        remove_stale_attempts(&folder.path().join("missing"), Stale::All).expect("nothing to do");
+        write(&gone);
+        let database = folder.path().join("a.genome.db");
+        remove_stale_attempts(folder.path(), Stale::Of(&database)).expect("removed");
+        assert!(exists(&own) && !exists(gone[0]) && !exists(gone[1]));
     }
 
     #[test]

@@ -18,7 +18,7 @@
 
 mod attempt;
 
-pub use attempt::remove_stale_attempts;
+pub use attempt::{Stale, remove_stale_attempts};
 
 use crate::failpoint;
 use crate::file::RelPath;

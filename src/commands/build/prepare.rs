@@ -12,7 +12,7 @@ use crate::exit_code::{Exit, ExitCode};
 use crate::failpoint;
 use crate::ids::{Digest, FileHash, ShardId};
 use crate::plan::{Mode, Plan};
-use crate::publish;
+use crate::publish::{self, Stale};
 use crate::store::hash_file;
 use crate::store::ledger::ShardLedger;
 use anyhow::Context as _;
@@ -84,7 +84,11 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
     failpoint::at("build::scan", &settings.profile.name);
     let survey = survey::survey(settings)?;
     failpoint::at("build::planned", &settings.profile.name);
-    publish::remove_stale_attempts(&layout.shards)?;
+    let stale = match layout.mode {
+        Mode::Sharded => Stale::All,
+        Mode::Blob => Stale::Of(&layout.database),
+    };
+    publish::remove_stale_attempts(&layout.shards, stale)?;
     std::fs::create_dir_all(layout.segments())
         .with_context(|| format!("creating {}", layout.segments().display()))?;
     if settings.rebuild {
