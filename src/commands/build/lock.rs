@@ -8,6 +8,15 @@ use anyhow::Context as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::time::Duration;
+
+/// A holder's line is shorter: a process number and a host name.
+const MAX_HOLDER_BYTES: u64 = 200;
+
+/// How often the holder's line is read until it stays the same, and the time between: a tenth of a
+/// second in all where the file is empty.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// Held for as long as the build runs.
 #[derive(Debug)]
@@ -33,13 +42,7 @@ impl BuildLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Only for the message; Windows refuses to read a locked file.
-                let _ = file.read_to_string(&mut holder);
-                let holder = match holder.trim() {
-                    "" => "another process",
-                    known => known,
-                };
+                let holder = holder(&mut file);
                 return Err(Exit::error(
                     ExitCode::Locked,
                     format!(
@@ -59,6 +62,34 @@ impl BuildLock {
             .with_context(|| format!("writing lock file {}", path.display()))?;
         Ok(Self(file))
     }
+}
+
+/// Who says to hold the lock, in one line. What the file says may be anything, and Windows refuses to
+/// read a locked file: "another process" then.
+fn holder(file: &mut File) -> String {
+    let mut said = String::new();
+    for _ in 0..LOOKS {
+        let before = std::mem::replace(&mut said, first_line(file));
+        // Whoever has just taken the lock is about to write its name over its predecessor's.
+        if !said.is_empty() && said == before {
+            return said;
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    "another process".to_owned()
+}
+
+fn first_line(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    let read = file
+        .rewind()
+        .and_then(|()| file.take(MAX_HOLDER_BYTES).read_to_end(&mut bytes));
+    if read.is_err() {
+        return String::new();
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().next().unwrap_or_default();
+    line.replace(char::is_control, "?").trim().to_owned()
 }
 
 fn host() -> String {
