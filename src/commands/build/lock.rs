@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A holder's line is shorter: a process number and a host name.
 const MAX_HOLDER_BYTES: u64 = 200;
@@ -64,6 +64,32 @@ impl BuildLock {
     }
 }
 
+/// Takes the lock in `path`, a file that is created and stays, as soon as its holder lets go. Gives up
+/// after `patience`.
+pub fn wait_for(path: &Path, patience: Duration) -> anyhow::Result<File> {
+    let locking = || format!("locking {}", path.display());
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(locking)?;
+    let deadline = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(locking),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                anyhow::bail!(
+                    "{} has been held by another build for {} s: see whether one hangs, then run again",
+                    path.display(),
+                    patience.as_secs()
+                );
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_LOOKS),
+        }
+    }
+}
+
 /// Who says to hold the lock, in one line. What the file says may be anything, and Windows refuses to
 /// read a locked file: "another process" then.
 fn holder(file: &mut File) -> String {
@@ -98,4 +124,20 @@ fn host() -> String {
         .or_else(|| std::env::var("HOSTNAME").ok())
         .or_else(|| std::env::var("COMPUTERNAME").ok())
         .map_or_else(|| "this host".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_never_given_up_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("lock");
+        let held = wait_for(&path, Duration::ZERO).expect("free");
+        let error = wait_for(&path, Duration::from_millis(20)).expect_err("held");
+        assert!(error.to_string().contains("lock has been held"), "{error}");
+        drop(held);
+        wait_for(&path, Duration::ZERO).expect("free again");
+    }
 }

@@ -1,5 +1,6 @@
 //! The end of a build: clean up, write the manifest, say what was made.
 
+use super::lock;
 use super::prepare::Prepared;
 use super::settings::Settings;
 use super::{Ended, Published, output};
@@ -22,6 +23,10 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
+
+/// For another build that has the manifest in hand: it reads its shards' ledgers meanwhile, which takes
+/// seconds for the largest.
+const MANIFEST_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Makes the routing database list exactly the plan's shards, and leaves it as one file. A shard that
 /// was in its place before this run is registered when it is not, or not as it is now: an earlier run
@@ -89,7 +94,8 @@ pub fn conclude(
     run: RunSummary,
 ) -> anyhow::Result<Summary> {
     let manifest = &prepared.layout.manifest;
-    let _lock = lock_manifest(&prepared.layout.manifest_lock())?;
+    // Other profiles of the same folder write to the manifest too.
+    let _lock = lock::wait_for(&prepared.layout.manifest_lock(), MANIFEST_PATIENCE)?;
     failpoint::at("build::conclude", &settings.profile.name);
     let previous = fs::read_to_string(manifest).ok();
     let previous = previous.and_then(|text| {
@@ -246,16 +252,6 @@ fn describe_shard(
         bytes,
         file_blake3,
     })
-}
-
-/// Other profiles of the same folder write to the manifest too. Held until the file is dropped.
-fn lock_manifest(path: &Path) -> anyhow::Result<File> {
-    let lock = || {
-        let file = File::options().create(true).append(true).open(path)?;
-        file.lock()?;
-        Ok(file)
-    };
-    lock().map_err(|error: std::io::Error| anyhow::anyhow!("locking {}: {error}", path.display()))
 }
 
 /// Writes the manifest: temporary file, fsync, rename. The caller holds its lock, so the temporary name
