@@ -27,6 +27,11 @@ use std::io::{self, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
+
+/// How long a worker outlives its supervisor at most: time to finish and commit what is in hand. Nobody
+/// else would end one that is stuck, and it keeps its segments locked.
+const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
 /// Runs as a worker on this process's stdin and stdout until told to stop. The error is one that
 /// could not be reported over the protocol.
@@ -92,6 +97,11 @@ fn listen(stop: Arc<AtomicBool>) -> io::Result<Receiver<ToWorker>> {
             }
             // End of stdin, an unreadable frame and `Stop` mean the same.
             stop.store(true, Ordering::Relaxed);
+            drop(sender);
+            // From here on for the end of stdin alone: the supervisor is gone.
+            while let Ok(Some(_)) = read_frame::<ToWorker>(&mut stdin) {}
+            thread::sleep(ORPHAN_GRACE);
+            platform::exit_now(1);
         })?;
     Ok(inbox)
 }
