@@ -1,10 +1,11 @@
 //! Segment files: what a worker has finished, kept so that a kill at any point loses nothing.
 //!
-//! A segment file is a small SQLite database with one owner at a time. A file's chunks and its
+//! A segment file is a small SQLite database with one [owner] at a time. A file's chunks and its
 //! ledger row are one transaction, so what can be read back is always whole files, oldest first.
 //! The worker's sink thread writes it; publishing reads it; then it is deleted. It never decides
 //! what is stale: a caller that finds another identity in its ledger says `forget`.
 
+mod owner;
 mod reader;
 
 pub use reader::{SegmentChunk, SegmentReader};
@@ -17,6 +18,7 @@ use crate::file::{FileRecord, RelPath};
 use crate::ids::Digest;
 use crate::tag::Tags;
 use crate::vector::{DenseVector, SparseVector};
+use owner::Owner;
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -103,6 +105,8 @@ pub struct SegmentWriter {
     conn: Connection,
     path: PathBuf,
     next_file_no: i64,
+    // Last, so that it is given up when the database is closed.
+    owner: Owner,
 }
 
 impl SegmentWriter {
@@ -110,58 +114,17 @@ impl SegmentWriter {
     /// database, or made for another header. Fails with [`StoreError::Busy`] while another process
     /// owns it, and on errors of the disk.
     pub fn open(path: &Path, header: &SegmentHeader) -> Result<Self, StoreError> {
-        match Self::reopen(path, header) {
-            Ok(Some(writer)) => Ok(writer),
-            Ok(None) | Err(StoreError::Corrupt { .. }) => Self::create(path, header),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn reopen(path: &Path, header: &SegmentHeader) -> Result<Option<Self>, StoreError> {
-        if !path.try_exists().map_err(StoreError::io(path))? {
-            return Ok(None);
-        }
-        failpoint::at("segment::reopen", &path.to_string_lossy());
-        let conn = connect::open_owned(path)?;
-        // Segments are a few megabytes; reading one whole takes milliseconds.
-        let check: String = conn
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(StoreError::sql(path))?;
-        if check != "ok" || reader::header_of(&conn, path)?.as_ref() != Some(header) {
-            return Ok(None);
-        }
-        let next_file_no = conn
-            .query_row(
-                "SELECT coalesce(max(file_no), 0) + 1 FROM files",
-                [],
-                |row| row.get(0),
-            )
-            .map_err(StoreError::sql(path))?;
-        Ok(Some(Self {
-            conn,
-            path: path.to_path_buf(),
-            next_file_no,
-        }))
-    }
-
-    fn create(path: &Path, header: &SegmentHeader) -> Result<Self, StoreError> {
-        connect::remove_database(path)?;
-        failpoint::at("segment::create", &path.to_string_lossy());
-        let mut conn = connect::open_owned(path)?;
-        let create = |conn: &mut Connection| {
-            let transaction = conn.transaction()?;
-            transaction.execute_batch(TABLES)?;
-            transaction.execute(
-                "INSERT INTO segment (layout, fingerprint, identity) VALUES (?1, ?2, ?3)",
-                params![LAYOUT, header.fingerprint.0, header.identity],
-            )?;
-            transaction.commit()
+        let owner = Owner::take(path)?;
+        let (conn, next_file_no) = match reopen(path, header) {
+            Ok(Some(opened)) => opened,
+            Ok(None) | Err(StoreError::Corrupt { .. }) => (create(path, header)?, 1),
+            Err(error) => return Err(error),
         };
-        create(&mut conn).map_err(StoreError::sql(path))?;
         Ok(Self {
             conn,
             path: path.to_path_buf(),
-            next_file_no: 1,
+            next_file_no,
+            owner,
         })
     }
 
@@ -214,9 +177,14 @@ impl SegmentWriter {
         forget(&mut self.conn).map_err(StoreError::sql(&self.path))
     }
 
-    /// Marks the segment complete, encoded on `device`, and leaves one file with nothing beside it.
+    /// Marks the segment complete, encoded on `device`, and leaves one file and its lock.
     pub fn finish(self, device: &str) -> Result<(), StoreError> {
-        let Self { conn, path, .. } = self;
+        let Self {
+            conn,
+            path,
+            owner: _owner,
+            ..
+        } = self;
         let failed = StoreError::sql(&path);
         conn.execute("UPDATE segment SET device = ?1", [device])
             .map_err(&failed)?;
@@ -228,6 +196,48 @@ impl SegmentWriter {
         }
         conn.close().map_err(|(_, error)| failed(error))
     }
+}
+
+/// The segment at `path` and the number of its next file. `None` when it has to be started afresh.
+fn reopen(path: &Path, header: &SegmentHeader) -> Result<Option<(Connection, i64)>, StoreError> {
+    if !path.try_exists().map_err(StoreError::io(path))? {
+        return Ok(None);
+    }
+    failpoint::at("segment::reopen", &path.to_string_lossy());
+    let conn = connect::open_owned(path)?;
+    // Segments are a few megabytes; reading one whole takes milliseconds.
+    let check: String = conn
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(StoreError::sql(path))?;
+    if check != "ok" || reader::header_of(&conn, path)?.as_ref() != Some(header) {
+        return Ok(None);
+    }
+    let next_file_no = conn
+        .query_row(
+            "SELECT coalesce(max(file_no), 0) + 1 FROM files",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(StoreError::sql(path))?;
+    Ok(Some((conn, next_file_no)))
+}
+
+fn create(path: &Path, header: &SegmentHeader) -> Result<Connection, StoreError> {
+    failpoint::at("segment::clear", &path.to_string_lossy());
+    connect::remove_database(path)?;
+    failpoint::at("segment::create", &path.to_string_lossy());
+    let mut conn = connect::open_owned(path)?;
+    let create = |conn: &mut Connection| {
+        let transaction = conn.transaction()?;
+        transaction.execute_batch(TABLES)?;
+        transaction.execute(
+            "INSERT INTO segment (layout, fingerprint, identity) VALUES (?1, ?2, ?3)",
+            params![LAYOUT, header.fingerprint.0, header.identity],
+        )?;
+        transaction.commit()
+    };
+    create(&mut conn).map_err(StoreError::sql(path))?;
+    Ok(conn)
 }
 
 fn insert_chunk(
