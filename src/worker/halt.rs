@@ -77,7 +77,7 @@ pub(super) fn output(error: StoreError) -> Failure {
             StoreError::Busy { .. } => FailureKind::Internal,
             _ => FailureKind::Output,
         },
-        text: error.to_string(),
+        text: format!("{:#}", anyhow::Error::new(error)),
     }
 }
 
