@@ -28,11 +28,12 @@ const SUPERVISOR: [&str; 16] = [
 ];
 
 /// Places in a worker. The first two are reached in a run that resumes.
-const WORKER: [&str; 12] = [
+const WORKER: [&str; 13] = [
     "segment::reopen",
     "segment::forgot",
     "worker::start",
     "segment::open",
+    "segment::clear",
     "segment::create",
     "segment::opened",
     "worker::prepare",

@@ -37,7 +37,9 @@ fn phase(steps: &[Step], pid: u32) -> &'static str {
         "build::planned" => "supervising",
         "worker::start" => "opening encoders",
         "segment::reopen" | "segment::forgot" => "resuming",
-        "segment::open" | "segment::create" | "segment::opened" => "opening a segment",
+        "segment::open" | "segment::clear" | "segment::create" | "segment::opened" => {
+            "opening a segment"
+        }
         "worker::prepare" | "scan::read" | "worker::encode" => "encoding",
         "sink::group" | "sink::commit" | "sink::committed" => "encoding",
         "sink::finish" | "sink::finished" => "encoding",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How often a wait looks.
-const LOOK: Duration = Duration::from_micros(300);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// A small generator of repeatable numbers (splitmix64); the seed is printed with a failure.
 pub struct Dice(pub u64);
@@ -184,10 +184,6 @@ impl Live {
         text.split_whitespace()
             .filter_map(|pid| pid.parse().ok())
             .collect()
-    }
-
-    pub fn wait_worker(&mut self) -> u32 {
-        self.wait("a worker", |live| live.workers().first().copied())
     }
 
     /// Every process of this build, orphans included: they share its environment.

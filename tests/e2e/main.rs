@@ -1,5 +1,7 @@
 //! Drives the real program on real files.
 
+#[cfg(target_os = "linux")]
+mod abuse;
 mod build;
 #[cfg(target_os = "linux")]
 mod crash_points;
@@ -14,9 +16,15 @@ mod kills;
 mod layers;
 #[cfg(target_os = "linux")]
 mod live;
+#[cfg(target_os = "linux")]
+mod locks;
 mod query;
 mod resume;
+#[cfg(target_os = "linux")]
+mod rivals;
 mod same_bytes;
 mod security;
+#[cfg(target_os = "linux")]
+mod signals;
 mod verify;
 mod world;

@@ -1,0 +1,198 @@
+//! Asked to stop: in any phase, at once, without losing what is done.
+
+use crate::ground::{Flavour, Ground};
+use crate::live::{Live, signal};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::os::unix::process::CommandExt as _;
+
+const BARE: Flavour = Flavour {
+    blob: false,
+    encoders: false,
+};
+
+const ASKING: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::USR1];
+
+/// A transaction for every file, and one place that holds.
+fn holding(point: &str, after: u32) -> String {
+    let first = match after {
+        0 => String::new(),
+        n => format!("{n}*off->"),
+    };
+    format!("sink::group=return(skip);{point}={first}return(hold)")
+}
+
+fn wait_pausing(live: &mut Live) {
+    live.wait("the pause", |live| {
+        live.said().1.contains("\"pausing\"").then_some(())
+    });
+}
+
+#[test]
+fn a_signal_in_any_phase_pauses_the_build() {
+    let mut ground = Ground::new(10);
+    let phases = [
+        // Before there is a supervisor that could say that it pauses.
+        ("build::scan", 0, false),
+        ("build::planned", 0, false),
+        ("worker::start", 0, true),
+        ("segment::open", 0, true),
+        ("worker::prepare", 2, true),
+        ("worker::encode", 3, true),
+        ("sink::commit", 3, true),
+        ("sink::committed", 3, true),
+        ("publish::load", 0, true),
+        ("publish::index", 0, true),
+        ("publish::rename", 0, true),
+        ("publish::register", 0, true),
+        ("publish::registered", 0, true),
+    ];
+    for (n, (point, after, says_so)) in phases.into_iter().enumerate() {
+        let asking = ASKING[n % 3];
+        let context = format!("{asking:?} at {point}");
+        ground.clean();
+        let mut live = ground.start(BARE, &holding(point, after));
+        live.wait_held().expect("is reached");
+        signal(live.pid(), asking);
+        if says_so {
+            wait_pausing(&mut live);
+        }
+        live.go();
+        let (ran, _) = live.finish();
+        assert_eq!(ran.code, Some(75), "{context}: {ran:?}");
+        let last = ran.last_line();
+        assert_eq!(
+            (&last["type"], &last["exit"]),
+            (&"paused".into(), &75.into())
+        );
+        ground.settle(BARE, &context);
+    }
+}
+
+#[test]
+fn the_file_in_hand_is_finished_and_kept() {
+    let mut ground = Ground::new(10);
+    for (n, asking) in ASKING.into_iter().enumerate() {
+        let context = format!("{asking:?}");
+        ground.clean();
+        let mut live = ground.start(BARE, &holding("worker::encode", 3));
+        let worker = live.wait_held().expect("is reached");
+        signal(live.pid(), asking);
+        wait_pausing(&mut live);
+        if n == 1 {
+            // Asking again in another way changes nothing.
+            signal(live.pid(), Signal::USR1);
+            signal(live.pid(), Signal::TERM);
+        }
+        live.go();
+        let (ran, steps) = live.finish();
+        assert_eq!(ran.code, Some(75), "{context}: {ran:?}");
+        let encoded = |pid: Option<u32>| {
+            let of = steps.iter().filter(|s| s.point == "worker::encode");
+            let of = of.filter(|s| pid.is_none_or(|pid| s.pid == pid));
+            of.map(|s| s.subject.clone()).collect::<Vec<_>>()
+        };
+        let begun = encoded(Some(worker));
+        assert!(begun.len() >= 4, "{context}: {steps:?}");
+        let (ran, again) = ground.start(BARE, "").finish();
+        ground.check_summary(BARE, &ran, &context);
+        let resumed = ran.last_line()["resumed_chunks"].as_u64();
+        assert!(resumed.is_some_and(|n| n >= 4), "{context}: {ran:?}");
+        // What any worker had begun is not begun again: as many files were left as are encoded now.
+        let now = again.iter().filter(|s| s.point == "worker::encode").count();
+        assert_eq!(
+            now + encoded(None).len(),
+            30,
+            "{context}: {begun:?}, {again:?}"
+        );
+        ground.settle(BARE, &context);
+    }
+}
+
+#[test]
+fn a_signal_when_all_is_done_changes_nothing() {
+    let mut ground = Ground::new(6);
+    for point in ["build::deliver", "build::conclude", "manifest::renamed"] {
+        ground.clean();
+        let mut live = ground.start(BARE, &holding(point, 0));
+        live.wait_held().expect("is reached");
+        signal(live.pid(), Signal::TERM);
+        live.go();
+        let (ran, _) = live.finish();
+        ground.check_summary(BARE, &ran, point);
+    }
+}
+
+#[test]
+fn a_second_interrupt_is_130_at_once() {
+    let mut ground = Ground::new(10);
+    let phases = [
+        ("build::scan", Signal::INT, false),
+        ("worker::encode", Signal::INT, true),
+        ("publish::rename", Signal::TERM, true),
+        ("build::conclude", Signal::USR1, false),
+    ];
+    for (point, first, says_so) in phases {
+        let context = format!("{first:?} and INT at {point}");
+        ground.clean();
+        let mut live = ground.start(BARE, &holding(point, 0));
+        live.wait_held().expect("is reached");
+        signal(live.pid(), first);
+        if says_so {
+            wait_pausing(&mut live);
+        } else if first == Signal::INT {
+            // Two of the same kind may become one while the first waits to be delivered.
+            live.wait("the first signal's delivery", |live| {
+                let status = std::fs::read_to_string(format!("/proc/{}/status", live.pid()));
+                let status = status.unwrap_or_default();
+                let pending = status.lines().find_map(|l| l.strip_prefix("ShdPnd:"));
+                (pending.map(str::trim) == Some("0000000000000000")).then_some(())
+            });
+        }
+        signal(live.pid(), Signal::INT);
+        live.wait("the end, though a place still holds", |live| {
+            live.has_ended().then_some(())
+        });
+        live.go();
+        let (ran, _) = live.finish();
+        assert_eq!(ran.code, Some(130), "{context}: {ran:?}");
+        ground.settle(BARE, &context);
+    }
+}
+
+#[test]
+fn ctrl_c_in_a_terminal_reaches_the_supervisor_alone() {
+    let mut ground = Ground::new(10);
+    let arguments = ground.arguments(BARE, "o");
+    let failpoints = holding("worker::encode", 2);
+    let mut live = Live::start_with(&ground.world, &arguments, &failpoints, |command| {
+        command.process_group(0);
+    });
+    live.wait_held().expect("is reached");
+    let group = Pid::from_raw(live.pid().cast_signed()).expect("a process");
+    kill_process_group(group, Signal::INT).expect("sent");
+    wait_pausing(&mut live);
+    live.go();
+    let (ran, _) = live.finish();
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    assert!(!ran.stderr.contains("worker_lost"), "{ran:?}");
+    ground.settle(BARE, "Ctrl-C");
+}
+
+#[test]
+fn a_signal_to_a_worker_costs_that_worker_alone() {
+    let mut ground = Ground::new(10);
+    for asking in [Signal::INT, Signal::TERM, Signal::USR1, Signal::HUP] {
+        let context = format!("{asking:?}");
+        ground.clean();
+        let mut live = ground.start(BARE, &holding("worker::encode", 2));
+        let worker = live.wait_held().expect("is reached");
+        signal(worker, asking);
+        live.wait("its death to be noticed", |live| {
+            live.said().1.contains("worker_lost").then_some(())
+        });
+        live.go();
+        let (ran, _) = live.finish();
+        ground.check_summary(BARE, &ran, &context);
+    }
+    ground.settle(BARE, "signals to workers");
+}
