@@ -1,28 +1,70 @@
 //! Run again: only what changed is done, and the index is that of a fresh build.
 
-use crate::world::World;
+use crate::world::{BARE, World, finish};
 use std::fs;
 use std::time::Duration;
 
 #[test]
 fn a_finished_build_does_nothing_again() {
-    let world = World::corpus(2, 20);
-    let first = world.build("o", &[]);
-    let shard = world.path("o-sharded/p/shards/root0.genome.db");
-    let before = fs::metadata(&shard)
-        .expect("shard")
-        .modified()
-        .expect("time");
-    let again = world.build("o", &[]);
-    assert_eq!(again["digest"], first["digest"]);
-    assert_eq!(again["unchanged_shards"], 2);
-    assert_eq!(
-        fs::metadata(&shard)
-            .expect("shard")
-            .modified()
-            .expect("time"),
-        before
-    );
+    for (mode, folder, indexes) in [
+        (
+            "sharded",
+            "o-sharded",
+            &["p/main.genome.db", "p/shards/root0.genome.db"][..],
+        ),
+        ("blob", "o", &["p.db"][..]),
+    ] {
+        let world = World::corpus(2, 20);
+        let first = world.build("o", &["--mode", mode]);
+        let state = || {
+            indexes.iter().map(|name| {
+                let path = world.path(folder).join(name);
+                let time = fs::metadata(&path)
+                    .and_then(|m| m.modified())
+                    .expect("a time");
+                (time, fs::read(&path).expect("reads"))
+            })
+        };
+        let before: Vec<_> = state().collect();
+        let arguments = [
+            "--profile",
+            "p.toml",
+            "--out-dir",
+            "o",
+            "--progress",
+            "json",
+            "--mode",
+            mode,
+        ];
+        let mut command = world.command(&[&arguments[..], &BARE].concat());
+        command.env("FAILPOINT_TRACE", world.path("trace"));
+        let ran = finish(command.spawn().expect("starts"));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(
+            ran.stdout.starts_with("p: unchanged, nothing to do\n"),
+            "{ran:?}"
+        );
+        assert!(!ran.stderr.contains("worker_starting"), "{ran:?}");
+        // No file of the corpus is opened, nothing is published.
+        let trace = fs::read_to_string(world.path("trace")).expect("a trace");
+        assert!(trace.contains(" build::scan "), "{trace}");
+        for place in ["scan::read", "worker::", "segment::", "publish::"] {
+            assert!(!trace.contains(place), "{trace}");
+        }
+        assert!(
+            before.iter().eq(state().collect::<Vec<_>>().iter()),
+            "{mode}: files were touched"
+        );
+        let again = world.build("o", &["--mode", mode]);
+        assert_eq!(again["digest"], first["digest"]);
+        let shards = again["shards"].as_array().map_or(0, Vec::len);
+        assert_eq!(again["unchanged_shards"], shards);
+        // Asked to, it does everything again.
+        let rebuilt = world.build("o", &["--mode", mode, "--rebuild"]);
+        assert_eq!(rebuilt["digest"], first["digest"]);
+        let used = ["unchanged_shards", "resumed_chunks", "reused_chunks"];
+        assert!(used.iter().all(|field| rebuilt[field] == 0), "{rebuilt}");
+    }
 }
 
 #[test]
