@@ -71,6 +71,8 @@ fn names(folder: &Path) -> Vec<String> {
     let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
     let mut names: Vec<String> = entries
         .map(|entry| name(entry).to_string_lossy().into_owned())
+        // Goes with its segment.
+        .filter(|name| name != "0.segment.lock")
         .collect();
     names.sort();
     names

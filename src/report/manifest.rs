@@ -34,8 +34,9 @@ pub struct Target {
     pub recipe: Value,
     #[serde(flatten)]
     pub index: IndexSummary,
-    /// Of the routing database's file, as the last build that wrote to it left it; `None` for a blob.
-    /// Its bytes follow the order in which shards were published, so equal builds may differ in it.
+    /// Of the routing database's file, as the last build that wrote to it left it; `None` for a blob. Its
+    /// bytes follow the order in which shards were published, so it is left out under
+    /// `SOURCE_DATE_EPOCH` as well: equal builds shall have equal manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing_blake3: Option<String>,
     /// Left out under `SOURCE_DATE_EPOCH`, so that equal builds have equal manifests.

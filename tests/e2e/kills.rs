@@ -40,7 +40,8 @@ fn phase(steps: &[Step], pid: u32) -> &'static str {
         "segment::open" | "segment::clear" | "segment::create" | "segment::opened" => {
             "opening a segment"
         }
-        "worker::prepare" | "scan::read" | "worker::encode" => "encoding",
+        "worker::prepare" | "scan::read" | "scan::opened" => "encoding",
+        "scan::piece" | "worker::encode" => "encoding",
         "sink::group" | "sink::commit" | "sink::committed" => "encoding",
         "sink::finish" | "sink::finished" => "encoding",
         "publish::load" | "publish::index" | "publish::seal" | "publish::rename" => "publishing",

@@ -46,6 +46,8 @@ fn setup() -> WorkerSetup {
             max_file_bytes: 1 << 20,
             follow_links: false,
         },
+        file_patience: Duration::from_secs(60),
+        memory_limit: 0,
         reuse: Vec::new(),
     }
 }
@@ -210,7 +212,7 @@ fn publish(folder: &Path, task: &SegmentTask) -> Digest {
     };
     let target = folder.join("shards/root0.genome.db");
     let paths: Vec<_> = task.files.iter().map(|f| f.path.clone()).collect();
-    let mut publisher = ShardPublisher::begin(&target, header).expect("begun");
+    let mut publisher = ShardPublisher::begin(&target, header, Arc::default()).expect("begun");
     publisher.load(&task.path, 0, &paths).expect("loaded");
     let shard = publisher.finish().expect("published");
     let database = folder.join("main.genome.db");

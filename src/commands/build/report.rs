@@ -200,7 +200,7 @@ fn routing_hash(
     previous: Option<&Manifest>,
 ) -> anyhow::Result<Option<String>> {
     let path = &prepared.layout.database;
-    if settings.mode == Mode::Blob {
+    if settings.mode == Mode::Blob || prepared.reproducible {
         return Ok(None);
     }
     let hash = hash_file(path)?;
