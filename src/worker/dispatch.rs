@@ -14,7 +14,7 @@ use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::ids::SegmentId;
 use crate::protocol::{Failure, FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
 use crate::store::segment::{SegmentHeader, SegmentWriter};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -57,6 +57,17 @@ pub(super) struct Slot {
     pub filled: Receiver<Result<PreparedFile, String>>,
 }
 
+/// Tells the dispatcher when a stage's thread ends, be it by a panic. None does before the dispatcher
+/// lets go of it, unless it failed.
+struct Ended(Sender<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // A dispatcher that is gone did not wait for it.
+        let _ = self.0.send(());
+    }
+}
+
 /// Works on segments until the inbox ends or `stop` is set; returns when all that was encoded is
 /// committed.
 pub(super) fn serve(
@@ -82,14 +93,18 @@ pub(super) fn serve(
     // The slots are the bound on prepared files; the sink's queue holds encoded ones.
     let (to_encoder, slots) = bounded(file_workers * SLOTS_PER_FILE_WORKER);
     let (to_sink, encoded) = bounded(8);
-    let (halting, rung) = Halting::new();
+    let halting = Halting::default();
+    // One word a stage.
+    let (ended, stage_ended) = unbounded();
 
     thread::scope(|scope| {
         let encoder_stop = Arc::clone(stop);
         let encoder_halting = halting.clone();
         let encoder_reporter = reporter.clone();
+        let encoder_ended = Ended(ended.clone());
         let setup_ref = &setup;
         scope.spawn(move || {
+            let _ended = encoder_ended;
             let stage = EncodeStage::new(encoders, setup_ref, encoder_reporter);
             if let Err(halt) = stage.run(&slots, &to_sink, &encoder_stop) {
                 encoder_halting.set(halt);
@@ -97,7 +112,9 @@ pub(super) fn serve(
         });
         let sink_reporter = reporter.clone();
         let sink_halting = halting.clone();
+        let sink_ended = Ended(ended);
         scope.spawn(move || {
+            let _ended = sink_ended;
             if let Err(failure) = sink::run(&encoded, &sink_reporter, &device) {
                 sink_halting.set(failure.into());
             }
@@ -109,14 +126,13 @@ pub(super) fn serve(
             to_encoder,
             reporter,
             stop,
+            stage_ended,
         };
         // Dropping the dispatcher ends the encoder, which ends the sink.
-        dispatcher
-            .run(inbox, &rung)
-            .or_else(|error| match halting.get() {
-                Some(_) => Ok(()),
-                None => Err(error),
-            })
+        dispatcher.run(inbox).or_else(|error| match halting.get() {
+            Some(_) => Ok(()),
+            None => Err(error),
+        })
     })?;
     halting.get().map_or(Ok(()), Err)
 }
@@ -128,26 +144,23 @@ struct Dispatcher<'a> {
     to_encoder: Sender<Item<Slot>>,
     reporter: &'a Reporter,
     stop: &'a AtomicBool,
+    stage_ended: Receiver<()>,
 }
 
 impl Dispatcher<'_> {
-    /// Until the inbox ends, or a stage has halted, which rings.
-    fn run(&self, inbox: &Receiver<ToWorker>, rung: &Receiver<()>) -> Result<(), Failure> {
+    fn run(&self, inbox: &Receiver<ToWorker>) -> Result<(), Failure> {
         loop {
             let message = select! {
                 recv(inbox) -> message => message,
-                recv(rung) -> _ => return Ok(()),
+                // Nobody would take what comes; with no segment to come, nobody would notice either.
+                recv(self.stage_ended) -> _ => return Ok(()),
             };
-            let Ok(message) = message else {
-                return Ok(());
-            };
-            if self.stopped() {
-                return Ok(());
+            match message {
+                Err(_) => return Ok(()),
+                Ok(_) if self.stopped() => return Ok(()),
+                Ok(ToWorker::Segment(task)) => self.segment(*task)?,
+                Ok(_) => return Err(internal("unexpected message after setup")),
             }
-            let ToWorker::Segment(task) = message else {
-                return Err(internal("unexpected message after setup"));
-            };
-            self.segment(*task)?;
         }
     }
 

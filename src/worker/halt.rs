@@ -1,10 +1,9 @@
 //! Why a worker ends before it is told to, and how its stages tell each other.
 //!
-//! Values and one channel; decides nothing about what follows, which is the supervisor's.
+//! Values; decides nothing about what follows, which is the supervisor's.
 
 use crate::protocol::{Failure, FailureKind, Fall, FromWorker};
 use crate::store::StoreError;
-use crossbeam_channel::{Receiver, Sender, bounded};
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,30 +32,17 @@ impl From<Halt> for FromWorker {
 }
 
 /// The first halt of any stage, for the others to see.
-#[derive(Clone)]
-pub(super) struct Halting {
-    first: Arc<Mutex<Option<Halt>>>,
-    /// Wakes the dispatcher, which may be waiting for its next segment.
-    bell: Sender<()>,
-}
+#[derive(Clone, Default)]
+pub(super) struct Halting(Arc<Mutex<Option<Halt>>>);
 
 impl Halting {
-    /// The other end rings once a stage has halted.
-    pub fn new() -> (Self, Receiver<()>) {
-        let (bell, rung) = bounded(1);
-        let first = Arc::default();
-        (Self { first, bell }, rung)
-    }
-
     pub fn set(&self, halt: Halt) {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(halt);
-        // Full: it has rung already.
-        let _ = self.bell.try_send(());
     }
 
     pub fn get(&self) -> Option<Halt> {
-        self.first
+        self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
