@@ -380,16 +380,17 @@ impl State {
             (None, Some(fall)) => fall.reason.clone(),
             (None, None) => status,
         };
+        if let Some(failure) = failure
+            && failure.kind != FailureKind::Internal
+        {
+            // The build ends with these words; no other worker is started.
+            self.fail(failure, effects);
+            return;
+        }
         effects.push(Effect::Emit(BuildEvent::WorkerLost {
             worker,
             reason: reason.clone(),
         }));
-        if let Some(failure) = failure
-            && failure.kind != FailureKind::Internal
-        {
-            self.fail(failure, effects);
-            return;
-        }
         if !ready {
             self.failed_start(worker, reason, effects);
             return;
