@@ -82,12 +82,30 @@ pub(super) fn open_owned(path: &Path) -> Result<Connection, StoreError> {
     conn.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES};
          PRAGMA locking_mode = EXCLUSIVE;
-         PRAGMA journal_mode = WAL;
          PRAGMA synchronous = NORMAL;
          PRAGMA foreign_keys = OFF;"
     ))
+    .and_then(|()| set_journal_mode(&conn, "WAL"))
     .map_err(StoreError::sql(path))?;
     Ok(conn)
+}
+
+/// Changes the journal mode and hears what becomes of it. The file is written when the statement ends,
+/// after it has answered; a caller that takes the answer alone misses a failed write.
+pub(super) fn set_journal_mode(conn: &Connection, mode: &str) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare(&format!("PRAGMA journal_mode = {mode}"))?;
+    let mut rows = statement.query([])?;
+    let mut answer = String::new();
+    while let Some(row) = rows.next()? {
+        answer = row.get(0)?;
+    }
+    if answer.eq_ignore_ascii_case(mode) {
+        return Ok(());
+    }
+    Err(rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_IOERR),
+        Some(format!("the journal mode stayed {answer}")),
+    ))
 }
 
 /// Opens or creates a database that servers may have open at the same time, and whose commits
@@ -99,10 +117,10 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
         .map_err(StoreError::sql(path))?;
     conn.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES};
-         PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = OFF;"
     ))
+    .and_then(|()| set_journal_mode(&conn, "WAL"))
     .map_err(StoreError::sql(path))?;
     Ok(conn)
 }
@@ -130,7 +148,8 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
 /// Writes the journal mode that servers expect into the header, and checks that nothing is left
 /// beside the file. The caller owns the file; nobody else has it open.
 pub fn seal_as_wal(path: &Path) -> Result<(), StoreError> {
-    drop(open_owned(path)?);
+    let closed = open_owned(path)?.close();
+    closed.map_err(|(_, error)| StoreError::sql(path)(error))?;
     let mut header = [0; 20];
     File::open(path)
         .and_then(|mut file| file.read_exact(&mut header))

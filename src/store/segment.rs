@@ -188,12 +188,7 @@ impl SegmentWriter {
         let failed = StoreError::sql(&path);
         conn.execute("UPDATE segment SET device = ?1", [device])
             .map_err(&failed)?;
-        let mode: String = conn
-            .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
-            .map_err(&failed)?;
-        if mode != "delete" {
-            return Err(StoreError::corrupt(&path, "the log was not folded in"));
-        }
+        connect::set_journal_mode(&conn, "DELETE").map_err(&failed)?;
         conn.close().map_err(|(_, error)| failed(error))
     }
 }
