@@ -70,6 +70,31 @@ pub fn sync_directory(directory: &std::path::Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What a file system has left for this user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free {
+    pub bytes: u64,
+    /// `None` where files are not counted.
+    pub files: Option<u64>,
+}
+
+/// Of the file system that holds `path`; `None` where it cannot be had.
+pub fn free_space(path: &std::path::Path) -> Option<Free> {
+    #[cfg(unix)]
+    {
+        let found = rustix::fs::statvfs(path).ok()?;
+        Some(Free {
+            bytes: found.f_bavail.saturating_mul(found.f_frsize),
+            files: (found.f_files > 0).then_some(found.f_favail),
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
 /// Main memory that a new process may take without pushing others out: the smaller of what the
 /// machine has available and what the control group leaves. `None` where neither can be read.
 pub fn available_memory_bytes() -> Option<u64> {

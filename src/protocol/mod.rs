@@ -183,8 +183,10 @@ pub enum FailureKind {
     Unavailable,
     /// Models or settings are not those the build started with.
     FingerprintMismatch,
-    /// The output cannot be written: disk full, read-only, no permission.
+    /// The output cannot be written: read-only, no permission, a broken disk.
     Output,
+    /// There is no space left for the output.
+    Full,
     /// Anything else: worth one more try in a fresh process.
     Internal,
 }

@@ -158,8 +158,7 @@ fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
         .open(path)
         .map_err(StoreError::io(path))?;
     let bytes = file.metadata().map_err(StoreError::io(path))?.len();
-    file.sync_all()
-        .map_err(|error| StoreError::io(path)(error).needing(bytes))?;
+    file.sync_all().map_err(StoreError::io(path))?;
     drop(file);
     let subject = target.to_string_lossy();
     failpoint::at("publish::rename", &subject);

@@ -1,9 +1,10 @@
 //! Opening databases: one function per way in which we use a file.
 
-use super::error::StoreError;
+use super::error::{StoreError, note_system_error};
 use super::schema::PAGE_BYTES;
 use crate::ids::FileHash;
 use rusqlite::{Connection, OpenFlags, ffi};
+use std::ffi::{c_char, c_int, c_void};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -23,15 +24,19 @@ const LOAD_CACHE_KIB: u32 = 64 * 1024;
 /// took 3.0 s of CPU time, 64 MiB 4.8 s and 256 MiB 5.1 s; 1 and 2 MiB were no better.
 const INDEX_CACHE_KIB: u32 = 4 * 1024;
 
-/// Tells SQLite not to count its memory, which takes a lock shared by all threads for each allocation.
-/// Nobody asks for the count.
-fn do_not_count_memory() {
+/// Sets SQLite up for this process: before its first use, since later it changes nothing.
+fn set_up() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: documented variadic call with one int. It must come before SQLite's first use to have
-        // an effect; later it answers SQLITE_MISUSE and changes nothing.
+        // Counting its memory takes a lock shared by all threads for each allocation; nobody asks for it.
+        // SAFETY: documented variadic calls; one takes an int, the other a function and its first argument.
         unsafe {
-            ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as std::ffi::c_int);
+            ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int);
+            ffi::sqlite3_config(
+                ffi::SQLITE_CONFIG_LOG,
+                note_system_error as extern "C" fn(*mut c_void, c_int, *const c_char),
+                std::ptr::null_mut::<c_void>(),
+            );
         }
     });
 }
@@ -39,7 +44,8 @@ fn do_not_count_memory() {
 /// Creates a database that nobody else sees until it is renamed: no journal, no fsync, one owner.
 /// A crash leaves rubbish, which is what the temporary name says.
 pub(super) fn create_for_load(path: &Path) -> Result<Connection, StoreError> {
-    do_not_count_memory();
+    set_up();
+    ensure_writable(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -74,10 +80,22 @@ pub(super) fn end_when_set(conn: &mut Connection, stop: Arc<AtomicBool>) -> rusq
     conn.progress_handler(STEPS_PER_LOOK, Some(move || stop.load(Ordering::Relaxed)))
 }
 
+/// Makes sure that the file can be written, creating it. SQLite would fall back to reading, or say
+/// "unable to open"; the system's own reason is better.
+fn ensure_writable(path: &Path) -> Result<(), StoreError> {
+    let opened = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path);
+    opened.map(drop).map_err(StoreError::io(path))
+}
+
 /// Opens or creates a database that survives a kill at any point and has one owner at a time: a
 /// second process gets [`StoreError::Busy`]. No shared-memory file is made.
 pub(super) fn open_owned(path: &Path) -> Result<Connection, StoreError> {
-    do_not_count_memory();
+    set_up();
+    ensure_writable(path)?;
     let conn = Connection::open(path).map_err(StoreError::sql(path))?;
     conn.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES};
@@ -111,7 +129,8 @@ pub(super) fn set_journal_mode(conn: &Connection, mode: &str) -> rusqlite::Resul
 /// Opens or creates a database that servers may have open at the same time, and whose commits
 /// survive a power cut.
 pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
-    do_not_count_memory();
+    set_up();
+    ensure_writable(path)?;
     let conn = Connection::open(path).map_err(StoreError::sql(path))?;
     conn.busy_timeout(BUSY_TIMEOUT)
         .map_err(StoreError::sql(path))?;
@@ -129,7 +148,7 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
 /// taken as unchanging, so that reading creates nothing next to it and works in a folder that
 /// cannot be written; with one (a server has it open) the log is read too.
 pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
-    do_not_count_memory();
+    set_up();
     // SQLite would say "unable to open"; the system's own reason is better.
     File::open(path).map_err(StoreError::io(path))?;
     let has_log = std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);

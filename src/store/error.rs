@@ -1,18 +1,20 @@
 //! What can go wrong with a database file, by what the caller may do about it.
+//!
+//! SQLite says what it was doing when a call failed ("disk I/O error"), the system says why. Messages
+//! give the latter wherever it can be had.
 
 use rusqlite::ErrorCode;
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Free space or name another output; the build resumes.
-    #[error("{}: the disk is full; about {} MiB are needed there", path.display(), needed_bytes.div_ceil(1 << 20))]
-    Full {
-        path: PathBuf,
-        /// Bytes that the file needs, roughly; a lower bound while rows still arrive.
-        needed_bytes: u64,
-    },
+    #[error("{}: the disk is full", path.display())]
+    Full { path: PathBuf },
     /// Another process holds the file: wait, or give up this attempt.
     #[error("{}: in use by another process", path.display())]
     Busy { path: PathBuf },
@@ -33,30 +35,42 @@ pub enum StoreError {
     IdCollision { path: PathBuf, gene_id: String },
     #[error("{}: reading or writing failed", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("{}: a database call failed", path.display())]
+    #[error("{}: a database call failed: {error}", path.display())]
     Sql {
         path: PathBuf,
-        source: rusqlite::Error,
+        /// Not named `source`: its own source repeats its words.
+        error: rusqlite::Error,
     },
 }
 
 impl StoreError {
     /// For `map_err`: sorts an SQLite error by its code.
     pub fn sql(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
-        move |source| {
+        move |error| {
+            let noted = SYSTEM_ERROR.take().map(io::Error::from_raw_os_error);
             let path = path.to_path_buf();
-            match source.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => Self::Full {
-                    path,
-                    needed_bytes: 0,
-                },
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
-                Some(ErrorCode::OperationInterrupted) => Self::Interrupted { path },
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt {
-                    path,
-                    detail: source.to_string(),
-                },
-                _ => Self::Sql { path, source },
+            let system = match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => return Self::Full { path },
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    return Self::Busy { path };
+                }
+                Some(ErrorCode::OperationInterrupted) => return Self::Interrupted { path },
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    let detail = error.to_string();
+                    return Self::Corrupt { path, detail };
+                }
+                // What is noted of a file that could not be created is that it does not exist.
+                Some(ErrorCode::CannotOpen) => why_nothing_can_be_created(&path)
+                    .or(noted.filter(|system| system.kind() != io::ErrorKind::NotFound)),
+                Some(ErrorCode::ReadOnly) => {
+                    why_it_cannot_be_written(&path).or_else(|| why_nothing_can_be_created(&path))
+                }
+                Some(ErrorCode::SystemIoFailure) => noted,
+                _ => None,
+            };
+            match system {
+                Some(system) => Self::io(&path)(system),
+                None => Self::Sql { path, error },
             }
         }
     }
@@ -65,12 +79,9 @@ impl StoreError {
     pub fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| {
             let path = path.to_path_buf();
-            match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full {
-                    path,
-                    needed_bytes: 0,
-                },
-                _ => Self::Io { path, source },
+            match is_full(&source) {
+                true => Self::Full { path },
+                false => Self::Io { path, source },
             }
         }
     }
@@ -81,16 +92,93 @@ impl StoreError {
             detail: detail.into(),
         }
     }
+}
 
-    /// Raises the estimate of a full disk; other errors stay as they are.
-    #[must_use]
-    pub fn needing(self, bytes: u64) -> Self {
-        match self {
-            Self::Full { path, needed_bytes } => Self::Full {
-                path,
-                needed_bytes: needed_bytes.max(bytes),
-            },
-            other => other,
-        }
+/// Whether the system refused for want of space: on the disk, of its file entries, or of a quota.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+thread_local! {
+    /// Number of the system's last error below SQLite, on this thread; taken with the SQLite error.
+    static SYSTEM_ERROR: Cell<Option<i32>> = const { Cell::new(None) };
+}
+
+/// SQLite's log of this process. Its system layer logs each failed call while the system's error number
+/// still stands. Anything else that it logs comes as a result code as well.
+pub(super) extern "C" fn note_system_error(_: *mut c_void, _: c_int, message: *const c_char) {
+    let number = io::Error::last_os_error().raw_os_error();
+    // SAFETY: SQLite passes a NUL-terminated string that lives for the call.
+    let message = unsafe { CStr::from_ptr(message) };
+    // `os_unix.c:46000: (28) fsync(...) - ...`, `os_win.c:...`.
+    if message.to_bytes().starts_with(b"os_") {
+        SYSTEM_ERROR.set(number);
+    }
+}
+
+/// After a failed creation SQLite tries to open the file for reading, and reports why that failed: there
+/// is no such file. So ask the system again, with a file that has no name or is gone at once.
+fn why_nothing_can_be_created(path: &Path) -> Option<io::Error> {
+    let folder = path.parent()?;
+    tempfile::tempfile_in(folder).err()
+}
+
+/// SQLite opens for reading what it cannot open for writing, without a word.
+fn why_it_cannot_be_written(path: &Path) -> Option<io::Error> {
+    File::options().write(true).open(path).err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    fn sql(code: c_int) -> StoreError {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        StoreError::sql(Path::new("/a/b.db"))(error)
+    }
+
+    #[test]
+    fn the_systems_reason_is_told_once() {
+        SYSTEM_ERROR.set(Some(no_space()));
+        assert!(matches!(
+            sql(ffi::SQLITE_IOERR_FSYNC),
+            StoreError::Full { .. }
+        ));
+        assert!(matches!(
+            sql(ffi::SQLITE_IOERR_FSYNC),
+            StoreError::Sql { .. }
+        ));
+        // A reason that belongs to something else is not kept for later.
+        SYSTEM_ERROR.set(Some(no_space()));
+        assert!(matches!(
+            sql(ffi::SQLITE_CONSTRAINT),
+            StoreError::Sql { .. }
+        ));
+        assert!(matches!(
+            sql(ffi::SQLITE_IOERR_READ),
+            StoreError::Sql { .. }
+        ));
+    }
+
+    #[test]
+    fn only_the_system_layer_is_noted() {
+        SYSTEM_ERROR.set(None);
+        let note = |text: &CStr| note_system_error(std::ptr::null_mut(), 0, text.as_ptr());
+        assert!(std::fs::metadata("/no such file").is_err());
+        note(c"statement aborts at 5: disk I/O error");
+        assert_eq!(SYSTEM_ERROR.take(), None);
+        assert!(std::fs::metadata("/no such file").is_err());
+        note(c"os_unix.c:1: (2) open(/no such file) - No such file or directory");
+        let noted = SYSTEM_ERROR.take().map(io::Error::from_raw_os_error);
+        assert_eq!(noted.map(|e| e.kind()), Some(io::ErrorKind::NotFound));
+    }
+
+    /// The number of a full disk here.
+    fn no_space() -> i32 {
+        if cfg!(windows) { 112 } else { 28 }
     }
 }

@@ -25,7 +25,7 @@ pub mod shard;
 pub mod verify;
 
 pub use connect::{hash_file, open_read_only, remove_database, remove_log};
-pub use error::StoreError;
+pub use error::{StoreError, is_full};
 
 #[cfg(test)]
 pub mod tests;

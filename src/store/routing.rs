@@ -105,7 +105,7 @@ impl RoutingDb {
         };
         entry
             .replace(&mut self.conn, &source)
-            .map_err(|error| StoreError::sql(&self.path)(error).needing(bytes))
+            .map_err(StoreError::sql(&self.path))
     }
 
     /// Removes every shard that `keep` refuses, with its rows. The shards' files are not touched.

@@ -136,11 +136,7 @@ impl SegmentWriter {
     /// Writes files with their chunks in one transaction, in place of what the segment held of them:
     /// all of them are there afterwards, or none.
     pub fn commit(&mut self, files: &[(&FileRecord, &[ChunkRecord])]) -> Result<(), StoreError> {
-        self.replace(files).map_err(|error| {
-            let chunks = files.iter().flat_map(|(_, chunks)| *chunks);
-            let bytes: usize = chunks.map(|chunk| chunk.text.len()).sum();
-            StoreError::sql(&self.path)(error).needing(bytes as u64 * 4)
-        })
+        self.replace(files).map_err(StoreError::sql(&self.path))
     }
 
     fn replace(&mut self, files: &[(&FileRecord, &[ChunkRecord])]) -> rusqlite::Result<()> {

@@ -63,8 +63,6 @@ pub struct Loaded {
     pub files: u64,
     /// Distinct chunks: rows of `genes`.
     pub chunks: u64,
-    /// Bytes of the distinct chunks' text.
-    pub text_bytes: u64,
 }
 
 /// Fills one shard database.
@@ -82,16 +80,9 @@ struct State {
     loaded: Loaded,
     /// Chunks' places, duplicates included.
     places: u64,
-    terms: u64,
-    dense_bytes: u64,
     entity_links: EntityLinks,
     seed_links: SeedLinks,
 }
-
-/// Shard bytes per byte of text, and per sparse term with its three index rows; measured on 24 MB
-/// and 37 MB of code. For the advice in a message about a full disk, nothing else.
-const BYTES_PER_TEXT_BYTE: u64 = 8;
-const BYTES_PER_TERM: u64 = 130;
 
 impl ShardLoader {
     /// Creates the database at `path`, in place of what is there. Once `stop` is set, whatever SQLite is
@@ -124,16 +115,6 @@ impl ShardLoader {
     /// Loads the files `files` of the root number `root_id` from a segment, in the order given,
     /// which is canonical. Every file must be there; others in the segment are passed over.
     pub fn load_segment(
-        &mut self,
-        segment: &SegmentReader,
-        root_id: u32,
-        files: &[RelPath],
-    ) -> Result<(), StoreError> {
-        let loaded = self.load_files(segment, root_id, files);
-        loaded.map_err(|error| error.needing(self.needed_bytes()))
-    }
-
-    fn load_files(
         &mut self,
         segment: &SegmentReader,
         root_id: u32,
@@ -192,17 +173,16 @@ impl ShardLoader {
         }
         self.write_meta().map_err(|error| self.failed(error))?;
         let began = Instant::now();
-        fts::finish(&self.conn, &self.path).map_err(|error| error.needing(self.needed_bytes()))?;
+        fts::finish(&self.conn, &self.path)?;
         tracing::debug!(shard = self.header.label, step = "full text", elapsed = ?began.elapsed());
         let began = Instant::now();
         self.conn
             .execute_batch("COMMIT")
             .map_err(|error| self.failed(error))?;
         tracing::debug!(shard = self.header.label, step = "commit", elapsed = ?began.elapsed());
-        let needed = self.needed_bytes();
         self.conn
             .close()
-            .map_err(|(_, error)| StoreError::sql(&self.path)(error).needing(needed))?;
+            .map_err(|(_, error)| StoreError::sql(&self.path)(error))?;
         Ok(self.state.loaded)
     }
 
@@ -267,13 +247,7 @@ impl ShardLoader {
     }
 
     fn failed(&self, error: rusqlite::Error) -> StoreError {
-        StoreError::sql(&self.path)(error).needing(self.needed_bytes())
-    }
-
-    fn needed_bytes(&self) -> u64 {
-        self.state.loaded.text_bytes * BYTES_PER_TEXT_BYTE
-            + self.state.terms * BYTES_PER_TERM
-            + self.state.dense_bytes
+        StoreError::sql(&self.path)(error)
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) fn output(error: StoreError) -> Failure {
         kind: match error {
             // An earlier worker is still letting go of the file: a fresh try finds it free.
             StoreError::Busy { .. } => FailureKind::Internal,
+            StoreError::Full { .. } => FailureKind::Full,
             _ => FailureKind::Output,
         },
         text: format!("{:#}", anyhow::Error::new(error)),

@@ -12,6 +12,7 @@ mod publishing;
 mod report;
 pub mod settings;
 mod signals;
+mod space;
 pub mod survey;
 mod unchanged;
 
@@ -51,7 +52,8 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> anyhow::Result<ExitCode>
     for profile in profiles {
         let mut settings = Settings::resolve(flags, profile)?;
         settings.worker_arguments = worker_arguments(global);
-        let ended = build(&settings, style, &interrupted)?;
+        let ended = build(&settings, style, &interrupted)
+            .map_err(|error| space::explain(error, &settings))?;
         let code = match &ended {
             Ended::Built(summary) if summary.exit == ExitCode::Incomplete as u8 => {
                 ExitCode::Incomplete
@@ -272,6 +274,7 @@ fn failed(failure: Failure) -> anyhow::Error {
     let code = match failure.kind {
         FailureKind::Unavailable => ExitCode::Unavailable,
         FailureKind::FingerprintMismatch => ExitCode::FingerprintMismatch,
+        FailureKind::Full => return space::DiskFull(failure.text).into(),
         FailureKind::Output | FailureKind::Internal => ExitCode::Failure,
     };
     let advice = match failure.kind {

@@ -96,7 +96,10 @@ impl Publishing {
             Err(error) => PublishOutcome::Failed {
                 shard,
                 failure: Failure {
-                    kind: FailureKind::Output,
+                    kind: match error {
+                        StoreError::Full { .. } => FailureKind::Full,
+                        _ => FailureKind::Output,
+                    },
                     text: format!("{:#}", anyhow::Error::new(error)),
                 },
             },

@@ -146,8 +146,6 @@ impl<'conn> Rows<'conn> {
             return self.check_same_text(&gene_id, hash);
         }
         state.loaded.chunks += 1;
-        state.loaded.text_bytes += chunk.text.len() as u64;
-        state.dense_bytes += chunk.dense.map_or(0, <[u8]>::len) as u64;
         self.side_rows(state, rowid, &gene_id, hash, chunk)
             .map_err(&failed)
     }
@@ -182,7 +180,6 @@ impl<'conn> Rows<'conn> {
         )?;
         if let Some(sparse) = &chunk.sparse {
             self.sparse(gene_id, sparse)?;
-            state.terms += sparse.0.len() as u64;
         }
         self.path_keys(gene_id, tags)?;
         self.routes(gene_id, chunk)?;
