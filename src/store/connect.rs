@@ -4,7 +4,7 @@ use super::error::{StoreError, note_system_error};
 use super::schema::PAGE_BYTES;
 use crate::ids::FileHash;
 use rusqlite::{Connection, OpenFlags, ffi};
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,23 @@ fn set_up() {
             );
         }
     });
+}
+
+/// Lets sorters of this process spill into `folder` rather than the system's folder for temporary files,
+/// which may be small: then a build would end with a full disk that is not the one it names. The files
+/// have no names, so that a kill leaves none. Call it while no other thread uses the store.
+pub fn spill_into(folder: &Path) -> Result<(), StoreError> {
+    let bytes = folder.as_os_str().as_encoded_bytes();
+    let text = CString::new(bytes).map_err(|error| StoreError::io(folder)(error.into()))?;
+    set_up();
+    // SAFETY: the variable holds null or what SQLite allocated; it is read when a temporary file is
+    // opened, which no thread does now.
+    unsafe {
+        let earlier = ffi::sqlite3_temp_directory;
+        ffi::sqlite3_temp_directory = ffi::sqlite3_mprintf(c"%s".as_ptr(), text.as_ptr());
+        ffi::sqlite3_free(earlier.cast());
+    }
+    Ok(())
 }
 
 /// Creates a database that nobody else sees until it is renamed: no journal, no fsync, one owner.

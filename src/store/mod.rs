@@ -24,7 +24,7 @@ pub mod segment;
 pub mod shard;
 pub mod verify;
 
-pub use connect::{hash_file, open_read_only, remove_database, remove_log};
+pub use connect::{hash_file, open_read_only, remove_database, remove_log, spill_into};
 pub use error::{StoreError, is_full};
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::plan::{Mode, Plan, ShardPlan};
 use crate::platform;
 use crate::profile::recipe::encoder_fingerprint;
 use crate::protocol::{SegmentTask, WorkerSetup};
-use crate::store::locate;
 use crate::store::routing::RoutingDb;
 use crate::store::shard::ShardHeader;
+use crate::store::{self, locate};
 use crate::supervisor::Job;
 use crate::supervisor::state::Limits;
 use anyhow::Context as _;
@@ -31,6 +31,7 @@ const LEAST_MEMORY_LIMIT: u64 = 4 << 30;
 
 pub fn publishing(settings: &Settings, prepared: &Prepared) -> anyhow::Result<Publishing> {
     let layout = &prepared.layout;
+    store::spill_into(&layout.work)?;
     let routing = match settings.mode {
         Mode::Blob => None,
         Mode::Sharded => {
