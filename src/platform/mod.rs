@@ -70,6 +70,30 @@ pub fn sync_directory(directory: &std::path::Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Creates `folder` and those above it that are missing, each durably: a file that is synced in a folder
+/// whose own name is lost with the power is lost as well.
+pub fn create_folders(folder: &std::path::Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder
+        .parent()
+        .filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above {
+        create_folders(above)?;
+    }
+    match std::fs::create_dir(folder) {
+        // Another thread was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        created => created?,
+    }
+    match above.map_or(Ok(()), sync_directory) {
+        // A folder may be written and not read, and then cannot be opened for this.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
 /// What a file system has left for this user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {

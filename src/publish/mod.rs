@@ -71,7 +71,7 @@ impl ShardPublisher {
         stop: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
         let folder = folder_of(target);
-        fs::create_dir_all(folder).map_err(StoreError::io(folder))?;
+        platform::create_folders(folder).map_err(StoreError::io(folder))?;
         let attempt = Attempt::new(target);
         Ok(Self {
             loader: ShardLoader::create(attempt.path(), header, Arc::clone(&stop))?,

@@ -4,6 +4,7 @@
 //! stays behind, since removing it would let two builds hold locks on two files of one name.
 
 use crate::exit_code::{Exit, ExitCode};
+use crate::platform;
 use anyhow::Context as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -29,7 +30,7 @@ impl BuildLock {
     /// error (exit code 11) names that process.
     pub fn take(path: &Path) -> anyhow::Result<Self> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
+            platform::create_folders(folder)
                 .with_context(|| format!("creating {}", folder.display()))?;
         }
         let mut file = OpenOptions::new()
