@@ -26,5 +26,9 @@ mod same_bytes;
 mod security;
 #[cfg(target_os = "linux")]
 mod signals;
+#[cfg(target_os = "linux")]
+mod strace;
+#[cfg(target_os = "linux")]
+mod syscalls;
 mod verify;
 mod world;
