@@ -18,6 +18,8 @@ mod layers;
 mod live;
 #[cfg(target_os = "linux")]
 mod locks;
+#[cfg(target_os = "linux")]
+mod publish_order;
 mod query;
 mod resume;
 #[cfg(target_os = "linux")]
