@@ -5,6 +5,8 @@ mod abuse;
 mod build;
 #[cfg(target_os = "linux")]
 mod crash_points;
+#[cfg(target_os = "linux")]
+mod disk;
 mod exit_codes;
 #[cfg(target_os = "linux")]
 mod ground;
