@@ -16,6 +16,7 @@ mod markdown;
 mod outline;
 mod pack;
 mod parse;
+mod sql;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,8 @@ use super::grammar::Grammar;
 use super::is_space;
 use super::pack::{Boundary, Rank};
 use super::parse::parse;
+use super::sql::without_dollars;
+use std::borrow::Cow;
 use tree_sitter::TreeCursor;
 
 /// Bytes parsed at once. tree-sitter can be made to take time and memory worse than linear in this (16 KiB
@@ -34,14 +36,19 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
     if text.contains('\0') {
         return boundaries;
     }
+    // Of the same length; what lies where a place is not between characters is white space in it.
+    let parsed = match grammar {
+        Grammar::Sql => Cow::Owned(without_dollars(text)),
+        _ => Cow::Borrowed(text),
+    };
     let language = grammar.language();
     let mut start = 0;
-    while start < text.len().min(MAX_PARSED) {
+    while start < parsed.len().min(MAX_PARSED) {
         // If nothing, the rest is not likely to be better.
-        let Some(end) = parsable_end(text, start, grammar) else {
+        let Some(end) = parsable_end(&parsed, start, grammar) else {
             break;
         };
-        let Some(tree) = parse(&language, &text[start..end]) else {
+        let Some(tree) = parse(&language, &parsed[start..end]) else {
             break;
         };
         let walk = Walk {
@@ -53,8 +60,8 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
             boundaries,
         };
         boundaries = walk.run(tree.walk());
-        if end < text.len() && text[..end].ends_with("\n\n") {
-            let rank = Rank::item(indentation(&text[end..]), true);
+        if end < parsed.len() && parsed[..end].ends_with("\n\n") {
+            let rank = Rank::item(indentation(&parsed[end..]), true);
             boundaries.push(Boundary { at: end, rank });
         }
         start = end;

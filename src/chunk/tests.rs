@@ -218,6 +218,18 @@ fn ruby_with_many_heredocs_and_strings_is_cut_at_its_methods() {
 }
 
 #[test]
+fn sql_functions_are_cut_apart_whatever_quotes_their_bodies() {
+    let function = |n: usize| {
+        format!(
+            "create function f{n}() returns int as $f{n}$\n  select '$\u{e9}$';\n\n  select 2;\n$f{n}$ language sql;"
+        )
+    };
+    let functions: Vec<String> = (0..400).map(function).collect();
+    let text = functions.join("\n\n");
+    assert_eq!(texts(&ast(&text, "sql", 110)), functions);
+}
+
+#[test]
 fn items_are_found_in_every_section_of_a_long_file() {
     let item = "/// Adds.\nfn add(a: u32) -> u32 {\n    let b = 1;\n\n    a + b\n}\n\n";
     let text = item.repeat(2_000);

@@ -143,3 +143,38 @@ fn folders_whose_names_are_not_unicode_are_indexed() {
     assert!(ran.stderr.contains("--out-dir"), "{ran:?}");
     assert_eq!(build("blob").summary()["files"], 2);
 }
+
+/// Only Linux keeps to a limit on a process's memory. Each file once lost 55 MB of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn sql_with_long_dollar_quotes_loses_no_memory() {
+    let world = World::new();
+    for n in 0..50 {
+        let tag = format!("$a{n}{}$", "a".repeat(1_000));
+        let function = format!(
+            "create function f() returns void as {tag}\n{}{tag} language sql;\n\n",
+            "select 1;\n".repeat(1_300)
+        );
+        world.write(&format!("r/{n}.sql"), function.repeat(12));
+    }
+    world.profile(&["r"]);
+    let program = world.command(&[
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--json",
+        "--shard-workers",
+        "1",
+    ]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -v 2000000 && exec \"$0\" \"$@\""]);
+    limited.arg(program.get_program()).args(program.get_args());
+    limited.args(crate::world::BARE).current_dir(world.path(""));
+    limited.stdout(std::process::Stdio::piped());
+    limited.stderr(std::process::Stdio::piped());
+    let ran = crate::world::finish(limited.spawn().expect("starts"));
+    assert_eq!(ran.summary()["files"], 50, "{ran:?}");
+    // A new worker would go on where one without memory ends.
+    assert!(!ran.stderr.contains("died"), "{ran:?}");
+}
