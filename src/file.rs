@@ -76,29 +76,7 @@ impl RelPath {
     /// The path as text, for databases and people. Bytes that are not UTF-8 are written `\xHH`, and
     /// so is a backslash that would otherwise read as such an escape; the spelling is reversible.
     pub fn spelling(&self) -> Cow<'_, str> {
-        match std::str::from_utf8(&self.0) {
-            Ok(text) if !has_escape(&self.0) => Cow::Borrowed(text),
-            _ => Cow::Owned(self.escaped()),
-        }
-    }
-
-    fn escaped(&self) -> String {
-        let mut text = String::with_capacity(self.0.len() + 8);
-        let mut at = 0;
-        for piece in self.0.utf8_chunks() {
-            for (offset, c) in piece.valid().char_indices() {
-                if c == '\\' && escape_at(&self.0, at + offset).is_some() {
-                    text.push_str("\\x5C");
-                } else {
-                    text.push(c);
-                }
-            }
-            for byte in piece.invalid() {
-                text.push_str(&format!("\\x{byte:02X}"));
-            }
-            at += piece.valid().len() + piece.invalid().len();
-        }
-        text
+        spelled(&self.0)
     }
 
     /// The path on this machine, below `root`.
@@ -139,6 +117,41 @@ impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.spelling())
     }
+}
+
+/// The path of a root as text, for databases: spelled as [`RelPath::spelling`] does on Unix. Elsewhere
+/// backslashes part folders, and names that are no text are not told apart.
+pub fn root_spelling(root: &Path) -> Cow<'_, str> {
+    #[cfg(unix)]
+    return spelled(root.as_os_str().as_encoded_bytes());
+    #[cfg(not(unix))]
+    return root.to_string_lossy();
+}
+
+fn spelled(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !has_escape(bytes) => Cow::Borrowed(text),
+        _ => Cow::Owned(escaped(bytes)),
+    }
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + 8);
+    let mut at = 0;
+    for piece in bytes.utf8_chunks() {
+        for (offset, c) in piece.valid().char_indices() {
+            if c == '\\' && escape_at(bytes, at + offset).is_some() {
+                text.push_str("\\x5C");
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in piece.invalid() {
+            text.push_str(&format!("\\x{byte:02X}"));
+        }
+        at += piece.valid().len() + piece.invalid().len();
+    }
+    text
 }
 
 /// The byte that `\xHH` at `at` stands for, if it stands there.
@@ -372,7 +385,33 @@ mod tests {
         }
     }
 
+    /// Names put together from what could be taken for each other.
+    fn tricky_path() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            proptest::collection::vec(1u8.., 1..4),
+            "\\\\x[0-9a-fA-F]{0,2}".prop_map(String::into_bytes),
+            "[\\\\x5cC/]{1,5}".prop_map(String::into_bytes),
+            "\\PC{1,3}".prop_map(String::into_bytes),
+        ];
+        proptest::collection::vec(piece, 1..8).prop_map(|pieces| pieces.concat())
+    }
+
+    fn is_sound(path: &[u8]) -> bool {
+        path.split(|b| *b == b'/')
+            .all(|name| !name.is_empty() && name != b"." && name != b"..")
+    }
+
     proptest! {
+        /// Bytes to spelling and back, and no two paths under one spelling.
+        #[test]
+        fn spellings_are_reversible(one in tricky_path(), other in tricky_path()) {
+            prop_assume!(is_sound(&one) && is_sound(&other));
+            let (one, other) = (path(&one), path(&other));
+            let read = RelPath::from_spelling(&one.spelling());
+            prop_assert_eq!(read, Some(one.clone()));
+            prop_assert_eq!(one == other, one.spelling() == other.spelling());
+        }
+
         #[test]
         fn every_name_reads_back(name in proptest::collection::vec(1u8.., 1..40)) {
             let name: Vec<u8> = name.into_iter().map(|b| if b == b'/' { b'x' } else { b }).collect();

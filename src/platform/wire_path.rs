@@ -75,3 +75,29 @@ pub fn serialize<T: Paths, S: Serializer>(paths: &T, serializer: S) -> Result<S:
 pub fn deserialize<'de, T: Paths, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(T::from_form(T::Form::deserialize(deserializer)?))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Wire {
+        #[serde(with = "super")]
+        one: PathBuf,
+        #[serde(with = "super")]
+        many: Vec<PathBuf>,
+    }
+
+    proptest! {
+        #[test]
+        fn paths_of_any_bytes_pass_between_processes(
+            bytes in proptest::collection::vec(1u8.., 1..40),
+        ) {
+            let one = PathBuf::from_form(bytes);
+            let wire = Wire { many: vec![one.clone(), one.join("x")], one };
+            let sent = postcard::to_stdvec(&wire).expect("has a form");
+            prop_assert_eq!(postcard::from_bytes::<Wire>(&sent), Ok(wire));
+        }
+    }
+}

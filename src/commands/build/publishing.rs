@@ -5,7 +5,7 @@
 //! the build: failures are reported and end it.
 
 use super::layout::Layout;
-use crate::file::RelPath;
+use crate::file::{self, RelPath};
 use crate::ids::ShardId;
 use crate::plan::{Plan, ShardPlan};
 use crate::protocol::{Failure, FailureKind};
@@ -160,7 +160,7 @@ impl Publishing {
         let root = &self.plan.roots[index as usize];
         Root {
             label: root.label.clone(),
-            path: root.path.to_string_lossy().into_owned(),
+            path: file::root_spelling(&root.path).into_owned(),
         }
     }
 }

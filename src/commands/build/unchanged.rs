@@ -4,7 +4,7 @@
 //! hash of the bytes. Never by path alone.
 
 use crate::exit_code::{Exit, ExitCode};
-use crate::file::FileRecord;
+use crate::file::{self, FileRecord};
 use crate::ids::Digest;
 use crate::plan::{Plan, PlannedFile, ShardPlan};
 use crate::profile::Limits;
@@ -56,7 +56,7 @@ fn same_roots(ledger: &ShardLedger, plan: &Plan, shard: &ShardPlan) -> bool {
         ledger
             .roots
             .iter()
-            .any(|known| known.label == root.label && known.path == root.path.to_string_lossy())
+            .any(|known| known.label == root.label && known.path == file::root_spelling(&root.path))
     })
 }
 
