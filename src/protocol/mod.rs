@@ -8,7 +8,7 @@ mod frame;
 
 pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
 
-use crate::file::{FileEntry, os_path};
+use crate::file::FileEntry;
 use crate::ids::{Digest, SegmentId, WorkerId};
 use crate::profile::Limits;
 use crate::profile::encoders::EncoderChoice;
