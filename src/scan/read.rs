@@ -90,7 +90,19 @@ pub(super) fn read_bytes(
     path: &RelPath,
     limits: &Limits,
 ) -> Result<(Vec<u8>, Metadata), ReadFailure> {
-    first_at_rest(|| read_once(root, path, limits)).map(|read| (read.bytes, read.before))
+    first_at_rest(|| read_once(root, path, limits))
+        .map(|read| (read.bytes, read.before))
+        .map_err(|failure| of_root(root, failure))
+}
+
+/// Files do not vanish all at once: where the root is gone, none of them could be read.
+fn of_root(root: &Path, failure: ReadFailure) -> ReadFailure {
+    let is_there = || root.symlink_metadata().is_ok_and(|root| root.is_dir());
+    if failure.reason != SkipReason::Vanished || is_there() {
+        return failure;
+    }
+    let detail = format!("root {} is gone", root.display());
+    ReadFailure::new(SkipReason::Unreadable, detail)
 }
 
 struct Attempt {
@@ -237,7 +249,7 @@ fn open_without_links(root: &Path, path: &RelPath) -> io::Result<File> {
     let folder_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let file_flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
 
-    let mut here = open(root, folder_flags, Mode::empty())?;
+    let mut here = open(root, folder_flags | OFlags::NOFOLLOW, Mode::empty())?;
     let mut names = path.as_bytes().split(|byte| *byte == b'/').peekable();
     while let Some(name) = names.next() {
         let flags = match names.peek() {
@@ -364,6 +376,16 @@ mod tests {
             fs::rename(root.join("aside"), &folder).expect("renamed");
         }
         assert!(read_file(&root, &entry, &Limits::default()).is_ok());
+    }
+
+    #[test]
+    fn without_its_root_no_file_has_vanished() {
+        let (_dir, root, entry) = setup();
+        fs::rename(&root, root.with_file_name("aside")).expect("renamed");
+        assert_eq!(reason(&root, &entry), SkipReason::Unreadable, "gone");
+        symlink("outside", &root).expect("link");
+        assert!(root.join("a/b/f.txt").is_file());
+        assert_eq!(reason(&root, &entry), SkipReason::Unreadable, "a link");
     }
 
     #[test]

@@ -365,6 +365,35 @@ fn a_file_back_as_the_walk_saw_it_is_tried_again() {
     assert_eq!(heals(&world, as_ordinary, "back again")["files"], 2);
 }
 
+/// A disk that is unplugged must not look like a tree that was emptied.
+#[test]
+fn a_root_that_goes_away_is_a_failure() {
+    let world = World::corpus(1, 6);
+    let (root, aside) = (world.path("root0"), world.path("aside"));
+    fs::create_dir_all(world.path("elsewhere/dir0")).expect("folders");
+    world.write("elsewhere/dir0/file0.rs", version('x', 3_000));
+    for swapped in [false, true] {
+        let ran = build_held(&world, "worker::prepare", "", &mut |_| {
+            if !aside.exists() {
+                fs::rename(&root, &aside).expect("renamed");
+                if swapped {
+                    symlink("elsewhere", &root).expect("link");
+                }
+            }
+        });
+        let Some(ran) = ran else { return };
+        if swapped {
+            fs::remove_file(&root).expect("removed");
+        }
+        fs::rename(&aside, &root).expect("renamed");
+        let summary = ran.summary();
+        assert_eq!(summary["exit"], 3, "{summary}");
+        assert_eq!(summary["skipped"]["unreadable"], 6, "{summary}");
+        assert_eq!(heals(&world, as_ordinary, "root back")["files"], 6);
+        fs::remove_dir_all(world.path("o-sharded")).expect("removed");
+    }
+}
+
 /// Somebody works on the tree all through the build, without asking for leave.
 #[test]
 fn a_tree_that_never_rests_gives_whole_files_only() {
