@@ -178,12 +178,7 @@ impl Live {
 
     /// The workers alive now.
     pub fn workers(&self) -> Vec<u32> {
-        let pid = self.pid();
-        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let text = text.unwrap_or_default();
-        text.split_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-            .collect()
+        workers_of(self.pid())
     }
 
     /// Every process of this build, orphans included: they share its environment.
@@ -248,6 +243,15 @@ impl Drop for Live {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The children of a process that are alive now.
+pub fn workers_of(supervisor: u32) -> Vec<u32> {
+    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
+    let text = fs::read_to_string(children).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 /// Sends a signal; one that is gone already needs none.
