@@ -2,10 +2,13 @@
 
 use crate::ground::{Flavour, Ground};
 use crate::kills::{VICTIMS, Victim};
-use crate::live::{Dice, signal};
-use crate::world::{Ran, count};
+use crate::live::{Dice, Live, arguments, signal};
+use crate::world::{Ran, World, count};
+use helix_build::store::digest::digest_shard;
+use helix_build::store::routing::registered_shards;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Places in the supervisor, in the order in which a build comes by.
 const SUPERVISOR: [&str; 16] = [
@@ -162,6 +165,7 @@ fn a_crash_at_every_place_is_survived() {
                 runs += 1;
                 let reached = crash(&mut ground, flavour, at, &context).is_some();
                 if reached {
+                    check_registered(&ground, flavour, &context);
                     *hits.entry(point).or_default() += 1;
                     ground.settle(flavour, &context);
                 }
@@ -174,6 +178,58 @@ fn a_crash_at_every_place_is_survived() {
     }
     println!("seed {seed}: {runs} runs, crashes by place {hits:?}");
     none_missed(&hits);
+}
+
+/// What servers may find before the next run: every registered shard is there, whole and as registered.
+fn check_registered(ground: &Ground, flavour: Flavour, context: &str) {
+    let digest = |path: &Path| {
+        let found = digest_shard(path).unwrap_or_else(|error| panic!("{context}: {error}"));
+        found.digest
+    };
+    if flavour.blob {
+        let blob = ground.world.path("o/p.db");
+        if blob.exists() {
+            digest(&blob);
+        }
+        return;
+    }
+    let routing = ground.world.path("o-sharded/p/main.genome.db");
+    if !routing.exists() {
+        return;
+    }
+    for shard in registered_shards(&routing).unwrap_or_default() {
+        let registered = shard.build.expect("ours").digest;
+        assert_eq!(digest(&shard.path), registered, "{context}: {}", shard.name);
+    }
+}
+
+#[test]
+fn a_crash_while_publishing_costs_no_encoding() {
+    let world = World::corpus(1, 12);
+    let expected = world.build("whole", &[])["digest"].clone();
+    let build = arguments("o", false, &[]);
+    for point in SUPERVISOR
+        .into_iter()
+        .filter(|p| !p.ends_with("scan") && !p.ends_with("planned"))
+    {
+        let _ = std::fs::remove_dir_all(world.path("o-sharded"));
+        let mut live = Live::start(&world, &build, &format!("{point}=return(hold)"));
+        live.wait_held().expect("is reached");
+        // Loading may begin before the last file's worker has been heard.
+        live.wait("the encoding's end", |live| {
+            let steps = live.steps();
+            steps
+                .iter()
+                .any(|s| s.point == "sink::finished")
+                .then_some(())
+        });
+        signal(live.pid(), Signal::KILL);
+        live.finish();
+        let (ran, steps) = Live::start(&world, &build, "").finish();
+        assert_eq!(ran.summary()["digest"], expected, "{point}");
+        let again = steps.iter().find(|s| s.point == "worker::encode");
+        assert_eq!(again, None, "{point}");
+    }
 }
 
 #[test]
