@@ -26,7 +26,7 @@ enum Moment {
 }
 
 /// Where a process was, by the last place that it reached.
-fn phase(steps: &[Step], pid: u32) -> &'static str {
+fn phase(steps: &[Step], pid: u32, supervisor: u32) -> &'static str {
     let last = steps
         .iter()
         .rev()
@@ -34,6 +34,8 @@ fn phase(steps: &[Step], pid: u32) -> &'static str {
     match last.map_or("", |step| step.point.as_str()) {
         "" => "starting",
         "build::scan" => "scanning",
+        // It compares a finished shard with its inputs.
+        "scan::read" if pid == supervisor => "scanning",
         "build::planned" => "supervising",
         "worker::start" => "opening encoders",
         "segment::reopen" | "segment::forgot" => "resuming",
@@ -95,7 +97,7 @@ fn killed_at_random_moments_nothing_is_lost() {
         ground.clean();
         let flavour = Flavour {
             blob: dice.roll(3) == 0,
-            encoders: dice.roll(4) == 0,
+            encoders: dice.roll(u64::from(count(8, 4))) == 0,
         };
         // How long a whole build takes here and now, in time and in steps.
         let (whole, distance) = *measured.entry(flavour).or_insert_with(|| {
@@ -109,8 +111,10 @@ fn killed_at_random_moments_nothing_is_lost() {
         });
         let strikes = 1 + dice.roll(4);
         for n in 0..strikes {
-            let moment = match dice.roll(2) {
-                0 => Moment::After(whole.mul_f64(dice.roll(1_100) as f64 / 1_000.0)),
+            let moment = match dice.roll(8) {
+                // The walk is short, and comes first.
+                0 => Moment::After(whole.mul_f64(dice.roll(150) as f64 / 1_000.0)),
+                1..=3 => Moment::After(whole.mul_f64(dice.roll(1_100) as f64 / 1_000.0)),
                 _ => Moment::At(dice.roll(distance)),
             };
             let victim = *dice.pick(&VICTIMS);
@@ -123,7 +127,9 @@ fn killed_at_random_moments_nothing_is_lost() {
             let (ran, steps) = live.finish();
             if let Some(pid) = killed.first() {
                 n_kills += 1;
-                *kills.entry((victim, phase(&steps, *pid))).or_default() += 1;
+                *kills
+                    .entry((victim, phase(&steps, *pid, supervisor)))
+                    .or_default() += 1;
             }
             if ran.code == Some(0) {
                 // A build survives its workers; and a kill may come when all is done.
