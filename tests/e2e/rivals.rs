@@ -298,8 +298,12 @@ fn two_workers_with_one_segment_give_one_valid_result() {
         // What each is told to do, and when, in microseconds.
         let mut deeds = vec![(0, 0, false), (dice.roll(2) * dice.roll(40_000), 1, false)];
         let context = format!("seed {seed}, round {round}");
+        let first = dice.roll(2) as usize;
         if dice.roll(3) > 0 {
-            deeds.push((dice.roll(50_000), dice.roll(2) as usize, true));
+            deeds.push((dice.roll(50_000), first, true));
+            if dice.roll(3) == 0 {
+                deeds.push((dice.roll(50_000), 1 - first, true));
+            }
         }
         deeds.sort_unstable();
         let began = Instant::now();
@@ -360,6 +364,33 @@ fn two_workers_with_one_segment_give_one_valid_result() {
     println!(
         "seed {seed}: {rounds} interleavings, {kills} kills, both done {twice} times, refused {refused} times, begun again {redone} times"
     );
+}
+
+#[test]
+fn a_segment_that_another_worker_keeps_is_refused_and_stays_as_it_is() {
+    let world = World::corpus(1, 12);
+    fs::create_dir_all(world.path("out")).expect("a folder");
+    let task = task(&world);
+    let opened = |rival: &Rival| rival.heard(|m| matches!(m, FromWorker::Opened { .. }));
+    let mut keeper = Rival::start("worker::encode=sleep(20)");
+    keeper.give(&task);
+    wait("the segment to be opened", || opened(&keeper));
+    signal(keeper.child.id(), Signal::STOP);
+    let mut second = Rival::start("");
+    second.give(&task);
+    second.wait();
+    assert!(!opened(&second) && !second.is_done());
+    let (kind, text) = second.end().expect("refused");
+    // Worth another try in a fresh process, which is what the supervisor gives it.
+    assert_eq!(kind, FailureKind::Internal, "{text}");
+    assert!(
+        text.ends_with("out/0.seg: in use by another process"),
+        "{text}"
+    );
+    signal(keeper.child.id(), Signal::CONT);
+    keeper.wait();
+    assert!(keeper.is_done() && keeper.end().is_none());
+    assert!(is_whole(&task));
 }
 
 #[test]
