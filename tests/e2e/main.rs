@@ -26,6 +26,8 @@ mod query;
 mod regressions;
 mod resume;
 #[cfg(target_os = "linux")]
+mod rival;
+#[cfg(target_os = "linux")]
 mod rivals;
 mod same_bytes;
 mod security;

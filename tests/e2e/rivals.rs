@@ -1,16 +1,10 @@
 //! Two workers with the same segment, two publications of the same shard: one valid result.
 
-use crate::live::{DEADLINE, Dice, signal};
+use crate::live::{Dice, signal};
+use crate::rival::{Rival, setup, task, wait};
 use crate::world::{World, count};
-use helix_build::encode;
-use helix_build::file::{FileEntry, RelPath};
-use helix_build::ids::{Digest, SegmentId, ShardId, WorkerId};
-use helix_build::profile::Limits;
-use helix_build::profile::encoders::{EncoderChoice, ModelSource};
-use helix_build::profile::recipe::{Recipe, encoder_fingerprint};
-use helix_build::protocol::{
-    FailureKind, FromWorker, SegmentTask, ToWorker, WorkerSetup, build_id, read_frame, write_frame,
-};
+use helix_build::ids::Digest;
+use helix_build::protocol::{FailureKind, FromWorker, SegmentTask};
 use helix_build::publish::{ShardPublisher, register};
 use helix_build::store::routing::{RoutingDb, registered_shards};
 use helix_build::store::segment::SegmentReader;
@@ -18,179 +12,9 @@ use helix_build::store::shard::{Root, ShardHeader};
 use helix_build::store::verify::{Level, verify};
 use rustix::process::Signal;
 use std::fs;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
-
-/// What a worker of this build is told.
-fn setup() -> WorkerSetup {
-    let encoders = EncoderChoice {
-        sparse: ModelSource::None,
-        dense: ModelSource::None,
-        ..EncoderChoice::default()
-    };
-    let hashes = encode::describe(&encoders).expect("none").hashes();
-    let recipe = Recipe::default();
-    WorkerSetup {
-        worker: WorkerId(0),
-        file_workers: 1,
-        fingerprint: recipe.fingerprint(hashes),
-        encoder_fingerprint: encoder_fingerprint(hashes),
-        encoders,
-        recipe,
-        limits: Limits {
-            min_file_bytes: 1,
-            max_file_bytes: 1 << 20,
-            follow_links: false,
-        },
-        file_patience: Duration::from_secs(60),
-        memory_limit: 0,
-        reuse: Vec::new(),
-    }
-}
-
-/// The files of `root0`, as a segment.
-fn task(world: &World) -> SegmentTask {
-    let root = world.path("root0");
-    let mut files: Vec<_> = crate::world::files_below(&root)
-        .iter()
-        .map(|name| {
-            let metadata = fs::metadata(root.join(name)).expect("a file");
-            let time = metadata.modified().expect("a time");
-            let since = time.duration_since(std::time::UNIX_EPOCH).expect("after");
-            FileEntry {
-                path: RelPath::from_spelling(name).expect("a path"),
-                size: metadata.len(),
-                mtime_ns: since.as_nanos() as i64,
-            }
-        })
-        .collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    SegmentTask {
-        id: SegmentId {
-            shard: ShardId(0),
-            index: 0,
-        },
-        path: world.path("out/0.seg"),
-        shard_label: "root0".to_owned(),
-        root_label: "root0".to_owned(),
-        root_path: root,
-        files,
-        quarantined: Vec::new(),
-        careful: false,
-    }
-}
-
-/// A worker process that a test speaks to as a supervisor does.
-struct Rival {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    heard: Arc<Mutex<Vec<FromWorker>>>,
-    reader: Option<JoinHandle<()>>,
-    killed: bool,
-}
-
-impl Rival {
-    fn start(failpoints: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_helix-build"))
-            .arg("worker")
-            .env("FAILPOINTS", failpoints)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let mut stdin = child.stdin.take().expect("piped");
-        let hello = ToWorker::Hello {
-            build_id: build_id(),
-        };
-        write_frame(&mut stdin, &hello).expect("sent");
-        write_frame(&mut stdin, &ToWorker::Setup(Box::new(setup()))).expect("sent");
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let hears = Arc::clone(&heard);
-        let reader = thread::spawn(move || {
-            while let Ok(Some(message)) = read_frame::<FromWorker>(&mut stdout) {
-                hears.lock().expect("whole").push(message);
-            }
-        });
-        Self {
-            child,
-            stdin: Some(stdin),
-            heard,
-            reader: Some(reader),
-            killed: false,
-        }
-    }
-
-    fn heard(&self, is_it: impl Fn(&FromWorker) -> bool) -> bool {
-        self.heard.lock().expect("whole").iter().any(is_it)
-    }
-
-    fn is_ready(&self) -> bool {
-        self.heard(|m| matches!(m, FromWorker::Ready { .. }))
-    }
-
-    fn is_done(&self) -> bool {
-        self.heard(|m| matches!(m, FromWorker::Done { .. }))
-    }
-
-    fn give(&mut self, task: &SegmentTask) {
-        let stdin = self.stdin.as_mut().expect("open");
-        write_frame(stdin, &ToWorker::Segment(Box::new(task.clone()))).expect("sent");
-    }
-
-    fn kill(&mut self) {
-        self.killed = true;
-        signal(self.child.id(), Signal::KILL);
-    }
-
-    /// Waits until it has done its work, has given up, or is dead.
-    fn wait(&mut self) {
-        wait("a worker's answer", || {
-            let answered =
-                self.heard(|m| matches!(m, FromWorker::Done { .. } | FromWorker::Failed(_)));
-            answered || matches!(self.child.try_wait(), Ok(Some(_)))
-        });
-    }
-
-    /// Lets it go; what it said last, when it failed.
-    fn end(&mut self) -> Option<(FailureKind, String)> {
-        self.stdin = None;
-        wait("a worker's end", || {
-            matches!(self.child.try_wait(), Ok(Some(_)))
-        });
-        if let Some(reader) = self.reader.take() {
-            reader.join().expect("reads");
-        }
-        self.heard
-            .lock()
-            .expect("whole")
-            .iter()
-            .find_map(|m| match m {
-                FromWorker::Failed(failure) => Some((failure.kind, failure.text.clone())),
-                _ => None,
-            })
-    }
-}
-
-impl Drop for Rival {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < DEADLINE, "waited for {what}");
-        thread::sleep(Duration::from_micros(500));
-    }
-}
 
 /// Publishes the segment, whoever else does, and returns the digest.
 fn publish(folder: &Path, task: &SegmentTask) -> Digest {
