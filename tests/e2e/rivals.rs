@@ -13,6 +13,7 @@ use helix_build::store::verify::{Level, verify};
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
