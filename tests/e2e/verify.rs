@@ -315,6 +315,35 @@ fn vectors_of_another_text_are_found_and_named() {
 }
 
 #[test]
+fn a_seed_picks_the_same_chunks_again() {
+    let world = World::corpus(1, 12);
+    let ran = world.run(&["--profile", "p.toml", "--out-dir", "o", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let first = "UPDATE genes SET embedding_dense_v2 = (SELECT embedding_dense_v2 FROM genes WHERE rowid = 1)";
+    change(&world, "o-sharded/p/shards/root0.genome.db", first);
+    let picked = |seed: &str| {
+        let ran = world.run(&[
+            "verify",
+            "o-sharded/p",
+            "--quick",
+            "--json",
+            "--reencode",
+            "3",
+            "--seed",
+            seed,
+        ]);
+        let lines = ran.lines();
+        let faults = lines.iter().filter(|line| line["kind"] == "reencoded");
+        faults
+            .map(|line| line["row"].to_string())
+            .collect::<Vec<_>>()
+    };
+    let picks: Vec<_> = ["1", "2", "3", "4"].map(picked).into();
+    assert!(picks.iter().any(|other| *other != picks[0]), "{picks:?}");
+    assert_eq!(picks, ["1", "2", "3", "4"].map(picked));
+}
+
+#[test]
 fn a_last_bit_of_a_vector_passes_unless_it_shall_be_exact() {
     let world = small_index();
     let shard = world.path("o-sharded/p/shards/root0.genome.db");
