@@ -32,6 +32,8 @@ mod rivals;
 mod same_bytes;
 mod security;
 #[cfg(target_os = "linux")]
+mod segments;
+#[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]
 mod strace;
