@@ -428,3 +428,50 @@ fn encoding_again_needs_the_encoders_of_the_index() {
         Some(2)
     );
 }
+
+/// What servers write into the routing database: claims, people, chunks that they register.
+#[test]
+fn a_routing_database_that_a_server_has_used_is_sound() {
+    let routing = "o-sharded/p/main.genome.db";
+    for sql in [
+        "INSERT INTO claims (claim_id, gene_id, shard_name, claim_type, claim_text, updated_at)
+             SELECT 'c', gene_id, shard_name, 'path_value', 'text', 1.8e9 FROM fingerprint_index LIMIT 1",
+        "INSERT INTO orgs VALUES ('o', 'O', 'local', 1.8e9, NULL); INSERT INTO parties VALUES ('p', 'P', 'local', 'o', NULL, 1.8e9, NULL)",
+        "CREATE INDEX idx_of_a_later_server ON claims(claim_text)",
+    ] {
+        let world = World::corpus(1, 4);
+        world.build("o", &[]);
+        change(&world, routing, sql);
+        world.verified("o-sharded/p");
+        // Damage to rows of ours is seen beside it.
+        change(&world, routing, "UPDATE fingerprint_index SET entities = '[]' WHERE rowid = 1");
+        assert_eq!(world.run(&["verify", "o-sharded/p"]).code, Some(14), "{sql}");
+    }
+}
+
+#[test]
+fn a_compacted_file_is_told_with_its_possible_cause() {
+    let world = World::corpus(1, 4);
+    world.build("o", &[]);
+    for database in [
+        "o-sharded/p/main.genome.db",
+        "o-sharded/p/shards/root0.genome.db",
+    ] {
+        let before = fs::read(world.path(database)).expect("reads");
+        change(&world, database, "VACUUM");
+        let ran = world.run(&["verify", "o-sharded/p", "--json"]);
+        assert_eq!(ran.code, Some(14), "{ran:?}");
+        let lines = ran.lines();
+        let faults: Vec<_> = lines
+            .iter()
+            .filter(|line| line["type"] == "fault")
+            .collect();
+        assert!(
+            faults.iter().all(|fault| fault["kind"] == "bytes"),
+            "{faults:?}"
+        );
+        let advice = faults[0]["advice"].as_str().unwrap_or_default();
+        assert!(advice.contains("VACUUM"), "{advice}");
+        fs::write(world.path(database), before).expect("restored");
+    }
+}
