@@ -420,7 +420,7 @@ fn a_model_that_is_not_the_one_stated_is_refused() {
 
 /// SQL that is put together at run time, and why that is no way in: what is put in is fixed in the
 /// program or an identifier of a database's own schema, never data. File, text, reason.
-const PUT_TOGETHER: [(&str, &str, &str); 18] = [
+const PUT_TOGETHER: [(&str, &str, &str); 19] = [
     (
         "connect.rs",
         "PRAGMA page_size = {PAGE_BYTES}",
@@ -430,6 +430,11 @@ const PUT_TOGETHER: [(&str, &str, &str); 18] = [
         "connect.rs",
         "PRAGMA cache_size = -{INDEX_CACHE_KIB}; PRAGMA threads = {threads};",
         "numbers",
+    ),
+    (
+        "connect.rs",
+        "PRAGMA journal_mode = {mode}",
+        "one of two words of the caller's",
     ),
     ("reuse.rs", "PRAGMA cache_size = -{CACHE_KIB}", "a constant"),
     ("fts.rs", "('hashsize', {HASH_BYTES})", "a constant"),
