@@ -56,8 +56,7 @@ impl StoreError {
                 }
                 Some(ErrorCode::OperationInterrupted) => return Self::Interrupted { path },
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                    let detail = error.to_string();
-                    return Self::Corrupt { path, detail };
+                    return Self::corrupt(&path, error.to_string());
                 }
                 // What is noted of a file that could not be created is that it does not exist.
                 Some(ErrorCode::CannotOpen) => why_nothing_can_be_created(&path)
@@ -87,9 +86,12 @@ impl StoreError {
     }
 
     pub(super) fn corrupt(path: &Path, detail: impl Into<String>) -> Self {
+        // SQLite lists every page that it cannot read, a line for each; messages are one line.
+        let detail: String = detail.into();
+        let lines: Vec<_> = detail.lines().take(3).collect();
         Self::Corrupt {
             path: path.to_path_buf(),
-            detail: detail.into(),
+            detail: lines.join("; "),
         }
     }
 }
@@ -162,6 +164,16 @@ mod tests {
             sql(ffi::SQLITE_IOERR_READ),
             StoreError::Sql { .. }
         ));
+    }
+
+    #[test]
+    fn a_long_list_of_damage_is_one_line() {
+        let text = StoreError::corrupt(Path::new("/a/b.db"), "*** main ***\none\ntwo\nthree\n");
+        let text = text.to_string();
+        assert_eq!(
+            text,
+            "/a/b.db: not a sound database: *** main ***; one; two"
+        );
     }
 
     #[test]

@@ -285,6 +285,12 @@ fn without_permission_the_path_is_named_and_the_build_goes_on() {
         check_done(&world, &as_user(&world, "open/whole"), index, digest, part);
     }
     assert!(refusals >= 5, "{refusals}");
+    // The entries of other profiles are in it, so it is not simply written anew.
+    let manifest = world.path("open/whole-sharded/manifest.json");
+    chmod(&manifest, 0o000);
+    let refused = as_user(&world, "open/whole");
+    check_error(&refused, &manifest, &["Permission denied"], "manifest");
+    chmod(&manifest, 0o644);
     assert_ne!(
         world.verified(index)["digest"],
         *digest,

@@ -97,17 +97,7 @@ pub fn conclude(
     // Other profiles of the same folder write to the manifest too.
     let _lock = lock::wait_for(&prepared.layout.manifest_lock(), MANIFEST_PATIENCE)?;
     failpoint::at("build::conclude", &settings.profile.name);
-    let previous = fs::read_to_string(manifest).ok();
-    let previous = previous.and_then(|text| {
-        let parsed = Manifest::parse(&text);
-        if parsed.is_none() && Manifest::is_of_this_tool(&text) {
-            tracing::warn!(
-                "{} was changed since it was written, and is written anew: build the other profiles of its folder again, so that they are in it",
-                manifest.display()
-            );
-        }
-        parsed
-    });
+    let previous = read_manifest(manifest)?;
     let index = describe(settings, prepared, published, previous.as_ref())?;
     let exit = if index.quarantined.is_empty() && index.unreadable.is_empty() {
         ExitCode::Success
@@ -252,6 +242,25 @@ fn describe_shard(
         bytes,
         file_blake3,
     })
+}
+
+/// The manifest of earlier builds. One that is missing or damaged is replaced; one that only cannot be read
+/// just now is an error, since the entries of other profiles would be lost.
+fn read_manifest(path: &Path) -> anyhow::Result<Option<Manifest>> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    };
+    let text = String::from_utf8_lossy(&text);
+    let parsed = Manifest::parse(&text);
+    if parsed.is_none() && Manifest::is_of_this_tool(&text) {
+        tracing::warn!(
+            "{} was changed since it was written, and is written anew: build the other profiles of its folder again, so that they are in it",
+            path.display()
+        );
+    }
+    Ok(parsed)
 }
 
 /// Writes the manifest: temporary file, fsync, rename. The caller holds its lock, so the temporary name
