@@ -373,6 +373,11 @@ fn a_root_that_goes_away_is_a_failure() {
     fs::create_dir_all(world.path("elsewhere/dir0")).expect("folders");
     world.write("elsewhere/dir0/file0.rs", version('x', 3_000));
     for swapped in [false, true] {
+        as_ordinary(&world, "o");
+        let shard = world.path("o-sharded/p/shards/root0.genome.db");
+        let before = fs::read(&shard).expect("a shard");
+        let text = version(if swapped { 'y' } else { 'z' }, 3_000);
+        world.write("root0/dir0/file0.rs", text);
         let ran = build_held(&world, "worker::prepare", "", &mut |_| {
             if !aside.exists() {
                 fs::rename(&root, &aside).expect("renamed");
@@ -385,10 +390,12 @@ fn a_root_that_goes_away_is_a_failure() {
         if swapped {
             fs::remove_file(&root).expect("removed");
         }
+        // What was there before is there still.
+        let kept = world.path("o-sharded/p/shards/root0.genome.db");
+        assert_eq!(fs::read(kept).expect("a shard"), before);
         fs::rename(&aside, &root).expect("renamed");
-        let summary = ran.summary();
-        assert_eq!(summary["exit"], 3, "{summary}");
-        assert_eq!(summary["skipped"]["unreadable"], 6, "{summary}");
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stderr.contains("root0"), "{ran:?}");
         assert_eq!(heals(&world, as_ordinary, "root back")["files"], 6);
         fs::remove_dir_all(world.path("o-sharded")).expect("removed");
     }

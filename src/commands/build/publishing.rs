@@ -16,6 +16,8 @@ use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -143,6 +145,7 @@ impl Publishing {
         if self.stopping.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        self.roots_are_there(&roots)?;
         let published = publisher.finish()?;
         if let Some(routing) = &self.routing {
             let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,6 +157,19 @@ impl Publishing {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id, published.clone());
         Ok(Some(published))
+    }
+
+    /// Refuses to replace a shard when a folder has gone away meanwhile: every file of it would be listed as
+    /// unreadable, and the earlier index lost.
+    fn roots_are_there(&self, roots: &[u32]) -> Result<(), StoreError> {
+        for root in roots {
+            let path = &self.plan.roots[*root as usize].path;
+            let found = fs::symlink_metadata(path).map_err(StoreError::io(path))?;
+            if !found.is_dir() {
+                return Err(StoreError::io(path)(ErrorKind::NotADirectory.into()));
+            }
+        }
+        Ok(())
     }
 
     fn root(&self, index: u32) -> Root {
