@@ -31,7 +31,8 @@ pub struct Prepared {
     pub reproducible: bool,
     /// Complete already, with what they say of themselves.
     pub unchanged: BTreeMap<ShardId, ShardLedger>,
-    /// Of the routing database as it was found; `None` when there is none.
+    /// Of the routing database as it was found; `None` when there is none, or when an earlier build did not
+    /// come to its end: what the manifest says is of an earlier state then.
     pub routing_before: Option<FileHash>,
 }
 
@@ -89,6 +90,7 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
         Mode::Blob => Stale::Of(&layout.database),
     };
     publish::remove_stale_attempts(&layout.shards, stale)?;
+    let is_finished = !layout.segments().exists();
     std::fs::create_dir_all(layout.segments())
         .with_context(|| format!("creating {}", layout.segments().display()))?;
     if settings.rebuild {
@@ -100,8 +102,8 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
     let unchanged = find_unchanged(settings, &layout, &survey.plan, fingerprint)?;
     let (epoch, reproducible) = epoch()?;
     let routing_before = match layout.mode {
-        Mode::Sharded => hash_file(&layout.database).ok(),
-        Mode::Blob => None,
+        Mode::Sharded if is_finished => hash_file(&layout.database).ok(),
+        Mode::Sharded | Mode::Blob => None,
     };
     Ok(Prepared {
         routing_before,
