@@ -10,10 +10,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How long a call waits for another process's lock. Servers checkpoint in well under a second.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the lock is free, where SQLite does not look itself.
+const BUSY_LOOK: Duration = Duration::from_millis(10);
 
 /// Page cache of a connection that loads a shard, in KiB: the upper levels of the trees that grow at
 /// random places. Doubling it would cost its size in every publication.
@@ -151,14 +155,25 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
     let conn = Connection::open(path).map_err(StoreError::sql(path))?;
     conn.busy_timeout(BUSY_TIMEOUT)
         .map_err(StoreError::sql(path))?;
-    conn.execute_batch(&format!(
+    let setup = format!(
         "PRAGMA page_size = {PAGE_BYTES};
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = OFF;"
-    ))
-    .and_then(|()| set_journal_mode(&conn, "WAL"))
-    .map_err(StoreError::sql(path))?;
-    Ok(conn)
+    );
+    // SQLite does not wait for another process that is creating the database: the journal mode is
+    // changed in a transaction that began as a reader's.
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let done = conn
+            .execute_batch(&setup)
+            .and_then(|()| set_journal_mode(&conn, "WAL"))
+            .map_err(StoreError::sql(path));
+        match done {
+            Ok(()) => return Ok(conn),
+            Err(StoreError::Busy { .. }) if Instant::now() < deadline => thread::sleep(BUSY_LOOK),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Opens a finished database for reading only. Without a write-ahead log beside it the file is

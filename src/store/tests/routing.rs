@@ -99,3 +99,20 @@ fn registering_again_replaces_and_unregistering_removes() {
         assert_eq!(rows_of(table), 0, "{table}");
     }
 }
+
+#[test]
+fn who_opens_the_database_waits_for_who_creates_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("main.genome.db");
+    // Another process is half way through creating it: there is a database, not yet with a log.
+    let other = rusqlite::Connection::open(&path).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| RoutingDb::open_or_create(&path, EPOCH));
+        // It must not give up meanwhile; the length of the pause decides nothing.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        other.execute_batch("COMMIT").expect("done");
+        let opened = opened.join().expect("no panic");
+        assert!(opened.is_ok(), "{opened:?}");
+    });
+}
