@@ -91,7 +91,8 @@ for target in "${targets[@]}"; do
         verdict="${verdict:-see $log}"
     fi
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    last=$(grep -E '^#[0-9]+.* cov: ' "$log" | tail -n 1)
+    # None where the first input ended it.
+    last=$(grep -E '^#[0-9]+.* cov: ' "$log" | tail -n 1 || true)
     field() { sed -n "s/.* $1: \([0-9]*\).*/\1/p" <<< "$last"; }
     table+=$'\n'$(printf '%-8s %12s %8s %8s %8s  %s' \
         "$target" "${executions:-?}" "$(field cov)" "$(field ft)" "$(field corp)" "$verdict")
