@@ -297,7 +297,7 @@ fn a_second_crash_while_resuming_is_survived() {
 #[test]
 fn every_place_is_known() {
     let mut known: Vec<_> = places().collect();
-    known.extend(["scan::read", "scan::opened", "scan::piece"]);
+    known.extend(["scan::read", "scan::opened", "scan::piece", "lock::wait"]);
     known.extend(["sink::group", "supervisor::kill"]);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut unknown = Vec::new();

@@ -32,7 +32,7 @@ fn phase(steps: &[Step], pid: u32, supervisor: u32) -> &'static str {
         .rev()
         .find(|s| s.pid == pid && s.point != "held");
     match last.map_or("", |step| step.point.as_str()) {
-        "" => "starting",
+        "" | "lock::wait" => "starting",
         "build::scan" => "scanning",
         // It compares a finished shard with its inputs.
         "scan::read" if pid == supervisor => "scanning",

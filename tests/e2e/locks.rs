@@ -62,6 +62,25 @@ fn a_lock_file_left_behind_never_blocks() {
     }
 }
 
+/// As after a kill: a worker that was being started has the lock in its hands for a moment.
+#[test]
+fn a_lock_that_is_given_up_at_once_is_no_reason_to_refuse() {
+    let world = World::corpus(1, 6);
+    world.build("o", &[]);
+    let held = File::open(lock_path(&world)).expect("opens");
+    held.lock().expect("locks");
+    let mut live = Live::start(
+        &world,
+        &arguments("o", false, &[]),
+        "lock::wait=return(hold)",
+    );
+    live.wait_held().expect("comes up to the lock");
+    drop(held);
+    live.go();
+    let (ran, _) = live.finish();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
 #[test]
 fn a_lock_held_by_a_stranger_is_told_in_one_plain_line() {
     let world = World::corpus(1, 6);

@@ -4,6 +4,7 @@
 //! stays behind, since removing it would let two builds hold locks on two files of one name.
 
 use crate::exit_code::{Exit, ExitCode};
+use crate::failpoint;
 use crate::platform;
 use anyhow::Context as _;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,10 +15,13 @@ use std::time::{Duration, Instant};
 /// A holder's line is shorter: a process number and a host name.
 const MAX_HOLDER_BYTES: u64 = 200;
 
-/// How often the holder's line is read until it stays the same, and the time between: a tenth of a
-/// second in all where the file is empty.
-const LOOKS: u32 = 10;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+/// How often it is looked whether a lock is free.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long a held lock is looked at before a build is refused. A worker that was being started when its
+/// supervisor was killed has the lock in its hands until its own program runs: some milliseconds, more
+/// on a busy machine. Whoever took the lock has written its name by then, too.
+const BEFORE_REFUSAL: Duration = Duration::from_millis(500);
 
 /// Held for as long as the build runs.
 #[derive(Debug)]
@@ -40,21 +44,15 @@ impl BuildLock {
             .truncate(false)
             .open(path)
             .with_context(|| format!("opening lock file {}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = holder(&mut file);
-                return Err(Exit::error(
-                    ExitCode::Locked,
-                    format!(
-                        "{} is being built by {holder}: wait for it, stop it, or choose another --out-dir",
-                        path.parent().unwrap_or(path).display()
-                    ),
-                ));
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("locking {}", path.display()));
-            }
+        if !lock(&file, path, BEFORE_REFUSAL)? {
+            let holder = holder(&mut file);
+            return Err(Exit::error(
+                ExitCode::Locked,
+                format!(
+                    "{} is being built by {holder}: wait for it, stop it, or choose another --out-dir",
+                    path.parent().unwrap_or(path).display()
+                ),
+            ));
         }
         let who = format!("process {} on {}\n", std::process::id(), host());
         file.set_len(0)
@@ -68,25 +66,35 @@ impl BuildLock {
 /// Takes the lock in `path`, a file that is created and stays, as soon as its holder lets go. Gives up
 /// after `patience`.
 pub fn wait_for(path: &Path, patience: Duration) -> anyhow::Result<File> {
-    let locking = || format!("locking {}", path.display());
     let file = File::options()
         .create(true)
         .append(true)
         .open(path)
-        .with_context(locking)?;
+        .with_context(|| format!("opening lock file {}", path.display()))?;
+    if !lock(&file, path, patience)? {
+        anyhow::bail!(
+            "{} has been held by another build for {} s: see whether one hangs, then run again",
+            path.display(),
+            patience.as_secs()
+        );
+    }
+    Ok(file)
+}
+
+/// Locks `file`, which is the one at `path`. `false` when it was held all the time.
+fn lock(file: &File, path: &Path, patience: Duration) -> anyhow::Result<bool> {
     let deadline = Instant::now() + patience;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(locking),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                anyhow::bail!(
-                    "{} has been held by another build for {} s: see whether one hangs, then run again",
-                    path.display(),
-                    patience.as_secs()
-                );
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
             }
-            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_LOOKS),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(false),
+            Err(TryLockError::WouldBlock) => {
+                failpoint::at("lock::wait", &path.to_string_lossy());
+                std::thread::sleep(LOOK);
+            }
         }
     }
 }
@@ -94,16 +102,10 @@ pub fn wait_for(path: &Path, patience: Duration) -> anyhow::Result<File> {
 /// Who says to hold the lock, in one line. What the file says may be anything, and Windows refuses to
 /// read a locked file: "another process" then.
 fn holder(file: &mut File) -> String {
-    let mut said = String::new();
-    for _ in 0..LOOKS {
-        let before = std::mem::replace(&mut said, first_line(file));
-        // Whoever has just taken the lock is about to write its name over its predecessor's.
-        if !said.is_empty() && said == before {
-            return said;
-        }
-        std::thread::sleep(BETWEEN_LOOKS);
+    match first_line(file) {
+        line if line.is_empty() => "another process".to_owned(),
+        line => line,
     }
-    "another process".to_owned()
 }
 
 fn first_line(file: &mut File) -> String {
