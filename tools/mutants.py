@@ -24,7 +24,7 @@ PUBLISH = "src/publish/mod.rs"
 CONNECT = "src/store/connect.rs"
 SEGMENT = "src/store/segment.rs"
 DISPATCH = "src/worker/dispatch.rs"
-STATE = "src/supervisor/state/mod.rs"
+DEATHS = "src/supervisor/state/deaths.rs"
 
 # name -> (tests, edits); a test is of the end-to-end target, or of the library when it starts with
 # "lib:"; an edit is (file, old, new), and old must be there exactly once.
@@ -151,11 +151,11 @@ MUTANTS = {
     ),
     "a quarantined file is forgotten": (
         ["isolation::a_file_that_aborts_is_left_out"],
-        [(STATE, "        trouble.quarantined.insert(file, reason.clone());\n", "")],
+        [(DEATHS, "        trouble.quarantined.insert(file, reason.clone());\n", "")],
     ),
     "nobody is blamed for a death": (
         ["lib:supervisor::state::tests::a_poisoned_file_is_found_and_left_out_alone"],
-        [(STATE, "trouble.careful = true;", "trouble.careful = false;")],
+        [(DEATHS, "trouble.careful = true;", "trouble.careful = false;")],
     ),
     "a stopped process counts as silent": (
         ["isolation::a_build_that_was_suspended_has_not_stalled"],

@@ -1,8 +1,8 @@
 //! Ill-treated while work is under way: stopped, cut off, in whichever order.
 
 use crate::ground::{Flavour, Ground};
-use crate::live::{Dice, Live, Step, arguments, signal};
-use crate::world::{World, count};
+use crate::live::{Live, Step, arguments, signal};
+use crate::world::{Dice, World, count};
 use rustix::process::Signal;
 use std::process::{Command, Stdio};
 use std::time::Duration;

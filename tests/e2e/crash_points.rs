@@ -2,8 +2,8 @@
 
 use crate::ground::{Flavour, Ground};
 use crate::kills::{VICTIMS, Victim};
-use crate::live::{Dice, Live, arguments, signal};
-use crate::world::{Ran, World, count};
+use crate::live::{Live, arguments, signal};
+use crate::world::{Dice, Ran, World, count};
 use helix_build::store::digest::digest_shard;
 use helix_build::store::routing::registered_shards;
 use rustix::process::Signal;

@@ -1,7 +1,8 @@
 //! Killed at a random moment, run again: the same index.
 
 use crate::ground::{Flavour, Ground};
-use crate::live::{Dice, Live, Step, signal};
+use crate::live::{Live, Step, signal};
+use crate::world::Dice;
 use crate::world::count;
 use rustix::process::Signal;
 use std::collections::BTreeMap;

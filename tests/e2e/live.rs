@@ -14,30 +14,6 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// How often a wait looks.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// A small generator of repeatable numbers (splitmix64); the seed is printed with a failure.
-pub struct Dice(pub u64);
-
-impl Dice {
-    /// With the seed in `HELIX_TEST_SEED`, or this one.
-    pub fn seeded(default: u64) -> (Self, u64) {
-        let asked = std::env::var("HELIX_TEST_SEED").ok();
-        let seed = asked.and_then(|s| s.parse().ok()).unwrap_or(default);
-        (Self(seed), seed)
-    }
-
-    pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % below
-    }
-
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.roll(from.len() as u64) as usize]
-    }
-}
-
 /// A place that a process of the build has reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

@@ -1,8 +1,8 @@
 //! Two workers with the same segment, two publications of the same shard: one valid result.
 
-use crate::live::{Dice, signal};
+use crate::live::signal;
 use crate::rival::{Rival, setup, task, wait};
-use crate::world::{World, count};
+use crate::world::{Dice, World, count};
 use helix_build::ids::Digest;
 use helix_build::protocol::{FailureKind, FromWorker, SegmentTask};
 use helix_build::publish::{ShardPublisher, register};

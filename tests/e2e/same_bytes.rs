@@ -1,6 +1,6 @@
 //! The same input gives the same output: byte for byte with a fixed time, row for row without.
 
-use crate::world::{BARE, Ran, World, count, files_below, finish};
+use crate::world::{BARE, Dice, Ran, World, count, files_below, finish};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,24 +9,6 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// A small generator of repeatable numbers (splitmix64); the seed is printed with a failure.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % below
-    }
-}
-
-pub fn seed() -> u64 {
-    let given = std::env::var("HELIX_TEST_SEED").ok();
-    given.and_then(|s| s.parse().ok()).unwrap_or(20_261_120)
-}
 
 /// The rows of a finished database; nothing appears beside it.
 pub fn query(path: &Path, sql: &str) -> Vec<Vec<Value>> {
@@ -259,8 +241,7 @@ const KINDS: [Kind; 4] = [
 
 #[test]
 fn builds_in_a_row_have_the_same_bytes() {
-    let seed = seed();
-    let mut dice = Dice(seed);
+    let (mut dice, seed) = Dice::seeded(20_261_120);
     for kind in KINDS {
         let world = World::corpus(kind.roots, kind.files);
         if kind.large {

@@ -1,7 +1,9 @@
 //! A world of simulated workers: files are numbers, some of them kill whoever touches them, and
 //! somebody kills workers at random besides.
 
+use super::deaths::MOST_QUARANTINED_IN_A_ROW;
 use super::*;
+use crate::protocol::FailureKind;
 use proptest::prelude::*;
 
 const STALL: Duration = Duration::from_secs(300);
