@@ -6,6 +6,13 @@ use crate::world::{BARE, Ran, World, finish};
 #[cfg(target_os = "linux")]
 use rustix::process::Signal;
 
+/// What is said of a process that was aborted.
+const ABORTED: &str = if cfg!(windows) {
+    "exit code"
+} else {
+    "signal: 6"
+};
+
 /// Builds `p.toml` into `o` with something going wrong in the program.
 fn build(world: &World, failpoints: &str, flags: &[&str]) -> Ran {
     let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
@@ -51,7 +58,7 @@ fn a_file_that_panics_is_left_out() {
 #[test]
 fn a_file_that_aborts_is_left_out() {
     let flags = ["--shard-workers", "2"];
-    one_is_left_out("worker::prepare", "abort", "signal: 6", &flags);
+    one_is_left_out("worker::prepare", "abort", ABORTED, &flags);
 }
 
 #[cfg(target_os = "linux")]
@@ -80,7 +87,7 @@ fn a_file_that_the_encoder_hangs_on_is_left_out() {
 
 #[test]
 fn a_file_that_kills_the_encoder_is_left_out() {
-    one_is_left_out("worker::encode", "abort", "signal: 6", &[]);
+    one_is_left_out("worker::encode", "abort", ABORTED, &[]);
 }
 
 #[test]
