@@ -69,8 +69,8 @@ fn a_file_that_overflows_the_stack_is_left_out() {
 
 #[test]
 fn a_file_that_loops_is_left_out() {
-    let flags = ["--stall-timeout", "2"];
-    one_is_left_out("worker::prepare", "spin", "not prepared in 1 s", &flags);
+    let flags = ["--stall-timeout", "6"];
+    one_is_left_out("worker::prepare", "spin", "not prepared in 3 s", &flags);
 }
 
 #[test]
@@ -81,8 +81,8 @@ fn a_file_that_takes_all_memory_is_left_out() {
 
 #[test]
 fn a_file_that_the_encoder_hangs_on_is_left_out() {
-    let flags = ["--stall-timeout", "2"];
-    one_is_left_out("worker::encode", "spin", "no progress for 2 s", &flags);
+    let flags = ["--stall-timeout", "4"];
+    one_is_left_out("worker::encode", "spin", "no progress for 4 s", &flags);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn workers_that_cannot_be_killed_are_left_behind() {
     // A worker neither ends nor lets go of its segment, and the supervisor's kill does nothing.
     let world = World::corpus(1, 12);
     let failpoints = "supervisor::kill=return(skip);worker::encode=return(spin@dir1/file1.py)";
-    let flags = ["--stall-timeout", "1"];
+    let flags = ["--stall-timeout", "2"];
     let ran = build(&world, failpoints, &flags);
     // One is silent, two more have the file announced and in hand.
     let left_behind = ran.stderr.matches(" cannot be killed; it is left").count();
@@ -165,7 +165,7 @@ fn a_worker_that_the_system_gives_too_little_memory_costs_the_file_that_needs_it
 fn a_stopped_worker_is_found_and_its_segment_done_by_another() {
     let world = World::corpus(2, 12);
     let expected = world.build("f", &[])["digest"].clone();
-    let flags = ["--stall-timeout", "1", "--shard-workers", "2"];
+    let flags = ["--stall-timeout", "4", "--shard-workers", "2"];
     // Slow enough that there is something left to do when it is stopped.
     let crawl = "worker::encode=return(crawl)";
     let mut live = Live::start(&world, &live::arguments("o", false, &flags), crawl);
@@ -173,7 +173,7 @@ fn a_stopped_worker_is_found_and_its_segment_done_by_another() {
     live::signal(worker, Signal::STOP);
     let (ran, _) = live.finish();
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stderr.contains("no progress for 1 s"), "{ran:?}");
+    assert!(ran.stderr.contains("no progress for 4 s"), "{ran:?}");
     assert_eq!(ran.last_line()["digest"], expected);
 }
 
@@ -181,7 +181,7 @@ fn a_stopped_worker_is_found_and_its_segment_done_by_another() {
 #[test]
 fn a_build_that_was_suspended_has_not_stalled() {
     let world = World::corpus(1, 40);
-    let arguments = live::arguments("o", false, &["--stall-timeout", "1"]);
+    let arguments = live::arguments("o", false, &["--stall-timeout", "3"]);
     let mut live = Live::start(&world, &arguments, "worker::encode=return(crawl)");
     let worker = live.wait_step("worker::encode").pid;
     let all = [live.pid(), worker];
@@ -189,7 +189,7 @@ fn a_build_that_was_suspended_has_not_stalled() {
         live::signal(pid, Signal::STOP);
     }
     // Longer than the timeout: this is the one thing a test of time must wait for.
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    std::thread::sleep(std::time::Duration::from_secs(6));
     for pid in all {
         live::signal(pid, Signal::CONT);
     }

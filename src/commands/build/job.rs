@@ -106,7 +106,7 @@ pub fn job(
         shards: todo.iter().map(|shard| shard.id).collect(),
         limits: Limits {
             stall: settings.stall_timeout,
-            patience: PATIENCE.min(settings.stall_timeout),
+            patience: PATIENCE,
         },
     })
 }

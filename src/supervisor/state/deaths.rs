@@ -198,7 +198,9 @@ impl State {
                 Phase::Absent | Phase::GivenUp => continue,
                 Phase::Ready if slot.assigned.is_empty() => continue,
                 Phase::Ready => self.limits.stall,
-                Phase::Starting | Phase::Leaving | Phase::Killed => self.limits.patience,
+                Phase::Starting | Phase::Leaving => self.limits.patience,
+                // Its end is the system's business, and a matter of milliseconds.
+                Phase::Killed => self.limits.patience.min(self.limits.stall),
             };
             let silence = now.saturating_sub(slot.seen);
             if silence <= allowed {
