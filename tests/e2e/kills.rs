@@ -39,7 +39,7 @@ fn phase(steps: &[Step], pid: u32, supervisor: u32) -> &'static str {
         "scan::read" if pid == supervisor => "scanning",
         "build::planned" => "supervising",
         "worker::start" => "opening encoders",
-        "segment::reopen" | "segment::forgot" => "resuming",
+        "segment::reopen" | "segment::forgot" => "reopening a segment",
         "segment::open" | "segment::clear" | "segment::create" | "segment::opened" => {
             "opening a segment"
         }
@@ -92,7 +92,7 @@ fn killed_at_random_moments_nothing_is_lost() {
     let mut ground = Ground::new(10);
     let mut measured = BTreeMap::new();
     let mut kills: BTreeMap<(Victim, &str), u32> = BTreeMap::new();
-    let (mut n_kills, mut rounds, mut changes) = (0, 0, 0);
+    let (mut n_kills, mut rounds, mut changes, mut resumed) = (0, 0, 0, 0);
     while n_kills < wanted {
         rounds += 1;
         ground.clean();
@@ -128,6 +128,8 @@ fn killed_at_random_moments_nothing_is_lost() {
             let (ran, steps) = live.finish();
             if let Some(pid) = killed.first() {
                 n_kills += 1;
+                // Whatever it did at that moment: this run went on with what an earlier one had left.
+                resumed += u32::from(steps.iter().any(|s| s.point == "segment::reopen"));
                 *kills
                     .entry((victim, phase(&steps, *pid, supervisor)))
                     .or_default() += 1;
@@ -156,7 +158,7 @@ fn killed_at_random_moments_nothing_is_lost() {
         *phases.entry(phase).or_default() += n;
     }
     println!(
-        "seed {seed}: {n_kills} kills in {rounds} builds, inputs changed {changes} times: {phases:?}; {kills:?}"
+        "seed {seed}: {n_kills} kills in {rounds} builds, {resumed} while resuming, inputs changed {changes} times: {phases:?}; {kills:?}"
     );
     let hit = |phase: &str| phases.get(phase).copied().unwrap_or_default();
     let needed: &[&str] = match count(0, 1) {
@@ -165,7 +167,6 @@ fn killed_at_random_moments_nothing_is_lost() {
             "scanning",
             "opening encoders",
             "opening a segment",
-            "resuming",
             "encoding",
             "supervising",
             "publishing",
@@ -175,6 +176,10 @@ fn killed_at_random_moments_nothing_is_lost() {
             "concluding",
         ],
     };
+    assert!(
+        resumed > 0,
+        "seed {seed}: no kill fell into a run that resumed"
+    );
     for phase in needed {
         assert!(
             hit(phase) > 0,
