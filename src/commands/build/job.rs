@@ -26,6 +26,10 @@ use std::time::Duration;
 /// Longest that a worker may take to start (a model of a gigabyte on a cold disk) and to end.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Longest that a pause waits for a worker that shows no progress: several chunks of a slow model. What is
+/// lost is the file in hand.
+const PAUSE_PATIENCE: Duration = Duration::from_secs(20);
+
 /// No worker is refused less than this: a large model with its arenas.
 const LEAST_MEMORY_LIMIT: u64 = 4 << 30;
 
@@ -107,6 +111,7 @@ pub fn job(
         limits: Limits {
             stall: settings.stall_timeout,
             patience: PATIENCE,
+            pause_patience: PAUSE_PATIENCE,
         },
     })
 }

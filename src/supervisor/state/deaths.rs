@@ -198,6 +198,7 @@ impl State {
                 Phase::Absent | Phase::GivenUp => continue,
                 Phase::Ready if slot.assigned.is_empty() => continue,
                 Phase::Ready => self.limits.stall,
+                Phase::Leaving if self.mood != Mood::Working => self.limits.pause_patience,
                 Phase::Starting | Phase::Leaving => self.limits.patience,
                 // Its end is the system's business, and a matter of milliseconds.
                 Phase::Killed => self.limits.patience.min(self.limits.stall),

@@ -18,8 +18,10 @@ use std::time::Duration;
 pub struct Limits {
     /// A worker with work and no sign of progress for this long is killed.
     pub stall: Duration,
-    /// A worker told to stop, or just started, gets this long.
+    /// A worker just started, or told to stop when all is done, gets this long.
     pub patience: Duration,
+    /// A worker that shall stop before all is done gets this long without a sign of progress.
+    pub pause_patience: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq)]

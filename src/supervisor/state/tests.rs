@@ -12,6 +12,7 @@ fn limits() -> Limits {
     Limits {
         stall: STALL,
         patience: Duration::from_secs(60),
+        pause_patience: Duration::from_secs(10),
     }
 }
 
@@ -348,6 +349,21 @@ fn a_stopped_build_is_paused_and_keeps_what_it_has() {
     world.run(&[]);
     assert_eq!(world.ending, Some(Ending::Paused));
     assert!(world.processes.values().all(|p| !p.alive));
+}
+
+#[test]
+fn a_pause_does_not_wait_long_for_a_stuck_worker() {
+    let mut world = World::new(1, one_shard(vec![vec![File::Endless]]));
+    world.feed(Event::Tick);
+    for _ in 0..3 {
+        world.turn(WorkerId(0));
+    }
+    assert!(world.process(WorkerId(0)).hung);
+    world.feed(Event::Interrupt);
+    let asked = world.now;
+    world.run(&[]);
+    assert_eq!(world.ending, Some(Ending::Paused));
+    assert!(world.now - asked <= limits().pause_patience + Duration::from_secs(2));
 }
 
 #[test]
