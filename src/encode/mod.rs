@@ -70,13 +70,19 @@ struct DenseEncoder {
     dim: usize,
 }
 
+/// Texts that every model can encode: prose, and a line of code.
+const CANARIES: [&str; 2] = [
+    "The quick brown fox jumps over the lazy dog, twice a day.",
+    "fn main() { println!(\"{}\", 6 * 7); }",
+];
+
 /// Name of the ONNX Runtime library inside this binary; `None` when it was built without one.
 pub fn embedded_runtime() -> Option<&'static str> {
     embedded::embedded().map(|library| library.file_name)
 }
 
 impl Encoders {
-    /// Loads the runtime and the chosen models, and runs each once.
+    /// Loads the runtime and the chosen models, and encodes two texts with them.
     ///
     /// # Errors
     /// Any variant of [`EncodeError`]. Without any encoder chosen no runtime is needed, nor loaded.
@@ -97,11 +103,41 @@ impl Encoders {
             }
             _ => None,
         };
-        Ok(Self {
+        let mut encoders = Self {
             preparer: Arc::new(preparer),
             sparse,
             dense,
-        })
+        };
+        encoders.try_out()?;
+        Ok(encoders)
+    }
+
+    /// Encodes two ordinary texts, so that a model that cannot is an error before any work is done, and
+    /// not a reason to leave out every file.
+    fn try_out(&mut self) -> Result<(), EncodeError> {
+        for text in CANARIES {
+            let prepared = self.preparer.prepare(text);
+            let (kind, reason) = match self.encode(&prepared) {
+                // A tokenizer may refuse words that it does not know; others are refused one by one.
+                Ok(_) | Err(EncodeError::TextRefused { .. }) => continue,
+                Err(EncodeError::BadOutput { kind, .. }) => (
+                    kind,
+                    "it gives numbers that are not finite for an ordinary text; \
+                     it may be damaged, or exported with too few bits"
+                        .to_owned(),
+                ),
+                Err(EncodeError::RunFailed { kind, reason, .. }) => {
+                    (kind, format!("it fails on an ordinary text: {reason}"))
+                }
+                Err(other) => return Err(other),
+            };
+            let name = match kind {
+                Kind::Sparse => self.sparse.as_ref().map(|e| e.session.name()),
+                Kind::Dense => self.dense.as_ref().map(|e| e.session.name()),
+            };
+            return Err(EncodeError::bad(kind, name.unwrap_or_default(), reason));
+        }
+        Ok(())
     }
 
     /// What prepares texts for these encoders. Share it with a thread pool.

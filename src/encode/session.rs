@@ -132,6 +132,11 @@ impl ModelSession {
         }
     }
 
+    /// The model's name, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Time spent inside the runtime since the last call.
     pub fn take_busy(&mut self) -> Duration {
         std::mem::take(&mut self.busy)

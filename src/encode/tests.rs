@@ -456,6 +456,17 @@ fn numbers_that_are_not_finite_are_an_error() {
 }
 
 #[test]
+fn a_model_that_fails_on_an_ordinary_text_is_refused_at_once() {
+    let dir = Directory::new(Output::Damaged, "pooling = \"mean\"");
+    let error = dir.open(Kind::Dense).err();
+    let Some(EncodeError::ModelBad { name, reason, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert!(!name.is_empty());
+    assert!(reason.contains("not finite"), "{reason}");
+}
+
+#[test]
 fn a_text_that_a_tokenizer_refuses_is_an_error_and_others_are_not() {
     let dir = Directory::new(Output::Logits, "");
     let tokenizer = fs::read_to_string(dir.path().join("tokenizer.json")).expect("reads");

@@ -13,6 +13,8 @@ pub enum Output {
     Hidden,
     /// As [`Self::Hidden`], but NaN for `red`.
     NotFinite,
+    /// As [`Self::Hidden`], but NaN for what is not in the vocabulary.
+    Damaged,
     /// `sentence_embedding` [1, 3]: the mean of [`Self::Hidden`].
     Sentence,
 }
@@ -29,7 +31,7 @@ pub fn graph(output: Output) -> Vec<u8> {
         .collect();
     let name = match output {
         Output::Logits => "logits",
-        Output::Hidden | Output::NotFinite => "last_hidden_state",
+        Output::Hidden | Output::NotFinite | Output::Damaged => "last_hidden_state",
         Output::Sentence => "sentence_embedding",
     };
     let pooled = output == Output::Sentence;
@@ -85,6 +87,7 @@ fn row(output: Output, token: usize) -> Vec<f32> {
             })
             .collect(),
         Output::NotFinite if WORDS[token] == "red" => vec![t, f32::NAN, 0.0],
+        Output::Damaged if WORDS[token] == "[UNK]" => vec![t, f32::INFINITY, 0.0],
         _ => vec![t, 1.0, t * t],
     }
 }
