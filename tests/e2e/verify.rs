@@ -206,6 +206,25 @@ fn an_interrupted_build_over_an_index_is_no_damage() {
 }
 
 #[test]
+fn a_killed_first_build_is_unfinished_and_not_damaged() {
+    let world = World::corpus(3, 4);
+    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
+    arguments.extend(crate::world::BARE);
+    arguments.extend(["--shard-workers", "1"]);
+    let mut command = world.command(&arguments);
+    // The third shard of three: two are registered, and a temporary file is left.
+    command.env("FAILPOINTS", "publish::seal=2*off->return(abort)");
+    let ran = crate::world::finish(command.spawn().expect("starts"));
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(world.verified("o-sharded/p")["unfinished"], true);
+    let ran = world.run(&["verify", "o-sharded/p", "--quick"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("run the build again"), "{ran:?}");
+    world.build("o", &[]);
+    assert_eq!(world.verified("o-sharded/p")["unfinished"], false);
+}
+
+#[test]
 fn a_build_that_changes_nothing_does_not_vouch_for_a_damaged_index() {
     let world = World::corpus(1, 4);
     world.build("o", &[]);

@@ -54,6 +54,8 @@ struct Verdict<'a> {
     files: i64,
     chunks: i64,
     faults: u64,
+    /// A build of the index has begun and not finished.
+    unfinished: bool,
     /// Recomputed from the stored rows; absent at level `quick`, or when a shard cannot be read.
     digest: Option<String>,
     content_digest: Option<String>,
@@ -78,6 +80,7 @@ fn print_json(
         files: report.shards.iter().map(|s| s.files).sum(),
         chunks: report.shards.iter().map(|s| s.chunks).sum(),
         faults: report.faults.total(),
+        unfinished: report.unfinished,
         digest: report.digest().map(|d| d.to_string()),
         content_digest: report.content_digest().map(|d| d.to_string()),
         reencoded,
@@ -118,6 +121,12 @@ fn print_text(
             fault.what
         )?;
         writeln!(out, "      {}", fault.advice)?;
+    }
+    if report.unfinished {
+        writeln!(
+            out,
+            "a build of this index is running or was stopped: what is there was checked; run the build again to finish it"
+        )?;
     }
     let total = report.faults.total();
     if total > 0 {

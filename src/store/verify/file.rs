@@ -30,6 +30,9 @@ const fn field(offset: usize, bytes: usize, expected: u32, name: &'static str) -
     }
 }
 
+/// Where the text encoding stands.
+const TEXT_ENCODING: usize = 56;
+
 const HEADER: [Field; 12] = [
     field(16, 2, PAGE_BYTES, "page size"),
     field(18, 1, 2, "write version (2 is WAL)"),
@@ -39,7 +42,7 @@ const HEADER: [Field; 12] = [
     field(22, 1, 32, "minimum payload fraction"),
     field(23, 1, 32, "leaf payload fraction"),
     field(52, 4, 0, "auto_vacuum"),
-    field(56, 4, 1, "text encoding (1 is UTF-8)"),
+    field(TEXT_ENCODING, 4, 1, "text encoding (1 is UTF-8)"),
     field(60, 4, 0, "user_version"),
     field(64, 4, 0, "incremental vacuum"),
     field(68, 4, 0, "application_id"),
@@ -56,7 +59,9 @@ pub fn header(path: &Path, finder: &mut Finder<'_>) {
     for field in &HEADER {
         let bytes = &header[field.offset..field.offset + field.bytes];
         let found = bytes.iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
-        if found != field.expected {
+        // What a new database holds stands in its log until the first checkpoint.
+        let is_in_log = field.offset == TEXT_ENCODING && found == 0 && has_log(path);
+        if found != field.expected && !is_in_log {
             let what = format!("{} is {found}, expected {}", field.name, field.expected);
             let row = format!("{} byte {}", file_name(path), field.offset);
             finder.fault(FaultKind::Header, "", row, what);
@@ -72,22 +77,21 @@ pub fn header(path: &Path, finder: &mut Finder<'_>) {
 /// Journals beside `path`. A write-ahead log with rows in it and its shared memory are no fault:
 /// a server has the database open.
 pub fn neighbours(path: &Path, finder: &mut Finder<'_>) {
-    let length = |suffix| {
-        std::fs::metadata(sidecar(path, suffix))
-            .ok()
-            .map(|m| m.len())
-    };
-    let is_mounted = length("-wal").is_some_and(|bytes| bytes > 0);
     let mut left = vec!["-journal"];
-    if !is_mounted {
+    if !has_log(path) {
         left.extend(["-wal", "-shm"]);
     }
     for suffix in left {
-        if length(suffix).is_some() {
+        if sidecar(path, suffix).exists() {
             let row = file_name(&sidecar(path, suffix));
             finder.fault(FaultKind::LeftBeside, "", row, "left beside the database");
         }
     }
+}
+
+/// Whether a write-ahead log with something in it lies beside the database.
+fn has_log(path: &Path) -> bool {
+    std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
 /// Files of unfinished publishing in the folders of the index: `<name>.tmp-<attempt>`.

@@ -42,6 +42,11 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
     Noted(manifest.filter(|_| !place.segments.is_dir()))
 }
 
+/// Whether a build of the index has begun and its manifest is not written yet.
+pub fn is_unfinished(index: &Index) -> bool {
+    Place::of(index).segments.is_dir()
+}
+
 impl Noted {
     /// The hash of the routing database at `path`.
     pub fn of_routing(&self, path: &Path) -> Option<&str> {

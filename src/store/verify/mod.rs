@@ -59,6 +59,8 @@ pub enum Level {
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub level: Level,
+    /// A build of this index has begun and not finished: what is there was checked, and more is to come.
+    pub unfinished: bool,
     /// In the order of the labels.
     pub shards: Vec<ShardReport>,
     pub faults: Faults,
@@ -117,6 +119,7 @@ pub fn verify(out: &Path, level: Level) -> Result<Report, LocateError> {
     }
     Ok(Report {
         level,
+        unfinished: false,
         shards: Vec::new(),
         faults,
     })
@@ -135,6 +138,7 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
     };
     let mut report = Report {
         level,
+        unfinished: manifest::is_unfinished(index),
         shards: Vec::new(),
         faults: Faults::default(),
     };
@@ -161,7 +165,10 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         unregistered(routing, shards, &mut finder);
         routing::check(routing, shards, &manifest, level, &mut finder);
     }
-    file::temporary_files(&folders.into_iter().collect::<Vec<_>>(), &mut finder);
+    // The next build removes those of one that did not finish.
+    if !report.unfinished {
+        file::temporary_files(&folders.into_iter().collect::<Vec<_>>(), &mut finder);
+    }
     one_dense_dim(&report.shards, &mut finder);
     report
 }
