@@ -13,7 +13,7 @@
 //! | `spin` | never comes back |
 //! | `eat` | takes memory without end, in steps of 16 MiB |
 //! | `crawl` | takes 50 ms longer |
-//! | `wait=FILE` | writes the subject to FILE and waits until somebody removes it |
+//! | `wait=FILE` | writes the subject to FILE and waits until somebody removes it, for two minutes at most |
 //! | `hold` | waits until the file `$FAILPOINT_TRACE.go` appears, for two minutes at most |
 //! | `skip` | nothing itself: the caller leaves out what it was about to do |
 //!
@@ -104,9 +104,7 @@ fn act(what: &str, point: &str, subject: &str) -> bool {
 /// A test that reads the file knows who is here, does what it came for, and removes it.
 fn wait(file: &Path, subject: &str) {
     std::fs::write(file, subject).expect("the test's folder can be written");
-    while file.exists() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until(|| !file.exists());
 }
 
 fn hold(point: &str) {
@@ -115,8 +113,12 @@ fn hold(point: &str) {
         panic!("holding needs FAILPOINT_TRACE");
     };
     go.as_mut_os_string().push(".go");
+    wait_until(|| go.exists());
+}
+
+fn wait_until(is_over: impl Fn() -> bool) {
     let deadline = Instant::now() + HOLD;
-    while !go.exists() && Instant::now() < deadline {
+    while !is_over() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
