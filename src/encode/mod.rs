@@ -16,6 +16,7 @@ mod prepare;
 mod tokenizer;
 
 mod dense;
+mod output;
 mod session;
 mod sparse;
 mod words;
@@ -216,7 +217,7 @@ impl SparseEncoder {
             terms,
             sums,
         } = self;
-        let pooling = session.pooling;
+        let pooling = session.output.pooling;
         let finish = |weights: &[f32]| {
             let words = words::route_words(prepared, windows, weights);
             (terms.select(weights, n_terms), words)
@@ -264,7 +265,7 @@ impl DenseEncoder {
     }
 
     fn encode(&mut self, windows: &Windows) -> Result<Option<DenseVector>, EncodeError> {
-        let pooling = self.session.pooling;
+        let pooling = self.session.output.pooling;
         let n_windows = windows.iter().len();
         let mut sums: Vec<f32> = Vec::new();
         for (ids, n_tokens) in windows.iter() {

@@ -4,11 +4,12 @@
 //! depend on neighbours. One thread per session; a machine is filled with processes.
 
 use super::error::{EncodeError, Kind};
-use super::model::{Graph, Model, Pooling};
+use super::model::{Graph, Model};
+use super::output::{Output, fits};
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::value::TensorRef;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,7 @@ pub(super) struct ModelSession {
     session: Session,
     /// Names of the graph's inputs, in the graph's order.
     inputs: Vec<(String, Input)>,
-    /// Position among the graph's outputs.
-    output: usize,
-    pub pooling: Pooling,
+    pub output: Output,
     /// Numbers in a row of the output.
     pub width: usize,
     /// `max_len` ones, and as many zeros.
@@ -64,14 +63,13 @@ impl ModelSession {
                 ))),
             })
             .collect::<Result<_, _>>()?;
-        let (output, pooling) = choose_output(model, &session, vocabulary)?;
+        let output = Output::choose(model, &session, vocabulary)?;
         let mut opened = Self {
             kind: model.kind,
             name: model.name.clone(),
             session,
             inputs,
             output,
-            pooling,
             width: 0,
             ones: vec![1; model.max_len],
             zeros: vec![0; model.max_len],
@@ -116,20 +114,20 @@ impl ModelSession {
         }
         let outputs = self.session.run(inputs).map_err(failed)?;
         self.busy += started.elapsed();
-        let (shape, values) = outputs[self.output]
-            .try_extract_tensor::<f32>()
-            .map_err(failed)?;
-        let pooled = matches!(self.pooling, Pooling::None);
-        match (pooled, &shape[..]) {
-            (true, [1, width]) | (false, [1, _, width]) if *width > 0 && !values.is_empty() => {
-                read(values, *width as usize)
-            }
-            _ => Err(EncodeError::bad(
-                kind,
-                &self.name,
-                format!("its output has the shape {shape:?}"),
-            )),
-        }
+        let mut result = None;
+        let mut read = Some(read);
+        let read_all = |_, values: &[f32], width| {
+            // One text, so one call.
+            result = match read.take() {
+                Some(read) => Some(read(values, width)?),
+                None => None,
+            };
+            Ok(())
+        };
+        self.output
+            .each(&outputs, &[n_tokens], read_all)
+            .map_err(|reason| EncodeError::bad(kind, &self.name, reason))??;
+        result.ok_or_else(|| EncodeError::bad(kind, &self.name, "it gave no output"))
     }
 
     /// The model's name, for messages.
@@ -157,103 +155,5 @@ fn load(environment: &Environment, graph: &Graph) -> ort::Result<Session> {
     }
 }
 
-/// The output to read and how to pool it.
-fn choose_output(
-    model: &Model,
-    session: &Session,
-    vocabulary: usize,
-) -> Result<(usize, Pooling), EncodeError> {
-    let mut seen = Vec::new();
-    let mut unpooled = false;
-    let mut best: Option<(usize, usize, Pooling)> = None;
-    for (index, output) in session.outputs().iter().enumerate() {
-        let ValueType::Tensor { ty, shape, .. } = output.dtype() else {
-            continue;
-        };
-        seen.push(format!("{} {shape:?}", output.name()));
-        let (rank, width) = (shape.len(), shape.last().copied().unwrap_or(-1));
-        // -1 is a width that only a run tells.
-        let fits_kind = usize::try_from(width).map_or(true, |w| fits(model.kind, w, vocabulary));
-        if !fits_kind || output.name() == POOLER {
-            continue;
-        }
-        let Some(pooling) = pooling_for(model, rank) else {
-            unpooled = true;
-            continue;
-        };
-        if *ty != TensorElementType::Float32 {
-            return Err(EncodeError::bad(
-                model.kind,
-                &model.name,
-                format!(
-                    "its output {} is {ty:?}; export it with 32-bit floats",
-                    output.name()
-                ),
-            ));
-        }
-        let preference = preference(output.name());
-        if best.is_none_or(|(known, ..)| preference < known) {
-            best = Some((preference, index, pooling));
-        }
-    }
-    match best {
-        Some((_, index, pooling)) => Ok((index, pooling)),
-        None if unpooled => Err(EncodeError::bad(
-            model.kind,
-            &model.name,
-            format!(
-                "nothing says how its outputs ({}) become one vector, or not truly; \
-                 set pooling in helix-model.toml",
-                seen.join(", ")
-            ),
-        )),
-        None => Err(EncodeError::wrong_kind(
-            model.kind,
-            &model.name,
-            format!(
-                "none of its outputs ({}) is one over a vocabulary of {vocabulary} as asked",
-                seen.join(", ")
-            ),
-        )),
-    }
-}
-
-/// How an output of this rank is pooled; `None` when the rules exclude it.
-fn pooling_for(model: &Model, rank: usize) -> Option<Pooling> {
-    match (rank, model.pooling, model.kind) {
-        (2, None | Some(Pooling::None), _) => Some(Pooling::None),
-        (3, None | Some(Pooling::Splade), Kind::Sparse) => Some(Pooling::Splade),
-        // Mean or first position, they must say: neither is a safe guess.
-        (3, Some(Pooling::Mean | Pooling::Cls), Kind::Dense) => model.pooling,
-        _ => None,
-    }
-}
-
-/// Whether rows of `width` numbers are vectors of this kind. A vocabulary may be padded in the graph.
-fn fits(kind: Kind, width: usize, vocabulary: usize) -> bool {
-    match kind {
-        Kind::Sparse => width >= vocabulary,
-        Kind::Dense => width < vocabulary,
-    }
-}
-
 /// Token ids that every vocabulary has, to learn what a graph gives out.
 const PROBE: [i64; 4] = [0, 1, 2, 3];
-
-/// BERT's head for sentence pairs: of the right shape, but no embedding.
-const POOLER: &str = "pooler_output";
-
-/// Finished vectors before raw ones; unknown names last.
-fn preference(name: &str) -> usize {
-    const NAMES: [&str; 5] = [
-        "sparse_weights",
-        "sentence_embedding",
-        "logits",
-        "last_hidden_state",
-        "token_embeddings",
-    ];
-    NAMES
-        .iter()
-        .position(|known| *known == name)
-        .unwrap_or(NAMES.len())
-}
