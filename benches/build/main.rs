@@ -15,8 +15,10 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod bare;
 mod breakdown;
 mod corpus;
+mod encoders;
 mod floor;
 mod machine;
 mod memory;
@@ -27,6 +29,7 @@ mod parse;
 mod program;
 mod stages;
 mod table;
+mod workers;
 
 use corpus::Corpus;
 use options::{Options, Section};
@@ -45,7 +48,11 @@ struct Report {
 }
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse(std::env::args().skip(1))?;
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|flag| flag == bare::FLAG).is_some() {
+        return bare::run(arguments);
+    }
+    let options = Options::parse(arguments)?;
     let corpus = match &options.corpus {
         Some(folder) => Corpus::of_folder(folder)?,
         None => Corpus::of_fetched_crates(options.corpus_bytes())?,
@@ -64,6 +71,8 @@ fn main() -> anyhow::Result<()> {
         let tables = match section {
             Section::NoModels => no_models::measure(&corpus, &options)?,
             Section::Models => models::measure(&corpus, &options)?,
+            Section::Encoders => encoders::measure(&corpus, &options)?,
+            Section::Workers => workers::measure(&corpus, &options)?,
             Section::Memory => memory::measure(&corpus, &options)?,
         };
         tables.iter().for_each(|table| println!("{table}"));

@@ -43,22 +43,90 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
             "a worker",
         ],
     );
-    let counts: &[usize] = if options.quick {
-        &[100, 1_000]
-    } else {
-        &[1_000, 10_000, 20_000]
-    };
-    for n_files in counts {
-        let root = folder.path().join(n_files.to_string());
-        corpus.write_pieces(&root, *n_files, FILE_BYTES)?;
-        let build = Build::new(folder.path().join("build"), &[root], "")?;
-        for (encoders, models) in [("none", &NO_MODELS[..]), ("built in", &[])] {
-            let flags = [&["--shard-workers", "2"], models].concat();
+    for Scale {
+        name,
+        models,
+        n_files,
+    } in scales(options)
+    {
+        for n_files in n_files {
+            let root = folder.path().join(n_files.to_string());
+            corpus.write_pieces(&root, n_files, FILE_BYTES)?;
+            let build = Build::new(folder.path().join("build"), &[root], "")?;
+            let mut flags = vec!["--shard-workers", "2"];
+            flags.extend(models.iter().map(String::as_str));
             let (built, peaks) = watched(&build, &flags)?;
-            table.row(row(&built, encoders, peaks));
+            table.row(row(&built, name, peaks));
         }
     }
     Ok(vec![table])
+}
+
+/// Encoders, and the numbers of files that they are given.
+struct Scale {
+    name: &'static str,
+    models: Vec<String>,
+    n_files: Vec<usize>,
+}
+
+/// Slow encoders get fewer files: a minute's work each.
+fn scales(options: &Options) -> Vec<Scale> {
+    let many = if options.quick {
+        vec![100, 1_000]
+    } else {
+        vec![1_000, 10_000, 20_000]
+    };
+    let mut scales = vec![
+        Scale {
+            name: "none",
+            models: NO_MODELS.map(str::to_owned).to_vec(),
+            n_files: many.clone(),
+        },
+        Scale {
+            name: "built in",
+            models: Vec::new(),
+            n_files: many,
+        },
+    ];
+    let large = [
+        ("MiniLM, fp32", "none", "minilm", [100, 400, 1_600]),
+        ("SPLADE, fp32", "splade", "none", [25, 50, 100]),
+        (
+            "SPLADE, fp32, prepared",
+            "splade-prepared",
+            "none",
+            [25, 50, 100],
+        ),
+        ("SPLADE, int8", "splade-int8", "none", [25, 100, 200]),
+    ];
+    for (name, sparse, dense, n_files) in large {
+        let flags = ["--sparse-model", sparse, "--dense-model", dense];
+        let Some(folder) = &options.models else {
+            continue;
+        };
+        if !flags
+            .iter()
+            .all(|flag| flag.starts_with("--") || *flag == "none" || folder.join(flag).is_dir())
+        {
+            continue;
+        }
+        let named = |flag: &str| match flag {
+            "none" => flag.to_owned(),
+            flag if flag.starts_with("--") => flag.to_owned(),
+            name => folder.join(name).display().to_string(),
+        };
+        let n_files = if options.quick {
+            n_files[..1].to_vec()
+        } else {
+            n_files.to_vec()
+        };
+        scales.push(Scale {
+            name,
+            models: flags.map(named).to_vec(),
+            n_files,
+        });
+    }
+    scales
 }
 
 fn row(built: &Built, encoders: &str, peaks: Peaks) -> [Cell; 6] {

@@ -4,19 +4,23 @@ use anyhow::{Context as _, bail};
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: cargo bench --bench build -- \
-[--corpus DIR] [--quick] [--json FILE] [--only no-models|models|memory]";
+[--corpus DIR] [--quick] [--json FILE] [--models DIR] [--only no-models|models|encoders|workers|memory]";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     NoModels,
     Models,
+    Encoders,
+    Workers,
     Memory,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 3] = [
+    const ALL: [(&'static str, Self); 5] = [
         ("no-models", Self::NoModels),
         ("models", Self::Models),
+        ("encoders", Self::Encoders),
+        ("workers", Self::Workers),
         ("memory", Self::Memory),
     ];
 }
@@ -28,6 +32,8 @@ pub struct Options {
     /// One round, little text: shows that everything runs, no figure to quote.
     pub quick: bool,
     pub json: Option<PathBuf>,
+    /// A folder with model directories, as `tools/make_models.py` writes them.
+    pub models: Option<PathBuf>,
     only: Option<Section>,
 }
 
@@ -45,6 +51,7 @@ impl Options {
                 "--bench" => {}
                 "--quick" => options.quick = true,
                 "--corpus" => options.corpus = Some(std::path::absolute(value()?)?),
+                "--models" => options.models = Some(std::path::absolute(value()?)?),
                 "--json" => options.json = Some(value()?.into()),
                 "--only" => {
                     let name = value()?;
@@ -67,6 +74,11 @@ impl Options {
 
     pub fn rounds(&self) -> usize {
         if self.quick { 1 } else { 5 }
+    }
+
+    /// Rounds of what takes a minute each.
+    pub fn slow_rounds(&self) -> usize {
+        if self.quick { 1 } else { 3 }
     }
 
     /// Bytes of text to select from the crates' sources.

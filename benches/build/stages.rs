@@ -121,6 +121,17 @@ fn publish(
     Ok((shard, loaded.chunks))
 }
 
+/// The texts of all chunks of the folder `root`, in order.
+pub fn chunk_texts(root: &Path, recipe: &Recipe) -> anyhow::Result<Vec<String>> {
+    let files = decode_all(read_all(&plan_of(root)?)?, recipe);
+    let chunks = chunk_all(&files, recipe);
+    Ok(chunks
+        .into_iter()
+        .flatten()
+        .map(|chunk| chunk.text.into_owned())
+        .collect())
+}
+
 /// The texts that the `ast` chunker parses: those of more than one chunk.
 pub fn texts_to_parse(root: &Path, recipe: &Recipe) -> anyhow::Result<Vec<(String, String)>> {
     let files = decode_all(read_all(&plan_of(root)?)?, recipe);

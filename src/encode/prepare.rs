@@ -279,6 +279,19 @@ impl Prepared {
             .unwrap_or(0)
     }
 
+    /// The token ids of each run of one encoder, special and prefix tokens included. None for an empty text,
+    /// or without such an encoder.
+    pub fn sequences(&self, kind: Kind) -> impl Iterator<Item = &[i64]> {
+        let windows = match kind {
+            Kind::Sparse => self.sparse(),
+            Kind::Dense => self.dense(),
+        };
+        windows
+            .into_iter()
+            .flat_map(Windows::iter)
+            .map(|(ids, _)| ids)
+    }
+
     pub(super) fn sparse(&self) -> Option<&Windows> {
         self.lanes.get(self.sparse?)
     }

@@ -1,0 +1,101 @@
+//! ONNX Runtime alone: one session, one thread, one token sequence after the other, and nothing done with
+//! what comes out. What an encoder can give at most.
+//!
+//! Runs in a process of its own, as a worker does: a process has one runtime environment, and the bench's
+//! belongs to the library.
+
+use anyhow::Context as _;
+use helix_build::platform::process_cpu_time;
+use ort::environment::Environment;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::TensorRef;
+use std::borrow::Cow;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The flag with which the bench starts itself.
+pub const FLAG: &str = "--bare-session";
+
+/// A graph and what it is to be run on.
+pub struct BareRun<'a> {
+    /// The runtime's library.
+    pub runtime: &'a Path,
+    pub graph: PathBuf,
+    /// A JSON list of lists of token ids.
+    pub sequences: PathBuf,
+}
+
+impl BareRun<'_> {
+    /// CPU time of all runs, without loading.
+    pub fn measure(&self) -> anyhow::Result<Duration> {
+        let output = Command::new(std::env::current_exe()?)
+            .arg(FLAG)
+            .args([self.runtime, &self.graph, &self.sequences])
+            .stderr(Stdio::inherit())
+            .output()?;
+        anyhow::ensure!(output.status.success(), "the bare session failed");
+        let text = String::from_utf8(output.stdout)?;
+        let seconds: f64 = text
+            .trim()
+            .parse()
+            .context("reading the bare session's time")?;
+        Ok(Duration::from_secs_f64(seconds))
+    }
+}
+
+/// The process that [`BareRun::measure`] starts: prints CPU seconds.
+pub fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let mut next = || arguments.next().context("an argument is missing");
+    let (runtime, graph, sequences) = (next()?, next()?, next()?);
+    let sequences: Vec<Vec<i64>> = serde_json::from_slice(&fs::read(sequences)?)?;
+    // As the program does it.
+    helix_build::encode::forbid_telemetry();
+    let environment = ort::init_from(runtime)
+        .map_err(|error| anyhow::anyhow!("{error:?}"))?
+        .with_telemetry(false)
+        .build()?;
+    let mut session = open(&environment, Path::new(&graph))?;
+    let inputs: Vec<String> = session
+        .inputs()
+        .iter()
+        .map(|input| input.name().to_owned())
+        .collect();
+    let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+    let (ones, zeros) = (vec![1_i64; longest], vec![0_i64; longest]);
+    // The first run makes the arena.
+    let warm_up = sequences.iter().max_by_key(|ids| ids.len());
+    let mut spent = Duration::ZERO;
+    for (n, ids) in warm_up.into_iter().chain(&sequences).enumerate() {
+        let before = process_cpu_time();
+        let mut values: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
+        for name in &inputs {
+            let numbers = match name.as_str() {
+                "input_ids" => ids,
+                "attention_mask" => &ones[..ids.len()],
+                _ => &zeros[..ids.len()],
+            };
+            let tensor = TensorRef::from_array_view(([1, ids.len()], numbers))?;
+            values.push((Cow::Borrowed(name), tensor.into()));
+        }
+        std::hint::black_box(session.run(values)?);
+        if n > 0 {
+            spent += process_cpu_time() - before;
+        }
+    }
+    println!("{}", spent.as_secs_f64());
+    Ok(())
+}
+
+/// With the options of the program's own sessions.
+fn open(environment: &Environment, graph: &Path) -> ort::Result<Session> {
+    Ok(Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(1)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_memory_pattern(false)?
+        .commit_from_file(graph)?)
+}

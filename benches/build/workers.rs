@@ -1,0 +1,108 @@
+//! Whether the number of workers that the program chooses is a good one: wall time against numbers set by hand.
+//!
+//! Wall time is what the number is for. Neighbours only make it longer, so the shortest of the rounds counts.
+
+use crate::corpus::Corpus;
+use crate::options::Options;
+use crate::program::Build;
+use crate::table::{Cell, Samples, Table};
+
+/// What `--shard-workers` is given; 0 lets the program choose.
+const COUNTS: [&str; 5] = ["0", "1", "2", "3", "4"];
+
+/// Text for a build with MiniLM: some 20 CPU-seconds.
+const SLOW_BYTES: u64 = 500_000;
+
+/// One number of workers, and its builds.
+struct Variant {
+    count: &'static str,
+    /// What the program made of it.
+    workers: u32,
+    file_workers: u32,
+    elapsed: Samples,
+    cpu: Samples,
+}
+
+pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>> {
+    let mut tables = vec![one(
+        corpus,
+        options,
+        "built-in encoders",
+        options.encoded_bytes(),
+        &[],
+    )?];
+    let model = options.models.as_ref().map(|folder| folder.join("minilm"));
+    match model.filter(|folder| folder.is_dir()) {
+        None => {
+            println!("Workers with MiniLM are not measured: give --models DIR with its model.\n")
+        }
+        Some(folder) => {
+            let folder = folder.display().to_string();
+            let flags = ["--sparse-model", "none", "--dense-model", &folder];
+            let bytes = if options.quick {
+                SLOW_BYTES / 4
+            } else {
+                SLOW_BYTES
+            };
+            tables.push(one(corpus, options, "MiniLM, fp32", bytes, &flags)?);
+        }
+    }
+    Ok(tables)
+}
+
+fn one(
+    corpus: &Corpus,
+    options: &Options,
+    encoders: &str,
+    bytes: u64,
+    flags: &[&str],
+) -> anyhow::Result<Table> {
+    let folder = tempfile::tempdir()?;
+    let corpus = corpus.thinned(bytes);
+    let root = corpus.copy_into(&folder.path().join("corpus"))?;
+    let build = Build::new(folder.path().join("build"), &[root], "")?;
+    let mut variants = COUNTS.map(Variant::new);
+    for _ in 0..options.slow_rounds() {
+        for variant in &mut variants {
+            let flags = [&["--shard-workers", variant.count], flags].concat();
+            let run = build.run(&flags)?.run;
+            (variant.workers, variant.file_workers) = (run.workers, run.file_workers);
+            variant.elapsed.push(run.elapsed_s);
+            variant.cpu.push(run.cpu_s);
+        }
+    }
+    let best = variants[1..].iter().map(|variant| variant.elapsed.least());
+    let best = best.fold(f64::INFINITY, f64::min);
+    let mut table = Table::new(
+        format!("Workers: {encoders} ({corpus})"),
+        &[
+            "--shard-workers",
+            "workers x file workers",
+            "wall s",
+            "CPU s",
+            "least / least of those set by hand",
+        ],
+    );
+    for variant in &variants {
+        table.row([
+            Cell::text(variant.count),
+            Cell::text(format!("{} x {}", variant.workers, variant.file_workers)),
+            Cell::figure(&variant.elapsed, 2),
+            Cell::figure(&variant.cpu, 1),
+            Cell::text(format!("{:.3}", variant.elapsed.least() / best)),
+        ]);
+    }
+    Ok(table)
+}
+
+impl Variant {
+    fn new(count: &'static str) -> Self {
+        Self {
+            count,
+            workers: 0,
+            file_workers: 0,
+            elapsed: Samples::default(),
+            cpu: Samples::default(),
+        }
+    }
+}
