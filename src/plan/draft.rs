@@ -1,6 +1,6 @@
 //! A shard before it has its place in the queue.
 
-use super::segments;
+use super::segments::{self, SegmentSize};
 use super::{PlanRoot, PlannedFile, Scope, Segment, ShardPlan};
 use crate::ids::{SegmentId, ShardId};
 use std::ops::Range;
@@ -25,9 +25,9 @@ impl Draft {
     }
 
     /// Gives the shard its id and cuts it into segments.
-    pub fn into_shard(self, shard: ShardId, roots: &[PlanRoot]) -> ShardPlan {
+    pub fn into_shard(self, shard: ShardId, roots: &[PlanRoot], size: SegmentSize) -> ShardPlan {
         let segments = (0..)
-            .zip(self.runs(roots))
+            .zip(self.runs(roots, size))
             .map(|(index, (files, key))| Segment {
                 id: SegmentId { shard, index },
                 bytes: self.files[files.clone()].iter().map(|f| f.entry.size).sum(),
@@ -47,7 +47,7 @@ impl Draft {
 
     /// The files of each segment, with its key. A segment never spans two roots, since paths in it
     /// count from one.
-    fn runs(&self, roots: &[PlanRoot]) -> Vec<(Range<usize>, String)> {
+    fn runs(&self, roots: &[PlanRoot], size: SegmentSize) -> Vec<(Range<usize>, String)> {
         let mut runs = Vec::new();
         let mut start = 0;
         for of_root in self.files.chunk_by(|a, b| a.root == b.root) {
@@ -55,7 +55,7 @@ impl Draft {
             let hash_of = |file: &PlannedFile| segments::path_hash(label, &file.entry.path);
             let hashes: Vec<u64> = of_root.iter().map(hash_of).collect();
             let sizes: Vec<u64> = of_root.iter().map(|file| file.entry.size).collect();
-            runs.extend(segments::cut(&sizes, &hashes).into_iter().map(|run| {
+            runs.extend(segments::cut(&sizes, &hashes, size).into_iter().map(|run| {
                 let key = format!("{}-{:016x}", self.label, hashes[run.start]);
                 (start + run.start..start + run.end, key)
             }));

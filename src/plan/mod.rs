@@ -11,7 +11,7 @@ pub mod sizing;
 mod split;
 
 pub use coverage::CoverageError;
-pub use segments::{SEGMENT_CEILING_BYTES, SEGMENT_FLOOR_BYTES};
+pub use segments::{Pace, SegmentSize};
 
 use crate::file::{FileEntry, RelPath};
 use crate::ids::{SegmentId, ShardId};
@@ -61,6 +61,7 @@ pub struct PlanOptions {
     pub subshard_bytes: u64,
     /// A folder with at least this many files is split; 0: never.
     pub subshard_files: u64,
+    pub pace: Pace,
 }
 
 impl Default for PlanOptions {
@@ -71,6 +72,7 @@ impl Default for PlanOptions {
             order: ShardOrder::LargestFirst,
             subshard_bytes: SUBSHARD_BYTES,
             subshard_files: SUBSHARD_FILES,
+            pace: Pace::default(),
         }
     }
 }
@@ -198,10 +200,11 @@ pub fn plan(roots: Vec<RootFiles>, options: &PlanOptions) -> Plan {
     if options.order == ShardOrder::LargestFirst {
         shards.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.label.cmp(&b.label)));
     }
+    let size = SegmentSize::of_plan(roots.iter().map(|root| root.bytes).sum(), options.pace);
     let shards = (0..)
         .map(ShardId)
         .zip(shards)
-        .map(|(id, draft)| draft.into_shard(id, &roots))
+        .map(|(id, draft)| draft.into_shard(id, &roots, size))
         .collect();
     Plan {
         roots,

@@ -188,7 +188,7 @@ fn deep_and_long_names_make_labels_that_fit_a_file_name() {
 
 #[test]
 fn huge_files_get_segments_of_their_own() {
-    let huge = 10 * SEGMENT_CEILING_BYTES;
+    let huge = 30 * KIB * KIB;
     let files = [
         ("a", KIB),
         ("b", huge),
@@ -215,6 +215,35 @@ fn segments_average_about_a_mebibyte() {
     let shard = &plan.shards[0];
     let mean = shard.bytes / shard.segments.len() as u64;
     assert!((900 * KIB..1200 * KIB).contains(&mean), "{mean}");
+}
+
+#[test]
+fn small_plans_of_slow_encoders_have_segments_for_several_workers() {
+    let floor = |total| SegmentSize::of_plan(total, Pace::Slow).floor / KIB;
+    let mib = KIB * KIB;
+    assert_eq!(
+        [0, mib, 4 * mib, 7 * mib, 8 * mib].map(floor),
+        [32, 32, 64, 64, 128]
+    );
+    assert_eq!([31 * mib, 32 * mib, 900 * mib].map(floor), [256, 512, 512]);
+    let files: Vec<FileEntry> = (0..200u64)
+        .map(|n| entry(&format!("d{}/f{n}.rs", n % 7), 500 + n * 7919 % 9_000))
+        .collect();
+    let root = RootFiles {
+        label: "p".into(),
+        path: "/r/p".into(),
+        files,
+    };
+    let n_segments = |pace| {
+        let options = PlanOptions {
+            pace,
+            ..PlanOptions::default()
+        };
+        planned(vec![root.clone()], &options).queue().count()
+    };
+    let n_slow = n_segments(Pace::Slow);
+    assert!((10..25).contains(&n_slow), "{n_slow}");
+    assert_eq!(n_segments(Pace::Quick), 1);
 }
 
 #[test]
@@ -340,21 +369,22 @@ proptest! {
     }
 
     #[test]
-    fn segments_keep_their_bounds(files in files(600)) {
+    fn segments_keep_their_bounds(files in files(600), pace in prop_oneof![Just(Pace::Quick), Just(Pace::Slow)]) {
         let root = RootFiles { label: "p".into(), path: "/r/p".into(), files };
-        let plan = planned(vec![root], &PlanOptions::default());
+        let plan = planned(vec![root], &PlanOptions { pace, ..PlanOptions::default() });
+        let size = SegmentSize::of_plan(plan.bytes(), pace);
         for shard in &plan.shards {
             let first = |segment: &Segment| shard.files[segment.files.start].entry.size;
-            let would_overflow = |one: &Segment, next: &Segment| one.bytes + first(next) > SEGMENT_CEILING_BYTES;
+            let would_overflow = |one: &Segment, next: &Segment| one.bytes + first(next) > size.ceiling();
             for (at, segment) in shard.segments.iter().enumerate() {
-                prop_assert!(segment.bytes <= SEGMENT_CEILING_BYTES || segment.files.len() == 1);
+                prop_assert!(segment.bytes <= size.ceiling() || segment.files.len() == 1);
                 // Below the floor only beside a cut that the ceiling forces, or alone.
                 let before = at.checked_sub(1).map(|at| &shard.segments[at]);
                 let behind = shard.segments.get(at + 1);
                 let forced = before.is_some_and(|before| would_overflow(before, segment))
                     || behind.is_some_and(|behind| would_overflow(segment, behind));
                 let alone = shard.segments.len() == 1;
-                prop_assert!(segment.bytes >= SEGMENT_FLOOR_BYTES || forced || alone);
+                prop_assert!(segment.bytes >= size.floor || forced || alone);
             }
         }
     }
@@ -368,15 +398,18 @@ proptest! {
         seed in 0u32..1000,
         size in 100..200 * KIB,
         at in 0usize..1500,
+        pace in prop_oneof![Just(Pace::Quick), Just(Pace::Slow)],
     ) {
         let old: Vec<FileEntry> = (0..n_files)
             .map(|n| entry(&format!("f{n:05}-{seed}.rs"), 100 + (n as u64 * 7919 + u64::from(seed) * 31) % (60 * KIB)))
             .collect();
         let mut new = old.clone();
         new.push(entry(&format!("f{:05}-{seed}a.rs", at % n_files), size));
+        let total = |files: &[FileEntry]| files.iter().map(|file| file.size).sum();
+        prop_assume!(SegmentSize::of_plan(total(&old), pace) == SegmentSize::of_plan(total(&new), pace));
         let runs = |files: Vec<FileEntry>| -> BTreeSet<Vec<String>> {
             let root = RootFiles { label: "p".into(), path: "/r/p".into(), files };
-            let plan = planned(vec![root], &PlanOptions::default());
+            let plan = planned(vec![root], &PlanOptions { pace, ..PlanOptions::default() });
             let shard = &plan.shards[0];
             let spelled = |segment: &Segment| {
                 shard.segment_files(segment).iter().map(|file| file.entry.path.spelling().into_owned()).collect()

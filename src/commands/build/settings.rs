@@ -5,7 +5,7 @@
 
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
 use crate::exit_code::{Exit, ExitCode};
-use crate::plan::{Mode, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
+use crate::plan::{Mode, Pace, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::profile::{DeviceSetting, Profile, ProfileError, find_profile, list_profiles};
 use anyhow::Context as _;
@@ -100,21 +100,6 @@ impl Settings {
             .shard_category
             .map(|c: ShardCategory| c.as_str().to_owned());
         pick("shard-category", shown, "reference");
-        let plan = PlanOptions {
-            mode,
-            blob_label: profile.name.clone(),
-            order: if flags.no_shard_sort {
-                ShardOrder::Declared
-            } else {
-                ShardOrder::LargestFirst
-            },
-            subshard_bytes: flags
-                .auto_subshard_threshold_bytes
-                .unwrap_or(SUBSHARD_BYTES),
-            subshard_files: flags
-                .auto_subshard_threshold_files
-                .unwrap_or(SUBSHARD_FILES),
-        };
         let (sparse, sparse_from) = model(
             flags.models.sparse_model.as_deref(),
             &profile.sparse,
@@ -135,6 +120,22 @@ impl Settings {
             value: model_name(&dense),
             origin: dense_from,
         });
+        let plan = PlanOptions {
+            mode,
+            blob_label: profile.name.clone(),
+            order: if flags.no_shard_sort {
+                ShardOrder::Declared
+            } else {
+                ShardOrder::LargestFirst
+            },
+            subshard_bytes: flags
+                .auto_subshard_threshold_bytes
+                .unwrap_or(SUBSHARD_BYTES),
+            subshard_files: flags
+                .auto_subshard_threshold_files
+                .unwrap_or(SUBSHARD_FILES),
+            pace: pace([&sparse, &dense]),
+        };
         let device_from = device(flags.device.as_deref(), profile.device)?;
         listed.push(Setting {
             name: "device",
@@ -206,6 +207,15 @@ pub fn encoder_choice(flags: &ModelFlags) -> anyhow::Result<EncoderChoice> {
         ort_lib: flags.ort_lib.clone(),
         ..EncoderChoice::default()
     })
+}
+
+/// Only the user's models take long enough for short segments to pay.
+fn pace(sources: [&ModelSource; 2]) -> Pace {
+    let own = |source: &&ModelSource| matches!(source, ModelSource::Directory(_));
+    match sources.iter().any(own) {
+        true => Pace::Slow,
+        false => Pace::Quick,
+    }
 }
 
 fn model_name(source: &ModelSource) -> String {
