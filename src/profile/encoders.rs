@@ -22,8 +22,25 @@ pub enum ModelSource {
 pub enum Device {
     #[default]
     Cpu,
-    /// A CUDA device by its index.
+    /// A CUDA device by its index, counted as the CUDA runtime counts: among those that
+    /// `CUDA_VISIBLE_DEVICES` leaves.
     Cuda(u32),
+}
+
+impl Device {
+    pub fn is_cpu(self) -> bool {
+        self == Self::Cpu
+    }
+}
+
+/// As flags, profiles and the ledger spell it: `cpu`, `cuda:0`.
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
 }
 
 /// Everything a process needs to open its encoders.
@@ -31,8 +48,82 @@ pub enum Device {
 pub struct EncoderChoice {
     pub sparse: ModelSource,
     pub dense: ModelSource,
+    pub sparse_device: Device,
+    pub dense_device: Device,
+    /// Windows in one run on a device at most; 0: as its shape allows. The CPU always takes one.
+    pub max_batch: u32,
+    /// Device memory in bytes for the arenas of all sessions of a process; 0: no limit.
+    pub device_memory: u64,
+    /// Threads of a session on the CPU while the other kind runs on a device; 0: one. Vectors do not
+    /// depend on it.
+    pub cpu_threads: u32,
     pub coverage: super::recipe::Coverage,
     /// ONNX Runtime library to load in place of the embedded one.
     #[serde(with = "crate::platform::wire_path")]
     pub ort_lib: Option<PathBuf>,
+}
+
+impl EncoderChoice {
+    /// The devices of the kinds that there are, sparse first, none twice. A process without any encoder
+    /// is on the CPU.
+    pub fn devices(&self) -> Vec<Device> {
+        let lanes = [
+            (&self.sparse, self.sparse_device),
+            (&self.dense, self.dense_device),
+        ];
+        let mut devices = Vec::new();
+        for (source, device) in lanes {
+            if *source != ModelSource::None && !devices.contains(&device) {
+                devices.push(device);
+            }
+        }
+        match devices.is_empty() {
+            true => vec![Device::Cpu],
+            false => devices,
+        }
+    }
+
+    /// The same encoders, all on the CPU, one window a run.
+    pub fn on_cpu(&self) -> Self {
+        Self {
+            sparse_device: Device::Cpu,
+            dense_device: Device::Cpu,
+            cpu_threads: 0,
+            ..self.clone()
+        }
+    }
+
+    /// For people and the ledger: one name, or `sparse cuda:0, dense cpu`.
+    pub fn device_name(&self) -> String {
+        match self.devices().as_slice() {
+            [one] => one.to_string(),
+            _ => format!("sparse {}, dense {}", self.sparse_device, self.dense_device),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named_by_what_runs_on_them() {
+        let mixed = EncoderChoice {
+            sparse_device: Device::Cuda(1),
+            ..EncoderChoice::default()
+        };
+        assert_eq!(mixed.devices(), [Device::Cuda(1), Device::Cpu]);
+        assert_eq!(mixed.device_name(), "sparse cuda:1, dense cpu");
+        assert_eq!(mixed.on_cpu().device_name(), "cpu");
+        let one = EncoderChoice {
+            dense: ModelSource::None,
+            ..mixed
+        };
+        assert_eq!(one.device_name(), "cuda:1");
+        let none = EncoderChoice {
+            sparse: ModelSource::None,
+            ..one
+        };
+        assert_eq!(none.devices(), [Device::Cpu]);
+    }
 }

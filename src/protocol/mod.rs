@@ -23,7 +23,7 @@ pub fn build_id() -> String {
 }
 
 /// Raised with every change of a message.
-const PROTOCOL_VERSION: u32 = 2;
+const PROTOCOL_VERSION: u32 = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
@@ -187,6 +187,11 @@ pub enum FailureKind {
     Output,
     /// There is no space left for the output.
     Full,
+    /// A device has no memory left for the smallest run: the same device with less beside it, or another,
+    /// may do.
+    DeviceMemory,
+    /// A device failed, and the process can do nothing with it any more. A fresh one may.
+    Device,
     /// Anything else: worth one more try in a fresh process.
     Internal,
 }

@@ -272,7 +272,9 @@ fn planned(shard: &ShardPlan) -> PlannedShard {
 
 fn failed(failure: Failure) -> anyhow::Error {
     let code = match failure.kind {
-        FailureKind::Unavailable => ExitCode::Unavailable,
+        FailureKind::Unavailable | FailureKind::DeviceMemory | FailureKind::Device => {
+            ExitCode::Unavailable
+        }
         FailureKind::FingerprintMismatch => ExitCode::FingerprintMismatch,
         FailureKind::Full => return space::DiskFull(failure.text).into(),
         FailureKind::Output | FailureKind::Internal => ExitCode::Failure,

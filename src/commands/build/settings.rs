@@ -147,6 +147,8 @@ impl Settings {
             dense,
             coverage: profile.recipe.coverage,
             ort_lib: flags.models.ort_lib.clone(),
+            max_batch: flags.batch_size.unwrap_or(0),
+            ..EncoderChoice::default()
         };
         Ok(Self {
             mode,

@@ -88,7 +88,7 @@ impl State {
             (None, None) => status,
         };
         if let Some(failure) = failure
-            && failure.kind != FailureKind::Internal
+            && !worth_another_try(failure.kind)
         {
             // The build ends with these words; no other worker is started.
             self.fail(failure, effects);
@@ -243,4 +243,12 @@ impl State {
         effects.push(Effect::Emit(BuildEvent::Warning { text }));
         self.exited(worker, status, effects);
     }
+}
+
+/// Whether a fresh process may fare better.
+fn worth_another_try(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::Internal | FailureKind::DeviceMemory | FailureKind::Device
+    )
 }
