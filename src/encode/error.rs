@@ -1,5 +1,6 @@
 //! What can go wrong with encoders, one variant per thing a caller may do differently.
 
+use crate::profile::encoders::Device;
 use std::path::{Path, PathBuf};
 
 /// The two kinds of vectors.
@@ -87,6 +88,29 @@ pub enum EncodeError {
     /// The session answered with NaN or infinite numbers.
     #[error("the {kind} encoder gave numbers that are not finite for {n_tokens} tokens")]
     BadOutput { kind: Kind, n_tokens: usize },
+    /// A device that was asked for cannot be used at all.
+    #[error(
+        "device {device} cannot be used: {reason}; `helix-build doctor` says what is missing, --device cpu goes without"
+    )]
+    DeviceUnusable { device: Device, reason: String },
+    /// A device has no memory for a single window.
+    #[error(
+        "the {kind} encoder has no memory left on {device} for a run of {shape} tokens: {reason}"
+    )]
+    OutOfMemory {
+        kind: Kind,
+        device: Device,
+        /// Rows and tokens in each.
+        shape: String,
+        reason: String,
+    },
+    /// A device failed; this process can do nothing with it any more.
+    #[error("the {kind} encoder has lost {device}: {reason}")]
+    DeviceLost {
+        kind: Kind,
+        device: Device,
+        reason: String,
+    },
 }
 
 impl EncodeError {

@@ -15,27 +15,33 @@ mod model;
 mod prepare;
 mod tokenizer;
 
-mod dense;
+mod batch;
+mod cuda;
+mod fault;
 mod output;
 mod session;
+
+mod dense;
+mod dense_encoder;
 mod sparse;
+mod sparse_encoder;
 mod words;
 
+pub use cuda::Hardware;
 pub use describe::{EncoderInfo, ModelInfo, describe};
 pub use error::{EncodeError, Kind};
 pub use prepare::{Prepared, TextPreparer};
 pub use runtime::{RuntimeInfo, RuntimeOrigin, forbid_telemetry, runtime_info};
 
-use crate::profile::encoders::EncoderChoice;
+use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::vector::{DenseVector, SparseVector};
-use model::{Model, Pooling};
-use ort::environment::Environment;
-use prepare::Windows;
-use session::ModelSession;
-use sparse::Terms;
+use dense_encoder::DenseEncoder;
+use model::Model;
+use session::{ModelSession, Place, Spent};
+use sparse_encoder::SparseEncoder;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
-use tokenizer::Tokenizer;
 
 /// The vectors of one text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,8 +54,10 @@ pub struct Encoded {
     /// Whole words that stand for the text, at most 24, lower case, heaviest first. Empty without a
     /// sparse encoder.
     pub route_words: Vec<String>,
-    /// Time spent inside the runtime.
+    /// Time spent inside the runtime; of texts that were encoded together it is all noted at the first.
     pub busy: Duration,
+    /// Tokens that were run, padding included, noted likewise.
+    pub padded_tokens: u64,
 }
 
 /// The loaded encoders of one process. Slow to open (a model's load time), so open it once.
@@ -57,18 +65,7 @@ pub struct Encoders {
     preparer: Arc<TextPreparer>,
     sparse: Option<SparseEncoder>,
     dense: Option<DenseEncoder>,
-}
-
-struct SparseEncoder {
-    session: ModelSession,
-    terms: Terms,
-    /// Weights (`[V]`) of a text that takes more than one pooled row.
-    sums: Vec<f32>,
-}
-
-struct DenseEncoder {
-    session: ModelSession,
-    dim: usize,
+    device_name: String,
 }
 
 /// Texts that every model can encode: prose, and a line of code.
@@ -88,19 +85,38 @@ impl Encoders {
     /// # Errors
     /// Any variant of [`EncodeError`]. Without any encoder chosen no runtime is needed, nor loaded.
     pub fn open(choice: &EncoderChoice) -> Result<Self, EncodeError> {
+        Self::open_on(choice, Hardware::of_this_process())
+    }
+
+    fn open_on(choice: &EncoderChoice, hardware: Hardware) -> Result<Self, EncodeError> {
         let sparse = Model::resolve(Kind::Sparse, &choice.sparse)?;
         let dense = Model::resolve(Kind::Dense, &choice.dense)?;
         let preparer = TextPreparer::new(sparse.as_ref(), dense.as_ref(), choice.coverage)?;
+        let on_device = lanes_on_device(choice);
+        let place = |device: Device| Place {
+            device,
+            arena_bytes: choice.device_memory / on_device.max(1),
+            max_batch: choice.max_batch as usize,
+            threads: match on_device {
+                0 => 1,
+                _ => choice.cpu_threads as usize,
+            },
+            hardware,
+        };
         let runtime = || runtime::environment(choice.ort_lib.as_deref());
         let sparse = match (&sparse, preparer.sparse_tokenizer()) {
             (Some(model), Some(tokenizer)) => {
-                Some(SparseEncoder::open(&runtime()?, model, tokenizer)?)
+                let place = place(choice.sparse_device);
+                let environment = runtime()?;
+                Some(SparseEncoder::open(&environment, model, tokenizer, place)?)
             }
             _ => None,
         };
         let dense = match (&dense, preparer.dense_tokenizer()) {
             (Some(model), Some(tokenizer)) => {
-                Some(DenseEncoder::open(&runtime()?, model, tokenizer)?)
+                let place = place(choice.dense_device);
+                let environment = runtime()?;
+                Some(DenseEncoder::open(&environment, model, tokenizer, place)?)
             }
             _ => None,
         };
@@ -108,6 +124,7 @@ impl Encoders {
             preparer: Arc::new(preparer),
             sparse,
             dense,
+            device_name: choice.device_name(),
         };
         encoders.try_out()?;
         Ok(encoders)
@@ -148,11 +165,29 @@ impl Encoders {
 
     /// Where the sessions run.
     pub fn device_name(&self) -> String {
-        "cpu".to_owned()
+        self.device_name.clone()
+    }
+
+    /// Whether texts should come many at a time: a kind runs on a device.
+    pub fn is_batched(&self) -> bool {
+        let sparse = self.sparse.as_ref().map(|e| &e.session);
+        let dense = self.dense.as_ref().map(|e| &e.session);
+        sparse.is_some_and(ModelSession::is_batched) || dense.is_some_and(ModelSession::is_batched)
+    }
+
+    /// The next run of each session gives memory that its arena does not use back. A long life of many shapes
+    /// leaves an arena larger than any one run needs.
+    pub fn release_memory_on_next_run(&mut self) {
+        if let Some(encoder) = &mut self.sparse {
+            encoder.session.release_memory_on_next_run();
+        }
+        if let Some(encoder) = &mut self.dense {
+            encoder.session.release_memory_on_next_run();
+        }
     }
 
     /// Encodes a text prepared by this instance's [`Self::tokenizer`]. The result depends on the
-    /// text, the models and the kind of processor only.
+    /// text, the models and the kind of processor or device only.
     ///
     /// # Errors
     /// `TextRefused`, `RunFailed` and `BadOutput`; a retry may help the second when memory was short.
@@ -169,121 +204,119 @@ impl Encoders {
         self.encode_terms(&prepared, sparse::QUERY_TERMS)
     }
 
+    /// Encodes texts prepared by this instance's [`Self::tokenizer`], in their order. On a device their windows
+    /// run together, and the two kinds at the same time if the other is on the CPU; `told` is called after
+    /// each run, from any thread. On the CPU it is the same as encoding them one by one.
+    ///
+    /// # Errors
+    /// As [`Self::encode`], the first that comes; which text it was is not told.
+    pub fn encode_many(
+        &mut self,
+        texts: &[&Prepared],
+        told: &(dyn Fn() + Sync),
+    ) -> Result<Vec<Encoded>, EncodeError> {
+        self.encode_all(texts, sparse::DOCUMENT_TERMS, told)
+    }
+
     fn encode_terms(
         &mut self,
         prepared: &Prepared,
         n_terms: usize,
     ) -> Result<Encoded, EncodeError> {
-        if let Some(reason) = prepared.refused.clone() {
+        let encoded = self.encode_all(&[prepared], n_terms, &|| ())?;
+        Ok(encoded.into_iter().next().unwrap_or_default())
+    }
+
+    fn encode_all(
+        &mut self,
+        texts: &[&Prepared],
+        n_terms: usize,
+        told: &(dyn Fn() + Sync),
+    ) -> Result<Vec<Encoded>, EncodeError> {
+        if let Some(reason) = texts.iter().find_map(|text| text.refused.clone()) {
             return Err(EncodeError::TextRefused { reason });
         }
-        let mut encoded = Encoded::default();
-        if let (Some(encoder), Some(windows)) = (&mut self.sparse, prepared.sparse()) {
-            let (vector, words) = encoder.encode(prepared, windows, n_terms)?;
-            encoded.sparse = Some(vector);
-            encoded.route_words = words;
-            encoded.busy += encoder.session.take_busy();
+        let apart = self.is_apart();
+        let sparse = self.sparse.as_mut().map(|encoder| {
+            move || {
+                let texts: Vec<_> = texts
+                    .iter()
+                    .filter_map(|t| Some((*t, t.sparse()?)))
+                    .collect();
+                let vectors = encoder.encode_many(&texts, n_terms, told)?;
+                Ok::<_, EncodeError>((vectors, encoder.session.take_spent()))
+            }
+        });
+        let dense = self.dense.as_mut().map(|encoder| {
+            move || {
+                let texts: Vec<_> = texts.iter().filter_map(|t| t.dense()).collect();
+                let vectors = encoder.encode_many(&texts, told)?;
+                Ok::<_, EncodeError>((vectors, encoder.session.take_spent()))
+            }
+        });
+        let (sparse, dense) = match (sparse, dense) {
+            (Some(sparse), Some(mut dense)) if apart => std::thread::scope(|scope| {
+                let sparse = scope.spawn(sparse);
+                let dense = dense();
+                let sparse = sparse.join().unwrap_or_else(|panic| resume_unwind(panic));
+                (Some(sparse), Some(dense))
+            }),
+            (sparse, dense) => (sparse.map(|mut run| run()), dense.map(|mut run| run())),
+        };
+        let mut encoded = vec![Encoded::default(); texts.len()];
+        let mut spent = Vec::new();
+        if let Some(sparse) = sparse {
+            let (vectors, cost) = sparse?;
+            spent.push(cost);
+            for (text, (vector, words)) in encoded.iter_mut().zip(vectors) {
+                text.sparse = Some(vector);
+                text.route_words = words;
+            }
         }
-        if let (Some(encoder), Some(windows)) = (&mut self.dense, prepared.dense()) {
-            encoded.dense = encoder.encode(windows)?;
-            encoded.busy += encoder.session.take_busy();
+        if let Some(dense) = dense {
+            let (vectors, cost) = dense?;
+            spent.push(cost);
+            for (text, vector) in encoded.iter_mut().zip(vectors) {
+                text.dense = vector;
+            }
+        }
+        if let Some(first) = encoded.first_mut() {
+            first.busy = busy(&spent, apart);
+            first.padded_tokens = spent.iter().map(|cost| cost.padded_tokens).sum();
         }
         Ok(encoded)
     }
-}
 
-impl SparseEncoder {
-    fn open(
-        environment: &Environment,
-        model: &Model,
-        tokenizer: &Tokenizer,
-    ) -> Result<Self, EncodeError> {
-        let session = ModelSession::open(environment, model, tokenizer.vocabulary_len())?;
-        Ok(Self {
-            session,
-            terms: Terms::new(tokenizer.vocabulary()),
-            sums: Vec::new(),
-        })
-    }
-
-    fn encode(
-        &mut self,
-        prepared: &Prepared,
-        windows: &Windows,
-        n_terms: usize,
-    ) -> Result<(SparseVector, Vec<String>), EncodeError> {
-        let Self {
-            session,
-            terms,
-            sums,
-        } = self;
-        let pooling = session.output.pooling;
-        let finish = |weights: &[f32]| {
-            let words = words::route_words(prepared, windows, weights);
-            (terms.select(weights, n_terms), words)
-        };
-        let n_windows = windows.iter().len();
-        sums.clear();
-        for (ids, n_tokens) in windows.iter() {
-            let bad = EncodeError::BadOutput {
-                kind: Kind::Sparse,
-                n_tokens,
-            };
-            let done = session.run(ids, |output, width| {
-                if n_windows == 1 && pooling == Pooling::None {
-                    let finite = sparse::all_finite(output);
-                    return finite.then(|| Some(finish(output))).ok_or(bad);
-                }
-                sums.resize(width, f32::NEG_INFINITY);
-                let finite = sparse::accumulate_max(sums, output);
-                finite.then_some(None).ok_or(bad)
-            })?;
-            if let Some(result) = done {
-                return Ok(result);
+    /// Whether one kind runs on a device and the other on the CPU.
+    fn is_apart(&self) -> bool {
+        match (&self.sparse, &self.dense) {
+            (Some(sparse), Some(dense)) => {
+                sparse.session.is_batched() != dense.session.is_batched()
             }
+            _ => false,
         }
-        if pooling == Pooling::Splade {
-            sparse::splade(sums);
-        }
-        Ok(finish(sums))
     }
 }
 
-impl DenseEncoder {
-    fn open(
-        environment: &Environment,
-        model: &Model,
-        tokenizer: &Tokenizer,
-    ) -> Result<Self, EncodeError> {
-        let session = ModelSession::open(environment, model, tokenizer.vocabulary_len())?;
-        let dim = model.dim.unwrap_or(session.width);
-        if session.width < dim {
-            let reason = format!("its vectors have {} numbers, not {dim}", session.width);
-            return Err(EncodeError::bad(Kind::Dense, &model.name, reason));
-        }
-        Ok(Self { session, dim })
+/// Time during which the runtime was at work.
+fn busy(spent: &[Spent], apart: bool) -> Duration {
+    let each = spent.iter().map(|cost| cost.busy);
+    match apart {
+        true => each.max().unwrap_or_default(),
+        false => each.sum(),
     }
+}
 
-    fn encode(&mut self, windows: &Windows) -> Result<Option<DenseVector>, EncodeError> {
-        let pooling = self.session.output.pooling;
-        let n_windows = windows.iter().len();
-        let mut sums: Vec<f32> = Vec::new();
-        for (ids, n_tokens) in windows.iter() {
-            let vector = self.session.run(ids, |output, width| {
-                if !sparse::all_finite(output) {
-                    let kind = Kind::Dense;
-                    return Err(EncodeError::BadOutput { kind, n_tokens });
-                }
-                Ok(dense::pool(pooling, output, width))
-            })?;
-            if n_windows == 1 {
-                return Ok(DenseVector::normalized(vector, self.dim));
-            }
-            sums.resize(vector.len(), 0.0);
-            dense::add_direction(&mut sums, &vector, n_tokens as f32);
-        }
-        Ok(DenseVector::normalized(sums, self.dim))
-    }
+/// Sessions that share a device's memory.
+fn lanes_on_device(choice: &EncoderChoice) -> u64 {
+    let lanes = [
+        (&choice.sparse, choice.sparse_device),
+        (&choice.dense, choice.dense_device),
+    ];
+    let on_device = |(source, device): &(&ModelSource, Device)| {
+        **source != ModelSource::None && !device.is_cpu()
+    };
+    lanes.iter().filter(|lane| on_device(lane)).count() as u64
 }
 
 #[cfg(test)]

@@ -1,33 +1,72 @@
-//! An ONNX Runtime session over one window at a time, on the CPU.
+//! An ONNX Runtime session: one window a run on the CPU, batches of fixed shapes on a device.
 //!
-//! Batch 1 at its exact length: within 3 % of the best speed, no padding, and a result that does not
-//! depend on neighbours. One thread per session; a machine is filled with processes.
+//! On the CPU batch 1 at its exact length is within 3 % of the best speed, needs no padding, and gives a result
+//! that does not depend on neighbours. One thread per session; a machine is filled with processes. On a device
+//! [`super::batch`] says which windows run together.
 
+use super::batch::{Batch, Bounds, OutputBytes, Shape, Shapes, output_decides};
+use super::cuda::{self, Hardware};
 use super::error::{EncodeError, Kind};
-use super::model::{Graph, Model};
+use super::fault::{Fault, classify};
+use super::model::{Graph, Model, Pooling};
 use super::output::{Output, fits};
+use crate::failpoint;
+use crate::profile::encoders::Device;
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{Session, SessionInputValue};
+use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::TensorRef;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
+
+/// Where a session runs, and what it may take there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub device: Device,
+    /// Device memory for its arena, in bytes; 0: no limit.
+    pub arena_bytes: u64,
+    /// Windows in one run at most, on a device; 0: as the shape allows.
+    pub max_batch: usize,
+    /// Threads inside a run, on the CPU.
+    pub threads: usize,
+    pub hardware: Hardware,
+}
 
 /// A model in memory.
 pub(super) struct ModelSession {
     kind: Kind,
     name: String,
     session: Session,
+    device: Device,
     /// Names of the graph's inputs, in the graph's order.
     inputs: Vec<(String, Input)>,
     pub output: Output,
     /// Numbers in a row of the output.
     pub width: usize,
-    /// `max_len` ones, and as many zeros.
+    /// Only on a device.
+    shapes: Option<Shapes>,
+    /// What fills a batch up.
+    pad: i64,
+    /// As many ones and zeros as the largest run has tokens.
     ones: Vec<i64>,
     zeros: Vec<i64>,
-    /// Time spent in runs since it was last taken.
-    busy: Duration,
+    /// Ids and mask of the batch in hand.
+    ids: Vec<i64>,
+    mask: Vec<i64>,
+    /// For every run, and for one that gives the arena's unused memory back.
+    options: RunOptions,
+    releasing: RunOptions,
+    release: bool,
+    spent: Spent,
+}
+
+/// What runs have cost since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spent {
+    /// Time inside the runtime.
+    pub busy: Duration,
+    /// Tokens that were run, padding and blank rows included.
+    pub padded_tokens: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -37,19 +76,36 @@ enum Input {
     Types,
 }
 
+/// The tensors of one run, row-major.
+struct Tensors<'a> {
+    ids: &'a [i64],
+    mask: &'a [i64],
+    types: &'a [i64],
+    shape: Shape,
+}
+
 impl ModelSession {
-    /// Loads the graph. `vocabulary` tells a sparse model from a dense one.
+    /// Loads the graph. `vocabulary` tells a sparse model from a dense one; `pad` is the id that fills rows up.
     ///
     /// # Errors
     /// `ModelBad` when the graph cannot be loaded or asks for inputs that a text has not;
-    /// `WrongKind` when no output fits the kind; those of [`Self::run`], since it is run once.
+    /// `WrongKind` when no output fits the kind; `DeviceUnusable`; those of [`Self::run`], since it is run once.
     pub fn open(
         environment: &Environment,
         model: &Model,
         vocabulary: usize,
+        place: Place,
+        pad: i64,
     ) -> Result<Self, EncodeError> {
         let bad = |reason: String| EncodeError::bad(model.kind, &model.name, reason);
-        let session = load(environment, &model.graph).map_err(|error| bad(format!("{error:?}")))?;
+        let session =
+            load(environment, &model.graph, place).map_err(|error| match place.device {
+                Device::Cpu => bad(format!("{error:?}")),
+                device => unusable(device, &error),
+            })?;
+        if !place.device.is_cpu() && place.hardware == Hardware::Real {
+            cuda::check_assignment(&session, place.device)?;
+        }
         let inputs = session
             .inputs()
             .iter()
@@ -64,24 +120,71 @@ impl ModelSession {
             })
             .collect::<Result<_, _>>()?;
         let output = Output::choose(model, &session, vocabulary)?;
+        let options = || RunOptions::new().map_err(|error| bad(format!("{error:?}")));
+        let mut releasing = options()?;
+        let arena = cuda::arena_name(place.device, place.hardware);
+        releasing
+            .set("memory.enable_memory_arena_shrinkage", arena)
+            .map_err(|error| bad(format!("{error:?}")))?;
         let mut opened = Self {
             kind: model.kind,
             name: model.name.clone(),
             session,
+            device: place.device,
             inputs,
             output,
             width: 0,
+            shapes: None,
+            pad,
             ones: vec![1; model.max_len],
             zeros: vec![0; model.max_len],
-            busy: Duration::ZERO,
+            ids: Vec::new(),
+            mask: Vec::new(),
+            options: options()?,
+            releasing,
+            release: false,
+            spent: Spent::default(),
         };
         opened.width = opened.run(&PROBE, |_, width| Ok(width))?;
-        opened.take_busy();
         if !fits(model.kind, opened.width, vocabulary) {
             let reason = format!("its vectors have {} numbers", opened.width);
             return Err(EncodeError::wrong_kind(model.kind, &model.name, reason));
         }
+        if !place.device.is_cpu() {
+            opened.batch_up(model.max_len, place.max_batch)?;
+        }
+        opened.take_spent();
         Ok(opened)
+    }
+
+    /// Fixes the shapes, and runs the largest so that memory which is short is found out before any work.
+    fn batch_up(&mut self, max_len: usize, max_rows: usize) -> Result<(), EncodeError> {
+        let row_bytes = self.width * size_of::<f32>();
+        let bounds = Bounds {
+            max_len,
+            max_rows,
+            output: match self.output.pooling {
+                Pooling::None => OutputBytes::PerRow(row_bytes),
+                Pooling::Splade | Pooling::Cls | Pooling::Mean => OutputBytes::PerToken(row_bytes),
+            },
+        };
+        if output_decides(&bounds) && self.kind == Kind::Sparse {
+            tracing::warn!(
+                "{}: its output for every token keeps batches small; \
+                 a graph that pools is faster on a device (helix-build models prepare)",
+                self.name
+            );
+        }
+        let shapes = Shapes::new(bounds);
+        self.zeros = vec![0; shapes.largest().tokens().max(max_len)];
+        let longest = vec![self.pad; shapes.largest().len];
+        self.shapes = Some(shapes);
+        self.run_many(&[&longest], &mut |_, _, _| Ok(()), &|| ())
+    }
+
+    /// Whether [`Self::run_many`] is the way to run windows.
+    pub fn is_batched(&self) -> bool {
+        self.shapes.is_some()
     }
 
     /// Runs one window of at most `max_len` ids and hands its output, [rows, width] row-major, to
@@ -94,40 +197,162 @@ impl ModelSession {
         ids: &[i64],
         read: impl FnOnce(&[f32], usize) -> Result<T, EncodeError>,
     ) -> Result<T, EncodeError> {
-        let (kind, n_tokens) = (self.kind, ids.len());
-        let failed = |error: ort::Error| EncodeError::RunFailed {
-            kind,
-            n_tokens,
-            reason: format!("{error:?}"),
+        let n_tokens = ids.len();
+        let (ones, zeros) = (
+            std::mem::take(&mut self.ones),
+            std::mem::take(&mut self.zeros),
+        );
+        let tensors = Tensors {
+            ids,
+            mask: &ones[..n_tokens],
+            types: &zeros[..n_tokens],
+            shape: Shape {
+                rows: 1,
+                len: n_tokens,
+            },
         };
-        let started = Instant::now();
-        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
-            Vec::with_capacity(self.inputs.len());
-        for (name, input) in &self.inputs {
-            let values = match input {
-                Input::Ids => ids,
-                Input::Mask => &self.ones[..n_tokens],
-                Input::Types => &self.zeros[..n_tokens],
-            };
-            let tensor = TensorRef::from_array_view(([1, n_tokens], values)).map_err(failed)?;
-            inputs.push((Cow::Borrowed(name), tensor.into()));
-        }
-        let outputs = self.session.run(inputs).map_err(failed)?;
-        self.busy += started.elapsed();
         let mut result = None;
         let mut read = Some(read);
-        let read_all = |_, values: &[f32], width| {
+        let done = self.execute(&tensors, &[n_tokens], |_, values, width| {
             // One text, so one call.
             result = match read.take() {
                 Some(read) => Some(read(values, width)?),
                 None => None,
             };
             Ok(())
+        });
+        (self.ones, self.zeros) = (ones, zeros);
+        done?;
+        result.ok_or_else(|| EncodeError::bad(self.kind, &self.name, "it gave no output"))
+    }
+
+    /// Runs windows of at most `max_len` ids in batches, and hands each one's position and output to `read`, in
+    /// any order; the rows are those of the window's own tokens. After each run it calls `told`. A batch for which
+    /// the device has no memory is halved, for good.
+    ///
+    /// # Errors
+    /// As [`Self::run`]; `OutOfMemory` when there is none for a single row, and `DeviceLost`: after that one
+    /// this session is of no use. What `read` says ends it as well.
+    pub fn run_many(
+        &mut self,
+        windows: &[&[i64]],
+        read: &mut dyn FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+        told: &dyn Fn(),
+    ) -> Result<(), EncodeError> {
+        let sized = |position: usize| (position, windows[position].len());
+        let plan = |shapes: &Option<Shapes>, left: Vec<usize>| match shapes {
+            Some(shapes) => shapes.plan(left.into_iter().map(sized)),
+            None => Vec::new(),
         };
+        let mut batches = plan(&self.shapes, (0..windows.len()).collect());
+        // The longest first: what is too much shows at once.
+        while let Some(batch) = batches.pop() {
+            match self.run_batch(&batch, windows, read) {
+                Err(EncodeError::OutOfMemory { .. }) if self.halve(batch.shape) => {
+                    batches.push(batch);
+                    let left = batches.into_iter().flat_map(|batch| batch.windows);
+                    batches = plan(&self.shapes, left.collect());
+                }
+                done => done?,
+            }
+            told();
+        }
+        Ok(())
+    }
+
+    fn halve(&mut self, shape: Shape) -> bool {
+        let halved = self.shapes.as_mut().is_some_and(|s| s.halve(shape.len));
+        if halved {
+            tracing::warn!(
+                "{}: no device memory for {shape} tokens in one run; batches of this length are halved",
+                self.name
+            );
+            self.release = true;
+        }
+        halved
+    }
+
+    /// Runs one batch; the rows left over hold one token each.
+    fn run_batch(
+        &mut self,
+        batch: &Batch,
+        windows: &[&[i64]],
+        read: &mut dyn FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let Shape { rows, len } = batch.shape;
+        let (mut ids, mut mask) = (
+            std::mem::take(&mut self.ids),
+            std::mem::take(&mut self.mask),
+        );
+        let zeros = std::mem::take(&mut self.zeros);
+        ids.clear();
+        ids.resize(rows * len, self.pad);
+        mask.clear();
+        mask.resize(rows * len, 0);
+        for row in 0..rows {
+            let start = row * len;
+            let window = batch.windows.get(row).map(|window| windows[*window]);
+            if let Some(window) = window {
+                ids[start..start + window.len()].copy_from_slice(window);
+            }
+            // Attention over nothing at all is not a number.
+            let n_tokens = window.map_or(1, <[i64]>::len);
+            mask[start..start + n_tokens].fill(1);
+        }
+        let lengths: Vec<usize> = batch.windows.iter().map(|w| windows[*w].len()).collect();
+        let tensors = Tensors {
+            ids: &ids,
+            mask: &mask,
+            types: &zeros[..rows * len],
+            shape: batch.shape,
+        };
+        let done = self.execute(&tensors, &lengths, |row, values, width| {
+            read(batch.windows[row], values, width)
+        });
+        (self.ids, self.mask, self.zeros) = (ids, mask, zeros);
+        done
+    }
+
+    fn execute(
+        &mut self,
+        tensors: &Tensors<'_>,
+        lengths: &[usize],
+        read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let (kind, shape, device) = (self.kind, tensors.shape, self.device);
+        let failed = |error: ort::Error| failure(kind, shape, device, format!("{error:?}"));
+        if self.shapes.is_some() {
+            asked_to_fail(kind, shape, device)?;
+        }
+        let started = Instant::now();
+        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
+            Vec::with_capacity(self.inputs.len());
+        for (name, input) in &self.inputs {
+            let values = match input {
+                Input::Ids => tensors.ids,
+                Input::Mask => tensors.mask,
+                Input::Types => tensors.types,
+            };
+            let tensor =
+                TensorRef::from_array_view(([shape.rows, shape.len], values)).map_err(failed)?;
+            inputs.push((Cow::Borrowed(name), tensor.into()));
+        }
+        let options = match std::mem::take(&mut self.release) {
+            true => &self.releasing,
+            false => &self.options,
+        };
+        let outputs = self.session.run_with_options(inputs, options);
+        let outputs = outputs.map_err(failed)?;
+        self.spent.busy += started.elapsed();
+        self.spent.padded_tokens += shape.tokens() as u64;
         self.output
-            .each(&outputs, &[n_tokens], read_all)
-            .map_err(|reason| EncodeError::bad(kind, &self.name, reason))??;
-        result.ok_or_else(|| EncodeError::bad(kind, &self.name, "it gave no output"))
+            .each(&outputs, lengths, read)
+            .map_err(|reason| EncodeError::bad(kind, &self.name, reason))?
+    }
+
+    /// The next run gives memory that the arena does not use back to the device, or the system.
+    pub fn release_memory_on_next_run(&mut self) {
+        self.release = true;
     }
 
     /// The model's name, for messages.
@@ -135,24 +360,74 @@ impl ModelSession {
         &self.name
     }
 
-    /// Time spent inside the runtime since the last call.
-    pub fn take_busy(&mut self) -> Duration {
-        std::mem::take(&mut self.busy)
+    /// What runs have cost since the last call.
+    pub fn take_spent(&mut self) -> Spent {
+        std::mem::take(&mut self.spent)
     }
 }
 
-fn load(environment: &Environment, graph: &Graph) -> ort::Result<Session> {
+fn load(environment: &Environment, graph: &Graph, place: Place) -> ort::Result<Session> {
     let mut builder = Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(1)?
+        .with_intra_threads(place.threads.max(1))?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         // It plans memory once per distinct length and keeps every plan.
         .with_memory_pattern(false)?;
+    if let (Device::Cuda(index), Hardware::Real) = (place.device, place.hardware) {
+        builder = cuda::register(builder, index, place.arena_bytes)?;
+    }
     match graph {
         Graph::Embedded(bytes) => builder.commit_from_memory(bytes),
         Graph::File(path) => builder.commit_from_file(path),
     }
+}
+
+fn unusable(device: Device, error: &ort::Error) -> EncodeError {
+    EncodeError::DeviceUnusable {
+        device,
+        reason: format!("{error:?}"),
+    }
+}
+
+fn failure(kind: Kind, shape: Shape, device: Device, reason: String) -> EncodeError {
+    let fault = match device {
+        Device::Cpu => Fault::Other,
+        Device::Cuda(_) => classify(&reason),
+    };
+    match fault {
+        Fault::OutOfMemory => EncodeError::OutOfMemory {
+            kind,
+            device,
+            shape: shape.to_string(),
+            reason,
+        },
+        Fault::DeviceLost => EncodeError::DeviceLost {
+            kind,
+            device,
+            reason,
+        },
+        Fault::Other => EncodeError::RunFailed {
+            kind,
+            n_tokens: shape.len,
+            reason,
+        },
+    }
+}
+
+/// In a test: a device without memory, and one that breaks.
+fn asked_to_fail(kind: Kind, shape: Shape, device: Device) -> Result<(), EncodeError> {
+    let reason = if failpoint::at("encode::memory", &format!("{kind} {shape}")) {
+        format!(
+            "Failed to allocate memory for requested buffer of size {}",
+            shape.tokens() << 10
+        )
+    } else if failpoint::at("encode::lost", &format!("{kind} {shape}")) {
+        "CUDA failure 700: an illegal memory access was encountered".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(failure(kind, shape, device, reason))
 }
 
 /// Token ids that every vocabulary has, to learn what a graph gives out.

@@ -92,7 +92,7 @@ pub(super) fn splade(weights: &mut [f32]) {
 
 /// Calls `found` for every positive weight, in id order. Nine in ten are 0, so they are skipped in
 /// blocks the size of a vector register.
-fn each_positive(weights: &[f32], mut found: impl FnMut(usize, f32)) {
+pub(super) fn each_positive(weights: &[f32], mut found: impl FnMut(usize, f32)) {
     const BLOCK: usize = 8;
     for (block, values) in weights.chunks(BLOCK).enumerate() {
         if values.iter().fold(0, |bits, v| bits | v.to_bits()) == 0 {

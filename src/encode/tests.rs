@@ -7,6 +7,7 @@ use crate::profile::recipe::Coverage;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod devices;
 mod onnx;
 use onnx::{Output, graph};
 

@@ -35,6 +35,8 @@ pub(super) struct Tokenizer {
     pub lead: Vec<i64>,
     /// Special tokens after a text.
     pub tail: Vec<i64>,
+    /// The id that fills rows of a batch up.
+    pub pad: i64,
 }
 
 /// What the short cut has to know besides the vocabulary.
@@ -46,11 +48,19 @@ struct Plain {
     longest: usize,
 }
 
+/// What the file says, or what such a token is usually called. Masked out, so any id of the vocabulary would do.
+fn pad(inner: &Crate) -> i64 {
+    let named = || ["[PAD]", "<pad>"].iter().find_map(|t| inner.token_to_id(t));
+    let declared = inner.get_padding().map(|padding| padding.pad_id);
+    declared.or_else(named).unwrap_or(0).into()
+}
+
 impl Tokenizer {
     /// # Errors
     /// What the `tokenizers` crate says about the bytes.
     pub fn from_bytes(bytes: &[u8]) -> tokenizers::Result<Self> {
         let mut inner = Crate::from_bytes(bytes)?;
+        let pad = pad(&inner);
         // The file brings its own: MiniLM's pads everything to 128 tokens.
         inner.with_truncation(None)?;
         inner.with_padding(None);
@@ -66,6 +76,7 @@ impl Tokenizer {
             plain: Plain::of(&inner),
             lead: ids[..n_lead].to_vec(),
             tail: ids[ids.len() - n_tail..].to_vec(),
+            pad,
             inner,
         })
     }

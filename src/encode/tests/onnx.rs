@@ -17,14 +17,16 @@ pub enum Output {
     Damaged,
     /// `sentence_embedding` [1, 3]: the mean of [`Self::Hidden`].
     Sentence,
+    /// `sparse_weights` [1, 4096]: the mean over 16 KiB for each token, all t.
+    Wide,
 }
 
 /// A model with the three usual inputs, two of which it ignores.
 pub fn graph(output: Output) -> Vec<u8> {
-    let width = if output == Output::Logits {
-        WORDS.len()
-    } else {
-        3
+    let width = match output {
+        Output::Logits => WORDS.len(),
+        Output::Wide => 4096,
+        _ => 3,
     };
     let table: Vec<f32> = (0..WORDS.len())
         .flat_map(|token| row(output, token))
@@ -33,8 +35,9 @@ pub fn graph(output: Output) -> Vec<u8> {
         Output::Logits => "logits",
         Output::Hidden | Output::NotFinite | Output::Damaged => "last_hidden_state",
         Output::Sentence => "sentence_embedding",
+        Output::Wide => "sparse_weights",
     };
-    let pooled = output == Output::Sentence;
+    let pooled = matches!(output, Output::Sentence | Output::Wide);
     let rows = if pooled { "rows" } else { name };
     let mut graph = message(1, &node("Gather", &["table", "input_ids"], rows));
     if pooled {
@@ -86,6 +89,7 @@ fn row(output: Output, token: usize) -> Vec<f32> {
                 _ => -1.0,
             })
             .collect(),
+        Output::Wide => vec![t; 4096],
         Output::NotFinite if WORDS[token] == "red" => vec![t, f32::NAN, 0.0],
         Output::Damaged if WORDS[token] == "[UNK]" => vec![t, f32::INFINITY, 0.0],
         _ => vec![t, 1.0, t * t],

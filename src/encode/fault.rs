@@ -1,0 +1,127 @@
+//! What a failure on a device means, from the runtime's words.
+//!
+//! Pure. The runtime has one error code for all of these, so its text is all there is. The words are those of
+//! ONNX Runtime 1.31: `bfc_arena.cc` and `cuda_call.cc`.
+
+/// What may be done about a failed run on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// There was no memory for this run. A smaller one may do.
+    OutOfMemory,
+    /// The device, or this process's hold on it, is broken.
+    DeviceLost,
+    /// Nothing of the device: the model, or the input.
+    Other,
+}
+
+/// More than any device has: a size that was computed from broken numbers.
+const ABSURD_BYTES: u64 = 1 << 40;
+
+/// The arena's own words; the number of bytes follows.
+const ARENA_FULL: [&str; 2] = [
+    "Failed to allocate memory for requested buffer of size ",
+    "is smaller than requested bytes of ",
+];
+
+/// Calls into CUDA that failed for want of memory, which breaks nothing.
+const CALL_WITHOUT_MEMORY: [&str; 4] = [
+    "CUDA failure 2:",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "cudaErrorMemoryAllocation",
+];
+
+/// Any other failed call: after most of them no later call in the process succeeds.
+const CALL_FAILED: [&str; 8] = [
+    "CUDA failure",
+    "CUDA error",
+    "CUBLAS",
+    "CUDNN",
+    "CURAND failure",
+    "cudaMemcpy",
+    "cudaStreamSynchronize",
+    "CUDNN_FE failure",
+];
+
+pub(super) fn classify(text: &str) -> Fault {
+    let asked_for = ARENA_FULL.iter().find_map(|words| {
+        let (_, behind) = text.split_once(words)?;
+        let digits = behind.split(|c: char| !c.is_ascii_digit()).next()?;
+        // More digits than a number holds are no size either.
+        Some(digits.parse().unwrap_or(u64::MAX))
+    });
+    let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    match asked_for {
+        Some(bytes) if bytes < ABSURD_BYTES => Fault::OutOfMemory,
+        Some(_) => Fault::DeviceLost,
+        None if says(&CALL_WITHOUT_MEMORY) => Fault::OutOfMemory,
+        None if says(&CALL_FAILED) => Fault::DeviceLost,
+        None => Fault::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtimes_words_are_understood() {
+        use Fault::{DeviceLost, Other, OutOfMemory};
+        let table = [
+            (
+                "Non-zero status code returned while running MatMul node. Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:359 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 1073741824",
+                OutOfMemory,
+            ),
+            (
+                "Available memory of 100663296 is smaller than requested bytes of 268435456",
+                OutOfMemory,
+            ),
+            (
+                "Failed to allocate memory for requested buffer of size 18446744071562067968",
+                DeviceLost,
+            ),
+            (
+                "Failed to allocate memory for requested buffer of size 99999999999999999999999",
+                DeviceLost,
+            ),
+            (
+                "Failed to allocate memory for requested buffer of size ",
+                DeviceLost,
+            ),
+            (
+                "CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; file=cuda_allocator.cc ; line=48 ; expr=cudaMalloc((void**)&p, size);",
+                OutOfMemory,
+            ),
+            (
+                "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h ; expr=cublasCreate(&cublas_handle_);",
+                OutOfMemory,
+            ),
+            (
+                "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=h ; expr=cudaStreamSynchronize(stream)",
+                DeviceLost,
+            ),
+            (
+                "CUDA failure 201: invalid device context ; GPU=0",
+                DeviceLost,
+            ),
+            (
+                "CUDA failure 214: uncorrectable ECC error encountered ; GPU=0",
+                DeviceLost,
+            ),
+            (
+                "CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED ; GPU=0",
+                DeviceLost,
+            ),
+            ("cudaMemcpyAsync returned an error", DeviceLost),
+            (
+                "Non-zero status code returned while running Gather node. Status Message: indices element out of data bounds, idx=40000 must be within the inclusive range [-30522,30521]",
+                Other,
+            ),
+            ("Got invalid dimensions for input: input_ids", Other),
+            ("", Other),
+        ];
+        for (text, expected) in table {
+            assert_eq!(classify(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Batches on a device, with the CPU in its stead: shapes, padding and order are those of a device.
+
+use super::*;
+use crate::platform;
+
+fn on_device(choice: EncoderChoice) -> Encoders {
+    let choice = EncoderChoice {
+        sparse_device: Device::Cuda(0),
+        dense_device: Device::Cuda(0),
+        ..choice
+    };
+    Encoders::open_on(&choice, Hardware::Pretended).expect("opens")
+}
+
+/// Of every length, one window or several, and one without a word.
+fn texts() -> Vec<String> {
+    let words = [
+        "parse", "the", "header", "of", "gzip", "files", "in", "rust",
+    ];
+    let text = |n: usize| -> String {
+        let nth = |i: usize| words[(i * i + i / 3 + n) % words.len()];
+        (0..n).map(|i| format!("{} ", nth(i))).collect()
+    };
+    let lengths = [0, 1, 5, 62, 63, 100, 190, 300, 509, 510, 511, 700, 1300];
+    lengths.into_iter().map(text).collect()
+}
+
+fn encode_many(encoders: &mut Encoders, texts: &[String]) -> Vec<Encoded> {
+    let preparer = encoders.tokenizer();
+    let prepared: Vec<_> = texts.iter().map(|text| preparer.prepare(text)).collect();
+    let prepared: Vec<_> = prepared.iter().collect();
+    encoders.encode_many(&prepared, &|| ()).expect("encodes")
+}
+
+/// The same terms, weights within two units of the last decimal, directions within 1e-5.
+fn assert_close(found: &Encoded, expected: &Encoded) {
+    let by_term = |encoded: &Encoded| {
+        let vector = encoded.sparse.clone().unwrap_or_default();
+        let mut pairs: Vec<_> = vector
+            .0
+            .into_iter()
+            .map(|t| (t.term, t.weight_e4))
+            .collect();
+        pairs.sort();
+        pairs
+    };
+    let (terms, expected_terms) = (by_term(found), by_term(expected));
+    assert_eq!(terms.len(), expected_terms.len());
+    for ((term, weight), (expected, expected_weight)) in terms.iter().zip(&expected_terms) {
+        assert_eq!(term, expected);
+        assert!(weight.abs_diff(*expected_weight) <= 2, "{term}");
+    }
+    assert_eq!(found.route_words, expected.route_words);
+    assert_eq!(found.dense.is_some(), expected.dense.is_some());
+    if let (Some(found), Some(expected)) = (&found.dense, &expected.dense) {
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+        assert!(found.0.iter().zip(&expected.0).all(close));
+    }
+}
+
+#[test]
+fn a_device_gives_the_vectors_of_the_cpu() {
+    let texts = texts();
+    let mut cpu = embedded();
+    let mut device = on_device(EncoderChoice::default());
+    assert!(device.is_batched() && !cpu.is_batched());
+    assert_eq!(device.device_name(), "cuda:0");
+    for (found, text) in encode_many(&mut device, &texts).iter().zip(&texts) {
+        assert_close(found, &encode(&mut cpu, text));
+    }
+    let query = |encoders: &mut Encoders| encoders.encode_query("gzip header").expect("encodes");
+    assert_close(&query(&mut device), &query(&mut cpu));
+}
+
+#[test]
+fn padding_takes_no_part_in_any_pooling() {
+    for (kind, output, toml) in [
+        (Kind::Sparse, Output::Logits, ""),
+        (Kind::Dense, Output::Hidden, "pooling = \"mean\""),
+        (Kind::Dense, Output::Hidden, "pooling = \"cls\""),
+    ] {
+        let dir = Directory::new(output, toml);
+        let texts: Vec<_> = [
+            "",
+            "red",
+            "red greenish blue.",
+            "blue . ",
+            "red blue green. ",
+        ]
+        .iter()
+        .map(|text| text.repeat(4))
+        .collect();
+        let mut cpu = dir.open(kind).expect("opens");
+        let mut device = on_device(dir.choice(kind));
+        for (found, text) in encode_many(&mut device, &texts).iter().zip(&texts) {
+            assert_close(found, &encode(&mut cpu, text));
+        }
+    }
+}
+
+#[test]
+fn neighbours_in_a_batch_change_nothing() {
+    let texts = texts();
+    let mut device = on_device(EncoderChoice::default());
+    let mut together = encode_many(&mut device, &texts);
+    // Costs are noted at the first.
+    assert!(together[0].padded_tokens >= 8192);
+    let backwards: Vec<_> = texts.iter().rev().cloned().collect();
+    let mut reversed = encode_many(&mut device, &backwards);
+    reversed.reverse();
+    for (position, text) in texts.iter().enumerate() {
+        let mut alone = encode(&mut device, text);
+        for encoded in [&mut alone, &mut together[position], &mut reversed[position]] {
+            (encoded.busy, encoded.padded_tokens) = (Duration::ZERO, 0);
+        }
+        assert_eq!(alone, together[position], "{text}");
+        assert_eq!(alone, reversed[position], "{text}");
+    }
+}
+
+#[test]
+fn a_kind_on_each_device_gives_the_same() {
+    let texts = texts();
+    let mut cpu = embedded();
+    let choice = |cpu_threads| EncoderChoice {
+        sparse_device: Device::Cuda(0),
+        cpu_threads,
+        max_batch: 3,
+        ..EncoderChoice::default()
+    };
+    for threads in [0, 3] {
+        let mut apart = Encoders::open_on(&choice(threads), Hardware::Pretended).expect("opens");
+        assert_eq!(apart.device_name(), "sparse cuda:0, dense cpu");
+        for (found, text) in encode_many(&mut apart, &texts).iter().zip(&texts) {
+            let expected = encode(&mut cpu, text);
+            assert_close(found, &expected);
+            assert_eq!(
+                found.dense, expected.dense,
+                "the CPU's own, however many threads"
+            );
+        }
+    }
+}
+
+/// A process of its own, since memory is counted by process: the arena keeps what the largest run took, until
+/// a run gives it back.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_can_give_the_arenas_memory_back() {
+    const ALONE: &str = "HELIX_BUILD_TEST_ALONE";
+    /// 512 rows of 16 tokens, 16 KiB for each: 128 MiB.
+    const LEAST_DROP: u64 = 100 << 20;
+    if std::env::var_os(ALONE).is_none() {
+        let this = std::env::current_exe().expect("a test runs in a program");
+        let output = std::process::Command::new(this)
+            .args([
+                "--exact",
+                "encode::tests::devices::a_run_can_give_the_arenas_memory_back",
+            ])
+            .env(ALONE, "1")
+            .output()
+            .expect("runs one test");
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    let dir = Directory::new(Output::Wide, "");
+    let mut device = on_device(dir.choice(Kind::Sparse));
+    let resident = || platform::resident_memory_bytes().expect("Linux counts it");
+    let word = vec!["red".to_owned()];
+    encode_many(&mut device, &word);
+    let before = resident();
+    encode_many(&mut device, &word);
+    assert!(resident() + LEAST_DROP > before, "an ordinary run keeps it");
+    device.release_memory_on_next_run();
+    encode_many(&mut device, &word);
+    let after = resident();
+    println!("resident: {} MiB, then {} MiB", before >> 20, after >> 20);
+    assert!(after + LEAST_DROP < before, "{before} bytes, then {after}");
+}
