@@ -8,10 +8,12 @@ use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
 use crate::encode::{self, EncodeError, EncoderInfo, Encoders};
 use crate::exit_code::{Exit, ExitCode};
 use crate::profile::encoders::ModelSource;
+use crate::profile::recipe::Recipe;
 use crate::store::locate::{self, Index, LocateError};
 use crate::store::query::{Hit, Mode, Query, Scope, Searcher};
 use anyhow::Context as _;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::io::{self, BufRead as _, Write};
 use std::path::Path;
 
@@ -71,9 +73,12 @@ fn encoders(args: &QueryArgs, searcher: &Searcher) -> anyhow::Result<Option<Enco
         QueryMode::Dense => choice.sparse = ModelSource::None,
         QueryMode::Hybrid => {}
     }
-    let noted = searcher.encoders()?;
-    if let Some(built_with) = noted.and_then(|json| serde_json::from_str::<EncoderInfo>(&json).ok())
-    {
+    let noted = searcher.noted()?;
+    // How much of a text is encoded is part of the encoders' hashes.
+    if let Some(recipe) = noted.as_ref().and_then(|n| parse::<Recipe>(&n.recipe)) {
+        choice.coverage = recipe.coverage;
+    }
+    if let Some(built_with) = noted.and_then(|n| parse::<EncoderInfo>(&n.encoder)) {
         let given = encode::describe(&choice).map_err(unavailable)?;
         let kinds = [
             (
@@ -115,6 +120,11 @@ fn encoders(args: &QueryArgs, searcher: &Searcher) -> anyhow::Result<Option<Enco
         }
     }
     Encoders::open(&choice).map(Some).map_err(unavailable)
+}
+
+/// `None` for what another version wrote in another form.
+fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
+    serde_json::from_str(json).ok()
 }
 
 fn unavailable(error: EncodeError) -> anyhow::Error {

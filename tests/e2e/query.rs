@@ -125,6 +125,23 @@ fn vectors_that_the_index_does_not_have_are_refused() {
 }
 
 #[test]
+fn an_index_of_the_heads_of_chunks_is_asked_as_any_other() {
+    let world = World::corpus(1, 5);
+    world.write(
+        "p.toml",
+        "roots = [{ path = \"root0\" }]\n[encoders]\ncoverage = \"head\"\n",
+    );
+    world
+        .run(&["--profile", "p.toml", "--out-dir", "o", "--json"])
+        .summary();
+    for mode in ["sparse", "dense", "hybrid"] {
+        let ran = world.run(&["query", "o-sharded/p", "gadget", "--mode", mode, "--json"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(!ran.lines().is_empty(), "{mode}");
+    }
+}
+
+#[test]
 fn a_copy_of_an_index_is_read_from_where_it_is() {
     let world = World::corpus(1, 5);
     world.build("o", &[]);

@@ -25,6 +25,7 @@ use lexical::Statistics;
 use rank::{Ranked, Scored};
 use rusqlite::Connection;
 use serde::Serialize;
+pub use shard::Noted;
 use shard::OpenShard;
 use std::path::PathBuf;
 
@@ -149,10 +150,9 @@ impl Searcher {
         Ok(Self { shards, routing })
     }
 
-    /// The encoders that the index was built with, as the builder noted them (JSON). `None` when no
-    /// shard is the builder's.
-    pub fn encoders(&self) -> Result<Option<String>, QueryError> {
-        let noted = self.shards.iter().map(OpenShard::encoders);
+    /// The encoders that the index was built with, and the recipe. `None` when no shard is the builder's.
+    pub fn noted(&self) -> Result<Option<Noted>, QueryError> {
+        let noted = self.shards.iter().map(OpenShard::noted);
         noted.filter_map(Result::transpose).next().transpose()
     }
 

@@ -17,13 +17,24 @@ pub struct OpenShard {
     has_build_tables: bool,
 }
 
+/// How the vectors of an index were made, as the builder noted it: two columns of JSON.
+#[derive(Clone, Debug)]
+pub struct Noted {
+    pub encoder: String,
+    pub recipe: String,
+}
+
 impl OpenShard {
-    /// `build_meta.encoder`, in a shard that the builder wrote.
-    pub fn encoders(&self) -> Result<Option<String>, QueryError> {
-        match self.has_build_tables {
-            true => Ok(Some(meta(&self.connection, &self.path, "encoder")?)),
-            false => Ok(None),
+    /// `encoder` and `recipe` of `build_meta`, in a shard that the builder wrote.
+    pub fn noted(&self) -> Result<Option<Noted>, QueryError> {
+        if !self.has_build_tables {
+            return Ok(None);
         }
+        let value = |key| meta(&self.connection, &self.path, key);
+        Ok(Some(Noted {
+            encoder: value("encoder")?,
+            recipe: value("recipe")?,
+        }))
     }
 
     pub fn open(label: String, path: PathBuf) -> Result<Self, QueryError> {
