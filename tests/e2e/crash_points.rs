@@ -300,6 +300,8 @@ fn every_place_is_known() {
     let mut known: Vec<_> = places().collect();
     known.extend(["scan::read", "scan::opened", "scan::piece", "lock::wait"]);
     known.extend(["sink::group", "supervisor::kill"]);
+    // What a device would do, played on the CPU: tests/e2e/devices.rs.
+    known.extend(["encode::device", "encode::memory", "encode::lost"]);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut unknown = Vec::new();
     for name in crate::world::files_below(&folder) {

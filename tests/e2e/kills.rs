@@ -39,6 +39,7 @@ fn phase(steps: &[Step], pid: u32, supervisor: u32) -> &'static str {
         "scan::read" if pid == supervisor => "scanning",
         "build::planned" => "supervising",
         "worker::start" => "opening encoders",
+        "encode::device" => "opening encoders",
         "segment::reopen" | "segment::forgot" => "reopening a segment",
         "segment::open" | "segment::clear" | "segment::create" | "segment::opened" => {
             "opening a segment"
