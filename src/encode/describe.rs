@@ -1,5 +1,6 @@
 //! What identifies the encoders of a build, without running them.
 
+use super::check::check_vocabulary;
 use super::error::{EncodeError, Kind};
 use super::model::{Graph, Model, Pooling};
 use super::sparse::DOCUMENT_TERMS;
@@ -10,7 +11,7 @@ use crate::profile::recipe::Coverage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Rises when this module's code changes any vector for an unchanged model.
 const RULES: u32 = 1;
@@ -63,13 +64,31 @@ pub fn describe(choice: &EncoderChoice) -> Result<EncoderInfo, EncodeError> {
 
 fn describe_model(model: &Model, coverage: Coverage) -> Result<ModelInfo, EncodeError> {
     check_sha256(model)?;
-    let dim = dim(model)?;
+    let dim = match &model.graph {
+        // Checked when it was built in.
+        Graph::Embedded(_) => dim(model, None)?,
+        Graph::File(_) => {
+            let tokenizer = Tokenizer::from_bytes(&model.tokenizer)
+                .map_err(|error| EncodeError::tokenizer(model.kind, &model.name, error))?;
+            check_vocabulary(model.kind, &model.name, &tokenizer, model.n_tokens)?;
+            dim(model, Some(&tokenizer))?
+        }
+    };
     let mut hash = Fields::default();
     hash.number(RULES.into());
     hash.text(&model.kind.to_string());
     match &model.graph {
         Graph::Embedded(bytes) => hash.bytes(bytes),
-        Graph::File(path) => hash_graph(model.kind, path, &mut hash)?,
+        Graph::File(path) => {
+            // Large models keep their weights in `model.onnx_data` or the like.
+            for path in std::iter::once(path).chain(&model.weights) {
+                let mut file = blake3::Hasher::new();
+                stream(model.kind, path, |bytes| {
+                    file.update(bytes);
+                })?;
+                hash.bytes(file.finalize().as_bytes());
+            }
+        }
     }
     hash.bytes(&model.tokenizer);
     hash.text(match model.pooling {
@@ -99,13 +118,11 @@ fn describe_model(model: &Model, coverage: Coverage) -> Result<ModelInfo, Encode
 }
 
 /// Numbers in a vector, from what the files say.
-fn dim(model: &Model) -> Result<usize, EncodeError> {
-    match (model.dim, model.kind) {
-        (Some(dim), _) => Ok(dim),
-        (None, Kind::Sparse) => Tokenizer::from_bytes(&model.tokenizer)
-            .map(|tokenizer| tokenizer.vocabulary().len())
-            .map_err(|error| EncodeError::tokenizer(model.kind, &model.name, error)),
-        (None, Kind::Dense) => Err(EncodeError::bad(
+fn dim(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<usize, EncodeError> {
+    match (model.dim, model.kind, tokenizer) {
+        (Some(dim), ..) => Ok(dim),
+        (None, Kind::Sparse, Some(tokenizer)) => Ok(tokenizer.vocabulary().len()),
+        (None, ..) => Err(EncodeError::bad(
             model.kind,
             &model.name,
             "no file says how long its vectors are; set dim in helix-model.toml",
@@ -123,42 +140,14 @@ fn check_sha256(model: &Model) -> Result<(), EncodeError> {
     if found.eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
-    Err(EncodeError::bad(
+    Err(EncodeError::file(
         model.kind,
-        &model.name,
+        path,
         format!(
-            "{} has the sha256 {found}, not the one in helix-model.toml",
-            path.display()
+            "its sha256 is {found}, not the one in helix-model.toml; \
+             fetch it again, or correct the line if you trust it"
         ),
     ))
-}
-
-/// The graph's file and those with its weights: large models keep them in `model.onnx_data` or the
-/// like.
-fn hash_graph(kind: Kind, path: &Path, hash: &mut Fields) -> Result<(), EncodeError> {
-    for path in graph_files(kind, path)? {
-        let mut file = blake3::Hasher::new();
-        stream(kind, &path, |bytes| {
-            file.update(bytes);
-        })?;
-        hash.bytes(file.finalize().as_bytes());
-    }
-    Ok(())
-}
-
-/// Files in the graph's directory whose name begins with the graph's, itself included, by name.
-fn graph_files(kind: Kind, path: &Path) -> Result<Vec<PathBuf>, EncodeError> {
-    let missing = |error| EncodeError::missing(kind, path, error);
-    let prefix = path.file_name().unwrap_or_default().as_encoded_bytes();
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path.parent().unwrap_or(path)).map_err(missing)? {
-        let entry = entry.map_err(missing)?;
-        if entry.file_name().as_encoded_bytes().starts_with(prefix) {
-            files.push(entry.path());
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
 }
 
 fn stream(kind: Kind, path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), EncodeError> {

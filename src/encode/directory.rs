@@ -1,11 +1,15 @@
 //! Reads a model directory as exporters write them.
 //!
-//! Needed: `model.onnx` or `onnx/model.onnx`, and `tokenizer.json`. Used where present:
-//! `config.json`, `sentence_bert_config.json`, `modules.json`, `1_Pooling/config.json`, and
-//! `helix-model.toml`, which overrides all of them.
+//! Needed: `model.onnx` or `onnx/model.onnx`, and `tokenizer.json`, beside either. Used where
+//! present: `config.json`, `sentence_bert_config.json`, `modules.json`, `1_Pooling/config.json`,
+//! `1_SpladePooling/config.json`, and `helix-model.toml`, which overrides all of them. What they say
+//! is compared with what the graph's file says.
 
+use super::check::{self, Facts};
 use super::error::{EncodeError, Kind};
 use super::model::{Graph, Model, Pooling};
+use super::onnx;
+use super::output::{self, Declared};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -27,6 +31,16 @@ struct Overrides {
     char_cap: Option<usize>,
     licence: Option<String>,
     sha256: Option<String>,
+    quantized: Option<Quantized>,
+    /// A note of `models prepare` for people; it has no effect.
+    #[serde(default, rename = "made_from")]
+    _made_from: Option<toml::Table>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Quantized {
+    Int8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -62,6 +76,13 @@ struct PoolingConfig {
     pooling_mode_mean_tokens: bool,
 }
 
+/// `1_SpladePooling/config.json`.
+#[derive(Default, Deserialize)]
+struct SpladeConfig {
+    pooling_strategy: Option<String>,
+    activation_function: Option<String>,
+}
+
 /// One entry of `modules.json`.
 #[derive(Deserialize)]
 struct Module {
@@ -78,49 +99,97 @@ const DEFAULT_MAX_LEN: usize = 512;
 /// `ModelMissing` for a file that is needed and not there, `ModelBad` for one that makes no sense,
 /// `WrongKind` when the directory says that it holds the other kind.
 pub(super) fn read(kind: Kind, dir: &Path) -> Result<Model, EncodeError> {
-    let files = Files { kind, dir };
+    let files = Files {
+        kind,
+        dir: &home(dir),
+    };
     let overrides = files.overrides()?;
     let config: Config = files.json("config.json")?.unwrap_or_default();
     let sentence: SentenceConfig = files.json("sentence_bert_config.json")?.unwrap_or_default();
     let pooling: PoolingConfig = files.json("1_Pooling/config.json")?.unwrap_or_default();
     let modules: Vec<Module> = files.json("modules.json")?.unwrap_or_default();
-    files.check_kind(&overrides)?;
+    files.check_kind(&overrides, &modules)?;
     if overrides.pooling.is_none() {
         files.check_modules(&modules)?;
     }
-    let max_len = (overrides.max_len)
-        .or(sentence.max_seq_length)
-        .or_else(|| positions(&config))
-        .unwrap_or(DEFAULT_MAX_LEN);
-    let dim = match kind {
-        Kind::Sparse => overrides.dim.or(config.vocab_size),
-        Kind::Dense => (overrides.dim)
-            .or(pooling.word_embedding_dimension)
-            .or(config.hidden_size),
+    let graph = files.graph(overrides.file.as_deref())?;
+    let facts = check::look(kind, &graph)?;
+    let max_len = files.max_len(&overrides, &sentence, &config, &facts)?;
+    let stated = match kind {
+        Kind::Sparse => config.vocab_size,
+        Kind::Dense => pooling.word_embedding_dimension.or(config.hidden_size),
     };
-    Ok(Model {
+    let mut model = Model {
         kind,
         name: files.name(),
-        graph: Graph::File(files.graph(overrides.file)?),
-        tokenizer: Cow::Owned(files.needed("tokenizer.json")?),
+        tokenizer: Cow::Owned(files.tokenizer(&graph)?),
+        graph: Graph::File(graph),
+        weights: facts.weights,
         pooling: overrides.pooling.or_else(|| declared(kind, &pooling)),
         max_len,
-        dim,
+        n_tokens: facts.n_tokens,
+        quantized: facts.is_quantized || overrides.quantized == Some(Quantized::Int8),
+        dim: overrides.dim.or(stated),
         query_prefix: overrides.query_prefix,
         passage_prefix: overrides.passage_prefix,
         char_cap: overrides.char_cap,
         licence: overrides.licence,
         sha256: overrides.sha256,
-    })
+    };
+    if let (Kind::Dense, Some(width)) = (kind, width(&model, &facts.outputs)) {
+        let bad = |reason| Err(EncodeError::bad(kind, &model.name, reason));
+        match (overrides.dim, stated) {
+            (Some(dim), _) if dim > width => {
+                return bad(format!(
+                    "helix-model.toml sets dim = {dim}, and its vectors have {width} numbers; \
+                     set a smaller dim, or none"
+                ));
+            }
+            (Some(_), _) => {}
+            // A graph that pools may project as well.
+            (None, _) if model.pooling.is_none_or(|p| p == Pooling::None) => {
+                model.dim = Some(width)
+            }
+            (None, Some(stated)) if stated != width => {
+                return bad(format!(
+                    "config.json says that its vectors have {stated} numbers, and the graph gives {width}; \
+                     the two are of different models, or set dim in helix-model.toml"
+                ));
+            }
+            (None, _) => model.dim = Some(width),
+        }
+    }
+    Ok(model)
+}
+
+/// Numbers in a row of the output that will be read, when the graph's file says so.
+fn width(model: &Model, outputs: &[onnx::ValueInfo]) -> Option<usize> {
+    let outputs: Option<Vec<Declared>> = outputs.iter().map(Declared::in_file).collect();
+    let outputs = outputs?;
+    // Every width is below such a vocabulary. What does not fit is told when the model is opened.
+    let chosen = output::choose(model, &outputs, usize::MAX).ok()?;
+    outputs[chosen.position()].shape.last().copied()?
+}
+
+/// The directory that was meant: that above, for an `onnx` folder that only holds graphs.
+fn home(dir: &Path) -> Cow<'_, Path> {
+    let holds = |dir: &Path| dir.join("tokenizer.json").is_file();
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    match absolute.parent() {
+        Some(above) if absolute.ends_with("onnx") && !holds(dir) && holds(above) => {
+            Cow::Owned(above.to_owned())
+        }
+        _ => Cow::Borrowed(dir),
+    }
 }
 
 /// RoBERTa-like models number their positions from 2, so two of the table are never used.
-fn positions(config: &Config) -> Option<usize> {
+fn usable_positions(config: &Config, rows: usize) -> usize {
     let offset = match config.model_type.as_str() {
         "roberta" | "xlm-roberta" | "camembert" | "mpnet" => 2,
         _ => 0,
     };
-    config.max_position_embeddings?.checked_sub(offset)
+    rows.saturating_sub(offset)
 }
 
 /// What `1_Pooling/config.json` asks for.
@@ -148,9 +217,41 @@ impl Files<'_> {
         name.to_string_lossy().into_owned()
     }
 
-    fn needed(&self, file: &str) -> Result<Vec<u8>, EncodeError> {
-        let path = self.dir.join(file);
+    /// `tokenizer.json` of the directory, or that beside the graph.
+    fn tokenizer(&self, graph: &Path) -> Result<Vec<u8>, EncodeError> {
+        let first = self.dir.join("tokenizer.json");
+        let second = graph.with_file_name("tokenizer.json");
+        let path = if !first.exists() && second.exists() {
+            second
+        } else {
+            first
+        };
+        check::check_head(self.kind, &path)?;
         std::fs::read(&path).map_err(|error| EncodeError::missing(self.kind, &path, error))
+    }
+
+    /// As it is stated, but never beyond the positions that the model has.
+    fn max_len(
+        &self,
+        overrides: &Overrides,
+        sentence: &SentenceConfig,
+        config: &Config,
+        facts: &Facts,
+    ) -> Result<usize, EncodeError> {
+        let rows = [config.max_position_embeddings, facts.n_positions];
+        let rows = rows.into_iter().flatten().min();
+        let limit = rows.map(|rows| usable_positions(config, rows));
+        match (overrides.max_len, limit) {
+            (Some(max_len), Some(limit)) if max_len > limit => Err(self.bad(format!(
+                "helix-model.toml sets max_len = {max_len}, and the model has {limit} positions; \
+                 set {limit} or less"
+            ))),
+            (Some(max_len), _) => Ok(max_len),
+            (None, limit) => {
+                let stated = sentence.max_seq_length.or(limit).unwrap_or(DEFAULT_MAX_LEN);
+                Ok(stated.min(limit.unwrap_or(usize::MAX)))
+            }
+        }
     }
 
     /// A file that may be absent, but not unreadable.
@@ -182,27 +283,63 @@ impl Files<'_> {
         Ok(overrides)
     }
 
-    fn graph(&self, named: Option<PathBuf>) -> Result<PathBuf, EncodeError> {
+    fn graph(&self, named: Option<&Path>) -> Result<PathBuf, EncodeError> {
         let candidates = match named {
-            Some(file) => vec![file],
-            None => vec!["model.onnx".into(), Path::new("onnx").join("model.onnx")],
+            Some(file) => vec![self.dir.join(file)],
+            None => ["model.onnx", "onnx/model.onnx"]
+                .map(|file| self.dir.join(file))
+                .to_vec(),
         };
-        let paths = candidates.iter().map(|file| self.dir.join(file));
-        paths.clone().find(|path| path.is_file()).ok_or_else(|| {
-            let first = paths.clone().next().unwrap_or_default();
-            let reason = "no such file, nor onnx/model.onnx; name another in helix-model.toml";
-            EncodeError::missing(self.kind, &first, reason)
-        })
+        if let Some(found) = candidates.iter().find(|path| path.is_file()) {
+            return Ok(found.clone());
+        }
+        let others = self.other_graphs();
+        let reason = match (named, others.as_slice()) {
+            (Some(_), []) => "no such file; helix-model.toml names it".to_owned(),
+            (None, []) => "no such file, nor onnx/model.onnx; export the model to ONNX".to_owned(),
+            (_, others) => format!(
+                "no such file; there are {}: name one as `file` in helix-model.toml",
+                others.join(", ")
+            ),
+        };
+        Err(EncodeError::missing(self.kind, &candidates[0], reason))
+    }
+
+    /// Graphs under other names, as quantised ones have.
+    fn other_graphs(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in ["", "onnx"] {
+            for entry in self
+                .dir
+                .join(folder)
+                .read_dir()
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let name = Path::new(folder).join(entry.file_name());
+                if name
+                    .extension()
+                    .is_some_and(|extension| extension == "onnx")
+                {
+                    found.push(name.display().to_string());
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     /// Statements about the kind; without any, the graph's outputs tell when it is opened.
-    fn check_kind(&self, overrides: &Overrides) -> Result<(), EncodeError> {
+    fn check_kind(&self, overrides: &Overrides, modules: &[Module]) -> Result<(), EncodeError> {
         let declared = match overrides.kind {
             Some(DeclaredKind::Sparse) => Kind::Sparse,
             Some(DeclaredKind::Dense) => Kind::Dense,
             None if overrides.pooling == Some(Pooling::Splade) => Kind::Sparse,
             None if matches!(overrides.pooling, Some(Pooling::Cls | Pooling::Mean)) => Kind::Dense,
-            // Sentence transformers have this folder; sparse ones call theirs 1_SpladePooling.
+            None if self.dir.join("1_SpladePooling").is_dir() => Kind::Sparse,
+            None if modules.iter().any(|m| m.class.ends_with("SpladePooling")) => Kind::Sparse,
+            // Sentence transformers have this folder.
             None if self.dir.join("1_Pooling").is_dir() => Kind::Dense,
             None => return Ok(()),
         };
@@ -216,6 +353,19 @@ impl Files<'_> {
     /// A projection after the pooling is not part of the exported graph, so the vectors would not
     /// be the model's.
     fn check_modules(&self, modules: &[Module]) -> Result<(), EncodeError> {
+        let splade: SpladeConfig = self
+            .json("1_SpladePooling/config.json")?
+            .unwrap_or_default();
+        let usual = splade.pooling_strategy.is_none_or(|s| s == "max")
+            && splade.activation_function.is_none_or(|a| a == "relu");
+        if !usual {
+            return Err(self.bad(
+                "1_SpladePooling/config.json asks for something else than the maximum of ln(1 + relu(x)); \
+                 export the whole pipeline with weights [batch, vocabulary] as its output and set \
+                 pooling = \"none\" in helix-model.toml"
+                    .to_owned(),
+            ));
+        }
         let foreign = modules
             .iter()
             .find(|module| module.class.ends_with(".Dense"));

@@ -52,6 +52,13 @@ pub enum EncodeError {
         path: PathBuf,
         reason: String,
     },
+    /// A file is there, but is not what its name says.
+    #[error("the {kind} encoder cannot use {path}: {reason}")]
+    FileBad {
+        kind: Kind,
+        path: PathBuf,
+        reason: String,
+    },
     /// A model, or a file that describes it, is unusable.
     #[error("the {kind} encoder {name} cannot be used: {reason}")]
     ModelBad {
@@ -119,6 +126,14 @@ impl EncodeError {
             kind,
             path: path.to_owned(),
             reason: reason.to_string(),
+        }
+    }
+
+    pub(super) fn file(kind: Kind, path: &Path, reason: impl Into<String>) -> Self {
+        Self::FileBad {
+            kind,
+            path: path.to_owned(),
+            reason: reason.into(),
         }
     }
 

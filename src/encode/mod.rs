@@ -9,8 +9,10 @@ mod embedded;
 mod error;
 mod runtime;
 
+mod check;
 mod directory;
 mod model;
+mod onnx;
 
 mod prepare;
 mod tokenizer;
@@ -103,6 +105,12 @@ impl Encoders {
             },
             hardware,
         };
+        let tokenizers = [preparer.sparse_tokenizer(), preparer.dense_tokenizer()];
+        for (model, tokenizer) in [&sparse, &dense].into_iter().zip(tokenizers) {
+            if let (Some(model), Some(tokenizer)) = (model, tokenizer) {
+                check::check_vocabulary(model.kind, &model.name, tokenizer, model.n_tokens)?;
+            }
+        }
         let runtime = || runtime::environment(choice.ort_lib.as_deref());
         let sparse = match (&sparse, preparer.sparse_tokenizer()) {
             (Some(model), Some(tokenizer)) => {

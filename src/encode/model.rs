@@ -36,12 +36,19 @@ pub(super) struct Model {
     pub kind: Kind,
     pub name: String,
     pub graph: Graph,
+    /// Files with weights beside the graph's own, sorted.
+    pub weights: Vec<PathBuf>,
     /// Bytes of `tokenizer.json`.
     pub tokenizer: Cow<'static, [u8]>,
     /// Where nothing says so, the graph's outputs decide.
     pub pooling: Option<Pooling>,
     /// Tokens in one run at most, special ones included.
     pub max_len: usize,
+    /// Tokens that its table of embeddings has a row for, where the graph's file says so.
+    pub n_tokens: Option<usize>,
+    /// Activations become bytes with one scale for a whole run: neighbours in a batch would change a
+    /// text's numbers, so it is only ever run on one text at its exact length.
+    pub quantized: bool,
     /// Numbers in a vector: of the whole vocabulary, or of a dense vector as it is stored.
     pub dim: Option<usize>,
     pub query_prefix: String,
@@ -80,9 +87,12 @@ impl Model {
             kind,
             name: name.to_owned(),
             graph: Graph::Embedded(graph),
+            weights: Vec::new(),
             tokenizer: Cow::Borrowed(TOKENIZER),
             pooling: Some(Pooling::None),
             max_len: EMBEDDED_MAX_LEN,
+            n_tokens: Some(30_522),
+            quantized: false,
             dim: Some(dim),
             query_prefix: String::new(),
             passage_prefix: String::new(),

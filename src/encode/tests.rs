@@ -244,7 +244,7 @@ fn the_description_changes_with_each_rule() {
     assert_eq!(plain, hash());
     for toml in [
         "pooling = \"cls\"",
-        "pooling = \"mean\"\nmax_len = 20",
+        "pooling = \"mean\"\nmax_len = 12",
         "pooling = \"mean\"\ndim = 2",
         "pooling = \"mean\"\nquery_prefix = \"x\"",
         "pooling = \"mean\"\npassage_prefix = \"x\"",
@@ -255,8 +255,8 @@ fn the_description_changes_with_each_rule() {
     }
     dir.write("helix-model.toml", "pooling = \"mean\"");
     assert_eq!(plain, hash());
-    dir.write("onnx/model.onnx_data", "weights beside the graph");
-    assert_ne!(plain, hash());
+    dir.write("onnx/model.onnx.md", "nothing that the graph names");
+    assert_eq!(plain, hash());
 }
 
 /// A model directory with the vocabulary of [`WORDS`].
@@ -506,7 +506,6 @@ fn broken_directories_say_what_is_wrong() {
     let bad = open(&|dir| dir.write("tokenizer.json", "{}"));
     assert!(matches!(bad, EncodeError::TokenizerBad { .. }), "{bad}");
     for (file, text) in [
-        ("onnx/model.onnx", "not a graph"),
         ("config.json", "{"),
         ("helix-model.toml", "poling = \"mean\""),
         ("helix-model.toml", "pooling = \"mean\"\ndim = 4"),
@@ -529,10 +528,184 @@ fn broken_directories_say_what_is_wrong() {
         );
     }
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"\nsha256 = \"00\"");
-    assert!(matches!(
-        dir.describe_dense(),
-        Err(EncodeError::ModelBad { .. })
-    ));
+    let error = dir.describe_dense().err();
+    assert!(
+        matches!(&error, Some(EncodeError::FileBad { path, .. }) if path.ends_with("model.onnx")),
+        "{error:?}"
+    );
+}
+
+/// What is said of a directory's files, before a runtime is loaded.
+fn complaint(break_it: &dyn Fn(&Directory)) -> String {
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    break_it(&dir);
+    let error = dir.describe_dense().expect_err("is refused");
+    assert!(dir.open(Kind::Dense).is_err());
+    error.to_string()
+}
+
+#[test]
+fn each_damage_to_a_file_is_told_by_its_name_and_with_its_mending() {
+    const GRAPH: &str = "onnx/model.onnx";
+    let lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 90\n";
+    let page = "\n<!DOCTYPE html><html>Not found</html>";
+    let whole = graph(Output::Hidden);
+    for (file, text, says) in [
+        (GRAPH, lfs, "git lfs pull"),
+        ("tokenizer.json", lfs, "git lfs pull"),
+        (GRAPH, page, "web page"),
+        ("tokenizer.json", page, "web page"),
+        (GRAPH, "", "empty"),
+        (GRAPH, "not a graph", "no ONNX graph"),
+        (GRAPH, "{\"error\": \"not found\"}", "no ONNX graph"),
+    ] {
+        let said = complaint(&|dir| dir.write(file, text));
+        let name = Path::new(file).file_name().expect("named").display();
+        assert!(
+            said.contains(&format!("{name}: ")) && said.contains(says),
+            "{said}"
+        );
+    }
+    for length in 1..whole.len() {
+        let said = complaint(&|dir| {
+            fs::write(dir.path().join(GRAPH), &whole[..length]).expect("writes");
+        });
+        let told = said.contains("cut off") || said.contains("no ONNX graph");
+        assert!(told, "{length} of {}: {said}", whole.len());
+    }
+}
+
+#[test]
+fn what_files_say_must_agree_with_the_graph() {
+    let said = complaint(&|dir| dir.write("helix-model.toml", "pooling = \"mean\"\ndim = 4"));
+    assert!(
+        said.contains("dim = 4") && said.contains("3 numbers"),
+        "{said}"
+    );
+    let said = complaint(&|dir| dir.write("config.json", "{\"hidden_size\": 2}"));
+    assert!(
+        said.contains("2 numbers") && said.contains("gives 3"),
+        "{said}"
+    );
+    let said = complaint(&|dir| {
+        dir.write("helix-model.toml", "pooling = \"mean\"\nmax_len = 17");
+    });
+    assert!(
+        said.contains("max_len = 17") && said.contains("16 positions"),
+        "{said}"
+    );
+    let said = complaint(&|dir| {
+        let bert = include_str!("../../assets/models/tokenizer.json");
+        dir.write("tokenizer.json", bert);
+    });
+    assert!(
+        said.contains("30521") && said.contains("8 tokens"),
+        "{said}"
+    );
+    let said = complaint(&|dir| {
+        fs::rename(
+            dir.path().join("onnx/model.onnx"),
+            dir.path().join("onnx/model_int8.onnx"),
+        )
+        .expect("renames");
+    });
+    assert!(
+        said.contains("model_int8.onnx") && said.contains("`file`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_table_of_positions_limits_a_window() {
+    let mut long = onnx::proto(Output::Hidden);
+    let table = super::onnx::Tensor::floats("x.position_embeddings.weight", &[12, 3], &[0.0; 36]);
+    long.graph.tensors.push(table);
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    fs::write(dir.path().join("onnx/model.onnx"), onnx::encoded(&long)).expect("writes");
+    let source = ModelSource::Directory(dir.path().to_owned());
+    let model = Model::resolve(Kind::Dense, &source).expect("reads");
+    assert_eq!(model.map(|m| (m.max_len, m.n_tokens)), Some((12, Some(8))));
+}
+
+#[test]
+fn weights_in_a_file_of_their_own_are_found_hashed_and_missed() {
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let (graph, data) = onnx::with_external_table();
+    fs::write(dir.path().join("onnx/model.onnx"), &graph).expect("writes");
+    fs::write(dir.path().join("onnx/w.bin"), &data).expect("writes");
+    let inline = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let vector = |dir: &Directory| {
+        let mut encoders = dir.open(Kind::Dense).expect("opens");
+        encode(&mut encoders, "red green").dense
+    };
+    assert_eq!(vector(&dir), vector(&inline));
+    let first = dir.describe_dense().expect("describes").hash;
+    let mut other = data.clone();
+    other[16] ^= 1;
+    fs::write(dir.path().join("onnx/w.bin"), &other).expect("writes");
+    assert_ne!(dir.describe_dense().expect("describes").hash, first);
+    fs::write(dir.path().join("onnx/w.bin"), &data[1..]).expect("writes");
+    let said = dir.describe_dense().expect_err("is refused").to_string();
+    assert!(
+        said.contains("w.bin") && said.contains("takes 100"),
+        "{said}"
+    );
+    fs::remove_file(dir.path().join("onnx/w.bin")).expect("removes");
+    let said = dir.describe_dense().expect_err("is refused").to_string();
+    assert!(
+        said.contains("w.bin") && said.contains("fetch both"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_heaviest_terms_alone_are_a_vector_too() {
+    let pooled = Directory::new(Output::Logits, "");
+    let cut = Directory::new(Output::Heaviest, "");
+    let terms = |dir: &Directory, text: &str| {
+        let mut encoders = dir.open(Kind::Sparse).expect("opens");
+        // Once more, on what an earlier text left.
+        encode(&mut encoders, "blue");
+        encode(&mut encoders, text)
+            .sparse
+            .expect("a sparse encoder")
+            .0
+    };
+    for text in ["red", "Greenish red", &"red blue ".repeat(40)] {
+        let (all, heaviest) = (terms(&pooled, text), terms(&cut, text));
+        assert!(!heaviest.is_empty() && heaviest.len() <= all.len());
+        for (one, other) in heaviest.iter().zip(&all) {
+            assert_eq!(one.term, other.term, "{text}");
+            // 16 bits: 11 of them for 1.9.
+            assert!(one.weight_e4.abs_diff(other.weight_e4) < 10, "{text}");
+        }
+    }
+    let error = Directory::new(Output::Shifted, "").open(Kind::Sparse).err();
+    let said = error.expect("is refused").to_string();
+    assert!(
+        said.contains("term 8") && said.contains("tokenizer.json"),
+        "{said}"
+    );
+}
+
+#[test]
+fn numbers_of_16_bits_are_widened() {
+    let vector = |output| {
+        let dir = Directory::new(output, "pooling = \"mean\"");
+        let mut encoders = dir.open(Kind::Dense).expect("opens");
+        encode(&mut encoders, "red green").dense
+    };
+    // Small integers are exact in 16 bits.
+    assert_eq!(vector(Output::Half), vector(Output::Hidden));
+}
+
+#[test]
+fn a_directory_of_graphs_is_read_with_what_lies_above_it() {
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let source = ModelSource::Directory(dir.path().join("onnx"));
+    let model = Model::resolve(Kind::Dense, &source).expect("reads");
+    let name = dir.path().file_name().expect("named").display().to_string();
+    assert_eq!(model.map(|m| m.name), Some(name));
 }
 
 #[test]
