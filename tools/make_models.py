@@ -11,7 +11,8 @@
     minilm            all-MiniLM-L6-v2 itself (Apache-2.0), output last_hidden_state [B, L, 384]
     minilm-sentence   the same, pooled in the graph: sentence_embedding [B, 384]
     bge-like          2 layers x 96, pooled by the first position, with a prefix for queries
-    typed             2 layers x 64, mean, with token_type_ids as a third input
+    typed             2 layers x 64, mean, with token_type_ids as a third input; outputs token_embeddings and
+                      sentence_embedding, the latter pooled in the graph
 
 All but MiniLM have random weights: real work, real shapes, vectors without meaning. The same arguments give the
 same bytes on every machine; nothing but integer arithmetic makes the numbers. MiniLM's weights come out of the pip
@@ -291,18 +292,19 @@ def sparse_graph(shape, seed, form):
     return graph
 
 
-def dense_graph(shape, weights, typed=False, pooled=False):
+def dense_graph(shape, weights, rows="last_hidden_state", pooled=None, typed=False):
+    """`rows` and `pooled` are the names of the outputs [B, L, H] and [B, H]; None leaves one out."""
     graph = Graph(weights)
     x = encoder(graph, shape, typed)
-    if not pooled:
-        graph.output(x, "last_hidden_state", TensorProto.FLOAT, ["batch", "sequence", shape.hidden])
-        return graph
-    kept = graph.op("Cast", graph.op("Unsqueeze", "attention_mask", graph.integers(2)), to=TensorProto.FLOAT)
-    total = graph.op("ReduceSum", graph.op("Mul", x, kept), graph.integers(1), keepdims=0)
-    mean = graph.op("Div", total, graph.op("ReduceSum", kept, graph.integers(1), keepdims=0))
-    length = graph.op("ReduceL2", mean, axes=[1], keepdims=1)
-    unit = graph.op("Div", mean, length)
-    graph.output(unit, "sentence_embedding", TensorProto.FLOAT, ["batch", shape.hidden])
+    if rows:
+        graph.output(x, rows, TensorProto.FLOAT, ["batch", "sequence", shape.hidden])
+    if pooled:
+        kept = graph.op("Unsqueeze", "attention_mask", graph.integers(2))
+        kept = graph.op("Cast", kept, to=TensorProto.FLOAT)
+        total = graph.op("ReduceSum", graph.op("Mul", x, kept), graph.integers(1), keepdims=0)
+        mean = graph.op("Div", total, graph.op("ReduceSum", kept, graph.integers(1), keepdims=0))
+        unit = graph.op("Div", mean, graph.op("ReduceL2", mean, axes=[1], keepdims=1))
+        graph.output(unit, pooled, TensorProto.FLOAT, ["batch", shape.hidden])
     return graph
 
 
@@ -377,7 +379,8 @@ def write_minilm(directory, source, pooled):
     except ImportError as error:
         sys.exit(f"{error}; pip install safetensors")
     weights = load(minilm_weights(source))
-    graph = dense_graph(MINILM_SHAPE, weights, pooled=pooled)
+    rows, vector = (None, "sentence_embedding") if pooled else ("last_hidden_state", None)
+    graph = dense_graph(MINILM_SHAPE, weights, rows, vector)
     toml = 'kind = "dense"\nlicence = "Apache-2.0"\n' + ('pooling = "none"\n' if pooled else "")
     write_dense(directory, MINILM_SHAPE, "mean", graph=graph, toml=toml, licence=LICENCE_OF_MINILM)
     # The model was trained on pairs of short texts; its authors cut at 256.
@@ -421,7 +424,8 @@ def write_model(name, directory, minilm_source):
             toml = noise_toml + 'query_prefix = "Represent this sentence for searching relevant passages: "\n'
             write_dense(directory, BGE_LIKE, "cls", graph=graph, toml=toml, licence=LICENCE_OF_NOISE)
         case "typed":
-            graph = dense_graph(TYPED, random_weights(TYPED, 4), typed=True)
+            weights = random_weights(TYPED, 4)
+            graph = dense_graph(TYPED, weights, "token_embeddings", "sentence_embedding", typed=True)
             inputs = ("input_ids", "attention_mask", "token_type_ids")
             write_dense(
                 directory, TYPED, "mean", graph=graph, toml=noise_toml, licence=LICENCE_OF_NOISE, inputs=inputs

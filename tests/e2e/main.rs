@@ -23,6 +23,7 @@ mod locks;
 #[cfg(target_os = "linux")]
 mod publish_order;
 mod query;
+mod reference;
 mod regressions;
 mod resume;
 #[cfg(target_os = "linux")]
