@@ -20,6 +20,7 @@ pub mod plan;
 pub mod protocol;
 pub mod report;
 pub mod tag;
+pub mod watchdog;
 
 pub mod encode;
 pub mod gpu;

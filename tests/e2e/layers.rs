@@ -8,7 +8,7 @@ use std::path::Path;
 /// lowest, which are plain values.
 const LAYERS: [&[&str]; 6] = [
     &["failpoint", "ids", "vector", "file", "platform", "profile"],
-    &["plan", "chunk", "tag", "protocol", "report"],
+    &["plan", "watchdog", "chunk", "tag", "protocol", "report"],
     &["scan", "gpu", "encode", "store", "progress"],
     &["supervisor", "worker", "publish"],
     &["cli", "exit_code", "telemetry", "commands"],

@@ -1,0 +1,337 @@
+//! What an operator may set: factor, window and action, from flags and environment.
+//!
+//! Pure: the environment comes in as a function. A flag that makes no sense is an error, since somebody
+//! has just typed it; an environment variable that makes no sense is a warning and the default, since
+//! it may be years old and must not stop a build.
+
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+/// How a crawl is told and what is done about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Knobs {
+    /// A rate below the baseline divided by this is slow. Above 1.
+    pub factor: f64,
+    /// So many slow batches in a row are a crawl; as many early ones make the baseline. At least 1.
+    pub window: u32,
+    pub action: Action,
+}
+
+/// The published defaults. Half the factor would see other programs on the device as crawls; twice of
+/// it would have missed the first published incident (15.3 to 2.3 chunks/s: a factor of 6.7).
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            factor: 5.0,
+            window: 8,
+            action: Action::Ladder,
+        }
+    }
+}
+
+/// What to do about a crawl.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Release memory, then respawn, then the CPU for the rest of the shard.
+    #[default]
+    Ladder,
+    /// The CPU for the rest of the shard, at once.
+    Cpu,
+    /// Count and tell, do nothing.
+    Off,
+}
+
+impl Action {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ladder => "ladder",
+            Self::Cpu => "cpu",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Ladder, Self::Cpu, Self::Off]
+            .into_iter()
+            .find(|action| action.name().eq_ignore_ascii_case(text))
+            .ok_or_else(|| "must be ladder, cpu or off".to_owned())
+    }
+}
+
+/// As typed; `None` where nothing was.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KnobFlags<'a> {
+    pub factor: Option<&'a str>,
+    pub window: Option<&'a str>,
+    pub action: Option<&'a str>,
+}
+
+/// Where a knob's value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnobOrigin {
+    Flag,
+    /// The variable's name.
+    Environment(String),
+    Default,
+}
+
+/// Knobs with what there is to say about them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedKnobs {
+    pub knobs: Knobs,
+    /// Of factor, window and action.
+    pub origins: [KnobOrigin; 3],
+    /// For people: environment variables that were passed over.
+    pub warnings: Vec<String>,
+}
+
+/// A flag's value makes no sense: a usage error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--{flag} {value}: {problem}")]
+pub struct KnobError {
+    flag: &'static str,
+    value: String,
+    problem: String,
+}
+
+/// Prefixes of the environment variables, the stronger one first. The second is what the Python
+/// builder's project is called now.
+const PREFIXES: [&str; 2] = ["HELIX_BFM_", "CYMATIX_BFM_"];
+
+impl Knobs {
+    /// Flag, `HELIX_BFM_*`, `CYMATIX_BFM_*`, default, in this order. An empty variable counts as not set.
+    /// The first variable that is set decides: when it makes no sense, the default is taken, not the next.
+    ///
+    /// # Errors
+    /// When a flag makes no sense.
+    pub fn resolve(
+        flags: KnobFlags<'_>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<ResolvedKnobs, KnobError> {
+        let mut warnings = Vec::new();
+        let default = Self::default();
+        let (factor, from_factor) = pick(
+            "crawl-factor",
+            flags.factor,
+            environment,
+            parse_factor,
+            default.factor,
+            &mut warnings,
+        )?;
+        let (window, from_window) = pick(
+            "crawl-window",
+            flags.window,
+            environment,
+            parse_window,
+            default.window,
+            &mut warnings,
+        )?;
+        let (action, from_action) = pick(
+            "crawl-action",
+            flags.action,
+            environment,
+            Action::from_str,
+            default.action,
+            &mut warnings,
+        )?;
+        Ok(ResolvedKnobs {
+            knobs: Self {
+                factor,
+                window,
+                action,
+            },
+            origins: [from_factor, from_window, from_action],
+            warnings,
+        })
+    }
+}
+
+fn pick<T: Display>(
+    flag: &'static str,
+    typed: Option<&str>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    parse: impl Fn(&str) -> Result<T, String>,
+    default: T,
+    warnings: &mut Vec<String>,
+) -> Result<(T, KnobOrigin), KnobError> {
+    if let Some(value) = typed {
+        return match parse(value.trim()) {
+            Ok(parsed) => Ok((parsed, KnobOrigin::Flag)),
+            Err(problem) => Err(KnobError {
+                flag,
+                value: value.to_owned(),
+                problem,
+            }),
+        };
+    }
+    let suffix = flag.to_ascii_uppercase().replace('-', "_");
+    for prefix in PREFIXES {
+        let name = format!("{prefix}{suffix}");
+        let Some(value) = environment(&name).filter(|value| !value.trim().is_empty()) else {
+            continue;
+        };
+        return match parse(value.trim()) {
+            Ok(parsed) => Ok((parsed, KnobOrigin::Environment(name))),
+            Err(problem) => {
+                warnings.push(format!(
+                    "{name}={value}: {problem}; taking the default, {default}"
+                ));
+                Ok((default, KnobOrigin::Default))
+            }
+        };
+    }
+    Ok((default, KnobOrigin::Default))
+}
+
+/// Larger ones would never find anything.
+const MOST_FACTOR: f64 = 1000.0;
+
+fn parse_factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor > 1.0 && factor <= MOST_FACTOR => Ok(factor),
+        _ => Err(format!("must be a number above 1, at most {MOST_FACTOR}")),
+    }
+}
+
+/// Larger ones would take hours to find anything.
+const MOST_WINDOW: u32 = 1000;
+
+fn parse_window(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(window) if (1..=MOST_WINDOW).contains(&window) => Ok(window),
+        _ => Err(format!("must be a whole number from 1 to {MOST_WINDOW}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn resolve(flags: KnobFlags<'_>, set: &[(&str, &str)]) -> Result<ResolvedKnobs, KnobError> {
+        Knobs::resolve(flags, &|name| {
+            let found = set.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_published_defaults_hold() {
+        let resolved = resolve(KnobFlags::default(), &[]).expect("nothing is wrong");
+        let knobs = resolved.knobs;
+        assert_eq!(
+            (knobs.factor, knobs.window, knobs.action),
+            (5.0, 8, Action::Ladder)
+        );
+        assert_eq!(resolved.origins, [const { KnobOrigin::Default }; 3]);
+        assert!(resolved.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_flag_beats_either_environment_and_the_first_spelling_the_second() {
+        let flags = KnobFlags {
+            factor: Some("7"),
+            ..KnobFlags::default()
+        };
+        let set = [
+            ("HELIX_BFM_CRAWL_FACTOR", "6"),
+            ("CYMATIX_BFM_CRAWL_FACTOR", "4"),
+            ("HELIX_BFM_CRAWL_WINDOW", "12"),
+            ("CYMATIX_BFM_CRAWL_WINDOW", "13"),
+            ("CYMATIX_BFM_CRAWL_ACTION", " CPU "),
+        ];
+        let resolved = resolve(flags, &set).expect("nothing is wrong");
+        let knobs = resolved.knobs;
+        assert_eq!(
+            (knobs.factor, knobs.window, knobs.action),
+            (7.0, 12, Action::Cpu)
+        );
+        let from = |name: &str| KnobOrigin::Environment(name.to_owned());
+        assert_eq!(
+            resolved.origins,
+            [
+                KnobOrigin::Flag,
+                from("HELIX_BFM_CRAWL_WINDOW"),
+                from("CYMATIX_BFM_CRAWL_ACTION")
+            ]
+        );
+    }
+
+    #[test]
+    fn garbage_in_the_environment_is_a_warning_and_the_default() {
+        for (name, value) in [
+            ("HELIX_BFM_CRAWL_FACTOR", "five"),
+            ("HELIX_BFM_CRAWL_FACTOR", "1"),
+            ("HELIX_BFM_CRAWL_FACTOR", "-5"),
+            ("HELIX_BFM_CRAWL_FACTOR", "NaN"),
+            ("HELIX_BFM_CRAWL_FACTOR", "inf"),
+            ("CYMATIX_BFM_CRAWL_WINDOW", "0"),
+            ("CYMATIX_BFM_CRAWL_WINDOW", "8.5"),
+            ("CYMATIX_BFM_CRAWL_WINDOW", "99999999999999999999"),
+            ("HELIX_BFM_CRAWL_ACTION", "gpu"),
+        ] {
+            let resolved = resolve(KnobFlags::default(), &[(name, value)]).expect("no error");
+            assert_eq!(resolved.knobs, Knobs::default(), "{name}={value}");
+            let [warning] = resolved.warnings.as_slice() else {
+                panic!("{name}={value}: {:?}", resolved.warnings);
+            };
+            assert!(
+                warning.starts_with(&format!("{name}={value}: must be")),
+                "{warning}"
+            );
+        }
+        // An empty one is none at all.
+        let set = [
+            ("HELIX_BFM_CRAWL_WINDOW", " "),
+            ("CYMATIX_BFM_CRAWL_WINDOW", "9"),
+        ];
+        let resolved = resolve(KnobFlags::default(), &set).expect("no error");
+        assert_eq!((resolved.knobs.window, resolved.warnings.len()), (9, 0));
+        // The stronger spelling decides, whatever it says.
+        let set = [
+            ("HELIX_BFM_CRAWL_WINDOW", "x"),
+            ("CYMATIX_BFM_CRAWL_WINDOW", "9"),
+        ];
+        let resolved = resolve(KnobFlags::default(), &set).expect("no error");
+        assert_eq!((resolved.knobs.window, resolved.warnings.len()), (8, 1));
+    }
+
+    #[test]
+    fn garbage_in_a_flag_is_an_error_that_names_it() {
+        let flags = KnobFlags {
+            window: Some("-1"),
+            ..KnobFlags::default()
+        };
+        let error = resolve(flags, &[]).expect_err("wrong").to_string();
+        assert_eq!(
+            error,
+            "--crawl-window -1: must be a whole number from 1 to 1000"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_environment_stops_a_build(factor: String, window: String, action: String) {
+            let set = [
+                ("HELIX_BFM_CRAWL_FACTOR", factor.as_str()),
+                ("HELIX_BFM_CRAWL_WINDOW", window.as_str()),
+                ("HELIX_BFM_CRAWL_ACTION", action.as_str()),
+            ];
+            let knobs = resolve(KnobFlags::default(), &set).expect("never").knobs;
+            prop_assert!(knobs.factor > 1.0 && knobs.factor <= MOST_FACTOR);
+            prop_assert!((1..=MOST_WINDOW).contains(&knobs.window));
+        }
+    }
+}

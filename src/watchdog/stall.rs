@@ -1,0 +1,52 @@
+//! How long may one batch take before its worker counts as hung?
+//!
+//! A deadline for the batch in hand, made from what the device has shown that it can do. It needs no
+//! reading of memory, and knows nothing of shards: a shard may take as long as it likes.
+
+use super::knobs::Knobs;
+use std::time::Duration;
+
+/// Shortest deadline. A driver that resets itself, or searches for the best algorithm for a new shape,
+/// takes seconds; halved, it would still do; doubled, a hung worker waits a minute longer.
+const FLOOR: Duration = Duration::from_secs(60);
+
+/// How long a run of `n_slots` tokens, padding included, may take where `expected` tokens a second are
+/// the baseline: as long as a crawl just below the threshold would take to be found by its rate,
+/// so that whatever is slower is found sooner by this; and never longer than `ceiling`.
+pub fn deadline(expected: f64, n_slots: u64, knobs: &Knobs, ceiling: Duration) -> Duration {
+    let should_take = n_slots as f64 / expected;
+    let allowed = should_take * knobs.factor * f64::from(knobs.window);
+    // Not a number and infinite (nothing is expected) are the ceiling.
+    Duration::try_from_secs_f64(allowed)
+        .map_or(ceiling, |allowed| allowed.max(FLOOR))
+        .min(ceiling)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CEILING: Duration = Duration::from_secs(300);
+
+    fn seconds(expected: f64, n_slots: u64) -> f64 {
+        deadline(expected, n_slots, &Knobs::default(), CEILING).as_secs_f64()
+    }
+
+    #[test]
+    fn the_deadline_grows_with_the_batch_between_floor_and_ceiling() {
+        // 32 chunks of 200 tokens at 15.3 chunks a second: 2.1 s, times 5 times 8.
+        assert!((seconds(3060.0, 6400) - 83.66).abs() < 0.01);
+        assert_eq!(seconds(3060.0, 64), 60.0);
+        assert_eq!(seconds(3060.0, 64_000), 300.0);
+    }
+
+    #[test]
+    fn odd_baselines_do_no_harm() {
+        for expected in [0.0, -0.0, 1e-320, f64::NAN, f64::INFINITY] {
+            let seconds = seconds(expected, 100);
+            assert!((60.0..=300.0).contains(&seconds), "{expected}: {seconds}");
+        }
+        let short = Duration::from_secs(2);
+        assert_eq!(deadline(1.0, 1, &Knobs::default(), short), short);
+    }
+}
