@@ -3,7 +3,7 @@
 
 use crate::floor;
 use crate::parse::parse_all;
-use crate::program::{Build, NO_MODELS};
+use crate::program::Build;
 use crate::stages::{self, Pass};
 use crate::table::{Cell, Samples, Table};
 use helix_build::encode::Encoders;
@@ -13,10 +13,49 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The encoders of a build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Models {
-    None,
-    BuiltIn,
+#[derive(Clone, Debug)]
+pub struct EncoderSet {
+    pub name: &'static str,
+    pub choice: EncoderChoice,
+}
+
+impl EncoderSet {
+    pub fn new(name: &'static str, sparse: ModelSource, dense: ModelSource) -> Self {
+        let choice = EncoderChoice {
+            sparse,
+            dense,
+            ..EncoderChoice::default()
+        };
+        Self { name, choice }
+    }
+
+    pub fn none() -> Self {
+        Self::new("no models", ModelSource::None, ModelSource::None)
+    }
+
+    pub fn built_in() -> Self {
+        Self::new(
+            "built-in encoders",
+            ModelSource::Embedded,
+            ModelSource::Embedded,
+        )
+    }
+
+    /// The program's flags for it.
+    pub fn flags(&self) -> [String; 4] {
+        let value = |source: &ModelSource| match source {
+            ModelSource::None => "none".to_owned(),
+            ModelSource::Embedded => "embedded".to_owned(),
+            ModelSource::Directory(folder) => folder.display().to_string(),
+        };
+        let (sparse, dense) = (value(&self.choice.sparse), value(&self.choice.dense));
+        [
+            "--sparse-model".to_owned(),
+            sparse,
+            "--dense-model".to_owned(),
+            dense,
+        ]
+    }
 }
 
 /// One kind of build and its figures.
@@ -24,7 +63,7 @@ pub struct Measured {
     pub name: String,
     pub recipe: Recipe,
     build: Build,
-    flags: Vec<&'static str>,
+    flags: Vec<String>,
     encoders: Encoders,
     /// Bytes and distinct chunks of the index.
     pub bytes: u64,
@@ -37,10 +76,10 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Builds of the folder `root`, cut by `chunker`, with the built-in encoders or none.
+    /// Builds of the folder `root`, cut by `chunker`.
     pub fn new(
         chunker: Chunker,
-        models: Models,
+        encoders: &EncoderSet,
         folder: &Path,
         root: &Path,
     ) -> anyhow::Result<Self> {
@@ -48,23 +87,7 @@ impl Measured {
             Chunker::Ast => "ast",
             Chunker::Compat => "compat",
         };
-        let (name, source, flags) = match models {
-            Models::None => (
-                format!("{chunker_name}, no models"),
-                ModelSource::None,
-                &NO_MODELS[..],
-            ),
-            Models::BuiltIn => (
-                format!("{chunker_name}, built-in encoders"),
-                ModelSource::Embedded,
-                &[][..],
-            ),
-        };
-        let choice = EncoderChoice {
-            sparse: source.clone(),
-            dense: source,
-            ..EncoderChoice::default()
-        };
+        let name = format!("{chunker_name}, {}", encoders.name);
         let settings = format!("chunker = \"{chunker_name}\"");
         Ok(Self {
             recipe: Recipe {
@@ -73,8 +96,8 @@ impl Measured {
             },
             build: Build::new(folder.join(&name), &[root.to_path_buf()], &settings)?,
             name,
-            flags: flags.to_vec(),
-            encoders: Encoders::open(&choice)?,
+            flags: encoders.flags().to_vec(),
+            encoders: Encoders::open(&encoders.choice)?,
             bytes: 0,
             chunks: 0,
             whole: Samples::default(),
@@ -86,7 +109,8 @@ impl Measured {
 
     /// The program, the stages, the floor and the parser, once each.
     pub fn round(&mut self, root: &Path, folder: &Path) -> anyhow::Result<()> {
-        let built = self.build.run(&self.flags)?;
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
+        let built = self.build.run(&flags)?;
         self.whole.push(built.run.cpu_s);
         (self.bytes, self.chunks) = (built.source_bytes, built.chunks);
         let work = tempfile::tempdir_in(folder)?;
@@ -163,6 +187,15 @@ impl Measured {
         table
     }
 
+    /// CPU seconds of one part's stages, each with its input prepared beforehand.
+    fn part(&self, part: &str) -> Samples {
+        let stages = self
+            .stages
+            .iter()
+            .filter(|(stage, _)| stages::part_of(stage) == part);
+        stages.fold(self.whole.map(|_| 0.0), |sum, (_, spent)| sum.plus(spent))
+    }
+
     fn stage_row(&self, name: &str, spent: &Samples) -> [Cell; 3] {
         let share = spent.over(&self.whole).map(|share| share * 100.0);
         [
@@ -171,4 +204,41 @@ impl Measured {
             Cell::figure(&share, 0),
         ]
     }
+}
+
+/// What the parts of builds cost, for each kind of build: the writer without the reader, the reader without the
+/// encoder.
+pub fn parts_table(measured: &[Measured]) -> Table {
+    let mut table = Table::new(
+        "Parts of a build, CPU ms per MB of text (share of the build, %)",
+        &[
+            "build of",
+            "source",
+            "chunk",
+            "encode",
+            "sink",
+            "the rest",
+            "whole build",
+        ],
+    );
+    for one in measured {
+        let parts = stages::PARTS.map(|part| one.part(part));
+        let known = parts
+            .iter()
+            .fold(one.whole.map(|_| 0.0), |sum, part| sum.plus(part));
+        let rest = one.whole.plus(&known.map(|seconds| -seconds));
+        let cell = |spent: &Samples| {
+            let per_megabyte = spent.map(|seconds| seconds * 1e3 / one.megabytes());
+            let share = spent.over(&one.whole).map(|share| share * 100.0);
+            Cell::text(format!(
+                "{:.1} ({:.1})",
+                per_megabyte.median(),
+                share.median()
+            ))
+        };
+        let mut row = vec![Cell::text(&one.name)];
+        row.extend(parts.iter().chain([&rest, &one.whole]).map(cell));
+        table.row(row);
+    }
+    table
 }

@@ -5,6 +5,7 @@
 //! folder. Those that are not there are left out, and it is said.
 
 use crate::bare::BareRun;
+use crate::breakdown::{EncoderSet, Measured as Parts, parts_table};
 use crate::corpus::Corpus;
 use crate::options::Options;
 use crate::program::Build;
@@ -13,7 +14,7 @@ use crate::table::{Cell, Samples, Table};
 use anyhow::Context as _;
 use helix_build::encode::{self, Encoders, Kind};
 use helix_build::profile::encoders::{EncoderChoice, ModelSource};
-use helix_build::profile::recipe::Recipe;
+use helix_build::profile::recipe::{Chunker, Recipe};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -75,9 +76,12 @@ const SETS: [Set; 7] = [
     },
 ];
 
+/// Text of a build that is taken apart, with an encoder of some 8,000 tokens per CPU-second.
+const PARTS_BYTES: u64 = 300_000;
+
 /// One set, and what was measured of it.
 struct Measured<'a> {
-    set: &'a Set,
+    name: &'static str,
     build: Build,
     /// The same with next to no text: what starting costs.
     start: Build,
@@ -94,17 +98,12 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
     let runtime = encode::runtime_info(&EncoderChoice::default())?.path;
     let mut sets = Vec::new();
     for set in &SETS {
-        let Some(models) = set.folders(options.models.as_deref()) else {
-            println!(
-                "{} is not measured: give --models DIR with its model.\n",
-                set.name
-            );
+        let Some(encoders) = set.encoders(options) else {
             continue;
         };
         let place = folder.path().join(sets.len().to_string());
-        sets.push(Measured::new(
-            set, &models, corpus, options, &runtime, &place,
-        )?);
+        let corpus = corpus.thinned(options.share(set.bytes));
+        sets.push(Measured::new(encoders, &corpus, &runtime, &place)?);
     }
     for _ in 0..options.slow_rounds() {
         for set in &mut sets {
@@ -126,54 +125,56 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
     for set in &sets {
         table.row(set.row());
     }
-    Ok(vec![table])
+    let mut tables = vec![table];
+    if let Some(minilm) = options.model("minilm") {
+        let encoders = EncoderSet::new("MiniLM, fp32", ModelSource::None, minilm);
+        let root = corpus
+            .thinned(options.share(PARTS_BYTES))
+            .copy_into(&folder.path().join("parts"))?;
+        let mut parts = Parts::new(Chunker::Ast, &encoders, folder.path(), &root)?;
+        for _ in 0..options.slow_rounds() {
+            parts.round(&root, folder.path())?;
+        }
+        tables.push(parts_table(&[parts]));
+    }
+    Ok(tables)
 }
 
 impl Set {
-    /// The sources of both encoders; `None` when a folder is not there.
-    fn folders(&self, models: Option<&Path>) -> Option<[ModelSource; 2]> {
-        let source = |folder: Option<&str>| match folder {
+    /// `None` when a model is not there, which is said.
+    fn encoders(&self, options: &Options) -> Option<EncoderSet> {
+        let source = |folder: Option<&'static str>| match folder {
             None => Some(ModelSource::None),
             Some(BUILT_IN) => Some(ModelSource::Embedded),
-            Some(name) => {
-                let path = models?.join(name);
-                path.is_dir().then_some(ModelSource::Directory(path))
-            }
+            Some(name) => options.model(name),
         };
-        Some([source(self.sparse)?, source(self.dense)?])
+        Some(EncoderSet::new(
+            self.name,
+            source(self.sparse)?,
+            source(self.dense)?,
+        ))
     }
 }
 
 impl<'a> Measured<'a> {
     fn new(
-        set: &'a Set,
-        models: &[ModelSource; 2],
+        encoders: EncoderSet,
         corpus: &Corpus,
-        options: &Options,
         runtime: &'a Path,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        let bytes = if options.quick {
-            set.bytes / 4
-        } else {
-            set.bytes
-        };
-        let root = corpus.thinned(bytes).copy_into(&folder.join("corpus"))?;
+        let root = corpus.copy_into(&folder.join("corpus"))?;
         let little = folder.join("little");
         fs::create_dir_all(&little)?;
         fs::write(
             little.join("a.txt"),
             "The only text of a build that shows what starting costs.\n",
         )?;
-        let choice = EncoderChoice {
-            sparse: models[0].clone(),
-            dense: models[1].clone(),
-            ..EncoderChoice::default()
-        };
-        let sequences = sequences(&root, &choice)?;
+        let sequences = sequences(&root, &encoders.choice)?;
+        let sources = [&encoders.choice.sparse, &encoders.choice.dense];
         let mut bare = Vec::new();
         let mut tokens = 0;
-        for (n, (source, sequences)) in models.iter().zip(&sequences).enumerate() {
+        for (n, (source, sequences)) in sources.into_iter().zip(&sequences).enumerate() {
             let Some(graph) = graph(source, n)? else {
                 continue;
             };
@@ -186,19 +187,12 @@ impl<'a> Measured<'a> {
                 sequences: path,
             });
         }
-        let flags = [
-            "--shard-workers",
-            "1",
-            "--sparse-model",
-            &flag(&models[0]),
-            "--dense-model",
-            &flag(&models[1]),
-        ];
+        let one_worker = ["--shard-workers", "1"].map(str::to_owned);
         Ok(Self {
-            set,
+            name: encoders.name,
             build: Build::new(folder.join("build"), &[root], "")?,
             start: Build::new(folder.join("start"), &[little], "min_file_bytes = 1")?,
-            flags: flags.map(str::to_owned).to_vec(),
+            flags: [&one_worker[..], &encoders.flags()].concat(),
             bare,
             tokens,
             bare_s: Samples::default(),
@@ -225,7 +219,7 @@ impl<'a> Measured<'a> {
         let rate = |seconds: &Samples| seconds.map(|seconds| self.tokens as f64 / seconds);
         let running = self.build_s.plus(&self.start_s.map(|seconds| -seconds));
         [
-            Cell::text(self.set.name),
+            Cell::text(self.name),
             Cell::text(self.tokens),
             Cell::figure(&rate(&self.bare_s), 0),
             Cell::figure(&rate(&running), 0),
@@ -261,13 +255,4 @@ fn graph(source: &ModelSource, position: usize) -> anyhow::Result<Option<PathBuf
             Some(found.with_context(|| format!("{} has no model.onnx", folder.display()))?)
         }
     })
-}
-
-/// As `--sparse-model` and `--dense-model` take it.
-fn flag(source: &ModelSource) -> String {
-    match source {
-        ModelSource::None => "none".to_owned(),
-        ModelSource::Embedded => "embedded".to_owned(),
-        ModelSource::Directory(folder) => folder.display().to_string(),
-    }
 }

@@ -3,10 +3,12 @@
 //! Linux alone tells it (`VmHWM` in /proc); read every few milliseconds while the build runs, so a
 //! peak in a process's very last moment may be missed.
 
+use crate::breakdown::EncoderSet;
 use crate::corpus::Corpus;
 use crate::options::Options;
-use crate::program::{Build, Built, NO_MODELS};
+use crate::program::{Build, Built};
 use crate::table::{Cell, Samples, Table};
+use helix_build::profile::encoders::ModelSource;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -43,20 +45,16 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
             "a worker",
         ],
     );
-    for Scale {
-        name,
-        models,
-        n_files,
-    } in scales(options)
-    {
+    for Scale { encoders, n_files } in scales(options) {
         for n_files in n_files {
             let root = folder.path().join(n_files.to_string());
             corpus.write_pieces(&root, n_files, FILE_BYTES)?;
             let build = Build::new(folder.path().join("build"), &[root], "")?;
+            let models = encoders.flags();
             let mut flags = vec!["--shard-workers", "2"];
             flags.extend(models.iter().map(String::as_str));
             let (built, peaks) = watched(&build, &flags)?;
-            table.row(row(&built, name, peaks));
+            table.row(row(&built, encoders.name, peaks));
         }
     }
     Ok(vec![table])
@@ -64,68 +62,38 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
 
 /// Encoders, and the numbers of files that they are given.
 struct Scale {
-    name: &'static str,
-    models: Vec<String>,
+    encoders: EncoderSet,
     n_files: Vec<usize>,
 }
 
-/// Slow encoders get fewer files: a minute's work each.
+/// Slow encoders get fewer files: a minute's work at most.
 fn scales(options: &Options) -> Vec<Scale> {
-    let many = if options.quick {
-        vec![100, 1_000]
-    } else {
-        vec![1_000, 10_000, 20_000]
+    let counts = |counts: [usize; 3]| {
+        let n = if options.quick { 1 } else { counts.len() };
+        counts[..n].to_vec()
     };
-    let mut scales = vec![
-        Scale {
-            name: "none",
-            models: NO_MODELS.map(str::to_owned).to_vec(),
-            n_files: many.clone(),
-        },
-        Scale {
-            name: "built in",
-            models: Vec::new(),
-            n_files: many,
-        },
+    let mut scales: Vec<_> = [EncoderSet::none(), EncoderSet::built_in()]
+        .map(|encoders| Scale {
+            encoders,
+            n_files: counts([1_000, 10_000, 20_000]),
+        })
+        .into();
+    let minilm = options.model("minilm").map(|minilm| Scale {
+        encoders: EncoderSet::new("MiniLM, fp32", ModelSource::None, minilm),
+        n_files: counts([100, 400, 1_600]),
+    });
+    let splade = [
+        ("SPLADE, fp32", "splade", [25, 50, 100]),
+        ("SPLADE, fp32, prepared", "splade-prepared", [25, 50, 100]),
+        ("SPLADE, int8", "splade-int8", [25, 50, 200]),
     ];
-    let large = [
-        ("MiniLM, fp32", "none", "minilm", [100, 400, 1_600]),
-        ("SPLADE, fp32", "splade", "none", [25, 50, 100]),
-        (
-            "SPLADE, fp32, prepared",
-            "splade-prepared",
-            "none",
-            [25, 50, 100],
-        ),
-        ("SPLADE, int8", "splade-int8", "none", [25, 100, 200]),
-    ];
-    for (name, sparse, dense, n_files) in large {
-        let flags = ["--sparse-model", sparse, "--dense-model", dense];
-        let Some(folder) = &options.models else {
-            continue;
-        };
-        if !flags
-            .iter()
-            .all(|flag| flag.starts_with("--") || *flag == "none" || folder.join(flag).is_dir())
-        {
-            continue;
-        }
-        let named = |flag: &str| match flag {
-            "none" => flag.to_owned(),
-            flag if flag.starts_with("--") => flag.to_owned(),
-            name => folder.join(name).display().to_string(),
-        };
-        let n_files = if options.quick {
-            n_files[..1].to_vec()
-        } else {
-            n_files.to_vec()
-        };
-        scales.push(Scale {
-            name,
-            models: flags.map(named).to_vec(),
-            n_files,
-        });
-    }
+    let splade = splade.into_iter().filter_map(|(name, folder, n_files)| {
+        Some(Scale {
+            encoders: EncoderSet::new(name, options.model(folder)?, ModelSource::None),
+            n_files: counts(n_files),
+        })
+    });
+    scales.extend(minilm.into_iter().chain(splade));
     scales
 }
 

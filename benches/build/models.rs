@@ -1,7 +1,7 @@
 //! Builds with the built-in encoders: whether the encoders are what takes the time, and whether the
 //! shape of a profile matters.
 
-use crate::breakdown::{Measured, Models};
+use crate::breakdown::{EncoderSet, Measured, parts_table};
 use crate::corpus::Corpus;
 use crate::options::Options;
 use crate::program::{Build, Built, NO_MODELS};
@@ -104,11 +104,15 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
         );
     }
     let root = corpus.copy_into(&top.join("corpus"))?;
-    let mut measured = Measured::new(Chunker::Ast, Models::BuiltIn, top, &root)?;
+    let mut measured = Measured::new(Chunker::Ast, &EncoderSet::built_in(), top, &root)?;
     for _ in 0..options.rounds() {
         measured.round(&root, top)?;
     }
-    Ok(vec![table(&corpus, &variants), measured.table()])
+    Ok(vec![
+        table(&corpus, &variants),
+        measured.table(),
+        parts_table(&[measured]),
+    ])
 }
 
 fn table(corpus: &Corpus, variants: &[Variant]) -> Table {

@@ -1,6 +1,6 @@
 //! The path of a text without encoders: against SQLite's floor, and stage by stage.
 
-use crate::breakdown::{Measured, Models};
+use crate::breakdown::{EncoderSet, Measured, parts_table};
 use crate::corpus::Corpus;
 use crate::options::Options;
 use crate::table::{Cell, Table};
@@ -11,7 +11,12 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
     let root = corpus.copy_into(&folder.path().join("corpus"))?;
     let mut measured = Vec::new();
     for chunker in [Chunker::Compat, Chunker::Ast] {
-        measured.push(Measured::new(chunker, Models::None, folder.path(), &root)?);
+        measured.push(Measured::new(
+            chunker,
+            &EncoderSet::none(),
+            folder.path(),
+            &root,
+        )?);
     }
     for _ in 0..options.rounds() {
         for one in &mut measured {
@@ -19,6 +24,7 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
         }
     }
     let mut tables = vec![ratios(&measured)];
+    tables.push(parts_table(&measured));
     tables.extend(measured.iter().map(Measured::table));
     Ok(tables)
 }

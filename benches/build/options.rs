@@ -1,6 +1,7 @@
 //! The bench's own command line.
 
 use anyhow::{Context as _, bail};
+use helix_build::profile::encoders::ModelSource;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: cargo bench --bench build -- \
@@ -74,6 +75,21 @@ impl Options {
 
     pub fn rounds(&self) -> usize {
         if self.quick { 1 } else { 5 }
+    }
+
+    /// The model of this name below `--models`; says so when it is not there.
+    pub fn model(&self, name: &str) -> Option<ModelSource> {
+        let folder = self.models.as_ref().map(|folder| folder.join(name));
+        let found = folder.filter(|folder| folder.is_dir());
+        if found.is_none() {
+            println!("{name} is not measured: there is no such folder below --models DIR.\n");
+        }
+        found.map(ModelSource::Directory)
+    }
+
+    /// Bytes of text for a slow encoder, of which a quick look takes a quarter.
+    pub fn share(&self, bytes: u64) -> u64 {
+        if self.quick { bytes / 4 } else { bytes }
     }
 
     /// Rounds of what takes a minute each.

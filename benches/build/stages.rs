@@ -35,6 +35,19 @@ pub struct Pass {
     pub bytes: u64,
 }
 
+/// What a build is made of: read and decode; cut, tag and tokenize; run the encoders; write.
+pub const PARTS: [&str; 4] = ["source", "chunk", "encode", "sink"];
+
+/// The part that a stage belongs to.
+pub fn part_of(stage: &str) -> &'static str {
+    match stage {
+        "walk, plan" | "read, hash" | "decode" => PARTS[0],
+        "chunk" | "tag, hash chunks" | "tokenize" => PARTS[1],
+        "encode" => PARTS[2],
+        _ => PARTS[3],
+    }
+}
+
 /// A text as the chunker gets it.
 struct DecodedFile {
     record: FileRecord,

@@ -2,10 +2,12 @@
 //!
 //! Wall time is what the number is for. Neighbours only make it longer, so the shortest of the rounds counts.
 
+use crate::breakdown::EncoderSet;
 use crate::corpus::Corpus;
 use crate::options::Options;
 use crate::program::Build;
 use crate::table::{Cell, Samples, Table};
+use helix_build::profile::encoders::ModelSource;
 
 /// What `--shard-workers` is given; 0 lets the program choose.
 const COUNTS: [&str; 5] = ["0", "1", "2", "3", "4"];
@@ -24,28 +26,12 @@ struct Variant {
 }
 
 pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>> {
-    let mut tables = vec![one(
-        corpus,
-        options,
-        "built-in encoders",
-        options.encoded_bytes(),
-        &[],
-    )?];
-    let model = options.models.as_ref().map(|folder| folder.join("minilm"));
-    match model.filter(|folder| folder.is_dir()) {
-        None => {
-            println!("Workers with MiniLM are not measured: give --models DIR with its model.\n")
-        }
-        Some(folder) => {
-            let folder = folder.display().to_string();
-            let flags = ["--sparse-model", "none", "--dense-model", &folder];
-            let bytes = if options.quick {
-                SLOW_BYTES / 4
-            } else {
-                SLOW_BYTES
-            };
-            tables.push(one(corpus, options, "MiniLM, fp32", bytes, &flags)?);
-        }
+    let bytes = options.encoded_bytes();
+    let mut tables = vec![one(corpus, options, &EncoderSet::built_in(), bytes)?];
+    if let Some(minilm) = options.model("minilm") {
+        let encoders = EncoderSet::new("MiniLM, fp32", ModelSource::None, minilm);
+        let bytes = options.share(SLOW_BYTES);
+        tables.push(one(corpus, options, &encoders, bytes)?);
     }
     Ok(tables)
 }
@@ -53,9 +39,8 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
 fn one(
     corpus: &Corpus,
     options: &Options,
-    encoders: &str,
+    encoders: &EncoderSet,
     bytes: u64,
-    flags: &[&str],
 ) -> anyhow::Result<Table> {
     let folder = tempfile::tempdir()?;
     let corpus = corpus.thinned(bytes);
@@ -64,7 +49,9 @@ fn one(
     let mut variants = COUNTS.map(Variant::new);
     for _ in 0..options.slow_rounds() {
         for variant in &mut variants {
-            let flags = [&["--shard-workers", variant.count], flags].concat();
+            let models = encoders.flags();
+            let mut flags = vec!["--shard-workers", variant.count];
+            flags.extend(models.iter().map(String::as_str));
             let run = build.run(&flags)?.run;
             (variant.workers, variant.file_workers) = (run.workers, run.file_workers);
             variant.elapsed.push(run.elapsed_s);
@@ -74,7 +61,7 @@ fn one(
     let best = variants[1..].iter().map(|variant| variant.elapsed.least());
     let best = best.fold(f64::INFINITY, f64::min);
     let mut table = Table::new(
-        format!("Workers: {encoders} ({corpus})"),
+        format!("Workers: {} ({corpus})", encoders.name),
         &[
             "--shard-workers",
             "workers x file workers",
