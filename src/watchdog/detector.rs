@@ -208,6 +208,7 @@ impl Stream {
     /// Starts afresh, as after a rung: what came before must not count against what comes.
     pub fn restart(&mut self) {
         self.figures = Figures::default();
+        self.told = false;
     }
 
     pub fn figures(&self) -> Figures {

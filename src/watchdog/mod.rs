@@ -18,140 +18,28 @@
 mod detector;
 mod device;
 mod event;
+mod input;
 pub mod knobs;
 mod ladder;
+mod response;
 mod stall;
 
 pub use detector::{Batch, Encoder, Figures};
 pub use event::{Counts, LOG_PREFIX, Noticed, Response, WatchdogEvent};
+pub use input::{DeviceFailure, DeviceId, Input, Memory, Verdict};
 pub use ladder::{Rung, Trouble};
 
 use crate::ids::{ShardId, WorkerId};
 use detector::{Judgement, Stream};
 use device::DeviceWatch;
 use knobs::{Action, Knobs};
-use ladder::{Roll, rearm_after};
-use serde::{Deserialize, Serialize};
+use ladder::rearm_after;
+use response::Occasion;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
-
-/// Share of device memory beyond which it counts as full. Both incidents stood at 0.99; a card whose
-/// batches fit uses less, and half of the rest is the driver's own.
-const FULL: f64 = 0.92;
 
 /// A device lost this often with no batch in between is not asked again.
 const LOSSES_TO_GIVE_UP: u32 = 2;
-
-/// A device, by the name that people see: `cuda:0`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DeviceId(pub String);
-
-impl fmt::Display for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A reading of a device's memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
-    pub used_bytes: u64,
-    pub total_bytes: u64,
-}
-
-impl Memory {
-    /// `None` for what no device can have: that is no reading.
-    pub fn new(used_bytes: u64, total_bytes: u64) -> Option<Self> {
-        (total_bytes > 0 && used_bytes <= total_bytes).then_some(Self {
-            used_bytes,
-            total_bytes,
-        })
-    }
-
-    /// Used of total, 0 to 1.
-    pub fn share(self) -> f64 {
-        self.used_bytes as f64 / self.total_bytes as f64
-    }
-
-    fn is_full(self) -> bool {
-        self.share() > FULL
-    }
-}
-
-/// What the supervisor saw.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// A worker is ready. `device`: where its encoders run, if that is one to watch; on the CPU, `None`.
-    WorkerStarted {
-        worker: WorkerId,
-        device: Option<DeviceId>,
-    },
-    /// Its process is gone, for whatever reason.
-    WorkerEnded {
-        worker: WorkerId,
-    },
-    /// A run began. `n_slots` as in [`Batch`].
-    BatchBegun {
-        worker: WorkerId,
-        shard: ShardId,
-        encoder: Encoder,
-        n_slots: u64,
-    },
-    /// The run is over.
-    BatchDone {
-        worker: WorkerId,
-        batch: Batch,
-    },
-    /// The worker says that the device failed it, and ends.
-    DeviceFailed {
-        worker: WorkerId,
-        failure: DeviceFailure,
-    },
-    /// `None`: it could not be read.
-    MemoryRead {
-        device: DeviceId,
-        memory: Option<Memory>,
-    },
-    ShardFinished {
-        shard: ShardId,
-    },
-    /// The supervisor's clock has just left out so much time, in which nobody ran.
-    Paused {
-        lasted: Duration,
-    },
-    Tick,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceFailure {
-    OutOfMemory,
-    DeviceLost,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// The worker shall give unused device memory back with its next run.
-    ReleaseMemory {
-        worker: WorkerId,
-    },
-    /// The worker's process shall be replaced by a fresh one, which goes on behind the last committed file.
-    Respawn {
-        worker: WorkerId,
-    },
-    /// What is left of the shard is encoded on the CPU; segments not finished are done again from their
-    /// start, so that none mixes devices. Workers that are on it leave the device.
-    Demote {
-        shard: ShardId,
-    },
-    /// Nothing more runs on this device.
-    GiveUp {
-        device: DeviceId,
-    },
-    Report(Box<WatchdogEvent>),
-}
 
 /// The watchdog of one build.
 #[derive(Debug)]
@@ -194,17 +82,8 @@ struct InHand {
     n_slots: u64,
 }
 
-/// What an event needs beside the worker.
-struct Occasion {
-    trouble: Trouble,
-    encoder: Option<Encoder>,
-    memory: Option<Memory>,
-    /// Of a stall: waited, allowed.
-    wait: Option<(Duration, Duration)>,
-}
-
 impl Watchdog {
-    /// Disarmed are only the CPU and shards that went there. `stall_ceiling`: no batch may take longer.
+    /// `stall_ceiling`: no batch may take longer. `labels`: what shards are called.
     pub fn new(
         knobs: Knobs,
         stall_ceiling: Duration,
@@ -363,16 +242,17 @@ impl Watchdog {
 
         let stream = watch.streams.entry(batch.encoder).or_default();
         let learned = stream.learn(now, batch.shard, rate, self.knobs.window);
-        let of_device = || self.workers.values().filter(|w| w.device == id);
-        let sharers = of_device().count() as u32;
-        let baseline = device.baselines.entry(batch.encoder).or_default();
         if let Some(learned) = learned {
-            let at_work = of_device().filter(|w| w.last_batch >= Some(learned.since));
+            let of_device = self.workers.values().filter(|w| w.device == id);
+            let at_work = of_device.filter(|w| w.last_batch >= Some(learned.since));
+            let baseline = device.baselines.entry(batch.encoder).or_default();
             baseline.raise(at_work.count() as u32, learned.rate);
         }
-        let expected = baseline.expected(sharers);
+        let expected = self.expected(&id, batch.encoder);
 
-        let Some(watch) = self.workers.get_mut(&worker) else {
+        let (Some(watch), Some(device)) =
+            (self.workers.get_mut(&worker), self.devices.get_mut(&id))
+        else {
             return;
         };
         let stream = watch.streams.entry(batch.encoder).or_default();
@@ -431,7 +311,7 @@ impl Watchdog {
         let Some(watch) = self.workers.get_mut(&worker) else {
             return;
         };
-        watch.in_hand = None;
+        let encoder = watch.in_hand.take().map(|in_hand| in_hand.encoder);
         let id = watch.device.clone();
         let Some(device) = self.devices.get_mut(&id) else {
             return;
@@ -450,7 +330,7 @@ impl Watchdog {
         if device.losses >= LOSSES_TO_GIVE_UP && self.knobs.action != Action::Off {
             device.is_given_up = true;
             device.roll = None;
-            let mut event = self.event(now, worker, trouble.into(), None, memory);
+            let mut event = self.event(now, worker, trouble.into(), encoder, memory);
             event.action = Response::GiveUpDevice;
             self.report(event, verdicts);
             verdicts.push(Verdict::GiveUp { device: id });
@@ -458,7 +338,7 @@ impl Watchdog {
         }
         let occasion = Occasion {
             trouble,
-            encoder: None,
+            encoder,
             memory,
             wait: None,
         };
@@ -493,12 +373,11 @@ impl Watchdog {
         if device.is_given_up || device.roll.is_some() || is_demoted || is_told {
             return;
         }
-        let sharers = self.workers.values().filter(|w| w.device == watch.device);
-        let baseline = device.baselines.get(&in_hand.encoder);
-        let Some(expected) = baseline.and_then(|b| b.expected(sharers.count() as u32)) else {
-            return;
-        };
-        let allowed = stall::deadline(expected, in_hand.n_slots, &self.knobs, self.stall_ceiling);
+        // The first batches of a build have nothing to go by.
+        let expected = self.expected(&watch.device, in_hand.encoder);
+        let allowed = expected.map_or(self.stall_ceiling, |expected| {
+            stall::deadline(expected, in_hand.n_slots, &self.knobs, self.stall_ceiling)
+        });
         let waited = now.saturating_sub(in_hand.since);
         if waited <= allowed {
             return;
@@ -511,143 +390,11 @@ impl Watchdog {
         };
         self.respond(now, worker, &occasion, verdicts);
     }
-
-    /// Takes the next rung for the worker's shard.
-    fn respond(
-        &mut self,
-        now: Duration,
-        worker: WorkerId,
-        occasion: &Occasion,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        let noticed = occasion.trouble.into();
-        let mut event = self.event(now, worker, noticed, occasion.encoder, occasion.memory);
-        event.waited_s = occasion.wait.map(|(waited, _)| waited.as_secs_f64());
-        event.deadline_s = occasion.wait.map(|(_, allowed)| allowed.as_secs_f64());
-
-        let Some(watch) = self.workers.get_mut(&worker) else {
-            return;
-        };
-        let id = watch.device.clone();
-        let Some(device) = self.devices.get_mut(&id) else {
-            return;
-        };
-        // One that dies while the workers are being replaced has its fresh process early.
-        let is_in_turn = device.roll.as_mut().is_some_and(|r| r.drop_worker(worker));
-        let shard = watch.shard.filter(|shard| !self.demoted.contains(shard));
-        let rung = match shard {
-            _ if is_in_turn => Some(Rung::Respawn),
-            Some(shard) => device
-                .ladder(shard)
-                .next(occasion.trouble, self.knobs.action),
-            None => None,
-        };
-        let Some(rung) = rung else {
-            if let Some(encoder) = occasion.encoder {
-                watch.streams.entry(encoder).or_default().told = true;
-            }
-            return self.report(event, verdicts);
-        };
-        event.action = rung.into();
-        self.report(event, verdicts);
-        if is_in_turn {
-            return verdicts.push(Verdict::Respawn { worker });
-        }
-        self.perform(now, worker, rung, shard, verdicts);
-    }
-
-    fn perform(
-        &mut self,
-        now: Duration,
-        worker: WorkerId,
-        rung: Rung,
-        shard: Option<ShardId>,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        let Some(id) = self.workers.get(&worker).map(|w| w.device.clone()) else {
-            return;
-        };
-        let of_device = self.workers.iter().filter(|(_, w)| w.device == id);
-        let workers: Vec<_> = of_device.map(|(worker, _)| *worker).collect();
-        let Some(device) = self.devices.get_mut(&id) else {
-            return;
-        };
-        device.healthy_run = 0;
-        match (rung, shard) {
-            (Rung::ReleaseMemory, _) => {
-                device.climb_all(rung);
-                let all = workers.into_iter();
-                verdicts.extend(all.map(|worker| Verdict::ReleaseMemory { worker }));
-            }
-            (Rung::Respawn, _) => {
-                device.climb_all(rung);
-                device.roll = Some(Roll::new(now, worker, workers));
-                verdicts.push(Verdict::Respawn { worker });
-            }
-            (Rung::Cpu, Some(shard)) => {
-                device.forget(shard);
-                device.episode = None;
-                self.demoted.insert(shard);
-                verdicts.push(Verdict::Demote { shard });
-            }
-            (Rung::Cpu, None) => {}
-        }
-        self.restart_streams(&id);
-    }
-
-    /// The next worker of a respawn gets its turn; after the last, all are judged again.
-    fn advance_roll(&mut self, now: Duration, id: &DeviceId, verdicts: &mut Vec<Verdict>) {
-        let Some(device) = self.devices.get_mut(id) else {
-            return;
-        };
-        match device.roll.as_mut().and_then(|roll| roll.advance(now)) {
-            Some(worker) => verdicts.push(Verdict::Respawn { worker }),
-            None => {
-                device.roll = None;
-                self.restart_streams(id);
-            }
-        }
-    }
-
-    /// What the workers of a device did before must not count against what they do from now on.
-    fn restart_streams(&mut self, id: &DeviceId) {
-        for watch in self.workers.values_mut().filter(|w| w.device == *id) {
-            watch.streams.values_mut().for_each(Stream::restart);
-        }
-    }
-
-    fn event(
-        &self,
-        now: Duration,
-        worker: WorkerId,
-        noticed: Noticed,
-        encoder: Option<Encoder>,
-        memory: Option<Memory>,
-    ) -> WatchdogEvent {
-        let watch = self.workers.get(&worker);
-        let shard = watch.and_then(|w| w.shard);
-        let label = |shard| match self.labels.get(&shard) {
-            Some(label) => label.clone(),
-            None => shard.to_string(),
-        };
-        let stream = watch.and_then(|w| w.streams.get(&encoder?));
-        WatchdogEvent {
-            at_s: now.as_secs_f64(),
-            noticed,
-            action: Response::None,
-            shard: shard.map(label),
-            worker,
-            device: watch.map_or_else(|| DeviceId(String::new()), |w| w.device.clone()),
-            encoder,
-            figures: stream.map(Stream::figures).unwrap_or_default(),
-            memory,
-            waited_s: None,
-            deadline_s: None,
-        }
-    }
-
-    fn report(&mut self, event: WatchdogEvent, verdicts: &mut Vec<Verdict>) {
-        self.counts.add(&event);
-        verdicts.push(Verdict::Report(Box::new(event)));
-    }
 }
+
+#[cfg(test)]
+mod incident;
+#[cfg(test)]
+mod simulator;
+#[cfg(test)]
+mod tests;
