@@ -149,6 +149,8 @@ pub struct Work {
     pub bytes: u64,
     /// Real tokens encoded, without padding and special tokens.
     pub tokens: u64,
+    /// Tokens that sessions ran over, padding, special tokens and blank rows included, of both kinds.
+    pub padded_tokens: u64,
     /// Chunks whose vectors were taken over from an earlier index.
     pub reused_chunks: u64,
     /// Microseconds inside session runs.
@@ -163,6 +165,7 @@ impl std::ops::AddAssign for Work {
         self.chunks += other.chunks;
         self.bytes += other.bytes;
         self.tokens += other.tokens;
+        self.padded_tokens += other.padded_tokens;
         self.reused_chunks += other.reused_chunks;
         self.busy_us += other.busy_us;
         self.skipped += other.skipped;

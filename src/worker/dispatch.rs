@@ -26,6 +26,9 @@ use std::time::Duration;
 /// the encoder; doubling it doubles the memory held in prepared text (at most 200 KB a file).
 const SLOTS_PER_FILE_WORKER: usize = 4;
 
+/// The same for a device, which takes hundreds of chunks together: a file is some ten.
+const SLOTS_PER_FILE_WORKER_OF_A_DEVICE: usize = 32;
+
 /// Stack of a pool thread. Parsing a section of a file may need 5 MiB; with less it takes a new stack
 /// for each, which costs more than the parsing of a small one. Only touched pages count.
 const FILE_WORKER_STACK: usize = 16 << 20;
@@ -91,7 +94,11 @@ pub(super) fn serve(
     });
     let device = encoders.device_name();
     // The slots are the bound on prepared files; the sink's queue holds encoded ones.
-    let (to_encoder, slots) = bounded(file_workers * SLOTS_PER_FILE_WORKER);
+    let slots = match encoders.is_batched() {
+        true => SLOTS_PER_FILE_WORKER_OF_A_DEVICE,
+        false => SLOTS_PER_FILE_WORKER,
+    };
+    let (to_encoder, slots) = bounded(file_workers * slots);
     let (to_sink, encoded) = bounded(8);
     let halting = Halting::default();
     // One word a stage.
