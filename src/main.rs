@@ -1,7 +1,7 @@
 //! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
 
 use helix_build::exit_code::ExitCode;
-use helix_build::{cli, commands, encode, failpoint, telemetry};
+use helix_build::{cli, commands, encode, failpoint, gpu, telemetry};
 use std::io::Write as _;
 
 /// Most of the time outside the encoders goes into many small strings.
@@ -9,8 +9,9 @@ use std::io::Write as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    // First of all, while there is one thread: it sets an environment variable.
+    // First of all, while there is one thread: they set environment variables.
     encode::forbid_telemetry();
+    gpu::order_by_bus();
     failpoint::start();
     let (command, flags) = match cli::parse(std::env::args_os()) {
         Ok(parsed) => parsed,

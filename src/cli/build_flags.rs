@@ -56,7 +56,7 @@ pub struct BuildFlags {
     #[arg(long, value_name = "N", hide = true)]
     pub chunksize: Option<u32>,
     /// Chunks per run on a GPU at most; the CPU always takes one
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = "HELIX_BUILD_BATCH_SIZE")]
     pub batch_size: Option<u32>,
     /// Split a root into several shards from this many bytes on; 0: never
     #[arg(long, value_name = "BYTES")]
@@ -67,6 +67,15 @@ pub struct BuildFlags {
     /// Where the encoders run: auto, cpu, cuda or cuda:N [default: auto]
     #[arg(long, env = "HELIX_BUILD_DEVICE")]
     pub device: Option<String>,
+    /// Where the sparse encoder runs, if not where `--device` says
+    #[arg(long, value_name = "DEVICE", env = "HELIX_BUILD_SPARSE_DEVICE")]
+    pub sparse_device: Option<String>,
+    /// Where the dense encoder runs, if not where `--device` says
+    #[arg(long, value_name = "DEVICE", env = "HELIX_BUILD_DENSE_DEVICE")]
+    pub dense_device: Option<String>,
+    /// Device memory for the activations of each worker; 0: its share of what is free [default: 0]
+    #[arg(long, value_name = "MIB", env = "HELIX_BUILD_VRAM_LIMIT")]
+    pub vram_limit: Option<u32>,
     #[command(flatten)]
     pub models: ModelFlags,
     /// Take vectors over from an index of the same encoders (may be repeated)

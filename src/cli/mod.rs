@@ -91,6 +91,9 @@ pub enum Command {
     /// A worker process of a build; speaks a binary protocol on stdin and stdout
     #[command(hide = true)]
     Worker,
+    /// Opens the encoders that standard input names, to see whether their device works
+    #[command(hide = true)]
+    Probe,
 }
 
 #[derive(Args, Debug)]

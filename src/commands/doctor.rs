@@ -3,11 +3,11 @@
 //! Looks, loads and encodes one sentence; changes nothing but the runtime's cache.
 
 use super::build::settings;
-use super::output;
+use super::{output, probe};
 use crate::cli::{DoctorArgs, GlobalFlags};
 use crate::encode::{self, Encoders, RuntimeOrigin};
 use crate::exit_code::ExitCode;
-use crate::profile::encoders::EncoderChoice;
+use crate::profile::encoders::{Device, EncoderChoice};
 use crate::profile::list_profiles;
 use crate::{gpu, platform, progress};
 use serde::Serialize;
@@ -31,6 +31,7 @@ pub fn run(args: &DoctorArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
         runtime(&choice),
         models(&choice),
         devices(),
+        cuda(&choice),
         cores(),
         profiles(),
         output_folder(),
@@ -132,6 +133,26 @@ fn devices() -> Finding {
         }
     });
     finding("gpu", false, result)
+}
+
+/// Tries the first CUDA device with these models, in a process of its own.
+fn cuda(choice: &EncoderChoice) -> Finding {
+    let device = Device::Cuda(0);
+    let result = encode::cuda_runtime(choice).and_then(|runtime| {
+        let on_device = EncoderChoice {
+            sparse_device: device,
+            dense_device: device,
+            ort_lib: Some(runtime.clone()),
+            max_batch: 1,
+            ..choice.clone()
+        };
+        probe::probe(&on_device)?;
+        Ok(format!(
+            "{device} works with these models, by {}",
+            runtime.display()
+        ))
+    });
+    finding("cuda", false, result)
 }
 
 fn cores() -> Finding {

@@ -8,6 +8,7 @@ mod doctor;
 mod inspect;
 mod output;
 mod plan;
+mod probe;
 mod profile;
 mod query;
 mod verify;
@@ -35,6 +36,7 @@ pub fn run(command: Command, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             Ok(())
         }),
         Command::Man => output::text(cli::manual),
+        Command::Probe => probe::run(),
         Command::Worker => worker::run().context("worker").map(|()| ExitCode::Success),
     }
 }

@@ -106,6 +106,7 @@ fn line<'a>(
         reasons: plan
             .reasons
             .iter()
+            .chain(&settings.devices.reasons)
             .chain(&sizing.reasons)
             .map(String::as_str)
             .collect(),

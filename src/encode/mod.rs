@@ -13,6 +13,7 @@ mod check;
 mod directory;
 mod model;
 mod onnx;
+mod size;
 
 mod prepare;
 mod tokenizer;
@@ -29,11 +30,12 @@ mod sparse;
 mod sparse_encoder;
 mod words;
 
-pub use cuda::Hardware;
+pub use cuda::{Hardware, cuda_runtime};
 pub use describe::{EncoderInfo, ModelInfo, describe};
 pub use error::{EncodeError, Kind};
 pub use prepare::{Prepared, TextPreparer};
 pub use runtime::{RuntimeInfo, RuntimeOrigin, forbid_telemetry, runtime_info};
+pub use size::{ModelBytes, model_bytes};
 
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::vector::{DenseVector, SparseVector};
@@ -110,6 +112,9 @@ impl Encoders {
             if let (Some(model), Some(tokenizer)) = (model, tokenizer) {
                 check::check_vocabulary(model.kind, &model.name, tokenizer, model.n_tokens)?;
             }
+        }
+        if let (Some(device), Hardware::Real) = (first_device(choice), hardware) {
+            cuda::load_libraries(choice, device)?;
         }
         let runtime = || runtime::environment(choice.ort_lib.as_deref());
         let sparse = match (&sparse, preparer.sparse_tokenizer()) {
@@ -313,6 +318,10 @@ fn busy(spent: &[Spent], apart: bool) -> Duration {
         true => each.max().unwrap_or_default(),
         false => each.sum(),
     }
+}
+
+fn first_device(choice: &EncoderChoice) -> Option<Device> {
+    choice.devices().into_iter().find(|device| !device.is_cpu())
 }
 
 /// Sessions that share a device's memory.

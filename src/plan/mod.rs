@@ -6,6 +6,7 @@
 
 mod coverage;
 mod draft;
+pub mod placement;
 mod segments;
 pub mod sizing;
 mod split;

@@ -6,9 +6,24 @@
 /// Bytes of device memory that one worker's sessions need: the Python builder's figure.
 pub const VRAM_PER_WORKER_BYTES: u64 = 4 * GIB;
 
-/// Bytes of main memory that one worker needs: the embedded models, their arenas and the texts in
-/// flight. Doubled, small machines are left half idle; halved, they swap.
-pub const RAM_PER_WORKER_BYTES: u64 = GIB;
+/// Main memory of a worker beside its models: the program, the runtime, texts in flight. Measured on source code:
+/// 117 MiB with the embedded models and one file worker; three times that leaves room for long files and many
+/// file workers. Doubled, small machines are left half idle; halved, they swap.
+const RAM_BASE_BYTES: u64 = 384 << 20;
+
+/// Times the size of its files that a model on the CPU takes: weights, their copies in the layout that the kernels
+/// want, activations and output. Measured above 117 MiB: MiniLM's 86 MiB took 108, BERT-base's 418 MiB (logits)
+/// 760, both 917. A model on a device takes its weights once while it is loaded.
+const RAM_PER_MODEL_BYTE: u64 = 2;
+
+/// Device memory of a process beside its weights: the context, and libraries' workspaces.
+const CONTEXT_BYTES: u64 = 512 << 20;
+
+/// Part of the free memory that is shared out; the rest is for what the driver rounds up.
+const SHARED_OUT: f64 = 0.92;
+
+/// Less is no arena: one window of BERT-base in logits is 62 MB, with what comes before it 150.
+const LEAST_ARENA_BYTES: u64 = 256 << 20;
 
 /// Device memory up to which dense vectors are better encoded on the CPU: with both encoders on a
 /// 12 GB card, the card spills and the build crawls.
@@ -34,9 +49,9 @@ pub struct SizingInput {
     pub file_workers: usize,
     /// Segments to build: more workers than that would idle.
     pub n_segments: usize,
-    /// See [`RAM_PER_WORKER_BYTES`].
+    /// See [`ram_per_worker`].
     pub ram_per_worker_bytes: u64,
-    /// See [`VRAM_PER_WORKER_BYTES`].
+    /// See [`vram_per_worker`].
     pub vram_per_worker_bytes: u64,
 }
 
@@ -82,6 +97,26 @@ pub fn size_workers(input: &SizingInput) -> Sizing {
     }
 }
 
+/// Main memory that one worker needs with models of so many bytes.
+pub fn ram_per_worker(model_bytes: u64) -> u64 {
+    RAM_BASE_BYTES.saturating_add(model_bytes.saturating_mul(RAM_PER_MODEL_BYTE))
+}
+
+/// Device memory that one worker needs with models of so many bytes on the device: the Python builder's figure, which
+/// is for BERT's size, or what a larger model takes with a gigabyte and a half for its activations.
+pub fn vram_per_worker(model_bytes: u64) -> u64 {
+    let activations = GIB + GIB / 2;
+    VRAM_PER_WORKER_BYTES.max(CONTEXT_BYTES + activations + model_bytes)
+}
+
+/// Device memory for the arenas of each worker: its share of what is free, less what is taken beside them.
+pub fn arena_bytes(vram: Vram, workers: usize, model_bytes: u64) -> u64 {
+    let free = vram.free_bytes.unwrap_or(vram.total_bytes);
+    let share = (free as f64 * SHARED_OUT) as u64 / workers.max(1) as u64;
+    let taken = CONTEXT_BYTES.saturating_add(model_bytes);
+    share.saturating_sub(taken).max(LEAST_ARENA_BYTES)
+}
+
 /// Whether dense vectors are encoded on the device as well, unless the user decides: not on one of
 /// 12 GB or less.
 pub fn dense_on_device(vram: Vram) -> bool {
@@ -98,7 +133,14 @@ fn auto_workers(input: &SizingInput, reasons: &mut Vec<String>) -> usize {
     if let Some(ram) = input.ram_bytes {
         let fit = ram.checked_div(input.ram_per_worker_bytes);
         let fit = fit.map_or(usize::MAX, |fit| usize::try_from(fit).unwrap_or(usize::MAX));
-        limits.push((fit, format!("{} of main memory", gib(ram))));
+        limits.push((
+            fit,
+            format!(
+                "{} of main memory, {} each",
+                gib(ram),
+                gib(input.ram_per_worker_bytes)
+            ),
+        ));
     }
     limits.push((input.n_segments, format!("{} segments", input.n_segments)));
     let (limit, why) = limits
@@ -178,7 +220,7 @@ mod tests {
         SizingInput {
             cpus,
             n_segments: 1000,
-            ram_per_worker_bytes: RAM_PER_WORKER_BYTES,
+            ram_per_worker_bytes: ram_per_worker(320 << 20),
             vram_per_worker_bytes: VRAM_PER_WORKER_BYTES,
             ..SizingInput::default()
         }
@@ -214,6 +256,64 @@ mod tests {
         assert_eq!(counts(&two), (2, 3));
         let three = SizingInput { workers: 3, ..two };
         assert_eq!(counts(&three), (3, 2));
+    }
+
+    /// What a server that runs beside the build holds is not ours; its free memory is.
+    #[test]
+    fn memory_that_others_hold_is_left_to_them() {
+        assert_eq!(counts(&on_device(8, 24.0, Some(24.0))).0, 6);
+        assert_eq!(counts(&on_device(8, 24.0, Some(12.0))).0, 3);
+        assert_eq!(counts(&on_device(8, 24.0, Some(4.0))).0, 1);
+        assert_eq!(counts(&on_device(8, 24.0, None)).0, 6, "nobody says so");
+    }
+
+    #[test]
+    fn memory_follows_the_size_of_the_models() {
+        // The embedded models; MiniLM, BERT-base and both, of which a worker was seen to take 225, 877 and 1,034 MiB.
+        for (files_mib, least_mib, most_mib) in [
+            (5, 117, 400),
+            (86, 225, 600),
+            (418, 877, 1300),
+            (504, 1034, 1500),
+        ] {
+            let need = ram_per_worker(files_mib << 20) >> 20;
+            assert!(
+                (least_mib..=most_mib).contains(&need),
+                "{files_mib}: {need}"
+            );
+        }
+        assert_eq!(vram_per_worker(440 << 20), VRAM_PER_WORKER_BYTES);
+        assert_eq!(vram_per_worker(6 * GIB), 8 * GIB);
+        let large = SizingInput {
+            vram_per_worker_bytes: vram_per_worker(6 * GIB),
+            ..on_device(8, 12.0, None)
+        };
+        assert_eq!(counts(&large).0, 1);
+        let few = SizingInput {
+            ram_bytes: Some(2 * GIB),
+            ram_per_worker_bytes: ram_per_worker(504 << 20),
+            ..input(8)
+        };
+        assert_eq!(counts(&few).0, 1);
+    }
+
+    #[test]
+    fn arenas_share_what_is_free() {
+        let vram = Vram {
+            total_bytes: 12 * GIB,
+            free_bytes: Some(10 * GIB),
+        };
+        let one = arena_bytes(vram, 1, GIB);
+        assert!((7 * GIB..9 * GIB).contains(&one));
+        let all = |workers: u64| {
+            workers * (arena_bytes(vram, workers as usize, GIB) + GIB + CONTEXT_BYTES)
+        };
+        assert!(all(2) <= 10 * GIB && all(3) <= 10 * GIB);
+        let none = Vram {
+            free_bytes: Some(0),
+            ..vram
+        };
+        assert_eq!(arena_bytes(none, 2, GIB), LEAST_ARENA_BYTES);
     }
 
     #[test]

@@ -54,8 +54,11 @@ pub struct Profile {
     pub recipe: Recipe,
     pub sparse: ModelSource,
     pub dense: ModelSource,
-    /// `None`: the profile does not say.
+    /// Of both kinds. `None`: the profile does not say.
     pub device: Option<DeviceSetting>,
+    /// Of one kind; before `device`.
+    pub sparse_device: Option<DeviceSetting>,
+    pub dense_device: Option<DeviceSetting>,
     /// What stands in the file, to tell a default from a choice.
     pub typed: ProfileFile,
 }
@@ -108,6 +111,15 @@ pub enum DeviceSetting {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no device: write auto, cpu, cuda or cuda:N")]
 pub struct NoSuchDevice(pub String);
+
+impl std::fmt::Display for DeviceSetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Fixed(device) => device.fmt(f),
+        }
+    }
+}
 
 impl FromStr for DeviceSetting {
     type Err = NoSuchDevice;

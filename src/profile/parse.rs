@@ -56,6 +56,8 @@ pub struct EncodersTable {
     pub dense: Option<Spanned<String>>,
     pub coverage: Option<Coverage>,
     pub device: Option<Spanned<String>>,
+    pub sparse_device: Option<Spanned<String>>,
+    pub dense_device: Option<Spanned<String>>,
 }
 
 pub(super) const PROFILE_KEYS: &[&str] = &[
@@ -76,7 +78,14 @@ pub(super) const PROFILE_KEYS: &[&str] = &[
     "encoders",
 ];
 pub(super) const ROOT_KEYS: &[&str] = &["path", "label", "include", "exclude"];
-pub(super) const ENCODER_KEYS: &[&str] = &["sparse", "dense", "coverage", "device"];
+pub(super) const ENCODER_KEYS: &[&str] = &[
+    "sparse",
+    "dense",
+    "coverage",
+    "device",
+    "sparse_device",
+    "dense_device",
+];
 
 impl ProfileFile {
     /// Parses `text`; `path` is for messages.

@@ -55,7 +55,13 @@ pub fn resolve(
     let name = name(&absolute, &place)?;
     let rules = rules(&typed, &place)?;
     let recipe = recipe(&typed, &place)?;
-    let device = device(&typed, &place)?;
+    let encoders = &typed.encoders;
+    let device = |typed: &Option<Spanned<String>>| device(typed.as_ref(), &place);
+    let (both, sparse_device, dense_device) = (
+        device(&encoders.device)?,
+        device(&encoders.sparse_device)?,
+        device(&encoders.dense_device)?,
+    );
     let sparse = model(typed.encoders.sparse.as_ref(), &place)?;
     let dense = model(typed.encoders.dense.as_ref(), &place)?;
     let (roots, missing) = resolve_roots(&typed.roots, &place)?;
@@ -76,7 +82,9 @@ pub fn resolve(
         recipe,
         sparse,
         dense,
-        device,
+        device: both,
+        sparse_device,
+        dense_device,
         typed,
     })
 }
@@ -168,8 +176,11 @@ fn recipe(typed: &ProfileFile, place: &Place<'_>) -> Result<Recipe, ProfileError
     })
 }
 
-fn device(typed: &ProfileFile, place: &Place<'_>) -> Result<Option<DeviceSetting>, ProfileError> {
-    let Some(device) = &typed.encoders.device else {
+fn device(
+    typed: Option<&Spanned<String>>,
+    place: &Place<'_>,
+) -> Result<Option<DeviceSetting>, ProfileError> {
+    let Some(device) = typed else {
         return Ok(None);
     };
     match device.get_ref().parse() {

@@ -82,6 +82,8 @@ fn every_key_reaches_its_place() {
         dense = "none"
         coverage = "head"
         device = "cuda:1"
+        sparse_device = "auto"
+        dense_device = "cpu"
         "#,
     );
     assert_eq!(
@@ -115,6 +117,9 @@ fn every_key_reaches_its_place() {
     );
     assert_eq!(profile.dense, ModelSource::None);
     assert_eq!(profile.device, Some(DeviceSetting::Fixed(Device::Cuda(1))));
+    assert_eq!(profile.sparse_device, Some(DeviceSetting::Auto));
+    let cpu = DeviceSetting::Fixed(Device::Cpu);
+    assert_eq!(profile.dense_device, Some(cpu));
     let root = &profile.roots[0];
     assert_eq!(
         (root.label.as_str(), &root.path),

@@ -15,9 +15,11 @@ mod memory;
 mod prepare;
 mod sink;
 
-use crate::encode::{self, EncodeError, Encoders};
+use crate::encode::{self, EncodeError, Encoders, Hardware};
 use crate::failpoint;
+use crate::gpu::{self, Gpu};
 use crate::platform;
+use crate::profile::encoders::{Device, EncoderChoice};
 use crate::protocol::{
     Failure, FailureKind, FromWorker, ToWorker, WorkerSetup, build_id, read_frame, write_frame,
 };
@@ -144,12 +146,44 @@ fn open_encoders(setup: &WorkerSetup) -> Result<Encoders, Failure> {
             text: "a model file changed while the build was starting; run it again".to_owned(),
         });
     }
-    Encoders::open(&setup.encoders).map_err(|error| unavailable(&error))
+    let before = device_in_use(&setup.encoders);
+    let encoders = Encoders::open(&setup.encoders).map_err(|error| unavailable(&error))?;
+    let after = device_in_use(&setup.encoders);
+    if let (Some((device, before)), Some((_, after))) = (before, after)
+        && !gpu::is_in_use(&before, &after, std::process::id())
+    {
+        return Err(Failure {
+            kind: FailureKind::Unavailable,
+            text: format!(
+                "device {device} cannot be used: the provider fell back to the CPU, since the encoders are open and \
+                 no memory of {} was taken; use --device cpu",
+                after.name
+            ),
+        });
+    }
+    Ok(encoders)
+}
+
+/// The device that this process will run on, as NVML reports it now. `None` on the CPU, and where NVML does not
+/// answer: the runtime's own word on where the graph is has to do then.
+fn device_in_use(choice: &EncoderChoice) -> Option<(Device, Gpu)> {
+    if Hardware::of_this_process() == Hardware::Pretended {
+        return None;
+    }
+    let cuda = |device| match device {
+        Device::Cuda(index) => Some((device, gpu::cuda_device(index).ok()?)),
+        Device::Cpu => None,
+    };
+    choice.devices().into_iter().find_map(cuda)
 }
 
 fn unavailable(error: &EncodeError) -> Failure {
     Failure {
-        kind: FailureKind::Unavailable,
+        kind: match error {
+            EncodeError::OutOfMemory { .. } => FailureKind::DeviceMemory,
+            EncodeError::DeviceLost { .. } => FailureKind::Device,
+            _ => FailureKind::Unavailable,
+        },
         text: format!("{error:#}"),
     }
 }

@@ -5,6 +5,7 @@ mod abuse;
 mod build;
 #[cfg(target_os = "linux")]
 mod crash_points;
+mod devices;
 #[cfg(target_os = "linux")]
 mod disk;
 mod exit_codes;

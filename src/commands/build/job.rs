@@ -7,9 +7,10 @@ use super::prepare::Prepared;
 use super::publishing::Publishing;
 use super::settings::Settings;
 use crate::ids::{SegmentId, WorkerId};
-use crate::plan::sizing::Sizing;
+use crate::plan::sizing::{Sizing, arena_bytes};
 use crate::plan::{Mode, Plan, ShardPlan};
 use crate::platform;
+use crate::profile::encoders::EncoderChoice;
 use crate::profile::recipe::encoder_fingerprint;
 use crate::protocol::{SegmentTask, WorkerSetup};
 use crate::store::routing::RoutingDb;
@@ -95,7 +96,7 @@ pub fn job(
         setup: WorkerSetup {
             worker: WorkerId(0),
             file_workers: sizing.file_workers as u32,
-            encoders: settings.encoders.clone(),
+            encoders: encoders(settings, sizing),
             recipe: settings.profile.recipe.clone(),
             fingerprint: prepared.fingerprint,
             encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
@@ -114,6 +115,22 @@ pub fn job(
             pause_patience: PAUSE_PATIENCE,
         },
     })
+}
+
+/// The choice, with what each worker may take of a device and of the cores.
+fn encoders(settings: &Settings, sizing: &Sizing) -> EncoderChoice {
+    let choice = settings.encoders.clone();
+    let on_device = super::model_sizes(settings).on_device(&choice);
+    let device_memory = match (settings.vram_limit, settings.devices.vram) {
+        (0, Some(vram)) => arena_bytes(vram, sizing.workers, on_device),
+        (asked, _) => asked,
+    };
+    EncoderChoice {
+        device_memory,
+        // For the kind that stays on the CPU while the other is on a device.
+        cpu_threads: (cores() / sizing.workers.max(1)).max(1) as u32,
+        ..choice
+    }
 }
 
 /// In bytes, for each worker; 0 where the machine does not say what it has.

@@ -3,6 +3,7 @@
 //! Joins the parts: settings, the walk and plan, the supervisor with its workers, the publisher, and
 //! the report. The rules are theirs; the order of things is here.
 
+mod devices;
 mod job;
 mod layout;
 mod links;
@@ -18,9 +19,10 @@ mod unchanged;
 
 use super::output;
 use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
+use crate::encode;
 use crate::exit_code::{Exit, ExitCode};
 use crate::ids::ShardId;
-use crate::plan::sizing::{RAM_PER_WORKER_BYTES, Sizing, SizingInput, size_workers};
+use crate::plan::sizing::{Sizing, SizingInput, ram_per_worker, size_workers, vram_per_worker};
 use crate::plan::{Mode, Plan, ShardPlan};
 use crate::platform;
 use crate::progress::{Display, Style};
@@ -119,7 +121,8 @@ fn build(
     let _lock = BuildLock::take(&layout.lock())?;
     let prepared = prepare(settings, layout)?;
     let mut display = Display::new(style);
-    for text in &prepared.survey.warnings {
+    let said = prepared.survey.warnings.iter();
+    for text in said.chain(&settings.devices.notices) {
         display.event(&BuildEvent::Warning { text: text.clone() });
     }
     let sizing = size(settings, &prepared.survey.plan, &prepared.unchanged);
@@ -149,16 +152,22 @@ pub fn size(
         .shards
         .iter()
         .filter(|s| !unchanged.contains_key(&s.id));
+    let models = model_sizes(settings);
     size_workers(&SizingInput {
         cpus: cores(),
         ram_bytes: platform::available_memory_bytes(),
-        vram: None,
+        vram: settings.devices.vram,
         workers: settings.workers as usize,
         file_workers: settings.file_workers as usize,
         n_segments: todo.map(|s| s.segments.len()).sum(),
-        ram_per_worker_bytes: RAM_PER_WORKER_BYTES,
-        ..SizingInput::default()
+        ram_per_worker_bytes: ram_per_worker(models.all()),
+        vram_per_worker_bytes: vram_per_worker(models.on_device(&settings.encoders)),
     })
+}
+
+/// Zeros when a model cannot be looked at: whoever opens it says why.
+fn model_sizes(settings: &Settings) -> encode::ModelBytes {
+    encode::model_bytes(&settings.encoders).unwrap_or_default()
 }
 
 /// Cores that this process may use.

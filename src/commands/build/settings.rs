@@ -3,11 +3,12 @@
 //! Precedence: flag, then environment variable, then profile, then default. Where each value came
 //! from is kept, for `plan` to show.
 
+use super::devices::{self, Devices};
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
 use crate::exit_code::{Exit, ExitCode};
 use crate::plan::{Mode, Pace, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
-use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
-use crate::profile::{DeviceSetting, Profile, ProfileError, find_profile, list_profiles};
+use crate::profile::encoders::{EncoderChoice, ModelSource};
+use crate::profile::{Profile, ProfileError, find_profile, list_profiles};
 use anyhow::Context as _;
 use serde::Serialize;
 use std::ffi::OsString;
@@ -49,6 +50,9 @@ pub struct Settings {
     pub category: &'static str,
     pub plan: PlanOptions,
     pub encoders: EncoderChoice,
+    pub devices: Devices,
+    /// Bytes of device memory for each worker's arenas; 0: choose.
+    pub vram_limit: u64,
     pub reuse_from: Vec<PathBuf>,
     /// What worker processes are started with.
     pub worker_arguments: Vec<OsString>,
@@ -136,13 +140,7 @@ impl Settings {
                 .unwrap_or(SUBSHARD_FILES),
             pace: pace([&sparse, &dense]),
         };
-        let device_from = device(flags.device.as_deref(), profile.device)?;
-        listed.push(Setting {
-            name: "device",
-            value: "cpu".to_owned(),
-            origin: device_from,
-        });
-        let encoders = EncoderChoice {
+        let mut encoders = EncoderChoice {
             sparse,
             dense,
             coverage: profile.recipe.coverage,
@@ -150,6 +148,8 @@ impl Settings {
             max_batch: flags.batch_size.unwrap_or(0),
             ..EncoderChoice::default()
         };
+        let devices = devices::settle(flags, &profile, &mut encoders)?;
+        listed.extend(devices.listed.iter().cloned());
         Ok(Self {
             mode,
             out_dir,
@@ -161,6 +161,8 @@ impl Settings {
             category: category.as_str(),
             plan,
             encoders,
+            devices,
+            vram_limit: u64::from(flags.vram_limit.unwrap_or(0)) << 20,
             reuse_from: flags.reuse_from.clone(),
             worker_arguments: vec!["worker".into()],
             listed,
@@ -225,30 +227,6 @@ fn model_name(source: &ModelSource) -> String {
         ModelSource::Embedded => "embedded".to_owned(),
         ModelSource::None => "none".to_owned(),
         ModelSource::Directory(path) => path.display().to_string(),
-    }
-}
-
-/// Where the device setting comes from. `auto` is the CPU: there is no GPU provider yet, which is said
-/// when one is asked for.
-fn device(given: Option<&str>, profile: Option<DeviceSetting>) -> anyhow::Result<Origin> {
-    let (setting, origin) = match (given, profile) {
-        (Some(text), _) => {
-            let setting = text
-                .parse()
-                .map_err(|error| Exit::error(ExitCode::Usage, format!("--device: {error}")))?;
-            (setting, Origin::Given)
-        }
-        (None, Some(setting)) => (setting, Origin::Profile),
-        (None, None) => (DeviceSetting::Auto, Origin::Default),
-    };
-    match setting {
-        DeviceSetting::Auto | DeviceSetting::Fixed(Device::Cpu) => Ok(origin),
-        DeviceSetting::Fixed(Device::Cuda(index)) => Err(Exit::error(
-            ExitCode::Unavailable,
-            format!(
-                "device cuda:{index} cannot be used: this version encodes on the CPU only; use --device cpu"
-            ),
-        )),
     }
 }
 

@@ -3,14 +3,36 @@
 //! Registering the provider can fall back to the CPU without a word, so nothing here believes it: the runtime is
 //! asked where the graph's nodes went. Which libraries it needs is [`libraries`]' business.
 
+mod libraries;
+
 use super::error::EncodeError;
+use super::runtime;
 use crate::failpoint;
-use crate::profile::encoders::Device;
+use crate::profile::encoders::{Device, EncoderChoice};
 use ort::AsPointer as _;
 use ort::ep::{ArenaExtendStrategy, CUDA};
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 use std::ffi::CStr;
+use std::path::PathBuf;
+
+/// The runtime library that a CUDA device takes: the one that was named, or one that is found where people install
+/// it. Loads nothing.
+///
+/// # Errors
+/// For people: that there is none, and how to get one.
+pub fn cuda_runtime(choice: &EncoderChoice) -> Result<PathBuf, String> {
+    libraries::choose(choice.ort_lib.as_deref())
+}
+
+/// Loads what the provider needs of NVIDIA's libraries, beside the runtime that is loaded already.
+///
+/// # Errors
+/// `DeviceUnusable`, naming what is missing and how to install it; those of loading the runtime.
+pub(super) fn load_libraries(choice: &EncoderChoice, device: Device) -> Result<(), EncodeError> {
+    let runtime = runtime::runtime_info(choice)?;
+    libraries::load(&runtime.path).map_err(|reason| EncodeError::DeviceUnusable { device, reason })
+}
 
 /// Makes this process's sessions run on a CUDA device, its arena bounded by `arena_bytes` (0: unbounded).
 pub(super) fn register(
@@ -124,7 +146,6 @@ fn assignment(session: &Session) -> ort::Result<Vec<(String, usize)>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::runtime;
     use super::*;
 
     /// What a provider that fell back would look like: every node on the CPU.

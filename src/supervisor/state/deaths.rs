@@ -87,6 +87,7 @@ impl State {
             (None, Some(fall)) => fall.reason.clone(),
             (None, None) => status,
         };
+        let of_device = failure.as_ref().is_some_and(|f| is_of_device(f.kind));
         if let Some(failure) = failure
             && !worth_another_try(failure.kind)
         {
@@ -112,7 +113,8 @@ impl State {
             self.fail(Failure { kind, text }, effects);
             return;
         }
-        if let Some(segment) = unfinished.first() {
+        // What a device does is no file's fault.
+        if let (Some(segment), false) = (unfinished.first(), of_device) {
             let fell = fall.is_some();
             let file = fall.and_then(|fall| fall.file).or(in_hand);
             let file = file.filter(|(s, _)| s == segment).map(|(_, file)| file);
@@ -247,8 +249,9 @@ impl State {
 
 /// Whether a fresh process may fare better.
 fn worth_another_try(kind: FailureKind) -> bool {
-    matches!(
-        kind,
-        FailureKind::Internal | FailureKind::DeviceMemory | FailureKind::Device
-    )
+    kind == FailureKind::Internal || is_of_device(kind)
+}
+
+fn is_of_device(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::DeviceMemory | FailureKind::Device)
 }

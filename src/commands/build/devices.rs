@@ -1,0 +1,176 @@
+//! Where the encoders run: what was asked for, what the machine has, and the decision.
+//!
+//! Asks NVML and, if `auto` has a choice, a child process that tries the device. The rules are
+//! [`placement`]'s.
+
+use super::settings::{Origin, Setting};
+use crate::cli::BuildFlags;
+use crate::commands::probe;
+use crate::encode::{self, Hardware};
+use crate::exit_code::{Exit, ExitCode};
+use crate::gpu;
+use crate::plan::placement::{self, Offer, Placement, Wish};
+use crate::plan::sizing::Vram;
+use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
+use crate::profile::{DeviceSetting, Profile};
+
+/// The device that `auto` takes: the first that `CUDA_VISIBLE_DEVICES` leaves.
+const AUTO: Device = Device::Cuda(0);
+
+/// Where the encoders of a build run.
+#[derive(Debug)]
+pub struct Devices {
+    /// Memory of the device that most is put on. `None`: the CPU, or a device that does not say.
+    pub vram: Option<Vram>,
+    /// For `plan`: where the devices come from.
+    pub reasons: Vec<String>,
+    /// For a build, which says them once: why a kind is not where one might expect it.
+    pub notices: Vec<String>,
+    pub listed: Vec<Setting>,
+}
+
+/// Decides, and puts the devices and the runtime for them into `encoders`. A device that was asked for and cannot
+/// be used is exit code 13.
+pub fn settle(
+    flags: &BuildFlags,
+    profile: &Profile,
+    encoders: &mut EncoderChoice,
+) -> anyhow::Result<Devices> {
+    let both = pick("device", flags.device.as_deref(), profile.device)?;
+    let kind = |name, given: &Option<String>, of_profile, source: &ModelSource| {
+        let (setting, origin) = pick(name, given.as_deref(), of_profile)?;
+        let own = origin != Origin::Default;
+        // A flag for both is nearer than a profile's word on one.
+        let overruled = both.1 == Origin::Given && origin == Origin::Profile;
+        let (setting, origin) = match own && !overruled {
+            true => (setting, origin),
+            false => both,
+        };
+        let wish = Wish {
+            source: source.clone(),
+            setting,
+            own: own && !overruled,
+        };
+        anyhow::Ok((wish, origin))
+    };
+    let (sparse, sparse_from) = kind(
+        "sparse-device",
+        &flags.sparse_device,
+        profile.sparse_device,
+        &encoders.sparse,
+    )?;
+    let (dense, dense_from) = kind(
+        "dense-device",
+        &flags.dense_device,
+        profile.dense_device,
+        &encoders.dense,
+    )?;
+    let offer = match placement::needs_offer(&sparse, &dense) {
+        true => offer(encoders),
+        // Nothing depends on it.
+        false => Offer::None(String::new()),
+    };
+    let Placement {
+        sparse,
+        dense,
+        reasons: notices,
+    } = placement::place(&sparse, &dense, &offer, memory);
+    let mut reasons = notices.clone();
+    (encoders.sparse_device, encoders.dense_device) = (sparse, dense);
+    let device = [sparse, dense].into_iter().find(|device| !device.is_cpu());
+    if let (Some(device), Hardware::Real) = (device, Hardware::of_this_process()) {
+        let runtime = encode::cuda_runtime(encoders).map_err(|reason| {
+            let text = format!("device {device} cannot be used: {reason}; or use --device cpu");
+            Exit::error(ExitCode::Unavailable, text)
+        })?;
+        reasons.push(format!("runtime for {device}: {}", runtime.display()));
+        encoders.ort_lib = Some(runtime);
+    }
+    let listed = |name, device: Device, origin| Setting {
+        name,
+        value: device.to_string(),
+        origin,
+    };
+    let vram = device.and_then(memory);
+    if let (Some(device), None) = (device, vram) {
+        reasons.push(format!(
+            "{device}: its memory is not known, so workers are counted as on the CPU"
+        ));
+    }
+    Ok(Devices {
+        vram,
+        reasons,
+        notices,
+        listed: vec![
+            listed("sparse-device", sparse, sparse_from),
+            listed("dense-device", dense, dense_from),
+        ],
+    })
+}
+
+/// What `auto` may use with these encoders.
+fn offer(encoders: &EncoderChoice) -> Offer {
+    if Hardware::of_this_process() == Hardware::Pretended {
+        return Offer::Device(AUTO);
+    }
+    let found = gpu::list().and_then(|gpus| match gpus.is_empty() {
+        true => Err("NVML knows no device".to_owned()),
+        false => gpu::cuda_device(0),
+    });
+    let gpu = match found {
+        Ok(gpu) => gpu,
+        Err(why) => return Offer::None(format!("no GPU: {why}")),
+    };
+    let unused = |why: String| Offer::None(format!("{} is there, but {why}", gpu.name));
+    let runtime = match encode::cuda_runtime(encoders) {
+        Ok(runtime) => runtime,
+        Err(why) => return unused(why),
+    };
+    // Each kind alone would fit where both do not, but then nothing is gained by trying both.
+    let on_device = |source: &ModelSource| match source {
+        ModelSource::Directory(_) => AUTO,
+        ModelSource::Embedded | ModelSource::None => Device::Cpu,
+    };
+    let choice = EncoderChoice {
+        sparse_device: on_device(&encoders.sparse),
+        dense_device: on_device(&encoders.dense),
+        ort_lib: Some(runtime),
+        // What opens on it works; how much fits is for later.
+        max_batch: 1,
+        ..encoders.clone()
+    };
+    match probe::probe(&choice) {
+        Ok(()) => Offer::Device(AUTO),
+        Err(why) => unused(why),
+    }
+}
+
+fn memory(device: Device) -> Option<Vram> {
+    let Device::Cuda(index) = device else {
+        return None;
+    };
+    if Hardware::of_this_process() == Hardware::Pretended {
+        return None;
+    }
+    gpu::cuda_device(index).ok().map(|gpu| Vram {
+        total_bytes: gpu.total_bytes,
+        free_bytes: Some(gpu.free_bytes),
+    })
+}
+
+fn pick(
+    name: &str,
+    given: Option<&str>,
+    profile: Option<DeviceSetting>,
+) -> anyhow::Result<(DeviceSetting, Origin)> {
+    Ok(match (given, profile) {
+        (Some(text), _) => {
+            let setting = text
+                .parse()
+                .map_err(|error| Exit::error(ExitCode::Usage, format!("--{name}: {error}")))?;
+            (setting, Origin::Given)
+        }
+        (None, Some(setting)) => (setting, Origin::Profile),
+        (None, None) => (DeviceSetting::Auto, Origin::Default),
+    })
+}

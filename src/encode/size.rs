@@ -1,0 +1,58 @@
+//! How large the models are, for those who share out memory.
+
+use super::error::{EncodeError, Kind};
+use super::model::{Graph, Model};
+use crate::profile::encoders::EncoderChoice;
+
+/// Bytes of the models' files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ModelBytes {
+    pub sparse: u64,
+    pub dense: u64,
+}
+
+/// Looks at the files; reads none.
+///
+/// # Errors
+/// Those of [`super::describe`] that the directory alone can tell.
+pub fn model_bytes(choice: &EncoderChoice) -> Result<ModelBytes, EncodeError> {
+    let one = |kind, source| {
+        let model = Model::resolve(kind, source)?;
+        model.map_or(Ok(0), |model| graph_bytes(&model))
+    };
+    Ok(ModelBytes {
+        sparse: one(Kind::Sparse, &choice.sparse)?,
+        dense: one(Kind::Dense, &choice.dense)?,
+    })
+}
+
+fn graph_bytes(model: &Model) -> Result<u64, EncodeError> {
+    let path = match &model.graph {
+        Graph::Embedded(bytes) => return Ok(bytes.len() as u64),
+        Graph::File(path) => path,
+    };
+    let size = |path: &std::path::PathBuf| {
+        let data = std::fs::metadata(path);
+        data.map(|data| data.len())
+            .map_err(|error| EncodeError::missing(model.kind, path, error))
+    };
+    std::iter::once(path).chain(&model.weights).map(size).sum()
+}
+
+impl ModelBytes {
+    pub fn all(self) -> u64 {
+        self.sparse + self.dense
+    }
+
+    /// Of those that a device holds.
+    pub fn on_device(self, choice: &EncoderChoice) -> u64 {
+        let sparse = match choice.sparse_device.is_cpu() {
+            true => 0,
+            false => self.sparse,
+        };
+        match choice.dense_device.is_cpu() {
+            true => sparse,
+            false => sparse + self.dense,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Builds on a device, with the CPU in its stead: everything but the provider is as on a device.
+
+use crate::world::{Ran, World, finish};
+use serde_json::Value;
+
+/// Makes the program take the CPU for a device.
+const PRETEND: &str = "encode::device=return(skip)";
+
+/// A build into `out`, on the device if the flags do not say otherwise, where this goes wrong as well.
+fn build(world: &World, out: &str, flags: &[&str], failpoints: &str) -> Ran {
+    let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
+    arguments.extend(flags);
+    let mut command = world.command(&arguments);
+    command.env("FAILPOINTS", format!("{PRETEND};{failpoints}"));
+    finish(command.spawn().expect("starts"))
+}
+
+fn on_device(world: &World, out: &str, flags: &[&str], failpoints: &str) -> Value {
+    let flags = [&["--device", "cuda"], flags].concat();
+    build(world, out, &flags, failpoints).summary()
+}
+
+/// What is recorded of a segment's device, in all shards of an index.
+fn recorded(world: &World, index: &str) -> Vec<String> {
+    let shards = world.run(&["inspect", index, "--json"]).lines();
+    let segments = shards.iter().flat_map(|shard| {
+        let segments = shard["segments"].as_array().expect("a list").clone();
+        segments
+            .into_iter()
+            .map(|segment| segment["device"].clone())
+    });
+    let mut devices: Vec<_> = segments
+        .map(|device| device.as_str().expect("a name").to_owned())
+        .collect();
+    devices.sort();
+    devices.dedup();
+    devices
+}
+
+#[test]
+fn a_build_on_a_device_is_that_of_the_cpu_within_rounding() {
+    let world = World::corpus(2, 25);
+    let summary = on_device(&world, "o", &[], "");
+    assert_eq!(summary["devices"], serde_json::json!(["cuda:0"]));
+    assert_eq!(recorded(&world, "o-sharded/p"), ["cuda:0"]);
+    // Encodes on the CPU, chunk by chunk.
+    let ran = world.run(&[
+        "verify",
+        "o-sharded/p",
+        "--reencode",
+        "60",
+        "--seed",
+        "1",
+        "--json",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn on_a_device_too_nothing_depends_on_workers_or_deaths() {
+    let world = World::corpus(2, 9);
+    let digest = |out: &str, flags: &[&str], failpoints: &str, deaths: usize| {
+        let flags = [&["--device", "cuda"], flags].concat();
+        let ran = build(&world, out, &flags, failpoints);
+        assert!(ran.stderr.matches(" died: ").count() >= deaths, "{ran:?}");
+        let summary = ran.summary();
+        assert_eq!(summary["quarantined"], serde_json::json!([]), "{summary}");
+        summary["digest"].clone()
+    };
+    let one = digest("one", &["--shard-workers", "1"], "", 0);
+    for workers in ["2", "3"] {
+        let files = ["--shard-workers", workers, "--shard-file-workers", "3"];
+        assert_eq!(digest(workers, &files, "", 0), one);
+    }
+    // One transaction a file, and workers that die behind every fourth. What is committed may not have been told.
+    let dying = "sink::group=return(skip);sink::committed=3*off->return(abort)";
+    assert_eq!(digest("dying", &["--shard-workers", "1"], dying, 3), one);
+}
+
+#[test]
+fn a_file_that_kills_is_found_among_those_encoded_with_it() {
+    let world = World::corpus(1, 9);
+    let flags = ["--device", "cuda", "--shard-workers", "1"];
+    let killer = "worker::encode=return(abort@file4.js)";
+    let one = build(&world, "o", &flags, killer).summary();
+    assert_eq!(one["quarantined"][0]["path"], "dir4/file4.js", "{one}");
+    assert_eq!(one["quarantined"].as_array().map(Vec::len), Some(1));
+    assert_eq!(one["files"], 8);
+}
+
+#[test]
+fn a_device_that_is_lost_is_no_files_fault() {
+    let world = World::corpus(1, 6);
+    // Opening takes six runs.
+    let lost = "encode::lost=6*off->return(skip)";
+    let ran = build(
+        &world,
+        "o",
+        &["--device", "cuda", "--shard-workers", "1"],
+        lost,
+    );
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("has lost cuda:0"), "{ran:?}");
+    assert!(!ran.stderr.contains("left out"), "{ran:?}");
+    on_device(&world, "o", &[], "");
+    world.verified("o-sharded/p");
+}
+
+#[test]
+fn without_memory_a_batch_is_halved_and_with_none_at_all_it_is_13() {
+    let world = World::corpus(1, 20);
+    let one = on_device(&world, "one", &[], "");
+    let ran = build(
+        &world,
+        "half",
+        &["--device", "cuda"],
+        "encode::memory=return(skip@16x512)",
+    );
+    let half = ran.summary();
+    assert!(ran.stderr.contains("halved"), "{ran:?}");
+    assert_eq!(half["chunks"], one["chunks"]);
+    let ran = world.run(&[
+        "verify",
+        "half-sharded/p",
+        "--reencode",
+        "30",
+        "--seed",
+        "1",
+        "--json",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+
+    let ran = build(
+        &world,
+        "none",
+        &["--device", "cuda"],
+        "encode::memory=return(skip@dense)",
+    );
+    assert_eq!(ran.code, Some(13), "{ran:?}");
+    assert!(ran.stderr.contains("no memory left on cuda:0"), "{ran:?}");
+}
+
+#[test]
+fn each_kind_may_have_its_own_device() {
+    let world = World::corpus(1, 12);
+    let flags = ["--sparse-device", "cuda:0", "--dense-device", "cpu"];
+    let summary = build(&world, "o", &flags, "").summary();
+    let name = "sparse cuda:0, dense cpu";
+    assert_eq!(summary["devices"], serde_json::json!([name]));
+    assert_eq!(recorded(&world, "o-sharded/p"), [name]);
+    let ran = world.run(&[
+        "verify",
+        "o-sharded/p",
+        "--reencode",
+        "30",
+        "--seed",
+        "1",
+        "--json",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn flags_come_before_the_environment_and_that_before_the_profile() {
+    let world = World::corpus(1, 2);
+    let devices = |flags: &[&str], environment: &[(&str, &str)]| -> Vec<(String, String)> {
+        let arguments = [&["plan", "--profile", "p.toml", "--json"], flags].concat();
+        let mut command = world.command(&arguments);
+        command.env("FAILPOINTS", PRETEND);
+        command.envs(environment.iter().copied());
+        let plan = finish(command.spawn().expect("starts")).last_line();
+        let settings = plan["settings"].as_array().expect("a list").clone();
+        let named = |name: &str| {
+            let found = settings.iter().find(|s| s["name"] == name);
+            let found = found.unwrap_or_else(|| panic!("no {name}"));
+            let text = |key: &str| found[key].as_str().expect("text").to_owned();
+            (text("value"), text("origin"))
+        };
+        vec![named("sparse-device"), named("dense-device")]
+    };
+    let pairs = |sparse: (&str, &str), dense: (&str, &str)| {
+        let owned = |(value, origin): (&str, &str)| (value.to_owned(), origin.to_owned());
+        vec![owned(sparse), owned(dense)]
+    };
+    assert_eq!(
+        devices(&[], &[]),
+        pairs(("cpu", "default"), ("cpu", "default"))
+    );
+    let profile = "roots = ['root0']\n[encoders]\ndevice = 'cuda'\ndense_device = 'cpu'\n";
+    world.write("p.toml", profile);
+    assert_eq!(
+        devices(&[], &[]),
+        pairs(("cuda:0", "profile"), ("cpu", "profile"))
+    );
+    let environment = [("HELIX_BUILD_SPARSE_DEVICE", "cuda:2")];
+    assert_eq!(
+        devices(&[], &environment),
+        pairs(("cuda:2", "given"), ("cpu", "profile"))
+    );
+    assert_eq!(
+        devices(&["--sparse-device", "cuda:3"], &environment),
+        pairs(("cuda:3", "given"), ("cpu", "profile"))
+    );
+    // A flag for both is nearer than the profile's word on one.
+    assert_eq!(
+        devices(&["--device", "cuda:1"], &[]),
+        pairs(("cuda:1", "given"), ("cuda:1", "given"))
+    );
+}
+
+#[test]
+fn a_device_that_is_not_there_is_13_and_says_what_is_missing() {
+    let world = World::corpus(1, 2);
+    let fails = |flags: &[&str], part: &str| {
+        let ran = world.run(&[&["--profile", "p.toml"], flags].concat());
+        assert_eq!(ran.code, Some(13), "{ran:?}");
+        assert!(ran.stderr.contains(part), "{ran:?}");
+    };
+    world.write("lib.so", "text");
+    fails(
+        &["--device", "cuda", "--ort-lib", "lib.so"],
+        "built for the CPU alone",
+    );
+    fails(
+        &["--dense-device", "cuda", "--ort-lib", "lib.so"],
+        "--device cpu",
+    );
+    let ran = world.run(&["--profile", "p.toml", "--dense-device", "tpu"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("--dense-device"), "{ran:?}");
+}
