@@ -4,8 +4,10 @@
 //! `commands`' work.
 
 mod build_flags;
+mod models_args;
 
 pub use build_flags::{BuildFlags, OutputMode, ProgressStyle, ShardCategory};
+pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -79,6 +81,11 @@ pub enum Command {
     Profile {
         #[command(subcommand)]
         action: ProfileAction,
+    },
+    /// Models: which there are, whether one is sound, and how to make one smaller
+    Models {
+        #[command(subcommand)]
+        action: ModelsAction,
     },
     /// What this machine offers: runtime, models, devices, folders; what is missing, and the fix
     Doctor(DoctorArgs),

@@ -6,6 +6,7 @@
 mod build;
 mod doctor;
 mod inspect;
+mod models;
 mod output;
 mod plan;
 mod probe;
@@ -29,6 +30,7 @@ pub fn run(command: Command, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args, global),
         Command::Inspect(args) => inspect::run(&args, global),
         Command::Profile { action } => profile::run(&action, global),
+        Command::Models { action } => models::run(&action, global),
         Command::Doctor(args) => doctor::run(&args, global),
         Command::Version => version::run(global),
         Command::Completions { shell } => output::text(|out| {

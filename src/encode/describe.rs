@@ -91,13 +91,7 @@ fn describe_model(model: &Model, coverage: Coverage) -> Result<ModelInfo, Encode
         }
     }
     hash.bytes(&model.tokenizer);
-    hash.text(match model.pooling {
-        Some(Pooling::Splade) => "splade",
-        Some(Pooling::Cls) => "cls",
-        Some(Pooling::Mean) => "mean",
-        Some(Pooling::None) => "none",
-        None => "by outputs",
-    });
+    hash.text(model.pooling.map_or("by outputs", Pooling::name));
     hash.number(model.max_len as u64);
     hash.number(dim as u64);
     hash.text(&model.query_prefix);
@@ -134,9 +128,7 @@ fn check_sha256(model: &Model) -> Result<(), EncodeError> {
     let (Graph::File(path), Some(wanted)) = (&model.graph, &model.sha256) else {
         return Ok(());
     };
-    let mut hasher = Sha256::new();
-    stream(model.kind, path, |bytes| hasher.update(bytes))?;
-    let found = crate::ids::hex(&hasher.finalize());
+    let found = sha256_of(model.kind, path)?;
     if found.eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
@@ -148,6 +140,16 @@ fn check_sha256(model: &Model) -> Result<(), EncodeError> {
              fetch it again, or correct the line if you trust it"
         ),
     ))
+}
+
+/// SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// `ModelMissing` when it cannot be read.
+pub(super) fn sha256_of(kind: Kind, path: &Path) -> Result<String, EncodeError> {
+    let mut hasher = Sha256::new();
+    stream(kind, path, |bytes| hasher.update(bytes))?;
+    Ok(crate::ids::hex(&hasher.finalize()))
 }
 
 fn stream(kind: Kind, path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), EncodeError> {

@@ -183,6 +183,83 @@ fn home(dir: &Path) -> Cow<'_, Path> {
     }
 }
 
+/// Which kind of encoder a directory holds: as its files state it, else as its graph's outputs look. What
+/// does not fit is told when it is read as that kind.
+pub(super) fn kind(dir: &Path) -> Kind {
+    let dir = home(dir);
+    let files = Files {
+        kind: Kind::Sparse,
+        dir: &dir,
+    };
+    let overrides = files.overrides().unwrap_or_default();
+    let modules: Vec<Module> = files
+        .json("modules.json")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    if let Some(kind) = files.stated_kind(&overrides, &modules) {
+        return kind;
+    }
+    let graph = files.graph(overrides.file.as_deref());
+    let Some(facts) = graph
+        .ok()
+        .and_then(|path| check::look(Kind::Sparse, &path).ok())
+    else {
+        return Kind::Dense;
+    };
+    let config: Config = files.json("config.json").ok().flatten().unwrap_or_default();
+    let vocabulary = facts.n_tokens.or(config.vocab_size);
+    let is_sparse = facts
+        .outputs
+        .iter()
+        .filter_map(Declared::in_file)
+        .any(|output| {
+            let width = output.shape.last().copied().flatten();
+            output.numbers == Some(output::Numbers::Integer)
+                || output.name == "logits"
+                || width
+                    .is_some_and(|width| vocabulary.is_some_and(|vocabulary| width >= vocabulary))
+        });
+    match is_sparse {
+        true => Kind::Sparse,
+        false => Kind::Dense,
+    }
+}
+
+/// Kind and licence of the model in `dir`, by its files alone.
+///
+/// # Errors
+/// What can be told to be wrong without loading it.
+pub fn glance(dir: &Path) -> Result<(Kind, Option<String>), EncodeError> {
+    let kind = kind(dir);
+    read(kind, dir).map(|model| (kind, model.licence))
+}
+
+/// Whether `dir` has one of the files that make a folder a model directory.
+pub fn looks_like_model(dir: &Path) -> bool {
+    let files = ["helix-model.toml", "model.onnx", "onnx/model.onnx"];
+    files.iter().any(|file| dir.join(file).is_file())
+}
+
+/// Which of a directory's files states the pooling.
+pub(super) fn pooling_from(dir: &Path) -> &'static str {
+    let dir = home(dir);
+    let files = Files {
+        kind: Kind::Dense,
+        dir: &dir,
+    };
+    let pooling: PoolingConfig = files
+        .json("1_Pooling/config.json")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    match files.overrides() {
+        Ok(overrides) if overrides.pooling.is_some() => "helix-model.toml",
+        _ if declared(Kind::Dense, &pooling).is_some() => "1_Pooling/config.json",
+        _ => "the graph's outputs",
+    }
+}
+
 /// RoBERTa-like models number their positions from 2, so two of the table are never used.
 fn usable_positions(config: &Config, rows: usize) -> usize {
     let offset = match config.model_type.as_str() {
@@ -330,18 +407,25 @@ impl Files<'_> {
         found
     }
 
-    /// Statements about the kind; without any, the graph's outputs tell when it is opened.
-    fn check_kind(&self, overrides: &Overrides, modules: &[Module]) -> Result<(), EncodeError> {
-        let declared = match overrides.kind {
-            Some(DeclaredKind::Sparse) => Kind::Sparse,
-            Some(DeclaredKind::Dense) => Kind::Dense,
-            None if overrides.pooling == Some(Pooling::Splade) => Kind::Sparse,
-            None if matches!(overrides.pooling, Some(Pooling::Cls | Pooling::Mean)) => Kind::Dense,
-            None if self.dir.join("1_SpladePooling").is_dir() => Kind::Sparse,
-            None if modules.iter().any(|m| m.class.ends_with("SpladePooling")) => Kind::Sparse,
+    /// Without any statement, the graph's outputs tell when it is opened.
+    fn stated_kind(&self, overrides: &Overrides, modules: &[Module]) -> Option<Kind> {
+        let has_module = |class: &str| modules.iter().any(|m| m.class.ends_with(class));
+        Some(match (overrides.kind, overrides.pooling) {
+            (Some(DeclaredKind::Sparse), _) => Kind::Sparse,
+            (Some(DeclaredKind::Dense), _) => Kind::Dense,
+            (None, Some(Pooling::Splade)) => Kind::Sparse,
+            (None, Some(Pooling::Cls | Pooling::Mean)) => Kind::Dense,
+            _ if self.dir.join("1_SpladePooling").is_dir() => Kind::Sparse,
+            _ if has_module("SpladePooling") => Kind::Sparse,
             // Sentence transformers have this folder.
-            None if self.dir.join("1_Pooling").is_dir() => Kind::Dense,
-            None => return Ok(()),
+            _ if self.dir.join("1_Pooling").is_dir() => Kind::Dense,
+            _ => return None,
+        })
+    }
+
+    fn check_kind(&self, overrides: &Overrides, modules: &[Module]) -> Result<(), EncodeError> {
+        let Some(declared) = self.stated_kind(overrides, modules) else {
+            return Ok(());
         };
         if declared == self.kind {
             return Ok(());

@@ -59,6 +59,9 @@ pub enum EncodeError {
         path: PathBuf,
         reason: String,
     },
+    /// A model directory cannot be made.
+    #[error("{path} cannot be written: {reason}")]
+    Unwritten { path: PathBuf, reason: String },
     /// A model, or a file that describes it, is unusable.
     #[error("the {kind} encoder {name} cannot be used: {reason}")]
     ModelBad {

@@ -30,12 +30,19 @@ mod sparse;
 mod sparse_encoder;
 mod words;
 
+mod refit;
+mod trial;
+
 pub use cuda::{Hardware, cuda_runtime};
+use describe::sha256_of;
 pub use describe::{EncoderInfo, ModelInfo, describe};
+pub use directory::{glance, looks_like_model};
 pub use error::{EncodeError, Kind};
 pub use prepare::{Prepared, TextPreparer};
+pub use refit::{RefitOrder, Refitted, TOP_K, refit};
 pub use runtime::{RuntimeInfo, RuntimeOrigin, forbid_telemetry, runtime_info};
 pub use size::{ModelBytes, model_bytes};
+pub use trial::{Trial, try_model};
 
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::vector::{DenseVector, SparseVector};
@@ -111,6 +118,19 @@ impl Encoders {
         for (model, tokenizer) in [&sparse, &dense].into_iter().zip(tokenizers) {
             if let (Some(model), Some(tokenizer)) = (model, tokenizer) {
                 check::check_vocabulary(model.kind, &model.name, tokenizer, model.n_tokens)?;
+            }
+        }
+        for (model, device) in [
+            (&sparse, choice.sparse_device),
+            (&dense, choice.dense_device),
+        ] {
+            if let Some(model) = model
+                && model.quantized
+                && !device.is_cpu()
+            {
+                let reason = "its activations are 8-bit numbers with one scale for a whole run, so it may \
+                    only run one text at a time; use --device cpu, or the model that it was made from";
+                return Err(EncodeError::bad(model.kind, &model.name, reason));
             }
         }
         if let (Some(device), Hardware::Real) = (first_device(choice), hardware) {

@@ -22,6 +22,18 @@ pub(super) enum Pooling {
     None,
 }
 
+impl Pooling {
+    /// As `helix-model.toml` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Splade => "splade",
+            Self::Cls => "cls",
+            Self::Mean => "mean",
+            Self::None => "none",
+        }
+    }
+}
+
 /// The ONNX graph.
 #[derive(Clone, Debug)]
 pub(super) enum Graph {

@@ -30,6 +30,15 @@ enum Form {
     Heaviest { weights: usize, columns: usize },
 }
 
+impl Form {
+    fn position(self) -> usize {
+        match self {
+            Self::Rows(position) => position,
+            Self::Heaviest { weights, .. } => weights,
+        }
+    }
+}
+
 /// An output as the graph states it.
 #[derive(Clone, Debug)]
 pub(super) struct Declared {
@@ -56,10 +65,7 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Position of the output with the numbers.
     pub fn position(&self) -> usize {
-        match self.form {
-            Form::Rows(position) => position,
-            Form::Heaviest { weights, .. } => weights,
-        }
+        self.form.position()
     }
 
     /// Whether it gives the heaviest terms only.
@@ -86,6 +92,11 @@ impl Output {
             widened: Vec::new(),
             scattered: Vec::new(),
         })
+    }
+
+    /// Position of the output with the numbers.
+    pub fn position(&self) -> usize {
+        self.form.position()
     }
 
     /// Hands the numbers of each text in the batch to `read`, with the text's position in it and the numbers
@@ -311,7 +322,7 @@ pub(super) fn choose(
     vocabulary: usize,
 ) -> Result<Chosen, EncodeError> {
     let pooling = Pooling::None;
-    if let Some(form) = heaviest(model, outputs, vocabulary) {
+    if let Some(form) = heaviest(model, outputs) {
         return Ok(Chosen { form, pooling });
     }
     let mut unpooled = false;
@@ -372,7 +383,7 @@ pub(super) fn choose(
 }
 
 /// The heaviest terms: a pair of outputs [B, K], of floats and of integers. Their names vary.
-fn heaviest(model: &Model, outputs: &[Declared], vocabulary: usize) -> Option<Form> {
+fn heaviest(model: &Model, outputs: &[Declared]) -> Option<Form> {
     if model.kind != Kind::Sparse || !matches!(model.pooling, None | Some(Pooling::None)) {
         return None;
     }
@@ -383,12 +394,8 @@ fn heaviest(model: &Model, outputs: &[Declared], vocabulary: usize) -> Option<Fo
     };
     let position = |output: &Declared| outputs.iter().position(|o| o.name == output.name);
     pairs(Numbers::Float).find_map(|weights| {
-        // A row as wide as the vocabulary is complete.
-        let width = weights.shape[1];
-        if width.is_some_and(|width| width >= vocabulary) {
-            return None;
-        }
-        let columns = pairs(Numbers::Integer).find(|columns| columns.shape[1] == width)?;
+        let columns =
+            pairs(Numbers::Integer).find(|columns| columns.shape[1] == weights.shape[1])?;
         Some(Form::Heaviest {
             weights: position(weights)?,
             columns: position(columns)?,

@@ -36,7 +36,7 @@ pub(super) struct Place {
 pub(super) struct ModelSession {
     kind: Kind,
     name: String,
-    session: Session,
+    pub(super) session: Session,
     device: Device,
     /// Names of the graph's inputs, in the graph's order.
     inputs: Vec<(String, Input)>,
@@ -353,6 +353,11 @@ impl ModelSession {
     /// The next run gives memory that the arena does not use back to the device, or the system.
     pub fn release_memory_on_next_run(&mut self) {
         self.release = true;
+    }
+
+    /// What the graph asks for, in its order.
+    pub fn input_names(&self) -> Vec<String> {
+        self.inputs.iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// The model's name, for messages.

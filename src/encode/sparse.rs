@@ -23,6 +23,11 @@ impl Terms {
         Self { terms, kept }
     }
 
+    /// Which ids may be part of a vector.
+    pub fn kept(&self) -> &[bool] {
+        &self.kept
+    }
+
     /// The `limit` heaviest terms of `weights` (`[V]`), which are as [`splade`] or a pooling
     /// graph leaves them. Weights are rounded before they are compared, so that equal entries of the
     /// vector are in token-id order, and a difference below 1e-4 cannot reorder it.

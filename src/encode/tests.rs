@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 mod devices;
 mod onnx;
+mod refitting;
 use onnx::{Output, graph};
 
 fn embedded() -> Encoders {

@@ -84,21 +84,6 @@ impl Graph {
         name
     }
 
-    /// A name that nothing has, beginning with `stem`.
-    pub fn fresh(&self, stem: &str) -> String {
-        let used: BTreeSet<&str> = (self.nodes.iter())
-            .flat_map(|node| node.outputs.iter().chain(&node.inputs))
-            .chain(self.tensors.iter().map(|tensor| &tensor.name))
-            .map(String::as_str)
-            .collect();
-        let names = (0..).map(|n| match n {
-            0 => stem.to_owned(),
-            n => format!("{stem}_{n}"),
-        });
-        let mut free = names.filter(|name| !used.contains(name.as_str()));
-        free.next().unwrap_or_default()
-    }
-
     /// Removes nodes, tensors and statements about values that no output needs.
     pub fn prune(&mut self) {
         let mut needed: BTreeSet<String> = self.outputs.iter().map(|o| o.name.clone()).collect();
@@ -116,6 +101,29 @@ impl Graph {
         // Statements about values in between may be wrong after an edit; the runtime infers them.
         const VALUE_INFO: u32 = 13;
         self.rest.retain(|field| field.number != VALUE_INFO);
+    }
+}
+
+/// The names in use.
+pub struct Names(BTreeSet<String>);
+
+impl Names {
+    pub fn of(graph: &Graph) -> Self {
+        let nodes = graph.nodes.iter();
+        let values = nodes.flat_map(|node| node.outputs.iter().chain(&node.inputs));
+        let tensors = graph.tensors.iter().map(|tensor| &tensor.name);
+        Self(values.chain(tensors).cloned().collect())
+    }
+
+    /// One that nothing has had, beginning with `stem`.
+    pub fn fresh(&mut self, stem: &str) -> String {
+        let mut name = stem.to_owned();
+        let mut count = 1;
+        while !self.0.insert(name.clone()) {
+            name = format!("{stem}_{count}");
+            count += 1;
+        }
+        name
     }
 }
 

@@ -6,15 +6,21 @@
 //!
 //! Field numbers are those of `onnx.proto` (IR version 11).
 
+mod fold;
 mod graph;
+mod quantize;
 mod read;
 mod tensor;
 mod wire;
 mod write;
 
+pub use fold::{Fold, Folded, Form, fold};
 pub use graph::{Attribute, Graph, Node, Proto, ValueInfo};
+pub use quantize::{Quantized, quantize};
 pub use read::read;
-pub use tensor::{Data, Element, Extent, Tensor};
+#[cfg(test)]
+pub use tensor::Tensor;
+pub use tensor::{Data, Element};
 #[cfg(test)]
 pub use wire::{Field, Value};
 pub use write::write;

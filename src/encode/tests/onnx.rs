@@ -143,6 +143,36 @@ pub fn with_external_table() -> (Vec<u8>, Vec<u8>) {
     (encoded(&proto), [vec![9; 4], bytes].concat())
 }
 
+/// Logits [1, L, 8192] of rows of 128 numbers, a matrix of 128 x 128, and the rows' own table.
+pub fn quantizable() -> Proto {
+    const ROWS: usize = 8192;
+    const WIDTH: usize = 128;
+    // Repeatable numbers around 0 that look like nothing.
+    let numbers = |n: usize, scale: f32| -> Vec<f32> {
+        let number = |at: usize| (at as u32).wrapping_mul(2_654_435_761).rotate_left(7) as i32;
+        (0..n)
+            .map(|at| number(at + 1) as f32 / i32::MAX as f32 * scale)
+            .collect()
+    };
+    let (rows, width) = (ROWS as u64, WIDTH as u64);
+    let mut proto = proto(Output::Hidden);
+    proto.graph.tensors = vec![
+        Tensor::floats("table", &[rows, width], &numbers(ROWS * WIDTH, 1.0)),
+        Tensor::floats("matrix", &[width, width], &numbers(WIDTH * WIDTH, 0.3)),
+        Tensor::floats("bias", &[rows], &numbers(ROWS, 0.1)),
+    ];
+    proto.graph.nodes = vec![
+        Node::new("Gather", &["table", "input_ids"], &["rows"]),
+        Node::new("MatMul", &["rows", "matrix"], &["turned"]),
+        Node::new("Transpose", &["table"], &["columns"]).with(Attribute::integers("perm", &[1, 0])),
+        Node::new("MatMul", &["turned", "columns"], &["product"]),
+        Node::new("Add", &["product", "bias"], &["logits"]),
+    ];
+    let shape = [None, None, Some(rows)];
+    proto.graph.outputs = vec![ValueInfo::tensor("logits", Element::FLOAT, &shape)];
+    proto
+}
+
 fn cast(from: &str, to: &str, element: Element) -> Node {
     Node::new("Cast", &[from], &[to]).with(Attribute::integer("to", element.0 as i64))
 }

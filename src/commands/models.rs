@@ -1,0 +1,278 @@
+//! `models list|check|prepare`.
+
+use super::build::settings;
+use super::output;
+use crate::cli::{GlobalFlags, ModelsAction, ModelsCheck, ModelsPrepare};
+use crate::encode::{self, EncodeError, RefitOrder, Refitted, Trial};
+use crate::exit_code::{Exit, ExitCode};
+use crate::profile::encoders::{EncoderChoice, ModelSource};
+use crate::profile::{Profile, list_profiles};
+use crate::progress;
+use serde::Serialize;
+use serde_json::json;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+pub fn run(action: &ModelsAction, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    match action {
+        ModelsAction::List => list(global),
+        ModelsAction::Check(args) => check(args, global),
+        ModelsAction::Prepare(args) => prepare(args, global),
+    }
+}
+
+/// A model that can be named on the command line.
+#[derive(Serialize)]
+struct Known {
+    name: String,
+    /// `None`: built in.
+    path: Option<String>,
+    kind: String,
+    /// Where it was found.
+    from: String,
+    licence: Option<String>,
+    /// Why it cannot be used, when that shows without loading it.
+    problem: Option<String>,
+}
+
+fn list(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let mut known = embedded()?;
+    for (path, from) in directories() {
+        known.push(known_directory(&path, from));
+    }
+    output::text(|out| {
+        for model in &known {
+            if global.json {
+                output::json_line(out, "model", model)?;
+                continue;
+            }
+            let place = model.path.as_deref().unwrap_or("built in");
+            writeln!(
+                out,
+                "{:24} {:7} {place} ({})",
+                model.name, model.kind, model.from
+            )?;
+            if let Some(problem) = &model.problem {
+                writeln!(out, "{:24} {problem}", "")?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn embedded() -> anyhow::Result<Vec<Known>> {
+    let info = encode::describe(&EncoderChoice::default()).map_err(unavailable)?;
+    let kinds = [("sparse", info.sparse), ("dense", info.dense)];
+    let known = kinds.into_iter().filter_map(|(kind, info)| {
+        info.map(|info| Known {
+            name: info.name,
+            path: None,
+            kind: kind.to_owned(),
+            from: "embedded".to_owned(),
+            licence: info.licence,
+            problem: None,
+        })
+    });
+    Ok(known.collect())
+}
+
+fn known_directory(path: &Path, from: String) -> Known {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let mut known = Known {
+        name: name.to_string_lossy().into_owned(),
+        path: Some(path.display().to_string()),
+        kind: String::new(),
+        from,
+        licence: None,
+        problem: None,
+    };
+    match encode::glance(path) {
+        Ok((kind, licence)) => {
+            known.kind = kind.to_string();
+            known.licence = licence;
+        }
+        Err(error) => known.problem = Some(error.to_string()),
+    }
+    known
+}
+
+/// Model directories, each once: those that flags' variables and profiles name, then those below
+/// `$HELIX_BUILD_MODEL_DIR`, `./models` and `models` in the user's folder for data.
+fn directories() -> Vec<(PathBuf, String)> {
+    let mut found: Vec<(PathBuf, String)> = Vec::new();
+    let mut add = |path: PathBuf, from: String| {
+        let same = |known: &(PathBuf, String)| match (known.0.canonicalize(), path.canonicalize()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => known.0 == path,
+        };
+        if !found.iter().any(same) {
+            found.push((path, from));
+        }
+    };
+    for name in ["HELIX_BUILD_SPARSE_MODEL", "HELIX_BUILD_DENSE_MODEL"] {
+        let value = std::env::var(name).ok();
+        let source = value.and_then(|value| settings::model_source(&value).ok());
+        if let Some(ModelSource::Directory(path)) = source {
+            add(path, name.to_owned());
+        }
+    }
+    for listed in list_profiles(&settings::search_dirs()) {
+        let profile = Profile::load(&listed.file, &|name| std::env::var(name).ok());
+        let sources = profile.map(|profile| [profile.sparse, profile.dense]);
+        for source in sources.into_iter().flatten() {
+            if let ModelSource::Directory(path) = source {
+                add(path, format!("profile {}", listed.name));
+            }
+        }
+    }
+    for folder in search_dirs() {
+        let entries = folder.read_dir().into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| encode::looks_like_model(path))
+            .collect();
+        paths.sort();
+        for path in paths {
+            add(path, folder.display().to_string());
+        }
+    }
+    found
+}
+
+fn search_dirs() -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    dirs.extend(std::env::var_os("HELIX_BUILD_MODEL_DIR").map(PathBuf::from));
+    dirs.push(PathBuf::from("models"));
+    if let Ok(base) = etcetera::choose_base_strategy() {
+        use etcetera::BaseStrategy as _;
+        dirs.push(base.data_dir().join("helix-build").join("models"));
+    }
+    dirs
+}
+
+/// Exit code 13 when any of them cannot be used; all are looked at.
+fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let mut sound = true;
+    for dir in &args.dirs {
+        let trial = encode::try_model(dir, args.ort_lib.as_deref());
+        sound &= trial.is_ok();
+        output::text(|out| match (&trial, global.json) {
+            (Ok(trial), true) => {
+                let mut line = serde_json::to_value(trial)?;
+                line["path"] = json!(dir.display().to_string());
+                line["ok"] = json!(true);
+                output::json_line(out, "model", &line)
+            }
+            (Err(error), true) => {
+                let (path, problem) = (dir.display().to_string(), error.to_string());
+                let line = json!({"path": path, "ok": false, "problem": problem});
+                output::json_line(out, "model", &line)
+            }
+            (Ok(trial), false) => show(out, dir, trial),
+            (Err(error), false) => writeln!(out, "{}: unusable\n  {error}", dir.display()),
+        })?;
+    }
+    Ok(match sound {
+        true => ExitCode::Success,
+        false => ExitCode::Unavailable,
+    })
+}
+
+fn show(out: &mut impl Write, dir: &Path, trial: &Trial) -> io::Result<()> {
+    writeln!(out, "{}: a {} encoder, sound", dir.display(), trial.kind)?;
+    let mut line = |name: &str, value: String| writeln!(out, "  {name:12} {value}");
+    line("inputs", trial.inputs.join(", "))?;
+    line("outputs", trial.outputs.join(", "))?;
+    line("read", trial.read.clone())?;
+    line(
+        "pooling",
+        format!("{} (by {})", trial.pooling, trial.pooling_from),
+    )?;
+    line("max_len", format!("{} tokens", trial.max_len))?;
+    line("vocabulary", trial.vocabulary.to_string())?;
+    line("dim", trial.dim.to_string())?;
+    match trial.norm {
+        Some(norm) => line("norm", format!("{norm:.4}"))?,
+        None => line("terms", format!("{:?} of two sentences", trial.terms))?,
+    }
+    line(
+        "similarity",
+        format!("{:.4} of two sentences about one thing", trial.similarity),
+    )?;
+    line(
+        "speed",
+        format!("{:.0} tokens per CPU-second", trial.tokens_per_cpu_second),
+    )?;
+    line("files", progress::bytes(trial.file_bytes))?;
+    let grown = trial.memory_bytes;
+    line(
+        "memory",
+        grown.map_or_else(|| "unknown".to_owned(), progress::bytes),
+    )?;
+    let licence = trial.licence.as_deref();
+    line("licence", licence.unwrap_or("not stated").to_owned())?;
+    line("sha256", trial.sha256.clone().unwrap_or_default())?;
+    line("hash", trial.hash.clone())?;
+    for advice in &trial.advice {
+        line("advice", advice.clone())?;
+    }
+    Ok(())
+}
+
+fn prepare(args: &ModelsPrepare, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    if args.out.symlink_metadata().is_ok() {
+        let text = format!(
+            "{} exists; give another --out, or remove it",
+            args.out.display()
+        );
+        return Err(Exit::error(ExitCode::Usage, text));
+    }
+    let order = RefitOrder {
+        dir: &args.dir,
+        out: &args.out,
+        top_k: args.top_k.map_or(encode::TOP_K, |k| k as usize),
+        quantize: args.quantize.is_some(),
+        ort_lib: args.ort_lib.as_deref(),
+    };
+    let made = encode::refit(&order).map_err(unavailable)?;
+    output::text(|out| {
+        if global.json {
+            return output::json_line(out, "prepared", &made);
+        }
+        describe(out, &made)
+    })
+}
+
+fn describe(out: &mut impl Write, made: &Refitted) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}: a {} encoder, {} of {}",
+        made.out.display(),
+        made.kind,
+        progress::bytes(made.bytes_after),
+        progress::bytes(made.bytes_before)
+    )?;
+    match made.folded {
+        Some("product") => writeln!(out, "  pooling and cut folded in, at the last product")?,
+        Some("logits") => writeln!(out, "  pooling and cut folded in, at the logits")?,
+        Some(_) => writeln!(out, "  cut folded in")?,
+        None => {}
+    }
+    if made.products > 0 {
+        let (products, tables) = (made.products, made.tables);
+        writeln!(out, "  {products} products and {tables} tables in 8 bits")?;
+    }
+    writeln!(
+        out,
+        "  lowest similarity to the vectors of the given one: {:.6}",
+        made.similarity
+    )
+}
+
+fn unavailable(error: EncodeError) -> anyhow::Error {
+    let code = match &error {
+        EncodeError::Unwritten { .. } => ExitCode::Failure,
+        _ => ExitCode::Unavailable,
+    };
+    Exit::error(code, error.to_string())
+}

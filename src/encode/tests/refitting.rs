@@ -1,0 +1,211 @@
+//! Models made of models: the same vectors, from a graph that pools, cuts, or counts in bytes.
+
+use super::onnx::{Output, Shape, encoded, quantizable};
+use super::*;
+use crate::encode::cuda::Hardware;
+
+const TEXTS: [&str; 5] = [
+    "red",
+    "Greenish blue.",
+    ". . .",
+    "green red blue red green red blueish reddish redish",
+    "nothing known",
+];
+
+fn prepare(
+    dir: &Directory,
+    top_k: usize,
+    quantize: bool,
+) -> Result<(Refitted, PathBuf), EncodeError> {
+    let out = dir.path().join("made/of/it");
+    let order = RefitOrder {
+        dir: dir.path(),
+        out: &out,
+        top_k,
+        quantize,
+        ort_lib: None,
+    };
+    refit(&order).map(|made| (made, out))
+}
+
+fn open_sparse(dir: &Path, device: Device) -> Result<Encoders, EncodeError> {
+    let choice = EncoderChoice {
+        sparse: ModelSource::Directory(dir.to_owned()),
+        sparse_device: device,
+        dense: ModelSource::None,
+        ..EncoderChoice::default()
+    };
+    Encoders::open_on(&choice, Hardware::Pretended)
+}
+
+fn vectors(encoders: &mut Encoders) -> Vec<Option<SparseVector>> {
+    TEXTS.map(|text| encode(encoders, text).sparse).to_vec()
+}
+
+#[test]
+fn a_folded_graph_gives_the_same_terms() {
+    for (shape, place) in [
+        (Shape::BiasRight, "product"),
+        (Shape::Tied, "product"),
+        (Shape::NoBias, "product"),
+        (Shape::Unknown, "logits"),
+    ] {
+        let dir = Directory::new(Output::Product(shape), "licence = \"MIT\"");
+        let (made, out) = prepare(&dir, TOP_K, false).expect("prepares");
+        assert_eq!((made.folded, made.similarity), (Some(place), 1.0));
+        let known = vectors(&mut open_sparse(dir.path(), Device::Cpu).expect("opens"));
+        let mut folded = open_sparse(&out, Device::Cpu).expect("opens");
+        assert_eq!(vectors(&mut folded), known, "{place}");
+        let trial = try_model(&out, None).expect("is sound");
+        assert_eq!(
+            (trial.pooling, trial.licence.as_deref()),
+            ("none", Some("MIT"))
+        );
+        assert_eq!(trial.sha256, Some(made.sha256));
+    }
+}
+
+/// Rows of padding would give `blue` the weight ln(1 + 9).
+#[test]
+fn padding_does_not_reach_the_maximum() {
+    for shape in [Shape::BiasRight, Shape::Unknown] {
+        let dir = Directory::new(Output::Product(shape), "");
+        let (_, out) = prepare(&dir, TOP_K, false).expect("prepares");
+        let mut alone = open_sparse(&out, Device::Cpu).expect("opens");
+        let mut together = open_sparse(&out, Device::Cuda(0)).expect("opens");
+        assert!(together.is_batched());
+        let preparer = together.tokenizer();
+        let prepared: Vec<_> = TEXTS.iter().map(|text| preparer.prepare(text)).collect();
+        let many = together.encode_many(&prepared.iter().collect::<Vec<_>>(), &|| ());
+        let many = many.expect("encodes").into_iter().map(|e| e.sparse);
+        assert!(many.eq(vectors(&mut alone)));
+    }
+}
+
+#[test]
+fn terms_that_are_never_kept_take_no_place_in_the_cut() {
+    let dir = Directory::new(Output::Product(Shape::Tied), "");
+    let (_, out) = prepare(&dir, 2, false).expect("prepares");
+    // The heaviest by far is the full stop.
+    let found = encode(
+        &mut open_sparse(&out, Device::Cpu).expect("opens"),
+        "red blue .",
+    )
+    .sparse;
+    let terms: Vec<_> = found
+        .expect("sparse")
+        .0
+        .into_iter()
+        .map(|t| t.term)
+        .collect();
+    assert_eq!(terms, ["blue", "red"]);
+}
+
+#[test]
+fn a_pooled_graph_is_cut_and_a_cut_one_left_alone() {
+    let dir = Directory::new(Output::Product(Shape::Tied), "");
+    let (_, out) = prepare(&dir, TOP_K, false).expect("prepares");
+    let again = RefitOrder {
+        dir: &out,
+        out: &dir.path().join("again"),
+        top_k: TOP_K,
+        quantize: false,
+        ort_lib: None,
+    };
+    let said = refit(&again).expect_err("is refused").to_string();
+    assert!(said.contains("nothing to fold"), "{said}");
+    let dense = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let said = prepare(&dense, TOP_K, false)
+        .expect_err("is refused")
+        .to_string();
+    assert!(said.contains("--quantize int8"), "{said}");
+    let said = prepare(&dense, TOP_K, true)
+        .expect_err("is refused")
+        .to_string();
+    assert!(said.contains("no product"), "{said}");
+}
+
+#[test]
+fn nothing_is_written_over_or_left_behind() {
+    let dir = Directory::new(Output::Product(Shape::Tied), "");
+    let taken = dir.path().join("made/of/it");
+    fs::create_dir_all(&taken).expect("makes a directory");
+    let error = prepare(&dir, TOP_K, false).err();
+    assert!(
+        matches!(error, Some(EncodeError::Unwritten { .. })),
+        "{error:?}"
+    );
+    fs::remove_dir(&taken).expect("removes");
+    let dense = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    assert!(prepare(&dense, TOP_K, true).is_err());
+    assert!(!dense.path().join("made").exists());
+    prepare(&dir, TOP_K, false).expect("prepares");
+    let names = |dir: &Path| {
+        let names = fs::read_dir(dir).expect("lists").flatten();
+        let mut names: Vec<_> = names.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&dir.path().join("made/of")), ["it"]);
+    assert_eq!(
+        names(&taken),
+        ["helix-model.toml", "model.onnx", "tokenizer.json"]
+    );
+}
+
+#[test]
+fn weights_in_bytes_are_near_those_in_floats_and_never_batched() {
+    let dir = Directory::new(Output::Hidden, "");
+    fs::write(dir.path().join("onnx/model.onnx"), encoded(&quantizable())).expect("writes");
+    dir.write("config.json", "{}");
+    let (made, out) = prepare(&dir, TOP_K, true).expect("prepares");
+    assert_eq!((made.products, made.tables), (2, 1));
+    assert!(made.similarity > 0.98, "{}", made.similarity);
+    // A matrix both looked up and multiplied is there twice, in a quarter of the bytes each.
+    assert!(made.bytes_after * 100 < made.bytes_before * 55, "{made:?}");
+    let mut once = open_sparse(&out, Device::Cpu).expect("opens");
+    let mut twice = open_sparse(&out, Device::Cpu).expect("opens");
+    assert_eq!(vectors(&mut once), vectors(&mut twice));
+    let said = open_sparse(&out, Device::Cuda(0))
+        .err()
+        .expect("is refused")
+        .to_string();
+    assert!(said.contains("--device cpu"), "{said}");
+    // The graph says so as well.
+    fs::write(out.join("helix-model.toml"), "").expect("writes");
+    let said = open_sparse(&out, Device::Cuda(0))
+        .err()
+        .expect("is refused")
+        .to_string();
+    assert!(said.contains("one text at a time"), "{said}");
+}
+
+#[test]
+fn what_is_not_understood_is_kept() {
+    use crate::encode::onnx::{Field, Value, read};
+    let mut proto = onnx::proto(Output::Product(Shape::Tied));
+    let field = |number| Field {
+        number,
+        value: Value::Bytes(vec![8, 1]),
+    };
+    proto.rest.push(field(14));
+    proto.graph.rest.push(field(10));
+    proto.graph.nodes[0].rest.push(field(6));
+    proto.graph.tensors[0].rest.push(field(12));
+    proto
+        .graph
+        .tensors
+        .push(crate::encode::onnx::Tensor::floats(
+            "large",
+            &[40, 50],
+            &[0.5; 2000],
+        ));
+    let bytes = encoded(&proto);
+    let dir = Directory::new(Output::Hidden, "");
+    let path = dir.path().join("model.onnx");
+    fs::write(&path, &bytes).expect("writes");
+    let again = read(&path).expect("reads");
+    assert_eq!(again.graph.nodes, proto.graph.nodes);
+    assert_eq!(again.graph.tensors[..3], proto.graph.tensors[..3]);
+    assert_eq!(encoded(&again), bytes);
+}
