@@ -3,9 +3,11 @@
 //! Values only. The engine emits events; `progress` draws them; `commands` prints the summary.
 
 mod manifest;
+mod metrics;
 mod summary;
 
 pub use manifest::{Manifest, Target};
+pub use metrics::Metrics;
 pub use summary::{IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary};
 
 use crate::ids::{SegmentId, ShardId, WorkerId};
