@@ -7,7 +7,7 @@ pub mod wire_path;
 
 use std::fs::File;
 use std::io;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 /// Keeps a terminal's Ctrl-C from reaching a child: its parent stops it in order.
@@ -19,6 +19,17 @@ pub fn own_process_group(command: &mut Command) {
         const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
         std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
     }
+}
+
+/// Ends a child that [`own_process_group`] was called for, at once and with all that it has started. Elsewhere
+/// than on Unix what it has started goes on. The child must still be waited for.
+pub fn kill_group(child: &mut Child) -> io::Result<()> {
+    #[cfg(unix)]
+    rustix::process::kill_process_group(
+        rustix::process::Pid::from_child(child),
+        rustix::process::Signal::KILL,
+    )?;
+    child.kill()
 }
 
 /// Takes standard output for a protocol: returns it, and sends whatever is printed from now on (by a
