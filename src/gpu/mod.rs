@@ -3,6 +3,8 @@
 //! Creates no CUDA context, so asking costs no device memory. A machine without NVML simply has no
 //! devices here. Every question has a deadline: a driver that hangs must not take us with it.
 
+pub mod probe;
+
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 use std::sync::mpsc::{RecvTimeoutError, channel};

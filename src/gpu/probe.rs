@@ -1,0 +1,311 @@
+//! Device memory, read again and again beside the work, so that nobody waits for it.
+//!
+//! Whoever reads may hang: a driver in trouble answers late or never. So one thread asks, another keeps
+//! the deadline: after it the reading is unknown, and the thread that hangs is not asked again until it
+//! has come back. Nothing here creates a context on the device, and nothing decides what a reading means.
+
+use crate::platform;
+use crate::watchdog::{DeviceId, Memory};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::io::{self, Read as _};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// One reading, or for people why there is none.
+pub type Answer = Result<Memory, String>;
+
+/// What one device said when it was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    pub device: DeviceId,
+    pub answer: Answer,
+}
+
+/// When to ask, and how long to wait for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// From the end of one reading to the next.
+    pub every: Duration,
+    pub deadline: Duration,
+}
+
+/// A crawl takes minutes, so a reading a second is plenty; NVML answers in a millisecond, a command in some
+/// ten. Together they stay well below the age at which the watchdog takes a reading for none.
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(1),
+            deadline: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Readings not yet taken. More would only be old.
+const BACKLOG: usize = 4;
+
+/// Reads one device until it is dropped. Dropping waits for nobody.
+#[derive(Debug)]
+pub struct Probe {
+    readings: Receiver<Reading>,
+    /// Its end is the sign to stop.
+    _running: Sender<()>,
+}
+
+impl Probe {
+    /// Asks by calling `ask`, which may block for as long as it likes.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(
+        device: DeviceId,
+        timing: Timing,
+        mut ask: impl FnMut() -> Answer + Send + 'static,
+    ) -> io::Result<Self> {
+        let (questions, asked) = bounded::<()>(1);
+        let (answer, answers) = bounded::<Answer>(1);
+        thread::Builder::new()
+            .name("vram-ask".to_owned())
+            .spawn(move || {
+                for () in asked {
+                    if answer.send(ask()).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        let (sender, readings) = bounded(BACKLOG);
+        let (running, stop) = bounded::<()>(0);
+        let pace = Pace {
+            timing,
+            questions,
+            answers,
+            is_waiting: false,
+        };
+        thread::Builder::new()
+            .name("vram".to_owned())
+            .spawn(move || pace.run(&device, &sender, &stop))?;
+        Ok(Self {
+            readings,
+            _running: running,
+        })
+    }
+
+    /// Asks by running a command in the system's shell; see [`parse`] for what it shall print. One that
+    /// takes longer than the deadline is ended, with all that it has started.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn command(device: DeviceId, timing: Timing, command: &str) -> io::Result<Self> {
+        let mut asker = CommandAsker {
+            command: command.to_owned(),
+            deadline: timing.deadline,
+            reader: None,
+        };
+        // The command's own deadline comes first, so that what it says about it is heard.
+        let timing = Timing {
+            deadline: timing.deadline + REAP,
+            ..timing
+        };
+        Self::start(device, timing, move || asker.ask())
+    }
+
+    /// Where readings arrive, each when it was made. Never closed while the probe lives.
+    pub fn readings(&self) -> &Receiver<Reading> {
+        &self.readings
+    }
+}
+
+/// The side that keeps time.
+struct Pace {
+    timing: Timing,
+    questions: Sender<()>,
+    answers: Receiver<Answer>,
+    /// A question is out whose deadline has passed.
+    is_waiting: bool,
+}
+
+impl Pace {
+    fn run(mut self, device: &DeviceId, readings: &Sender<Reading>, stop: &Receiver<()>) {
+        loop {
+            let Some(answer) = self.ask() else {
+                return;
+            };
+            let device = device.clone();
+            // Nobody takes them at the moment: the next one says more than this.
+            let _ = readings.try_send(Reading { device, answer });
+            match stop.recv_timeout(self.timing.every) {
+                Err(RecvTimeoutError::Timeout) => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// `None`: the thread that asks is gone.
+    fn ask(&mut self) -> Option<Answer> {
+        if self.is_waiting {
+            // What comes so late says nothing about now; but who sent it can be asked again.
+            match self.answers.try_recv() {
+                Ok(_) => self.is_waiting = false,
+                Err(crossbeam_channel::TryRecvError::Empty) => return Some(Err(self.hangs())),
+                Err(crossbeam_channel::TryRecvError::Disconnected) => return None,
+            }
+        }
+        self.questions.send(()).ok()?;
+        match self.answers.recv_timeout(self.timing.deadline) {
+            Ok(answer) => Some(answer),
+            Err(RecvTimeoutError::Timeout) => {
+                self.is_waiting = true;
+                Some(Err(self.hangs()))
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    fn hangs(&self) -> String {
+        format!("no answer within {:?}", self.timing.deadline)
+    }
+}
+
+/// How long a command that was killed may take to be gone.
+const REAP: Duration = Duration::from_secs(1);
+
+/// Longest text that a command may print: two numbers need less.
+const MOST_TEXT: u64 = 4096;
+
+struct CommandAsker {
+    command: String,
+    deadline: Duration,
+    /// Reads the last command's output.
+    reader: Option<thread::JoinHandle<()>>,
+}
+
+impl CommandAsker {
+    fn ask(&mut self) -> Answer {
+        if self.reader.as_ref().is_some_and(|r| !r.is_finished()) {
+            // It has left its process group. One such is enough.
+            return Err("something that the command started still holds its output".to_owned());
+        }
+        let mut child = self.spawn().map_err(|error| format!("shell: {error}"))?;
+        let answer = self.listen(&mut child);
+        if answer.is_err() {
+            // Gone already, as a rule.
+            let _ = platform::kill_group(&mut child);
+        }
+        let status = reap(&mut child)?;
+        let text = answer?;
+        match status.success() {
+            true => parse(&text),
+            false => Err(format!("{status}")),
+        }
+    }
+
+    fn spawn(&self) -> io::Result<Child> {
+        let mut command = shell(&self.command);
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        platform::own_process_group(&mut command);
+        command.spawn()
+    }
+
+    /// All that it prints, if it ends in time.
+    fn listen(&mut self, child: &mut Child) -> Result<String, String> {
+        let stdout = child.stdout.take().ok_or("no pipe")?;
+        let (sender, output) = bounded(1);
+        let reader = thread::Builder::new()
+            .name("vram-read".to_owned())
+            .spawn(move || {
+                let mut text = Vec::new();
+                let read = stdout.take(MOST_TEXT).read_to_end(&mut text);
+                let text = String::from_utf8_lossy(&text).into_owned();
+                let _ = sender.send(read.map(|_| text));
+            });
+        self.reader = Some(reader.map_err(|error| error.to_string())?);
+        match output.recv_timeout(self.deadline) {
+            Ok(text) => text.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("did not end within {:?}", self.deadline)),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn shell(text: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(text);
+    command
+}
+
+#[cfg(windows)]
+fn shell(text: &str) -> Command {
+    use std::os::windows::process::CommandExt as _;
+    let mut command = Command::new("cmd");
+    // As typed: the shell has quoting rules of its own.
+    command.arg("/C").raw_arg(text);
+    command
+}
+
+/// Waits for a command that has closed its output or was killed; one that stays is left behind.
+fn reap(child: &mut Child) -> Result<std::process::ExitStatus, String> {
+    let deadline = Instant::now() + REAP;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() > deadline => {
+                let _ = platform::kill_group(child);
+                return Err(format!("process {} does not end", child.id()));
+            }
+            Ok(None) => thread::sleep(Duration::from_millis(1)),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Numbers without a unit whose total is below this are MiB, as `nvidia-smi` prints them with `nounits`:
+/// no device has less than 16 MiB, none more than 16 TiB.
+const LEAST_BYTES: f64 = (1u64 << 24) as f64;
+
+/// Reads the first line that is not blank: used and total memory, separated by blanks or a comma, in
+/// bytes or MiB, each perhaps with a unit (`B`, `KiB`, `MiB`, `GiB`): `12425625600 12884901888`,
+/// `11850, 12288`, `11.85 GiB, 12 GiB`.
+pub fn parse(text: &str) -> Answer {
+    let garbage = || {
+        let start: String = text.trim().chars().take(60).collect();
+        format!("not \"USED TOTAL\": {start:?}")
+    };
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    let words = line.unwrap_or_default().split([' ', '\t', ',', '\r']);
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let numbers = match words.as_slice() {
+        [used, total] => plain(used).zip(plain(total)).map(|(used, total)| {
+            let unit = if total < LEAST_BYTES { MIB } else { 1.0 };
+            (used * unit, total * unit)
+        }),
+        [used, used_unit, total, total_unit] => {
+            let sized = |number, name| Some(plain(number)? * unit(name)?);
+            sized(used, used_unit).zip(sized(total, total_unit))
+        }
+        _ => None,
+    };
+    let (used, total) = numbers.ok_or_else(garbage)?;
+    // Memory sizes are far below 2^53, and what is beyond is refused.
+    Memory::new(used as u64, total as u64).ok_or_else(garbage)
+}
+
+const MIB: f64 = 1_048_576.0;
+
+fn plain(word: &str) -> Option<f64> {
+    let number: f64 = word.parse().ok()?;
+    (0.0..9e15).contains(&number).then_some(number)
+}
+
+fn unit(word: &str) -> Option<f64> {
+    Some(match word {
+        "B" => 1.0,
+        "KiB" => 1024.0,
+        "MiB" => MIB,
+        "GiB" => MIB * 1024.0,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! Probes that answer, lie, hang and come back.
+
+use super::*;
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// For readings that must come; a loaded machine may take a while.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Quick, so that tests are.
+const TIMING: Timing = Timing {
+    every: Duration::from_millis(1),
+    deadline: Duration::from_millis(50),
+};
+
+fn device() -> DeviceId {
+    DeviceId("cuda:0".to_owned())
+}
+
+fn memory(used_bytes: u64, total_bytes: u64) -> Memory {
+    Memory::new(used_bytes, total_bytes).expect("possible")
+}
+
+/// Waits for a reading that is as it should be.
+fn until(probe: &Probe, is_it: impl Fn(&Answer) -> bool) -> Reading {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reading = probe
+            .readings()
+            .recv_deadline(deadline)
+            .expect("a reading in time");
+        assert_eq!(reading.device, device());
+        if is_it(&reading.answer) {
+            return reading;
+        }
+    }
+}
+
+#[test]
+fn numbers_are_bytes_or_mebibytes_and_units_are_read() {
+    let gib = |gib: f64| (gib * 1024.0 * MIB) as u64;
+    for (text, used, total) in [
+        ("12425625600 12884901888\n", 12_425_625_600, 12_884_901_888),
+        ("11850, 12288\n", 11_850 << 20, 12_288 << 20),
+        ("\n  0\t16777216 \r\nignored\n", 0, 16_777_216),
+        ("11850 MiB, 12288 MiB", 11_850 << 20, 12_288 << 20),
+        ("11.85 GiB, 12 GiB", gib(11.85), gib(12.0)),
+        ("1024 KiB 4194304 B", 1 << 20, 4 << 20),
+    ] {
+        assert_eq!(parse(text), Ok(memory(used, total)), "{text:?}");
+    }
+}
+
+#[test]
+fn garbage_is_no_reading() {
+    for text in [
+        "",
+        "\n \n",
+        "12",
+        "1 2 3",
+        "-1 12288",
+        "13000 12288",
+        "0 0",
+        "nan nan",
+        "inf inf",
+        "1e300 1e300",
+        "[N/A], [N/A]",
+        "11 GB, 12 GB",
+        "used 1 total 2",
+        "No devices were found",
+    ] {
+        let answer = parse(text);
+        assert!(answer.is_err(), "{text:?}: {answer:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_misread(text: String) {
+        if let Ok(memory) = parse(&text) {
+            prop_assert!(memory.used_bytes <= memory.total_bytes && memory.total_bytes > 0);
+        }
+    }
+}
+
+#[test]
+fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
+    let (let_go, held) = bounded::<()>(0);
+    let (hangs, hung) = bounded::<()>(1);
+    let shall_hang = Arc::new(AtomicBool::new(false));
+    let is_told = Arc::clone(&shall_hang);
+    let mut used = 1;
+    let probe = Probe::start(device(), TIMING, move || {
+        if is_told.swap(false, Ordering::SeqCst) {
+            let _ = hangs.send(());
+            let _ = held.recv_timeout(PATIENCE);
+            // What comes now is old; what comes from now on is not.
+            used = 3;
+            return Ok(memory(2, 4));
+        }
+        Ok(memory(used, 4))
+    })
+    .expect("threads");
+    until(&probe, |answer| *answer == Ok(memory(1, 4)));
+    shall_hang.store(true, Ordering::SeqCst);
+    hung.recv_timeout(PATIENCE).expect("asked");
+    let unknown = Err("no answer within 50ms".to_owned());
+    for _ in 0..BACKLOG + 2 {
+        until(&probe, |answer| *answer == unknown);
+    }
+    let_go.send_timeout((), PATIENCE).expect("it hangs there");
+    until(&probe, |answer| {
+        assert_ne!(*answer, Ok(memory(2, 4)), "a late answer is not used");
+        *answer == Ok(memory(3, 4))
+    });
+}
+
+#[test]
+fn dropping_a_probe_that_hangs_waits_for_nobody() {
+    let (let_go, held) = bounded::<()>(0);
+    let probe = Probe::start(device(), TIMING, move || {
+        let _ = held.recv_timeout(PATIENCE);
+        Err(String::new())
+    })
+    .expect("threads");
+    until(&probe, Result::is_err);
+    drop(probe);
+    drop(let_go);
+}
+
+#[cfg(unix)]
+mod commands {
+    use super::*;
+    use std::fs;
+
+    /// Long enough for a shell to start on a loaded machine.
+    const TIMING: Timing = Timing {
+        every: Duration::from_millis(1),
+        deadline: Duration::from_secs(20),
+    };
+
+    const SHORT: Timing = Timing {
+        deadline: Duration::from_millis(100),
+        ..TIMING
+    };
+
+    #[test]
+    fn a_script_plays_a_card() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("memory");
+        fs::write(&file, "3000 12288").expect("written");
+        let command = format!("cat '{}'", file.display());
+        let probe = Probe::command(device(), TIMING, &command).expect("threads");
+        let card = |used: u64| Ok(memory(used << 20, 12_288 << 20));
+        until(&probe, |answer| *answer == card(3000));
+        let next = folder.path().join("next");
+        fs::write(&next, "11850 12288").expect("written");
+        fs::rename(next, file).expect("renamed");
+        until(&probe, |answer| *answer == card(11_850));
+    }
+
+    #[test]
+    fn a_command_that_fails_or_prints_something_else_says_so() {
+        for (command, why) in [
+            ("echo 1 2; exit 3", "exit status: 3"),
+            (
+                "echo driver not loaded",
+                "not \"USED TOTAL\": \"driver not loaded\"",
+            ),
+            ("helix-no-such-command", "exit status: 127"),
+            // It is cut off; how it takes that is its own affair.
+            ("yes", ""),
+        ] {
+            let probe = Probe::command(device(), TIMING, command).expect("threads");
+            let answer = until(&probe, |_| true).answer.expect_err(command);
+            assert!(answer.starts_with(why), "{command}: {answer}");
+        }
+    }
+
+    /// The process and what it has started are gone; the next one is asked as ever.
+    #[test]
+    fn a_command_that_hangs_is_ended_with_all_it_started() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let command = format!(
+            "if [ -e '{1}' ]; then echo 1 2; else sleep 1000 & echo $! > '{0}.new'; mv '{0}.new' '{0}'; wait; fi",
+            file("pid"),
+            file("healed")
+        );
+        let probe = Probe::command(device(), SHORT, &command).expect("threads");
+        let unknown = Err("did not end within 100ms".to_owned());
+        until(&probe, |answer| *answer == unknown);
+        // A loaded machine may not have come that far the first time.
+        let deadline = Instant::now() + PATIENCE;
+        while !folder.path().join("pid").exists() {
+            assert!(Instant::now() < deadline, "the command never ran");
+            until(&probe, |_| true);
+        }
+        fs::write(folder.path().join("healed"), "").expect("written");
+        until(&probe, Result::is_ok);
+        let pid = fs::read_to_string(folder.path().join("pid")).expect("a pid");
+        let deadline = Instant::now() + PATIENCE;
+        while is_running(pid.trim()) {
+            assert!(Instant::now() < deadline, "it sleeps on");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Not every container has somebody who buries orphans: a zombie is gone.
+    fn is_running(pid: &str) -> bool {
+        let kill = shell(&format!("kill -0 {pid}"))
+            .stderr(Stdio::null())
+            .status();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        let is_zombie = stat.is_ok_and(|stat| stat.contains(") Z "));
+        kill.expect("a shell").success() && !is_zombie
+    }
+}
