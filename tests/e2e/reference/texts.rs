@@ -34,7 +34,7 @@ pub fn write(world: &World) {
          keycap 1\u{fe0f}\u{20e3} and a word-\u{1f600}-word. Invisible: a\u{200b}b\u{2060}c\u{feff}d\u{ad}e.\n",
     );
     let cjk = "\u{65e5}\u{672c}\u{8a9e}\u{306e}\u{6587}\u{7ae0}\u{3002}\u{4e2d}\u{6587}\u{548c}\u{d55c}\u{ad6d}\u{c5b4} \u{ff26}\u{ff55}\u{ff4c}\u{ff4c}\u{3000}\u{ff57}\u{ff49}\u{ff44}\u{ff54}\u{ff48} \u{ff8a}\u{ff9d}\u{ff76}\u{ff78} \u{20000}\u{2a6d6}. ";
-    add("cjk.txt", &cjk.repeat(12));
+    add("cjk.txt", &cjk.repeat(26));
     add(
         "private.txt",
         "Private use \u{e000}\u{f8ff}\u{f0000}\u{10fffd}, noncharacters \u{ffff}\u{1fffe}, replacement \u{fffd}\u{fffd} and ordinary words behind them.\n",

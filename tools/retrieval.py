@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""Measures how well an index finds what is asked for: known-item retrieval with the real program.
+
+    tools/retrieval.py python|rust [SOURCES...] [--program target/release/helix-build] [--documents 2000] [--seed 1]
+        [--dense NAME=DIR]... [--sparse NAME=DIR]... [--work DIR] [--json FILE]
+
+A pair is a function with a comment of documentation. The query is the comment's first sentence; the document is the function's
+source with the whole comment taken out, in a file of its own with a name that says nothing. Every document is indexed, each query has one
+right answer. SOURCES are folders; without any, Python's standard library as this Python has it, or the crates that cargo has
+unpacked on this machine. Functions are taken in an order that the seed gives, from all of them.
+
+The embedded encoders are asked in every mode. Each further model makes an index of its own, beside the embedded encoder of the other kind,
+and is asked alone and in hybrid. MRR@10 is the mean of 1/rank of the right file among the first 10 chunks, 0 when it is not there; recall@10
+the share of queries where it is. In brackets, 95 % by bootstrap over the queries (percentiles of 2,000 resamples). Of several models
+of a kind, the later ones are also compared with the first, query by query, so that the difference has an interval of its own.
+
+Prints a Markdown table; --json writes the same with builds' costs and the index's digests. Needs nothing but Python 3.11.
+"""
+
+import argparse
+import ast
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import warnings
+from pathlib import Path
+
+K = 10
+RESAMPLES = 2_000
+# A query says something; a document is more than a line, and most fit one chunk.
+QUERY_WORDS = range(4, 41)
+DOCUMENT_CHARS = range(120, 6_001)
+DOCUMENT_LINES = 3
+MODES = ["lexical", "sparse", "dense", "hybrid"]
+
+
+# Pairs
+
+
+def first_sentence(text):
+    """Of the first paragraph, on one line."""
+    paragraph = " ".join(text.strip().split("\n\n")[0].split())
+    return re.split(r"(?<=[.!?])\s", paragraph)[0]
+
+
+def python_pairs(source):
+    """Pairs of query and document out of one file's text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError):
+            return
+    # Not splitlines, which knows more line ends than the parser.
+    lines = re.split(r"\r\n|\r|\n", source)
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        documentation = ast.get_docstring(node)
+        if not documentation or len(node.body) == 1:
+            continue
+        first, last = node.body[0].lineno - 1, node.body[0].end_lineno
+        if node.body[1].lineno <= last:
+            continue
+        kept = lines[node.lineno - 1 : first] + lines[last : node.end_lineno]
+        indent = len(kept[0]) - len(kept[0].lstrip())
+        yield first_sentence(documentation), "\n".join(l[indent:] if l[:indent].isspace() else l for l in kept)
+
+
+RUST_FUNCTION = re.compile(r"^(?P<indent>[ \t]*)(?:pub(?:\([^)]*\))?\s+)?(?:(?:const|async|unsafe|extern\s+\"\w+\")\s+)*fn\s+\w+")
+RUST_TOKEN = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|b?r(?P<hash>\#*)".*?"(?P=hash)|b?"(?:\\.|[^"\\])*"|b?'(?:\\.[^']*|[^'\\\n])'|[{};]""", re.S
+)
+
+
+def rust_pairs(source):
+    lines = source.split("\n")
+    at = 0
+    while at < len(lines):
+        comment = []
+        while at < len(lines) and (line := lines[at].strip()).startswith(("///", "#[")):
+            if line.startswith("///"):
+                comment.append(line[3:].removeprefix(" "))
+            at += 1
+        if at < len(lines) and comment and (match := RUST_FUNCTION.match(lines[at])):
+            body = rust_item("\n".join(lines[at:]))
+            if body:
+                indent = len(match["indent"])
+                kept = [l[indent:] if l[:indent].isspace() else l for l in body.split("\n")]
+                yield first_sentence("\n".join(comment)), "\n".join(kept)
+        at += 1
+
+
+def rust_item(text):
+    """From the start of a function to its closing brace; None without a body."""
+    depth = 0
+    for token in RUST_TOKEN.finditer(text):
+        if token[0] == "{":
+            depth += 1
+        elif token[0] == "}":
+            depth -= 1
+            if depth == 0:
+                return text[: token.end()]
+        elif token[0] == ";" and depth == 0:
+            # An array's length, [u8; 4], is followed by more on its line; a declaration is not.
+            if text[token.end() :].split("\n", 1)[0].strip() == "":
+                return None
+    return None
+
+
+def pairs_of(language, folders, wanted, seed):
+    """`wanted` pairs at most, no two with the same query or document."""
+    suffix, read = {"python": (".py", python_pairs), "rust": (".rs", rust_pairs)}[language]
+    found = []
+    for folder in folders:
+        for path in sorted(folder.rglob("*" + suffix)):
+            if not {"test", "tests", "site-packages", "benches", "examples"}.intersection(path.parts):
+                found.extend(read(path.read_text(encoding="utf-8", errors="replace")))
+    good = [
+        (query, document)
+        for query, document in found
+        if len(query.split()) in QUERY_WORDS
+        and len(document) in DOCUMENT_CHARS
+        and len(document.splitlines()) >= DOCUMENT_LINES
+    ]
+    random.Random(seed).shuffle(good)
+    queries, documents, pairs = set(), set(), []
+    for query, document in good:
+        if query.lower() not in queries and document not in documents and query not in document:
+            queries.add(query.lower())
+            documents.add(document)
+            pairs.append((query, document))
+    return pairs[:wanted]
+
+
+def default_sources(language):
+    if language == "python":
+        return [Path(sysconfig.get_paths()["stdlib"])]
+    cargo = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    return sorted(cargo.glob("registry/src/*"))
+
+
+# Builds and answers
+
+
+class Bench:
+    """A corpus in a folder, the program, and what it said."""
+
+    def __init__(self, program, folder, language, pairs):
+        self.program, self.folder = program.resolve(), folder
+        self.queries = [query for query, _ in pairs]
+        suffix = {"python": "py", "rust": "rs"}[language]
+        self.names = [f"d{number:05}.{suffix}" for number in range(len(pairs))]
+        texts = folder / "texts"
+        texts.mkdir()
+        for name, (_, document) in zip(self.names, pairs):
+            (texts / name).write_text(document + "\n", encoding="utf-8", newline="\n")
+        (folder / "queries.txt").write_text("".join(q + "\n" for q in self.queries), encoding="utf-8", newline="\n")
+        (folder / "p.toml").write_text('roots = [{ path = "texts" }]\n')
+
+    def run(self, arguments):
+        done = subprocess.run([self.program, *arguments], cwd=self.folder, capture_output=True, encoding="utf-8")
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(map(str, arguments))} ended with {done.returncode}: {done.stderr}")
+        return [json.loads(line) for line in done.stdout.split("\n") if line]
+
+    def build(self, out, models):
+        summary = self.run(["--profile", "p.toml", "--mode", "blob", "--out-dir", out, "--json", "-q", *models])[-1]
+        if summary["files"] != len(self.names):
+            sys.exit(f"only {summary['files']} of {len(self.names)} documents were indexed: {summary['skipped']}")
+        return {name: summary[name] for name in ("chunks", "cpu_s", "elapsed_s", "workers", "digest")}
+
+    def ranks(self, out, mode, models):
+        """Per query the rank of its document, None below the first 10 chunks."""
+        asked = ["query", f"{out}/p.db", "--queries", "queries.txt", "--mode", mode, "--k", str(K), "--json"]
+        ranks = [None] * len(self.queries)
+        for hit in self.run(asked + (models if mode != "lexical" else [])):
+            number = hit["query"]
+            if ranks[number] is None and os.path.basename(hit["path"]) == self.names[number]:
+                ranks[number] = hit["rank"]
+        return ranks
+
+
+def measures(ranks):
+    gains = [0.0 if rank is None else 1.0 / rank for rank in ranks]
+    return gains, [float(rank is not None) for rank in ranks]
+
+
+def interval(values):
+    """Mean, and the percentiles 2.5 and 97.5 of means of resamples."""
+    generator = random.Random(0)
+    n = len(values)
+    means = sorted(sum(generator.choices(values, k=n)) / n for _ in range(RESAMPLES))
+    return [sum(values) / n, means[int(RESAMPLES * 0.025)], means[int(RESAMPLES * 0.975) - 1]]
+
+
+def row(name, mode, ranks, reference=None):
+    gains, found = measures(ranks)
+    result = {"encoder": name, "mode": mode, "mrr": interval(gains), "recall": interval(found)}
+    if reference is not None:
+        before_gains, before_found = measures(reference)
+        result["mrr_difference"] = interval([a - b for a, b in zip(gains, before_gains)])
+        result["recall_difference"] = interval([a - b for a, b in zip(found, before_found)])
+    return result
+
+
+def show(values, sign=""):
+    middle, low, high = (f"{value:{sign}.3f}" for value in values)
+    return f"{middle} ({low} to {high})"
+
+
+def table(rows):
+    yield "| encoder | mode | MRR@10 | recall@10 | MRR@10 against the first | recall@10 against the first |"
+    yield "|---|---|---|---|---|---|"
+    for r in rows:
+        against = [show(r[d], "+") if d in r else "" for d in ("mrr_difference", "recall_difference")]
+        cells = [r["encoder"], r["mode"], show(r["mrr"]), show(r["recall"]), *against]
+        yield "| " + " | ".join(cells) + " |"
+
+
+def measure(bench, extra):
+    """Rows of the table and costs of the builds. `extra`: (kind, name, directory)."""
+    rows, builds, first = [], {}, {}
+    builds["embedded"] = bench.build("embedded", [])
+    for mode in MODES:
+        name = "none" if mode == "lexical" else "embedded"
+        rows.append(row(name, mode, bench.ranks("embedded", mode, [])))
+    for number, (kind, name, directory) in enumerate(extra):
+        models = [f"--{kind}-model", str(directory)]
+        out = f"model{number}"
+        builds[name] = bench.build(out, models)
+        for mode in (kind, "hybrid"):
+            ranks = bench.ranks(out, mode, models)
+            rows.append(row(name, mode, ranks, first.get((kind, mode))))
+            first.setdefault((kind, mode), ranks)
+    return rows, builds
+
+
+def named_directory(text):
+    name, separator, directory = text.partition("=")
+    if not separator or not Path(directory).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: NAME=DIR is wanted, with a folder that exists")
+    return name, Path(directory).resolve()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("language", choices=["python", "rust"])
+    parser.add_argument("sources", type=Path, nargs="*")
+    parser.add_argument("--program", type=Path, default=Path("target/release/helix-build"))
+    parser.add_argument("--documents", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--dense", type=named_directory, action="append", default=[], metavar="NAME=DIR")
+    parser.add_argument("--sparse", type=named_directory, action="append", default=[], metavar="NAME=DIR")
+    parser.add_argument("--work", type=Path, help="keep documents and indexes here; must not exist")
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    arguments = parser.parse_args()
+    extra = [("sparse", *model) for model in arguments.sparse] + [("dense", *model) for model in arguments.dense]
+    sources = arguments.sources or default_sources(arguments.language)
+    pairs = pairs_of(arguments.language, sources, arguments.documents, arguments.seed)
+    if len(pairs) < 100:
+        sys.exit(f"only {len(pairs)} functions with documentation are found in {', '.join(map(str, sources))}")
+    print(f"{len(pairs)} documents from {', '.join(str(s) for s in sources)}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) if arguments.work is None else arguments.work
+        if arguments.work is not None:
+            folder.mkdir(parents=True)
+        rows, builds = measure(Bench(arguments.program, folder, arguments.language, pairs), extra)
+    print("\n".join(table(rows)))
+    if arguments.json:
+        figures = {"language": arguments.language, "documents": len(pairs), "seed": arguments.seed}
+        figures |= {"rows": rows, "builds": builds}
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
