@@ -98,6 +98,21 @@ pub struct BuildFlags {
         default_value_t = 0
     )]
     pub worker_memory: u32,
+    /// A device this many times slower than it was, with its memory full, crawls [default: 5]
+    #[arg(long, value_name = "X")]
+    pub crawl_factor: Option<String>,
+    /// Batches in a row that make a crawl, and a baseline [default: 8]
+    #[arg(long, value_name = "N")]
+    pub crawl_window: Option<String>,
+    /// What to do about a crawl: ladder, cpu or off [default: ladder]
+    #[arg(long, value_name = "ACTION")]
+    pub crawl_action: Option<String>,
+    /// Read the device's memory with this command, not by NVML: it prints used and total
+    #[arg(long, value_name = "COMMAND", env = "HELIX_BUILD_VRAM_PROBE")]
+    pub vram_probe: Option<String>,
+    /// Keep figures for Prometheus in this file
+    #[arg(long, value_name = "FILE", env = "HELIX_BUILD_METRICS_FILE")]
+    pub metrics_file: Option<PathBuf>,
     /// How progress is shown, on standard error [default: auto]
     #[arg(long, value_name = "STYLE", env = "HELIX_BUILD_PROGRESS")]
     pub progress: Option<ProgressStyle>,

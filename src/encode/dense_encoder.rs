@@ -4,7 +4,7 @@ use super::dense;
 use super::error::{EncodeError, Kind};
 use super::model::{Model, Pooling};
 use super::prepare::Windows;
-use super::session::{ModelSession, Place};
+use super::session::{ModelSession, Place, RunEvent};
 use super::sparse;
 use super::tokenizer::Tokenizer;
 use crate::vector::DenseVector;
@@ -36,7 +36,7 @@ impl DenseEncoder {
     pub fn encode_many(
         &mut self,
         texts: &[&Windows],
-        told: &dyn Fn(),
+        told: &dyn Fn(RunEvent),
     ) -> Result<Vec<Option<DenseVector>>, EncodeError> {
         let pooling = self.session.output.pooling;
         if !self.session.is_batched() {
@@ -46,7 +46,7 @@ impl DenseEncoder {
                     let read = |output: &[f32], width| pool(pooling, output, width, n_tokens);
                     vectors.push(self.session.run(ids, read)?);
                 }
-                told();
+                told(RunEvent::Text);
                 Ok(self.combine(windows, &mut vectors.into_iter()))
             };
             return texts.iter().map(encode).collect();

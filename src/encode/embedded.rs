@@ -5,6 +5,7 @@
 //! use, since it is about to be executed.
 
 use super::error::EncodeError;
+use crate::platform;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -81,7 +82,7 @@ impl Embedded {
             return Ok(path);
         }
         fs::create_dir_all(dir)?;
-        let mut partial = new_file(dir)?;
+        let mut partial = platform::new_file(dir)?;
         partial.write_all(&self.decompress()?)?;
         // A crash after the rename must not leave a name without its bytes.
         partial.as_file().sync_all()?;
@@ -153,18 +154,6 @@ fn private_dir() -> io::Result<tempfile::TempDir> {
         builder.permissions(fs::Permissions::from_mode(0o700));
     }
     builder.tempdir()
-}
-
-/// A new file in `dir`, as wide as the umask lets any file be: temporary files are their owner's alone
-/// otherwise.
-fn new_file(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(dir)
 }
 
 #[cfg(all(test, feature = "embedded-runtime"))]

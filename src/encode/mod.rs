@@ -49,9 +49,11 @@ use crate::vector::{DenseVector, SparseVector};
 use dense_encoder::DenseEncoder;
 use model::Model;
 use session::{ModelSession, Place, Spent};
+pub use session::{Run, RunEvent};
 use sparse_encoder::SparseEncoder;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// The vectors of one text.
@@ -108,10 +110,7 @@ impl Encoders {
             device,
             arena_bytes: choice.device_memory / on_device.max(1),
             max_batch: choice.max_batch as usize,
-            threads: match on_device {
-                0 => 1,
-                _ => choice.cpu_threads as usize,
-            },
+            threads: choice.cpu_threads as usize,
             hardware,
         };
         let tokenizers = [preparer.sparse_tokenizer(), preparer.dense_tokenizer()];
@@ -208,14 +207,14 @@ impl Encoders {
         sparse.is_some_and(ModelSession::is_batched) || dense.is_some_and(ModelSession::is_batched)
     }
 
-    /// The next run of each session gives memory that its arena does not use back. A long life of many shapes
-    /// leaves an arena larger than any one run needs.
-    pub fn release_memory_on_next_run(&mut self) {
+    /// Whenever this count rises, the next run of each session gives memory that its arena does not use back. A
+    /// long life of many shapes leaves an arena larger than any one run needs.
+    pub fn heed_releases(&mut self, releases: &Arc<AtomicU32>) {
         if let Some(encoder) = &mut self.sparse {
-            encoder.session.release_memory_on_next_run();
+            encoder.session.heed(releases);
         }
         if let Some(encoder) = &mut self.dense {
-            encoder.session.release_memory_on_next_run();
+            encoder.session.heed(releases);
         }
     }
 
@@ -238,7 +237,7 @@ impl Encoders {
     }
 
     /// Encodes texts prepared by this instance's [`Self::tokenizer`], in their order. On a device their windows
-    /// run together, and the two kinds at the same time if the other is on the CPU; `told` is called after
+    /// run together, and the two kinds at the same time if the other is on the CPU; `told` hears of
     /// each run, from any thread. On the CPU it is the same as encoding them one by one.
     ///
     /// # Errors
@@ -246,7 +245,7 @@ impl Encoders {
     pub fn encode_many(
         &mut self,
         texts: &[&Prepared],
-        told: &(dyn Fn() + Sync),
+        told: &(dyn Fn(RunEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
         self.encode_all(texts, sparse::DOCUMENT_TERMS, told)
     }
@@ -256,7 +255,7 @@ impl Encoders {
         prepared: &Prepared,
         n_terms: usize,
     ) -> Result<Encoded, EncodeError> {
-        let encoded = self.encode_all(&[prepared], n_terms, &|| ())?;
+        let encoded = self.encode_all(&[prepared], n_terms, &|_| ())?;
         Ok(encoded.into_iter().next().unwrap_or_default())
     }
 
@@ -264,7 +263,7 @@ impl Encoders {
         &mut self,
         texts: &[&Prepared],
         n_terms: usize,
-        told: &(dyn Fn() + Sync),
+        told: &(dyn Fn(RunEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
         if let Some(reason) = texts.iter().find_map(|text| text.refused.clone()) {
             return Err(EncodeError::TextRefused { reason });

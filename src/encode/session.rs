@@ -17,6 +17,8 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::TensorRef;
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Where a session runs, and what it may take there.
@@ -57,7 +59,34 @@ pub(super) struct ModelSession {
     options: RunOptions,
     releasing: RunOptions,
     release: bool,
+    /// Requests for that from outside, and how many of them have been met.
+    releases: Arc<AtomicU32>,
+    heeded: u32,
     spent: Spent,
+}
+
+/// What there is to tell of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEvent {
+    /// A batch of `n_slots` tokens, padding included, begins.
+    Begun { kind: Kind, n_slots: u64 },
+    /// A batch is over.
+    Done(Run),
+    /// A text is done, on the CPU.
+    Text,
+}
+
+/// A batch on a device that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub kind: Kind,
+    /// Of the windows.
+    pub n_tokens: u64,
+    /// Of the shape: padding and blank rows included.
+    pub n_slots: u64,
+    pub n_windows: u64,
+    /// Inside the runtime.
+    pub duration: Duration,
 }
 
 /// What runs have cost since it was last asked.
@@ -143,6 +172,8 @@ impl ModelSession {
             options: options()?,
             releasing,
             release: false,
+            releases: Arc::default(),
+            heeded: 0,
             spent: Spent::default(),
         };
         opened.width = opened.run(&PROBE, |_, width| Ok(width))?;
@@ -179,7 +210,7 @@ impl ModelSession {
         self.zeros = vec![0; shapes.largest().tokens().max(max_len)];
         let longest = vec![self.pad; shapes.largest().len];
         self.shapes = Some(shapes);
-        self.run_many(&[&longest], &mut |_, _, _| Ok(()), &|| ())
+        self.run_many(&[&longest], &mut |_, _, _| Ok(()), &|_| ())
     }
 
     /// Whether [`Self::run_many`] is the way to run windows.
@@ -227,7 +258,7 @@ impl ModelSession {
     }
 
     /// Runs windows of at most `max_len` ids in batches, and hands each one's position and output to `read`, in
-    /// any order; the rows are those of the window's own tokens. After each run it calls `told`. A batch for which
+    /// any order; the rows are those of the window's own tokens. `told` hears of each run before and after. A batch for which
     /// the device has no memory is halved, for good.
     ///
     /// # Errors
@@ -237,7 +268,7 @@ impl ModelSession {
         &mut self,
         windows: &[&[i64]],
         read: &mut dyn FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
-        told: &dyn Fn(),
+        told: &dyn Fn(RunEvent),
     ) -> Result<(), EncodeError> {
         let sized = |position: usize| (position, windows[position].len());
         let plan = |shapes: &Option<Shapes>, left: Vec<usize>| match shapes {
@@ -247,15 +278,27 @@ impl ModelSession {
         let mut batches = plan(&self.shapes, (0..windows.len()).collect());
         // The longest first: what is too much shows at once.
         while let Some(batch) = batches.pop() {
+            let n_slots = batch.shape.tokens() as u64;
+            let kind = self.kind;
+            told(RunEvent::Begun { kind, n_slots });
+            let before = self.spent.busy;
             match self.run_batch(&batch, windows, read) {
                 Err(EncodeError::OutOfMemory { .. }) if self.halve(batch.shape) => {
                     batches.push(batch);
                     let left = batches.into_iter().flat_map(|batch| batch.windows);
                     batches = plan(&self.shapes, left.collect());
+                    continue;
                 }
                 done => done?,
             }
-            told();
+            let n_tokens: usize = batch.windows.iter().map(|w| windows[*w].len()).sum();
+            told(RunEvent::Done(Run {
+                kind,
+                n_tokens: n_tokens as u64,
+                n_slots,
+                n_windows: batch.windows.len() as u64,
+                duration: self.spent.busy - before,
+            }));
         }
         Ok(())
     }
@@ -337,7 +380,10 @@ impl ModelSession {
                 TensorRef::from_array_view(([shape.rows, shape.len], values)).map_err(failed)?;
             inputs.push((Cow::Borrowed(name), tensor.into()));
         }
-        let options = match std::mem::take(&mut self.release) {
+        let asked = self.releases.load(Ordering::Relaxed);
+        let release = std::mem::take(&mut self.release) || asked != self.heeded;
+        self.heeded = asked;
+        let options = match release {
             true => &self.releasing,
             false => &self.options,
         };
@@ -350,9 +396,11 @@ impl ModelSession {
             .map_err(|reason| EncodeError::bad(kind, &self.name, reason))?
     }
 
-    /// The next run gives memory that the arena does not use back to the device, or the system.
-    pub fn release_memory_on_next_run(&mut self) {
-        self.release = true;
+    /// Whenever this count rises, the next run gives memory that the arena does not use back to the device, or
+    /// the system.
+    pub fn heed(&mut self, releases: &Arc<AtomicU32>) {
+        self.heeded = releases.load(Ordering::Relaxed);
+        self.releases = Arc::clone(releases);
     }
 
     /// What the graph asks for, in its order.

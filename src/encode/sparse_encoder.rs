@@ -3,7 +3,7 @@
 use super::error::{EncodeError, Kind};
 use super::model::{Model, Pooling};
 use super::prepare::{Prepared, Windows};
-use super::session::{ModelSession, Place};
+use super::session::{ModelSession, Place, RunEvent};
 use super::sparse::{self, Terms};
 use super::tokenizer::Tokenizer;
 use super::words;
@@ -41,14 +41,14 @@ impl SparseEncoder {
         &mut self,
         texts: &[(&Prepared, &Windows)],
         n_terms: usize,
-        told: &dyn Fn(),
+        told: &dyn Fn(RunEvent),
     ) -> Result<Vec<SparseText>, EncodeError> {
         if self.session.is_batched() {
             return self.encode_batched(texts, n_terms, told);
         }
         let encode = |(prepared, windows): &(&Prepared, &Windows)| {
             let encoded = self.encode(prepared, windows, n_terms)?;
-            told();
+            told(RunEvent::Text);
             Ok(encoded)
         };
         texts.iter().map(encode).collect()
@@ -101,7 +101,7 @@ impl SparseEncoder {
         &mut self,
         texts: &[(&Prepared, &Windows)],
         n_terms: usize,
-        told: &dyn Fn(),
+        told: &dyn Fn(RunEvent),
     ) -> Result<Vec<SparseText>, EncodeError> {
         let Self {
             session,

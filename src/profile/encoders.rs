@@ -54,8 +54,7 @@ pub struct EncoderChoice {
     pub max_batch: u32,
     /// Device memory in bytes for the arenas of all sessions of a process; 0: no limit.
     pub device_memory: u64,
-    /// Threads of a session on the CPU while the other kind runs on a device; 0: one. Vectors do not
-    /// depend on it.
+    /// Threads of a session on the CPU; 0: one. Vectors do not depend on it.
     pub cpu_threads: u32,
     pub coverage: super::recipe::Coverage,
     /// ONNX Runtime library to load in place of the embedded one.
@@ -83,14 +82,19 @@ impl EncoderChoice {
         }
     }
 
-    /// The same encoders, all on the CPU, one window a run.
+    /// The same encoders, all on the CPU, one window a run. A build for a device has few workers, so each keeps its
+    /// share of the cores.
     pub fn on_cpu(&self) -> Self {
         Self {
             sparse_device: Device::Cpu,
             dense_device: Device::Cpu,
-            cpu_threads: 0,
             ..self.clone()
         }
+    }
+
+    /// The device that most is put on: the first that is not the CPU.
+    pub fn device(&self) -> Option<Device> {
+        self.devices().into_iter().find(|device| !device.is_cpu())
     }
 
     /// For people and the ledger: one name, or `sparse cuda:0, dense cpu`.

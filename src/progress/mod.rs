@@ -153,8 +153,11 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
             tally.label(*segment)
         )),
         BuildEvent::Warning { text } => Some(format!("warning: {text}")),
+        BuildEvent::Watchdog(event) => Some(format!("warning: {event}")),
         BuildEvent::Pausing => Some("pausing: finishing the files in hand".to_owned()),
-        BuildEvent::WorkerStarting { .. }
+        BuildEvent::SegmentUndone { .. }
+        | BuildEvent::DeviceMemory { .. }
+        | BuildEvent::WorkerStarting { .. }
         | BuildEvent::WorkerReady { .. }
         | BuildEvent::SegmentOpened { .. }
         | BuildEvent::FilesCommitted { .. }

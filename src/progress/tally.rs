@@ -85,8 +85,17 @@ impl Tally {
                     ..WorkerLine::default()
                 };
             }
+            BuildEvent::SegmentUndone { segment, work } => {
+                let of_shard = self.by_shard.entry(segment.shard).or_default();
+                *of_shard = of_shard.saturating_sub(work.bytes);
+                self.done.files = self.done.files.saturating_sub(work.files);
+                self.done.chunks = self.done.chunks.saturating_sub(work.chunks);
+                self.done.bytes = self.done.bytes.saturating_sub(work.bytes);
+            }
             BuildEvent::ShardPublished { .. } => self.published += 1,
-            BuildEvent::SegmentDone { .. }
+            BuildEvent::DeviceMemory { .. }
+            | BuildEvent::Watchdog(_)
+            | BuildEvent::SegmentDone { .. }
             | BuildEvent::Quarantined { .. }
             | BuildEvent::Warning { .. }
             | BuildEvent::Pausing => {}

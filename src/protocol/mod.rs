@@ -9,10 +9,11 @@ mod frame;
 pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
 
 use crate::file::FileEntry;
-use crate::ids::{Digest, SegmentId, WorkerId};
+use crate::ids::{Digest, SegmentId, ShardId, WorkerId};
 use crate::profile::Limits;
 use crate::profile::encoders::EncoderChoice;
 use crate::profile::recipe::Recipe;
+use crate::watchdog::{Batch, Encoder};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub fn build_id() -> String {
 }
 
 /// Raised with every change of a message.
-const PROTOCOL_VERSION: u32 = 3;
+const PROTOCOL_VERSION: u32 = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
@@ -34,6 +35,8 @@ pub enum ToWorker {
     Setup(Box<WorkerSetup>),
     /// Queued behind the segments already sent.
     Segment(Box<SegmentTask>),
+    /// Give device memory that is not used back, with the next run.
+    ReleaseMemory,
     /// Finish the file in hand, commit it, say `Stopped`, exit.
     Stop,
 }
@@ -103,6 +106,14 @@ pub enum FromWorker {
     },
     /// Chunks were encoded since the last message, and their file is not done: it is a long one.
     Encoding,
+    /// On a device: a run of `n_slots` tokens, padding included, is about to begin.
+    BatchBegun {
+        shard: ShardId,
+        encoder: Encoder,
+        n_slots: u64,
+    },
+    /// On a device: that run is over.
+    BatchDone(Batch),
     /// One or more files were committed: the work they added, and the last one's name.
     Committed {
         segment: SegmentId,

@@ -12,6 +12,7 @@ pub use summary::{IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary};
 
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{Failure, Work};
+use crate::watchdog::{Memory, WatchdogEvent};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -51,6 +52,17 @@ pub enum BuildEvent {
         worker: WorkerId,
         segment: SegmentId,
     },
+    /// What was committed of the segment is done again, on another device.
+    SegmentUndone {
+        segment: SegmentId,
+        work: Work,
+    },
+    /// A reading of a device's memory; `None`: it could not be read.
+    DeviceMemory {
+        device: String,
+        memory: Option<Memory>,
+    },
+    Watchdog(Box<WatchdogEvent>),
     WorkerLost {
         worker: WorkerId,
         reason: String,

@@ -5,6 +5,7 @@
 //! inputs and settings alone.
 
 use crate::file::SkipReason;
+use crate::watchdog::WatchdogEvent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -65,8 +66,8 @@ pub struct RunSummary {
     pub workers: u32,
     pub file_workers: u32,
     pub devices: Vec<String>,
-    /// Events of the watchdog.
-    pub watchdog: Vec<String>,
+    /// What the watchdog noticed, and what it did.
+    pub watchdog: Vec<WatchdogEvent>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -24,14 +24,15 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Number of the layout below; a file with another one is started afresh.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE segment (
     layout INTEGER NOT NULL,
     fingerprint BLOB NOT NULL,
     identity TEXT NOT NULL,
-    device TEXT
+    device TEXT,
+    complete INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE files (
     file_no INTEGER PRIMARY KEY,
@@ -105,6 +106,8 @@ pub struct SegmentWriter {
     conn: Connection,
     path: PathBuf,
     next_file_no: i64,
+    /// Where its rows were encoded; `None` until that is said.
+    device: Option<String>,
     // Last, so that it is given up when the database is closed.
     owner: Owner,
 }
@@ -115,17 +118,48 @@ impl SegmentWriter {
     /// owns it, and on errors of the disk.
     pub fn open(path: &Path, header: &SegmentHeader) -> Result<Self, StoreError> {
         let owner = Owner::take(path)?;
-        let (conn, next_file_no) = match reopen(path, header) {
+        let (conn, next_file_no, device) = match reopen(path, header) {
             Ok(Some(opened)) => opened,
-            Ok(None) | Err(StoreError::Corrupt { .. }) => (create(path, header)?, 1),
+            Ok(None) | Err(StoreError::Corrupt { .. }) => (create(path, header)?, 1, None),
             Err(error) => return Err(error),
         };
         Ok(Self {
             conn,
             path: path.to_path_buf(),
             next_file_no,
+            device,
             owner,
         })
+    }
+
+    /// Where the rows that it holds were encoded; `None` when nobody has said so.
+    pub fn device(&self) -> Option<&str> {
+        self.device.as_deref()
+    }
+
+    /// Says where the rows that come are encoded. A segment with rows of another device must be started over
+    /// first, so that none mixes devices.
+    pub fn encode_on(&mut self, device: &str) -> Result<(), StoreError> {
+        self.conn
+            .execute("UPDATE segment SET device = ?1", [device])
+            .map_err(StoreError::sql(&self.path))?;
+        self.device = Some(device.to_owned());
+        Ok(())
+    }
+
+    /// Drops all rows, in one transaction.
+    pub fn start_over(&mut self) -> Result<(), StoreError> {
+        let clear = |conn: &mut Connection| {
+            let transaction = conn.transaction()?;
+            transaction.execute("DELETE FROM chunks", [])?;
+            transaction.execute("DELETE FROM files", [])?;
+            transaction.execute("UPDATE segment SET device = NULL, complete = 0", [])?;
+            transaction.commit()
+        };
+        clear(&mut self.conn).map_err(StoreError::sql(&self.path))?;
+        self.next_file_no = 1;
+        self.device = None;
+        Ok(())
     }
 
     /// The files present, in the order in which they were committed.
@@ -154,10 +188,7 @@ impl SegmentWriter {
             }
             file_no += 1;
         }
-        transaction.execute(
-            "UPDATE segment SET device = NULL WHERE device IS NOT NULL",
-            [],
-        )?;
+        transaction.execute("UPDATE segment SET complete = 0 WHERE complete", [])?;
         transaction.commit()?;
         self.next_file_no = file_no;
         Ok(())
@@ -173,7 +204,8 @@ impl SegmentWriter {
         forget(&mut self.conn).map_err(StoreError::sql(&self.path))
     }
 
-    /// Marks the segment complete, encoded on `device`, and leaves one file and its lock.
+    /// Marks the segment complete and leaves one file and its lock. `device` counts when nobody has said where
+    /// the rows were encoded: there are none.
     pub fn finish(self, device: &str) -> Result<(), StoreError> {
         let Self {
             conn,
@@ -182,15 +214,19 @@ impl SegmentWriter {
             ..
         } = self;
         let failed = StoreError::sql(&path);
-        conn.execute("UPDATE segment SET device = ?1", [device])
-            .map_err(&failed)?;
+        let complete = "UPDATE segment SET complete = 1, device = coalesce(device, ?1)";
+        conn.execute(complete, [device]).map_err(&failed)?;
         connect::set_journal_mode(&conn, "DELETE").map_err(&failed)?;
         conn.close().map_err(|(_, error)| failed(error))
     }
 }
 
-/// The segment at `path` and the number of its next file. `None` when it has to be started afresh.
-fn reopen(path: &Path, header: &SegmentHeader) -> Result<Option<(Connection, i64)>, StoreError> {
+/// The segment at `path`, the number of its next file, and where its rows were encoded. `None` when it has to
+/// be started afresh.
+fn reopen(
+    path: &Path,
+    header: &SegmentHeader,
+) -> Result<Option<(Connection, i64, Option<String>)>, StoreError> {
     if !path.try_exists().map_err(StoreError::io(path))? {
         return Ok(None);
     }
@@ -203,14 +239,14 @@ fn reopen(path: &Path, header: &SegmentHeader) -> Result<Option<(Connection, i64
     if check != "ok" || reader::header_of(&conn, path)?.as_ref() != Some(header) {
         return Ok(None);
     }
-    let next_file_no = conn
+    let (next_file_no, device) = conn
         .query_row(
-            "SELECT coalesce(max(file_no), 0) + 1 FROM files",
+            "SELECT (SELECT coalesce(max(file_no), 0) + 1 FROM files), device FROM segment",
             [],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .map_err(StoreError::sql(path))?;
-    Ok(Some((conn, next_file_no)))
+    Ok(Some((conn, next_file_no, device)))
 }
 
 fn create(path: &Path, header: &SegmentHeader) -> Result<Connection, StoreError> {

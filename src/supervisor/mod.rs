@@ -8,12 +8,13 @@ mod child;
 pub mod state;
 
 use crate::failpoint;
+use crate::gpu::probe::Reading;
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{Failure, FailureKind, FromWorker, SegmentTask, ToWorker, WorkerSetup};
 use crate::report::{BuildEvent, Ending, FinishedSegment, PublishOutcome};
 use child::Worker;
 use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
-use state::{Effect, Event, Limits, State};
+use state::{Effect, Event, Limits, Place, State, Watch};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub struct Job {
     /// All shards that will be published, including those without a segment to do.
     pub shards: Vec<ShardId>,
     pub limits: Limits,
+    /// The device that is watched; `None`: everything is on the CPU.
+    pub watch: Option<Watch>,
 }
 
 /// The supervisor's ends of what it shares with the rest of the program.
@@ -46,6 +49,8 @@ pub struct Links {
     /// Segments that can be loaded.
     pub ready: Sender<FinishedSegment>,
     pub published: Receiver<PublishOutcome>,
+    /// Readings of the watched device's memory; never any without one.
+    pub memory: Receiver<Reading>,
     /// Set by a signal.
     pub interrupted: Arc<AtomicBool>,
 }
@@ -84,11 +89,23 @@ impl Clock {
         }
     }
 
-    fn now(&mut self) -> Duration {
+    /// Looks, and returns what it left out since it last looked.
+    fn look(&mut self) -> Duration {
         let looked = Instant::now();
-        self.now += (looked - self.looked).min(LONGEST_STEP);
+        let step = looked - self.looked;
+        self.now += step.min(LONGEST_STEP);
         self.looked = looked;
-        self.now
+        step.saturating_sub(LONGEST_STEP)
+    }
+}
+
+fn memory(reading: Reading) -> Event {
+    if let Err(why) = &reading.answer {
+        tracing::debug!("memory of {}: {why}", reading.device);
+    }
+    Event::Memory {
+        device: reading.device,
+        memory: reading.answer.ok(),
     }
 }
 
@@ -139,13 +156,20 @@ impl Running {
             std::mem::take(&mut self.order),
             self.job.shards.iter().copied(),
             self.job.limits.clone(),
-        );
+        )
+        .with_watch(self.job.watch.take());
         let ticks = tick(TICK);
         let mut announced = false;
         let mut event = Event::Tick;
         loop {
             self.note(&event);
-            for effect in state.step(clock.now(), event) {
+            let lasted = clock.look();
+            if lasted > Duration::ZERO {
+                for effect in state.step(clock.now, Event::Paused { lasted }) {
+                    self.perform(effect, links, emit);
+                }
+            }
+            for effect in state.step(clock.now, event) {
                 if let Effect::Finish(ending) = effect {
                     self.outcome.ending = ending;
                     return self.outcome;
@@ -159,6 +183,7 @@ impl Running {
             }
             event = select! {
                 recv(self.inbox) -> event => event.unwrap_or(Event::Tick),
+                recv(links.memory) -> reading => reading.map_or(Event::Tick, memory),
                 recv(links.published) -> outcome => outcome.map_or(Event::Tick, Event::Publisher),
                 recv(ticks) -> _ => Event::Tick,
             };
@@ -188,7 +213,16 @@ impl Running {
 
     fn perform(&mut self, effect: Effect, links: &Links, emit: &mut dyn FnMut(BuildEvent)) {
         match effect {
-            Effect::Spawn { worker, generation } => self.spawn(worker, generation),
+            Effect::Spawn {
+                worker,
+                generation,
+                place,
+            } => self.spawn(worker, generation, place),
+            Effect::ReleaseMemory { worker } => {
+                if let Some(child) = self.workers.get(&worker) {
+                    child.send(ToWorker::ReleaseMemory);
+                }
+            }
             Effect::Assign {
                 worker,
                 segment,
@@ -255,14 +289,19 @@ impl Running {
         }
     }
 
-    fn spawn(&mut self, worker: WorkerId, generation: u32) {
+    fn spawn(&mut self, worker: WorkerId, generation: u32, place: Place) {
         let mut command = Command::new(&self.job.program);
         command.args(&self.job.arguments);
         let spawned = Worker::spawn(command, worker, generation, self.sender.clone());
         match spawned {
             Ok(child) => {
+                let encoders = match place {
+                    Place::AsAsked => self.job.setup.encoders.clone(),
+                    Place::Cpu => self.job.setup.encoders.on_cpu(),
+                };
                 let setup = WorkerSetup {
                     worker,
+                    encoders,
                     ..self.job.setup.clone()
                 };
                 child.send(ToWorker::Setup(Box::new(setup)));

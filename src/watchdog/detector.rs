@@ -38,7 +38,7 @@ impl Encoder {
 }
 
 /// One run of one encoder that is over.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     pub shard: ShardId,
     pub encoder: Encoder,

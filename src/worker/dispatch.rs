@@ -92,7 +92,8 @@ pub(super) fn serve(
         limits: setup.limits,
         texts: encoders.tokenizer(),
     });
-    let device = encoders.device_name();
+    let device_name = encoders.device_name();
+    let device = device_name.as_str();
     // The slots are the bound on prepared files; the sink's queue holds encoded ones.
     let slots = match encoders.is_batched() {
         true => SLOTS_PER_FILE_WORKER_OF_A_DEVICE,
@@ -122,7 +123,7 @@ pub(super) fn serve(
         let sink_ended = Ended(ended);
         scope.spawn(move || {
             let _ended = sink_ended;
-            if let Err(failure) = sink::run(&encoded, &sink_reporter, &device) {
+            if let Err(failure) = sink::run(&encoded, &sink_reporter, device) {
                 sink_halting.set(failure.into());
             }
         });
@@ -130,6 +131,7 @@ pub(super) fn serve(
             setup: &setup,
             pool: &pool,
             preparer,
+            device,
             to_encoder,
             reporter,
             stop,
@@ -148,6 +150,8 @@ struct Dispatcher<'a> {
     setup: &'a WorkerSetup,
     pool: &'a rayon::ThreadPool,
     preparer: Arc<Preparer>,
+    /// Where this worker's encoders run.
+    device: &'a str,
     to_encoder: Sender<Item<Slot>>,
     reporter: &'a Reporter,
     stop: &'a AtomicBool,
@@ -213,7 +217,8 @@ impl Dispatcher<'_> {
     }
 
     /// Compares the segment file with the task: forgets what is not asked for or has changed, and
-    /// returns the positions that are complete already.
+    /// returns the positions that are complete already. A segment of another device that is not complete is
+    /// done again whole, so that none mixes devices.
     fn reconcile(
         &self,
         writer: &mut SegmentWriter,
@@ -238,6 +243,16 @@ impl Dispatcher<'_> {
                     failpoint::at("segment::forgot", &record.entry.path.spelling());
                 }
             }
+        }
+        let of_another_device = writer.device().is_some_and(|device| device != self.device);
+        if done.len() < task.files.len() {
+            if of_another_device {
+                writer.start_over().map_err(output)?;
+                failpoint::at("segment::forgot", &task.shard_label);
+                done.clear();
+                work = Work::default();
+            }
+            writer.encode_on(self.device).map_err(output)?;
         }
         self.reporter.tell(FromWorker::Opened {
             segment: task.id,

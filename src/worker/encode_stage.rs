@@ -8,14 +8,16 @@ use super::Reporter;
 use super::dispatch::{Item, STOP_CHECK, Slot};
 use super::halt::{Halt, output};
 use super::prepare::PreparedFile;
-use crate::encode::{EncodeError, Encoders, Prepared};
+use crate::encode::{EncodeError, Encoders, Kind, Prepared, RunEvent};
 use crate::failpoint;
 use crate::file::{FileOutcome, FileRecord};
+use crate::ids::ShardId;
 use crate::profile::encoders::ModelSource;
 use crate::protocol::{Failure, FailureKind, Fall, FromWorker, Work, WorkerSetup};
 use crate::store::reuse::VectorCache;
 use crate::store::segment::ChunkRecord;
 use crate::vector::{DenseVector, SparseVector};
+use crate::watchdog::{Batch, Encoder};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +49,8 @@ pub(super) struct EncodeStage {
     teller: Teller,
     /// What waits for its vectors, in order. Never more than one file on the CPU.
     collected: Collected,
+    /// Of the segment that was begun last.
+    shard: ShardId,
 }
 
 #[derive(Default)]
@@ -90,6 +94,7 @@ impl EncodeStage {
                 told: Mutex::new(Instant::now()),
             },
             collected: Collected::default(),
+            shard: ShardId(0),
         }
     }
 
@@ -142,11 +147,23 @@ impl EncodeStage {
     /// why.
     fn flush(&mut self, to_sink: &Sender<Item<EncodedFile>>) -> Result<bool, Failure> {
         let Collected { items, .. } = std::mem::take(&mut self.collected);
+        // A collection may reach into the next shard; its batches count for the first.
+        let mut shard = None;
+        for item in &items {
+            match item {
+                Item::Begin(opened) => self.shard = opened.task.id.shard,
+                Item::File(_) => {
+                    shard.get_or_insert(self.shard);
+                }
+                Item::End => {}
+            }
+        }
+        let shard = shard.unwrap_or(self.shard);
         let files = items.iter().filter_map(|item| match item {
             Item::File(file) => Some(file),
             Item::Begin(_) | Item::End => None,
         });
-        let mut encoded = self.encode(files.collect())?.into_iter();
+        let mut encoded = self.encode(files.collect(), shard)?.into_iter();
         for item in items {
             let item = match item {
                 Item::Begin(opened) => Item::Begin(opened),
@@ -164,7 +181,11 @@ impl EncodeStage {
     }
 
     /// The vectors of each file's chunks, and what they cost.
-    fn encode(&mut self, files: Vec<&PreparedFile>) -> Result<Vec<(Vec<Vectors>, Work)>, Failure> {
+    fn encode(
+        &mut self,
+        files: Vec<&PreparedFile>,
+        shard: ShardId,
+    ) -> Result<Vec<(Vec<Vectors>, Work)>, Failure> {
         let mut encoded = Vec::with_capacity(files.len());
         // Texts that need encoding, with their file and place in it.
         let mut texts = Vec::new();
@@ -179,7 +200,7 @@ impl EncodeStage {
         let teller = &self.teller;
         let fresh = self
             .encoders
-            .encode_many(&texts, &|| teller.tell())
+            .encode_many(&texts, &|event| teller.hear(shard, event))
             .map_err(failure)?;
         for (((n, place), text), fresh) in places.into_iter().zip(texts).zip(fresh) {
             let (vectors, work) = &mut encoded[n];
@@ -246,12 +267,39 @@ impl Collected {
 }
 
 impl Teller {
+    fn hear(&self, shard: ShardId, event: RunEvent) {
+        match event {
+            RunEvent::Text => self.tell(),
+            RunEvent::Begun { kind, n_slots } => self.reporter.tell(FromWorker::BatchBegun {
+                shard,
+                encoder: encoder(kind),
+                n_slots,
+            }),
+            RunEvent::Done(run) => self.reporter.tell(FromWorker::BatchDone(Batch {
+                shard,
+                encoder: encoder(run.kind),
+                n_tokens: run.n_tokens,
+                n_slots: run.n_slots,
+                // Nearly all chunks are one window.
+                n_chunks: run.n_windows,
+                duration: run.duration,
+            })),
+        }
+    }
+
     fn tell(&self) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.elapsed() >= TELL {
             *told = Instant::now();
             self.reporter.tell(FromWorker::Encoding);
         }
+    }
+}
+
+fn encoder(kind: Kind) -> Encoder {
+    match kind {
+        Kind::Sparse => Encoder::Sparse,
+        Kind::Dense => Encoder::Dense,
     }
 }
 

@@ -27,7 +27,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use halt::Halt;
 use std::io::{self, BufReader};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -57,8 +57,9 @@ pub fn run() -> anyhow::Result<()> {
         pid: std::process::id(),
     });
     let stop = Arc::new(AtomicBool::new(false));
-    let inbox = listen(Arc::clone(&stop))?;
-    let ending = match serve(&inbox, &reporter, &stop) {
+    let releases = Arc::default();
+    let inbox = listen(Arc::clone(&stop), Arc::clone(&releases))?;
+    let ending = match serve(&inbox, &reporter, &stop, &releases) {
         Ok(()) => FromWorker::Stopped {
             cpu_us: platform::process_cpu_time().as_micros() as u64,
         },
@@ -82,7 +83,7 @@ impl Reporter {
 }
 
 /// Reads stdin on its own thread, so that a stop is seen while a file is encoded.
-fn listen(stop: Arc<AtomicBool>) -> io::Result<Receiver<ToWorker>> {
+fn listen(stop: Arc<AtomicBool>, releases: Arc<AtomicU32>) -> io::Result<Receiver<ToWorker>> {
     // Unbounded: the supervisor keeps at most two segments here.
     let (sender, inbox) = unbounded();
     thread::Builder::new()
@@ -90,8 +91,14 @@ fn listen(stop: Arc<AtomicBool>) -> io::Result<Receiver<ToWorker>> {
         .spawn(move || {
             let mut stdin = BufReader::new(io::stdin().lock());
             while let Ok(Some(message)) = read_frame::<ToWorker>(&mut stdin) {
-                if message == ToWorker::Stop {
-                    break;
+                match message {
+                    ToWorker::Stop => break,
+                    // Past the queue: the segments in it would keep it waiting.
+                    ToWorker::ReleaseMemory => {
+                        releases.fetch_add(1, Ordering::Relaxed);
+                        continue;
+                    }
+                    _ => {}
                 }
                 if sender.send(message).is_err() {
                     break;
@@ -112,6 +119,7 @@ fn serve(
     inbox: &Receiver<ToWorker>,
     reporter: &Reporter,
     stop: &Arc<AtomicBool>,
+    releases: &Arc<AtomicU32>,
 ) -> Result<(), Halt> {
     match inbox.recv() {
         Ok(ToWorker::Hello { build_id: theirs }) if theirs == build_id() => {}
@@ -130,7 +138,8 @@ fn serve(
     };
     memory::watch(setup.memory_limit, reporter.clone());
     failpoint::at("worker::start", &setup.worker.to_string());
-    let encoders = open_encoders(&setup)?;
+    let mut encoders = open_encoders(&setup)?;
+    encoders.heed_releases(releases);
     reporter.tell(FromWorker::Ready {
         device: encoders.device_name(),
     });

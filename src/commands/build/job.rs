@@ -6,6 +6,7 @@ use super::cores;
 use super::prepare::Prepared;
 use super::publishing::Publishing;
 use super::settings::Settings;
+use super::watch;
 use crate::ids::{SegmentId, WorkerId};
 use crate::plan::sizing::{Sizing, arena_bytes};
 use crate::plan::{Mode, Plan, ShardPlan};
@@ -114,6 +115,7 @@ pub fn job(
             patience: PATIENCE,
             pause_patience: PAUSE_PATIENCE,
         },
+        watch: watch::watch(settings, plan),
     })
 }
 
@@ -127,8 +129,12 @@ fn encoders(settings: &Settings, sizing: &Sizing) -> EncoderChoice {
     };
     EncoderChoice {
         device_memory,
-        // For the kind that stays on the CPU while the other is on a device.
-        cpu_threads: (cores() / sizing.workers.max(1)).max(1) as u32,
+        cpu_threads: match choice.device() {
+            // As many workers as cores.
+            None => 0,
+            // For the kind that stays on the CPU, and for shards that leave the device.
+            Some(_) => (cores() / sizing.workers.max(1)).max(1) as u32,
+        },
         ..choice
     }
 }

@@ -8,6 +8,7 @@ mod job;
 mod layout;
 mod links;
 mod lock;
+mod metrics;
 mod prepare;
 mod publishing;
 mod report;
@@ -16,6 +17,7 @@ mod signals;
 mod space;
 pub mod survey;
 mod unchanged;
+mod watch;
 
 use super::output;
 use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
@@ -36,6 +38,7 @@ use crossbeam_channel::unbounded;
 use job::{job, publishing};
 use layout::Layout;
 use lock::BuildLock;
+use metrics::MetricsFile;
 pub use prepare::already_built;
 use prepare::{Prepared, prepare};
 use settings::Settings;
@@ -45,6 +48,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
+use watch::MemoryReadings;
 
 pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let interrupted = signals::install()?;
@@ -212,9 +216,12 @@ fn work(
         let publisher = Arc::clone(&publishing)
             .start(segments, outcomes)
             .context("starting the publisher")?;
+        let memory = MemoryReadings::start(settings)?;
+        let mut metrics = MetricsFile::start(settings, plan, prepared.unchanged.len())?;
         let links = Links {
             ready,
             published,
+            memory: memory.receiver(),
             interrupted: Arc::clone(interrupted),
         };
         let job = job(settings, prepared, sizing, &todo)?;
@@ -230,10 +237,13 @@ fn work(
                     run.reused_chunks += work.reused_chunks;
                     busy += Duration::from_micros(work.busy_us);
                 }
+                BuildEvent::Watchdog(event) => run.watchdog.push((**event).clone()),
                 _ => {}
             }
+            metrics.event(&event);
             display.event(&event);
         });
+        metrics.finish();
         // However it ended: a shard on its way into place is brought there and registered, others are
         // given up at their next segment.
         publishing.ending(&outcome.ending);

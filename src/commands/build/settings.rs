@@ -4,11 +4,13 @@
 //! from is kept, for `plan` to show.
 
 use super::devices::{self, Devices};
+use super::watch;
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
 use crate::exit_code::{Exit, ExitCode};
 use crate::plan::{Mode, Pace, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::profile::{Profile, ProfileError, find_profile, list_profiles};
+use crate::watchdog::knobs::Knobs;
 use anyhow::Context as _;
 use serde::Serialize;
 use std::ffi::OsString;
@@ -54,6 +56,9 @@ pub struct Settings {
     /// Bytes of device memory for each worker's arenas; 0: choose.
     pub vram_limit: u64,
     pub reuse_from: Vec<PathBuf>,
+    pub crawl: Knobs,
+    pub vram_probe: Option<String>,
+    pub metrics_file: Option<PathBuf>,
     /// What worker processes are started with.
     pub worker_arguments: Vec<OsString>,
     /// For people.
@@ -150,6 +155,8 @@ impl Settings {
         };
         let devices = devices::settle(flags, &profile, &mut encoders)?;
         listed.extend(devices.listed.iter().cloned());
+        let crawl = watch::knobs(flags)?;
+        listed.extend(watch::listed(&crawl));
         Ok(Self {
             mode,
             out_dir,
@@ -164,6 +171,9 @@ impl Settings {
             devices,
             vram_limit: u64::from(flags.vram_limit.unwrap_or(0)) << 20,
             reuse_from: flags.reuse_from.clone(),
+            crawl: crawl.knobs,
+            vram_probe: flags.vram_probe.clone(),
+            metrics_file: flags.metrics_file.clone(),
             worker_arguments: vec!["worker".into()],
             listed,
             profile,

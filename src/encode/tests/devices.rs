@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::platform;
+use std::sync::atomic::Ordering;
 
 fn on_device(choice: EncoderChoice) -> Encoders {
     let choice = EncoderChoice {
@@ -29,7 +30,7 @@ fn encode_many(encoders: &mut Encoders, texts: &[String]) -> Vec<Encoded> {
     let preparer = encoders.tokenizer();
     let prepared: Vec<_> = texts.iter().map(|text| preparer.prepare(text)).collect();
     let prepared: Vec<_> = prepared.iter().collect();
-    encoders.encode_many(&prepared, &|| ()).expect("encodes")
+    encoders.encode_many(&prepared, &|_| ()).expect("encodes")
 }
 
 /// The same terms, weights within two units of the last decimal, directions within 1e-5.
@@ -165,13 +166,15 @@ fn a_run_can_give_the_arenas_memory_back() {
     }
     let dir = Directory::new(Output::Wide, "");
     let mut device = on_device(dir.choice(Kind::Sparse));
+    let releases = Arc::default();
+    device.heed_releases(&releases);
     let resident = || platform::resident_memory_bytes().expect("Linux counts it");
     let word = vec!["red".to_owned()];
     encode_many(&mut device, &word);
     let before = resident();
     encode_many(&mut device, &word);
     assert!(resident() + LEAST_DROP > before, "an ordinary run keeps it");
-    device.release_memory_on_next_run();
+    releases.fetch_add(1, Ordering::Relaxed);
     encode_many(&mut device, &word);
     let after = resident();
     println!("resident: {} MiB, then {} MiB", before >> 20, after >> 20);

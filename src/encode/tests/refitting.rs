@@ -76,7 +76,7 @@ fn padding_does_not_reach_the_maximum() {
         assert!(together.is_batched());
         let preparer = together.tokenizer();
         let prepared: Vec<_> = TEXTS.iter().map(|text| preparer.prepare(text)).collect();
-        let many = together.encode_many(&prepared.iter().collect::<Vec<_>>(), &|| ());
+        let many = together.encode_many(&prepared.iter().collect::<Vec<_>>(), &|_| ());
         let many = many.expect("encodes").into_iter().map(|e| e.sparse);
         assert!(many.eq(vectors(&mut alone)));
     }

@@ -44,7 +44,11 @@ impl SegmentReader {
             path: path.to_path_buf(),
         })?;
         let device = conn
-            .query_row("SELECT device FROM segment", [], |row| row.get(0))
+            .query_row(
+                "SELECT iif(complete, device, NULL) FROM segment",
+                [],
+                |row| row.get(0),
+            )
             .map_err(StoreError::sql(path))?;
         Ok(Self {
             conn,

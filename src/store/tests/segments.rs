@@ -100,6 +100,39 @@ fn a_damaged_segment_is_started_afresh() {
 }
 
 #[test]
+fn a_segment_knows_where_its_rows_were_encoded() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("0.segment");
+    let open = || SegmentWriter::open(&path, &segment_header()).expect("opened");
+    let (first, second) = (&corpus()[0], &corpus()[1]);
+    let mut writer = open();
+    assert_eq!(writer.device(), None);
+    writer.encode_on("cuda:0").expect("noted");
+    writer.commit(&[(&first.0, &first.1)]).expect("committed");
+    drop(writer);
+    assert_eq!(
+        SegmentReader::open(&path).expect("opened").device(),
+        None,
+        "not complete"
+    );
+    let mut writer = open();
+    assert_eq!(writer.device(), Some("cuda:0"));
+    writer.start_over().expect("cleared");
+    assert_eq!(
+        (writer.device(), writer.ledger().expect("readable")),
+        (None, vec![])
+    );
+    writer.encode_on("cpu").expect("noted");
+    writer.commit(&[(&second.0, &second.1)]).expect("committed");
+    writer.finish("cuda:0").expect("finished");
+    assert_eq!(
+        SegmentReader::open(&path).expect("opened").device(),
+        Some("cpu")
+    );
+    assert_eq!(read(&path), corpus()[1..2]);
+}
+
+#[test]
 fn a_segment_has_one_owner() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("0.segment");

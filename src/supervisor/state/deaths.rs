@@ -65,6 +65,7 @@ impl State {
         let fall = slot.fall.take();
         let in_hand = slot.in_hand.take();
         let ready = std::mem::take(&mut slot.ready);
+        let recycled = std::mem::take(&mut slot.recycled);
         slot.pid = None;
         let assigned = std::mem::take(&mut slot.assigned);
         // Its segments go back to the front, oldest first: a shard should not wait for a straggler.
@@ -79,7 +80,7 @@ impl State {
             return;
         }
         let orderly = was == Phase::Leaving && failure.is_none() && unfinished.is_empty();
-        if orderly {
+        if orderly || recycled {
             return;
         }
         let reason = match (&failure, &fall) {
@@ -88,8 +89,11 @@ impl State {
             (None, None) => status,
         };
         let of_device = failure.as_ref().is_some_and(|f| is_of_device(f.kind));
+        // A device that took workers before may be full, or gone, without being to blame for the models.
+        let was_usable = self.ever_ready && self.watch.is_some() && !ready;
         if let Some(failure) = failure
             && !worth_another_try(failure.kind)
+            && !(was_usable && failure.kind == FailureKind::Unavailable)
         {
             // The build ends with these words; no other worker is started.
             self.fail(failure, effects);
@@ -135,6 +139,13 @@ impl State {
         if slot.failed_starts < FAILED_STARTS {
             return;
         }
+        slot.failed_starts = 0;
+        if self.device_does_not_start(worker, &reason, effects) {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(&worker) else {
+            return;
+        };
         slot.phase = Phase::GivenUp;
         if self.ever_ready && others {
             let text = format!(

@@ -5,10 +5,14 @@
 //! or left out is here, and can be tested in microseconds.
 
 mod deaths;
+mod watch;
+
+pub use watch::Watch;
 
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{Failure, Fall, FromWorker, Work};
 use crate::report::{BuildEvent, Ending, PublishOutcome};
+use crate::watchdog::{DeviceId, Input, Memory};
 use deaths::Trouble;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -39,6 +43,15 @@ pub enum Event {
         status: String,
     },
     Publisher(PublishOutcome),
+    /// `None`: it could not be read.
+    Memory {
+        device: DeviceId,
+        memory: Option<Memory>,
+    },
+    /// The clock has left so much time out: nobody ran.
+    Paused {
+        lasted: Duration,
+    },
     Interrupt,
     Tick,
 }
@@ -48,6 +61,7 @@ pub enum Effect {
     Spawn {
         worker: WorkerId,
         generation: u32,
+        place: Place,
     },
     /// Give the worker a segment, behind those it has.
     Assign {
@@ -62,6 +76,10 @@ pub enum Effect {
     Kill {
         worker: WorkerId,
     },
+    /// Ask it to give unused device memory back.
+    ReleaseMemory {
+        worker: WorkerId,
+    },
     /// All files of the segment are in its segment file: it can be loaded.
     Load(SegmentId),
     /// Tell that this file of the segment is left out from now on.
@@ -72,6 +90,15 @@ pub enum Effect {
     },
     Emit(BuildEvent),
     Finish(Ending),
+}
+
+/// Where a process runs its encoders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Where the settings say.
+    #[default]
+    AsAsked,
+    Cpu,
 }
 
 /// How a segment shall be worked on, after what happened to it before.
@@ -103,6 +130,9 @@ enum Phase {
 struct Slot {
     phase: Phase,
     generation: u32,
+    place: Place,
+    /// Its process is ended for no fault of its input.
+    recycled: bool,
     /// Segments given, oldest first; the front one is being worked on.
     assigned: VecDeque<SegmentId>,
     /// When it last showed progress.
@@ -150,6 +180,10 @@ pub struct State {
     quarantined_in_a_row: u32,
     /// Some worker has been ready.
     ever_ready: bool,
+    /// The device that is watched, if there is one.
+    watch: Option<Watch>,
+    /// What has been committed of segments that are not done.
+    done: BTreeMap<SegmentId, Work>,
 }
 
 impl State {
@@ -165,6 +199,8 @@ impl State {
                 let slot = Slot {
                     phase: Phase::Absent,
                     generation: 0,
+                    place: Place::AsAsked,
+                    recycled: false,
                     assigned: VecDeque::new(),
                     seen: Duration::ZERO,
                     in_hand: None,
@@ -190,7 +226,15 @@ impl State {
             barren_deaths: 0,
             quarantined_in_a_row: 0,
             ever_ready: false,
+            watch: None,
+            done: BTreeMap::new(),
         }
+    }
+
+    /// Watches a device.
+    pub fn with_watch(mut self, watch: Option<Watch>) -> Self {
+        self.watch = watch;
+        self
     }
 
     /// Takes one event and says what to do. `now` is the time since the build began.
@@ -223,12 +267,22 @@ impl State {
                     .get(&worker)
                     .is_some_and(|s| s.generation == generation)
                 {
+                    self.tell_watchdog(now, Input::WorkerEnded { worker }, &mut effects);
                     self.exited(worker, status, &mut effects);
                 }
             }
-            Event::Publisher(outcome) => self.publisher(outcome, &mut effects),
+            Event::Publisher(outcome) => self.publisher(now, outcome, &mut effects),
+            Event::Memory { device, memory } => {
+                self.memory_read(now, device, memory, &mut effects);
+            }
+            Event::Paused { lasted } => {
+                self.tell_watchdog(now, Input::Paused { lasted }, &mut effects);
+            }
             Event::Interrupt => self.interrupt(now, &mut effects),
-            Event::Tick => self.silences(now, &mut effects),
+            Event::Tick => {
+                self.tell_watchdog(now, Input::Tick, &mut effects);
+                self.silences(now, &mut effects);
+            }
         }
         self.hand_out(now, &mut effects);
         self.finish_if_over(&mut effects);
@@ -257,9 +311,13 @@ impl State {
                     slot.phase = Phase::Ready;
                 }
                 effects.push(Effect::Emit(BuildEvent::WorkerReady { worker, device }));
+                self.watch_started(now, worker, effects);
             }
             FromWorker::Opened { segment, done } => {
                 let first = self.seen.insert(segment);
+                if first {
+                    self.done.insert(segment, done);
+                }
                 effects.push(Effect::Emit(BuildEvent::SegmentOpened {
                     worker,
                     segment,
@@ -268,6 +326,22 @@ impl State {
             }
             FromWorker::InHand { segment, file } => slot.in_hand = Some((segment, file)),
             FromWorker::Encoding => {}
+            FromWorker::BatchBegun {
+                shard,
+                encoder,
+                n_slots,
+            } => {
+                let input = Input::BatchBegun {
+                    worker,
+                    shard,
+                    encoder,
+                    n_slots,
+                };
+                self.tell_watchdog(now, input, effects);
+            }
+            FromWorker::BatchDone(batch) => {
+                self.tell_watchdog(now, Input::BatchDone { worker, batch }, effects);
+            }
             FromWorker::Committed {
                 segment,
                 work,
@@ -281,6 +355,7 @@ impl State {
                     trouble.deaths = 0;
                 }
                 slot.in_hand = None;
+                *self.done.entry(segment).or_default() += work;
                 effects.push(Effect::Emit(BuildEvent::FilesCommitted {
                     worker,
                     segment,
@@ -292,6 +367,7 @@ impl State {
                 slot.assigned.retain(|s| *s != segment);
                 slot.in_hand = None;
                 self.barren_deaths = 0;
+                self.done.remove(&segment);
                 if self.open.remove(&segment) {
                     effects.push(Effect::Emit(BuildEvent::SegmentDone { worker, segment }));
                     effects.push(Effect::Load(segment));
@@ -299,8 +375,10 @@ impl State {
             }
             FromWorker::Stopped { .. } => slot.phase = Phase::Leaving,
             FromWorker::Failed(failure) => {
+                let kind = failure.kind;
                 slot.failure = Some(failure);
                 slot.phase = Phase::Leaving;
+                self.watch_failure(now, worker, kind, effects);
             }
             FromWorker::Fell(fall) => {
                 // Its other threads may be stuck, or taking memory as fast as they can.
@@ -311,7 +389,7 @@ impl State {
         }
     }
 
-    fn publisher(&mut self, outcome: PublishOutcome, effects: &mut Vec<Effect>) {
+    fn publisher(&mut self, now: Duration, outcome: PublishOutcome, effects: &mut Vec<Effect>) {
         match outcome {
             PublishOutcome::Published {
                 shard,
@@ -319,6 +397,7 @@ impl State {
                 bytes,
             } => {
                 self.unpublished.remove(&shard);
+                self.tell_watchdog(now, Input::ShardFinished { shard }, effects);
                 effects.push(Effect::Emit(BuildEvent::ShardPublished {
                     shard,
                     chunks,
@@ -369,54 +448,107 @@ impl State {
         if self.mood != Mood::Working {
             return;
         }
-        let n_workers = self.slots.len();
-        let mut waiting = self
-            .slots
-            .values()
-            .filter(|s| match s.phase {
-                Phase::Starting => true,
-                Phase::Ready => s.assigned.is_empty(),
-                Phase::Absent | Phase::GivenUp | Phase::Leaving | Phase::Killed => false,
-            })
-            .count();
+        let workers: Vec<WorkerId> = self.slots.keys().copied().collect();
         for depth in 0..2 {
-            for (worker, slot) in &mut self.slots {
+            for worker in &workers {
                 // The second segment hides the hand-over; near the end it would only be kept from others.
-                if self.queue.is_empty() || (depth == 1 && self.queue.len() < n_workers) {
+                if self.queue.is_empty() || (depth == 1 && self.queue.len() < workers.len()) {
                     break;
                 }
+                let Some(slot) = self.slots.get(worker) else {
+                    continue;
+                };
                 match slot.phase {
                     Phase::Ready if slot.assigned.len() == depth => {
-                        let Some(segment) = self.queue.pop_front() else {
-                            break;
-                        };
-                        waiting = waiting.saturating_sub(usize::from(depth == 0));
-                        if slot.assigned.is_empty() {
-                            slot.seen = now;
-                        }
-                        slot.assigned.push_back(segment);
-                        let trouble = self.trouble.get(&segment);
-                        effects.push(Effect::Assign {
-                            worker: *worker,
-                            segment,
-                            handling: trouble.map(Trouble::handling).unwrap_or_default(),
-                        });
+                        self.assign(now, *worker, effects);
                     }
-                    Phase::Absent if depth == 0 && waiting < self.queue.len() => {
-                        waiting += 1;
-                        slot.phase = Phase::Starting;
-                        slot.generation += 1;
-                        slot.seen = now;
-                        effects.push(Effect::Spawn {
-                            worker: *worker,
-                            generation: slot.generation,
-                        });
-                        effects.push(Effect::Emit(BuildEvent::WorkerStarting { worker: *worker }));
-                    }
+                    Phase::Absent if depth == 0 => self.start(now, *worker, effects),
                     _ => {}
                 }
             }
         }
+    }
+
+    /// Gives the worker the next segment for where it runs. One that has nothing left to do there ends, so that
+    /// another can be started where there is.
+    fn assign(&mut self, now: Duration, worker: WorkerId, effects: &mut Vec<Effect>) {
+        let Some(place) = self.slots.get(&worker).map(|slot| slot.place) else {
+            return;
+        };
+        let fitting = self
+            .queue
+            .iter()
+            .position(|segment| self.place_of(*segment) == place);
+        let segment = fitting.and_then(|at| self.queue.remove(at));
+        let Some(slot) = self.slots.get_mut(&worker) else {
+            return;
+        };
+        if slot.assigned.is_empty() {
+            slot.seen = now;
+        }
+        match segment {
+            Some(segment) => {
+                slot.assigned.push_back(segment);
+                let trouble = self.trouble.get(&segment);
+                effects.push(Effect::Assign {
+                    worker,
+                    segment,
+                    handling: trouble.map(Trouble::handling).unwrap_or_default(),
+                });
+            }
+            None if slot.assigned.is_empty() => {
+                slot.phase = Phase::Leaving;
+                effects.push(Effect::Stop { worker });
+            }
+            None => {}
+        }
+    }
+
+    /// Starts a process where there is more work than there are workers waiting for it.
+    fn start(&mut self, now: Duration, worker: WorkerId, effects: &mut Vec<Effect>) {
+        let Some(place) = self.wanted_place() else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(&worker) else {
+            return;
+        };
+        slot.phase = Phase::Starting;
+        slot.place = place;
+        slot.generation += 1;
+        slot.seen = now;
+        effects.push(Effect::Spawn {
+            worker,
+            generation: slot.generation,
+            place,
+        });
+        effects.push(Effect::Emit(BuildEvent::WorkerStarting { worker }));
+    }
+
+    /// The place of the first segment for which nobody is there.
+    fn wanted_place(&self) -> Option<Place> {
+        let is_waiting = |slot: &&Slot| match slot.phase {
+            Phase::Starting => true,
+            Phase::Ready => slot.assigned.is_empty(),
+            Phase::Absent | Phase::GivenUp | Phase::Leaving | Phase::Killed => false,
+        };
+        let waiting = |place| {
+            let waiting = self.slots.values().filter(is_waiting);
+            waiting.filter(|slot| slot.place == place).count()
+        };
+        let mut served = [
+            (Place::AsAsked, waiting(Place::AsAsked)),
+            (Place::Cpu, waiting(Place::Cpu)),
+        ];
+        for segment in &self.queue {
+            let place = self.place_of(*segment);
+            for (_, waiting) in served.iter_mut().filter(|(served, _)| *served == place) {
+                match waiting.checked_sub(1) {
+                    Some(fewer) => *waiting = fewer,
+                    None => return Some(place),
+                }
+            }
+        }
+        None
     }
 
     fn finish_if_over(&mut self, effects: &mut Vec<Effect>) {

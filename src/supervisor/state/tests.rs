@@ -82,7 +82,9 @@ impl World {
     fn feed(&mut self, event: Event) {
         for effect in self.state.step(self.now, event) {
             match effect {
-                Effect::Spawn { worker, generation } => {
+                Effect::Spawn {
+                    worker, generation, ..
+                } => {
                     let process = Process {
                         generation,
                         alive: true,
@@ -99,6 +101,7 @@ impl World {
                 Effect::Quarantine { reason, .. } => self.reasons.push(reason),
                 Effect::Stop { worker } => self.process(worker).stopping = true,
                 Effect::Kill { worker } => self.die(worker),
+                Effect::ReleaseMemory { .. } => {}
                 Effect::Load(segment) => {
                     assert!(!self.loaded.contains(&segment), "{segment} loaded twice");
                     self.loaded.push(segment);

@@ -1,0 +1,99 @@
+//! The watchdog of a build: its knobs, its device, and the probe of that device's memory.
+//!
+//! Puts together what `watchdog` decides with and the supervisor feeds; decides nothing.
+
+use super::settings::{Origin, Setting, Settings};
+use crate::cli::BuildFlags;
+use crate::exit_code::{Exit, ExitCode};
+use crate::gpu;
+use crate::gpu::probe::{Probe, Reading, Timing};
+use crate::plan::Plan;
+use crate::profile::encoders::Device;
+use crate::supervisor::state::Watch;
+use crate::watchdog::knobs::{KnobFlags, KnobOrigin, Knobs, ResolvedKnobs};
+use crate::watchdog::{DeviceId, Memory, Watchdog};
+use anyhow::Context as _;
+use crossbeam_channel::{Receiver, never};
+
+/// What flags and environment say. A flag without sense is a usage error, a variable a warning.
+pub fn knobs(flags: &BuildFlags) -> anyhow::Result<ResolvedKnobs> {
+    let typed = KnobFlags {
+        factor: flags.crawl_factor.as_deref(),
+        window: flags.crawl_window.as_deref(),
+        action: flags.crawl_action.as_deref(),
+    };
+    let resolved = Knobs::resolve(typed, &|name| std::env::var(name).ok())
+        .map_err(|error| Exit::error(ExitCode::Usage, error.to_string()))?;
+    for warning in &resolved.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(resolved)
+}
+
+/// For `plan`.
+pub fn listed(resolved: &ResolvedKnobs) -> [Setting; 3] {
+    let [factor, window, action] = &resolved.origins;
+    let knobs = &resolved.knobs;
+    let setting = |name, value, origin: &KnobOrigin| Setting {
+        name,
+        value,
+        origin: match origin {
+            KnobOrigin::Flag | KnobOrigin::Environment(_) => Origin::Given,
+            KnobOrigin::Default => Origin::Default,
+        },
+    };
+    [
+        setting("crawl-factor", knobs.factor.to_string(), factor),
+        setting("crawl-window", knobs.window.to_string(), window),
+        setting("crawl-action", knobs.action.to_string(), action),
+    ]
+}
+
+/// The watchdog, where there is a device to watch.
+pub fn watch(settings: &Settings, plan: &Plan) -> Option<Watch> {
+    let device = settings.encoders.device()?;
+    let labels = plan
+        .shards
+        .iter()
+        .map(|shard| (shard.id, shard.label.clone()));
+    // Silence of any kind ends a worker after the whole of it.
+    let ceiling = settings.stall_timeout / 2;
+    let watchdog = Watchdog::new(settings.crawl, ceiling, labels);
+    Some(Watch::new(watchdog, DeviceId(device.to_string())))
+}
+
+/// Readings of that device's memory, for as long as this is kept.
+pub struct MemoryReadings {
+    probe: Option<Probe>,
+}
+
+impl MemoryReadings {
+    /// By the command that was given, else by NVML.
+    pub fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let Some(Device::Cuda(index)) = settings.encoders.device() else {
+            return Ok(Self { probe: None });
+        };
+        let id = DeviceId(Device::Cuda(index).to_string());
+        let timing = Timing::default();
+        let probe = match &settings.vram_probe {
+            Some(command) => Probe::command(id, timing, command),
+            None => Probe::start(id, timing, move || by_nvml(index)),
+        };
+        Ok(Self {
+            probe: Some(probe.context("starting the probe of device memory")?),
+        })
+    }
+
+    pub fn receiver(&self) -> Receiver<Reading> {
+        match &self.probe {
+            Some(probe) => probe.readings().clone(),
+            None => never(),
+        }
+    }
+}
+
+fn by_nvml(index: u32) -> Result<Memory, String> {
+    let gpu = gpu::cuda_device(index)?;
+    let used = gpu.total_bytes.saturating_sub(gpu.free_bytes);
+    Memory::new(used, gpu.total_bytes).ok_or_else(|| "NVML reports no memory".to_owned())
+}
