@@ -41,7 +41,7 @@ pub use error::{EncodeError, Kind};
 pub use prepare::{Prepared, TextPreparer};
 pub use refit::{RefitOrder, Refitted, TOP_K, refit};
 pub use runtime::{RuntimeInfo, RuntimeOrigin, forbid_telemetry, runtime_info};
-pub use size::{ModelBytes, model_bytes};
+pub use size::{ModelBytes, QuantizedKinds, model_bytes, quantized};
 pub use trial::{Trial, try_model};
 
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};

@@ -1,4 +1,4 @@
-//! How large the models are, for those who share out memory.
+//! How large the models are and of which numbers, for those who share out memory and devices.
 
 use super::error::{EncodeError, Kind};
 use super::model::{Graph, Model};
@@ -21,6 +21,25 @@ pub fn model_bytes(choice: &EncoderChoice) -> Result<ModelBytes, EncodeError> {
         model.map_or(Ok(0), |model| graph_bytes(&model))
     };
     Ok(ModelBytes {
+        sparse: one(Kind::Sparse, &choice.sparse)?,
+        dense: one(Kind::Dense, &choice.dense)?,
+    })
+}
+
+/// Which models make 8-bit numbers of their activations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuantizedKinds {
+    pub sparse: bool,
+    pub dense: bool,
+}
+
+/// Looks at the graphs; reads no weights.
+///
+/// # Errors
+/// As [`model_bytes`].
+pub fn quantized(choice: &EncoderChoice) -> Result<QuantizedKinds, EncodeError> {
+    let one = |kind, source| Ok(Model::resolve(kind, source)?.is_some_and(|m| m.quantized));
+    Ok(QuantizedKinds {
         sparse: one(Kind::Sparse, &choice.sparse)?,
         dense: one(Kind::Dense, &choice.dense)?,
     })

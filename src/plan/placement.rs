@@ -13,6 +13,8 @@ pub struct Wish {
     pub setting: DeviceSetting,
     /// Asked for this kind, not for both.
     pub own: bool,
+    /// Its activations are 8-bit numbers: it may run one text at a time, which is no work for a device.
+    pub quantized: bool,
 }
 
 /// What `auto` may use.
@@ -36,9 +38,10 @@ pub fn needs_offer(sparse: &Wish, dense: &Wish) -> bool {
     wants_offer(sparse) || wants_offer(dense)
 }
 
-/// The embedded models are as fast on one core as a bus is at fetching their output.
+/// Models of 8 bits have no business there, and the embedded ones are as fast on one core as a bus is at fetching their output.
 fn wants_offer(wish: &Wish) -> bool {
-    wish.setting == DeviceSetting::Auto && matches!(wish.source, ModelSource::Directory(_))
+    let own_model = matches!(wish.source, ModelSource::Directory(_));
+    wish.setting == DeviceSetting::Auto && own_model && !wish.quantized
 }
 
 /// Places both kinds. `memory` tells what a device has, if it says so.
@@ -99,6 +102,7 @@ mod tests {
             source,
             setting,
             own,
+            quantized: false,
         }
     }
 
@@ -143,6 +147,17 @@ mod tests {
         let mine = wish(model(), Auto, false);
         assert!(needs_offer(&auto, &mine));
         assert_eq!(placed(&mine, &auto, 80.0), (CUDA, Device::Cpu, 0));
+    }
+
+    #[test]
+    fn auto_leaves_models_of_8_bits_on_the_cpu() {
+        let auto = wish(model(), Auto, false);
+        let small = Wish {
+            quantized: true,
+            ..auto.clone()
+        };
+        assert!(!needs_offer(&small, &small) && needs_offer(&auto, &small));
+        assert_eq!(placed(&small, &auto, 80.0), (Device::Cpu, CUDA, 0));
     }
 
     #[test]

@@ -37,7 +37,9 @@ pub fn settle(
     encoders: &mut EncoderChoice,
 ) -> anyhow::Result<Devices> {
     let both = pick("device", flags.device.as_deref(), profile.device)?;
-    let kind = |name, given: &Option<String>, of_profile, source: &ModelSource| {
+    // Whoever opens a model that cannot be looked at says why.
+    let quantized = encode::quantized(encoders).unwrap_or_default();
+    let kind = |name, given: &Option<String>, of_profile, source: &ModelSource, quantized| {
         let (setting, origin) = pick(name, given.as_deref(), of_profile)?;
         let own = origin != Origin::Default;
         // A flag for both is nearer than a profile's word on one.
@@ -50,6 +52,7 @@ pub fn settle(
             source: source.clone(),
             setting,
             own: own && !overruled,
+            quantized,
         };
         anyhow::Ok((wish, origin))
     };
@@ -58,12 +61,14 @@ pub fn settle(
         &flags.sparse_device,
         profile.sparse_device,
         &encoders.sparse,
+        quantized.sparse,
     )?;
     let (dense, dense_from) = kind(
         "dense-device",
         &flags.dense_device,
         profile.dense_device,
         &encoders.dense,
+        quantized.dense,
     )?;
     let offer = match placement::needs_offer(&sparse, &dense) {
         true => offer(encoders),
