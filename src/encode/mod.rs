@@ -69,7 +69,8 @@ pub struct Encoded {
     pub route_words: Vec<String>,
     /// Time spent inside the runtime; of texts that were encoded together it is all noted at the first.
     pub busy: Duration,
-    /// Tokens that were run, padding included, noted likewise.
+    /// Tokens that sessions ran over, of all windows and kinds, and the same with padding; noted likewise.
+    pub run_tokens: u64,
     pub padded_tokens: u64,
 }
 
@@ -314,6 +315,7 @@ impl Encoders {
         }
         if let Some(first) = encoded.first_mut() {
             first.busy = busy(&spent, apart);
+            first.run_tokens = spent.iter().map(|cost| cost.run_tokens).sum();
             first.padded_tokens = spent.iter().map(|cost| cost.padded_tokens).sum();
         }
         Ok(encoded)

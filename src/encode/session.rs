@@ -94,7 +94,8 @@ pub struct Run {
 pub(super) struct Spent {
     /// Time inside the runtime.
     pub busy: Duration,
-    /// Tokens that were run, padding and blank rows included.
+    /// Tokens of the windows that were run, and with padding and blank rows.
+    pub run_tokens: u64,
     pub padded_tokens: u64,
 }
 
@@ -390,6 +391,7 @@ impl ModelSession {
         let outputs = self.session.run_with_options(inputs, options);
         let outputs = outputs.map_err(failed)?;
         self.spent.busy += started.elapsed();
+        self.spent.run_tokens += lengths.iter().sum::<usize>() as u64;
         self.spent.padded_tokens += shape.tokens() as u64;
         self.output
             .each(&outputs, lengths, read)

@@ -160,7 +160,9 @@ pub struct Work {
     pub bytes: u64,
     /// Real tokens encoded, without padding and special tokens.
     pub tokens: u64,
-    /// Tokens that sessions ran over, padding, special tokens and blank rows included, of both kinds.
+    /// Tokens that sessions of both kinds ran over, special ones included, and the same with padding and blank
+    /// rows.
+    pub run_tokens: u64,
     pub padded_tokens: u64,
     /// Chunks whose vectors were taken over from an earlier index.
     pub reused_chunks: u64,
@@ -176,6 +178,7 @@ impl std::ops::AddAssign for Work {
         self.chunks += other.chunks;
         self.bytes += other.bytes;
         self.tokens += other.tokens;
+        self.run_tokens += other.run_tokens;
         self.padded_tokens += other.padded_tokens;
         self.reused_chunks += other.reused_chunks;
         self.busy_us += other.busy_us;

@@ -57,6 +57,10 @@ pub struct RunSummary {
     pub cpu_s: f64,
     /// Share of the workers' time between first start and last segment spent in session runs, 0..1.
     pub encoder_busy: f64,
+    /// Share of the tokens that sessions ran over that are no padding, 0..1: 1 on the CPU, and when nothing was
+    /// encoded.
+    #[serde(default = "full")]
+    pub batch_fill: f64,
     /// Chunks whose vectors were taken over from an earlier index.
     pub reused_chunks: u64,
     /// Chunks found in segments of an interrupted run.
@@ -68,6 +72,11 @@ pub struct RunSummary {
     pub devices: Vec<String>,
     /// What the watchdog noticed, and what it did.
     pub watchdog: Vec<WatchdogEvent>,
+}
+
+/// What summaries without the field mean.
+fn full() -> f64 {
+    1.0
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

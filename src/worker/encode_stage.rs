@@ -205,6 +205,7 @@ impl EncodeStage {
         for (((n, place), text), fresh) in places.into_iter().zip(texts).zip(fresh) {
             let (vectors, work) = &mut encoded[n];
             work.tokens += text.n_tokens() as u64;
+            work.run_tokens += fresh.run_tokens;
             work.padded_tokens += fresh.padded_tokens;
             work.busy_us += fresh.busy.as_micros() as u64;
             vectors[place] = Vectors {

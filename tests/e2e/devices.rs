@@ -43,6 +43,8 @@ fn a_build_on_a_device_is_that_of_the_cpu_within_rounding() {
     let summary = on_device(&world, "o", &[], "");
     assert_eq!(summary["devices"], serde_json::json!(["cuda:0"]));
     assert_eq!(recorded(&world, "o-sharded/p"), ["cuda:0"]);
+    let fill = summary["batch_fill"].as_f64().expect("a number");
+    assert!(fill > 0.0 && fill < 1.0, "{fill}");
     // Encodes on the CPU, chunk by chunk.
     let ran = world.run(&[
         "verify",

@@ -207,6 +207,7 @@ fn work(
         workers: sizing.workers as u32,
         file_workers: sizing.file_workers as u32,
         unchanged_shards: prepared.unchanged.len() as u64,
+        batch_fill: 1.0,
         ..RunSummary::default()
     };
     if !todo.is_empty() {
@@ -227,6 +228,7 @@ fn work(
         let job = job(settings, prepared, sizing, &todo)?;
         let mut devices = BTreeSet::new();
         let mut busy = Duration::ZERO;
+        let (mut run_tokens, mut padded_tokens) = (0, 0);
         let outcome = supervisor::run(job, &links, &mut |event| {
             match &event {
                 BuildEvent::WorkerReady { device, .. } => {
@@ -236,6 +238,8 @@ fn work(
                 BuildEvent::FilesCommitted { work, .. } => {
                     run.reused_chunks += work.reused_chunks;
                     busy += Duration::from_micros(work.busy_us);
+                    run_tokens += work.run_tokens;
+                    padded_tokens += work.padded_tokens;
                 }
                 BuildEvent::Watchdog(event) => run.watchdog.push((**event).clone()),
                 _ => {}
@@ -257,6 +261,9 @@ fn work(
             Ending::Complete => {}
         }
         run.devices = devices.into_iter().collect();
+        if padded_tokens > 0 {
+            run.batch_fill = run_tokens as f64 / padded_tokens as f64;
+        }
         run.encoder_busy = share(busy, outcome.encoding * run.workers);
         run.cpu_s = outcome.workers_cpu.as_secs_f64();
     }
