@@ -130,7 +130,7 @@ impl Output {
         let (shape, values) = floats(outputs, position, &mut self.widened)?;
         let misfit = || format!("its output has the shape {shape:?}");
         let size = |n: &i64| usize::try_from(*n).ok().filter(|n| *n > 0);
-        let (batch, positions, width) = match (self.pooling, &shape[..]) {
+        let (batch, positions, width) = match (self.pooling, shape) {
             (Pooling::None, [batch, width]) => (size(batch), Some(1), size(width)),
             (_, [batch, positions, width]) => (size(batch), size(positions), size(width)),
             _ => return Err(misfit()),

@@ -15,7 +15,7 @@ use crate::profile::encoders::Device;
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::TensorRef;
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -140,6 +140,14 @@ impl ModelSession {
             .inputs()
             .iter()
             .map(|input| match input.name() {
+                name @ ("input_ids" | "attention_mask" | "token_type_ids")
+                    if !takes_int64(input) =>
+                {
+                    Err(bad(format!(
+                        "its input {name} is {:?}; export it with 64-bit integers",
+                        input.dtype()
+                    )))
+                }
                 "input_ids" => Ok(("input_ids".to_owned(), Input::Ids)),
                 "attention_mask" => Ok(("attention_mask".to_owned(), Input::Mask)),
                 "token_type_ids" => Ok(("token_type_ids".to_owned(), Input::Types)),
@@ -419,6 +427,17 @@ impl ModelSession {
     pub fn take_spent(&mut self) -> Spent {
         std::mem::take(&mut self.spent)
     }
+}
+
+/// Ids and masks are given as such.
+fn takes_int64(input: &Outlet) -> bool {
+    matches!(
+        input.dtype(),
+        ValueType::Tensor {
+            ty: TensorElementType::Int64,
+            ..
+        }
+    )
 }
 
 fn load(environment: &Environment, graph: &Graph, place: Place) -> ort::Result<Session> {

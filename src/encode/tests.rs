@@ -701,6 +701,27 @@ fn numbers_of_16_bits_are_widened() {
 }
 
 #[test]
+fn inputs_that_a_text_has_not_are_named() {
+    use super::onnx::{Element, ValueInfo};
+    for (name, element, says) in [
+        ("input_ids", Element::INT32, "64-bit integers"),
+        (
+            "pixel_values",
+            Element::INT64,
+            "asks for an input pixel_values",
+        ),
+    ] {
+        let mut proto = onnx::proto(Output::Hidden);
+        proto.graph.inputs[0] = ValueInfo::tensor(name, element, &[None, None]);
+        proto.graph.nodes[0].inputs[1] = name.to_owned();
+        let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+        fs::write(dir.path().join("onnx/model.onnx"), onnx::encoded(&proto)).expect("writes");
+        let said = dir.open(Kind::Dense).err().expect("is refused").to_string();
+        assert!(said.contains(name) && said.contains(says), "{said}");
+    }
+}
+
+#[test]
 fn a_directory_of_graphs_is_read_with_what_lies_above_it() {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
     let source = ModelSource::Directory(dir.path().join("onnx"));
