@@ -7,7 +7,7 @@ use super::{output, probe};
 use crate::cli::{DoctorArgs, GlobalFlags};
 use crate::encode::{self, Encoders, RuntimeOrigin};
 use crate::exit_code::ExitCode;
-use crate::profile::encoders::{Device, EncoderChoice};
+use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::profile::list_profiles;
 use crate::{gpu, platform, progress};
 use serde::Serialize;
@@ -106,11 +106,16 @@ fn models(choice: &EncoderChoice) -> Finding {
             encoders.device_name()
         ))
     };
-    finding(
-        "models",
-        true,
-        open().map_err(|error: encode::EncodeError| error.to_string()),
-    )
+    let mut sources = [&choice.sparse, &choice.dense].into_iter();
+    let dir = sources.find_map(|source| match source {
+        ModelSource::Directory(dir) => Some(dir.display().to_string()),
+        ModelSource::Embedded | ModelSource::None => None,
+    });
+    let advice = dir.map_or_else(String::new, |dir| {
+        format!("; `helix-build models check {dir}` looks closer")
+    });
+    let explain = |error: encode::EncodeError| format!("{error}{advice}");
+    finding("models", true, open().map_err(explain))
 }
 
 fn devices() -> Finding {
