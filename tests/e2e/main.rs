@@ -21,6 +21,7 @@ mod layers;
 mod live;
 #[cfg(target_os = "linux")]
 mod locks;
+mod models;
 #[cfg(target_os = "linux")]
 mod publish_order;
 mod query;

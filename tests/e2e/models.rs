@@ -1,0 +1,167 @@
+//! Model directories: bad ones are told before any work, and once; good ones are tried and made smaller.
+
+use crate::world::{Ran, World};
+use serde_json::Value;
+use std::fs;
+
+const SPARSE: &[u8] = include_bytes!("../../assets/models/helix-sparse-mini.onnx");
+const DENSE: &[u8] = include_bytes!("../../assets/models/helix-dense-mini.onnx");
+const TOKENIZER: &[u8] = include_bytes!("../../assets/models/tokenizer.json");
+
+/// A world with a corpus and the built-in sparse encoder as a directory.
+fn world() -> World {
+    let world = World::corpus(2, 12);
+    model(&world, "m", SPARSE);
+    world
+}
+
+fn model(world: &World, dir: &str, graph: &[u8]) {
+    world.write(&format!("{dir}/model.onnx"), graph);
+    world.write(&format!("{dir}/tokenizer.json"), TOKENIZER);
+}
+
+fn build(world: &World, workers: &str) -> Ran {
+    world.run(&[
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--json",
+        "--sparse-model",
+        "m",
+        "--dense-model",
+        "none",
+        "--shard-workers",
+        workers,
+    ])
+}
+
+/// Exit code 13, the reason once, and nothing in the way of a later build.
+fn refused(world: &World, workers: &str, says: &[&str]) {
+    let ran = build(world, workers);
+    assert_eq!(ran.code, Some(13), "{ran:?}");
+    for text in says {
+        let n = ran.stderr.matches(text).count();
+        assert_eq!(n, 1, "{text:?} is told {n} times: {}", ran.stderr);
+    }
+    let n_errors = ran
+        .stderr
+        .lines()
+        .filter(|line| line.contains("rror"))
+        .count();
+    assert_eq!(n_errors, 1, "{}", ran.stderr);
+}
+
+#[test]
+fn a_bad_model_ends_a_build_before_any_work_and_a_good_one_follows() {
+    let world = world();
+    let lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    let half = &SPARSE[..SPARSE.len() / 2];
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("model.onnx", lfs.as_bytes(), "git lfs pull"),
+        ("model.onnx", b"<html>404</html>", "web page"),
+        ("model.onnx", half, "cut off"),
+        ("tokenizer.json", b"{}", "tokenizer"),
+        ("helix-model.toml", b"sha256 = \"00\"", "correct the line"),
+        (
+            "helix-model.toml",
+            b"kind = \"dense\"",
+            "pass it as the other kind",
+        ),
+    ];
+    for (file, bytes, says) in cases {
+        world.write(&format!("m/{file}"), bytes);
+        refused(&world, "1", &[says]);
+        let _ = fs::remove_file(world.path("m/helix-model.toml"));
+        model(&world, "m", SPARSE);
+    }
+    let summary = build(&world, "1").summary();
+    assert_eq!(summary["exit"], 0);
+    assert_eq!(world.verified("o-sharded/p")["digest"], summary["digest"]);
+}
+
+#[test]
+fn what_only_a_worker_finds_out_is_told_once_whatever_their_number() {
+    let world = world();
+    // Nothing says what it is, so that its outputs have to be looked at.
+    model(&world, "m", DENSE);
+    for workers in ["1", "3"] {
+        refused(
+            &world,
+            workers,
+            &["is given as the sparse encoder but is not one"],
+        );
+    }
+    model(&world, "m", SPARSE);
+    let summary = build(&world, "3").summary();
+    assert_eq!(world.verified("o-sharded/p")["digest"], summary["digest"]);
+}
+
+fn check(world: &World, dirs: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let arguments = [&["models", "check", "--json"], dirs].concat();
+    let ran = world.run(&arguments);
+    (ran.code, ran.lines())
+}
+
+#[test]
+fn models_are_listed_checked_and_prepared() {
+    let world = world();
+    model(&world, "models/dense", DENSE);
+    world.write("models/broken/model.onnx", "no graph");
+    world.write("models/no-model/readme.md", "x");
+    world.write(
+        "profiles/q.toml",
+        "roots = [\"../root0\"]\n[encoders]\nsparse = \"../m\"\n",
+    );
+
+    let listed = world.run(&["models", "list", "--json"]);
+    let names: Vec<_> = listed
+        .lines()
+        .iter()
+        .map(|m| m["name"].to_string())
+        .collect();
+    let expected = [
+        "helix-sparse-mini",
+        "helix-dense-mini",
+        "m",
+        "broken",
+        "dense",
+    ];
+    assert_eq!(names, expected.map(|name| format!("{name:?}")));
+    let (m, broken) = (&listed.lines()[2], &listed.lines()[3]);
+    assert_eq!(
+        (&m["kind"], &m["from"]),
+        (&"sparse".into(), &"profile q".into())
+    );
+    assert!(
+        broken["problem"]
+            .as_str()
+            .is_some_and(|p| p.contains("no ONNX graph")),
+        "{broken}"
+    );
+
+    let (code, models) = check(&world, &["m", "models/dense", "models/broken"]);
+    assert_eq!(code, Some(13));
+    assert_eq!(
+        models.iter().map(|m| m["ok"].as_bool()).collect::<Vec<_>>(),
+        [Some(true), Some(true), Some(false)]
+    );
+    assert_eq!(
+        (&models[0]["kind"], &models[1]["kind"]),
+        (&"sparse".into(), &"dense".into())
+    );
+    assert_eq!(
+        (&models[0]["dim"], &models[1]["dim"]),
+        (&30_522.into(), &256.into())
+    );
+    assert!(models[0]["similarity"].as_f64() < Some(1.0));
+
+    let prepared = world.run(&["models", "prepare", "m", "--out", "small", "--json"]);
+    assert_eq!(prepared.code, Some(0), "{prepared:?}");
+    assert_eq!(prepared.last_line()["folded"], "cut");
+    let (code, again) = check(&world, &["small"]);
+    assert_eq!((code, &again[0]["terms"]), (Some(0), &models[0]["terms"]));
+    assert_eq!(again[0]["similarity"], models[0]["similarity"]);
+    let taken = world.run(&["models", "prepare", "m", "--out", "small"]);
+    assert_eq!(taken.code, Some(2), "{taken:?}");
+}
