@@ -90,6 +90,10 @@ struct Module {
     class: String,
 }
 
+/// Where sentence transformers keep what a sparse encoder does with its logits; the second is of those
+/// that treat queries another way.
+const SPLADE_FOLDERS: [&str; 2] = ["1_SpladePooling", "document_1_SpladePooling"];
+
 /// Without any statement, what BERT allows.
 const DEFAULT_MAX_LEN: usize = 512;
 
@@ -415,7 +419,7 @@ impl Files<'_> {
             (Some(DeclaredKind::Dense), _) => Kind::Dense,
             (None, Some(Pooling::Splade)) => Kind::Sparse,
             (None, Some(Pooling::Cls | Pooling::Mean)) => Kind::Dense,
-            _ if self.dir.join("1_SpladePooling").is_dir() => Kind::Sparse,
+            _ if SPLADE_FOLDERS.iter().any(|f| self.dir.join(f).is_dir()) => Kind::Sparse,
             _ if has_module("SpladePooling") => Kind::Sparse,
             // Sentence transformers have this folder.
             _ if self.dir.join("1_Pooling").is_dir() => Kind::Dense,
@@ -437,18 +441,18 @@ impl Files<'_> {
     /// A projection after the pooling is not part of the exported graph, so the vectors would not
     /// be the model's.
     fn check_modules(&self, modules: &[Module]) -> Result<(), EncodeError> {
-        let splade: SpladeConfig = self
-            .json("1_SpladePooling/config.json")?
-            .unwrap_or_default();
-        let usual = splade.pooling_strategy.is_none_or(|s| s == "max")
-            && splade.activation_function.is_none_or(|a| a == "relu");
-        if !usual {
-            return Err(self.bad(
-                "1_SpladePooling/config.json asks for something else than the maximum of ln(1 + relu(x)); \
-                 export the whole pipeline with weights [batch, vocabulary] as its output and set \
-                 pooling = \"none\" in helix-model.toml"
-                    .to_owned(),
-            ));
+        for folder in SPLADE_FOLDERS {
+            let file = format!("{folder}/config.json");
+            let splade: SpladeConfig = self.json(&file)?.unwrap_or_default();
+            let usual = splade.pooling_strategy.is_none_or(|s| s == "max")
+                && splade.activation_function.is_none_or(|a| a == "relu");
+            if !usual {
+                return Err(self.bad(format!(
+                    "{file} asks for something else than the maximum of ln(1 + relu(x)); \
+                     export the whole pipeline with weights [batch, vocabulary] as its output and set \
+                     pooling = \"none\" in helix-model.toml"
+                )));
+            }
         }
         let foreign = modules
             .iter()

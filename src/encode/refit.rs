@@ -126,7 +126,7 @@ pub fn refit(order: &RefitOrder<'_>) -> Result<Refitted, EncodeError> {
     };
     let mut quantized = Quantized::default();
     if order.quantize {
-        quantized = onnx::quantize(&mut proto.graph).map_err(named)?;
+        quantized = onnx::quantize(&mut proto).map_err(named)?;
     } else if folded.is_none() {
         let reason = "there is nothing to fold into its graph; --quantize int8 makes it smaller";
         return Err(EncodeError::bad(kind, &model.name, reason));

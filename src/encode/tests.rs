@@ -617,6 +617,32 @@ fn what_files_say_must_agree_with_the_graph() {
 }
 
 #[test]
+fn the_pooling_of_a_sparse_encoder_is_the_usual_one_or_refused() {
+    for folder in ["1_SpladePooling", "document_1_SpladePooling"] {
+        let dir = Directory::new(Output::Logits, "");
+        fs::create_dir(dir.path().join(folder)).expect("makes a directory");
+        let config = |text| dir.write(&format!("{folder}/config.json"), text);
+        config(r#"{"pooling_strategy": "max", "activation_function": "relu"}"#);
+        assert!(describe(&dir.choice(Kind::Sparse)).is_ok());
+        let error = describe(&dir.choice(Kind::Dense)).err();
+        assert!(
+            matches!(error, Some(EncodeError::WrongKind { .. })),
+            "{error:?}"
+        );
+        for other in [
+            r#"{"pooling_strategy": "sum"}"#,
+            r#"{"activation_function": "log1p_relu"}"#,
+        ] {
+            config(other);
+            let said = describe(&dir.choice(Kind::Sparse))
+                .expect_err("is refused")
+                .to_string();
+            assert!(said.contains(folder) && said.contains("pooling"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn a_table_of_positions_limits_a_window() {
     let mut long = onnx::proto(Output::Hidden);
     let table = super::onnx::Tensor::floats("x.position_embeddings.weight", &[12, 3], &[0.0; 36]);

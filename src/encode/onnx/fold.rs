@@ -6,9 +6,9 @@
 //! and ln(1 + relu(x)) keep the order of numbers; and the logarithm, in 64 bits as in [`crate::encode`],
 //! is taken of the terms that are left.
 
-use super::OnnxError;
 use super::graph::{Attribute, Graph, Names, Node, Proto, ValueInfo};
 use super::tensor::{Element, Tensor};
+use super::{OnnxError, check_opset};
 
 /// What is to be folded.
 pub struct Fold<'a> {
@@ -41,8 +41,6 @@ pub enum Folded {
     Cut,
 }
 
-/// Slices, `TopK` and others take their sizes as inputs from here on.
-const OLDEST: u64 = 11;
 /// `ReduceMax` takes its axes as an input from here on.
 const AXES_AS_INPUT: u64 = 18;
 
@@ -52,12 +50,8 @@ const AXES_AS_INPUT: u64 = 18;
 /// # Errors
 /// `Unsupported` for an operator set before 11.
 pub fn fold(proto: &mut Proto, fold: &Fold<'_>) -> Result<Folded, OnnxError> {
+    check_opset(proto)?;
     let opset = proto.opset();
-    if opset < OLDEST {
-        return Err(OnnxError::Unsupported(format!(
-            "the graph has operator set {opset}; export it with {OLDEST} or a later one"
-        )));
-    }
     let mut editor = Editor {
         names: Names::of(&proto.graph),
         graph: &mut proto.graph,

@@ -49,3 +49,16 @@ pub enum OnnxError {
     #[error("writing the graph: {0}")]
     Unwritten(std::io::Error),
 }
+
+/// Refuses graphs of operators that are too old to be edited: slices, `TopK` and others take their sizes as
+/// inputs since version 11, and activations are quantised since then.
+fn check_opset(proto: &Proto) -> Result<(), OnnxError> {
+    const OLDEST: u64 = 11;
+    let opset = proto.opset();
+    if opset >= OLDEST {
+        return Ok(());
+    }
+    Err(OnnxError::Unsupported(format!(
+        "the graph has operator set {opset}; export it with {OLDEST} or a later one"
+    )))
+}

@@ -5,9 +5,9 @@
 //! tables of embeddings one per row. One scale serves all activations of a tensor, so a text's
 //! neighbours in a batch would change its numbers: such a graph is for batches of one.
 
-use super::OnnxError;
-use super::graph::{Attribute, Graph, Names, Node};
+use super::graph::{Attribute, Graph, Names, Node, Proto};
 use super::tensor::{Element, Tensor};
+use super::{OnnxError, check_opset};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was done.
@@ -31,8 +31,11 @@ const LEAST_TABLE: u64 = 1 << 20;
 /// Quantises what can be, and leaves the rest as it is.
 ///
 /// # Errors
-/// Those of reading the weights; `Unsupported` when there is nothing to quantise.
-pub fn quantize(graph: &mut Graph) -> Result<Quantized, OnnxError> {
+/// Those of reading the weights; `Unsupported` when there is nothing to quantise, and for an operator set
+/// before 11.
+pub fn quantize(proto: &mut Proto) -> Result<Quantized, OnnxError> {
+    check_opset(proto)?;
+    let graph = &mut proto.graph;
     let mut done = Quantized::default();
     let mut quantizer = Quantizer {
         names: Names::of(graph),

@@ -252,6 +252,11 @@ fn product(graph: &mut Graph, shape: Shape) {
 fn row(output: Output, token: usize) -> Vec<f32> {
     let t = token as f32;
     match output {
+        // Padding, here: seen in `blue` when it is not masked.
+        Output::Product(_) if token == 0 => {
+            let blue = |word| if word == "blue" { 9.0 } else { -1.0 };
+            WORDS.map(blue).to_vec()
+        }
         Output::Logits | Output::Heaviest | Output::Shifted | Output::Product(_) => (0..WORDS
             .len())
             .map(|column| match column {

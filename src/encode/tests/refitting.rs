@@ -126,6 +126,20 @@ fn a_pooled_graph_is_cut_and_a_cut_one_left_alone() {
 }
 
 #[test]
+fn graphs_that_are_too_old_are_refused() {
+    let mut old = onnx::proto(Output::Product(Shape::Tied));
+    old.opsets.insert(String::new(), 10);
+    let dir = Directory::new(Output::Hidden, "kind = \"sparse\"");
+    fs::write(dir.path().join("onnx/model.onnx"), encoded(&old)).expect("writes");
+    for quantize in [false, true] {
+        let said = prepare(&dir, TOP_K, quantize)
+            .expect_err("is refused")
+            .to_string();
+        assert!(said.contains("operator set 10"), "{said}");
+    }
+}
+
+#[test]
 fn nothing_is_written_over_or_left_behind() {
     let dir = Directory::new(Output::Product(Shape::Tied), "");
     let taken = dir.path().join("made/of/it");
