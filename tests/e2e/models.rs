@@ -1,7 +1,7 @@
 //! Model directories: bad ones are told before any work, and once; good ones are tried and made smaller.
 
-use crate::world::{Ran, World};
-use serde_json::Value;
+use crate::world::{Ran, World, finish};
+use serde_json::{Value, json};
 use std::fs;
 
 const SPARSE: &[u8] = include_bytes!("../../assets/models/helix-sparse-mini.onnx");
@@ -92,15 +92,57 @@ fn what_only_a_worker_finds_out_is_told_once_whatever_their_number() {
             &["is given as the sparse encoder but is not one"],
         );
     }
+    model(&world, "m", &not_a_number());
+    refused(&world, "3", &["not finite for an ordinary text"]);
     model(&world, "m", SPARSE);
     let summary = build(&world, "3").summary();
     assert_eq!(world.verified("o-sharded/p")["digest"], summary["digest"]);
+}
+
+/// A number of the graph that every weight is multiplied by, made something else.
+fn not_a_number() -> Vec<u8> {
+    let factor = 2.2_f32.to_le_bytes();
+    let at: Vec<_> = (0..SPARSE.len() - 4)
+        .filter(|at| SPARSE[*at..*at + 4] == factor)
+        .collect();
+    let [at] = at[..] else {
+        panic!("the graph has changed: {at:?}");
+    };
+    [&SPARSE[..at], &f32::NAN.to_le_bytes(), &SPARSE[at + 4..]].concat()
 }
 
 fn check(world: &World, dirs: &[&str]) -> (Option<i32>, Vec<Value>) {
     let arguments = [&["models", "check", "--json"], dirs].concat();
     let ran = world.run(&arguments);
     (ran.code, ran.lines())
+}
+
+#[test]
+fn a_model_in_bytes_stays_on_the_cpu_wherever_others_go() {
+    let world = world();
+    world.write("m/helix-model.toml", "quantized = \"int8\"");
+    let arguments = [
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--json",
+        "--sparse-model",
+        "m",
+        "--dense-model",
+        "none",
+    ];
+    let run = |more: &[&str]| {
+        let mut command = world.command(&[&arguments, more].concat());
+        command.env("FAILPOINTS", "encode::device=return(skip)");
+        finish(command.spawn().expect("starts"))
+    };
+    assert_eq!(run(&[]).summary()["devices"], json!(["cpu"]));
+    let asked = run(&["--device", "cuda", "--rebuild"]);
+    assert_eq!(asked.code, Some(13), "{asked:?}");
+    assert!(asked.stderr.contains("one text at a time"), "{asked:?}");
+    fs::remove_file(world.path("m/helix-model.toml")).expect("removes");
+    assert_eq!(run(&["--rebuild"]).summary()["devices"], json!(["cuda:0"]));
 }
 
 #[test]
