@@ -121,7 +121,7 @@ pub struct Figures {
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
     shard: Option<ShardId>,
-    /// Rates of the first batches of the shard, until they are a window.
+    /// Rates of the first batches of the shard, until they are a window, perhaps with those of small shards before it.
     early: Vec<f64>,
     /// When the first of them ended.
     early_since: Duration,
@@ -140,7 +140,8 @@ pub struct Learned {
 }
 
 impl Stream {
-    /// Collects a shard's first batches; once, when they are a window, returns their median.
+    /// Collects a shard's first batches; once, when they are a window, returns their median. A shard that is
+    /// too small for a window shares one with the next.
     pub fn learn(
         &mut self,
         now: Duration,
@@ -150,7 +151,9 @@ impl Stream {
     ) -> Option<Learned> {
         if self.shard != Some(shard) {
             self.shard = Some(shard);
-            self.early.clear();
+            if self.early.len() >= window as usize {
+                self.early.clear();
+            }
         }
         if self.early.len() >= window as usize {
             return None;
@@ -274,6 +277,10 @@ mod tests {
         assert_eq!(learn(2.0), None);
         assert_eq!(learn(4.0).map(|l| l.rate), Some(3.0));
         assert_eq!(learn(8.0), None);
+        // Small ones have one together.
+        assert_eq!(stream.learn(Duration::ZERO, ShardId(2), 5.0, 2), None);
+        let learned = stream.learn(Duration::ZERO, ShardId(3), 7.0, 2);
+        assert_eq!(learned.map(|l| l.rate), Some(6.0));
     }
 
     #[test]

@@ -413,16 +413,21 @@ impl<'a> Simulator<'a> {
                 let segment = process.segment.as_mut().expect("it was encoding one");
                 assert_eq!(segment.place, place, "a segment mixes devices");
                 segment.done += batch.n_chunks;
-                if segment.done == segment.chunks {
-                    let shard = segment.shard;
+                let is_done = segment.done == segment.chunks;
+                if is_done {
                     process.segment = None;
-                    self.course.places.entry(shard).or_default().push(place);
-                    if self.is_finished(shard) {
-                        self.feed(Input::ShardFinished { shard });
-                    }
+                    self.course
+                        .places
+                        .entry(batch.shard)
+                        .or_default()
+                        .push(place);
                 }
                 if is_on_card {
                     self.feed(Input::BatchDone { worker, batch });
+                }
+                if is_done && self.is_finished(batch.shard) {
+                    let shard = batch.shard;
+                    self.feed(Input::ShardFinished { shard });
                 }
             }
             Fate::Fails(failure) if is_on_card => {
