@@ -206,6 +206,14 @@ mod tests {
         assert_eq!(top.next(Trouble::Crawl, Action::Cpu), None);
     }
 
+    /// A milder rung, taken for a neighbour, does not take a shard down again.
+    #[test]
+    fn a_ladder_is_never_descended() {
+        let mut ladder = Ladder::at(Some(Rung::Respawn));
+        ladder.climb(Rung::ReleaseMemory);
+        assert_eq!(ladder.next(Trouble::Crawl, Action::Ladder), Some(Rung::Cpu));
+    }
+
     #[test]
     fn rearming_follows_the_knobs() {
         assert_eq!(rearm_after(&Knobs::default()), 400);

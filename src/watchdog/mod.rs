@@ -263,7 +263,8 @@ impl Watchdog {
             .flatten()
             .max_by(|a, b| a.share().total_cmp(&b.share()));
         match judgement {
-            Judgement::Unjudged | Judgement::Sinking => {}
+            Judgement::Unjudged => {}
+            Judgement::Sinking => device.healthy_run = 0,
             Judgement::Healthy => {
                 stream.told = false;
                 device.healthy_run += 1;

@@ -253,6 +253,25 @@ fn after_a_recovery_memory_must_be_full_again() {
 }
 
 #[test]
+fn a_recovery_is_a_whole_window_in_a_row() {
+    let mut driver = Driver::new(Knobs::default(), 1);
+    driver.crawl(0);
+    // Barely healthy ones leave the average low, so that a bad one is slow at once.
+    const FAIR: u64 = GOOD / 5 + 10;
+    for rate in [BAD, FAIR, FAIR, BAD, FAIR, FAIR, FAIR, FAIR].repeat(5) {
+        assert_eq!(driver.batch(0, rate), []);
+    }
+    // Behind good ones it is not.
+    for rate in [BAD, GOOD, GOOD, BAD, GOOD, GOOD, GOOD, GOOD].repeat(5) {
+        assert_eq!(driver.batch(0, rate), []);
+    }
+    for _ in 0..3 {
+        assert_eq!(driver.batch(0, GOOD), []);
+    }
+    assert_eq!(responses(&driver.batch(0, GOOD)), [Response::None]);
+}
+
+#[test]
 fn a_long_health_rearms_the_ladder() {
     for (healthy, next) in [(399, Response::Respawn), (400, Response::ReleaseMemory)] {
         let mut driver = Driver::new(Knobs::default(), 1);
@@ -390,10 +409,11 @@ fn a_worker_that_dies_in_a_roll_is_not_respawned_twice() {
         failure: DeviceFailure::OutOfMemory,
     });
     assert_eq!(
-        orders(verdicts),
-        [respawn(2)],
-        "it ends anyway, and is no case for the CPU"
+        responses(&verdicts),
+        [Response::Respawn],
+        "no case for the CPU"
     );
+    assert_eq!(orders(verdicts), [respawn(2)]);
     driver.end(0);
     assert_eq!(driver.start(0), []);
 }
@@ -469,6 +489,16 @@ fn a_device_given_up_is_not_watched_any_more() {
     assert_eq!(orders(given_up), [Verdict::GiveUp { device: device() }]);
     assert_eq!(driver.crawl(0).0, 100);
     assert_eq!(lose(&mut driver), []);
+    // One that has worked in between is not given up: that shard goes to the CPU, no more.
+    let mut driver = Driver::new(Knobs::default(), 1);
+    assert_eq!(orders(lose(&mut driver)), [respawn(0)]);
+    driver.end(0);
+    driver.start(0);
+    driver.batch(0, GOOD);
+    assert_eq!(
+        orders(lose(&mut driver)),
+        [Verdict::Demote { shard: SHARD }]
+    );
 }
 
 /// Rungs are the device's: what was done for one shard was done to the other.
