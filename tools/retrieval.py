@@ -36,6 +36,8 @@ RESAMPLES = 2_000
 QUERY_WORDS = range(4, 41)
 DOCUMENT_CHARS = range(120, 6_001)
 DOCUMENT_LINES = 3
+# Folders below a source: tests ask for nothing, and packages beside Python's library are not part of it.
+NOT_READ = {"test", "tests", "benches", "examples", "site-packages"}
 MODES = ["lexical", "sparse", "dense", "hybrid"]
 
 
@@ -119,7 +121,7 @@ def pairs_of(language, folders, wanted, seed):
     found = []
     for folder in folders:
         for path in sorted(folder.rglob("*" + suffix)):
-            if not {"test", "tests", "site-packages", "benches", "examples"}.intersection(path.parts):
+            if not NOT_READ.intersection(path.relative_to(folder).parts):
                 found.extend(read(path.read_text(encoding="utf-8", errors="replace")))
     good = [
         (query, document)
