@@ -396,6 +396,10 @@ impl ModelSession {
             true => &self.releasing,
             false => &self.options,
         };
+        if self.shapes.is_some() {
+            // In a test: a device that crawls, or hangs.
+            failpoint::at("encode::run", &self.name);
+        }
         let outputs = self.session.run_with_options(inputs, options);
         let outputs = outputs.map_err(failed)?;
         self.spent.busy += started.elapsed();

@@ -301,7 +301,12 @@ fn every_place_is_known() {
     known.extend(["scan::read", "scan::opened", "scan::piece", "lock::wait"]);
     known.extend(["sink::group", "supervisor::kill"]);
     // What a device would do, played on the CPU: tests/e2e/devices.rs.
-    known.extend(["encode::device", "encode::memory", "encode::lost"]);
+    known.extend([
+        "encode::device",
+        "encode::memory",
+        "encode::lost",
+        "encode::run",
+    ]);
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut unknown = Vec::new();
     for name in crate::world::files_below(&folder) {

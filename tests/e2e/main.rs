@@ -43,4 +43,5 @@ mod strace;
 #[cfg(target_os = "linux")]
 mod syscalls;
 mod verify;
+mod watchdog;
 mod world;

@@ -1,0 +1,328 @@
+//! The watchdog end to end: a played device (the CPU in its stead), played memory, and encoders made to crawl,
+//! to hang and to fail. What it decides when is tested beside it, in `src/watchdog`.
+#![cfg(unix)]
+
+use crate::world::{Ran, World, finish};
+use serde_json::{Value, json};
+use std::fs;
+
+/// A card of 12 GB that is full, in MiB.
+const FULL: &str = "echo 12135 12288";
+
+/// A run during a crawl takes at least this much longer, in milliseconds: far more than the factor, also where a
+/// busy machine makes ordinary runs ten times slower.
+const CRAWL: &str = "sleep(150)";
+
+/// A small window and small batches, so that there are enough of them.
+const FLAGS: [&str; 12] = [
+    "--device",
+    "cuda",
+    "--batch-size",
+    "2",
+    "--crawl-window",
+    "3",
+    "--crawl-factor",
+    "10",
+    "--shard-workers",
+    "1",
+    "--dense-model=none",
+    "--no-shard-sort",
+];
+
+struct Played<'a> {
+    flags: &'a [&'a str],
+    failpoints: &'a str,
+    environment: &'a [(&'a str, &'a str)],
+}
+
+impl Default for Played<'_> {
+    fn default() -> Self {
+        Self {
+            flags: &["--vram-probe", FULL],
+            failpoints: "",
+            environment: &[],
+        }
+    }
+}
+
+impl Played<'_> {
+    fn build(&self, world: &World, out: &str) -> Ran {
+        let mut arguments = vec![
+            "--profile",
+            "p.toml",
+            "--out-dir",
+            out,
+            "--json",
+            "--progress",
+            "plain",
+        ];
+        arguments.extend(FLAGS);
+        arguments.extend(self.flags);
+        let mut command = world.command(&arguments);
+        // Some files keep the encoder waiting, so that it does not take all of them together.
+        let failpoints = format!(
+            "encode::device=return(skip);worker::prepare=return(crawl@9.);{}",
+            self.failpoints
+        );
+        command.env("FAILPOINTS", failpoints);
+        command.envs(self.environment.iter().copied());
+        finish(command.spawn().expect("starts"))
+    }
+}
+
+/// What was noticed and done, in order, recoveries left out.
+fn actions(summary: &Value) -> Vec<String> {
+    let events = summary["watchdog"].as_array().expect("a list");
+    let told = events
+        .iter()
+        .filter(|event| event["noticed"] != "recovered");
+    told.map(|event| {
+        let word = |field: &str| event[field].as_str().expect("a word").to_owned();
+        format!("{} {}", word("noticed"), word("action"))
+    })
+    .collect()
+}
+
+fn devices(world: &World, index: &str) -> Vec<String> {
+    let shards = world.run(&["inspect", index, "--json"]).lines();
+    let segments = shards
+        .iter()
+        .flat_map(|shard| shard["segments"].as_array().expect("a list"));
+    let mut devices: Vec<_> = segments
+        .map(|segment| segment["device"].as_str().expect("a name").to_owned())
+        .collect();
+    devices.sort();
+    devices.dedup();
+    devices
+}
+
+/// Runs that an undisturbed build does, in one process.
+fn runs_of(world: &World, out: &str) -> (usize, Value) {
+    let trace = world.path(&format!("{out}.trace"));
+    let trace_name = trace.to_string_lossy().into_owned();
+    let played = Played {
+        flags: &[],
+        environment: &[("FAILPOINT_TRACE", &trace_name)],
+        ..Played::default()
+    };
+    let summary = played.build(world, out).summary();
+    let steps = fs::read_to_string(&trace).expect("a trace");
+    let runs = steps
+        .lines()
+        .filter(|line| line.contains(" encode::run "))
+        .count();
+    (runs, summary)
+}
+
+#[test]
+fn a_crawl_climbs_the_ladder_and_nothing_is_lost() {
+    let world = World::corpus(1, 120);
+    let (runs, undisturbed) = runs_of(&world, "o");
+    assert!(runs > 50, "{runs} batches are too few for this test");
+    assert_eq!(actions(&undisturbed), Vec::<String>::new());
+    // From three fifths on everything crawls. The next process has less than that to do.
+    let played = Played {
+        failpoints: &format!("encode::run={}*off->{CRAWL}", runs * 3 / 5),
+        ..Played::default()
+    };
+    let ran = played.build(&world, "crawl");
+    let summary = ran.summary();
+    let actions = actions(&summary);
+    assert_eq!(
+        actions,
+        ["crawl release_memory", "crawl respawn"],
+        "{ran:?}"
+    );
+    assert_eq!(summary["digest"], undisturbed["digest"]);
+    assert_eq!(devices(&world, "crawl-sharded/p"), ["cuda:0"]);
+    assert!(
+        ran.stderr
+            .contains("[crawl-watchdog] crawl: action=respawn shard=root0"),
+        "{ran:?}"
+    );
+    world.verified("crawl-sharded/p");
+}
+
+#[test]
+fn a_shard_that_crawls_again_is_finished_on_the_cpu_and_the_next_begins_on_the_device() {
+    let world = World::corpus(2, 120);
+    let (runs, undisturbed) = runs_of(&world, "o");
+    // Every process crawls from its tenth batch on; in the other shard as well.
+    let played = Played {
+        failpoints: &format!("encode::run=10*off->{CRAWL}"),
+        ..Played::default()
+    };
+    let ran = played.build(&world, "crawl");
+    let summary = ran.summary();
+    let actions = actions(&summary);
+    let ladder = ["crawl release_memory", "crawl respawn", "crawl cpu"];
+    assert!(runs > 50, "{runs} batches are too few for this test");
+    assert!(actions.starts_with(&ladder.map(str::to_owned)), "{ran:?}");
+    for figure in ["files", "chunks", "skipped"] {
+        assert_eq!(summary[figure], undisturbed[figure], "{figure}");
+    }
+    assert_eq!(summary["devices"], json!(["cpu", "cuda:0"]));
+    assert!(devices(&world, "crawl-sharded/p").contains(&"cpu".to_owned()));
+    world.verified("crawl-sharded/p");
+    let again = world.run(&[
+        "verify",
+        "crawl-sharded/p",
+        "--reencode",
+        "50",
+        "--seed",
+        "1",
+    ]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    // The manifest keeps what happened.
+    let manifest = fs::read_to_string(world.path("crawl-sharded/manifest.json")).expect("is there");
+    let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+    let text = manifest.to_string();
+    assert!(text.contains("\"action\":\"cpu\""), "{text}");
+}
+
+#[test]
+fn slow_alone_is_no_crawl() {
+    let world = World::corpus(1, 120);
+    for probe in ["echo 4000 12288", "sleep 1000", "echo nonsense", "false"] {
+        let played = Played {
+            flags: &["--vram-probe", probe],
+            failpoints: &format!("encode::run=12*off->12*{CRAWL}->off"),
+            ..Played::default()
+        };
+        let summary = played.build(&world, "o").summary();
+        assert_eq!(actions(&summary), Vec::<String>::new(), "{probe}");
+        fs::remove_dir_all(world.path("o-sharded")).expect("removed");
+    }
+}
+
+#[test]
+fn a_batch_that_does_not_end_costs_its_process_and_nothing_else() {
+    let world = World::corpus(1, 60);
+    let (_, undisturbed) = runs_of(&world, "o");
+    // Once in the life of the build: a process that finds the file goes past.
+    let played = Played {
+        flags: &["--stall-timeout", "4", "--vram-probe", "false"],
+        failpoints: "encode::run=20*off->return(spin)",
+        ..Played::default()
+    };
+    let ran = played.build(&world, "hang");
+    let summary = ran.summary();
+    let actions = actions(&summary);
+    assert_eq!(
+        actions.first().map(String::as_str),
+        Some("stall respawn"),
+        "{ran:?}"
+    );
+    assert_eq!(summary["chunks"], undisturbed["chunks"]);
+    assert_eq!(
+        summary["quarantined"],
+        json!([]),
+        "a hanging device is no file's fault"
+    );
+    world.verified("hang-sharded/p");
+}
+
+#[test]
+fn a_device_that_fails_is_replaced_then_left() {
+    let world = World::corpus(1, 60);
+    let (_, undisturbed) = runs_of(&world, "o");
+    let cases = [
+        (
+            "encode::memory=15*off->return(skip)",
+            "out_of_memory respawn",
+        ),
+        ("encode::lost=15*off->return(skip)", "device_lost respawn"),
+    ];
+    for (failpoints, first) in cases {
+        let played = Played {
+            failpoints,
+            ..Played::default()
+        };
+        let ran = played.build(&world, "o2");
+        let summary = ran.summary();
+        let actions = actions(&summary);
+        assert_eq!(actions.first().map(String::as_str), Some(first), "{ran:?}");
+        assert_eq!(summary["chunks"], undisturbed["chunks"], "{failpoints}");
+        assert_eq!(summary["quarantined"], json!([]), "{failpoints}");
+        world.verified("o2-sharded/p");
+        fs::remove_dir_all(world.path("o2-sharded")).expect("removed");
+    }
+}
+
+#[test]
+fn knobs_are_taken_from_flags_and_environment() {
+    let world = World::corpus(1, 120);
+    let ran = world.run(&[
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--crawl-factor",
+        "fast",
+    ]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("--crawl-factor fast"), "{ran:?}");
+    let mut plan = world.command(&["plan", "--profile", "p.toml"]);
+    plan.env("HELIX_BFM_CRAWL_FACTOR", "often");
+    let ran = finish(plan.spawn().expect("starts"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stderr.contains("HELIX_BFM_CRAWL_FACTOR=often"),
+        "{ran:?}"
+    );
+    let crawl = &format!("encode::run=12*off->14*{CRAWL}->off");
+    for name in ["HELIX_BFM_CRAWL_ACTION", "CYMATIX_BFM_CRAWL_ACTION"] {
+        let off = Played {
+            failpoints: crawl,
+            environment: &[(name, "off")],
+            ..Played::default()
+        };
+        let ran = off.build(&world, "off");
+        assert_eq!(actions(&ran.summary()), ["crawl none"], "{ran:?}");
+        fs::remove_dir_all(world.path("off-sharded")).expect("removed");
+    }
+    let cpu = Played {
+        flags: &["--vram-probe", FULL, "--crawl-action", "cpu"],
+        failpoints: crawl,
+        environment: &[("HELIX_BFM_CRAWL_ACTION", "off")],
+    };
+    let ran = cpu.build(&world, "cpu");
+    assert_eq!(actions(&ran.summary()), ["crawl cpu"], "{ran:?}");
+}
+
+#[test]
+fn figures_are_kept_for_prometheus() {
+    let world = World::corpus(1, 120);
+    let played = Played {
+        flags: &["--vram-probe", FULL, "--metrics-file", "helix.prom"],
+        failpoints: &format!("encode::run=12*off->14*{CRAWL}->off"),
+        ..Played::default()
+    };
+    let summary = played.build(&world, "o").summary();
+    let text = fs::read_to_string(world.path("helix.prom")).expect("is there");
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
+        let (_, value) = line.rsplit_once(' ').expect("a value");
+        value.parse().expect("a number")
+    };
+    let crawls = actions(&summary).len() as f64;
+    assert!(crawls >= 1.0, "{summary}");
+    assert_eq!(value("helix_dense_crawl_detected"), crawls);
+    assert_eq!(value("helix_shards_published_total"), 1.0);
+    assert!(value("helix_vram_used_bytes{") > 12e9, "{text}");
+    assert!(value("helix_chunks_total") >= summary["chunks"].as_f64().expect("a number"));
+    let ran = world.run(&[
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o2",
+        "--metrics-file",
+        "no/such/dir/x",
+    ]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.stderr.contains("--metrics-file no/such/dir/x"),
+        "{ran:?}"
+    );
+}
