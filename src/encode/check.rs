@@ -139,23 +139,19 @@ fn weights(kind: Kind, path: &Path, graph: &Graph) -> Result<Vec<PathBuf>, Encod
 
 /// Of all tables that token ids are looked up in, the shortest.
 fn rows_of_tokens(graph: &Graph) -> Option<usize> {
-    let lookups = graph.nodes.iter().filter(|node| is_lookup(node));
+    let lookups = graph.nodes.iter().filter_map(Node::as_lookup);
     lookups
-        .filter(|node| graph.behind_copies(&node.inputs[1]) == "input_ids")
-        .filter_map(|node| {
-            let table = graph.behind_copies(&node.inputs[0]);
+        .filter(|(_, indices)| graph.behind_copies(indices) == "input_ids")
+        .filter_map(|(table, _)| {
+            let table = graph.behind_copies(table);
             // A table of bytes may be widened before it is looked up.
             let widened = graph.producer(table).filter(|n| n.is("DequantizeLinear"));
-            let table = widened.map_or(table, |node| node.inputs[0].as_str());
+            let bytes = widened.and_then(|node| node.inputs.first());
+            let table = bytes.map_or(table, String::as_str);
             graph.tensor(table)?.dims.first().copied()
         })
         .filter_map(|rows| usize::try_from(rows).ok())
         .min()
-}
-
-fn is_lookup(node: &Node) -> bool {
-    let axis = node.attribute("axis").map(onnx::Attribute::as_integers);
-    node.is("Gather") && node.inputs.len() == 2 && axis.is_none_or(|axis| axis == [0])
 }
 
 /// The table of positions is told by its name, which exporters keep.

@@ -63,7 +63,9 @@ pub fn describe(choice: &EncoderChoice) -> Result<EncoderInfo, EncodeError> {
 }
 
 fn describe_model(model: &Model, coverage: Coverage) -> Result<ModelInfo, EncodeError> {
-    check_sha256(model)?;
+    if let (Graph::File(path), Some(wanted)) = (&model.graph, &model.sha256) {
+        check_sha256(model.kind, path, wanted)?;
+    }
     let dim = match &model.graph {
         // Checked when it was built in.
         Graph::Embedded(_) => dim(model, None)?,
@@ -124,22 +126,18 @@ fn dim(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<usize, EncodeErro
     }
 }
 
-fn check_sha256(model: &Model) -> Result<(), EncodeError> {
-    let (Graph::File(path), Some(wanted)) = (&model.graph, &model.sha256) else {
-        return Ok(());
-    };
-    let found = sha256_of(model.kind, path)?;
+/// # Errors
+/// `FileBad` for another file than the one that `helix-model.toml` means, `ModelMissing`.
+pub(super) fn check_sha256(kind: Kind, path: &Path, wanted: &str) -> Result<(), EncodeError> {
+    let found = sha256_of(kind, path)?;
     if found.eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
-    Err(EncodeError::file(
-        model.kind,
-        path,
-        format!(
-            "its sha256 is {found}, not the one in helix-model.toml; \
-             fetch it again, or correct the line if you trust it"
-        ),
-    ))
+    let reason = format!(
+        "its sha256 is {found}, not the one in helix-model.toml; \
+         fetch it again, or correct the line if you trust it"
+    );
+    Err(EncodeError::file(kind, path, reason))
 }
 
 /// SHA-256 of a file, in hexadecimal.

@@ -6,6 +6,7 @@
 //! is compared with what the graph's file says.
 
 use super::check::{self, Facts};
+use super::describe;
 use super::error::{EncodeError, Kind};
 use super::model::{Graph, Model, Pooling};
 use super::onnx;
@@ -117,7 +118,13 @@ pub(super) fn read(kind: Kind, dir: &Path) -> Result<Model, EncodeError> {
         files.check_modules(&modules)?;
     }
     let graph = files.graph(overrides.file.as_deref())?;
-    let facts = check::look(kind, &graph)?;
+    check::check_head(kind, &graph)?;
+    let facts = check::look(kind, &graph).map_err(|error| {
+        // Another file than the one that was meant is what is wrong first.
+        let stated = overrides.sha256.as_deref();
+        let other = stated.and_then(|wanted| describe::check_sha256(kind, &graph, wanted).err());
+        other.unwrap_or(error)
+    })?;
     let max_len = files.max_len(&overrides, &sentence, &config, &facts)?;
     let stated = match kind {
         Kind::Sparse => config.vocab_size,

@@ -125,13 +125,9 @@ impl Editor<'_> {
         if let Some(tensor) = graph.tensor(name) {
             return matches!(tensor.dims[..], [_, columns] if columns == width);
         }
-        let Some(node) = graph.producer(name).filter(|node| node.is("Transpose")) else {
-            return false;
-        };
-        let tensor = graph.tensor(graph.behind_copies(&node.inputs[0]));
-        let perm = node.attribute("perm").map(Attribute::as_integers);
-        perm.is_none_or(|perm| perm == [1, 0])
-            && tensor.is_some_and(|t| matches!(t.dims[..], [rows, _] if rows == width))
+        let transposed = graph.producer(name).and_then(Node::as_transpose);
+        let tensor = transposed.and_then(|name| graph.tensor(graph.behind_copies(name)));
+        tensor.is_some_and(|t| matches!(t.dims[..], [rows, _] if rows == width))
     }
 
     fn pool_product(&mut self, product: &Product) -> String {

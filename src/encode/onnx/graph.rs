@@ -74,11 +74,12 @@ impl Graph {
         let mut name = name;
         // Each step goes to an earlier node, so this ends; a damaged graph may have a circle.
         for _ in 0..self.nodes.len() {
-            match self.producer(name) {
-                Some(node) if matches!(node.operator.as_str(), "Identity" | "Cast") => {
-                    name = &node.inputs[0];
-                }
-                _ => break,
+            let copy = self
+                .producer(name)
+                .filter(|n| n.is("Identity") || n.is("Cast"));
+            match copy.and_then(|node| node.inputs.first()) {
+                Some(input) => name = input,
+                None => break,
             }
         }
         name
@@ -91,7 +92,7 @@ impl Graph {
         for node in std::mem::take(&mut self.nodes).into_iter().rev() {
             if node.outputs.iter().any(|output| needed.contains(output)) {
                 needed.extend(node.inputs.iter().cloned());
-                needed.extend(node.inner_inputs());
+                needed.extend(node.inner_inputs(DEEPEST));
                 kept.push(node);
             }
         }
@@ -103,6 +104,9 @@ impl Graph {
         self.rest.retain(|field| field.number != VALUE_INFO);
     }
 }
+
+/// Graphs within graphs that are looked through. Nobody nests deeper, and the stack is finite.
+const DEEPEST: usize = 32;
 
 /// The names in use.
 pub struct Names(BTreeSet<String>);
@@ -152,9 +156,36 @@ impl Node {
         self.operator == operator && matches!(self.domain.as_str(), "" | "ai.onnx")
     }
 
+    /// Whether rows of a table are looked up: what it returns is the table and the indices.
+    pub fn as_lookup(&self) -> Option<(&String, &String)> {
+        let axis = self.attribute("axis").map(Attribute::as_integers);
+        match (self.inputs.as_slice(), self.outputs.as_slice()) {
+            ([table, indices], [_]) if self.is("Gather") && axis.is_none_or(|a| a == [0]) => {
+                Some((table, indices))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a plain transposition of a matrix transposes.
+    pub fn as_transpose(&self) -> Option<&String> {
+        let perm = self.attribute("perm").map(Attribute::as_integers);
+        match (self.inputs.as_slice(), self.outputs.as_slice()) {
+            ([matrix], [_])
+                if self.is("Transpose") && perm.as_ref().is_none_or(|p| *p == [1, 0]) =>
+            {
+                Some(matrix)
+            }
+            _ => None,
+        }
+    }
+
     /// Names that graphs within its attributes (loops, branches) may take from outside.
-    fn inner_inputs(&self) -> Vec<String> {
+    fn inner_inputs(&self, depth: usize) -> Vec<String> {
         const GRAPHS: [u32; 2] = [6, 11];
+        if depth == 0 {
+            return Vec::new();
+        }
         let fields = self.attributes.iter().flat_map(|a| &a.fields);
         let graphs = fields.filter(|field| GRAPHS.contains(&field.number));
         graphs
@@ -169,7 +200,7 @@ impl Node {
                 _ => None,
             })
             .flat_map(|node| {
-                let inner = node.inner_inputs();
+                let inner = node.inner_inputs(depth - 1);
                 node.inputs.into_iter().chain(inner)
             })
             .collect()

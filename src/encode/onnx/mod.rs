@@ -15,7 +15,9 @@ mod wire;
 mod write;
 
 pub use fold::{Fold, Folded, Form, fold};
-pub use graph::{Attribute, Graph, Node, Proto, ValueInfo};
+#[cfg(test)]
+pub use graph::Attribute;
+pub use graph::{Graph, Node, Proto, ValueInfo};
 pub use quantize::{Quantized, quantize};
 pub use read::read;
 #[cfg(test)]

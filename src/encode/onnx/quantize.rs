@@ -51,8 +51,10 @@ pub fn quantize(proto: &mut Proto) -> Result<Quantized, OnnxError> {
         if let Some(matrix) = matrix {
             quantizer.product(&node, &matrix)?;
             done.products += 1;
-        } else if node.is("Gather") && tables.contains(&node.inputs[0]) {
-            quantizer.lookup(&node)?;
+        } else if let Some((table, indices)) = node.as_lookup()
+            && tables.contains(table)
+        {
+            quantizer.lookup(table, indices, &node.outputs[0])?;
             done.tables += 1;
         } else {
             quantizer.nodes.push(node);
@@ -105,28 +107,23 @@ impl Quantizer<'_> {
         if !node.is("MatMul") {
             return None;
         }
-        let name = node.inputs.get(1)?;
-        let fits = |name: &str| {
-            let tensor = self.graph.tensor(name)?;
-            let large = tensor.dims.iter().product::<u64>() >= LEAST_WEIGHTS;
-            (large && tensor.dims.len() == 2 && tensor.is_plain_float()).then(|| name.to_owned())
-        };
-        if let Some(tensor) = fits(name) {
-            let is_transposed = false;
-            return Some(Matrix {
-                tensor,
-                is_transposed,
-            });
-        }
-        let transpose = self.graph.producer(name).filter(|n| n.is("Transpose"))?;
-        let perm = transpose.attribute("perm").map(Attribute::as_integers);
-        if perm.is_some_and(|perm| perm != [1, 0]) {
+        let ([_, name], [_]) = (node.inputs.as_slice(), node.outputs.as_slice()) else {
             return None;
-        }
-        let is_transposed = true;
-        fits(&transpose.inputs[0]).map(|tensor| Matrix {
-            tensor,
-            is_transposed,
+        };
+        let transposed = self.graph.producer(name).and_then(Node::as_transpose);
+        let tensor = transposed.unwrap_or(name);
+        self.is_matrix(tensor, LEAST_WEIGHTS).then(|| Matrix {
+            tensor: tensor.clone(),
+            is_transposed: transposed.is_some(),
+        })
+    }
+
+    /// Whether `name` is a constant matrix of at least so many 32-bit floats.
+    fn is_matrix(&self, name: &str, least: u64) -> bool {
+        let tensor = self.graph.tensor(name);
+        tensor.is_some_and(|tensor| {
+            let bytes = tensor.size().unwrap_or(0);
+            bytes / 4 >= least && tensor.dims.len() == 2 && tensor.is_plain_float()
         })
     }
 
@@ -134,26 +131,19 @@ impl Quantizer<'_> {
     fn tables(&self, nodes: &[Node]) -> BTreeSet<String> {
         let mut tables: BTreeSet<String> = nodes
             .iter()
-            .filter(|node| is_lookup(node))
-            .map(|node| node.inputs[0].clone())
-            .filter(|name| {
-                let tensor = self.graph.tensor(name);
-                tensor.is_some_and(|t| {
-                    t.dims.len() == 2
-                        && t.is_plain_float()
-                        && t.dims.iter().product::<u64>() >= LEAST_TABLE
-                })
-            })
+            .filter_map(Node::as_lookup)
+            .map(|(table, _)| table.clone())
+            .filter(|name| self.is_matrix(name, LEAST_TABLE))
             .collect();
         for node in nodes {
             // The transpose of a tied matrix goes away with the product that it was made for.
-            let tied = node.is("Transpose")
+            let tied = node.as_transpose().is_some()
                 && nodes
                     .iter()
-                    .filter(|user| user.inputs.contains(&node.outputs[0]))
+                    .filter(|user| user.inputs.iter().any(|i| node.outputs.contains(i)))
                     .all(|user| self.matrix(user).is_some_and(|m| m.is_transposed));
             for (position, input) in node.inputs.iter().enumerate() {
-                let own = is_lookup(node) && position == 0
+                let own = node.as_lookup().is_some() && position == 0
                     || tied
                     || position == 1 && self.matrix(node).is_some();
                 if !own {
@@ -231,8 +221,7 @@ impl Quantizer<'_> {
     }
 
     /// A row of a table, taken as bytes and scaled.
-    fn lookup(&mut self, node: &Node) -> Result<(), OnnxError> {
-        let (table, indices, output) = (&node.inputs[0], &node.inputs[1], &node.outputs[0]);
+    fn lookup(&mut self, table: &str, indices: &str, output: &str) -> Result<(), OnnxError> {
         let (values, [rows, width]) = self.floats(table)?;
         let lines = || values.chunks_exact(width);
         let scales: Vec<f32> = lines()
@@ -263,7 +252,7 @@ impl Quantizer<'_> {
             return Err(missing());
         };
         let dims = [rows as usize, columns as usize];
-        if values.len() != dims[0] * dims[1] {
+        if values.is_empty() || dims[0].checked_mul(dims[1]) != Some(values.len()) {
             return Err(missing());
         }
         Ok((values, dims))
@@ -292,11 +281,6 @@ impl Quantizer<'_> {
             scales: named,
         }
     }
-}
-
-fn is_lookup(node: &Node) -> bool {
-    let axis = node.attribute("axis").map(Attribute::as_integers);
-    node.is("Gather") && axis.is_none_or(|axis| axis == [0])
 }
 
 /// What one unit stands for, so that the largest magnitude just fits.

@@ -223,3 +223,30 @@ fn what_is_not_understood_is_kept() {
     assert_eq!(again.graph.tensors[..3], proto.graph.tensors[..3]);
     assert_eq!(encoded(&again), bytes);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(400))]
+
+    /// Whatever a file says, it is read or refused, edited or refused; never is there a panic.
+    #[test]
+    fn damaged_graphs_are_refused_or_edited(
+        changes in proptest::collection::vec((0_usize..4000, proptest::num::u8::ANY), 1..6),
+        tied in proptest::bool::ANY,
+    ) {
+        use crate::encode::onnx::{Fold, Form, fold, quantize, read};
+        let shape = if tied { Shape::Tied } else { Shape::Unknown };
+        let mut bytes = onnx::graph(Output::Product(shape));
+        for (at, byte) in changes {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), &bytes).expect("writes");
+        let _ = crate::encode::check::look(Kind::Sparse, file.path());
+        if let Ok(mut proto) = read(file.path()) {
+            let order = Fold { output: "logits", form: Form::Logits, kept: &[true; 8], top_k: 4 };
+            let _ = fold(&mut proto, &order);
+            let _ = quantize(&mut proto);
+        }
+    }
+}
