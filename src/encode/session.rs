@@ -106,6 +106,9 @@ enum Input {
     Types,
 }
 
+/// Takes a window's position, its output as rows, and the numbers in a row.
+pub(super) type Read<'a> = dyn FnMut(usize, &[f32], usize) -> Result<(), EncodeError> + 'a;
+
 /// The tensors of one run, row-major.
 struct Tensors<'a> {
     ids: &'a [i64],
@@ -276,7 +279,7 @@ impl ModelSession {
     pub fn run_many(
         &mut self,
         windows: &[&[i64]],
-        read: &mut dyn FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+        read: &mut Read<'_>,
         told: &dyn Fn(RunEvent),
     ) -> Result<(), EncodeError> {
         let sized = |position: usize| (position, windows[position].len());
@@ -329,7 +332,7 @@ impl ModelSession {
         &mut self,
         batch: &Batch,
         windows: &[&[i64]],
-        read: &mut dyn FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+        read: &mut Read<'_>,
     ) -> Result<(), EncodeError> {
         let Shape { rows, len } = batch.shape;
         let (mut ids, mut mask) = (
