@@ -7,6 +7,7 @@
 use crate::platform;
 use crate::watchdog::{DeviceId, Memory};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use nvml_wrapper::Nvml;
 use std::io::{self, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -87,6 +88,27 @@ impl Probe {
         Ok(Self {
             readings,
             _running: running,
+        })
+    }
+
+    /// Asks NVML for the device that it lists at `index`; that is not CUDA's index where the environment
+    /// hides or reorders devices. The library is loaded by the thread that asks, for that may hang as well.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn nvml(device: DeviceId, timing: Timing, index: u32) -> io::Result<Self> {
+        let mut loaded = None;
+        Self::start(device, timing, move || {
+            let nvml = match loaded.take() {
+                Some(nvml) => nvml,
+                None => Nvml::init().map_err(|error| error.to_string())?,
+            };
+            let memory = nvml.device_by_index(index).and_then(|d| d.memory_info());
+            // Loaded anew after a failure: a driver that was replaced answers a new session alone.
+            let memory = memory.map_err(|error| error.to_string())?;
+            loaded = Some(nvml);
+            Memory::new(memory.used, memory.total)
+                .ok_or_else(|| format!("{} of {} bytes in use", memory.used, memory.total))
         })
     }
 

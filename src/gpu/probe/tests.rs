@@ -129,6 +129,30 @@ fn dropping_a_probe_that_hangs_waits_for_nobody() {
     drop(let_go);
 }
 
+#[test]
+fn a_device_that_nvml_does_not_have_is_unknown_and_asked_again() {
+    let probe = Probe::nvml(device(), TIMING, 9999).expect("threads");
+    for _ in 0..BACKLOG + 2 {
+        let answer = until(&probe, |_| true).answer;
+        assert!(answer.expect_err("there is no such device").len() > 5);
+    }
+}
+
+/// The devices of this machine, if it has any.
+#[test]
+fn what_nvml_says_is_what_the_device_has() {
+    let found = crate::gpu::list().unwrap_or_default();
+    if found.is_empty() {
+        println!("skipped: no NVIDIA device here");
+    }
+    for gpu in found {
+        let probe = Probe::nvml(device(), Timing::default(), gpu.index).expect("threads");
+        let reading = until(&probe, Result::is_ok);
+        let total = reading.answer.map(|memory| memory.total_bytes);
+        assert_eq!(total, Ok(gpu.total_bytes));
+    }
+}
+
 #[cfg(unix)]
 mod commands {
     use super::*;
