@@ -91,11 +91,11 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
 
 /// With the options of the program's own sessions.
 fn open(environment: &Environment, graph: &Path) -> ort::Result<Session> {
-    Ok(Session::builder(environment)?
+    Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_memory_pattern(false)?
-        .commit_from_file(graph)?)
+        .commit_from_file(graph)
 }

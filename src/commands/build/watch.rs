@@ -4,6 +4,7 @@
 
 use super::settings::{Origin, Setting, Settings};
 use crate::cli::BuildFlags;
+use crate::encode::Hardware;
 use crate::exit_code::{Exit, ExitCode};
 use crate::gpu;
 use crate::gpu::probe::{Probe, Reading, Timing};
@@ -11,7 +12,7 @@ use crate::plan::Plan;
 use crate::profile::encoders::Device;
 use crate::supervisor::state::Watch;
 use crate::watchdog::knobs::{KnobFlags, KnobOrigin, Knobs, ResolvedKnobs};
-use crate::watchdog::{DeviceId, Memory, Watchdog};
+use crate::watchdog::{DeviceId, Watchdog};
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, never};
 
@@ -75,13 +76,23 @@ impl MemoryReadings {
         };
         let id = DeviceId(Device::Cuda(index).to_string());
         let timing = Timing::default();
-        let probe = match &settings.vram_probe {
+        let started = match &settings.vram_probe {
             Some(command) => Probe::command(id, timing, command),
-            None => Probe::start(id, timing, move || by_nvml(index)),
+            None if Hardware::of_this_process() == Hardware::Pretended => {
+                return Ok(Self { probe: None });
+            }
+            None => match gpu::cuda_device(index) {
+                Ok(gpu) => Probe::nvml(id, timing, gpu.index),
+                Err(why) => {
+                    tracing::warn!(
+                        "memory of {id} cannot be read ({why}): a crawl is not found, a hang is"
+                    );
+                    return Ok(Self { probe: None });
+                }
+            },
         };
-        Ok(Self {
-            probe: Some(probe.context("starting the probe of device memory")?),
-        })
+        let probe = Some(started.context("starting the probe of device memory")?);
+        Ok(Self { probe })
     }
 
     pub fn receiver(&self) -> Receiver<Reading> {
@@ -90,10 +101,4 @@ impl MemoryReadings {
             None => never(),
         }
     }
-}
-
-fn by_nvml(index: u32) -> Result<Memory, String> {
-    let gpu = gpu::cuda_device(index)?;
-    let used = gpu.total_bytes.saturating_sub(gpu.free_bytes);
-    Memory::new(used, gpu.total_bytes).ok_or_else(|| "NVML reports no memory".to_owned())
 }
