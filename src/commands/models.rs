@@ -153,8 +153,12 @@ fn search_dirs() -> Vec<PathBuf> {
 /// Exit code 13 when any of them cannot be used; all are looked at.
 fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let mut sound = true;
-    for dir in &args.dirs {
-        let trial = encode::try_model(dir, args.ort_lib.as_deref());
+    for (position, dir) in args.dirs.iter().enumerate() {
+        let mut trial = encode::try_model(dir, args.ort_lib.as_deref());
+        if let (true, Ok(trial)) = (position > 0, &mut trial) {
+            // It lives in what the ones before it have given back.
+            trial.memory_bytes = None;
+        }
         sound &= trial.is_ok();
         output::text(|out| match (&trial, global.json) {
             (Ok(trial), true) => {
@@ -207,7 +211,10 @@ fn show(out: &mut impl Write, dir: &Path, trial: &Trial) -> io::Result<()> {
     let grown = trial.memory_bytes;
     line(
         "memory",
-        grown.map_or_else(|| "unknown".to_owned(), progress::bytes),
+        grown.map_or_else(
+            || "not known of any but the first".to_owned(),
+            progress::bytes,
+        ),
     )?;
     let licence = trial.licence.as_deref();
     line("licence", licence.unwrap_or("not stated").to_owned())?;

@@ -3,7 +3,10 @@
 //! Small functions with the same meaning everywhere; no policy. Everything else in the project is
 //! written against the standard library.
 
+mod memory;
 pub mod wire_path;
+
+pub use memory::available_memory_bytes;
 
 use std::fs::File;
 use std::io;
@@ -141,32 +144,4 @@ pub fn free_space(path: &std::path::Path) -> Option<Free> {
         let _ = path;
         None
     }
-}
-
-/// Main memory that a new process may take without pushing others out: the smaller of what the
-/// machine has available and what the control group leaves. `None` where neither can be read.
-pub fn available_memory_bytes() -> Option<u64> {
-    #[cfg(target_os = "linux")]
-    {
-        let machine = std::fs::read_to_string("/proc/meminfo")
-            .ok()
-            .and_then(|text| {
-                let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-                let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-                Some(kib * 1024)
-            });
-        let group = (|| {
-            let read = |name: &str| {
-                let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
-                text.trim().parse::<u64>().ok()
-            };
-            Some(read("memory.max")?.saturating_sub(read("memory.current")?))
-        })();
-        match (machine, group) {
-            (Some(machine), Some(group)) => Some(machine.min(group)),
-            (machine, group) => machine.or(group),
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    None
 }

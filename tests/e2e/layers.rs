@@ -16,8 +16,9 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Crates and the only modules that may name them.
-const DOORS: [(&str, &[&str]); 10] = [
+const DOORS: [(&str, &[&str]); 11] = [
     ("rusqlite", &["store"]),
+    ("half", &["encode"]),
     ("ort", &["encode"]),
     ("tokenizers", &["encode"]),
     ("clap", &["cli"]),

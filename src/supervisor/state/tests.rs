@@ -33,11 +33,15 @@ enum File {
     Named,
     /// Never ends.
     Endless,
+    /// The device fails on it; the CPU does not.
+    LosesDevice,
+    NoDeviceMemory,
 }
 
 #[derive(Debug, Default)]
 struct Process {
     generation: u32,
+    place: Place,
     alive: bool,
     ready: bool,
     stopping: bool,
@@ -50,6 +54,10 @@ struct World {
     now: Duration,
     files: BTreeMap<SegmentId, Vec<File>>,
     committed: BTreeMap<SegmentId, BTreeSet<u32>>,
+    /// Where the committed files of each segment were encoded.
+    encoded_on: BTreeMap<SegmentId, Place>,
+    /// Says that the device takes no worker, from this process on.
+    device_shut_from: u32,
     skipped: BTreeSet<(SegmentId, u32)>,
     processes: BTreeMap<WorkerId, Process>,
     loaded: Vec<SegmentId>,
@@ -69,6 +77,8 @@ impl World {
             now: Duration::ZERO,
             files,
             committed: BTreeMap::new(),
+            encoded_on: BTreeMap::new(),
+            device_shut_from: u32::MAX,
             skipped: BTreeSet::new(),
             processes: BTreeMap::new(),
             loaded: Vec::new(),
@@ -83,10 +93,13 @@ impl World {
         for effect in self.state.step(self.now, event) {
             match effect {
                 Effect::Spawn {
-                    worker, generation, ..
+                    worker,
+                    generation,
+                    place,
                 } => {
                     let process = Process {
                         generation,
+                        place,
                         alive: true,
                         ..Process::default()
                     };
@@ -144,13 +157,36 @@ impl World {
         });
     }
 
+    /// A worker says why it ends, and ends.
+    fn fail(&mut self, worker: WorkerId, kind: FailureKind) {
+        let text = format!("{kind:?}");
+        self.say(worker, FromWorker::Failed(Failure { kind, text }));
+        self.die(worker);
+    }
+
+    /// A run on the device begins, and fails.
+    fn fail_run(&mut self, worker: WorkerId, segment: SegmentId, kind: FailureKind) {
+        let begun = FromWorker::BatchBegun {
+            shard: segment.shard,
+            encoder: crate::watchdog::Encoder::Sparse,
+            n_slots: 512,
+        };
+        self.say(worker, begun);
+        self.fail(worker, kind);
+    }
+
     /// Lets one worker do one thing.
     fn turn(&mut self, worker: WorkerId) {
+        let shut_from = self.device_shut_from;
         let process = self.process(worker);
         if !process.alive || process.hung {
             return;
         }
         if !process.ready {
+            if process.place == Place::AsAsked && process.generation >= shut_from {
+                self.fail(worker, FailureKind::Unavailable);
+                return;
+            }
             process.ready = true;
             let device = "cpu".to_owned();
             return self.say(worker, FromWorker::Ready { device });
@@ -170,7 +206,13 @@ impl World {
         let Some((segment, handling)) = process.tasks.front().cloned() else {
             return;
         };
+        let place = self.process(worker).place;
+        let n_files = self.files[&segment].len();
         let done = self.committed.entry(segment).or_default();
+        if self.encoded_on.insert(segment, place) != Some(place) && done.len() < n_files {
+            // As the worker does it: none mixes devices.
+            done.clear();
+        }
         let next = (0..self.files[&segment].len() as u32).find(|n| !done.contains(n));
         let Some(file) = next else {
             self.process(worker).tasks.pop_front();
@@ -196,6 +238,13 @@ impl World {
                     self.process(worker).hung = true;
                     return;
                 }
+                File::LosesDevice if place == Place::AsAsked => {
+                    return self.fail_run(worker, segment, FailureKind::Device);
+                }
+                File::NoDeviceMemory if place == Place::AsAsked => {
+                    return self.fail_run(worker, segment, FailureKind::DeviceMemory);
+                }
+                File::LosesDevice | File::NoDeviceMemory => {}
             }
         }
         self.committed.entry(segment).or_default().insert(file);
@@ -517,3 +566,5 @@ proptest! {
         }
     }
 }
+
+mod devices;

@@ -9,7 +9,14 @@ use std::process::{Command, Stdio};
 pub const GENERATOR: &str = "tools/make_models.py";
 
 /// The models that the variants take from `tools/make_models.py`.
-const MODELS: [&str; 5] = ["tiny", "tiny-pooled", "minilm", "bge-like", "typed"];
+const MODELS: [&str; 6] = [
+    "tiny",
+    "tiny-pooled",
+    "tiny-topk",
+    "minilm",
+    "bge-like",
+    "typed",
+];
 
 /// A Python with the packages of `tests/reference/requirements.txt`, and models made with it.
 pub struct Tools {
