@@ -42,11 +42,12 @@ impl DenseEncoder {
         if !self.session.is_batched() {
             let encode = |windows: &&Windows| {
                 let mut vectors = Vec::new();
+                let before = self.session.busy();
                 for (ids, n_tokens) in windows.iter() {
                     let read = |output: &[f32], width| pool(pooling, output, width, n_tokens);
                     vectors.push(self.session.run(ids, read)?);
                 }
-                told(RunEvent::Text);
+                told(self.session.text_done(windows, before));
                 Ok(self.combine(windows, &mut vectors.into_iter()))
             };
             return texts.iter().map(encode).collect();

@@ -10,6 +10,7 @@ use super::error::{EncodeError, Kind};
 use super::fault::{Fault, classify};
 use super::model::{Graph, Model, Pooling};
 use super::output::{Output, fits};
+use super::prepare::Windows;
 use crate::failpoint;
 use crate::profile::encoders::Device;
 use ort::environment::Environment;
@@ -73,10 +74,10 @@ pub enum RunEvent {
     /// A batch is over.
     Done(Run),
     /// A text is done, on the CPU.
-    Text,
+    Text(Run),
 }
 
-/// A batch on a device that is over.
+/// A batch on a device that is over, or all runs of a text on the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     pub kind: Kind,
@@ -399,10 +400,8 @@ impl ModelSession {
             true => &self.releasing,
             false => &self.options,
         };
-        if self.shapes.is_some() {
-            // In a test: a device that crawls, or hangs.
-            failpoint::at("encode::run", &self.name);
-        }
+        // In a test: a device that crawls, or hangs.
+        failpoint::at("encode::run", &self.name);
         let outputs = self.session.run_with_options(inputs, options);
         let outputs = outputs.map_err(failed)?;
         self.spent.busy += started.elapsed();
@@ -428,6 +427,22 @@ impl ModelSession {
     /// The model's name, for messages.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Time inside the runtime since it was last taken.
+    pub fn busy(&self) -> Duration {
+        self.spent.busy
+    }
+
+    /// What there is to tell of a text whose windows were run one by one, since [`Self::busy`] was `before`.
+    pub fn text_done(&self, windows: &Windows, before: Duration) -> RunEvent {
+        RunEvent::Text(Run {
+            kind: self.kind,
+            n_tokens: windows.n_tokens as u64,
+            n_slots: windows.iter().map(|(ids, _)| ids.len() as u64).sum(),
+            n_windows: windows.iter().len() as u64,
+            duration: self.spent.busy.saturating_sub(before),
+        })
     }
 
     /// What runs have cost since the last call.

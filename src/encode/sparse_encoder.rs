@@ -47,8 +47,9 @@ impl SparseEncoder {
             return self.encode_batched(texts, n_terms, told);
         }
         let encode = |(prepared, windows): &(&Prepared, &Windows)| {
+            let before = self.session.busy();
             let encoded = self.encode(prepared, windows, n_terms)?;
-            told(RunEvent::Text);
+            told(self.session.text_done(windows, before));
             Ok(encoded)
         };
         texts.iter().map(encode).collect()

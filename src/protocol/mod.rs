@@ -57,6 +57,8 @@ pub struct WorkerSetup {
     pub limits: Limits,
     /// A file that takes longer than this to read, chunk and tag has brought the worker to a halt.
     pub file_patience: Duration,
+    /// The CPU plays a device: tell of each text as of a batch.
+    pub plays_device: bool,
     /// Resident memory of the process, in bytes, beyond which it gives up; 0: no limit.
     pub memory_limit: u64,
     /// Published databases whose vectors may be taken over, if their encoders are the same.

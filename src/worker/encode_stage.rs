@@ -8,7 +8,7 @@ use super::Reporter;
 use super::dispatch::{Item, STOP_CHECK, Slot};
 use super::halt::{Halt, output};
 use super::prepare::PreparedFile;
-use crate::encode::{EncodeError, Encoders, Kind, Prepared, RunEvent};
+use crate::encode::{EncodeError, Encoders, Kind, Prepared, Run, RunEvent};
 use crate::failpoint;
 use crate::file::{FileOutcome, FileRecord};
 use crate::ids::ShardId;
@@ -65,6 +65,8 @@ struct Teller {
     reporter: Reporter,
     /// When it was last told.
     told: Mutex<Instant>,
+    /// Texts on the CPU are told of as batches on a device are.
+    is_played: bool,
 }
 
 /// The vectors of a chunk.
@@ -92,6 +94,7 @@ impl EncodeStage {
             teller: Teller {
                 reporter,
                 told: Mutex::new(Instant::now()),
+                is_played: setup.plays_device,
             },
             collected: Collected::default(),
             shard: ShardId(0),
@@ -270,22 +273,27 @@ impl Collected {
 impl Teller {
     fn hear(&self, shard: ShardId, event: RunEvent) {
         match event {
-            RunEvent::Text => self.tell(),
+            RunEvent::Text(run) if self.is_played => self.done(shard, &run),
+            RunEvent::Text(_) => self.tell(),
             RunEvent::Begun { kind, n_slots } => self.reporter.tell(FromWorker::BatchBegun {
                 shard,
                 encoder: encoder(kind),
                 n_slots,
             }),
-            RunEvent::Done(run) => self.reporter.tell(FromWorker::BatchDone(Batch {
-                shard,
-                encoder: encoder(run.kind),
-                n_tokens: run.n_tokens,
-                n_slots: run.n_slots,
-                // Nearly all chunks are one window.
-                n_chunks: run.n_windows,
-                duration: run.duration,
-            })),
+            RunEvent::Done(run) => self.done(shard, &run),
         }
+    }
+
+    fn done(&self, shard: ShardId, run: &Run) {
+        self.reporter.tell(FromWorker::BatchDone(Batch {
+            shard,
+            encoder: encoder(run.kind),
+            n_tokens: run.n_tokens,
+            n_slots: run.n_slots,
+            // Nearly all chunks are one window.
+            n_chunks: run.n_windows,
+            duration: run.duration,
+        }));
     }
 
     fn tell(&self) {

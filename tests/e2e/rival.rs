@@ -42,6 +42,7 @@ pub fn setup() -> WorkerSetup {
         },
         file_patience: Duration::from_secs(60),
         memory_limit: 0,
+        plays_device: false,
         reuse: Vec::new(),
     }
 }

@@ -326,3 +326,41 @@ fn figures_are_kept_for_prometheus() {
         "{ran:?}"
     );
 }
+
+/// Without a device, and with a probe: the CPU plays one, for rehearsals.
+#[test]
+fn a_card_can_be_played_on_any_machine() {
+    let world = World::corpus(1, 60);
+    let plain = [
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--json",
+        "--dense-model=none",
+    ];
+    let undisturbed = world.run(&plain).summary();
+    let mut command = world.command(&[
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "played",
+        "--json",
+        "--dense-model=none",
+        "--crawl-window=3",
+        "--crawl-factor=10",
+        "--shard-workers=1",
+        "--vram-probe",
+        FULL,
+    ]);
+    command.env("FAILPOINTS", format!("encode::run=30*off->16*{CRAWL}->off"));
+    let ran = finish(command.spawn().expect("starts"));
+    let summary = ran.summary();
+    let actions = actions(&summary);
+    assert!(
+        actions.starts_with(&["crawl release_memory".to_owned()]),
+        "{ran:?}"
+    );
+    assert_eq!(summary["watchdog"][0]["device"], "cpu (played card)");
+    assert_eq!(summary["digest"], undisturbed["digest"]);
+}

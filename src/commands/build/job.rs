@@ -104,6 +104,7 @@ pub fn job(
             limits: settings.profile.rules.limits,
             // So that the worker, which knows the file, speaks first.
             file_patience: settings.stall_timeout / 2,
+            plays_device: settings.plays_card(),
             memory_limit: memory_limit(settings, sizing),
             reuse: reuse(settings, prepared, todo),
         },

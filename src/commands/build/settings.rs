@@ -180,6 +180,11 @@ impl Settings {
         })
     }
 
+    /// Whether a probe of device memory was given, but no device: then the CPU plays one.
+    pub fn plays_card(&self) -> bool {
+        self.vram_probe.is_some() && self.encoders.device().is_none()
+    }
+
     pub fn mode_name(&self) -> &'static str {
         match self.mode {
             Mode::Blob => "blob",

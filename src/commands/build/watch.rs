@@ -50,9 +50,19 @@ pub fn listed(resolved: &ResolvedKnobs) -> [Setting; 3] {
     ]
 }
 
+/// What the watchdog calls the CPU that plays a device.
+const PLAYED: &str = "cpu (played card)";
+
+/// What is watched: the device that most is put on, or the CPU if it plays one.
+fn device(settings: &Settings) -> Option<DeviceId> {
+    let real = settings.encoders.device().map(|device| device.to_string());
+    let played = || settings.plays_card().then(|| PLAYED.to_owned());
+    real.or_else(played).map(DeviceId)
+}
+
 /// The watchdog, where there is a device to watch.
 pub fn watch(settings: &Settings, plan: &Plan) -> Option<Watch> {
-    let device = settings.encoders.device()?;
+    let device = device(settings)?;
     let labels = plan
         .shards
         .iter()
@@ -60,7 +70,7 @@ pub fn watch(settings: &Settings, plan: &Plan) -> Option<Watch> {
     // Silence of any kind ends a worker after the whole of it.
     let ceiling = settings.stall_timeout / 2;
     let watchdog = Watchdog::new(settings.crawl, ceiling, labels);
-    Some(Watch::new(watchdog, DeviceId(device.to_string())))
+    Some(Watch::new(watchdog, device))
 }
 
 /// Readings of that device's memory, for as long as this is kept.
@@ -71,25 +81,24 @@ pub struct MemoryReadings {
 impl MemoryReadings {
     /// By the command that was given, else by NVML.
     pub fn start(settings: &Settings) -> anyhow::Result<Self> {
-        let Some(Device::Cuda(index)) = settings.encoders.device() else {
+        let Some(id) = device(settings) else {
             return Ok(Self { probe: None });
         };
-        let id = DeviceId(Device::Cuda(index).to_string());
         let timing = Timing::default();
-        let started = match &settings.vram_probe {
-            Some(command) => Probe::command(id, timing, command),
-            None if Hardware::of_this_process() == Hardware::Pretended => {
-                return Ok(Self { probe: None });
-            }
-            None => match gpu::cuda_device(index) {
-                Ok(gpu) => Probe::nvml(id, timing, gpu.index),
-                Err(why) => {
-                    tracing::warn!(
-                        "memory of {id} cannot be read ({why}): a crawl is not found, a hang is"
-                    );
-                    return Ok(Self { probe: None });
+        let started = match (&settings.vram_probe, settings.encoders.device()) {
+            (Some(command), _) => Probe::command(id, timing, command),
+            (None, Some(Device::Cuda(index))) if Hardware::of_this_process() == Hardware::Real => {
+                match gpu::cuda_device(index) {
+                    Ok(gpu) => Probe::nvml(id, timing, gpu.index),
+                    Err(why) => {
+                        tracing::warn!(
+                            "memory of {id} cannot be read ({why}): a crawl is not found, a hang is"
+                        );
+                        return Ok(Self { probe: None });
+                    }
                 }
-            },
+            }
+            (None, _) => return Ok(Self { probe: None }),
         };
         let probe = Some(started.context("starting the probe of device memory")?);
         Ok(Self { probe })

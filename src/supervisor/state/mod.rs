@@ -5,6 +5,7 @@
 //! or left out is here, and can be tested in microseconds.
 
 mod deaths;
+mod hand_out;
 mod watch;
 
 pub use watch::Watch;
@@ -441,114 +442,6 @@ impl State {
                 effects.push(Effect::Stop { worker: *worker });
             }
         }
-    }
-
-    /// Gives work to who has none, and starts who is missing while there is work.
-    fn hand_out(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        if self.mood != Mood::Working {
-            return;
-        }
-        let workers: Vec<WorkerId> = self.slots.keys().copied().collect();
-        for depth in 0..2 {
-            for worker in &workers {
-                // The second segment hides the hand-over; near the end it would only be kept from others.
-                if self.queue.is_empty() || (depth == 1 && self.queue.len() < workers.len()) {
-                    break;
-                }
-                let Some(slot) = self.slots.get(worker) else {
-                    continue;
-                };
-                match slot.phase {
-                    Phase::Ready if slot.assigned.len() == depth => {
-                        self.assign(now, *worker, effects);
-                    }
-                    Phase::Absent if depth == 0 => self.start(now, *worker, effects),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// Gives the worker the next segment for where it runs. One that has nothing left to do there ends, so that
-    /// another can be started where there is.
-    fn assign(&mut self, now: Duration, worker: WorkerId, effects: &mut Vec<Effect>) {
-        let Some(place) = self.slots.get(&worker).map(|slot| slot.place) else {
-            return;
-        };
-        let fitting = self
-            .queue
-            .iter()
-            .position(|segment| self.place_of(*segment) == place);
-        let segment = fitting.and_then(|at| self.queue.remove(at));
-        let Some(slot) = self.slots.get_mut(&worker) else {
-            return;
-        };
-        if slot.assigned.is_empty() {
-            slot.seen = now;
-        }
-        match segment {
-            Some(segment) => {
-                slot.assigned.push_back(segment);
-                let trouble = self.trouble.get(&segment);
-                effects.push(Effect::Assign {
-                    worker,
-                    segment,
-                    handling: trouble.map(Trouble::handling).unwrap_or_default(),
-                });
-            }
-            None if slot.assigned.is_empty() => {
-                slot.phase = Phase::Leaving;
-                effects.push(Effect::Stop { worker });
-            }
-            None => {}
-        }
-    }
-
-    /// Starts a process where there is more work than there are workers waiting for it.
-    fn start(&mut self, now: Duration, worker: WorkerId, effects: &mut Vec<Effect>) {
-        let Some(place) = self.wanted_place() else {
-            return;
-        };
-        let Some(slot) = self.slots.get_mut(&worker) else {
-            return;
-        };
-        slot.phase = Phase::Starting;
-        slot.place = place;
-        slot.generation += 1;
-        slot.seen = now;
-        effects.push(Effect::Spawn {
-            worker,
-            generation: slot.generation,
-            place,
-        });
-        effects.push(Effect::Emit(BuildEvent::WorkerStarting { worker }));
-    }
-
-    /// The place of the first segment for which nobody is there.
-    fn wanted_place(&self) -> Option<Place> {
-        let is_waiting = |slot: &&Slot| match slot.phase {
-            Phase::Starting => true,
-            Phase::Ready => slot.assigned.is_empty(),
-            Phase::Absent | Phase::GivenUp | Phase::Leaving | Phase::Killed => false,
-        };
-        let waiting = |place| {
-            let waiting = self.slots.values().filter(is_waiting);
-            waiting.filter(|slot| slot.place == place).count()
-        };
-        let mut served = [
-            (Place::AsAsked, waiting(Place::AsAsked)),
-            (Place::Cpu, waiting(Place::Cpu)),
-        ];
-        for segment in &self.queue {
-            let place = self.place_of(*segment);
-            for (_, waiting) in served.iter_mut().filter(|(served, _)| *served == place) {
-                match waiting.checked_sub(1) {
-                    Some(fewer) => *waiting = fewer,
-                    None => return Some(place),
-                }
-            }
-        }
-        None
     }
 
     fn finish_if_over(&mut self, effects: &mut Vec<Effect>) {

@@ -163,7 +163,10 @@ impl State {
         for worker in leaving {
             self.recycle(worker, effects);
         }
-        let undone: Vec<SegmentId> = self.done.keys().copied().filter(is_moved).collect();
+        let on_cpu = self.slots.values().filter(|slot| slot.place == Place::Cpu);
+        let kept: BTreeSet<SegmentId> = on_cpu.flat_map(|slot| slot.assigned.clone()).collect();
+        let is_undone = |segment: &SegmentId| is_moved(segment) && !kept.contains(segment);
+        let undone: Vec<SegmentId> = self.done.keys().copied().filter(is_undone).collect();
         for segment in undone {
             if let Some(work) = self.done.remove(&segment) {
                 effects.push(Effect::Emit(BuildEvent::SegmentUndone { segment, work }));
