@@ -161,6 +161,22 @@ MUTANTS = {
         ["isolation::a_build_that_was_suspended_has_not_stalled"],
         [("src/supervisor/mod.rs", "const LONGEST_STEP: Duration = Duration::from_secs(1);", "const LONGEST_STEP: Duration = Duration::from_secs(1000);")],
     ),
+    "a segment mixes devices": (
+        ["watchdog::a_segment_that_goes_to_the_cpu_is_done_again_whole"],
+        [(DISPATCH, "            if of_another_device {\n", "            if of_another_device && task.files.is_empty() {\n")],
+    ),
+    "files are blamed for their device": (
+        ["lib:supervisor::state::tests::devices::with_the_ladder_off_a_device_that_fails_ends_the_build"],
+        [(DEATHS, "failure.as_ref().is_some_and(|f| is_of_device(f.kind));", "failure.as_ref().is_some_and(|f| is_of_device(f.kind) && ready && false);")],
+    ),
+    "a replaced worker counts as dead": (
+        ["lib:supervisor::state::tests::devices::a_crawl_is_answered_by_requests_and_respawns"],
+        [(DEATHS, "        if orderly || recycled {\n", "        let _ = recycled;\n        if orderly {\n")],
+    ),
+    "a shard that left its device goes back to it": (
+        ["lib:supervisor::state::tests::devices::a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other"],
+        [("src/supervisor/state/watch.rs", "watch.given_up || watch.demoted.contains(&segment.shard);", "watch.given_up && watch.demoted.contains(&segment.shard);")],
+    ),
 }
 
 

@@ -364,3 +364,38 @@ fn a_card_can_be_played_on_any_machine() {
     assert_eq!(summary["watchdog"][0]["device"], "cpu (played card)");
     assert_eq!(summary["digest"], undisturbed["digest"]);
 }
+
+/// What a device gave of a segment must not stay when the CPU goes on: the CPU's process encodes every file of it.
+#[test]
+fn a_segment_that_goes_to_the_cpu_is_done_again_whole() {
+    let world = World::corpus(1, 120);
+    let trace = world.path("trace").to_string_lossy().into_owned();
+    let played = Played {
+        flags: &["--vram-probe", FULL, "--crawl-action", "cpu"],
+        failpoints: &format!("sink::group=return(skip);encode::run=40*off->14*{CRAWL}->off"),
+        environment: &[("FAILPOINT_TRACE", &trace)],
+    };
+    let ran = played.build(&world, "o");
+    assert_eq!(actions(&ran.summary()), ["crawl cpu"], "{ran:?}");
+    assert_eq!(devices(&world, "o-sharded/p"), ["cpu"]);
+    let steps = fs::read_to_string(&trace).expect("a trace");
+    let starts: Vec<&str> = steps
+        .lines()
+        .filter_map(|line| line.split_once(" worker::start ").map(|(pid, _)| pid))
+        .collect();
+    let [device, cpu] = starts[..] else {
+        panic!("two processes: {starts:?}");
+    };
+    let count = |pid: &str, place: &str| {
+        let beginning = format!("{pid} {place} ");
+        steps
+            .lines()
+            .filter(|line| line.starts_with(&beginning))
+            .count()
+    };
+    assert!(
+        count(device, "sink::committed") > 0,
+        "else this test shows nothing"
+    );
+    assert_eq!(count(cpu, "worker::encode"), 120);
+}
