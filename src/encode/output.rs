@@ -17,7 +17,7 @@ pub(super) struct Output {
     vocabulary: usize,
     /// Numbers of an output that gives others than 32-bit floats.
     widened: Vec<f32>,
-    /// Weights [V] of an output that gives the heaviest only; zeros between calls.
+    /// Weights (`[V]`) of an output that gives the heaviest only; zeros between calls.
     scattered: Vec<f32>,
 }
 

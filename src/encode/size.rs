@@ -14,7 +14,7 @@ pub struct ModelBytes {
 /// Looks at the files; reads none.
 ///
 /// # Errors
-/// Those of [`super::describe`] that the directory alone can tell.
+/// Those of [`super::describe()`] that the directory alone can tell.
 pub fn model_bytes(choice: &EncoderChoice) -> Result<ModelBytes, EncodeError> {
     let one = |kind, source| {
         let model = Model::resolve(kind, source)?;

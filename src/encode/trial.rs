@@ -67,7 +67,7 @@ const LONG: &str = "fn read_header(input: &mut impl Read) -> io::Result<Header> 
 /// Tries out the model in `dir`, of the kind that its files tell.
 ///
 /// # Errors
-/// What is wrong with it, as of [`describe`] and [`Encoders::open`].
+/// What is wrong with it, as of [`describe()`] and [`Encoders::open`].
 pub fn try_model(dir: &Path, ort_lib: Option<&Path>) -> Result<Trial, EncodeError> {
     let kind = directory::kind(dir);
     let choice = choice(kind, dir, ort_lib);
