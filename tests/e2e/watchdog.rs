@@ -327,7 +327,7 @@ fn figures_are_kept_for_prometheus() {
     );
 }
 
-/// Without a device, and with a probe: the CPU plays one, for rehearsals.
+/// With a probe, and with the CPU asked for, it plays a device, for rehearsals.
 #[test]
 fn a_card_can_be_played_on_any_machine() {
     let world = World::corpus(1, 60);
@@ -347,6 +347,7 @@ fn a_card_can_be_played_on_any_machine() {
         "played",
         "--json",
         "--dense-model=none",
+        "--device=cpu",
         "--crawl-window=3",
         "--crawl-factor=10",
         "--shard-workers=1",

@@ -180,9 +180,12 @@ impl Settings {
         })
     }
 
-    /// Whether a probe of device memory was given, but no device: then the CPU plays one.
+    /// Whether a probe of device memory was given, and the CPU asked for: then it plays a device. Where `auto` has
+    /// come down to the CPU, a probe that is set for other machines means nothing.
     pub fn plays_card(&self) -> bool {
-        self.vram_probe.is_some() && self.encoders.device().is_none()
+        let asked = |setting: &Setting| setting.origin != Origin::Default;
+        let is_cpu = self.encoders.device().is_none() && self.devices.listed.iter().all(asked);
+        self.vram_probe.is_some() && is_cpu
     }
 
     pub fn mode_name(&self) -> &'static str {
