@@ -5,7 +5,7 @@
 use super::build::settings;
 use super::{output, probe};
 use crate::cli::{DoctorArgs, GlobalFlags};
-use crate::encode::{self, Encoders, RuntimeOrigin};
+use crate::encode::{self, Encoders, Kind, RuntimeOrigin};
 use crate::exit_code::ExitCode;
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::profile::list_profiles;
@@ -106,15 +106,20 @@ fn models(choice: &EncoderChoice) -> Finding {
             encoders.device_name()
         ))
     };
-    let mut sources = [&choice.sparse, &choice.dense].into_iter();
-    let dir = sources.find_map(|source| match source {
-        ModelSource::Directory(dir) => Some(dir.display().to_string()),
-        ModelSource::Embedded | ModelSource::None => None,
-    });
-    let advice = dir.map_or_else(String::new, |dir| {
-        format!("; `helix-build models check {dir}` looks closer")
-    });
-    let explain = |error: encode::EncodeError| format!("{error}{advice}");
+    let explain = |error: encode::EncodeError| {
+        let source = match error.kind() {
+            Some(Kind::Sparse) => &choice.sparse,
+            Some(Kind::Dense) => &choice.dense,
+            None => &ModelSource::None,
+        };
+        match source {
+            ModelSource::Directory(dir) => {
+                let dir = dir.display();
+                format!("{error}; `helix-build models check {dir}` looks closer")
+            }
+            ModelSource::Embedded | ModelSource::None => error.to_string(),
+        }
+    };
     finding("models", true, open().map_err(explain))
 }
 

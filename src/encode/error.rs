@@ -124,6 +124,28 @@ pub enum EncodeError {
 }
 
 impl EncodeError {
+    /// The encoder that it is about; `None`: both, or neither.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::ModelMissing { kind, .. }
+            | Self::FileBad { kind, .. }
+            | Self::ModelBad { kind, .. }
+            | Self::WrongKind { wanted: kind, .. }
+            | Self::TokenizerBad { kind, .. }
+            | Self::RunFailed { kind, .. }
+            | Self::BadOutput { kind, .. }
+            | Self::OutOfMemory { kind, .. }
+            | Self::DeviceLost { kind, .. } => Some(*kind),
+            Self::RuntimeMissing
+            | Self::RuntimeBad { .. }
+            | Self::RuntimeUnpack { .. }
+            | Self::RuntimeTaken { .. }
+            | Self::Unwritten { .. }
+            | Self::TextRefused { .. }
+            | Self::DeviceUnusable { .. } => None,
+        }
+    }
+
     pub(super) fn missing(kind: Kind, path: &Path, reason: impl ToString) -> Self {
         Self::ModelMissing {
             kind,

@@ -21,8 +21,10 @@ pub struct Wish {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Offer {
     Device(Device),
-    /// For people: why there is none.
-    None(String),
+    /// There is no device. For people: how that is known.
+    NoDevice(String),
+    /// There is one that cannot be used. For people: why.
+    Unusable(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub fn place(
         (DeviceSetting::Fixed(device), _) => device,
         (DeviceSetting::Auto, _) if !wants_offer(wish) => Device::Cpu,
         (DeviceSetting::Auto, Offer::Device(device)) => *device,
-        (DeviceSetting::Auto, Offer::None(why)) => {
+        (DeviceSetting::Auto, Offer::NoDevice(why) | Offer::Unusable(why)) => {
             let reason = format!("device: cpu ({why})");
             if !reasons.contains(&reason) {
                 reasons.push(reason);
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn why_there_is_no_device_is_said_once() {
         let auto = wish(model(), Auto, false);
-        let none = Offer::None("no driver".to_owned());
+        let none = Offer::Unusable("no driver".to_owned());
         let placement = place(&auto, &auto, &none, |_| None);
         assert_eq!(
             (placement.sparse, placement.dense),

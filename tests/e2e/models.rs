@@ -207,3 +207,22 @@ fn models_are_listed_checked_and_prepared() {
     let taken = world.run(&["models", "prepare", "m", "--out", "small"]);
     assert_eq!(taken.code, Some(2), "{taken:?}");
 }
+
+#[test]
+fn doctor_points_at_the_directory_that_is_at_fault() {
+    let world = world();
+    let models = ["doctor", "--sparse-model", "m", "--dense-model", "nowhere"];
+    let ran = world.run(&models);
+    assert_eq!(ran.code, Some(13), "{ran:?}");
+    let line = ran
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("MISSING models"));
+    let line = line.unwrap_or_else(|| panic!("{ran:?}"));
+    assert!(
+        line.contains("models check") && line.contains("nowhere` looks closer"),
+        "{line}"
+    );
+    let alone = ["doctor", "--sparse-model", "m", "--dense-model", "none"];
+    assert_eq!(world.run(&alone).code, Some(0));
+}

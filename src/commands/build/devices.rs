@@ -73,14 +73,18 @@ pub fn settle(
     let offer = match placement::needs_offer(&sparse, &dense) {
         true => offer(encoders),
         // Nothing depends on it.
-        false => Offer::None(String::new()),
+        false => Offer::NoDevice(String::new()),
     };
     let Placement {
         sparse,
         dense,
-        reasons: notices,
+        mut reasons,
     } = placement::place(&sparse, &dense, &offer, memory);
-    let mut reasons = notices.clone();
+    // Most machines have no GPU: `plan` and `doctor` say so.
+    let notices = match offer {
+        Offer::NoDevice(_) => Vec::new(),
+        Offer::Device(_) | Offer::Unusable(_) => reasons.clone(),
+    };
     (encoders.sparse_device, encoders.dense_device) = (sparse, dense);
     let device = [sparse, dense].into_iter().find(|device| !device.is_cpu());
     if let (Some(device), Hardware::Real) = (device, Hardware::of_this_process()) {
@@ -124,9 +128,9 @@ fn offer(encoders: &EncoderChoice) -> Offer {
     });
     let gpu = match found {
         Ok(gpu) => gpu,
-        Err(why) => return Offer::None(format!("no GPU: {why}")),
+        Err(why) => return Offer::NoDevice(format!("no GPU: {why}")),
     };
-    let unused = |why: String| Offer::None(format!("{} is there, but {why}", gpu.name));
+    let unused = |why: String| Offer::Unusable(format!("{} is there, but {why}", gpu.name));
     let runtime = match encode::cuda_runtime(encoders) {
         Ok(runtime) => runtime,
         Err(why) => return unused(why),
