@@ -4,11 +4,13 @@
 //! that does not depend on neighbours. One thread per session; a machine is filled with processes. On a device
 //! [`super::batch`] says which windows run together.
 
-use super::batch::{Batch, Bounds, OutputBytes, Shape, Shapes, output_decides};
+mod batches;
+
+use super::batch::{Shape, Shapes};
 use super::cuda::{self, Hardware};
 use super::error::{EncodeError, Kind};
 use super::fault::{Fault, classify};
-use super::model::{Graph, Model, Pooling};
+use super::model::{Graph, Model};
 use super::output::{Output, fits};
 use super::prepare::Windows;
 use crate::failpoint;
@@ -201,31 +203,6 @@ impl ModelSession {
         Ok(opened)
     }
 
-    /// Fixes the shapes, and runs the largest so that memory which is short is found out before any work.
-    fn batch_up(&mut self, max_len: usize, max_rows: usize) -> Result<(), EncodeError> {
-        let row_bytes = self.width * size_of::<f32>();
-        let bounds = Bounds {
-            max_len,
-            max_rows,
-            output: match self.output.pooling {
-                Pooling::None => OutputBytes::PerRow(row_bytes),
-                Pooling::Splade | Pooling::Cls | Pooling::Mean => OutputBytes::PerToken(row_bytes),
-            },
-        };
-        if output_decides(&bounds) && self.kind == Kind::Sparse {
-            tracing::warn!(
-                "{}: its output for every token keeps batches small; \
-                 a graph that pools is faster on a device (helix-build models prepare)",
-                self.name
-            );
-        }
-        let shapes = Shapes::new(bounds);
-        self.zeros = vec![0; shapes.largest().tokens().max(max_len)];
-        let longest = vec![self.pad; shapes.largest().len];
-        self.shapes = Some(shapes);
-        self.run_many(&[&longest], &mut |_, _, _| Ok(()), &|_| ())
-    }
-
     /// Whether [`Self::run_many`] is the way to run windows.
     pub fn is_batched(&self) -> bool {
         self.shapes.is_some()
@@ -268,105 +245,6 @@ impl ModelSession {
         (self.ones, self.zeros) = (ones, zeros);
         done?;
         result.ok_or_else(|| EncodeError::bad(self.kind, &self.name, "it gave no output"))
-    }
-
-    /// Runs windows of at most `max_len` ids in batches, and hands each one's position and output to `read`, in
-    /// any order; the rows are those of the window's own tokens. `told` hears of each run before and after. A batch for which
-    /// the device has no memory is halved, for good.
-    ///
-    /// # Errors
-    /// As [`Self::run`]; `OutOfMemory` when there is none for a single row, and `DeviceLost`: after that one
-    /// this session is of no use. What `read` says ends it as well.
-    pub fn run_many(
-        &mut self,
-        windows: &[&[i64]],
-        read: &mut Read<'_>,
-        told: &dyn Fn(RunEvent),
-    ) -> Result<(), EncodeError> {
-        let sized = |position: usize| (position, windows[position].len());
-        let plan = |shapes: &Option<Shapes>, left: Vec<usize>| match shapes {
-            Some(shapes) => shapes.plan(left.into_iter().map(sized)),
-            None => Vec::new(),
-        };
-        let mut batches = plan(&self.shapes, (0..windows.len()).collect());
-        // The longest first: what is too much shows at once.
-        while let Some(batch) = batches.pop() {
-            let n_slots = batch.shape.tokens() as u64;
-            let kind = self.kind;
-            told(RunEvent::Begun { kind, n_slots });
-            let before = self.spent.busy;
-            match self.run_batch(&batch, windows, read) {
-                Err(EncodeError::OutOfMemory { .. }) if self.halve(batch.shape) => {
-                    batches.push(batch);
-                    let left = batches.into_iter().flat_map(|batch| batch.windows);
-                    batches = plan(&self.shapes, left.collect());
-                    continue;
-                }
-                done => done?,
-            }
-            let n_tokens: usize = batch.windows.iter().map(|w| windows[*w].len()).sum();
-            told(RunEvent::Done(Run {
-                kind,
-                n_tokens: n_tokens as u64,
-                n_slots,
-                n_windows: batch.windows.len() as u64,
-                duration: self.spent.busy - before,
-            }));
-        }
-        Ok(())
-    }
-
-    fn halve(&mut self, shape: Shape) -> bool {
-        let halved = self.shapes.as_mut().is_some_and(|s| s.halve(shape.len));
-        if halved {
-            tracing::warn!(
-                "{}: no device memory for {shape} tokens in one run; batches of this length are halved",
-                self.name
-            );
-            self.release = true;
-        }
-        halved
-    }
-
-    /// Runs one batch; the rows left over hold one token each.
-    fn run_batch(
-        &mut self,
-        batch: &Batch,
-        windows: &[&[i64]],
-        read: &mut Read<'_>,
-    ) -> Result<(), EncodeError> {
-        let Shape { rows, len } = batch.shape;
-        let (mut ids, mut mask) = (
-            std::mem::take(&mut self.ids),
-            std::mem::take(&mut self.mask),
-        );
-        let zeros = std::mem::take(&mut self.zeros);
-        ids.clear();
-        ids.resize(rows * len, self.pad);
-        mask.clear();
-        mask.resize(rows * len, 0);
-        for row in 0..rows {
-            let start = row * len;
-            let window = batch.windows.get(row).map(|window| windows[*window]);
-            if let Some(window) = window {
-                ids[start..start + window.len()].copy_from_slice(window);
-            }
-            // Attention over nothing at all is not a number.
-            let n_tokens = window.map_or(1, <[i64]>::len);
-            mask[start..start + n_tokens].fill(1);
-        }
-        let lengths: Vec<usize> = batch.windows.iter().map(|w| windows[*w].len()).collect();
-        let tensors = Tensors {
-            ids: &ids,
-            mask: &mask,
-            types: &zeros[..rows * len],
-            shape: batch.shape,
-        };
-        let done = self.execute(&tensors, &lengths, |row, values, width| {
-            read(batch.windows[row], values, width)
-        });
-        (self.ids, self.mask, self.zeros) = (ids, mask, zeros);
-        done
     }
 
     fn execute(
