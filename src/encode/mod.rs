@@ -133,7 +133,7 @@ impl Encoders {
                 return Err(EncodeError::bad(model.kind, &model.name, reason));
             }
         }
-        if let (Some(device), Hardware::Real) = (first_device(choice), hardware) {
+        if let (Some(device), Hardware::Real) = (choice.device(), hardware) {
             cuda::load_libraries(choice, device)?;
         }
         let runtime = || runtime::environment(choice.ort_lib.as_deref());
@@ -339,10 +339,6 @@ fn busy(spent: &[Spent], apart: bool) -> Duration {
         true => each.max().unwrap_or_default(),
         false => each.sum(),
     }
-}
-
-fn first_device(choice: &EncoderChoice) -> Option<Device> {
-    choice.devices().into_iter().find(|device| !device.is_cpu())
 }
 
 /// Sessions that share a device's memory.

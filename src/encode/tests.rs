@@ -308,16 +308,7 @@ impl Directory {
     }
 
     fn choice(&self, kind: Kind) -> EncoderChoice {
-        let source = ModelSource::Directory(self.path().to_owned());
-        let (sparse, dense) = match kind {
-            Kind::Sparse => (source, ModelSource::None),
-            Kind::Dense => (ModelSource::None, source),
-        };
-        EncoderChoice {
-            sparse,
-            dense,
-            ..EncoderChoice::default()
-        }
+        trial::choice(kind, self.path(), None)
     }
 
     fn describe_dense(&self) -> Result<ModelInfo, EncodeError> {

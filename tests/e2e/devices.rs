@@ -37,6 +37,20 @@ fn recorded(world: &World, index: &str) -> Vec<String> {
     devices
 }
 
+/// Chunks of the index, picked at random and encoded on the CPU one by one, have the same vectors within rounding.
+fn reencodes(world: &World, index: &str, n_chunks: &str) {
+    let ran = world.run(&[
+        "verify",
+        index,
+        "--reencode",
+        n_chunks,
+        "--seed",
+        "1",
+        "--json",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
 #[test]
 fn a_build_on_a_device_is_that_of_the_cpu_within_rounding() {
     let world = World::corpus(2, 25);
@@ -45,17 +59,7 @@ fn a_build_on_a_device_is_that_of_the_cpu_within_rounding() {
     assert_eq!(recorded(&world, "o-sharded/p"), ["cuda:0"]);
     let fill = summary["batch_fill"].as_f64().expect("a number");
     assert!(fill > 0.0 && fill < 1.0, "{fill}");
-    // Encodes on the CPU, chunk by chunk.
-    let ran = world.run(&[
-        "verify",
-        "o-sharded/p",
-        "--reencode",
-        "60",
-        "--seed",
-        "1",
-        "--json",
-    ]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    reencodes(&world, "o-sharded/p", "60");
 }
 
 #[test]
@@ -123,16 +127,7 @@ fn without_memory_a_batch_is_halved_and_with_none_at_all_it_is_13() {
     let half = ran.summary();
     assert!(ran.stderr.contains("halved"), "{ran:?}");
     assert_eq!(half["chunks"], one["chunks"]);
-    let ran = world.run(&[
-        "verify",
-        "half-sharded/p",
-        "--reencode",
-        "30",
-        "--seed",
-        "1",
-        "--json",
-    ]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    reencodes(&world, "half-sharded/p", "30");
 
     let ran = build(
         &world,
@@ -152,16 +147,7 @@ fn each_kind_may_have_its_own_device() {
     let name = "sparse cuda:0, dense cpu";
     assert_eq!(summary["devices"], serde_json::json!([name]));
     assert_eq!(recorded(&world, "o-sharded/p"), [name]);
-    let ran = world.run(&[
-        "verify",
-        "o-sharded/p",
-        "--reencode",
-        "30",
-        "--seed",
-        "1",
-        "--json",
-    ]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    reencodes(&world, "o-sharded/p", "30");
 }
 
 #[test]

@@ -8,6 +8,19 @@ const SPARSE: &[u8] = include_bytes!("../../assets/models/helix-sparse-mini.onnx
 const DENSE: &[u8] = include_bytes!("../../assets/models/helix-dense-mini.onnx");
 const TOKENIZER: &[u8] = include_bytes!("../../assets/models/tokenizer.json");
 
+/// A build with the model in the folder `m` alone.
+const BUILD: [&str; 9] = [
+    "--profile",
+    "p.toml",
+    "--out-dir",
+    "o",
+    "--json",
+    "--sparse-model",
+    "m",
+    "--dense-model",
+    "none",
+];
+
 /// A world with a corpus and the built-in sparse encoder as a directory.
 fn world() -> World {
     let world = World::corpus(2, 12);
@@ -21,19 +34,7 @@ fn model(world: &World, dir: &str, graph: &[u8]) {
 }
 
 fn build(world: &World, workers: &str) -> Ran {
-    world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--json",
-        "--sparse-model",
-        "m",
-        "--dense-model",
-        "none",
-        "--shard-workers",
-        workers,
-    ])
+    world.run(&[&BUILD[..], &["--shard-workers", workers]].concat())
 }
 
 /// Exit code 13, the reason once, and nothing in the way of a later build.
@@ -121,19 +122,8 @@ fn check(world: &World, dirs: &[&str]) -> (Option<i32>, Vec<Value>) {
 fn a_model_in_bytes_stays_on_the_cpu_wherever_others_go() {
     let world = world();
     world.write("m/helix-model.toml", "quantized = \"int8\"");
-    let arguments = [
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--json",
-        "--sparse-model",
-        "m",
-        "--dense-model",
-        "none",
-    ];
     let run = |more: &[&str]| {
-        let mut command = world.command(&[&arguments, more].concat());
+        let mut command = world.command(&[&BUILD[..], more].concat());
         command.env("FAILPOINTS", "encode::device=return(skip)");
         finish(command.spawn().expect("starts"))
     };

@@ -145,7 +145,8 @@ fn a_crawl_climbs_the_ladder_and_nothing_is_lost() {
 
 #[test]
 fn a_shard_that_crawls_again_is_finished_on_the_cpu_and_the_next_begins_on_the_device() {
-    let world = World::corpus(2, 120);
+    // Enough batches after each rung for the next, whatever was committed before.
+    let world = World::corpus(2, 240);
     let (runs, undisturbed) = runs_of(&world, "o");
     // Every process crawls from its tenth batch on; in the other shard as well.
     let played = Played {
@@ -157,7 +158,10 @@ fn a_shard_that_crawls_again_is_finished_on_the_cpu_and_the_next_begins_on_the_d
     let actions = actions(&summary);
     let ladder = ["crawl release_memory", "crawl respawn", "crawl cpu"];
     assert!(runs > 50, "{runs} batches are too few for this test");
-    assert!(actions.starts_with(&ladder.map(str::to_owned)), "{ran:?}");
+    assert!(
+        actions.starts_with(&ladder.map(str::to_owned)),
+        "{actions:?} in {ran:?}"
+    );
     for figure in ["files", "chunks", "skipped"] {
         assert_eq!(summary[figure], undisturbed[figure], "{figure}");
     }
@@ -312,6 +316,12 @@ fn figures_are_kept_for_prometheus() {
     assert_eq!(value("helix_shards_published_total"), 1.0);
     assert!(value("helix_vram_used_bytes{") > 12e9, "{text}");
     assert!(value("helix_chunks_total") >= summary["chunks"].as_f64().expect("a number"));
+    assert_eq!(value("helix_workers "), 0.0, "none is left");
+    // A build with nothing to do says so as well.
+    let again = played.build(&world, "o").summary();
+    assert_eq!(again["unchanged_shards"], 1);
+    let text = fs::read_to_string(world.path("helix.prom")).expect("is there");
+    assert!(text.contains("\nhelix_chunks_total 0\n"), "{text}");
     let ran = world.run(&[
         "--profile",
         "p.toml",

@@ -86,7 +86,7 @@ pub fn settle(
         Offer::Device(_) | Offer::Unusable(_) => reasons.clone(),
     };
     (encoders.sparse_device, encoders.dense_device) = (sparse, dense);
-    let device = [sparse, dense].into_iter().find(|device| !device.is_cpu());
+    let device = encoders.device();
     if let (Some(device), Hardware::Real) = (device, Hardware::of_this_process()) {
         let runtime = encode::cuda_runtime(encoders).map_err(|reason| {
             let text = format!("device {device} cannot be used: {reason}; or use --device cpu");

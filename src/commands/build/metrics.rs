@@ -4,10 +4,13 @@
 //! collector never sees half of it. A file that cannot be written any more is said once, and the build goes on.
 
 use super::settings::Settings;
+use crate::ids::WorkerId;
 use crate::plan::Plan;
+use crate::plan::sizing::Sizing;
 use crate::platform;
 use crate::report::{BuildEvent, Metrics};
 use anyhow::Context as _;
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,6 +25,10 @@ pub struct MetricsFile {
     began: Instant,
     written: Instant,
     busy: Duration,
+    /// Workers that the build has at most.
+    n_workers: u32,
+    /// Those that are there: a process that is replaced is heard of by the start of the next.
+    ready: BTreeSet<WorkerId>,
 }
 
 impl MetricsFile {
@@ -29,7 +36,12 @@ impl MetricsFile {
     ///
     /// # Errors
     /// When it cannot be written: somebody waits for it.
-    pub fn start(settings: &Settings, plan: &Plan, unchanged: usize) -> anyhow::Result<Self> {
+    pub fn start(
+        settings: &Settings,
+        plan: &Plan,
+        sizing: &Sizing,
+        unchanged: usize,
+    ) -> anyhow::Result<Self> {
         let now = Instant::now();
         let mut file = Self {
             path: settings.metrics_file.clone(),
@@ -44,6 +56,8 @@ impl MetricsFile {
             began: now,
             written: now,
             busy: Duration::ZERO,
+            n_workers: sizing.workers as u32,
+            ready: BTreeSet::new(),
         };
         if let Some(path) = file.path.clone() {
             file.write(&path)
@@ -64,16 +78,21 @@ impl MetricsFile {
 
     /// The last word.
     pub fn finish(mut self) {
-        self.metrics.workers = 0;
+        self.ready.clear();
         self.save();
     }
 
     fn add(&mut self, event: &BuildEvent) {
         let metrics = &mut self.metrics;
         match event {
-            BuildEvent::WorkerReady { .. } => metrics.workers += 1,
-            BuildEvent::WorkerLost { .. } => {
-                metrics.workers = metrics.workers.saturating_sub(1);
+            BuildEvent::WorkerReady { worker, .. } => {
+                self.ready.insert(*worker);
+            }
+            BuildEvent::WorkerStarting { worker } => {
+                self.ready.remove(worker);
+            }
+            BuildEvent::WorkerLost { worker, .. } => {
+                self.ready.remove(worker);
                 metrics.workers_lost += 1;
             }
             BuildEvent::FilesCommitted { work, .. } => {
@@ -92,7 +111,6 @@ impl MetricsFile {
             }
             BuildEvent::Watchdog(event) => metrics.watchdog.add(event),
             BuildEvent::Planned { .. }
-            | BuildEvent::WorkerStarting { .. }
             | BuildEvent::SegmentOpened { .. }
             | BuildEvent::SegmentUndone { .. }
             | BuildEvent::Warning { .. }
@@ -115,7 +133,8 @@ impl MetricsFile {
 
     fn write(&mut self, path: &Path) -> anyhow::Result<()> {
         let elapsed = self.began.elapsed();
-        let available = elapsed.as_secs_f64() * self.metrics.workers.max(1) as f64;
+        let available = elapsed.as_secs_f64() * f64::from(self.n_workers);
+        self.metrics.workers = self.ready.len() as u64;
         self.metrics.elapsed_s = elapsed.as_secs_f64();
         self.metrics.encoder_busy = (self.busy.as_secs_f64() / available.max(1e-9)).min(1.0);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -129,5 +148,50 @@ impl MetricsFile {
         file.persist(path)?;
         self.written = Instant::now();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_worker_is_one_and_busy_counts_all() {
+        let now = Instant::now();
+        let mut file = MetricsFile {
+            path: None,
+            metrics: Metrics::default(),
+            began: now - Duration::from_secs(10),
+            written: now,
+            busy: Duration::from_secs(10),
+            n_workers: 2,
+            ready: BTreeSet::new(),
+        };
+        let starting = |n| BuildEvent::WorkerStarting {
+            worker: WorkerId(n),
+        };
+        let ready = |n| BuildEvent::WorkerReady {
+            worker: WorkerId(n),
+            device: "cuda:0".to_owned(),
+        };
+        // The watchdog replaces the first: nobody says that it is lost.
+        for event in [
+            starting(0),
+            starting(1),
+            ready(0),
+            ready(1),
+            starting(0),
+            ready(0),
+        ] {
+            file.add(&event);
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        file.write(&folder.path().join("m.prom")).expect("written");
+        assert_eq!(file.metrics.workers, 2);
+        assert!(
+            (0.4..=0.5).contains(&file.metrics.encoder_busy),
+            "{:?}",
+            file.metrics
+        );
     }
 }

@@ -202,6 +202,7 @@ fn work(
         workers: sizing.workers as u32,
         file_workers: sizing.file_workers as u32,
     });
+    let mut metrics = MetricsFile::start(settings, plan, sizing, prepared.unchanged.len())?;
     let publishing = Arc::new(publishing(settings, prepared)?);
     let mut run = RunSummary {
         workers: sizing.workers as u32,
@@ -211,14 +212,13 @@ fn work(
         ..RunSummary::default()
     };
     if !todo.is_empty() {
+        let memory = MemoryReadings::start(settings)?;
         // Segment ids and one outcome per shard: small, and the supervisor must not block.
         let (ready, segments) = unbounded();
         let (outcomes, published) = unbounded();
         let publisher = Arc::clone(&publishing)
             .start(segments, outcomes)
             .context("starting the publisher")?;
-        let memory = MemoryReadings::start(settings)?;
-        let mut metrics = MetricsFile::start(settings, plan, prepared.unchanged.len())?;
         let links = Links {
             ready,
             published,
