@@ -279,7 +279,10 @@ impl ModelSession {
             false => &self.options,
         };
         // In a test: a device that crawls, or hangs.
-        failpoint::at("encode::run", &self.name);
+        match self.shapes {
+            Some(_) => failpoint::at("encode::run", &self.name),
+            None => failpoint::at("encode::text", &self.name),
+        };
         let outputs = self.session.run_with_options(inputs, options);
         let outputs = outputs.map_err(failed)?;
         self.spent.busy += started.elapsed();

@@ -45,7 +45,7 @@ fn phase(steps: &[Step], pid: u32, supervisor: u32) -> &'static str {
             "opening a segment"
         }
         "worker::prepare" | "scan::read" | "scan::opened" => "encoding",
-        "scan::piece" | "worker::encode" | "encode::run" => "encoding",
+        "scan::piece" | "worker::encode" | "encode::run" | "encode::text" => "encoding",
         "sink::group" | "sink::commit" | "sink::committed" => "encoding",
         "sink::finish" | "sink::finished" => "encoding",
         "publish::load" | "publish::index" | "publish::seal" | "publish::rename" => "publishing",

@@ -364,7 +364,10 @@ fn a_card_can_be_played_on_any_machine() {
         "--vram-probe",
         FULL,
     ]);
-    command.env("FAILPOINTS", format!("encode::run=30*off->16*{CRAWL}->off"));
+    command.env(
+        "FAILPOINTS",
+        format!("encode::text=30*off->16*{CRAWL}->off"),
+    );
     let ran = finish(command.spawn().expect("starts"));
     let summary = ran.summary();
     let actions = actions(&summary);
