@@ -204,6 +204,43 @@ fn check_registered(ground: &Ground, flavour: Flavour, context: &str) {
     }
 }
 
+/// Over an index that is there, and over none: an index between two steps is unfinished, not damaged.
+#[test]
+fn verify_tells_a_crash_from_damage() {
+    let mut ground = Ground::new(6);
+    let flavour = Flavour {
+        blob: false,
+        encoders: false,
+    };
+    for is_update in [false, true] {
+        for point in SUPERVISOR {
+            let context = format!("{point}, update {is_update}");
+            ground.clean();
+            ground.change_inputs(0);
+            if is_update {
+                let (ran, _) = ground.start(flavour, "").finish();
+                ground.check_summary(flavour, &ran, &context);
+                ground.change_inputs(1);
+            }
+            let at = Crash {
+                point,
+                after: 0,
+                victim: Victim::Supervisor,
+            };
+            crash(&mut ground, flavour, at, &context).expect(point);
+            let ran = ground.world.run(&["verify", "o-sharded/p", "--json"]);
+            if !ground.world.path("o-sharded/p/main.genome.db").exists() {
+                assert_eq!(ran.code, Some(10), "{context}: {ran:?}");
+                continue;
+            }
+            assert_eq!(ran.code, Some(0), "{context}: {ran:?}");
+            let before_and_after = ["build::scan", "build::planned", "build::cleaned"];
+            let is_between = !before_and_after.contains(&point);
+            assert_eq!(ran.last_line()["unfinished"], is_between, "{context}");
+        }
+    }
+}
+
 #[test]
 fn a_crash_while_publishing_costs_no_encoding() {
     let world = World::corpus(1, 12);

@@ -95,8 +95,10 @@ fn the_file_in_hand_is_finished_and_kept() {
         assert!(begun.len() >= 4, "{context}: {steps:?}");
         let (ran, again) = ground.start(BARE, "").finish();
         ground.check_summary(BARE, &ran, &context);
-        let resumed = ran.last_line()["resumed_chunks"].as_u64();
-        assert!(resumed.is_some_and(|n| n >= 4), "{context}: {ran:?}");
+        // A worker that hears of the pause late may have finished its shard of ten, which is published.
+        let number = |field: &str| ran.last_line()[field].as_u64().expect("a number");
+        let kept = number("resumed_chunks") + 10 * number("unchanged_shards");
+        assert!(kept >= 4, "{context}: {ran:?}");
         // What any worker had begun is not begun again: as many files were left as are encoded now.
         let now = again.iter().filter(|s| s.point == "worker::encode").count();
         assert_eq!(

@@ -132,10 +132,6 @@ fn is_named_database(path: &Path) -> bool {
 
 /// [`verify`] of an index already found.
 pub fn verify_index(index: &Index, level: Level) -> Report {
-    let registered: &[Registered] = match index {
-        Index::Sharded { shards, .. } => shards,
-        Index::Single { .. } => &[],
-    };
     let mut report = Report {
         level,
         unfinished: manifest::is_unfinished(index),
@@ -143,7 +139,22 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         faults: Faults::default(),
     };
     let manifest = manifest::read(index, &mut report.faults);
-    let databases = index.databases();
+    let mut databases = index.databases();
+    let mut registered = match index {
+        Index::Sharded { shards, .. } => shards.clone(),
+        Index::Single { .. } => Vec::new(),
+    };
+    let unregistered = unregistered(index);
+    if report.unfinished {
+        // A build puts a shard into place before it registers it: such a one is checked by itself.
+        registered.retain(|shard| !shard::is_ahead_of(shard));
+        databases.extend(
+            unregistered
+                .iter()
+                .map(|path| (label_of(path), path.clone())),
+        );
+        databases.sort();
+    }
     let checked: Vec<(ShardReport, Faults)> = databases
         .par_iter()
         .map(|(label, path)| {
@@ -160,13 +171,16 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         .filter_map(|(_, path)| folder(path))
         .collect();
     let mut finder = routing_finder(&mut report.faults);
-    if let Index::Sharded { routing, shards } = index {
+    if let Index::Sharded { routing, .. } = index {
         folders.extend(folder(routing));
-        unregistered(routing, shards, &mut finder);
-        routing::check(routing, shards, &manifest, level, &mut finder);
+        routing::check(routing, &registered, &manifest, level, &mut finder);
     }
-    // The next build removes those of one that did not finish.
+    // Of a build that did not finish, the next one goes on with the first two and removes the third.
     if !report.unfinished {
+        never_registered(&unregistered, &mut finder);
+        if let Index::Sharded { routing, .. } = index {
+            file::neighbours(routing, &mut finder);
+        }
         file::temporary_files(&folders.into_iter().collect::<Vec<_>>(), &mut finder);
     }
     one_dense_dim(&report.shards, &mut finder);
@@ -174,22 +188,32 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
 }
 
 /// Shards in the index's own folder that servers do not know of.
-fn unregistered(routing: &Path, shards: &[Registered], finder: &mut Finder<'_>) {
-    let Some(own) = folder(routing).map(|folder| folder.join(SHARDS_FOLDER)) else {
-        return;
+fn unregistered(index: &Index) -> Vec<PathBuf> {
+    let Index::Sharded { routing, shards } = index else {
+        return Vec::new();
     };
+    let own = folder(routing).map(|folder| folder.join(SHARDS_FOLDER));
     // No such folder: the shards lie elsewhere.
-    for file in std::fs::read_dir(own).into_iter().flatten().flatten() {
-        let path = file.path();
-        let is_shard = path.extension().is_some_and(|extension| extension == "db");
+    let files = own.and_then(|own| std::fs::read_dir(own).ok());
+    let paths = files
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|file| file.path());
+    let is_unknown = |path: &PathBuf| {
         let known = |shard: &Registered| shard.path.file_name() == path.file_name();
-        if is_shard && !shards.iter().any(known) {
-            let what = format!(
-                "{} is not registered, so nobody searches it",
-                path.display()
-            );
-            finder.fault(FaultKind::Routing, "shards", label_of(&path), what);
-        }
+        is_named_database(path) && !shards.iter().any(known)
+    };
+    paths.filter(is_unknown).collect()
+}
+
+fn never_registered(shards: &[PathBuf], finder: &mut Finder<'_>) {
+    for path in shards {
+        let what = format!(
+            "{} is not registered, so nobody searches it",
+            path.display()
+        );
+        finder.fault(FaultKind::Routing, "shards", label_of(path), what);
     }
 }
 

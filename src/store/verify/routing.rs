@@ -47,7 +47,6 @@ pub fn check(
 ) {
     let stamp = Stamp::of(path);
     file::header(path, finder);
-    file::neighbours(path, finder);
     match open_read_only(path) {
         Ok(connection) => {
             let was_written = rows(&connection, path, shards, level, finder);

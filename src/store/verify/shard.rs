@@ -228,6 +228,15 @@ fn bytes(
     }
 }
 
+/// Whether the shard's file is another than the one that was registered, as its own notes say.
+pub fn is_ahead_of(entry: &Registered) -> bool {
+    let Ok(connection) = open_read_only(&entry.path) else {
+        return false; // Told by its check.
+    };
+    let stored = stored_digest(&connection).ok().flatten();
+    stored.is_some() && stored != noted(entry, "digest")
+}
+
 /// What publishing noted of a shard in `shards.metadata`.
 pub(super) fn noted(entry: &Registered, key: &str) -> Option<String> {
     let metadata: serde_json::Value = serde_json::from_str(entry.metadata.as_deref()?).ok()?;
