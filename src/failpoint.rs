@@ -54,6 +54,21 @@ pub fn at(point: &'static str, subject: &str) -> bool {
     subject.contains(part) && act(what, point, subject)
 }
 
+/// How long something took: what was measured, or the milliseconds that a test says at `point`
+/// (`return(MS)`), for which a busy machine makes no difference.
+pub fn duration(point: &'static str, measured: Duration) -> Duration {
+    if !fail::has_failpoints() {
+        return measured;
+    }
+    let Some(asked) = asked(point) else {
+        return measured;
+    };
+    match asked.parse() {
+        Ok(played) => Duration::from_millis(played),
+        Err(_) => panic!("no duration is \"{asked}\""),
+    }
+}
+
 /// The file that tells a test where its processes are.
 fn trace_path() -> Option<PathBuf> {
     std::env::var_os("FAILPOINT_TRACE").map(PathBuf::from)

@@ -285,7 +285,7 @@ impl ModelSession {
         };
         let outputs = self.session.run_with_options(inputs, options);
         let outputs = outputs.map_err(failed)?;
-        self.spent.busy += started.elapsed();
+        self.spent.busy += failpoint::duration("encode::took", started.elapsed());
         self.spent.run_tokens += lengths.iter().sum::<usize>() as u64;
         self.spent.padded_tokens += shape.tokens() as u64;
         self.output

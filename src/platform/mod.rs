@@ -17,13 +17,16 @@ use std::time::Duration;
 /// A new temporary file in `folder`, as wide as the umask lets any file be: temporary files are their owner's alone
 /// otherwise. Persist it under its name.
 pub fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+        let mode = std::fs::Permissions::from_mode(0o666);
+        tempfile::Builder::new()
+            .permissions(mode)
+            .tempfile_in(folder)
     }
-    builder.tempfile_in(folder)
+    #[cfg(windows)]
+    tempfile::Builder::new().tempfile_in(folder)
 }
 
 /// Keeps a terminal's Ctrl-C from reaching a child: its parent stops it in order.

@@ -289,7 +289,7 @@ fn turned_into_something_else(_: &io::Error) -> bool {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use rustix::fs::{CWD, Mode, mkfifoat};
+    use crate::scan::tests::make_fifo;
     use std::fs;
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
@@ -347,7 +347,7 @@ mod tests {
         fs::create_dir(&file).expect("folder");
         assert_eq!(reason(&root, &entry), SkipReason::Vanished, "folder");
         fs::remove_dir(&file).expect("removed");
-        mkfifoat(CWD, &file, Mode::RUSR | Mode::WUSR).expect("fifo");
+        make_fifo(&file);
         assert_eq!(reason(&root, &entry), SkipReason::Vanished, "fifo");
         fs::remove_file(&file).expect("removed");
         let _socket = std::os::unix::net::UnixListener::bind(&file).expect("socket");

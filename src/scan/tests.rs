@@ -3,7 +3,6 @@
 use super::*;
 use crate::profile::{Limits, Patterns, Root, Rules, Secrets};
 use proptest::prelude::*;
-use rustix::fs::{CWD, Mode, mkfifoat};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -12,6 +11,12 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
+
+/// With the system's own command, since the call is not to be had safely on all of them.
+pub fn make_fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("runs").success());
+}
 
 struct Tree {
     dir: TempDir,
@@ -100,7 +105,7 @@ fn each_skip_has_one_reason_and_a_rule() {
     tree.write("tiny.rs", &[b'x'; 49]);
     tree.write("huge.rs", &[b'x'; 200_001]);
     tree.root.exclude = patterns(&["/out/", "skip.*"]);
-    mkfifoat(CWD, tree.path("fifo.rs"), Mode::RUSR).expect("fifo");
+    make_fifo(&tree.path("fifo.rs"));
     let _socket = std::os::unix::net::UnixListener::bind(tree.path("s.rs")).expect("socket");
     symlink("/dev/zero", tree.path("zero.rs")).expect("link");
 
@@ -397,7 +402,7 @@ fn strange_names_are_found_and_read() {
 
 #[test]
 fn a_path_too_long_for_the_system_is_listed() {
-    use rustix::fs::{OFlags, mkdirat, open, openat};
+    use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
     let tree = Tree::new(&["ok.rs"]);
     let folder = OFlags::RDONLY | OFlags::DIRECTORY;
     let name = "d".repeat(250);
@@ -585,7 +590,7 @@ mod gitignore {
         let mut tree = tree(&["a/x.rs", "b/x.rs", "rules"]);
         tree.write("rules", b"*.rs\n");
         symlink("../rules", tree.path("a/.gitignore")).expect("link");
-        mkfifoat(CWD, tree.path("b/.gitignore"), Mode::RUSR | Mode::WUSR).expect("fifo");
+        make_fifo(&tree.path("b/.gitignore"));
         tree.rules.extensions.remove("");
         assert_eq!(tree.files(), ["a/x.rs", "b/x.rs"]);
         tree.rules.gitignore = false;

@@ -74,7 +74,7 @@ pub enum LocateError {
     Routing {
         path: PathBuf,
         #[source]
-        source: StoreError,
+        source: Box<StoreError>,
     },
     #[error("reading {}", path.display())]
     Io {
@@ -254,7 +254,7 @@ fn read_index(database: PathBuf) -> Result<Index, LocateError> {
         }),
         Err(source) => Err(LocateError::Routing {
             path: database,
-            source,
+            source: Box::new(source),
         }),
     }
 }

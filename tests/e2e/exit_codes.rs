@@ -1,6 +1,8 @@
 //! Every exit code, with a message that says what to do.
 
-use crate::world::{BARE, World, finish};
+#[cfg(unix)]
+use crate::world::finish;
+use crate::world::{BARE, World};
 use std::fs;
 
 fn fails(world: &World, arguments: &[&str], code: i32, says: &[&str]) {

@@ -4,7 +4,9 @@
 
 use crate::inputs::as_ordinary_user;
 use crate::same_bytes::query;
-use crate::world::{BARE, Ran, World, count, finish};
+use crate::world::{BARE, World, finish};
+#[cfg(target_os = "linux")]
+use crate::world::{Ran, count};
 use rusqlite::types::Value;
 use std::ffi::OsStr;
 use std::fs;

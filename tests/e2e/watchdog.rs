@@ -9,9 +9,21 @@ use std::fs;
 /// A card of 12 GB that is full, in MiB.
 const FULL: &str = "echo 12135 12288";
 
-/// A run during a crawl takes at least this much longer, in milliseconds: far more than the factor, also where a
-/// busy machine makes ordinary runs ten times slower.
-const CRAWL: &str = "sleep(150)";
+/// A run during a crawl really takes this much longer, in milliseconds, so that memory is asked meanwhile.
+const CRAWL: u32 = 150;
+
+/// Durations are played, so that a machine which is busy with something else makes no difference: from run number
+/// `first` on, counted in each process, `n` runs crawl, or all.
+fn crawl(point: &str, first: usize, n: Option<usize>) -> String {
+    let (runs, after, healthy) = match n {
+        Some(n) => (format!("{n}*"), "->off", "->return(1)"),
+        None => (String::new(), "", ""),
+    };
+    format!(
+        "{point}={first}*off->{runs}sleep({CRAWL}){after};\
+         encode::took={first}*return(1)->{runs}return({CRAWL}){healthy}"
+    )
+}
 
 /// A small window and small batches, so that there are enough of them.
 const FLAGS: [&str; 12] = [
@@ -122,7 +134,7 @@ fn a_crawl_climbs_the_ladder_and_nothing_is_lost() {
     assert_eq!(actions(&undisturbed), Vec::<String>::new());
     // From three fifths on everything crawls. The next process has less than that to do.
     let played = Played {
-        failpoints: &format!("encode::run={}*off->{CRAWL}", runs * 3 / 5),
+        failpoints: &crawl("encode::run", runs * 3 / 5, None),
         ..Played::default()
     };
     let ran = played.build(&world, "crawl");
@@ -150,7 +162,7 @@ fn a_shard_that_crawls_again_is_finished_on_the_cpu_and_the_next_begins_on_the_d
     let (runs, undisturbed) = runs_of(&world, "o");
     // Every process crawls from its tenth batch on; in the other shard as well.
     let played = Played {
-        failpoints: &format!("encode::run=10*off->{CRAWL}"),
+        failpoints: &crawl("encode::run", 10, None),
         ..Played::default()
     };
     let ran = played.build(&world, "crawl");
@@ -190,7 +202,7 @@ fn slow_alone_is_no_crawl() {
     for probe in ["echo 4000 12288", "sleep 1000", "echo nonsense", "false"] {
         let played = Played {
             flags: &["--vram-probe", probe],
-            failpoints: &format!("encode::run=12*off->12*{CRAWL}->off"),
+            failpoints: &crawl("encode::run", 12, Some(12)),
             ..Played::default()
         };
         let summary = played.build(&world, "o").summary();
@@ -274,10 +286,10 @@ fn knobs_are_taken_from_flags_and_environment() {
         ran.stderr.contains("HELIX_BFM_CRAWL_FACTOR=often"),
         "{ran:?}"
     );
-    let crawl = &format!("encode::run=12*off->14*{CRAWL}->off");
+    let crawling = &crawl("encode::run", 12, Some(14));
     for name in ["HELIX_BFM_CRAWL_ACTION", "CYMATIX_BFM_CRAWL_ACTION"] {
         let off = Played {
-            failpoints: crawl,
+            failpoints: crawling,
             environment: &[(name, "off")],
             ..Played::default()
         };
@@ -287,7 +299,7 @@ fn knobs_are_taken_from_flags_and_environment() {
     }
     let cpu = Played {
         flags: &["--vram-probe", FULL, "--crawl-action", "cpu"],
-        failpoints: crawl,
+        failpoints: crawling,
         environment: &[("HELIX_BFM_CRAWL_ACTION", "off")],
     };
     let ran = cpu.build(&world, "cpu");
@@ -299,7 +311,7 @@ fn figures_are_kept_for_prometheus() {
     let world = World::corpus(1, 120);
     let played = Played {
         flags: &["--vram-probe", FULL, "--metrics-file", "helix.prom"],
-        failpoints: &format!("encode::run=12*off->14*{CRAWL}->off"),
+        failpoints: &crawl("encode::run", 12, Some(14)),
         ..Played::default()
     };
     let summary = played.build(&world, "o").summary();
@@ -364,10 +376,7 @@ fn a_card_can_be_played_on_any_machine() {
         "--vram-probe",
         FULL,
     ]);
-    command.env(
-        "FAILPOINTS",
-        format!("encode::text=30*off->16*{CRAWL}->off"),
-    );
+    command.env("FAILPOINTS", crawl("encode::text", 30, Some(16)));
     let ran = finish(command.spawn().expect("starts"));
     let summary = ran.summary();
     let actions = actions(&summary);
@@ -386,7 +395,10 @@ fn a_segment_that_goes_to_the_cpu_is_done_again_whole() {
     let trace = world.path("trace").to_string_lossy().into_owned();
     let played = Played {
         flags: &["--vram-probe", FULL, "--crawl-action", "cpu"],
-        failpoints: &format!("sink::group=return(skip);encode::run=40*off->14*{CRAWL}->off"),
+        failpoints: &format!(
+            "sink::group=return(skip);{}",
+            crawl("encode::run", 40, Some(14))
+        ),
         environment: &[("FAILPOINT_TRACE", &trace)],
     };
     let ran = played.build(&world, "o");

@@ -1,8 +1,6 @@
 //! Batches on a device, with the CPU in its stead: shapes, padding and order are those of a device.
 
 use super::*;
-use crate::platform;
-use std::sync::atomic::Ordering;
 
 fn on_device(choice: EncoderChoice) -> Encoders {
     let choice = EncoderChoice {
@@ -150,6 +148,8 @@ fn a_kind_on_each_device_gives_the_same() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_can_give_the_arenas_memory_back() {
+    use crate::platform;
+    use std::sync::atomic::Ordering;
     const ALONE: &str = "HELIX_BUILD_TEST_ALONE";
     /// 512 rows of 16 tokens, 16 KiB for each: 128 MiB.
     const LEAST_DROP: u64 = 100 << 20;
