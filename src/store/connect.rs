@@ -255,15 +255,13 @@ fn remove_files(path: &Path, suffixes: &[&str]) -> Result<(), StoreError> {
 }
 
 /// `file:` address of `path` with every unusual byte escaped. SQLite reads the part after
-/// `file:` up to `?` as the path, drive letters included.
+/// `file:` up to `?` as the path, whatever it is: relative, or with a drive's letter.
 fn immutable_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
-    if cfg!(windows) {
-        uri.push_str("///");
-    }
+    // Two slashes in front would introduce a host.
+    let path: PathBuf = path.components().collect();
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
-            b'\\' if cfg!(windows) => uri.push('/'),
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b':' => {
                 uri.push(char::from(*byte));
             }
