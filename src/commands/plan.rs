@@ -10,6 +10,7 @@ use crate::exit_code::{Exit, ExitCode};
 use crate::file::SkipReason;
 use crate::ids::ShardId;
 use crate::plan::sizing::Sizing;
+use crate::platform;
 use crate::progress;
 use crate::scan::{self, Why};
 use crate::store::ledger::ShardLedger;
@@ -165,7 +166,7 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
         std::path::absolute(path).with_context(|| format!("looking at {}", path.display()))?;
     // Roots are free of links, so the path must be as well; its last part may be a link itself.
     let real = match (absolute.parent(), absolute.file_name()) {
-        (Some(folder), Some(name)) => std::fs::canonicalize(folder)
+        (Some(folder), Some(name)) => platform::real_path(folder)
             .with_context(|| format!("looking at {}", folder.display()))?
             .join(name),
         _ => absolute,

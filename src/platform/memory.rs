@@ -1,6 +1,6 @@
 //! How much main memory there is for this process: the machine's, within the limits of its control groups.
 //!
-//! Linux alone tells it; elsewhere it is unknown. Reads a few small files, decides nothing.
+//! Only Linux has such groups. Reads a few small files, decides nothing.
 
 #[cfg(target_os = "linux")]
 use std::path::{Path, PathBuf};
@@ -10,7 +10,11 @@ pub fn available_memory_bytes() -> Option<u64> {
     #[cfg(target_os = "linux")]
     return available_below(Path::new("/"));
     #[cfg(not(target_os = "linux"))]
-    None
+    {
+        let mut system = sysinfo::System::new().ok()?;
+        system.refresh_memory();
+        Some(system.available_memory()).filter(|bytes| *bytes > 0)
+    }
 }
 
 /// With `/proc` and `/sys` below `root`.

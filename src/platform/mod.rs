@@ -10,7 +10,7 @@ pub use memory::available_memory_bytes;
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -27,6 +27,36 @@ pub fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     }
     #[cfg(windows)]
     tempfile::Builder::new().tempfile_in(folder)
+}
+
+/// The path without links, as [`Path::canonicalize`] has it; on Windows in the common form (`C:\...`) where it has
+/// one: globs and other programs do not take the other (`\\?\C:\...`).
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    dunce::canonicalize(path)
+}
+
+/// Renames `from` to `to`, whatever is there. On Windows a file that somebody has open cannot be replaced; scanners
+/// and indexing services hold new files for a moment, so it is tried for ten seconds.
+pub fn replace_file(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(windows)]
+    {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let began = std::time::Instant::now();
+        loop {
+            match std::fs::rename(from, to) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    if began.elapsed() > PATIENCE {
+                        let what = format!("{error} (does another program have the file open?)");
+                        return Err(io::Error::new(error.kind(), what));
+                    }
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                done => return done,
+            }
+        }
+    }
+    #[cfg(not(windows))]
+    std::fs::rename(from, to)
 }
 
 /// Keeps a terminal's Ctrl-C from reaching a child: its parent stops it in order.

@@ -6,6 +6,7 @@ use super::labels::{slug, unique_labels};
 use super::resolve::Place;
 use super::{Patterns, ProfileError, RootEntry};
 use crate::file::RelPath;
+use crate::platform;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -134,7 +135,7 @@ fn folders<'e>(
 }
 
 fn folder<'e>(entry: &'e RootEntry, typed: &Path, by_glob: bool) -> io::Result<Folder<'e>> {
-    let path = typed.canonicalize()?;
+    let path = platform::real_path(typed)?;
     let name = typed.file_name().or(path.file_name()).unwrap_or_default();
     Ok(Folder {
         entry,

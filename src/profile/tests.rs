@@ -1,6 +1,7 @@
 use super::recipe::{Chunker, Coverage, DensityGate};
 use super::*;
 use crate::file::RelPath;
+use crate::platform;
 use std::fs;
 use tempfile::TempDir;
 
@@ -19,7 +20,7 @@ impl Setup {
     }
 
     fn path(&self, below: &str) -> PathBuf {
-        let path = self.dir.path().canonicalize().expect("exists");
+        let path = platform::real_path(self.dir.path()).expect("exists");
         if below.is_empty() {
             path
         } else {

@@ -30,7 +30,7 @@ use crate::store::segment::SegmentReader;
 use crate::store::shard::{Loaded, ShardHeader, ShardLoader, seal};
 use crate::store::{StoreError, hash_file, remove_database, remove_log};
 use attempt::Attempt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -164,7 +164,7 @@ fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     failpoint::at("publish::rename", &subject);
     // A log of the shard that is replaced would be taken for the new one's.
     remove_log(target)?;
-    fs::rename(path, target).map_err(StoreError::io(target))?;
+    platform::replace_file(path, target).map_err(StoreError::io(target))?;
     attempt.succeeded();
     failpoint::at("publish::renamed", &subject);
     let folder = folder_of(target);

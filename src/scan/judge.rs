@@ -7,6 +7,7 @@ use super::gitignore::{Ignored, Layers};
 use super::read::{io_reason, mtime_ns};
 use super::{Failure, secrets};
 use crate::file::{FileEntry, RelPath, SkipReason};
+use crate::platform;
 use crate::profile::{Root, Rules, Secrets};
 use std::fmt;
 use std::fs::{FileType, Metadata};
@@ -155,7 +156,7 @@ impl<'r> Judge<'r> {
         if candidate.in_link {
             return Err(refused("a link below a linked folder"));
         }
-        let target = candidate.path.canonicalize();
+        let target = platform::real_path(candidate.path);
         let target = target.map_err(|error| (SkipReason::LinkRefused, Rule::Io(error)))?;
         if candidate.real.starts_with(&target) {
             return Err(refused("runs in a circle"));

@@ -7,6 +7,7 @@
 use crate::failpoint;
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::ids::FileHash;
+use crate::platform;
 use crate::profile::Limits;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -228,7 +229,7 @@ fn open_below(root: &Path, path: &RelPath, limits: &Limits) -> Result<File, Read
     if !limits.follow_links {
         return open_without_links(root, path).map_err(|error| failure(&error));
     }
-    let target = path.on_disk(root).canonicalize();
+    let target = platform::real_path(&path.on_disk(root));
     let target = target.map_err(|error| failure(&error))?;
     match RelPath::below(root, &target) {
         Some(target) => open_without_links(root, &target).map_err(|error| failure(&error)),

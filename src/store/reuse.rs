@@ -25,7 +25,15 @@ pub struct KnownVectors {
 /// Earlier shards opened for look-ups. One thread's own.
 #[derive(Debug)]
 pub struct VectorCache {
-    shards: Vec<(PathBuf, Connection)>,
+    shards: Vec<Shard>,
+    encoder_fingerprint: Digest,
+}
+
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    /// `None` between look-ups, where [`VectorCache::rest`] closes.
+    open: Option<Connection>,
 }
 
 /// Page cache of one shard in KiB: the upper levels of two trees.
@@ -35,16 +43,28 @@ impl VectorCache {
     /// Opens those of `paths` whose vectors fit `encoder_fingerprint`. What cannot be used is not
     /// an error: its texts are encoded again.
     pub fn open(paths: &[PathBuf], encoder_fingerprint: Digest) -> Self {
-        let usable = |path: &PathBuf| {
-            let conn = open_read_only(path).ok()?;
-            check_format(&conn, path).ok()?;
-            let own = digest_of(&conn, path, "encoder_fingerprint").ok()?;
-            conn.execute_batch(&format!("PRAGMA cache_size = -{CACHE_KIB}"))
-                .ok()?;
-            (own == encoder_fingerprint).then(|| (path.clone(), conn))
+        let shard = |path: &PathBuf| {
+            let open = open_fitting(path, encoder_fingerprint)?;
+            Some(Shard {
+                path: path.clone(),
+                open: Some(open),
+            })
         };
-        Self {
-            shards: paths.iter().filter_map(usable).collect(),
+        let mut cache = Self {
+            shards: paths.iter().filter_map(shard).collect(),
+            encoder_fingerprint,
+        };
+        cache.rest();
+        cache
+    }
+
+    /// Says that nothing is looked up for a while. On Windows a shard that is open cannot be replaced by a new one,
+    /// so they are closed until the next look-up.
+    pub fn rest(&mut self) {
+        if cfg!(windows) {
+            for shard in &mut self.shards {
+                shard.open = None;
+            }
         }
     }
 
@@ -58,14 +78,29 @@ impl VectorCache {
     }
 
     /// The vectors of the text with this hash, from the first shard that has it.
-    pub fn look_up(&self, hash: ContentHash) -> Result<Option<KnownVectors>, StoreError> {
-        for (path, conn) in &self.shards {
+    pub fn look_up(&mut self, hash: ContentHash) -> Result<Option<KnownVectors>, StoreError> {
+        for Shard { path, open } in &mut self.shards {
+            if open.is_none() {
+                // Replaced meanwhile, it may be of no use any more.
+                *open = open_fitting(path, self.encoder_fingerprint);
+            }
+            let Some(conn) = open else { continue };
             if let Some(known) = look_up_in(conn, path, hash)? {
                 return Ok(Some(known));
             }
         }
         Ok(None)
     }
+}
+
+/// The shard at `path`, if its vectors are of this encoder.
+fn open_fitting(path: &Path, encoder_fingerprint: Digest) -> Option<Connection> {
+    let conn = open_read_only(path).ok()?;
+    check_format(&conn, path).ok()?;
+    let own = digest_of(&conn, path, "encoder_fingerprint").ok()?;
+    conn.execute_batch(&format!("PRAGMA cache_size = -{CACHE_KIB}"))
+        .ok()?;
+    (own == encoder_fingerprint).then_some(conn)
 }
 
 fn look_up_in(

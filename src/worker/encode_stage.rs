@@ -200,6 +200,7 @@ impl EncodeStage {
             })?;
             encoded.push((vectors, work));
         }
+        self.reuse.rest();
         let teller = &self.teller;
         let fresh = self
             .encoders

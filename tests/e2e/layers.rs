@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// Crates and the only modules that may name them.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 13] = [
     ("rusqlite", &["store"]),
     ("half", &["encode"]),
     ("ort", &["encode"]),
@@ -29,6 +29,8 @@ const DOORS: [(&str, &[&str]); 11] = [
     ("walkdir", &["scan"]),
     // Opening files without following links is the walk's own craft.
     ("rustix", &["platform", "scan"]),
+    ("dunce", &["platform"]),
+    ("sysinfo", &["platform"]),
 ];
 
 fn layer_of(module: &str) -> usize {

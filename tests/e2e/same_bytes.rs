@@ -317,6 +317,8 @@ fn builds_in_a_row_have_the_same_bytes() {
 
 fn story_holds(ran: &Ran, signal: &str) {
     match signal {
+        // There are no signals: every one is a kill, whose code is like others.
+        _ if cfg!(windows) => assert_eq!(ran.code, Some(1), "{ran:?}"),
         "KILL" => assert_eq!(ran.code, None, "{ran:?}"),
         _ => assert!(matches!(ran.code, Some(75 | 0)), "{ran:?}"),
     }

@@ -108,7 +108,8 @@ fn names_of_folders_do_not_lead_out_of_the_shards_folder() {
     let mut names = vec![
         "-rf".to_owned(),
         "main".to_owned(),
-        "x".repeat(250),
+        // On Windows the whole path may be no longer than that, where long paths are not allowed.
+        "x".repeat(if cfg!(unix) { 250 } else { 150 }),
         "k\u{e4}se \u{65e5}\u{672c}".to_owned(),
         "a~b".to_owned(),
         "$HOME".to_owned(),

@@ -145,7 +145,9 @@ impl MetricsFile {
         };
         let mut file = platform::new_file(folder)?;
         file.write_all(self.metrics.render().as_bytes())?;
-        file.persist(path)?;
+        // Closed; removed unless it gets its name.
+        let temporary = file.into_temp_path();
+        platform::replace_file(&temporary, path)?;
         self.written = Instant::now();
         Ok(())
     }

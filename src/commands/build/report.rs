@@ -280,7 +280,7 @@ fn write_manifest(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
         file.sync_all()?;
         drop(file);
         failpoint::at("manifest::rename", &path.to_string_lossy());
-        fs::rename(&temporary, path)?;
+        platform::replace_file(&temporary, path)?;
         failpoint::at("manifest::renamed", &path.to_string_lossy());
         platform::sync_directory(folder)
     };

@@ -261,7 +261,7 @@ fn the_ledger_reads_back() {
 fn vectors_are_found_by_text_in_shards_of_the_same_encoder() {
     let (folder, path) = built(&corpus(), &[]);
     let missing = folder.path().join("missing.genome.db");
-    let cache = VectorCache::open(&[missing, path.clone()], Digest([8; 32]));
+    let mut cache = VectorCache::open(&[missing, path.clone()], Digest([8; 32]));
     assert_eq!(cache.len(), 1);
     let expected = chunk("z/last.toml", 0, "Host=q Device Config");
     let hash = ContentHash::of(&expected.text);
