@@ -167,13 +167,11 @@ fn cuda(choice: &EncoderChoice) -> Finding {
 
 fn cores() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let memory =
-        platform::available_memory_bytes().map_or_else(|| "unknown".to_owned(), progress::bytes);
-    finding(
-        "machine",
-        true,
-        Ok(format!("{cores} cores, {memory} of memory available")),
-    )
+    let memory = match platform::available_memory_bytes() {
+        Some(bytes) => format!("{} of memory available", progress::bytes(bytes)),
+        None => "memory unknown".to_owned(),
+    };
+    finding("machine", true, Ok(format!("{cores} cores, {memory}")))
 }
 
 fn profiles() -> Finding {

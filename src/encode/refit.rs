@@ -147,6 +147,8 @@ pub fn refit(order: &RefitOrder<'_>) -> Result<Refitted, EncodeError> {
         .map_err(|error| unwritten(error.into_error()))?;
     file.sync_all().map_err(unwritten)?;
     let bytes_after = file.metadata().map_err(unwritten)?.len();
+    // On Windows the runtime opens no file that somebody may write to.
+    drop(file);
     let sha256 = sha256_of(kind, &new_graph)?;
     write_synced(draft.path(), "tokenizer.json", &model.tokenizer).map_err(unwritten)?;
     let described = Described {

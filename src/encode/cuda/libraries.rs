@@ -13,6 +13,12 @@ const PROVIDER: &str = "libonnxruntime_providers_cuda.so";
 #[cfg(windows)]
 const PROVIDER: &str = "onnxruntime_providers_cuda.dll";
 
+/// The runtime itself, as pip installs it.
+#[cfg(not(windows))]
+const RUNTIME: &str = "libonnxruntime.so.1.31.1";
+#[cfg(windows)]
+const RUNTIME: &str = "onnxruntime.dll";
+
 /// A library that the provider of ONNX Runtime 1.31 is linked with (its DT_NEEDED entries) or opens by itself.
 struct Needed {
     file: &'static str,
@@ -91,14 +97,19 @@ pub(super) fn load(runtime: &Path) -> Result<(), String> {
 
 fn cpu_only(runtime: &Path) -> String {
     format!(
-        "the ONNX Runtime {} is built for the CPU alone ({PROVIDER} is not beside it); {INSTALL_RUNTIME}",
-        runtime.display()
+        "the ONNX Runtime {} is built for the CPU alone ({PROVIDER} is not beside it); {}",
+        runtime.display(),
+        install_runtime()
     )
 }
 
 /// What to do without a runtime for CUDA.
-const INSTALL_RUNTIME: &str = "pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" has one, which is found in the active \
-     virtual environment, or where --ort-lib names its onnxruntime/capi/libonnxruntime.so.1.31.1";
+fn install_runtime() -> String {
+    format!(
+        "pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" has one, which is found in the active \
+         virtual environment, or where --ort-lib names its onnxruntime/capi/{RUNTIME}"
+    )
+}
 
 /// Loads a library and leaves it loaded: from one of the folders, else wherever the system finds it.
 fn load_from(folders: &[PathBuf], file: &str) -> bool {
@@ -138,7 +149,8 @@ pub(super) fn choose(named: Option<&Path>) -> Result<PathBuf, String> {
         Some(named) if has_provider(named) => Ok(named.to_owned()),
         Some(named) => Err(cpu_only(named)),
         None => find_runtime().ok_or_else(|| {
-            format!("the built-in ONNX Runtime is for the CPU alone; {INSTALL_RUNTIME}")
+            let install = install_runtime();
+            format!("the built-in ONNX Runtime is for the CPU alone; {install}")
         }),
     }
 }
@@ -159,6 +171,10 @@ fn find_runtime() -> Option<PathBuf> {
         let unix = versions.into_iter().map(|v| v.join("site-packages"));
         unix.chain([environment.join("Lib").join("site-packages")])
     });
+    // pip's folder of this user on Windows holds one for each version of Python.
+    let users = variable("APPDATA").map(|data| entries(&data.join("Python")));
+    let users = users.into_iter().flatten();
+    let packages = packages.chain(users.map(|version| version.join("site-packages")));
     let wheels = packages.map(|folder| folder.join("onnxruntime").join("capi"));
     let mut folders = beside.map(Path::to_owned).into_iter().chain(wheels);
     folders.find_map(|folder| runtime_in(&folder))
@@ -194,10 +210,7 @@ mod tests {
         let packages = tempfile::tempdir().expect("a temporary directory");
         let capi = packages.path().join("onnxruntime/capi");
         fs::create_dir_all(&capi).expect("folders");
-        let runtime = capi.join(match cfg!(windows) {
-            true => "onnxruntime.dll",
-            false => "libonnxruntime.so.1.31.1",
-        });
+        let runtime = capi.join(RUNTIME);
         fs::write(&runtime, "a library").expect("written");
         if with_provider {
             fs::write(capi.join(PROVIDER), "a library").expect("written");
