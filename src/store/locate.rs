@@ -310,7 +310,8 @@ mod tests {
             assert_eq!(r, routing, "{name}");
             let names: Vec<_> = shards.iter().map(|s| s.name.as_str()).collect();
             assert_eq!(names, ["a", "b"]);
-            assert_eq!(shards[1].path, Path::new("/x/b.genome.db"));
+            // On Windows such a path names a place on a drive.
+            assert_eq!(shards[1].path, routing.with_file_name("/x/b.genome.db"));
             assert_eq!(shards[0].path, r.with_file_name("a.genome.db"));
         }
     }
@@ -335,10 +336,9 @@ mod tests {
         database(&dir.path().join("out-sharded/small/main.genome.db"));
         let error = locate(&dir.path().join("out-sharded")).expect_err("two profiles");
         assert!(matches!(&error, LocateError::Ambiguous { found, .. } if found.0.len() == 2));
-        assert!(
-            error.to_string().contains("small/main.genome.db"),
-            "{error}"
-        );
+        let second = Path::new("small").join("main.genome.db");
+        let second = second.to_string_lossy();
+        assert!(error.to_string().contains(&*second), "{error}");
 
         let empty = dir.path().join("empty");
         std::fs::create_dir(&empty).expect("folder");
