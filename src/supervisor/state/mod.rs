@@ -18,6 +18,10 @@ use deaths::Trouble;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// How long batches count as progress once a worker shall stop, in [`Limits::pause_patience`]: what a card of 12 GB
+/// has collected (1,024 chunks at 15 a second) is done by then.
+const PAUSES_OF_BATCHES: u32 = 3;
+
 /// What a supervisor does not change its mind about.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -174,6 +178,8 @@ pub struct State {
     seen: BTreeSet<SegmentId>,
     unpublished: BTreeSet<ShardId>,
     mood: Mood,
+    /// When everyone was told to stop before all is done.
+    stopped_at: Option<Duration>,
     ending: Option<Ending>,
     /// Deaths since anything was committed or learned.
     barren_deaths: u32,
@@ -223,6 +229,7 @@ impl State {
             trouble: BTreeMap::new(),
             unpublished: shards.into_iter().collect(),
             mood: Mood::Working,
+            stopped_at: None,
             ending: None,
             barren_deaths: 0,
             quarantined_in_a_row: 0,
@@ -300,7 +307,17 @@ impl State {
         let Some(slot) = self.slots.get_mut(&worker) else {
             return;
         };
-        slot.seen = now;
+        // Each batch of a crawl is slow, and they belong to a collection that may have many: a pause does not wait for it.
+        let is_batch = matches!(
+            message,
+            FromWorker::BatchBegun { .. } | FromWorker::BatchDone(_)
+        );
+        let batches_end = self
+            .stopped_at
+            .map(|at| at + PAUSES_OF_BATCHES * self.limits.pause_patience);
+        if !is_batch || batches_end.is_none_or(|end| now <= end) {
+            slot.seen = now;
+        }
         match message {
             // Checked by `run`, which knows its own build id.
             FromWorker::Hello { pid, .. } => slot.pid = Some(pid),
@@ -435,6 +452,7 @@ impl State {
     }
 
     fn stop_everyone(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        self.stopped_at = Some(now);
         for (worker, slot) in &mut self.slots {
             if matches!(slot.phase, Phase::Starting | Phase::Ready) {
                 slot.phase = Phase::Leaving;

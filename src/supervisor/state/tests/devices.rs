@@ -141,16 +141,6 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
     let ready = || FromWorker::Ready {
         device: "cuda:0".to_owned(),
     };
-    let batch = |milliseconds| {
-        FromWorker::BatchDone(Batch {
-            shard: ShardId(0),
-            encoder: Encoder::Sparse,
-            n_tokens: 1000,
-            n_slots: 1024,
-            n_chunks: 4,
-            duration: Duration::from_millis(milliseconds),
-        })
-    };
     seen.extend(step(&mut now, generation, None));
     seen.extend(step(&mut now, generation, Some(ready())));
     for n in 0..40 {
@@ -187,6 +177,38 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
         .iter()
         .any(|e| matches!(e, Effect::Emit(BuildEvent::WorkerLost { .. })));
     assert!(!blamed, "{effects:?}");
+}
+
+/// Batches go on, and what they belong to does not end.
+#[test]
+fn a_pause_does_not_wait_for_a_collection_that_crawls() {
+    let mut world = World::on_device(1, one_shard(vec![vec![File::Good; 9]]), Action::Ladder);
+    let worker = WorkerId(0);
+    world.feed(Event::Tick);
+    let device = "cuda:0".to_owned();
+    world.say(worker, FromWorker::Ready { device });
+    world.feed(Event::Interrupt);
+    let asked = world.now;
+    let patience = limits().pause_patience;
+    while world.process(worker).alive {
+        world.now += patience / 2;
+        world.say(worker, batch(5_000));
+        world.feed(Event::Tick);
+        assert!(world.now - asked < 6 * patience, "it is never ended");
+    }
+    assert!(world.now - asked > 3 * patience, "a healthy one may end");
+    assert_eq!(world.ending, Some(Ending::Paused));
+}
+
+fn batch(milliseconds: u64) -> FromWorker {
+    FromWorker::BatchDone(Batch {
+        shard: ShardId(0),
+        encoder: Encoder::Sparse,
+        n_tokens: 1000,
+        n_slots: 1024,
+        n_chunks: 4,
+        duration: Duration::from_millis(milliseconds),
+    })
 }
 
 fn any_file() -> impl Strategy<Value = File> {
