@@ -9,7 +9,7 @@ pub(super) fn pool(pooling: Pooling, output: &[f32], width: usize) -> Vec<f32> {
     match pooling {
         Pooling::Mean => mean(output, width),
         // The graph's only row, or its first.
-        Pooling::Cls | Pooling::None | Pooling::Splade => {
+        Pooling::Cls | Pooling::None | Pooling::Splade | Pooling::SpladeLog1p => {
             output.iter().take(width).copied().collect()
         }
     }

@@ -93,7 +93,11 @@ fn describe_model(model: &Model, coverage: Coverage) -> Result<ModelInfo, Encode
         }
     }
     hash.bytes(&model.tokenizer);
-    hash.text(model.pooling.map_or("by outputs", Pooling::name));
+    hash.text(match (model.pooling, model.of_logits) {
+        (Some(pooling), _) => pooling.name(),
+        (None, Pooling::SpladeLog1p) => "by outputs, splade-log1p",
+        (None, _) => "by outputs",
+    });
     hash.number(model.max_len as u64);
     hash.number(dim as u64);
     hash.text(&model.query_prefix);

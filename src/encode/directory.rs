@@ -114,7 +114,9 @@ pub(super) fn read(kind: Kind, dir: &Path) -> Result<Model, EncodeError> {
     let pooling: PoolingConfig = files.json("1_Pooling/config.json")?.unwrap_or_default();
     let modules: Vec<Module> = files.json("modules.json")?.unwrap_or_default();
     files.check_kind(&overrides, &modules)?;
+    let mut of_logits = Pooling::Splade;
     if overrides.pooling.is_none() {
+        of_logits = files.of_logits()?;
         files.check_modules(&modules)?;
     }
     let graph = files.graph(overrides.file.as_deref())?;
@@ -137,6 +139,7 @@ pub(super) fn read(kind: Kind, dir: &Path) -> Result<Model, EncodeError> {
         graph: Graph::File(graph),
         weights: facts.weights,
         pooling: overrides.pooling.or_else(|| declared(kind, &pooling)),
+        of_logits,
         max_len,
         n_tokens: facts.n_tokens,
         quantized: facts.is_quantized || overrides.quantized == Some(Quantized::Int8),
@@ -253,7 +256,7 @@ pub fn looks_like_model(dir: &Path) -> bool {
 }
 
 /// Which of a directory's files states the pooling.
-pub(super) fn pooling_from(dir: &Path) -> &'static str {
+pub(super) fn pooling_from(dir: &Path, chosen: Pooling) -> &'static str {
     let dir = home(dir);
     let files = Files {
         kind: Kind::Dense,
@@ -267,6 +270,8 @@ pub(super) fn pooling_from(dir: &Path) -> &'static str {
     match files.overrides() {
         Ok(overrides) if overrides.pooling.is_some() => "helix-model.toml",
         _ if declared(Kind::Dense, &pooling).is_some() => "1_Pooling/config.json",
+        // Nothing but that folder asks for it.
+        _ if chosen == Pooling::SpladeLog1p => "1_SpladePooling/config.json",
         _ => "the graph's outputs",
     }
 }
@@ -424,7 +429,7 @@ impl Files<'_> {
         Some(match (overrides.kind, overrides.pooling) {
             (Some(DeclaredKind::Sparse), _) => Kind::Sparse,
             (Some(DeclaredKind::Dense), _) => Kind::Dense,
-            (None, Some(Pooling::Splade)) => Kind::Sparse,
+            (None, Some(Pooling::Splade | Pooling::SpladeLog1p)) => Kind::Sparse,
             (None, Some(Pooling::Cls | Pooling::Mean)) => Kind::Dense,
             _ if SPLADE_FOLDERS.iter().any(|f| self.dir.join(f).is_dir()) => Kind::Sparse,
             _ if has_module("SpladePooling") => Kind::Sparse,
@@ -448,19 +453,6 @@ impl Files<'_> {
     /// A projection after the pooling is not part of the exported graph, so the vectors would not
     /// be the model's.
     fn check_modules(&self, modules: &[Module]) -> Result<(), EncodeError> {
-        for folder in SPLADE_FOLDERS {
-            let file = format!("{folder}/config.json");
-            let splade: SpladeConfig = self.json(&file)?.unwrap_or_default();
-            let usual = splade.pooling_strategy.is_none_or(|s| s == "max")
-                && splade.activation_function.is_none_or(|a| a == "relu");
-            if !usual {
-                return Err(self.bad(format!(
-                    "{file} asks for something else than the maximum of ln(1 + relu(x)); \
-                     export the whole pipeline with weights [batch, vocabulary] as its output and set \
-                     pooling = \"none\" in helix-model.toml"
-                )));
-            }
-        }
         let foreign = modules
             .iter()
             .find(|module| module.class.ends_with(".Dense"));
@@ -472,6 +464,27 @@ impl Files<'_> {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// What sentence transformers' files say is done with a sparse encoder's logits.
+    fn of_logits(&self) -> Result<Pooling, EncodeError> {
+        for folder in SPLADE_FOLDERS {
+            let file = format!("{folder}/config.json");
+            let Some(splade) = self.json::<SpladeConfig>(&file)? else {
+                continue;
+            };
+            let is_max = splade.pooling_strategy.is_none_or(|s| s == "max");
+            return match splade.activation_function.as_deref() {
+                None | Some("relu") if is_max => Ok(Pooling::Splade),
+                Some("log1p_relu") if is_max => Ok(Pooling::SpladeLog1p),
+                _ => Err(self.bad(format!(
+                    "{file} asks for something else than the maximum of ln(1 + relu(x)), or of ln(1 + that); \
+                     export the whole pipeline with weights [batch, vocabulary] as its output and set \
+                     pooling = \"none\" in helix-model.toml"
+                ))),
+            };
+        }
+        Ok(Pooling::Splade)
     }
 
     fn bad(&self, reason: String) -> EncodeError {

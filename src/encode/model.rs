@@ -14,6 +14,9 @@ use std::path::PathBuf;
 pub(super) enum Pooling {
     /// Logits [1, L, V]: maximum over positions, then ln(1 + relu).
     Splade,
+    /// As [`Self::Splade`], then ln(1 + x) once more.
+    #[serde(rename = "splade-log1p")]
+    SpladeLog1p,
     /// Hidden states [1, L, H]: the first position.
     Cls,
     /// Hidden states [1, L, H]: mean over all positions.
@@ -27,9 +30,19 @@ impl Pooling {
     pub fn name(self) -> &'static str {
         match self {
             Self::Splade => "splade",
+            Self::SpladeLog1p => "splade-log1p",
             Self::Cls => "cls",
             Self::Mean => "mean",
             Self::None => "none",
+        }
+    }
+
+    /// How often ln(1 + x) is taken of the maximum over positions; `None` where that is not what is done.
+    pub fn logarithms(self) -> Option<u32> {
+        match self {
+            Self::Splade => Some(1),
+            Self::SpladeLog1p => Some(2),
+            Self::Cls | Self::Mean | Self::None => None,
         }
     }
 }
@@ -54,6 +67,8 @@ pub(super) struct Model {
     pub tokenizer: Cow<'static, [u8]>,
     /// Where nothing says so, the graph's outputs decide.
     pub pooling: Option<Pooling>,
+    /// What a sparse encoder's logits become, if it is logits that the outputs are.
+    pub of_logits: Pooling,
     /// Tokens in one run at most, special ones included.
     pub max_len: usize,
     /// Tokens that its table of embeddings has a row for, where the graph's file says so.
@@ -102,6 +117,7 @@ impl Model {
             weights: Vec::new(),
             tokenizer: Cow::Borrowed(TOKENIZER),
             pooling: Some(Pooling::None),
+            of_logits: Pooling::Splade,
             max_len: EMBEDDED_MAX_LEN,
             n_tokens: Some(30_522),
             quantized: false,

@@ -407,7 +407,8 @@ fn heaviest(model: &Model, outputs: &[Declared]) -> Option<Form> {
 fn pooling_for(model: &Model, rank: usize) -> Option<Pooling> {
     match (rank, model.pooling, model.kind) {
         (2, None | Some(Pooling::None), _) => Some(Pooling::None),
-        (3, None | Some(Pooling::Splade), Kind::Sparse) => Some(Pooling::Splade),
+        (3, None, Kind::Sparse) => Some(model.of_logits),
+        (3, Some(Pooling::Splade | Pooling::SpladeLog1p), Kind::Sparse) => model.pooling,
         // Mean or first position, they must say: neither is a safe guess.
         (3, Some(Pooling::Mean | Pooling::Cls), Kind::Dense) => model.pooling,
         _ => None,

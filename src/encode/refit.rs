@@ -235,9 +235,9 @@ fn fold(
     let mut kept = Terms::new(tokenizer.vocabulary()).kept().to_vec();
     // Columns that only fill up the graph's vocabulary.
     kept.resize(width.unwrap_or(kept.len()), false);
-    let form = match chosen.pooling {
-        Pooling::None => Form::Weights,
-        Pooling::Splade | Pooling::Cls | Pooling::Mean => Form::Logits,
+    let form = match chosen.pooling.logarithms() {
+        Some(logarithms) => Form::Logits { logarithms },
+        None => Form::Weights,
     };
     let order = Fold {
         output: &output.name,

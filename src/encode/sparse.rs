@@ -84,11 +84,12 @@ fn is_finite(value: f32) -> bool {
     value.to_bits() & EXPONENT != EXPONENT
 }
 
-/// ln(1 + relu(x)) in place.
-pub(super) fn splade(weights: &mut [f32]) {
+/// ln(1 + relu(x)) in place, and ln(1 + x) of that until it has been taken `logarithms` times.
+pub(super) fn splade(weights: &mut [f32], logarithms: u32) {
     for weight in weights {
         if *weight > 0.0 {
-            *weight = f64::from(*weight).ln_1p() as f32;
+            let exact = (0..logarithms).fold(f64::from(*weight), |x, _| x.ln_1p());
+            *weight = exact as f32;
         } else if *weight <= 0.0 {
             *weight = 0.0;
         }
@@ -173,11 +174,14 @@ mod tests {
         let mut sums = vec![f32::NEG_INFINITY; 3];
         assert!(accumulate_max(&mut sums, &[-1.0, 0.5, 2.0, -2.0, 1.5, 1.0]));
         assert_eq!(sums, [-1.0, 1.5, 2.0]);
-        splade(&mut sums);
-        assert_eq!(
-            sums.iter().map(|w| units(*w)).collect::<Vec<_>>(),
-            [0, 9163, 10_986]
-        );
+        let finished = |logarithms| {
+            let mut sums = sums.clone();
+            splade(&mut sums, logarithms);
+            sums.iter().map(|w| units(*w)).collect::<Vec<_>>()
+        };
+        assert_eq!(finished(1), [0, 9163, 10_986]);
+        // ln(1 + ln 2.5) and ln(1 + ln 3).
+        assert_eq!(finished(2), [0, 6504, 7413]);
     }
 
     #[test]

@@ -90,8 +90,8 @@ impl SparseEncoder {
                 return Ok(result);
             }
         }
-        if pooling == Pooling::Splade {
-            sparse::splade(sums);
+        if let Some(logarithms) = pooling.logarithms() {
+            sparse::splade(sums, logarithms);
         }
         Ok(finish(sums))
     }
@@ -119,8 +119,8 @@ impl SparseEncoder {
             if !sparse::accumulate_max(sums, output) {
                 return Err(bad_output(windows[window].1));
             }
-            if pooling == Pooling::Splade {
-                sparse::splade(sums);
+            if let Some(logarithms) = pooling.logarithms() {
+                sparse::splade(sums, logarithms);
             }
             let entries = &mut weights[window];
             sparse::each_positive(sums, |id, weight| entries.push((id as u32, weight)));

@@ -622,7 +622,8 @@ fn the_pooling_of_a_sparse_encoder_is_the_usual_one_or_refused() {
         );
         for other in [
             r#"{"pooling_strategy": "sum"}"#,
-            r#"{"activation_function": "log1p_relu"}"#,
+            r#"{"pooling_strategy": "sum", "activation_function": "log1p_relu"}"#,
+            r#"{"activation_function": "gelu"}"#,
         ] {
             config(other);
             let said = describe(&dir.choice(Kind::Sparse))
@@ -631,6 +632,45 @@ fn the_pooling_of_a_sparse_encoder_is_the_usual_one_or_refused() {
             assert!(said.contains(folder) && said.contains("pooling"), "{said}");
         }
     }
+}
+
+/// OpenSearch's third generation: ln(1 + ln(1 + relu(x))), unless the graph pools.
+#[test]
+fn the_logarithm_is_taken_twice_where_the_files_say_so() {
+    let log1p = r#"{"pooling_strategy": "max", "activation_function": "log1p_relu"}"#;
+    let weights = |output, config: &str, toml: &str| {
+        let dir = Directory::new(output, toml);
+        fs::create_dir(dir.path().join("document_1_SpladePooling")).expect("makes a directory");
+        dir.write("document_1_SpladePooling/config.json", config);
+        let mut encoders = dir.open(Kind::Sparse).expect("opens");
+        let sparse = encode(&mut encoders, "red")
+            .sparse
+            .expect("a sparse vector");
+        let described = describe(&dir.choice(Kind::Sparse)).expect("describes");
+        let hash = described.sparse.expect("a sparse encoder").hash;
+        let units: Vec<u32> = sparse.0.iter().map(|term| term.weight_e4).collect();
+        (units, hash)
+    };
+    let (once, hash_once) = weights(Output::Logits, "{}", "");
+    let (twice, hash_twice) = weights(Output::Logits, log1p, "");
+    let again = |unit: &u32| (f64::from(*unit) / 1e4).ln_1p() * 1e4;
+    assert!(!once.is_empty() && once.len() == twice.len());
+    for (once, twice) in once.iter().zip(&twice) {
+        assert!(
+            (again(once) - f64::from(*twice)).abs() < 1.5,
+            "{once} {twice}"
+        );
+    }
+    assert_ne!(
+        hash_once, hash_twice,
+        "vectors of one are of no use for the other"
+    );
+    let stated = weights(Output::Logits, "{}", "pooling = \"splade-log1p\"").0;
+    assert_eq!(stated, twice);
+    let overridden = weights(Output::Logits, log1p, "pooling = \"splade\"").0;
+    assert_eq!(overridden, once);
+    let pooled = |config| weights(Output::Heaviest, config, "").0;
+    assert_eq!(pooled(log1p), pooled("{}"));
 }
 
 #[test]

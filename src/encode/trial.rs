@@ -4,7 +4,7 @@
 
 use super::directory;
 use super::error::{EncodeError, Kind};
-use super::model::{Graph, Model, Pooling};
+use super::model::{Graph, Model};
 use super::output::declared;
 use super::session::ModelSession;
 use super::{Encoded, Encoders, dense, describe, sha256_of};
@@ -96,7 +96,7 @@ pub fn try_model(dir: &Path, ort_lib: Option<&Path>) -> Result<Trial, EncodeErro
     Ok(Trial {
         kind: kind.to_string(),
         pooling: session.output.pooling.name(),
-        pooling_from: directory::pooling_from(dir),
+        pooling_from: directory::pooling_from(dir, session.output.pooling),
         read: read.map(|output| output.name.clone()).unwrap_or_default(),
         outputs: outputs.iter().map(ToString::to_string).collect(),
         inputs: session.input_names(),
@@ -230,7 +230,7 @@ fn norm(encoders: &mut Encoders) -> Result<Option<f64>, EncodeError> {
 
 fn advice(model: &Model, session: &ModelSession) -> Vec<String> {
     let mut advice = Vec::new();
-    if session.output.pooling == Pooling::Splade {
+    if session.output.pooling.logarithms().is_some() {
         advice.push(
             "it gives logits for every token: `helix-build models prepare` makes a model of it that \
              needs less memory and gives the same terms"

@@ -85,6 +85,11 @@ fn the_first_position_of_many_windows_and_a_graph_that_pools() {
         coverage: "whole",
     });
     check(Variant {
+        sparse: Some(("tiny", "max_len = 70\npooling = \"splade-log1p\"")),
+        dense: None,
+        coverage: "whole",
+    });
+    check(Variant {
         sparse: Some(("tiny-pooled", "char_cap = 77")),
         dense: Some(("typed", "pooling = \"none\"\nmax_len = 50")),
         coverage: "head",

@@ -24,8 +24,8 @@ pub struct Fold<'a> {
 /// What the output holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// [B, L, V] before ln(1 + relu(x)).
-    Logits,
+    /// [B, L, V]: of the maximum's positive part, ln(1 + x) is to be taken so many times.
+    Logits { logarithms: u32 },
     /// [B, V], finished.
     Weights,
 }
@@ -60,8 +60,8 @@ pub fn fold(proto: &mut Proto, fold: &Fold<'_>) -> Result<Folded, OnnxError> {
     let output = editor.graph.behind_copies(fold.output).to_owned();
     let (pooled, folded) = match (fold.form, editor.product(&output, fold.kept.len())) {
         (Form::Weights, _) => (fold.output.to_owned(), Folded::Cut),
-        (Form::Logits, Some(product)) => (editor.pool_product(&product), Folded::Product),
-        (Form::Logits, None) => (editor.pool_rows(&output), Folded::Logits),
+        (Form::Logits { .. }, Some(product)) => (editor.pool_product(&product), Folded::Product),
+        (Form::Logits { .. }, None) => (editor.pool_rows(&output), Folded::Logits),
     };
     editor.cut(&pooled, fold);
     proto.graph.prune();
@@ -181,24 +181,26 @@ impl Editor<'_> {
         let top_k = fold.top_k.min(flags.len());
         let count = self.constant(Tensor::integers("top_k", &[top_k as i64]));
         let mut weights = self.push("Cast", &[pooled], Some(to(Element::FLOAT)));
-        if fold.form == Form::Logits {
+        if matches!(fold.form, Form::Logits { .. }) {
             weights = self.node("Relu", &[&weights]);
         }
         weights = self.node("Mul", &[&weights, &kept]);
         let (values, indices) = (self.names.fresh("values"), self.names.fresh("indices"));
         let heaviest = match fold.form {
             Form::Weights => values.clone(),
-            Form::Logits => self.names.fresh("folded_heaviest"),
+            Form::Logits { .. } => self.names.fresh("folded_heaviest"),
         };
         let top = Node::new("TopK", &[&weights, &count], &[&heaviest, &indices]);
         self.graph.nodes.push(top);
-        if fold.form == Form::Logits {
-            let exact = self.push("Cast", &[&heaviest], Some(to(Element::DOUBLE)));
+        if let Form::Logits { logarithms } = fold.form {
+            let mut exact = self.push("Cast", &[&heaviest], Some(to(Element::DOUBLE)));
             let one = 1_f64.to_le_bytes().to_vec();
             let one = self.constant(Tensor::new("one", Element::DOUBLE, &[1], one));
-            let sum = self.node("Add", &[&exact, &one]);
-            let logarithm = self.node("Log", &[&sum]);
-            let last = Node::new("Cast", &[&logarithm], &[&values]).with(to(Element::FLOAT));
+            for _ in 0..logarithms {
+                let sum = self.node("Add", &[&exact, &one]);
+                exact = self.node("Log", &[&sum]);
+            }
+            let last = Node::new("Cast", &[&exact], &[&values]).with(to(Element::FLOAT));
             self.graph.nodes.push(last);
         }
         let shape = [None, Some(top_k as u64)];

@@ -17,7 +17,9 @@ impl ModelSession {
             max_rows,
             output: match self.output.pooling {
                 Pooling::None => OutputBytes::PerRow(row_bytes),
-                Pooling::Splade | Pooling::Cls | Pooling::Mean => OutputBytes::PerToken(row_bytes),
+                Pooling::Splade | Pooling::SpladeLog1p | Pooling::Cls | Pooling::Mean => {
+                    OutputBytes::PerToken(row_bytes)
+                }
             },
         };
         if output_decides(&bounds) && self.kind == Kind::Sparse {

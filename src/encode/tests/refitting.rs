@@ -50,18 +50,21 @@ fn a_folded_graph_gives_the_same_terms() {
         (Shape::NoBias, "product"),
         (Shape::Unknown, "logits"),
     ] {
-        let dir = Directory::new(Output::Product(shape), "licence = \"MIT\"");
-        let (made, out) = prepare(&dir, TOP_K, false).expect("prepares");
-        assert_eq!((made.folded, made.similarity), (Some(place), 1.0));
-        let known = vectors(&mut open_sparse(dir.path(), Device::Cpu).expect("opens"));
-        let mut folded = open_sparse(&out, Device::Cpu).expect("opens");
-        assert_eq!(vectors(&mut folded), known, "{place}");
-        let trial = try_model(&out, None).expect("is sound");
-        assert_eq!(
-            (trial.pooling, trial.licence.as_deref()),
-            ("none", Some("MIT"))
-        );
-        assert_eq!(trial.sha256, Some(made.sha256));
+        for pooling in ["splade", "splade-log1p"] {
+            let stated = format!("licence = \"MIT\"\npooling = \"{pooling}\"");
+            let dir = Directory::new(Output::Product(shape), &stated);
+            let (made, out) = prepare(&dir, TOP_K, false).expect("prepares");
+            assert_eq!((made.folded, made.similarity), (Some(place), 1.0));
+            let known = vectors(&mut open_sparse(dir.path(), Device::Cpu).expect("opens"));
+            let mut folded = open_sparse(&out, Device::Cpu).expect("opens");
+            assert_eq!(vectors(&mut folded), known, "{place}");
+            let trial = try_model(&out, None).expect("is sound");
+            assert_eq!(
+                (trial.pooling, trial.licence.as_deref()),
+                ("none", Some("MIT"))
+            );
+            assert_eq!(trial.sha256, Some(made.sha256));
+        }
     }
 }
 
@@ -244,7 +247,7 @@ proptest::proptest! {
         fs::write(file.path(), &bytes).expect("writes");
         let _ = crate::encode::check::look(Kind::Sparse, file.path());
         if let Ok(mut proto) = read(file.path()) {
-            let order = Fold { output: "logits", form: Form::Logits, kept: &[true; 8], top_k: 4 };
+            let order = Fold { output: "logits", form: Form::Logits { logarithms: 1 }, kept: &[true; 8], top_k: 4 };
             let _ = fold(&mut proto, &order);
             let _ = quantize(&mut proto);
         }
