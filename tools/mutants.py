@@ -68,12 +68,12 @@ MUTANTS = {
             (
                 PUBLISH,
                 "        let digest = seal(attempt.path(), loaded, &stop)?;\n",
-                "        fs::rename(attempt.path(), &target).map_err(StoreError::io(&target))?;\n"
+                "        std::fs::rename(attempt.path(), &target).map_err(StoreError::io(&target))?;\n"
                 "        let digest = seal(&target, loaded, &stop)?;\n",
             ),
             (PUBLISH, "let file_hash = hash_file(attempt.path())?;", "let file_hash = hash_file(&target)?;"),
             (PUBLISH, "    let path = attempt.path();\n", "    let path = target;\n"),
-            (PUBLISH, "    fs::rename(path, target).map_err(StoreError::io(target))?;\n", ""),
+            (PUBLISH, "    platform::replace_file(path, target).map_err(StoreError::io(target))?;\n", ""),
         ],
     ),
     "register before the rename": (
@@ -85,12 +85,12 @@ MUTANTS = {
                 PUBLISH,
                 "    routing.register(&shard.path, Some(shard.file_hash))?;\n",
                 "    routing.register_from(&shard.attempt, &shard.path, Some(shard.file_hash))?;\n"
-                "    fs::rename(&shard.attempt, &shard.path).map_err(StoreError::io(&shard.path))?;\n"
+                "    std::fs::rename(&shard.attempt, &shard.path).map_err(StoreError::io(&shard.path))?;\n"
                 "    let folder = folder_of(&shard.path);\n"
                 "    platform::sync_directory(folder).map_err(StoreError::io(folder))?;\n",
             ),
             (PUBLISH, "fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {", "fn put_in_place(attempt: Attempt, target: &Path) -> Result<(u64, PathBuf), StoreError> {"),
-            (PUBLISH, "    fs::rename(path, target).map_err(StoreError::io(target))?;\n", "    let path = path.to_path_buf();\n"),
+            (PUBLISH, "    platform::replace_file(path, target).map_err(StoreError::io(target))?;\n", "    let path = path.to_path_buf();\n"),
             (PUBLISH, "    Ok(bytes)\n", "    Ok((bytes, path))\n"),
             (
                 "src/store/routing.rs",
@@ -102,6 +102,10 @@ MUTANTS = {
             ),
             ("src/store/routing.rs", "let bytes = std::fs::metadata(shard)", "let bytes = std::fs::metadata(file)"),
         ],
+    ),
+    "a crash taken for damage": (
+        ["crash_points::verify_tells_a_crash_from_damage"],
+        [("src/store/verify/mod.rs", "        registered.retain(|shard| !shard::is_ahead_of(shard));\n", "")],
     ),
     "registration not synced": (
         ORDER,
