@@ -2,6 +2,8 @@
 //! to hang and to fail. What it decides when is tested beside it, in `src/watchdog`.
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+use crate::live::{self, Live};
 use crate::world::{Ran, World, finish};
 use serde_json::{Value, json};
 use std::fs;
@@ -57,8 +59,15 @@ impl Default for Played<'_> {
     }
 }
 
-impl Played<'_> {
-    fn build(&self, world: &World, out: &str) -> Ran {
+impl<'a> Played<'a> {
+    fn build(&self, world: &World, out: &'a str) -> Ran {
+        let mut command = world.command(&self.arguments(out));
+        command.env("FAILPOINTS", self.all_failpoints());
+        command.envs(self.environment.iter().copied());
+        finish(command.spawn().expect("starts"))
+    }
+
+    fn arguments(&self, out: &'a str) -> Vec<&'a str> {
         let mut arguments = vec![
             "--profile",
             "p.toml",
@@ -70,15 +79,15 @@ impl Played<'_> {
         ];
         arguments.extend(FLAGS);
         arguments.extend(self.flags);
-        let mut command = world.command(&arguments);
+        arguments
+    }
+
+    fn all_failpoints(&self) -> String {
         // Some files keep the encoder waiting, so that it does not take all of them together.
-        let failpoints = format!(
+        format!(
             "encode::device=return(skip);worker::prepare=return(crawl@9.);{}",
             self.failpoints
-        );
-        command.env("FAILPOINTS", failpoints);
-        command.envs(self.environment.iter().copied());
-        finish(command.spawn().expect("starts"))
+        )
     }
 }
 
@@ -236,6 +245,37 @@ fn a_batch_that_does_not_end_costs_its_process_and_nothing_else() {
         "a hanging device is no file's fault"
     );
     world.verified("hang-sharded/p");
+}
+
+/// Suspended in the middle of a batch for longer than a batch may take, as a laptop's lid does it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_machine_that_sleeps_is_no_stall_and_no_crawl() {
+    use rustix::process::Signal;
+    let world = World::corpus(1, 60);
+    let (_, undisturbed) = runs_of(&world, "o");
+    let played = Played {
+        flags: &["--stall-timeout", "3", "--vram-probe", FULL],
+        failpoints: "encode::run=20*off->1*return(hold)->off",
+        ..Played::default()
+    };
+    let arguments = played.arguments("asleep");
+    let mut live = Live::start(&world, &arguments, &played.all_failpoints());
+    live.wait_held().expect("is reached");
+    let everyone = live.processes();
+    for pid in &everyone {
+        live::signal(*pid, Signal::STOP);
+    }
+    // Time has to pass: it is what the test is about.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    live.go();
+    for pid in everyone {
+        live::signal(pid, Signal::CONT);
+    }
+    let (ran, _) = live.finish();
+    let summary = ran.summary();
+    assert_eq!(actions(&summary), Vec::<String>::new(), "{ran:?}");
+    assert_eq!(summary["digest"], undisturbed["digest"], "{ran:?}");
 }
 
 #[test]
