@@ -1,0 +1,225 @@
+//! An index that a server uses: what a server writes is no damage, and damage is not taken for a
+//! server's work.
+
+use super::*;
+
+/// What a server does to a mounted shard: adds a chunk with all its rows, logs, delivers a chunk,
+/// links two of ours by another relation, learns a link, drops a seed.
+const SERVE: &str = "
+INSERT INTO genes (gene_id, content, complement, codons, promoter, epigenetics, chromatin, is_fragment, source_id)
+    VALUES ('00000000deadbeef', 'a note', 'a note', '[]', NULL, '{}', 1, 0, NULL);
+INSERT INTO genes_fts (rowid, gene_id, content, complement)
+    SELECT rowid, gene_id, content, complement FROM genes_fts_source WHERE gene_id = '00000000deadbeef';
+INSERT INTO splade_terms VALUES ('00000000deadbeef', 'note', 1.5);
+INSERT INTO splade_term_df VALUES ('note', 1);
+INSERT INTO filename_index VALUES ('note', '00000000deadbeef');
+INSERT INTO entity_graph VALUES ('config', '00000000deadbeef');
+INSERT INTO gene_relations SELECT '00000000deadbeef', gene_id, 5, 0.5, 1 FROM genes WHERE rowid = 1;
+INSERT OR REPLACE INTO gene_relations SELECT gene_id_a, gene_id_b, 101, 0.5, 1 FROM gene_relations LIMIT 1;
+INSERT INTO harmonic_links (gene_id_a, gene_id_b, weight, updated_at)
+    SELECT gene_id, '00000000deadbeef', 0.5, 1 FROM genes WHERE rowid = 2;
+DELETE FROM harmonic_links WHERE rowid = (SELECT min(rowid) FROM harmonic_links WHERE source = 'seeded');
+INSERT INTO health_log (query) VALUES ('q');
+INSERT INTO cwola_log (ts) VALUES (1.0);
+INSERT INTO orgs VALUES ('o', 'O', 'local', 1.0, NULL);
+UPDATE genes SET chromatin = 0, last_seen = 9.0, last_verified_at = 9.0,
+    epigenetics = json_set(epigenetics, '$.access_count', 1, '$.last_accessed', 9.5)
+    WHERE compression_tier = 1;";
+
+#[test]
+fn an_index_that_a_server_has_used_is_sound() {
+    let fixture = Fixture::new();
+    fixture.note_bytes();
+    change(&fixture.shard("a"), SERVE);
+    let report = fixture.verify(Level::Full);
+    let seeds = |f: &Fault| f.table == "harmonic_links";
+    assert!(!report.faults.listed().any(seeds), "{:#?}", listed(&report));
+    assert!(report.is_sound(), "{:#?}", listed(&report));
+    assert_eq!(report.shards[0].server_chunks, 1);
+    assert!(report.shards[0].touched_chunks > 0);
+}
+
+#[test]
+fn what_a_server_writes_explains_other_bytes() {
+    for sql in [
+        "CREATE INDEX idx_of_a_later_server ON genes(authority_class)",
+        "UPDATE genes SET last_verified_at = 9.0 WHERE rowid = 1",
+        "UPDATE genes SET last_seen = 9.0 WHERE rowid = 1",
+        "UPDATE genes SET live_truth_score = 0.5 WHERE rowid = 1",
+        "UPDATE harmonic_links SET weight = 0.5, updated_at = 9.0 WHERE rowid = 1",
+        "UPDATE harmonic_links SET miss_count = 0.5, updated_at = 9.0 WHERE rowid = 1",
+    ] {
+        let fixture = Fixture::new();
+        fixture.note_bytes();
+        change(&fixture.shard("a"), sql);
+        let report = fixture.verify(Level::Full);
+        assert!(report.is_sound(), "{sql}: {:#?}", listed(&report));
+    }
+}
+
+#[test]
+fn a_seed_may_be_missing_once_a_server_has_learned_of_links() {
+    let fixture = Fixture::new();
+    let promote =
+        "UPDATE harmonic_links SET source = 'co_retrieved', co_count = 5, updated_at = 9.0
+                   WHERE rowid = (SELECT min(rowid) FROM harmonic_links WHERE source = 'seeded')";
+    change(&fixture.shard("a"), promote);
+    let report = fixture.verify(Level::Full);
+    let seeds = |f: &Fault| f.table == "harmonic_links";
+    assert!(!report.faults.listed().any(seeds), "{:#?}", listed(&report));
+}
+
+#[test]
+fn an_index_that_a_server_has_open_is_read_with_its_log() {
+    let fixture = Fixture::new();
+    let server = Connection::open(fixture.shard("a")).expect("opened");
+    server
+        .execute_batch("INSERT INTO health_log (query) VALUES ('q')")
+        .expect("sound SQL");
+    let report = fixture.verify(Level::Full);
+    assert!(report.is_sound(), "{:#?}", listed(&report));
+    assert!(report.shards[0].is_mounted);
+    server
+        .execute_batch("UPDATE genes SET content = content || '!' WHERE rowid = 1")
+        .expect("sound SQL");
+    let report = fixture.verify(Level::Full);
+    assert!(
+        has(&report, "a", FaultKind::ChunkId, "genes"),
+        "{:#?}",
+        listed(&report)
+    );
+}
+
+/// What a server does when it takes in a text that we have: it replaces the row and what follows.
+const TAKE_IN_AGAIN: &str = "
+INSERT INTO genes_fts (genes_fts, rowid, gene_id, content, complement)
+    SELECT 'delete', rowid, gene_id, content, complement FROM genes_fts_source WHERE rowid = 2;
+INSERT OR REPLACE INTO genes (gene_id, content, complement, codons, promoter, epigenetics, chromatin,
+        is_fragment, source_id, observed_at, content_hash, last_verified_at, compression_tier, last_seen)
+    SELECT gene_id, content, 'a summary', '[]', '{}', '{}', 0, 0, 'note.txt', 1.8e9, content_hash, 1.8e9, 0, 1.8e9
+    FROM genes WHERE rowid = 2;
+DELETE FROM promoter_index WHERE gene_id = (SELECT gene_id FROM genes WHERE source_id = 'note.txt');
+DELETE FROM entity_graph WHERE gene_id = (SELECT gene_id FROM genes WHERE source_id = 'note.txt');
+DELETE FROM filename_index WHERE gene_id = (SELECT gene_id FROM genes WHERE source_id = 'note.txt');
+DELETE FROM path_key_index WHERE gene_id = (SELECT gene_id FROM genes WHERE source_id = 'note.txt');
+DELETE FROM splade_terms WHERE gene_id = (SELECT gene_id FROM genes WHERE source_id = 'note.txt');
+INSERT INTO genes_fts (rowid, gene_id, content, complement)
+    SELECT rowid, gene_id, content, complement FROM genes_fts_source
+    WHERE gene_id = (SELECT gene_id FROM genes WHERE source_id = 'note.txt');";
+
+#[test]
+fn a_text_that_a_server_takes_in_again_is_no_damage() {
+    let fixture = Fixture::new();
+    fixture.note_bytes();
+    change(&fixture.shard("a"), TAKE_IN_AGAIN);
+    let report = fixture.verify(Level::Full);
+    let kinds: Vec<_> = report
+        .faults
+        .listed()
+        .map(|f| (f.kind, f.table.as_str()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [(FaultKind::Replaced, "genes")],
+        "{:#?}",
+        listed(&report)
+    );
+    report.faults.listed().for_each(names_its_place);
+    // Damage to another row is seen beside it.
+    change(
+        &fixture.shard("a"),
+        "UPDATE genes SET content = content || '!' WHERE rowid = 1",
+    );
+    let report = fixture.verify(Level::Full);
+    assert!(
+        has(&report, "a", FaultKind::ChunkId, "genes"),
+        "{:#?}",
+        listed(&report)
+    );
+}
+
+#[test]
+fn a_chunk_that_a_server_has_compacted_is_told_apart() {
+    let fixture = Fixture::new();
+    let compact = "UPDATE genes SET content = '[COMPRESSED:euchromatin] source=x', compression_tier = 1 WHERE rowid = 1";
+    change(&fixture.shard("a"), compact);
+    let report = fixture.verify(Level::Full);
+    assert!(
+        has(&report, "a", FaultKind::Replaced, "genes"),
+        "{:#?}",
+        listed(&report)
+    );
+    assert!(
+        !has(&report, "a", FaultKind::ChunkId, "genes"),
+        "{:#?}",
+        listed(&report)
+    );
+}
+
+/// Damage to what a server may write, which no server would write so.
+#[test]
+fn damage_is_not_taken_for_a_servers_work() {
+    for (sql, table) in [
+        (
+            "UPDATE genes SET last_seen = last_seen + 0.5 WHERE rowid = 1",
+            "genes",
+        ),
+        (
+            "UPDATE genes SET last_verified_at = NULL WHERE rowid = 1",
+            "genes",
+        ),
+        ("UPDATE genes SET last_seen = -5.0 WHERE rowid = 1", "genes"),
+        (
+            "UPDATE genes SET live_truth_score = 0.0 WHERE rowid = 1",
+            "genes",
+        ),
+        (
+            "UPDATE genes SET epigenetics = replace(epigenetics, '\"access_count\":0', '\"access_count\":1') WHERE rowid = 1",
+            "genes",
+        ),
+        (
+            "UPDATE harmonic_links SET weight = 0.5 WHERE rowid = 1",
+            "harmonic_links",
+        ),
+        (
+            "UPDATE harmonic_links SET co_count = 1 WHERE rowid = 1",
+            "harmonic_links",
+        ),
+        (
+            "UPDATE harmonic_links SET created_at = 7.0 WHERE rowid = 1",
+            "harmonic_links",
+        ),
+        (
+            "UPDATE gene_relations SET relation = 4 WHERE rowid = 1",
+            "gene_relations",
+        ),
+        (
+            "UPDATE gene_relations SET updated_at = -1.0 WHERE rowid = 1",
+            "gene_relations",
+        ),
+    ] {
+        let fixture = Fixture::new();
+        change(&fixture.shard("a"), sql);
+        let report = fixture.verify(Level::Full);
+        assert!(
+            has(&report, "a", FaultKind::Column, table),
+            "{sql}: {:#?}",
+            listed(&report)
+        );
+    }
+    let fixture = Fixture::new();
+    change(&fixture.shard("a"), "UPDATE orgs SET org_id = 'mocal'");
+    assert!(has(
+        &fixture.verify(Level::Quick),
+        "a",
+        FaultKind::Counts,
+        "orgs"
+    ));
+    change(&fixture.routing(), "UPDATE orgs SET org_id = 'mocal'");
+    assert!(has(
+        &fixture.verify(Level::Quick),
+        ROUTING_NAME,
+        FaultKind::Routing,
+        "orgs"
+    ));
+}
