@@ -1,0 +1,98 @@
+//! What is said of a model before it runs: its name, its limits, and a hash that changes with
+//! each rule.
+
+use super::*;
+use crate::profile::recipe::Coverage;
+
+#[test]
+fn the_description_changes_with_each_rule() {
+    let default = describe(&EncoderChoice::default()).expect("describes");
+    assert_eq!(
+        default,
+        describe(&EncoderChoice::default()).expect("describes")
+    );
+    let head = describe(&EncoderChoice {
+        coverage: Coverage::Head,
+        ..EncoderChoice::default()
+    });
+    let head = head.expect("describes");
+    let hashes = |info: &EncoderInfo| {
+        let hash = |model: &Option<ModelInfo>| model.as_ref().map(|m| m.hash);
+        (hash(&info.sparse), hash(&info.dense))
+    };
+    assert_ne!(hashes(&default).0, hashes(&head).0);
+    assert_ne!(hashes(&default).1, hashes(&head).1);
+
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let hash = || dir.describe_dense().expect("describes").hash;
+    let plain = hash();
+    assert_eq!(plain, hash());
+    for toml in [
+        "pooling = \"cls\"",
+        "pooling = \"mean\"\nmax_len = 12",
+        "pooling = \"mean\"\ndim = 2",
+        "pooling = \"mean\"\nquery_prefix = \"x\"",
+        "pooling = \"mean\"\npassage_prefix = \"x\"",
+        "pooling = \"mean\"\nchar_cap = 100",
+    ] {
+        dir.write("helix-model.toml", toml);
+        assert_ne!(plain, hash(), "{toml}");
+    }
+    dir.write("helix-model.toml", "pooling = \"mean\"");
+    assert_eq!(plain, hash());
+    dir.write("onnx/model.onnx.md", "nothing that the graph names");
+    assert_eq!(plain, hash());
+}
+
+#[test]
+fn a_table_of_positions_limits_a_window() {
+    let mut long = onnx::proto(Output::Hidden);
+    let table =
+        crate::encode::onnx::Tensor::floats("x.position_embeddings.weight", &[12, 3], &[0.0; 36]);
+    long.graph.tensors.push(table);
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    fs::write(dir.path().join("onnx/model.onnx"), onnx::encoded(&long)).expect("writes");
+    let source = ModelSource::Directory(dir.path().to_owned());
+    let model = Model::resolve(Kind::Dense, &source).expect("reads");
+    assert_eq!(model.map(|m| (m.max_len, m.n_tokens)), Some((12, Some(8))));
+}
+
+#[test]
+fn weights_in_a_file_of_their_own_are_found_hashed_and_missed() {
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let (graph, data) = onnx::with_external_table();
+    fs::write(dir.path().join("onnx/model.onnx"), &graph).expect("writes");
+    fs::write(dir.path().join("onnx/w.bin"), &data).expect("writes");
+    let inline = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let vector = |dir: &Directory| {
+        let mut encoders = dir.open(Kind::Dense).expect("opens");
+        encode(&mut encoders, "red green").dense
+    };
+    assert_eq!(vector(&dir), vector(&inline));
+    let first = dir.describe_dense().expect("describes").hash;
+    let mut other = data.clone();
+    other[16] ^= 1;
+    fs::write(dir.path().join("onnx/w.bin"), &other).expect("writes");
+    assert_ne!(dir.describe_dense().expect("describes").hash, first);
+    fs::write(dir.path().join("onnx/w.bin"), &data[1..]).expect("writes");
+    let said = dir.describe_dense().expect_err("is refused").to_string();
+    assert!(
+        said.contains("w.bin") && said.contains("takes 100"),
+        "{said}"
+    );
+    fs::remove_file(dir.path().join("onnx/w.bin")).expect("removes");
+    let said = dir.describe_dense().expect_err("is refused").to_string();
+    assert!(
+        said.contains("w.bin") && said.contains("fetch both"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_directory_of_graphs_is_read_with_what_lies_above_it() {
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let source = ModelSource::Directory(dir.path().join("onnx"));
+    let model = Model::resolve(Kind::Dense, &source).expect("reads");
+    let name = dir.path().file_name().expect("named").display().to_string();
+    assert_eq!(model.map(|m| m.name), Some(name));
+}
