@@ -158,7 +158,7 @@ MUTANTS = {
         [(DEATHS, "        trouble.quarantined.insert(file, reason.clone());\n", "")],
     ),
     "nobody is blamed for a death": (
-        ["lib:supervisor::state::tests::a_poisoned_file_is_found_and_left_out_alone"],
+        ["lib:supervisor::state::tests::files::a_poisoned_file_is_found_and_left_out_alone"],
         [(DEATHS, "trouble.careful = true;", "trouble.careful = false;")],
     ),
     "a stopped process counts as silent": (

@@ -3,6 +3,7 @@
 use super::*;
 use crate::watchdog::knobs::{Action, Knobs};
 use crate::watchdog::{Batch, Encoder, Watchdog};
+use proptest::prelude::*;
 
 impl World {
     fn on_device(workers: u32, files: BTreeMap<SegmentId, Vec<File>>, action: Action) -> Self {
