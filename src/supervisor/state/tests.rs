@@ -2,7 +2,7 @@
 //! somebody kills workers at random besides.
 
 use super::*;
-use crate::protocol::FailureKind;
+use crate::protocol::{FailureKind, FromWorker};
 
 mod builds;
 mod devices;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::watchdog::knobs::{Action, Knobs};
-use crate::watchdog::{Batch, Encoder, Watchdog};
+use crate::watchdog::{Batch, DeviceId, Encoder, Memory, Watchdog};
 use proptest::prelude::*;
 
 impl World {
