@@ -6,7 +6,13 @@
 
 use super::incident::{Scenario, What};
 use super::*;
+use process::{Doing, Process, Segment};
 use std::collections::VecDeque;
+
+mod batches;
+mod process;
+
+pub use process::Place;
 
 /// How often memory is read and deadlines are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -18,58 +24,6 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(600);
 const FOR_EVER: Duration = Duration::from_secs(3600 * 400);
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Card,
-    Cpu,
-}
-
-#[derive(Clone, Debug)]
-struct Segment {
-    shard: ShardId,
-    chunks: u64,
-    done: u64,
-    place: Place,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Doing {
-    Starting {
-        until: Duration,
-    },
-    /// Waiting for files.
-    Waiting {
-        until: Duration,
-    },
-    /// `None`: it never ends.
-    Encoding {
-        since: Duration,
-        until: Option<Duration>,
-        batch: Batch,
-        fate: Fate,
-    },
-    Nothing,
-}
-
-/// How a run ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Well,
-    Crash,
-    Fails(DeviceFailure),
-}
-
-#[derive(Debug)]
-struct Process {
-    place: Place,
-    doing: Doing,
-    segment: Option<Segment>,
-    /// Device memory beyond what every context takes, in GiB.
-    grown: f64,
-    is_spilled: bool,
-    shall_release: bool,
-}
 
 /// What came of a scenario.
 #[derive(Debug)]
@@ -256,14 +210,6 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    fn used_gib(&self) -> f64 {
-        let card = &self.scenario.card;
-        let contexts = self.processes.values().filter(|p| p.has_context());
-        let used = contexts.map(|p| card.context_gib + p.grown).sum::<f64>() + self.others_gib;
-        // What is beyond is in main memory.
-        used.min(card.total_gib * card.most)
-    }
-
     fn tick(&mut self) {
         let memory = (!self.is_probe_silent)
             .then(|| {
@@ -332,178 +278,6 @@ impl<'a> Simulator<'a> {
             *process = Process::starting(until, place);
             process.segment = segment;
             self.feed(Input::WorkerEnded { worker });
-        }
-    }
-
-    fn begin_batch(&mut self, worker: WorkerId) {
-        self.play_script();
-        let scenario = self.scenario;
-        let encoder = &scenario.encoder;
-        let card_is_full = self.used_gib() >= scenario.card.total_gib * scenario.card.spills_at;
-        let sharers = self.processes.values().filter(|p| p.has_context()).count();
-        let (slowness, length, fill) = (self.slowness, self.length, self.fill);
-        let fate = self.fate.take();
-        let now = self.now;
-        let process = self.process(worker);
-        let Some(segment) = &process.segment else {
-            process.doing = Doing::Nothing;
-            return;
-        };
-        if process.shall_release {
-            process.shall_release = false;
-            process.grown = 0.0;
-            if scenario.card.release_heals {
-                process.is_spilled = false;
-            }
-        } else {
-            process.is_spilled |= card_is_full;
-        }
-        let chunks = (segment.chunks - segment.done).min(encoder.batch_chunks);
-        let pace = match (process.place, process.is_spilled) {
-            (Place::Cpu, _) => encoder.cpu_chunks_per_s,
-            (Place::Card, true) => encoder.crawl_chunks_per_s / sharers as f64 / slowness,
-            (Place::Card, false) => encoder.chunks_per_s / sharers as f64 / slowness,
-        };
-        // A batch always runs in its whole shape; chunks are as long as the script says.
-        let shape = encoder.tokens_per_chunk * length;
-        let seconds = encoder.batch_chunks as f64 * length / pace;
-        let filled = (chunks as f64 * fill).ceil();
-        let batch = Batch {
-            shard: segment.shard,
-            encoder: Encoder::Sparse,
-            n_tokens: (filled * shape) as u64,
-            n_slots: (encoder.batch_chunks as f64 * shape) as u64,
-            n_chunks: chunks,
-            duration: Duration::from_secs_f64(seconds),
-        };
-        let until = now + batch.duration;
-        let (until, fate) = match fate {
-            Some(What::Hang) => (None, Fate::Well),
-            Some(What::Crash) => (Some(now), Fate::Crash),
-            Some(What::OutOfMemory) => (Some(now), Fate::Fails(DeviceFailure::OutOfMemory)),
-            Some(What::DeviceLost) => (Some(now), Fate::Fails(DeviceFailure::DeviceLost)),
-            _ => (Some(until), Fate::Well),
-        };
-        process.doing = Doing::Encoding {
-            since: now,
-            until,
-            batch,
-            fate,
-        };
-        if process.place == Place::Card {
-            process.grown += scenario.card.growth_mib / 1024.0;
-            self.feed(Input::BatchBegun {
-                worker,
-                shard: batch.shard,
-                encoder: batch.encoder,
-                n_slots: batch.n_slots,
-            });
-        }
-        self.pause_all();
-    }
-
-    fn end_batch(&mut self, worker: WorkerId, batch: Batch, fate: Fate) {
-        let is_on_card = self.process(worker).place == Place::Card;
-        match fate {
-            Fate::Well => {
-                self.batches += 1;
-                let process = self.process(worker);
-                process.doing = Doing::Nothing;
-                let place = process.place;
-                let segment = process.segment.as_mut().expect("it was encoding one");
-                assert_eq!(segment.place, place, "a segment mixes devices");
-                segment.done += batch.n_chunks;
-                let is_done = segment.done == segment.chunks;
-                if is_done {
-                    process.segment = None;
-                    self.course
-                        .places
-                        .entry(batch.shard)
-                        .or_default()
-                        .push(place);
-                }
-                if is_on_card {
-                    self.feed(Input::BatchDone { worker, batch });
-                }
-                if is_done && self.is_finished(batch.shard) {
-                    let shard = batch.shard;
-                    self.feed(Input::ShardFinished { shard });
-                }
-            }
-            Fate::Fails(failure) if is_on_card => {
-                self.feed(Input::DeviceFailed { worker, failure });
-                // The verdict may have replaced it already.
-                if matches!(self.process(worker).doing, Doing::Encoding { .. }) {
-                    self.end(worker);
-                }
-            }
-            Fate::Crash | Fate::Fails(_) => self.end(worker),
-        }
-    }
-
-    fn is_finished(&self, shard: ShardId) -> bool {
-        let assigned = self.processes.values().filter_map(|p| p.segment.as_ref());
-        self.queue.iter().chain(assigned).all(|s| s.shard != shard)
-    }
-
-    fn play_script(&mut self) {
-        while let Some(step) = self.scenario.script.get(self.scripted)
-            && step.at_batch <= self.batches
-        {
-            self.scripted += 1;
-            let value = step.value;
-            match step.what {
-                What::Hang | What::Crash | What::OutOfMemory | What::DeviceLost => {
-                    self.fate = Some(step.what);
-                    // One fate a batch.
-                    break;
-                }
-                What::ProbeSilent => self.is_probe_silent = value != 0.0,
-                What::OthersTake => self.others_gib = value,
-                What::SlowBy => self.slowness = value,
-                What::Disk => self.disk = Duration::from_secs_f64(value),
-                What::LongChunks => self.length = value,
-                What::Fill => self.fill = value,
-                What::Pause => self.pause = Some(Duration::from_secs_f64(value)),
-            }
-        }
-    }
-
-    /// The whole group is stopped: clocks of processes go on, the supervisor's does not.
-    fn pause_all(&mut self) {
-        let Some(lasted) = self.pause.take() else {
-            return;
-        };
-        for process in self.processes.values_mut() {
-            if let Doing::Encoding { batch, .. } = &mut process.doing {
-                batch.duration += lasted;
-            }
-        }
-        self.feed(Input::Paused { lasted });
-    }
-}
-
-impl Process {
-    fn starting(until: Duration, place: Place) -> Self {
-        Self {
-            place,
-            doing: Doing::Starting { until },
-            segment: None,
-            grown: 0.0,
-            is_spilled: false,
-            shall_release: false,
-        }
-    }
-
-    fn has_context(&self) -> bool {
-        self.place == Place::Card && !matches!(self.doing, Doing::Starting { .. })
-    }
-
-    fn next(&self) -> Option<Duration> {
-        match self.doing {
-            Doing::Starting { until } | Doing::Waiting { until } => Some(until),
-            Doing::Encoding { until, .. } => until,
-            Doing::Nothing => None,
         }
     }
 }
