@@ -107,6 +107,10 @@ MUTANTS = {
         ["crash_points::verify_tells_a_crash_from_damage"],
         [("src/store/verify/mod.rs", "        registered.retain(|shard| !shard::is_ahead_of(shard));\n", "")],
     ),
+    "a pause that waits for a crawl": (
+        ["lib:supervisor::state::tests::devices::a_pause_does_not_wait_for_a_collection_that_crawls"],
+        [("src/supervisor/state/messages.rs", "if !is_batch || batches_end", "if is_batch || !is_batch || batches_end")],
+    ),
     "registration not synced": (
         ORDER,
         [(CONNECT, "PRAGMA synchronous = FULL;", "PRAGMA synchronous = NORMAL;")],
