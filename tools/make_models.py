@@ -13,6 +13,9 @@
     bge-like          2 layers x 96, pooled by the first position, with a prefix for queries
     typed             2 layers x 64, mean, with token_type_ids as a third input; outputs token_embeddings and
                       sentence_embedding, the latter pooled in the graph
+    e5-like           2 layers x 64, mean, with prefixes; a Unigram tokenizer whose pieces begin with their space,
+                      as SentencePiece and XLM-RoBERTa's relatives have it
+    modern-like       2 layers x 64, pooled by the first position, with prefixes; a byte-level BPE tokenizer
 
 All but MiniLM have random weights: real work, real shapes, vectors without meaning. The same arguments give the
 same bytes on every machine; nothing but integer arithmetic makes the numbers. MiniLM's weights come out of the pip
@@ -82,7 +85,118 @@ BASE = Shape(layers=12, hidden=768, heads=12, inner=3072, sparse_bias=-2.1)
 TINY = Shape(layers=2, hidden=128, heads=2, inner=512, spread=0.1, sparse_bias=-3.8)
 BGE_LIKE = Shape(layers=2, hidden=96, heads=4, inner=384, spread=0.1)
 TYPED = Shape(layers=2, hidden=64, heads=2, inner=256, spread=0.1)
+PREFIXES = 'query_prefix = "query: "\npassage_prefix = "passage: "\n'
 MINILM_SHAPE = Shape(layers=6, hidden=384, heads=12, inner=1536)
+
+
+def special(content, number, **more):
+    """One of the tokens that are never part of a text."""
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    return {"id": number, "content": content} | flags | more
+
+
+def framed(first, last):
+    """The post-processor that puts a special token, with its id, on each side of a text."""
+
+    def token(content):
+        return {"SpecialToken": {"id": content, "type_id": 0}}
+
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    second = {"Sequence": {"id": "B", "type_id": 1}}
+    return {
+        "type": "TemplateProcessing",
+        "single": [token(first[0]), text, token(last[0])],
+        "pair": [token(first[0]), text, token(last[0]), second, token(last[0])],
+        "special_tokens": {c: {"id": c, "ids": [n], "tokens": [c]} for c, n in (first, last)},
+    }
+
+
+def bert_words(tokenizer):
+    """BERT's entries in their order, which is about that of their frequency, without its special ones."""
+    vocabulary = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
+    words = sorted(vocabulary, key=vocabulary.get)
+    return [word for word in words if not (word[0] == "[" and word[-1] == "]")]
+
+
+def unigram_tokenizer(tokenizer):
+    """Of BERT's words, some of them with a capital letter too."""
+    words = bert_words(tokenizer)
+    pieces = ["\u2581", *map(chr, range(ord("A"), ord("Z") + 1))]
+    for rank, word in enumerate(words):
+        if word.startswith("##"):
+            pieces.append(word.removeprefix("##"))
+            continue
+        pieces.append("\u2581" + word)
+        if len(word) == 1:
+            pieces.append(word)
+        if 1000 <= rank < 5000:
+            pieces.append("\u2581" + word.capitalize())
+    front = ["<s>", "<pad>", "</s>", "<unk>"]
+    pieces = list(dict.fromkeys(pieces))[: VOCABULARY - len(front) - 1]
+    # Rounded, so that another machine's logarithm makes no difference.
+    scored = [[piece, round(-2 - math.log(rank + 2), 4)] for rank, piece in enumerate(pieces)]
+    added = [special(token, n) for n, token in enumerate(front)]
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [*added, special("<mask>", len(front) + len(pieces), lstrip=True)],
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "Nmt"},
+                {"type": "NFKC"},
+                {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
+            ],
+        },
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+        "post_processor": framed(("<s>", 0), ("</s>", 2)),
+        "decoder": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+        "model": {
+            "type": "Unigram",
+            "unk_id": 3,
+            "vocab": [*([token, 0.0] for token in front), *scored, ["<mask>", 0.0]],
+            "byte_fallback": False,
+        },
+    }
+
+
+def byte_letters():
+    """The printable character that stands for each byte in a byte-level vocabulary, as GPT-2 has it."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    return {byte: chr(byte) for byte in plain} | {byte: chr(256 + n) for n, byte in enumerate(others)}
+
+
+def bytes_tokenizer(tokenizer):
+    """Of BERT's words, each put together from its left end."""
+    letters = byte_letters()
+    front = ["[CLS]", "[SEP]", "[PAD]"]
+    vocabulary = {token: n for n, token in enumerate([*front, *letters.values()])}
+    merges = []
+    for word in bert_words(tokenizer):
+        text = word.removeprefix("##") if word.startswith("##") else " " + word
+        parts = [letters[byte] for byte in text.encode()]
+        left = parts[0]
+        for part in parts[1:]:
+            if left + part not in vocabulary:
+                if len(vocabulary) == VOCABULARY:
+                    break
+                merges.append([left, part])
+                vocabulary[left + part] = len(vocabulary)
+            left += part
+    steps = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [special(token, n) for n, token in enumerate(front)],
+        "normalizer": {"type": "NFC"},
+        "pre_tokenizer": {"type": "ByteLevel"} | steps,
+        "post_processor": framed(("[CLS]", 0), ("[SEP]", 1)),
+        "decoder": {"type": "ByteLevel"} | steps,
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "vocab": vocabulary, "merges": merges},
+    }
 
 
 class Noise:
@@ -308,7 +422,7 @@ def dense_graph(shape, weights, rows="last_hidden_state", pooled=None, typed=Fal
     return graph
 
 
-def bert_config(shape, architecture):
+def bert_config(shape, architecture, family="bert"):
     return {
         "architectures": [architecture],
         "hidden_act": "gelu",
@@ -316,7 +430,7 @@ def bert_config(shape, architecture):
         "intermediate_size": shape.inner,
         "layer_norm_eps": shape.epsilon,
         "max_position_embeddings": POSITIONS,
-        "model_type": "bert",
+        "model_type": family,
         "num_attention_heads": shape.heads,
         "num_hidden_layers": shape.layers,
         "pad_token_id": 0,
@@ -355,10 +469,12 @@ def write_sparse(directory, shape, seed, form):
     write_text(directory / "LICENSE", LICENCE_OF_NOISE)
 
 
-def write_dense(directory, shape, pooling, *, graph, toml, licence, inputs=("input_ids", "attention_mask")):
+def write_dense(
+    directory, shape, pooling, *, graph, toml, licence, inputs=("input_ids", "attention_mask"), family="bert"
+):
     """`pooling`: cls or mean, as the files of sentence-transformers say it."""
     graph.save(directory / "model.onnx", directory.name, inputs)
-    write_json(directory / "config.json", bert_config(shape, "BertModel"))
+    write_json(directory / "config.json", bert_config(shape, "BertModel", family))
     listed = modules(("", "models.Transformer"), ("1_Pooling", "models.Pooling"), ("2_Normalize", "models.Normalize"))
     write_json(directory / "modules.json", listed)
     stated = {
@@ -430,10 +546,31 @@ def write_model(name, directory, minilm_source):
             write_dense(
                 directory, TYPED, "mean", graph=graph, toml=noise_toml, licence=LICENCE_OF_NOISE, inputs=inputs
             )
+        case "e5-like":
+            graph = dense_graph(TYPED, random_weights(TYPED, 5))
+            toml = noise_toml + PREFIXES
+            # Its positions are numbered from 2 in the real ones, which leaves two fewer.
+            family = "xlm-roberta"
+            write_dense(directory, TYPED, "mean", graph=graph, toml=toml, licence=LICENCE_OF_NOISE, family=family)
+        case "modern-like":
+            graph = dense_graph(TYPED, random_weights(TYPED, 6))
+            toml = noise_toml + PREFIXES
+            write_dense(directory, TYPED, "cls", graph=graph, toml=toml, licence=LICENCE_OF_NOISE, family="modernbert")
+
+
+def write_tokenizer(name, path, bert):
+    match name:
+        case "e5-like":
+            write_json(path, unigram_tokenizer(bert))
+        case "modern-like":
+            write_json(path, bytes_tokenizer(bert))
+        case _:
+            shutil.copyfile(bert, path)
 
 
 NAMES = [
     "splade", "splade-pooled", "tiny", "tiny-pooled", "tiny-topk", "minilm", "minilm-sentence", "bge-like", "typed",
+    "e5-like", "modern-like",
 ]  # fmt: skip
 
 
@@ -447,7 +584,7 @@ def main():
     for name in arguments.names:
         directory = arguments.outdir / name
         directory.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(arguments.tokenizer, directory / "tokenizer.json")
+        write_tokenizer(name, directory / "tokenizer.json", arguments.tokenizer)
         write_model(name, directory, arguments.minilm_source)
         size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
         print(f"{directory}: {size / 1e6:.1f} MB")

@@ -75,9 +75,13 @@ struct Rules {
     one_window: bool,
 }
 
-/// The ids around the text's in each window.
+/// What stands around the text's part in each window.
 struct Frame {
+    prefix: String,
+    /// Special tokens and the prefix's, which a text may change where the two are not `apart`.
     lead: Vec<i64>,
+    /// Whether a text has the same tokens behind the prefix as alone.
+    apart: bool,
     tail: Vec<i64>,
 }
 
@@ -204,10 +208,16 @@ impl Rules {
 
 impl Frame {
     fn new(tokenizer: &Tokenizer, prefix: &str) -> tokenizers::Result<Self> {
-        let mut lead = tokenizer.lead.clone();
-        lead.extend(tokenizer.encode(prefix)?.ids);
+        let apart = tokenizer.parts_after(prefix);
+        let of_prefix = match apart {
+            true => tokenizer.encode(prefix)?.ids,
+            // Behind it any text does.
+            false => tokenizer.encode_behind(prefix, "a")?.0,
+        };
         Ok(Self {
-            lead,
+            prefix: prefix.to_owned(),
+            lead: [tokenizer.lead.clone(), of_prefix].concat(),
+            apart,
             tail: tokenizer.tail.clone(),
         })
     }
@@ -223,30 +233,42 @@ impl Lane {
             Some(chars) => first_chars(text, chars),
             None => text,
         };
-        let mut pieces = self.tokenizer.encode(text)?;
-        let room = self.rules.max_len - frame.len();
+        let joined;
+        let (lead, mut pieces) = if frame.apart || text.is_empty() {
+            (&frame.lead, self.tokenizer.encode(text)?)
+        } else {
+            let (of_prefix, pieces) = self.tokenizer.encode_behind(&frame.prefix, text)?;
+            joined = [self.tokenizer.lead.clone(), of_prefix].concat();
+            (&joined, pieces)
+        };
+        let around = lead.len() + frame.tail.len();
+        let room = self.rules.max_len.saturating_sub(around).max(1);
         if self.rules.one_window && pieces.ids.len() > room {
             pieces.ids.truncate(room);
             let inside = |word: &Word| word.pieces.end as usize <= room;
             pieces.words.retain(inside);
         }
-        Ok((Windows::new(&pieces.ids, frame, room), pieces.words))
+        let windows = Windows::new(&pieces.ids, (lead, &frame.tail), room);
+        Ok((windows, pieces.words))
     }
 }
 
 impl Windows {
-    fn new(text_ids: &[i64], frame: &Frame, room: usize) -> Self {
+    /// `around` are the ids in front and behind.
+    fn new(text_ids: &[i64], around: (&[i64], &[i64]), room: usize) -> Self {
+        let (lead, tail) = around;
+        let n_around = lead.len() + tail.len();
         let n_windows = text_ids.len().div_ceil(room);
-        let mut ids = Vec::with_capacity(text_ids.len() + n_windows * frame.len());
+        let mut ids = Vec::with_capacity(text_ids.len() + n_windows * n_around);
         for part in text_ids.chunks(room) {
-            ids.extend_from_slice(&frame.lead);
+            ids.extend_from_slice(lead);
             ids.extend_from_slice(part);
-            ids.extend_from_slice(&frame.tail);
+            ids.extend_from_slice(tail);
         }
         Self {
             ids,
-            stride: room + frame.len(),
-            lead: frame.lead.len(),
+            stride: room + n_around,
+            lead: lead.len(),
             room,
             n_tokens: text_ids.len(),
         }
@@ -402,10 +424,9 @@ mod tests {
     proptest! {
         #[test]
         fn windows_cover_each_token_once(n in 0_usize..300, max_len in 10_usize..60) {
-            let frame = Frame { lead: vec![-1, -2], tail: vec![-3] };
-            let room = max_len - frame.len();
+            let room = max_len - 3;
             let text: Vec<i64> = (0..n as i64).collect();
-            let windows = Windows::new(&text, &frame, room);
+            let windows = Windows::new(&text, (&[-1, -2], &[-3]), room);
             let mut seen = Vec::new();
             for (ids, n_tokens) in windows.iter() {
                 prop_assert!(ids.len() <= max_len && n_tokens > 0);

@@ -9,7 +9,7 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::{Model as _, Tokenizer as Crate};
+use tokenizers::{Encoding, Model as _, Tokenizer as Crate};
 
 /// A word of the text and the tokens that it became.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,44 @@ impl Tokenizer {
         Ok(pieces)
     }
 
+    /// Whether a text has the same tokens behind `prefix` as alone, whatever it is.
+    pub fn parts_after(&self, prefix: &str) -> bool {
+        // BERT's rules never look across white space. Other tokenizers' words begin with theirs.
+        prefix.is_empty() || self.plain.is_some() && prefix.ends_with(is_space)
+    }
+
+    /// The tokens of `prefix` and, apart, those of `text` behind it; the two are tokenized as one. What ends with the
+    /// prefix's last word, or before, is the prefix's; a space between the two is the text's, if it is a token's at all.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_behind(
+        &self,
+        prefix: &str,
+        text: &str,
+    ) -> tokenizers::Result<(Vec<i64>, Pieces)> {
+        let whole = format!("{prefix}{text}");
+        let encoding = self.inner.encode(whole.as_str(), false)?;
+        let last = prefix.trim_end().len();
+        let offsets = encoding.get_offsets().iter();
+        let n_prefix = offsets.take_while(|(_, end)| *end <= last).count();
+        let mut all = Pieces::default();
+        append(&encoding, &whole, 0, &mut all);
+        let text_ids = all.ids.split_off(n_prefix);
+        let (n_bytes, n_prefix) = (narrow(prefix.len()), narrow(n_prefix));
+        let words = all.words.into_iter();
+        let words = words.filter(|w| w.text.start >= n_bytes && w.pieces.start >= n_prefix);
+        let moved = |word: Word| Word {
+            text: word.text.start - n_bytes..word.text.end - n_bytes,
+            pieces: word.pieces.start - n_prefix..word.pieces.end - n_prefix,
+        };
+        let text = Pieces {
+            ids: text_ids,
+            words: words.map(moved).collect(),
+        };
+        Ok((all.ids, text))
+    }
+
     /// Splits at white space; plain runs take the short cut, the others go through the crate, as
     /// many neighbours at once as there are. (BERT's rules never look across white space.)
     fn encode_runs(
@@ -148,34 +186,38 @@ impl Tokenizer {
 
     /// Through the crate; `start` is where `text` lies in the whole.
     fn encode_any(&self, text: &str, start: usize, pieces: &mut Pieces) -> tokenizers::Result<()> {
-        let encoding = self.inner.encode(text, false)?;
-        let first = pieces.ids.len();
-        pieces
-            .ids
-            .extend(encoding.get_ids().iter().map(|id| i64::from(*id)));
-        let word_ids = encoding.get_word_ids();
-        let offsets = encoding.get_offsets();
-        let mut index = 0;
-        for group in word_ids.chunk_by(|a, b| a == b) {
-            let range = index..index + group.len();
-            index = range.end;
-            let span = offsets[range.start].0..offsets[range.end - 1].1;
-            // Sentencepiece words start with their space and keep their punctuation.
-            let Some(slice) = text.get(span.clone()) else {
-                continue;
-            };
-            let trimmed = slice.trim_start();
-            let span = span.end - trimmed.len()..span.end;
-            let letters = trimmed.chars().any(char::is_alphanumeric);
-            if !letters || !trimmed.chars().all(|c| c.is_alphanumeric() || c == '_') {
-                continue;
-            }
-            pieces.words.push(Word {
-                text: narrow(start + span.start)..narrow(start + span.end),
-                pieces: narrow(first + range.start)..narrow(first + range.end),
-            });
-        }
+        append(&self.inner.encode(text, false)?, text, start, pieces);
         Ok(())
+    }
+}
+
+/// What the crate says of `text`, which lies at `start` in the whole.
+fn append(encoding: &Encoding, text: &str, start: usize, pieces: &mut Pieces) {
+    let first = pieces.ids.len();
+    pieces
+        .ids
+        .extend(encoding.get_ids().iter().map(|id| i64::from(*id)));
+    let word_ids = encoding.get_word_ids();
+    let offsets = encoding.get_offsets();
+    let mut index = 0;
+    for group in word_ids.chunk_by(|a, b| a == b) {
+        let range = index..index + group.len();
+        index = range.end;
+        let span = offsets[range.start].0..offsets[range.end - 1].1;
+        // Sentencepiece words start with their space and keep their punctuation.
+        let Some(slice) = text.get(span.clone()) else {
+            continue;
+        };
+        let trimmed = slice.trim_start();
+        let span = span.end - trimmed.len()..span.end;
+        let letters = trimmed.chars().any(char::is_alphanumeric);
+        if !letters || !trimmed.chars().all(|c| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        pieces.words.push(Word {
+            text: narrow(start + span.start)..narrow(start + span.end),
+            pieces: narrow(first + range.start)..narrow(first + range.end),
+        });
     }
 }
 
@@ -286,11 +328,16 @@ const CONTINUES: &str = "##";
 /// BERT's limit: longer words are unknown.
 const LONGEST_WORD: usize = 100;
 
-/// Maximal runs without the white space that BERT keeps as such; it drops other control characters.
+/// White space that BERT keeps as such; it drops other control characters.
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r')
+}
+
+/// Maximal runs without white space.
 fn runs(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
+    let space = |byte: &u8| is_space(char::from(*byte));
     std::iter::from_fn(move || {
-        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         at += text[at..].iter().take_while(|byte| space(byte)).count();
         let end = at + text[at..].iter().take_while(|byte| !space(byte)).count();
         let run = at..end;
@@ -387,7 +434,84 @@ mod tests {
         );
     }
 
+    /// Pieces that begin with their space, as SentencePiece has them.
+    static SPACED: LazyLock<Tokenizer> = LazyLock::new(|| {
+        let mut pieces = vec![("<unk>".to_owned(), 0.0)];
+        for (n, piece) in [
+            "\u{2581}",
+            "\u{2581}query",
+            "\u{2581}he",
+            "llo",
+            "\u{2581}world",
+            ":",
+            ", ",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            pieces.push((piece.to_owned(), -1.0 - n as f64 / 10.0));
+        }
+        pieces.extend(('a'..='z').map(|letter| (letter.to_string(), -5.0)));
+        let json = serde_json::json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": null, "post_processor": null, "decoder": null,
+            "pre_tokenizer": {
+                "type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "always", "split": true,
+            },
+            "model": {"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": false},
+        });
+        Tokenizer::from_bytes(json.to_string().as_bytes()).expect("a good tokenizer")
+    });
+
+    #[test]
+    fn a_space_behind_a_prefix_belongs_to_the_text() {
+        let text = "hello world: abc";
+        let (prefix, pieces) = SPACED.encode_behind("query: ", text).expect("encodes");
+        let vocabulary = SPACED.vocabulary();
+        let spelled = |ids: &[i64]| -> Vec<String> {
+            let ids = ids.iter();
+            ids.map(|id| vocabulary[*id as usize].replace('\u{2581}', "_"))
+                .collect()
+        };
+        assert_eq!(spelled(&prefix), ["_query", ":"]);
+        let expected = ["_he", "llo", "_world", ":", "_", "a", "b", "c"];
+        assert_eq!(spelled(&pieces.ids), expected);
+        assert!(!SPACED.parts_after("query: ") && SPACED.parts_after(""));
+        let word = &pieces.words[0];
+        assert_eq!(
+            &text[word.text.start as usize..word.text.end as usize],
+            "hello"
+        );
+        assert_eq!(word.pieces, 0..2);
+        // One more id, had the two been tokenized apart.
+        assert_eq!(
+            spelled(&SPACED.encode("query: ").expect("encodes").ids),
+            ["_query", ":", "_"]
+        );
+    }
+
     proptest! {
+        #[test]
+        fn prefix_and_text_have_the_tokens_of_both_together(
+            text in prop_oneof!["[a-z :\n]{0,40}", "\\PC{0,20}"],
+            prefix in prop_oneof![Just("query: "), Just("q"), Just("query:"), Just("a b\n"), Just("\u{e9} ")],
+        ) {
+            for tokenizer in [&*SPACED, &*BERT] {
+                let (mut ids, pieces) = tokenizer.encode_behind(prefix, &text).expect("encodes");
+                for word in &pieces.words {
+                    prop_assert!(text.get(word.text.start as usize..word.text.end as usize).is_some());
+                    prop_assert!((word.pieces.end as usize) <= pieces.ids.len());
+                }
+                if tokenizer.parts_after(prefix) {
+                    prop_assert_eq!(&ids, &tokenizer.encode(prefix).expect("encodes").ids);
+                    prop_assert_eq!(&pieces, &tokenizer.encode(&text).expect("encodes"));
+                }
+                ids.extend(&pieces.ids);
+                let together = tokenizer.encode(&format!("{prefix}{text}")).expect("encodes");
+                prop_assert_eq!(ids, together.ids);
+            }
+        }
+
         #[test]
         fn code_like_text_agrees_with_the_crate(text in "[a-zA-Z0-9_ \t\n(){}\\[\\]<>.,;:=&*/#-]{0,400}") {
             check(&text);

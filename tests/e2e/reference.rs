@@ -72,6 +72,26 @@ fn logits_over_many_windows_and_three_inputs() {
     });
 }
 
+/// Where a space belongs to the word behind it, the last space of a prefix does too.
+#[test]
+fn tokenizers_whose_pieces_begin_with_a_space() {
+    for (model, toml) in [
+        ("e5-like", ""),
+        ("e5-like", "max_len = 40\nquery_prefix = \"frage\""),
+        ("modern-like", ""),
+        (
+            "modern-like",
+            "max_len = 50\npassage_prefix = \"title: none | text: \"",
+        ),
+    ] {
+        check(Variant {
+            sparse: None,
+            dense: Some((model, toml)),
+            coverage: "whole",
+        });
+    }
+}
+
 #[test]
 fn the_first_position_of_many_windows_and_a_graph_that_pools() {
     check(Variant {

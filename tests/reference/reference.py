@@ -11,10 +11,11 @@ the mask. So it is slow, takes 250 MB for a page of Chinese, and is wrong elsewh
 The rules:
 
 - A text is cut after `char_cap` characters; with coverage `head` after 1,000 (sparse) or 2,000 (dense) at the latest.
-- It is tokenized without special tokens and cut into windows. Each has the leading special tokens, the prefix, its part of the
-  text and the trailing special tokens, `max_len` in all. With coverage `head` the first window is all, of 256 tokens at most
+- It is tokenized with its prefix in front and without special tokens. Tokens that end with the prefix's last word, or before, are the
+  prefix's, the others the text's, which are cut into windows. Each has the leading special tokens, the prefix's, its part of the
+  text's and the trailing special tokens, `max_len` in all. A text of nothing has no window. With coverage `head` the first window is all, of 256 tokens at most
   for sparse.
-- sparse: ln(1 + relu(logit)), the maximum over all positions of all windows; 4 decimals; special tokens, tokens of one
+- sparse: ln(1 + relu(logit)), of `splade-log1p` ln(1 + that), the maximum over all positions of all windows; 4 decimals; special tokens, tokens of one
   character and those without a letter or digit left out; then the 128 heaviest (32 of a query), ties by token id.
 - dense: each window pooled (mean over all its tokens, special and prefix included, or its first), scaled to length 1, the sum weighted
   by the tokens of the text in the window; cut to `dim` numbers, scaled to length 1.
@@ -23,6 +24,7 @@ Needs: pip install numpy onnxruntime tokenizers   (the versions in requirements.
 """
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -69,21 +71,23 @@ class Encoder:
 
     def windows(self, text, query):
         """Lists of token ids, and how many ids of each are not the text's."""
-        if len(text) > self.chars:
-            text = text[: self.chars]
+        text = text[: self.chars] if len(text) > self.chars else text
+        if not text:
+            return [], 0
         prefix = self.rules["query_prefix" if query else "passage_prefix"]
-        front = self.before + self.ids(prefix)
+        # Prefix and text are tokenized as one. What ends with the prefix's last word is the prefix's, and is
+        # repeated in each window; a space between the two is the text's, if it is a token's at all.
+        whole = self.tokenizer.encode(prefix + text, add_special_tokens=False)
+        last = len(prefix.rstrip())
+        of_prefix = sum(1 for _ in itertools.takewhile(lambda span: span[1] <= last, whole.offsets)) if prefix else 0
+        front, ids = self.before + whole.ids[:of_prefix], whole.ids[of_prefix:]
         room = self.length - len(front) - len(self.after)
-        ids = self.ids(text)
         parts = [ids[at : at + room] for at in range(0, len(ids), room)]
         windows = [front + part + self.after for part in parts if part]
-        if len(windows) == 1 and not (prefix and text[:1].isspace()):
+        if len(windows) == 1:
             # The tokenizer itself must agree, asked for all at once.
             assert windows[0] == self.tokenizer.encode(prefix + text).ids, (prefix, text)
         return (windows if self.whole else windows[:1]), len(front) + len(self.after)
-
-    def ids(self, text):
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def run(self, windows):
         """All outputs by name, and the mask [windows, positions] of what is no padding."""

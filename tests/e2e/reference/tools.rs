@@ -9,13 +9,15 @@ use std::process::{Command, Stdio};
 pub const GENERATOR: &str = "tools/make_models.py";
 
 /// The models that the variants take from `tools/make_models.py`.
-const MODELS: [&str; 6] = [
+const MODELS: [&str; 8] = [
     "tiny",
     "tiny-pooled",
     "tiny-topk",
     "minilm",
     "bge-like",
     "typed",
+    "e5-like",
+    "modern-like",
 ];
 
 /// A Python with the packages of `tests/reference/requirements.txt`, and models made with it.
