@@ -16,6 +16,7 @@
     e5-like           2 layers x 64, mean, with prefixes; a Unigram tokenizer whose pieces begin with their space,
                       as SentencePiece and XLM-RoBERTa's relatives have it
     modern-like       2 layers x 64, pooled by the first position, with prefixes; a byte-level BPE tokenizer
+    qwen-like         the same sizes and tokenizer, pooled by the last position, with position_ids as a third input
 
 All but MiniLM have random weights: real work, real shapes, vectors without meaning. The same arguments give the
 same bytes on every machine; nothing but integer arithmetic makes the numbers. MiniLM's weights come out of the pip
@@ -327,13 +328,14 @@ def gelu(graph, x):
     return graph.op("Mul", graph.op("Mul", x, graph.op("Add", erf, graph.number(1.0))), graph.number(0.5))
 
 
-def embeddings(graph, shape, typed):
+def embeddings(graph, shape, third):
     words = graph.op("Gather", graph.weight("embeddings.word_embeddings.weight"), "input_ids")
     length = graph.op("Gather", graph.op("Shape", "input_ids"), graph.constant("one", np.int64(1)))
     places = graph.op("Range", graph.constant("zero", np.int64(0)), length, graph.constant("one", np.int64(1)))
+    places = "position_ids" if third == "position_ids" else places
     positions = graph.op("Gather", graph.weight("embeddings.position_embeddings.weight"), places)
     table = graph.weights["embeddings.token_type_embeddings.weight"]
-    if typed:
+    if third == "token_type_ids":
         types = graph.op("Gather", graph.weight("embeddings.token_type_embeddings.weight"), "token_type_ids")
     else:
         types = graph.constant("embeddings.token_type_embeddings.first", table[0])
@@ -358,9 +360,9 @@ def attention(graph, x, at, shape, mask):
     return linear(graph, joined, f"{at}.attention.output.dense")
 
 
-def encoder(graph, shape, typed=False):
+def encoder(graph, shape, third=None):
     """The last hidden state [B, L, H]."""
-    x = embeddings(graph, shape, typed)
+    x = embeddings(graph, shape, third)
     kept = graph.op("Cast", graph.op("Unsqueeze", "attention_mask", graph.integers(1, 2)), to=TensorProto.FLOAT)
     mask = graph.op("Mul", graph.op("Sub", graph.number(1.0), kept), graph.number(MASKED))
     for layer in range(shape.layers):
@@ -406,10 +408,10 @@ def sparse_graph(shape, seed, form):
     return graph
 
 
-def dense_graph(shape, weights, rows="last_hidden_state", pooled=None, typed=False):
-    """`rows` and `pooled` are the names of the outputs [B, L, H] and [B, H]; None leaves one out."""
+def dense_graph(shape, weights, rows="last_hidden_state", pooled=None, third=None):
+    """`third` is an input besides the two usual ones. `rows` and `pooled` are the names of the outputs [B, L, H] and [B, H]; None leaves one out."""
     graph = Graph(weights)
-    x = encoder(graph, shape, typed)
+    x = encoder(graph, shape, third)
     if rows:
         graph.output(x, rows, TensorProto.FLOAT, ["batch", "sequence", shape.hidden])
     if pooled:
@@ -472,7 +474,7 @@ def write_sparse(directory, shape, seed, form):
 def write_dense(
     directory, shape, pooling, *, graph, toml, licence, inputs=("input_ids", "attention_mask"), family="bert"
 ):
-    """`pooling`: cls or mean, as the files of sentence-transformers say it."""
+    """`pooling`: cls, mean or last, as the files of sentence-transformers say it."""
     graph.save(directory / "model.onnx", directory.name, inputs)
     write_json(directory / "config.json", bert_config(shape, "BertModel", family))
     listed = modules(("", "models.Transformer"), ("1_Pooling", "models.Pooling"), ("2_Normalize", "models.Normalize"))
@@ -483,6 +485,7 @@ def write_dense(
         "pooling_mode_mean_tokens": pooling == "mean",
         "pooling_mode_max_tokens": False,
         "pooling_mode_mean_sqrt_len_tokens": False,
+        "pooling_mode_lasttoken": pooling == "last",
     }
     write_json(directory / "1_Pooling/config.json", stated)
     write_text(directory / "helix-model.toml", toml)
@@ -541,7 +544,7 @@ def write_model(name, directory, minilm_source):
             write_dense(directory, BGE_LIKE, "cls", graph=graph, toml=toml, licence=LICENCE_OF_NOISE)
         case "typed":
             weights = random_weights(TYPED, 4)
-            graph = dense_graph(TYPED, weights, "token_embeddings", "sentence_embedding", typed=True)
+            graph = dense_graph(TYPED, weights, "token_embeddings", "sentence_embedding", "token_type_ids")
             inputs = ("input_ids", "attention_mask", "token_type_ids")
             write_dense(
                 directory, TYPED, "mean", graph=graph, toml=noise_toml, licence=LICENCE_OF_NOISE, inputs=inputs
@@ -556,13 +559,20 @@ def write_model(name, directory, minilm_source):
             graph = dense_graph(TYPED, random_weights(TYPED, 6))
             toml = noise_toml + PREFIXES
             write_dense(directory, TYPED, "cls", graph=graph, toml=toml, licence=LICENCE_OF_NOISE, family="modernbert")
+        case "qwen-like":
+            graph = dense_graph(TYPED, random_weights(TYPED, 7), third="position_ids")
+            toml = noise_toml + PREFIXES
+            inputs = ("input_ids", "attention_mask", "position_ids")
+            write_dense(
+                directory, TYPED, "last", graph=graph, toml=toml, licence=LICENCE_OF_NOISE, inputs=inputs, family="qwen3"
+            )
 
 
 def write_tokenizer(name, path, bert):
     match name:
         case "e5-like":
             write_json(path, unigram_tokenizer(bert))
-        case "modern-like":
+        case "modern-like" | "qwen-like":
             write_json(path, bytes_tokenizer(bert))
         case _:
             shutil.copyfile(bert, path)
@@ -570,7 +580,7 @@ def write_tokenizer(name, path, bert):
 
 NAMES = [
     "splade", "splade-pooled", "tiny", "tiny-pooled", "tiny-topk", "minilm", "minilm-sentence", "bge-like", "typed",
-    "e5-like", "modern-like",
+    "e5-like", "modern-like", "qwen-like",
 ]  # fmt: skip
 
 

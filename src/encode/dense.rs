@@ -8,6 +8,7 @@ use super::model::Pooling;
 pub(super) fn pool(pooling: Pooling, output: &[f32], width: usize) -> Vec<f32> {
     match pooling {
         Pooling::Mean => mean(output, width),
+        Pooling::Last => output[output.len().saturating_sub(width)..].to_vec(),
         // The graph's only row, or its first.
         Pooling::Cls | Pooling::None | Pooling::Splade | Pooling::SpladeLog1p => {
             output.iter().take(width).copied().collect()
@@ -49,6 +50,7 @@ mod tests {
         let rows = [1.0, 2.0, 3.0, 6.0];
         assert_eq!(pool(Pooling::Mean, &rows, 2), [2.0, 4.0]);
         assert_eq!(pool(Pooling::Cls, &rows, 2), [1.0, 2.0]);
+        assert_eq!(pool(Pooling::Last, &rows, 2), rows[rows.len() - 2..]);
         assert_eq!(pool(Pooling::None, &rows[..2], 2), [1.0, 2.0]);
     }
 

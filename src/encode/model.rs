@@ -19,6 +19,8 @@ pub(super) enum Pooling {
     SpladeLog1p,
     /// Hidden states [1, L, H]: the first position.
     Cls,
+    /// Hidden states [1, L, H]: the last position.
+    Last,
     /// Hidden states [1, L, H]: mean over all positions.
     Mean,
     /// [1, V] or [1, H]: the graph has pooled.
@@ -32,6 +34,7 @@ impl Pooling {
             Self::Splade => "splade",
             Self::SpladeLog1p => "splade-log1p",
             Self::Cls => "cls",
+            Self::Last => "last",
             Self::Mean => "mean",
             Self::None => "none",
         }
@@ -42,7 +45,7 @@ impl Pooling {
         match self {
             Self::Splade => Some(1),
             Self::SpladeLog1p => Some(2),
-            Self::Cls | Self::Mean | Self::None => None,
+            Self::Cls | Self::Last | Self::Mean | Self::None => None,
         }
     }
 }

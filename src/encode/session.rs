@@ -55,6 +55,8 @@ pub(super) struct ModelSession {
     /// As many ones and zeros as the largest run has tokens.
     ones: Vec<i64>,
     zeros: Vec<i64>,
+    /// 0, 1, 2, ... as far as one window may reach.
+    positions: Vec<i64>,
     /// Ids and mask of the batch in hand.
     ids: Vec<i64>,
     mask: Vec<i64>,
@@ -107,6 +109,7 @@ enum Input {
     Ids,
     Mask,
     Types,
+    Positions,
 }
 
 /// Takes a window's position, its output as rows, and the numbers in a row.
@@ -117,6 +120,8 @@ struct Tensors<'a> {
     ids: &'a [i64],
     mask: &'a [i64],
     types: &'a [i64],
+    /// Empty where no input asks for them.
+    positions: &'a [i64],
     shape: Shape,
 }
 
@@ -146,7 +151,7 @@ impl ModelSession {
             .inputs()
             .iter()
             .map(|input| match input.name() {
-                name @ ("input_ids" | "attention_mask" | "token_type_ids")
+                name @ ("input_ids" | "attention_mask" | "token_type_ids" | "position_ids")
                     if !takes_int64(input) =>
                 {
                     Err(bad(format!(
@@ -157,9 +162,10 @@ impl ModelSession {
                 "input_ids" => Ok(("input_ids".to_owned(), Input::Ids)),
                 "attention_mask" => Ok(("attention_mask".to_owned(), Input::Mask)),
                 "token_type_ids" => Ok(("token_type_ids".to_owned(), Input::Types)),
+                "position_ids" => Ok(("position_ids".to_owned(), Input::Positions)),
                 other => Err(bad(format!(
                     "its graph asks for an input {other}; \
-                     export it with input_ids, attention_mask and token_type_ids only"
+                     export it with input_ids, attention_mask, token_type_ids and position_ids only"
                 ))),
             })
             .collect::<Result<_, _>>()?;
@@ -182,6 +188,7 @@ impl ModelSession {
             pad,
             ones: vec![1; model.max_len],
             zeros: vec![0; model.max_len],
+            positions: (0..model.max_len as i64).collect(),
             ids: Vec::new(),
             mask: Vec::new(),
             options: options()?,
@@ -203,6 +210,11 @@ impl ModelSession {
         Ok(opened)
     }
 
+    fn asks_positions(&self) -> bool {
+        let mut asked = self.inputs.iter().map(|(_, input)| input);
+        asked.any(|input| matches!(input, Input::Positions))
+    }
+
     /// Whether [`Self::run_many`] is the way to run windows.
     pub fn is_batched(&self) -> bool {
         self.shapes.is_some()
@@ -219,14 +231,16 @@ impl ModelSession {
         read: impl FnOnce(&[f32], usize) -> Result<T, EncodeError>,
     ) -> Result<T, EncodeError> {
         let n_tokens = ids.len();
-        let (ones, zeros) = (
+        let (ones, zeros, positions) = (
             std::mem::take(&mut self.ones),
             std::mem::take(&mut self.zeros),
+            std::mem::take(&mut self.positions),
         );
         let tensors = Tensors {
             ids,
             mask: &ones[..n_tokens],
             types: &zeros[..n_tokens],
+            positions: &positions[..n_tokens],
             shape: Shape {
                 rows: 1,
                 len: n_tokens,
@@ -242,7 +256,7 @@ impl ModelSession {
             };
             Ok(())
         });
-        (self.ones, self.zeros) = (ones, zeros);
+        (self.ones, self.zeros, self.positions) = (ones, zeros, positions);
         done?;
         result.ok_or_else(|| EncodeError::bad(self.kind, &self.name, "it gave no output"))
     }
@@ -266,6 +280,7 @@ impl ModelSession {
                 Input::Ids => tensors.ids,
                 Input::Mask => tensors.mask,
                 Input::Types => tensors.types,
+                Input::Positions => tensors.positions,
             };
             let tensor =
                 TensorRef::from_array_view(([shape.rows, shape.len], values)).map_err(failed)?;

@@ -6,7 +6,7 @@
 mod texts;
 mod tools;
 
-use crate::world::World;
+use crate::world::{World, finish};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ struct Variant {
     sparse: Option<(&'static str, &'static str)>,
     dense: Option<(&'static str, &'static str)>,
     coverage: &'static str,
+    /// In batches of fixed shapes: the CPU plays a device.
+    on_device: bool,
 }
 
 const QUERIES: &str = "how is a killed build resumed
@@ -33,6 +35,7 @@ fn models_as_they_are_exported() {
         sparse: Some(("tiny", "")),
         dense: Some(("minilm", "")),
         coverage: "whole",
+        on_device: false,
     });
 }
 
@@ -48,6 +51,7 @@ fn many_windows_with_prefixes_cut_to_fewer_dimensions_and_characters() {
             "max_len = 48\ndim = 128\nchar_cap = 700\npassage_prefix = \"title: none | text: \"",
         )),
         coverage: "whole",
+        on_device: false,
     });
 }
 
@@ -57,6 +61,7 @@ fn the_first_position_and_the_head() {
         sparse: Some(("tiny", "query_prefix = \"what: \"")),
         dense: Some(("bge-like", "")),
         coverage: "head",
+        on_device: false,
     });
 }
 
@@ -69,6 +74,7 @@ fn logits_over_many_windows_and_three_inputs() {
         )),
         dense: Some(("typed", "max_len = 33\ndim = 48")),
         coverage: "whole",
+        on_device: false,
     });
 }
 
@@ -76,6 +82,8 @@ fn logits_over_many_windows_and_three_inputs() {
 #[test]
 fn tokenizers_whose_pieces_begin_with_a_space() {
     for (model, toml) in [
+        ("qwen-like", ""),
+        ("qwen-like", "max_len = 45"),
         ("e5-like", ""),
         ("e5-like", "max_len = 40\nquery_prefix = \"frage\""),
         ("modern-like", ""),
@@ -88,6 +96,7 @@ fn tokenizers_whose_pieces_begin_with_a_space() {
             sparse: None,
             dense: Some((model, toml)),
             coverage: "whole",
+            on_device: false,
         });
     }
 }
@@ -98,22 +107,42 @@ fn the_first_position_of_many_windows_and_a_graph_that_pools() {
         sparse: None,
         dense: Some(("bge-like", "max_len = 24\npassage_prefix = \"a b c \"")),
         coverage: "whole",
+        on_device: false,
     });
     check(Variant {
         sparse: Some(("tiny-topk", "max_len = 60")),
         dense: None,
         coverage: "whole",
+        on_device: false,
     });
     check(Variant {
         sparse: Some(("tiny", "max_len = 70\npooling = \"splade-log1p\"")),
         dense: None,
         coverage: "whole",
+        on_device: false,
     });
     check(Variant {
         sparse: Some(("tiny-pooled", "char_cap = 77")),
         dense: Some(("typed", "pooling = \"none\"\nmax_len = 50")),
         coverage: "head",
+        on_device: false,
     });
+}
+
+#[test]
+fn batches_of_fixed_shapes() {
+    for (sparse, dense) in [
+        ("tiny", "typed"),
+        ("tiny-topk", "qwen-like"),
+        ("tiny-pooled", "e5-like"),
+    ] {
+        check(Variant {
+            sparse: Some((sparse, "max_len = 200")),
+            dense: Some((dense, "")),
+            coverage: "whole",
+            on_device: true,
+        });
+    }
 }
 
 #[test]
@@ -166,8 +195,19 @@ fn check(variant: Variant) {
     let mut build = vec!["--profile", "p.toml", "--mode", "blob", "--out-dir", "o"];
     build.extend(["--json", "--progress", "json", "--shard-workers", "1"]);
     build.extend(models);
-    let ran = world.run(&build);
+    let mut command = match variant.on_device {
+        true => {
+            build.extend(["--device", "cuda", "--dense-device", "cuda"]);
+            let mut command = world.command(&build);
+            command.env("FAILPOINTS", "encode::device=return(skip)");
+            command
+        }
+        false => world.command(&build),
+    };
+    let ran = finish(command.spawn().expect("starts"));
     let summary = ran.summary();
+    let device = if variant.on_device { "cuda:0" } else { "cpu" };
+    assert_eq!(summary["devices"], serde_json::json!([device]));
     assert_eq!(summary["skipped"], serde_json::json!({}), "{summary}");
 
     world.write("queries.txt", QUERIES);

@@ -17,7 +17,7 @@ The rules:
   for sparse.
 - sparse: ln(1 + relu(logit)), of `splade-log1p` ln(1 + that), the maximum over all positions of all windows; 4 decimals; special tokens, tokens of one
   character and those without a letter or digit left out; then the 128 heaviest (32 of a query), ties by token id.
-- dense: each window pooled (mean over all its tokens, special and prefix included, or its first), scaled to length 1, the sum weighted
+- dense: each window pooled (mean over all its tokens, special and prefix included, or its first or last), scaled to length 1, the sum weighted
   by the tokens of the text in the window; cut to `dim` numbers, scaled to length 1.
 
 Needs: pip install numpy onnxruntime tokenizers   (the versions in requirements.txt), Python 3.11
@@ -37,6 +37,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 DOCUMENT_TERMS, QUERY_TERMS = 128, 32
+POOLINGS = {"cls": "pooling_mode_cls_token", "last": "pooling_mode_lasttoken"}
 HEAD = {"sparse": (1_000, 256), "dense": (2_000, math.inf)}
 
 
@@ -97,7 +98,10 @@ class Encoder:
         for row, window in enumerate(windows):
             ids[row, : len(window)] = window
             mask[row, : len(window)] = 1
-        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        places = np.broadcast_to(np.arange(longest), ids.shape)
+        feed = {
+            "input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids), "position_ids": places
+        }  # fmt: skip
         wanted = {declared.name for declared in self.session.get_inputs()}
         found = self.session.run(None, {name: feed[name] for name in wanted})
         return dict(zip(self.outputs, found)), mask
@@ -141,6 +145,8 @@ class Encoder:
         hidden = next(o for o in outputs.values() if o.ndim == 3).astype(np.float64)
         if self.rules["pooling"] == "cls":
             return hidden[:, 0]
+        if self.rules["pooling"] == "last":
+            return hidden[np.arange(len(hidden)), mask.sum(axis=1).astype(int) - 1]
         return (hidden * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
 
 
@@ -159,7 +165,7 @@ def rules_of(directory, kind):
         "file": "model.onnx" if (directory / "model.onnx").exists() else "onnx/model.onnx",
         "max_len": read("sentence_bert_config.json").get("max_seq_length") or positions,
         "dim": pooling.get("word_embedding_dimension") or config.get("hidden_size"),
-        "pooling": "cls" if pooling.get("pooling_mode_cls_token") else "mean",
+        "pooling": next((p for p, key in POOLINGS.items() if pooling.get(key)), "mean"),
         "query_prefix": "",
         "passage_prefix": "",
         "char_cap": math.inf,

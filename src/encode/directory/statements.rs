@@ -68,6 +68,8 @@ pub(super) struct PoolingConfig {
     pub pooling_mode_cls_token: bool,
     #[serde(default)]
     pub pooling_mode_mean_tokens: bool,
+    #[serde(default)]
+    pub pooling_mode_lasttoken: bool,
 }
 
 /// `1_SpladePooling/config.json`.
@@ -123,7 +125,7 @@ impl Files<'_> {
             (Some(DeclaredKind::Sparse), _) => Kind::Sparse,
             (Some(DeclaredKind::Dense), _) => Kind::Dense,
             (None, Some(Pooling::Splade | Pooling::SpladeLog1p)) => Kind::Sparse,
-            (None, Some(Pooling::Cls | Pooling::Mean)) => Kind::Dense,
+            (None, Some(Pooling::Cls | Pooling::Last | Pooling::Mean)) => Kind::Dense,
             _ if SPLADE_FOLDERS.iter().any(|f| self.dir.join(f).is_dir()) => Kind::Sparse,
             _ if has_module("SpladePooling") => Kind::Sparse,
             // Sentence transformers have this folder.
@@ -196,6 +198,7 @@ pub(super) fn declared(kind: Kind, config: &PoolingConfig) -> Option<Pooling> {
         Kind::Sparse => None,
         Kind::Dense if config.pooling_mode_cls_token => Some(Pooling::Cls),
         Kind::Dense if config.pooling_mode_mean_tokens => Some(Pooling::Mean),
+        Kind::Dense if config.pooling_mode_lasttoken => Some(Pooling::Last),
         Kind::Dense => None,
     }
 }

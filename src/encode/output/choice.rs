@@ -216,7 +216,7 @@ fn pooling_for(model: &Model, rank: usize) -> Option<Pooling> {
         (3, None, Kind::Sparse) => Some(model.of_logits),
         (3, Some(Pooling::Splade | Pooling::SpladeLog1p), Kind::Sparse) => model.pooling,
         // Mean or first position, they must say: neither is a safe guess.
-        (3, Some(Pooling::Mean | Pooling::Cls), Kind::Dense) => model.pooling,
+        (3, Some(Pooling::Mean | Pooling::Cls | Pooling::Last), Kind::Dense) => model.pooling,
         _ => None,
     }
 }

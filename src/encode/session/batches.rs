@@ -17,9 +17,11 @@ impl ModelSession {
             max_rows,
             output: match self.output.pooling {
                 Pooling::None => OutputBytes::PerRow(row_bytes),
-                Pooling::Splade | Pooling::SpladeLog1p | Pooling::Cls | Pooling::Mean => {
-                    OutputBytes::PerToken(row_bytes)
-                }
+                Pooling::Splade
+                | Pooling::SpladeLog1p
+                | Pooling::Cls
+                | Pooling::Last
+                | Pooling::Mean => OutputBytes::PerToken(row_bytes),
             },
         };
         if output_decides(&bounds) && self.kind == Kind::Sparse {
@@ -121,11 +123,16 @@ impl ModelSession {
             let n_tokens = window.map_or(1, <[i64]>::len);
             mask[start..start + n_tokens].fill(1);
         }
+        let positions: Vec<i64> = match self.asks_positions() {
+            true => (0..rows).flat_map(|_| 0..len as i64).collect(),
+            false => Vec::new(),
+        };
         let lengths: Vec<usize> = batch.windows.iter().map(|w| windows[*w].len()).collect();
         let tensors = Tensors {
             ids: &ids,
             mask: &mask,
             types: &zeros[..rows * len],
+            positions: &positions,
             shape: batch.shape,
         };
         let done = self.execute(&tensors, &lengths, |row, values, width| {

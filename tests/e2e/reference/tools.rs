@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 pub const GENERATOR: &str = "tools/make_models.py";
 
 /// The models that the variants take from `tools/make_models.py`.
-const MODELS: [&str; 8] = [
+const MODELS: [&str; 9] = [
     "tiny",
     "tiny-pooled",
     "tiny-topk",
@@ -18,6 +18,7 @@ const MODELS: [&str; 8] = [
     "typed",
     "e5-like",
     "modern-like",
+    "qwen-like",
 ];
 
 /// A Python with the packages of `tests/reference/requirements.txt`, and models made with it.
