@@ -203,7 +203,7 @@ impl Dispatcher<'_> {
                 return Ok(());
             }
             if task.careful {
-                self.reporter.tell(FromWorker::InHand {
+                self.reporter.tell_first(FromWorker::InHand {
                     segment: task.id,
                     file: n as u32,
                 });

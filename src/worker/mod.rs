@@ -40,14 +40,20 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 pub fn run() -> anyhow::Result<()> {
     let mut stdout = platform::claim_stdout()?;
     platform::volunteer_for_memory();
-    let (reports, to_send) = bounded::<FromWorker>(64);
+    let (reports, to_send) = bounded::<Report>(64);
     let writer = thread::Builder::new()
         .name("reports".to_owned())
         .spawn(move || {
-            for report in to_send {
+            for Report { message, written } in to_send {
+                if let FromWorker::InHand { file, .. } = &message {
+                    failpoint::at("worker::in_hand", &file.to_string());
+                }
                 // A supervisor that is gone is noticed by the end of stdin.
-                if write_frame(&mut stdout, &report).is_err() || report.is_last() {
+                if write_frame(&mut stdout, &message).is_err() || message.is_last() {
                     return;
+                }
+                if let Some(written) = written {
+                    let _ = written.send(());
                 }
             }
         })?;
@@ -71,14 +77,32 @@ pub fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Something to tell the supervisor.
+pub(crate) struct Report {
+    message: FromWorker,
+    /// Who waits until it is in the pipe, which outlives the process.
+    written: Option<Sender<()>>,
+}
+
 /// Where reports go; clones go to the stages.
 #[derive(Clone)]
-pub(crate) struct Reporter(Sender<FromWorker>);
+pub(crate) struct Reporter(Sender<Report>);
 
 impl Reporter {
     fn tell(&self, message: FromWorker) {
+        self.send(message, None);
+    }
+
+    /// Returns when the message is on its way, whatever becomes of this process afterwards.
+    fn tell_first(&self, message: FromWorker) {
+        let (written, waits) = bounded(1);
+        self.send(message, Some(written));
+        let _ = waits.recv();
+    }
+
+    fn send(&self, message: FromWorker, written: Option<Sender<()>>) {
         // The channel ends with the writer, which ends with the pipe: nobody is left to tell.
-        let _ = self.0.send(message);
+        let _ = self.0.send(Report { message, written });
     }
 }
 

@@ -249,8 +249,8 @@ mod tests {
             prop_assert_eq!(reader.device().is_some(), ends);
             let mut files = 0;
             let mut done = false;
-            for message in told {
-                match message {
+            for report in told {
+                match report.message {
                     FromWorker::Committed { work, .. } => {
                         prop_assert!(!done);
                         files += work.files;

@@ -336,7 +336,7 @@ fn a_second_crash_while_resuming_is_survived() {
 fn every_place_is_known() {
     let mut known: Vec<_> = places().collect();
     known.extend(["scan::read", "scan::opened", "scan::piece", "lock::wait"]);
-    known.extend(["sink::group", "supervisor::kill"]);
+    known.extend(["sink::group", "supervisor::kill", "worker::in_hand"]);
     // What a device would do, played on the CPU: tests/e2e/devices.rs.
     known.extend([
         "encode::device",

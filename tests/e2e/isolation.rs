@@ -61,6 +61,18 @@ fn a_file_that_aborts_is_left_out() {
     one_is_left_out("worker::prepare", "abort", ABORTED, &flags);
 }
 
+/// What a worker has in hand is known before anything can happen to it.
+#[test]
+fn a_file_that_aborts_at_once_is_left_out() {
+    let world = World::corpus(2, 12);
+    let failpoints = "worker::in_hand=sleep(50);worker::prepare=return(abort@file1.py)";
+    let ran = build(&world, failpoints, &[]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let list = ran.last_line()["quarantined"].clone();
+    assert_eq!(list.as_array().map(Vec::len), Some(2), "{list}");
+    world.verified("o-sharded/p");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_overflows_the_stack_is_left_out() {
