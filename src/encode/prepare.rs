@@ -8,6 +8,7 @@ use super::error::{EncodeError, Kind};
 use super::model::Model;
 use super::tokenizer::{Tokenizer, Word};
 use crate::profile::recipe::Coverage;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What [`Coverage::Head`] leaves to the sparse encoder: characters, and tokens with the special
@@ -216,7 +217,7 @@ impl Frame {
         };
         Ok(Self {
             prefix: prefix.to_owned(),
-            lead: [tokenizer.lead.clone(), of_prefix].concat(),
+            lead: [tokenizer.lead.as_slice(), &of_prefix].concat(),
             apart,
             tail: tokenizer.tail.clone(),
         })
@@ -233,13 +234,13 @@ impl Lane {
             Some(chars) => first_chars(text, chars),
             None => text,
         };
-        let joined;
         let (lead, mut pieces) = if frame.apart || text.is_empty() {
-            (&frame.lead, self.tokenizer.encode(text)?)
+            let lead = Cow::Borrowed(frame.lead.as_slice());
+            (lead, self.tokenizer.encode(text)?)
         } else {
             let (of_prefix, pieces) = self.tokenizer.encode_behind(&frame.prefix, text)?;
-            joined = [self.tokenizer.lead.clone(), of_prefix].concat();
-            (&joined, pieces)
+            let lead = [self.tokenizer.lead.as_slice(), &of_prefix].concat();
+            (Cow::Owned(lead), pieces)
         };
         let around = lead.len() + frame.tail.len();
         let room = self.rules.max_len.saturating_sub(around).max(1);
@@ -248,7 +249,7 @@ impl Lane {
             let inside = |word: &Word| word.pieces.end as usize <= room;
             pieces.words.retain(inside);
         }
-        let windows = Windows::new(&pieces.ids, (lead, &frame.tail), room);
+        let windows = Windows::new(&pieces.ids, (&lead, &frame.tail), room);
         Ok((windows, pieces.words))
     }
 }
