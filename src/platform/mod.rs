@@ -121,10 +121,18 @@ pub fn volunteer_for_memory() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "500");
 }
 
-/// Makes a rename within `directory` durable. Windows has no such call and needs none.
+/// Makes a rename within `directory` durable. Windows has no such call and needs none; nor do some network file
+/// systems have it, and there a rename is as durable as they make it.
 pub fn sync_directory(directory: &std::path::Path) -> io::Result<()> {
     #[cfg(unix)]
-    File::open(directory)?.sync_all()?;
+    match File::open(directory)?.sync_all() {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) => {}
+        done => done?,
+    }
     #[cfg(not(unix))]
     let _ = directory;
     Ok(())

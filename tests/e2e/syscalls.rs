@@ -255,6 +255,32 @@ fn a_failed_change_of_the_journal_mode_is_heard() {
     }
 }
 
+/// As some network file systems answer.
+#[test]
+fn folders_that_know_no_sync_are_no_error() {
+    let Some((world, _, digest)) = trace("folders_that_know_no_sync_are_no_error") else {
+        return;
+    };
+    let out = output(&world);
+    for error in ["EINVAL", "EOPNOTSUPP"] {
+        let _ = fs::remove_dir_all(&out);
+        let mut options = vec!["-e".to_owned(), "trace=fsync,fdatasync".to_owned()];
+        let inject = format!("inject=fsync,fdatasync:error={error}");
+        options.extend(["-e".to_owned(), inject]);
+        for folder in ["", "/p", "/p/shards", "/p/.build", "/p/.build/segments"] {
+            options.extend(["-P".to_owned(), format!("{out}{folder}")]);
+        }
+        let (ran, calls) = strace::run(&world, &options, &arguments());
+        let context = format!("{error}: {ran:?}");
+        assert!(
+            calls.iter().filter(|call| call.injected).count() > 3,
+            "{context}"
+        );
+        assert_eq!(ran.code, Some(0), "{context}");
+        finished(&world, &ran, &digest, &context);
+    }
+}
+
 /// Builds with the fault, then without.
 fn strike(world: &World, point: &Point, digest: &str, context: &str) -> &'static str {
     let _ = fs::remove_dir_all(output(world));
