@@ -239,11 +239,12 @@ impl Lane {
             (lead, self.tokenizer.encode(text)?)
         } else {
             let (of_prefix, pieces) = self.tokenizer.encode_behind(&frame.prefix, text)?;
-            let lead = [self.tokenizer.lead.as_slice(), &of_prefix].concat();
+            let mut lead = [self.tokenizer.lead.as_slice(), &of_prefix].concat();
+            // A prefix has as much room as was found to be enough for it; one that a text stretches is cut.
+            lead.truncate(self.rules.max_len - frame.tail.len() - LEAST_ROOM);
             (Cow::Owned(lead), pieces)
         };
-        let around = lead.len() + frame.tail.len();
-        let room = self.rules.max_len.saturating_sub(around).max(1);
+        let room = self.rules.max_len - lead.len() - frame.tail.len();
         if self.rules.one_window && pieces.ids.len() > room {
             pieces.ids.truncate(room);
             let inside = |word: &Word| word.pieces.end as usize <= room;
@@ -420,6 +421,33 @@ mod tests {
             matches!(error, Some(EncodeError::ModelBad { .. })),
             "{error:?}"
         );
+    }
+
+    /// The last word of a prefix may be one token before one text and many before another.
+    #[test]
+    fn no_window_is_too_long_whatever_a_text_makes_of_its_prefix() {
+        let prefix = "abcdefghijklmnopqrstuvwxy";
+        let mut pieces = vec![("<unk>".to_owned(), 0.0), (format!("{prefix}a"), -1.0)];
+        pieces.extend(('a'..='z').map(|letter| (letter.to_string(), -5.0)));
+        let tokenizer = serde_json::json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+            "pre_tokenizer": null, "post_processor": null, "decoder": null,
+            "model": {"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": false},
+        });
+        let mut model = embedded(Kind::Dense);
+        model.tokenizer = tokenizer.to_string().into_bytes().into();
+        model.passage_prefix = prefix.to_owned();
+        model.max_len = 12;
+        let preparer = TextPreparer::new(None, Some(&model), Coverage::Whole).expect("good");
+        for text in ["a", "zzz", "abc"] {
+            let prepared = preparer.prepare(text);
+            let windows: Vec<_> = prepared.sequences(Kind::Dense).collect();
+            assert!(!windows.is_empty(), "{text}");
+            assert!(
+                windows.iter().all(|ids| ids.len() <= 12),
+                "{text}: {windows:?}"
+            );
+        }
     }
 
     proptest! {

@@ -174,13 +174,14 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
     if let Index::Sharded { routing, .. } = index {
         folders.extend(folder(routing));
         routing::check(routing, &registered, &manifest, level, &mut finder);
-    }
-    // Of a build that did not finish, the next one goes on with the first two and removes the third.
-    if !report.unfinished {
-        never_registered(&unregistered, &mut finder);
-        if let Index::Sharded { routing, .. } = index {
+        // A build that did not finish leaves its log, which the next one takes up.
+        if !report.unfinished {
             file::neighbours(routing, &mut finder);
         }
+    }
+    // The next build registers the former and removes the latter.
+    if !report.unfinished {
+        never_registered(&unregistered, &mut finder);
         file::temporary_files(&folders.into_iter().collect::<Vec<_>>(), &mut finder);
     }
     one_dense_dim(&report.shards, &mut finder);
