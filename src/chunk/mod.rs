@@ -8,6 +8,7 @@
 //!
 //! Output depends on the arguments alone: parsing is bounded by counted work, never by time.
 
+mod bash;
 mod chars;
 mod compat;
 mod decode;

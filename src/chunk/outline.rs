@@ -4,6 +4,7 @@
 //! whose parsing takes more work than any real program needs gets no boundaries, nor does what follows
 //! it, and [`super::pack`] then cuts it at paragraphs and lines.
 
+use super::bash::without_misleading_braces;
 use super::chars::CharIndex;
 use super::grammar::Grammar;
 use super::is_space;
@@ -38,6 +39,7 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
     }
     // Of the same length; what lies where a place is not between characters is white space in it.
     let parsed = match grammar {
+        Grammar::Bash => without_misleading_braces(text),
         Grammar::Sql => Cow::Owned(without_dollars(text)),
         _ => Cow::Borrowed(text),
     };

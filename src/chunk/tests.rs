@@ -209,6 +209,17 @@ fn deep_python() -> String {
 }
 
 #[test]
+fn shell_scripts_with_any_character_behind_a_brace_are_cut() {
+    // Bash's scanner looks each of these up in a table of 256 characters.
+    let wide: String = (0x100..=0x10_ffff)
+        .step_by(0x80)
+        .filter_map(char::from_u32)
+        .map(|c| format!("a={{{c}}}\nb={{1{c}..{c}}}\nc={{12..34{c}}}\n\n"))
+        .collect();
+    assert_eq!(check(&wide, "sh", 2_000), Ok(()));
+}
+
+#[test]
 fn ruby_with_many_heredocs_and_strings_is_cut_at_its_methods() {
     let method = "def a\n  b <<~SQL, \"c\", \"d\", 'e', 'f'\n    select 1\n  SQL\nend\n\n";
     let text = method.repeat(400);

@@ -1,0 +1,61 @@
+//! Makes shell scripts fit to be parsed: hides braces that lead the grammar's scanner astray.
+//!
+//! At a `{` that may begin a range (`{1..9}`) the scanner asks the C library whether what follows is a
+//! digit. That looks it up in a table, which glibc has for the first 256 characters alone: further ones
+//! read other memory, or end the process where there is none (U+E0100 did).
+
+use std::borrow::Cow;
+
+/// `text` with each `{` replaced by an underscore where the scanner would look up a character beyond U+00FF.
+/// To a shell such a brace is a letter like any other. Of the same length in bytes, with the same characters
+/// in all other places.
+pub fn without_misleading_braces(text: &str) -> Cow<'_, str> {
+    let misleads = |at: &usize| looks_up_beyond_the_table(&text[at + 1..]);
+    let braces = text.match_indices('{').map(|(at, _)| at).filter(misleads);
+    let mut hidden = String::new();
+    for at in braces {
+        hidden.push_str(&text[hidden.len()..at]);
+        hidden.push('_');
+    }
+    if hidden.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    hidden.push_str(&text[hidden.len()..]);
+    Cow::Owned(hidden)
+}
+
+/// Whether the scanner does so with what follows a brace: digits, two dots, digits.
+fn looks_up_beyond_the_table(range: &str) -> bool {
+    let end = past_digits(range);
+    let end = end.strip_prefix("..").map_or(end, past_digits);
+    end.starts_with(|c| c > '\u{ff}')
+}
+
+fn past_digits(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_braces_that_mislead_are_hidden() {
+        for (text, hidden) in [
+            ("{\u{100}}", "_\u{100}}"),
+            ("{\u{ff}}", "{\u{ff}}"),
+            ("{12\u{4e2d}", "_12\u{4e2d}"),
+            ("a={1..\u{4e2d}}", "a=_1..\u{4e2d}}"),
+            ("{..23\u{1f600}", "_..23\u{1f600}"),
+            ("{1..2}\u{4e2d}", "{1..2}\u{4e2d}"),
+            ("{1.\u{4e2d}", "{1.\u{4e2d}"),
+            ("{ \u{4e2d}", "{ \u{4e2d}"),
+            ("{{\u{4e2d}{", "{_\u{4e2d}{"),
+            ("\u{4e2d}{a}", "\u{4e2d}{a}"),
+            ("{", "{"),
+            ("", ""),
+        ] {
+            assert_eq!(without_misleading_braces(text), hidden, "{text}");
+        }
+    }
+}
