@@ -177,6 +177,10 @@ MUTANTS = {
         ["lib:supervisor::state::tests::devices::with_the_ladder_off_a_device_that_fails_ends_the_build"],
         [(DEATHS, "failure.as_ref().is_some_and(|f| is_of_device(f.kind));", "failure.as_ref().is_some_and(|f| is_of_device(f.kind) && ready && false);")],
     ),
+    "a file is blamed for a driver that ends the process": (
+        ["lib:supervisor::state::tests::devices::a_file_is_not_blamed_for_a_driver_that_ends_the_process"],
+        [(DEATHS, "let of_device = crashed || failure", "let of_device = crashed && false || failure")],
+    ),
     "a replaced worker counts as dead": (
         ["lib:supervisor::state::tests::devices::a_crawl_is_answered_by_requests_and_respawns"],
         [(DEATHS, "        if orderly || recycled {\n", "        let _ = recycled;\n        if orderly {\n")],

@@ -158,6 +158,7 @@ impl Metrics {
                     ("stall", counts.stalls),
                     ("out_of_memory", counts.out_of_memory),
                     ("device_lost", counts.device_lost),
+                    ("crash", counts.crashes),
                     ("recovered", counts.recovered),
                 ],
             ),

@@ -42,6 +42,7 @@ pub enum Noticed {
     Stall,
     OutOfMemory,
     DeviceLost,
+    Crash,
     /// After a rung: a window of healthy batches in a row.
     Recovered,
 }
@@ -53,6 +54,7 @@ impl From<Trouble> for Noticed {
             Trouble::Stall => Self::Stall,
             Trouble::OutOfMemory => Self::OutOfMemory,
             Trouble::DeviceLost => Self::DeviceLost,
+            Trouble::Crash => Self::Crash,
         }
     }
 }
@@ -64,6 +66,7 @@ impl Noticed {
             Self::Stall => "stall",
             Self::OutOfMemory => "out_of_memory",
             Self::DeviceLost => "device_lost",
+            Self::Crash => "crash",
             Self::Recovered => "recovered",
         }
     }
@@ -111,6 +114,7 @@ pub struct Counts {
     pub stalls: u64,
     pub out_of_memory: u64,
     pub device_lost: u64,
+    pub crashes: u64,
     pub recovered: u64,
     pub release_memory: u64,
     pub respawn: u64,
@@ -125,6 +129,7 @@ impl Counts {
             Noticed::Stall => &mut self.stalls,
             Noticed::OutOfMemory => &mut self.out_of_memory,
             Noticed::DeviceLost => &mut self.device_lost,
+            Noticed::Crash => &mut self.crashes,
             Noticed::Recovered => &mut self.recovered,
         } += 1;
         *match event.action {

@@ -96,6 +96,8 @@ pub enum Input {
 pub enum DeviceFailure {
     OutOfMemory,
     DeviceLost,
+    /// The process ended in the middle of a batch and said nothing.
+    Crash,
 }
 
 /// What is to be done.

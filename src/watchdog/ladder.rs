@@ -43,6 +43,8 @@ pub enum Trouble {
     OutOfMemory,
     /// The driver says that the context is of no use any more; the worker ends.
     DeviceLost,
+    /// The worker's process ended in the middle of a batch, and nothing else can have been it.
+    Crash,
 }
 
 impl Trouble {
@@ -52,16 +54,17 @@ impl Trouble {
             Self::Stall => "stall",
             Self::OutOfMemory => "out_of_memory",
             Self::DeviceLost => "device_lost",
+            Self::Crash => "crash",
         }
     }
 
     /// The mildest remedy that can work. A worker that hangs in a driver call hears nothing, and one whose
-    /// context is gone has nothing to release; the one that ran out of memory has released it
+    /// context or process is gone has nothing to release; the one that ran out of memory has released it
     /// already, while it halved its batches.
     fn first_rung(self) -> Rung {
         match self {
             Self::Crawl => Rung::ReleaseMemory,
-            Self::Stall | Self::OutOfMemory | Self::DeviceLost => Rung::Respawn,
+            Self::Stall | Self::OutOfMemory | Self::DeviceLost | Self::Crash => Rung::Respawn,
         }
     }
 }
@@ -188,7 +191,12 @@ mod tests {
 
     #[test]
     fn who_cannot_hear_begins_with_a_respawn() {
-        for trouble in [Trouble::Stall, Trouble::OutOfMemory, Trouble::DeviceLost] {
+        for trouble in [
+            Trouble::Stall,
+            Trouble::OutOfMemory,
+            Trouble::DeviceLost,
+            Trouble::Crash,
+        ] {
             let mut ladder = Ladder::default();
             let mut step = || climb(&mut ladder, trouble, Action::Ladder);
             assert_eq!(step(), Some(Rung::Respawn), "{trouble:?}");
@@ -252,7 +260,7 @@ mod tests {
             let mut ladder = Ladder::at(start);
             let mut taken = Vec::from_iter(start);
             for n in troubles {
-                let trouble = [Trouble::Crawl, Trouble::Stall, Trouble::OutOfMemory, Trouble::DeviceLost][n];
+                let trouble = [Trouble::Crawl, Trouble::Stall, Trouble::OutOfMemory, Trouble::DeviceLost, Trouble::Crash][n];
                 let before = ladder.last;
                 if let Some(rung) = climb(&mut ladder, trouble, Action::Ladder) {
                     prop_assert!(before < Some(rung));

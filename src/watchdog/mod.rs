@@ -41,6 +41,10 @@ use std::time::Duration;
 /// A device lost this often with no batch in between is not asked again.
 const LOSSES_TO_GIVE_UP: u32 = 2;
 
+/// The same where processes ended. Each may have been ended by somebody else, or by the batch rather than the
+/// device: two take one shard to the CPU, so the device is left with the second shard.
+const CRASHES_TO_GIVE_UP: u32 = 4;
+
 /// The watchdog of one build.
 #[derive(Debug)]
 pub struct Watchdog {
@@ -156,6 +160,12 @@ impl Watchdog {
             Input::Tick => self.tick(now, &mut verdicts),
         }
         verdicts
+    }
+
+    /// Whether the worker is known to be in the middle of a batch.
+    pub fn is_in_batch(&self, worker: WorkerId) -> bool {
+        let watch = self.workers.get(&worker);
+        watch.is_some_and(|watch| watch.in_hand.is_some())
     }
 
     fn started(
@@ -320,15 +330,15 @@ impl Watchdog {
         if device.is_given_up {
             return;
         }
-        let trouble = match failure {
-            DeviceFailure::OutOfMemory => Trouble::OutOfMemory,
-            DeviceFailure::DeviceLost => {
-                device.losses += 1;
-                Trouble::DeviceLost
-            }
+        let (trouble, limit) = match failure {
+            DeviceFailure::OutOfMemory => (Trouble::OutOfMemory, None),
+            DeviceFailure::DeviceLost => (Trouble::DeviceLost, Some(LOSSES_TO_GIVE_UP)),
+            DeviceFailure::Crash => (Trouble::Crash, Some(CRASHES_TO_GIVE_UP)),
         };
+        device.losses += u32::from(limit.is_some());
         let memory = device.memory(now);
-        if device.losses >= LOSSES_TO_GIVE_UP && self.knobs.action != Action::Off {
+        let is_beyond = limit.is_some_and(|limit| device.losses >= limit);
+        if is_beyond && self.knobs.action != Action::Off {
             device.is_given_up = true;
             device.roll = None;
             let mut event = self.event(now, worker, trouble.into(), encoder, memory);

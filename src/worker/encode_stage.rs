@@ -276,7 +276,8 @@ impl Teller {
         match event {
             RunEvent::Text(run) if self.is_played => self.done(shard, &run),
             RunEvent::Text(_) => self.tell(),
-            RunEvent::Begun { kind, n_slots } => self.reporter.tell(FromWorker::BatchBegun {
+            // A driver may end the process in the middle of it.
+            RunEvent::Begun { kind, n_slots } => self.reporter.tell_first(FromWorker::BatchBegun {
                 shard,
                 encoder: encoder(kind),
                 n_slots,

@@ -305,6 +305,24 @@ fn a_device_that_fails_is_replaced_then_left() {
     }
 }
 
+/// As a driver does that aborts: the process is gone in the middle of a batch, without a word.
+#[test]
+fn a_driver_that_ends_its_process_costs_no_file() {
+    let world = World::corpus(1, 60);
+    let (_, undisturbed) = runs_of(&world, "o");
+    let played = Played {
+        failpoints: "encode::run=15*off->return(abort)",
+        ..Played::default()
+    };
+    let ran = played.build(&world, "o2");
+    let summary = ran.summary();
+    let actions = actions(&summary);
+    assert_eq!(actions, ["crash respawn", "crash cpu"], "{ran:?}");
+    assert_eq!(summary["chunks"], undisturbed["chunks"], "{ran:?}");
+    assert_eq!(summary["quarantined"], json!([]), "{ran:?}");
+    world.verified("o2-sharded/p");
+}
+
 #[test]
 fn knobs_are_taken_from_flags_and_environment() {
     let world = World::corpus(1, 120);

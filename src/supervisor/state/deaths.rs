@@ -56,11 +56,21 @@ impl Trouble {
 
 impl State {
     /// A process has ended: in order, or not.
-    pub(super) fn exited(&mut self, worker: WorkerId, status: String, effects: &mut Vec<Effect>) {
+    pub(super) fn exited(
+        &mut self,
+        now: Duration,
+        worker: WorkerId,
+        status: String,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(slot) = self.slots.get_mut(&worker) else {
             return;
         };
         let was = std::mem::replace(&mut slot.phase, Phase::Absent);
+        let crashed = self.watch_exit(now, worker, effects);
+        let Some(slot) = self.slots.get_mut(&worker) else {
+            return;
+        };
         let failure = slot.failure.take();
         let fall = slot.fall.take();
         let in_hand = slot.in_hand.take();
@@ -88,7 +98,7 @@ impl State {
             (None, Some(fall)) => fall.reason.clone(),
             (None, None) => status,
         };
-        let of_device = failure.as_ref().is_some_and(|f| is_of_device(f.kind));
+        let of_device = crashed || failure.as_ref().is_some_and(|f| is_of_device(f.kind));
         // A device that took workers before may be full, or gone, without being to blame for the models.
         let was_usable = self.ever_ready && self.watch.is_some() && !ready;
         if let Some(failure) = failure
@@ -235,13 +245,13 @@ impl State {
             effects.push(Effect::Kill { worker: *worker });
         }
         for worker in abandoned {
-            self.abandon(worker, effects);
+            self.abandon(now, worker, effects);
         }
     }
 
     /// Goes on without waiting for a process that outlives its killing: it is stuck in a driver or a
     /// file system. It still has its segment file, so the next worker gets another.
-    fn abandon(&mut self, worker: WorkerId, effects: &mut Vec<Effect>) {
+    fn abandon(&mut self, now: Duration, worker: WorkerId, effects: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get(&worker) else {
             return;
         };
@@ -254,7 +264,7 @@ impl State {
         };
         let text = format!("worker {worker}: {status}");
         effects.push(Effect::Emit(BuildEvent::Warning { text }));
-        self.exited(worker, status, effects);
+        self.exited(now, worker, status, effects);
     }
 }
 

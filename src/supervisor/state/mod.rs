@@ -194,8 +194,7 @@ impl State {
                     .get(&worker)
                     .is_some_and(|s| s.generation == generation)
                 {
-                    self.tell_watchdog(now, Input::WorkerEnded { worker }, &mut effects);
-                    self.exited(worker, status, &mut effects);
+                    self.exited(now, worker, status, &mut effects);
                 }
             }
             Event::Publisher(outcome) => self.publisher(now, outcome, &mut effects),

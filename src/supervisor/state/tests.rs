@@ -39,6 +39,10 @@ enum File {
     /// The device fails on it; the CPU does not.
     LosesDevice,
     NoDeviceMemory,
+    /// The device's driver ends the process without a word.
+    Crashes,
+    /// Its text ends the process in the middle of its batch, wherever that is.
+    CrashesEncoder,
 }
 
 #[derive(Debug, Default)]
@@ -169,13 +173,17 @@ impl World {
 
     /// A run on the device begins, and fails.
     fn fail_run(&mut self, worker: WorkerId, segment: SegmentId, kind: FailureKind) {
+        self.begin_run(worker, segment);
+        self.fail(worker, kind);
+    }
+
+    fn begin_run(&mut self, worker: WorkerId, segment: SegmentId) {
         let begun = FromWorker::BatchBegun {
             shard: segment.shard,
             encoder: crate::watchdog::Encoder::Sparse,
             n_slots: 512,
         };
         self.say(worker, begun);
-        self.fail(worker, kind);
     }
 
     /// Lets one worker do one thing.
@@ -247,7 +255,13 @@ impl World {
                 File::NoDeviceMemory if place == Place::AsAsked => {
                     return self.fail_run(worker, segment, FailureKind::DeviceMemory);
                 }
-                File::LosesDevice | File::NoDeviceMemory => {}
+                File::CrashesEncoder if place == Place::Cpu => return self.die(worker),
+                File::Crashes | File::CrashesEncoder if place == Place::AsAsked => {
+                    self.begin_run(worker, segment);
+                    return self.die(worker);
+                }
+                File::LosesDevice | File::NoDeviceMemory | File::Crashes | File::CrashesEncoder => {
+                }
             }
         }
         self.committed.entry(segment).or_default().insert(file);

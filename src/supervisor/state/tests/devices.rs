@@ -74,6 +74,65 @@ fn a_device_that_is_lost_again_and_again_is_given_up() {
     assert_eq!(world.places(0)[0], Place::AsAsked, "it was done before");
 }
 
+/// A driver may end the process in the middle of a batch. Once it is known that nothing but the batch can have
+/// been it, no file is left out: its shard goes to the CPU, and the next is the device's again.
+#[test]
+fn a_file_is_not_blamed_for_a_driver_that_ends_the_process() {
+    for workers in [1, 2, 3] {
+        let mut hard = vec![File::Good; 6];
+        hard[4] = File::Crashes;
+        let mut world = World::on_device(workers, two_shards(hard), Action::Ladder);
+        world.run(&[]);
+        world.assert_all_done();
+        assert!(world.skipped.is_empty(), "no file is to blame");
+        assert_eq!(
+            world.encoded_on[&segment(0, 1)],
+            Place::Cpu,
+            "{workers} workers"
+        );
+        assert_eq!(world.places(1), [Place::AsAsked; 2], "{workers} workers");
+    }
+}
+
+/// A text that ends the process on the CPU as well is found there, and only that shard has left the device.
+#[test]
+fn a_text_that_ends_the_process_on_any_device_is_left_out() {
+    let mut hard = vec![File::Good; 6];
+    hard[4] = File::CrashesEncoder;
+    let mut world = World::on_device(2, two_shards(hard), Action::Ladder);
+    world.run(&[]);
+    assert_eq!(world.ending, Some(Ending::Complete), "{:?}", world.warnings);
+    assert_eq!(world.skipped, BTreeSet::from([(segment(0, 1), 4)]));
+    assert_eq!(world.places(1), [Place::AsAsked; 2]);
+}
+
+#[test]
+fn a_device_whose_driver_ends_every_process_is_given_up() {
+    let mut files = two_shards(vec![File::Crashes; 6]);
+    for shard in 1..4 {
+        files.insert(segment(shard, 0), vec![File::Crashes; 2]);
+        files.insert(segment(shard, 1), vec![File::Crashes; 2]);
+    }
+    let mut world = World::on_device(1, files, Action::Ladder);
+    world.run(&[]);
+    world.assert_all_done();
+    assert!(world.skipped.is_empty(), "no file is to blame");
+    let processes = world.process(WorkerId(0)).generation;
+    // Two shards with two deaths each until files are taken one by one, two more until the CPU has it.
+    assert!(processes <= 10, "{processes} processes");
+}
+
+#[test]
+fn with_the_ladder_off_a_driver_that_ends_processes_ends_the_build() {
+    let mut world = World::on_device(1, two_shards(vec![File::Crashes; 6]), Action::Off);
+    world.run(&[]);
+    let Some(Ending::Failed(failure)) = &world.ending else {
+        panic!("{:?}", world.ending);
+    };
+    assert!(failure.text.contains("signal: 9"), "{failure:?}");
+    assert!(world.skipped.is_empty());
+}
+
 #[test]
 fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
     let mut files = two_shards(vec![File::Good; 6]);
@@ -218,6 +277,8 @@ fn any_file() -> impl Strategy<Value = File> {
         1 => Just(File::Poison),
         1 => Just(File::LosesDevice),
         1 => Just(File::NoDeviceMemory),
+        1 => Just(File::Crashes),
+        1 => Just(File::CrashesEncoder),
     ]
 }
 
@@ -242,11 +303,12 @@ proptest! {
             world.assert_all_done();
             // Only what kills on any device is left out.
             for (segment, file) in &world.skipped {
-                prop_assert_eq!(world.files[segment][*file as usize], File::Poison);
+                let left_out = world.files[segment][*file as usize];
+                prop_assert!(matches!(left_out, File::Poison | File::CrashesEncoder), "{left_out:?}");
             }
         } else {
             // Given up: for poison alone, or for a device that took no worker before the first was ready.
-            let poisoned = world.files.values().flatten().any(|file| *file == File::Poison);
+            let poisoned = world.files.values().flatten().any(|file| matches!(file, File::Poison | File::CrashesEncoder));
             prop_assert!(poisoned || shut_from < u32::MAX, "{:?}", world.ending);
         }
     }
