@@ -44,13 +44,12 @@ fn two_shards(first: Vec<File>) -> BTreeMap<SegmentId, Vec<File>> {
     ])
 }
 
-/// The shard whose file the device cannot do ends on the CPU, whole segments at a time; what was done of it
-/// before stays, and the next shard is the device's again.
-#[test]
-fn a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other() {
+/// A shard with one such file ends on the CPU, whole segments at a time; what was done of it before stays, the next
+/// shard is the device's again, and no file is left out.
+fn assert_that_one_shard_leaves_for(file: File) {
     for workers in [1, 2, 3] {
         let mut hard = vec![File::Good; 6];
-        hard[4] = File::NoDeviceMemory;
+        hard[4] = file;
         let mut world = World::on_device(workers, two_shards(hard), Action::Ladder);
         world.run(&[]);
         world.assert_all_done();
@@ -62,6 +61,18 @@ fn a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other() {
         );
         assert_eq!(world.places(1), [Place::AsAsked; 2], "{workers} workers");
     }
+}
+
+#[test]
+fn a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other() {
+    assert_that_one_shard_leaves_for(File::NoDeviceMemory);
+}
+
+/// A driver may end the process in the middle of a batch. Once nothing but the batch can have been it, the device
+/// is blamed.
+#[test]
+fn a_file_is_not_blamed_for_a_driver_that_ends_the_process() {
+    assert_that_one_shard_leaves_for(File::Crashes);
 }
 
 #[test]
@@ -72,26 +83,6 @@ fn a_device_that_is_lost_again_and_again_is_given_up() {
     world.assert_all_done();
     assert_eq!(world.places(1), [Place::Cpu; 2]);
     assert_eq!(world.places(0)[0], Place::AsAsked, "it was done before");
-}
-
-/// A driver may end the process in the middle of a batch. Once it is known that nothing but the batch can have
-/// been it, no file is left out: its shard goes to the CPU, and the next is the device's again.
-#[test]
-fn a_file_is_not_blamed_for_a_driver_that_ends_the_process() {
-    for workers in [1, 2, 3] {
-        let mut hard = vec![File::Good; 6];
-        hard[4] = File::Crashes;
-        let mut world = World::on_device(workers, two_shards(hard), Action::Ladder);
-        world.run(&[]);
-        world.assert_all_done();
-        assert!(world.skipped.is_empty(), "no file is to blame");
-        assert_eq!(
-            world.encoded_on[&segment(0, 1)],
-            Place::Cpu,
-            "{workers} workers"
-        );
-        assert_eq!(world.places(1), [Place::AsAsked; 2], "{workers} workers");
-    }
 }
 
 /// A text that ends the process on the CPU as well is found there, and only that shard has left the device.
