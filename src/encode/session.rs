@@ -18,7 +18,7 @@ use crate::profile::encoders::Device;
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::{Outlet, Tensor, TensorElementType, TensorRef, ValueType};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,8 +43,8 @@ pub(super) struct ModelSession {
     name: String,
     pub(super) session: Session,
     device: Device,
-    /// Names of the graph's inputs, in the graph's order.
-    inputs: Vec<(String, Input)>,
+    /// What the graph asks for, in its order.
+    inputs: Vec<Asked>,
     pub output: Output,
     /// Numbers in a row of the output.
     pub width: usize,
@@ -104,6 +104,14 @@ pub(super) struct Spent {
     pub padded_tokens: u64,
 }
 
+/// An input of the graph.
+struct Asked {
+    name: String,
+    input: Input,
+    /// 32 bits wide in place of 64.
+    narrow: bool,
+}
+
 #[derive(Clone, Copy)]
 enum Input {
     Ids,
@@ -150,24 +158,7 @@ impl ModelSession {
         let inputs = session
             .inputs()
             .iter()
-            .map(|input| match input.name() {
-                name @ ("input_ids" | "attention_mask" | "token_type_ids" | "position_ids")
-                    if !takes_int64(input) =>
-                {
-                    Err(bad(format!(
-                        "its input {name} is {:?}; export it with 64-bit integers",
-                        input.dtype()
-                    )))
-                }
-                "input_ids" => Ok(("input_ids".to_owned(), Input::Ids)),
-                "attention_mask" => Ok(("attention_mask".to_owned(), Input::Mask)),
-                "token_type_ids" => Ok(("token_type_ids".to_owned(), Input::Types)),
-                "position_ids" => Ok(("position_ids".to_owned(), Input::Positions)),
-                other => Err(bad(format!(
-                    "its graph asks for an input {other}; \
-                     export it with input_ids, attention_mask, token_type_ids and position_ids only"
-                ))),
-            })
+            .map(|input| Asked::new(input).map_err(bad))
             .collect::<Result<_, _>>()?;
         let output = Output::choose(model, &session, vocabulary)?;
         let options = || RunOptions::new().map_err(|error| bad(format!("{error:?}")));
@@ -211,7 +202,7 @@ impl ModelSession {
     }
 
     fn asks_positions(&self) -> bool {
-        let mut asked = self.inputs.iter().map(|(_, input)| input);
+        let mut asked = self.inputs.iter().map(|asked| &asked.input);
         asked.any(|input| matches!(input, Input::Positions))
     }
 
@@ -275,16 +266,15 @@ impl ModelSession {
         let started = Instant::now();
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
             Vec::with_capacity(self.inputs.len());
-        for (name, input) in &self.inputs {
-            let values = match input {
+        for asked in &self.inputs {
+            let values = match asked.input {
                 Input::Ids => tensors.ids,
                 Input::Mask => tensors.mask,
                 Input::Types => tensors.types,
                 Input::Positions => tensors.positions,
             };
-            let tensor =
-                TensorRef::from_array_view(([shape.rows, shape.len], values)).map_err(failed)?;
-            inputs.push((Cow::Borrowed(name), tensor.into()));
+            let tensor = asked.tensor(shape, values).map_err(failed)?;
+            inputs.push((Cow::Borrowed(&asked.name), tensor));
         }
         let asked = self.releases.load(Ordering::Relaxed);
         let release = std::mem::take(&mut self.release) || asked != self.heeded;
@@ -317,7 +307,7 @@ impl ModelSession {
 
     /// What the graph asks for, in its order.
     pub fn input_names(&self) -> Vec<String> {
-        self.inputs.iter().map(|(name, _)| name.clone()).collect()
+        self.inputs.iter().map(|asked| asked.name.clone()).collect()
     }
 
     /// The model's name, for messages.
@@ -347,15 +337,53 @@ impl ModelSession {
     }
 }
 
-/// Ids and masks are given as such.
-fn takes_int64(input: &Outlet) -> bool {
-    matches!(
-        input.dtype(),
-        ValueType::Tensor {
-            ty: TensorElementType::Int64,
-            ..
+impl Asked {
+    /// The error says what about the input is not to be had.
+    fn new(input: &Outlet) -> Result<Self, String> {
+        let name = input.name();
+        let asked = match name {
+            "input_ids" => Input::Ids,
+            "attention_mask" => Input::Mask,
+            "token_type_ids" => Input::Types,
+            "position_ids" => Input::Positions,
+            other => {
+                return Err(format!(
+                    "its graph asks for an input {other}; \
+                     export it with input_ids, attention_mask, token_type_ids and position_ids only"
+                ));
+            }
+        };
+        let narrow = match input.dtype() {
+            ValueType::Tensor {
+                ty: TensorElementType::Int64,
+                ..
+            } => false,
+            ValueType::Tensor {
+                ty: TensorElementType::Int32,
+                ..
+            } => true,
+            other => {
+                return Err(format!(
+                    "its input {name} is {other:?}; export it with integers of 64 or 32 bits"
+                ));
+            }
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            input: asked,
+            narrow,
+        })
+    }
+
+    fn tensor<'a>(&self, shape: Shape, values: &'a [i64]) -> ort::Result<SessionInputValue<'a>> {
+        let dims = [shape.rows, shape.len];
+        if !self.narrow {
+            return Ok(TensorRef::from_array_view((dims, values))?.into());
         }
-    )
+        // Token ids are 32 bits wide where they come from, and no window is that long.
+        let narrowed: Vec<i32> = values.iter().map(|value| *value as i32).collect();
+        Ok(Tensor::from_array((dims, narrowed))?.into())
+    }
 }
 
 fn load(environment: &Environment, graph: &Graph, place: Place) -> ort::Result<Session> {

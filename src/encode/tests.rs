@@ -34,6 +34,11 @@ const WORDS: [&str; 8] = [
 ];
 
 impl Directory {
+    /// Puts another graph in the place of its own.
+    fn write_graph(&self, proto: &super::onnx::Proto) {
+        fs::write(self.path().join("onnx/model.onnx"), onnx::encoded(proto)).expect("writes");
+    }
+
     fn new(output: Output, toml: &str) -> Self {
         let dir = Self(tempfile::tempdir().expect("a temporary directory"));
         fs::create_dir(dir.path().join("onnx")).expect("makes a directory");

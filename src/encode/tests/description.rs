@@ -51,7 +51,7 @@ fn a_table_of_positions_limits_a_window() {
         crate::encode::onnx::Tensor::floats("x.position_embeddings.weight", &[12, 3], &[0.0; 36]);
     long.graph.tensors.push(table);
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
-    fs::write(dir.path().join("onnx/model.onnx"), onnx::encoded(&long)).expect("writes");
+    dir.write_graph(&long);
     let source = ModelSource::Directory(dir.path().to_owned());
     let model = Model::resolve(Kind::Dense, &source).expect("reads");
     assert_eq!(model.map(|m| (m.max_len, m.n_tokens)), Some((12, Some(8))));

@@ -98,6 +98,30 @@ fn padding_takes_no_part_in_any_pooling() {
 }
 
 #[test]
+fn ids_and_masks_may_be_32_bits_wide() {
+    for (kind, output, toml) in [
+        (Kind::Sparse, Output::Logits, ""),
+        (Kind::Sparse, Output::Product(onnx::Shape::Tied), ""),
+        (Kind::Dense, Output::Hidden, "pooling = \"mean\""),
+    ] {
+        let wide = Directory::new(output, toml);
+        let mut expected = wide.open(kind).expect("opens");
+        let dir = Directory::new(output, toml);
+        dir.write_graph(&onnx::narrow(output));
+        let texts = ["", "red", "red greenish blue. blue"].map(str::to_owned);
+        let mut cpu = dir.open(kind).expect("opens");
+        let mut device = on_device(dir.choice(kind));
+        for (found, text) in encode_many(&mut device, &texts).iter().zip(&texts) {
+            let expected = encode(&mut expected, text);
+            assert_close(found, &expected);
+            let found = encode(&mut cpu, text);
+            assert_eq!(found.sparse, expected.sparse);
+            assert_eq!(found.dense, expected.dense);
+        }
+    }
+}
+
+#[test]
 fn neighbours_in_a_batch_change_nothing() {
     let texts = texts();
     let mut device = on_device(EncoderChoice::default());

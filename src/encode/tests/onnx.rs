@@ -54,6 +54,15 @@ pub fn encoded(proto: &Proto) -> Vec<u8> {
     bytes
 }
 
+/// The same with inputs of 32 bits.
+pub fn narrow(output: Output) -> Proto {
+    let mut proto = proto(output);
+    for input in &mut proto.graph.inputs {
+        *input = ValueInfo::tensor(&input.name, Element::INT32, &[None, None]);
+    }
+    proto
+}
+
 pub fn proto(output: Output) -> Proto {
     let n = WORDS.len() as u64;
     let width = match output {

@@ -1,6 +1,6 @@
 //! Models made of models: the same vectors, from a graph that pools, cuts, or counts in bytes.
 
-use super::onnx::{Output, Shape, encoded, quantizable};
+use super::onnx::{Output, Shape, encoded, narrow, quantizable};
 use super::*;
 use crate::encode::cuda::Hardware;
 
@@ -71,8 +71,15 @@ fn a_folded_graph_gives_the_same_terms() {
 /// Rows of padding would give `blue` the weight ln(1 + 9).
 #[test]
 fn padding_does_not_reach_the_maximum() {
-    for shape in [Shape::BiasRight, Shape::Unknown] {
+    for (shape, is_narrow) in [
+        (Shape::BiasRight, false),
+        (Shape::BiasRight, true),
+        (Shape::Unknown, false),
+    ] {
         let dir = Directory::new(Output::Product(shape), "");
+        if is_narrow {
+            dir.write_graph(&narrow(Output::Product(shape)));
+        }
         let (_, out) = prepare(&dir, TOP_K, false).expect("prepares");
         let mut alone = open_sparse(&out, Device::Cpu).expect("opens");
         let mut together = open_sparse(&out, Device::Cuda(0)).expect("opens");
@@ -133,7 +140,7 @@ fn graphs_that_are_too_old_are_refused() {
     let mut old = onnx::proto(Output::Product(Shape::Tied));
     old.opsets.insert(String::new(), 10);
     let dir = Directory::new(Output::Hidden, "kind = \"sparse\"");
-    fs::write(dir.path().join("onnx/model.onnx"), encoded(&old)).expect("writes");
+    dir.write_graph(&old);
     for quantize in [false, true] {
         let said = prepare(&dir, TOP_K, quantize)
             .expect_err("is refused")
@@ -173,7 +180,7 @@ fn nothing_is_written_over_or_left_behind() {
 #[test]
 fn weights_in_bytes_are_near_those_in_floats_and_never_batched() {
     let dir = Directory::new(Output::Hidden, "");
-    fs::write(dir.path().join("onnx/model.onnx"), encoded(&quantizable())).expect("writes");
+    dir.write_graph(&quantizable());
     dir.write("config.json", "{}");
     let (made, out) = prepare(&dir, TOP_K, true).expect("prepares");
     assert_eq!((made.products, made.tables), (2, 1));

@@ -197,19 +197,27 @@ fn what_files_say_must_agree_with_the_graph() {
 #[test]
 fn inputs_that_a_text_has_not_are_named() {
     use crate::encode::onnx::{Element, ValueInfo};
-    for (name, element, says) in [
-        ("input_ids", Element::INT32, "64-bit integers"),
+    for (at, name, element, says) in [
         (
+            2,
+            "token_type_ids",
+            Element::FLOAT,
+            "integers of 64 or 32 bits",
+        ),
+        (
+            0,
             "pixel_values",
             Element::INT64,
             "asks for an input pixel_values",
         ),
     ] {
         let mut proto = onnx::proto(Output::Hidden);
-        proto.graph.inputs[0] = ValueInfo::tensor(name, element, &[None, None]);
-        proto.graph.nodes[0].inputs[1] = name.to_owned();
+        proto.graph.inputs[at] = ValueInfo::tensor(name, element, &[None, None]);
+        if at == 0 {
+            proto.graph.nodes[0].inputs[1] = name.to_owned();
+        }
         let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
-        fs::write(dir.path().join("onnx/model.onnx"), onnx::encoded(&proto)).expect("writes");
+        dir.write_graph(&proto);
         let said = dir.open(Kind::Dense).err().expect("is refused").to_string();
         assert!(said.contains(name) && said.contains(says), "{said}");
     }
