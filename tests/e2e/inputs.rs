@@ -451,12 +451,10 @@ fn a_tree_that_never_rests_gives_whole_files_only() {
                     n_changes += 1;
                     std::thread::sleep(Duration::from_millis(dice.roll(12)));
                 }
-                n_changes
             });
             let ran = finish(child);
             done.store(true, Ordering::Relaxed);
-            let n_changes = mutator.join().expect("no panic");
-            assert!(n_changes > 3, "{context}: only {n_changes} changes");
+            mutator.join().expect("no panic");
             ran
         });
         ran.summary();
