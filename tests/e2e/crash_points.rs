@@ -49,10 +49,10 @@ const WORKER: [&str; 13] = [
 
 /// Where a crash falls: at the place number `after`, counted from 0 in each process.
 #[derive(Clone, Copy, Debug)]
-struct Crash {
-    point: &'static str,
-    after: u64,
-    victim: Victim,
+pub struct Crash {
+    pub point: &'static str,
+    pub after: u64,
+    pub victim: Victim,
 }
 
 fn is_workers(point: &str) -> bool {
@@ -60,7 +60,7 @@ fn is_workers(point: &str) -> bool {
 }
 
 /// Runs the build and kills at the place. `None` when the build never came by.
-fn crash(ground: &mut Ground, flavour: Flavour, crash: Crash, context: &str) -> Option<Ran> {
+pub fn crash(ground: &mut Ground, flavour: Flavour, crash: Crash, context: &str) -> Option<Ran> {
     let Crash {
         point,
         after,
@@ -111,7 +111,7 @@ fn none_missed(hits: &BTreeMap<&str, u32>) {
 
 /// Brings the output into a state in which a run comes by `point`: some places are those of a run that
 /// resumes, with inputs that changed meanwhile.
-fn lead_up(ground: &mut Ground, flavour: Flavour, point: &str, context: &str) {
+pub fn lead_up(ground: &mut Ground, flavour: Flavour, point: &str, context: &str) {
     if ["segment::reopen", "segment::forgot"].contains(&point) {
         let first = Crash {
             point: "sink::committed",

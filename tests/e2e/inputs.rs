@@ -420,7 +420,12 @@ fn a_tree_that_never_rests_gives_whole_files_only() {
         }
         let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
         arguments.extend(BARE);
-        let child = world.command(&arguments).spawn().expect("starts");
+        // The build goes on from its plan once a few files have changed, however busy the machine is.
+        let gate = world.path("gate");
+        let waits = format!("build::planned=return(wait={})", gate.display());
+        let mut command = world.command(&arguments);
+        command.env("FAILPOINTS", waits);
+        let child = command.spawn().expect("starts");
         let done = AtomicBool::new(false);
         let ran = std::thread::scope(|scope| {
             let mutator = scope.spawn(|| {
@@ -449,12 +454,17 @@ fn a_tree_that_never_rests_gives_whole_files_only() {
                         fs::rename(&beside, path(n)).expect("renamed");
                     }
                     n_changes += 1;
+                    if n_changes > 3 {
+                        let _ = fs::remove_file(&gate);
+                    }
                     std::thread::sleep(Duration::from_millis(dice.roll(12)));
                 }
+                n_changes
             });
             let ran = finish(child);
             done.store(true, Ordering::Relaxed);
-            mutator.join().expect("no panic");
+            let n_changes = mutator.join().expect("no panic");
+            assert!(n_changes > 3, "{context}: only {n_changes} changes");
             ran
         });
         ran.summary();
