@@ -44,7 +44,7 @@ pub(super) struct ModelSession {
     pub(super) session: Session,
     device: Device,
     /// What the graph asks for, in its order.
-    inputs: Vec<Asked>,
+    inputs: Vec<Input>,
     pub output: Output,
     /// Numbers in a row of the output.
     pub width: usize,
@@ -105,15 +105,15 @@ pub(super) struct Spent {
 }
 
 /// An input of the graph.
-struct Asked {
+struct Input {
     name: String,
-    input: Input,
+    what: What,
     /// 32 bits wide in place of 64.
     narrow: bool,
 }
 
 #[derive(Clone, Copy)]
-enum Input {
+enum What {
     Ids,
     Mask,
     Types,
@@ -158,7 +158,7 @@ impl ModelSession {
         let inputs = session
             .inputs()
             .iter()
-            .map(|input| Asked::new(input).map_err(bad))
+            .map(|input| Input::new(input).map_err(bad))
             .collect::<Result<_, _>>()?;
         let output = Output::choose(model, &session, vocabulary)?;
         let options = || RunOptions::new().map_err(|error| bad(format!("{error:?}")));
@@ -202,8 +202,8 @@ impl ModelSession {
     }
 
     fn asks_positions(&self) -> bool {
-        let mut asked = self.inputs.iter().map(|asked| &asked.input);
-        asked.any(|input| matches!(input, Input::Positions))
+        let mut inputs = self.inputs.iter();
+        inputs.any(|input| matches!(input.what, What::Positions))
     }
 
     /// Whether [`Self::run_many`] is the way to run windows.
@@ -266,15 +266,15 @@ impl ModelSession {
         let started = Instant::now();
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
             Vec::with_capacity(self.inputs.len());
-        for asked in &self.inputs {
-            let values = match asked.input {
-                Input::Ids => tensors.ids,
-                Input::Mask => tensors.mask,
-                Input::Types => tensors.types,
-                Input::Positions => tensors.positions,
+        for input in &self.inputs {
+            let values = match input.what {
+                What::Ids => tensors.ids,
+                What::Mask => tensors.mask,
+                What::Types => tensors.types,
+                What::Positions => tensors.positions,
             };
-            let tensor = asked.tensor(shape, values).map_err(failed)?;
-            inputs.push((Cow::Borrowed(&asked.name), tensor));
+            let tensor = input.tensor(shape, values).map_err(failed)?;
+            inputs.push((Cow::Borrowed(&input.name), tensor));
         }
         let asked = self.releases.load(Ordering::Relaxed);
         let release = std::mem::take(&mut self.release) || asked != self.heeded;
@@ -307,7 +307,7 @@ impl ModelSession {
 
     /// What the graph asks for, in its order.
     pub fn input_names(&self) -> Vec<String> {
-        self.inputs.iter().map(|asked| asked.name.clone()).collect()
+        self.inputs.iter().map(|input| input.name.clone()).collect()
     }
 
     /// The model's name, for messages.
@@ -337,15 +337,15 @@ impl ModelSession {
     }
 }
 
-impl Asked {
+impl Input {
     /// The error says what about the input is not to be had.
     fn new(input: &Outlet) -> Result<Self, String> {
         let name = input.name();
-        let asked = match name {
-            "input_ids" => Input::Ids,
-            "attention_mask" => Input::Mask,
-            "token_type_ids" => Input::Types,
-            "position_ids" => Input::Positions,
+        let what = match name {
+            "input_ids" => What::Ids,
+            "attention_mask" => What::Mask,
+            "token_type_ids" => What::Types,
+            "position_ids" => What::Positions,
             other => {
                 return Err(format!(
                     "its graph asks for an input {other}; \
@@ -370,7 +370,7 @@ impl Asked {
         };
         Ok(Self {
             name: name.to_owned(),
-            input: asked,
+            what,
             narrow,
         })
     }

@@ -67,10 +67,6 @@ impl State {
             return;
         };
         let was = std::mem::replace(&mut slot.phase, Phase::Absent);
-        let crashed = self.watch_exit(now, worker, effects);
-        let Some(slot) = self.slots.get_mut(&worker) else {
-            return;
-        };
         let failure = slot.failure.take();
         let fall = slot.fall.take();
         let in_hand = slot.in_hand.take();
@@ -78,6 +74,9 @@ impl State {
         let recycled = std::mem::take(&mut slot.recycled);
         slot.pid = None;
         let assigned = std::mem::take(&mut slot.assigned);
+        let names_file = fall.as_ref().is_some_and(|fall| fall.file.is_some());
+        let says_nothing = failure.is_none() && !names_file && !recycled;
+        let crashed = self.watch_exit(now, worker, says_nothing && in_hand.is_some(), effects);
         // Its segments go back to the front, oldest first: a shard should not wait for a straggler.
         let unfinished: Vec<_> = assigned
             .into_iter()

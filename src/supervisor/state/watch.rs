@@ -3,7 +3,7 @@
 //! Pure, like the state whose part it is. What is slow and what follows is `watchdog`'s; here a verdict
 //! becomes effects. Without a device to watch nothing of it is there.
 
-use super::{Effect, Mood, Phase, Place, Slot, State};
+use super::{Effect, Mood, Phase, Place, State};
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::FailureKind;
 use crate::report::BuildEvent;
@@ -74,22 +74,20 @@ impl State {
         self.tell_watchdog(now, Input::DeviceFailed { worker, failure }, effects);
     }
 
-    /// A worker's process has ended. Whether it was the device, as far as can be told: the worker said nothing,
-    /// it had one announced file in hand, of which nothing else is done meanwhile, and the device was at work.
+    /// A worker's process has ended. Whether it was the device, as far as can be told: it was at work, and the
+    /// batch is all that can have been it (`in_hand_silently`: the worker had one announced file in hand, of which
+    /// nothing else is done meanwhile, and said nothing).
     pub(super) fn watch_exit(
         &mut self,
         now: Duration,
         worker: WorkerId,
+        in_hand_silently: bool,
         effects: &mut Vec<Effect>,
     ) -> bool {
         let is_in_batch = |watch: &Watch| watch.watchdog.is_in_batch(worker);
-        let says_nothing = |slot: &Slot| {
-            let names_file = slot.fall.as_ref().is_some_and(|fall| fall.file.is_some());
-            slot.in_hand.is_some() && slot.failure.is_none() && !names_file && !slot.recycled
-        };
-        let crashed = self.mood == Mood::Working
-            && self.watch.as_ref().is_some_and(is_in_batch)
-            && self.slots.get(&worker).is_some_and(says_nothing);
+        let crashed = in_hand_silently
+            && self.mood == Mood::Working
+            && self.watch.as_ref().is_some_and(is_in_batch);
         if crashed {
             let failure = DeviceFailure::Crash;
             self.tell_watchdog(now, Input::DeviceFailed { worker, failure }, effects);
