@@ -16,6 +16,8 @@
     e5-like           2 layers x 64, mean, with prefixes; a Unigram tokenizer whose pieces begin with their space,
                       as SentencePiece and XLM-RoBERTa's relatives have it
     modern-like       2 layers x 64, pooled by the first position, with prefixes; a byte-level BPE tokenizer
+    bge-m3-like       24 layers x 1024 over 250,002 tokens, the shape of BGE-M3 (XLM-RoBERTa large), pooled by the first
+                      position; weights in a file beside the graph; 2.3 GB
     qwen-like         the same sizes and tokenizer, pooled by the last position, with position_ids as a third input
 
 All but MiniLM have random weights: real work, real shapes, vectors without meaning. The same arguments give the
@@ -41,6 +43,7 @@ try:
     import numpy as np
     import onnx
     from onnx import TensorProto, helper, numpy_helper
+    from onnx.external_data_helper import set_external_data
 except ImportError as error:
     sys.exit(f"{error}; pip install numpy onnx safetensors")
 
@@ -80,9 +83,12 @@ class Shape:
     # Added to every logit of a random SPLADE. Found by trial, so that texts of 90 to 510 tokens of code and prose have
     # about 110 to 500 positive terms, as trained models give, and the cut at 128 has something to cut.
     sparse_bias: float = 0.0
+    vocabulary: int = VOCABULARY
 
 
 BASE = Shape(layers=12, hidden=768, heads=12, inner=3072, sparse_bias=-2.1)
+# BAAI/bge-m3's config.json; its positions end at 8,192, of which a chunk needs 512.
+BGE_M3 = Shape(layers=24, hidden=1024, heads=16, inner=4096, epsilon=1e-5, vocabulary=250_002)
 TINY = Shape(layers=2, hidden=128, heads=2, inner=512, spread=0.1, sparse_bias=-3.8)
 BGE_LIKE = Shape(layers=2, hidden=96, heads=4, inner=384, spread=0.1)
 TYPED = Shape(layers=2, hidden=64, heads=2, inner=256, spread=0.1)
@@ -238,7 +244,7 @@ def random_weights(shape, seed, vocabulary_head=False):
         weights[name + ".weight"] += np.float32(1)
         tensor(name + ".bias", h)
 
-    for table, rows in (("word", VOCABULARY), ("position", POSITIONS), ("token_type", 2)):
+    for table, rows in (("word", shape.vocabulary), ("position", POSITIONS), ("token_type", 2)):
         tensor(f"embeddings.{table}_embeddings.weight", rows, h)
     norm("embeddings.LayerNorm")
     for layer in range(shape.layers):
@@ -298,7 +304,10 @@ class Graph:
     def declare(self, name, element_type, dimensions):
         self.outputs.append(helper.make_tensor_value_info(name, element_type, dimensions))
 
-    def save(self, path, name, inputs=("input_ids", "attention_mask")):
+    def save(self, path, name, inputs=("input_ids", "attention_mask"), beside=None):
+        """`beside` names a file next to `path` for the weights: a graph with more than 2 GB of them needs one."""
+        if beside:
+            self.move_weights(path.with_name(beside))
         integer_rows = [
             helper.make_tensor_value_info(i, TensorProto.INT64, ["batch", "sequence"]) for i in inputs
         ]
@@ -310,6 +319,19 @@ class Graph:
             graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="helix-build"
         )
         path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+    def move_weights(self, path):
+        """Writes the tensors' numbers into `path`, each at a multiple of 4,096 bytes so that it can be mapped."""
+        with path.open("wb") as file:
+            for tensor in self.constants.values():
+                if len(tensor.raw_data) < 4096:
+                    continue
+                file.seek(-file.tell() % 4096, io.SEEK_CUR)
+                offset = file.tell()
+                file.write(tensor.raw_data)
+                set_external_data(tensor, path.name, offset, len(tensor.raw_data))
+                tensor.ClearField("raw_data")
 
 
 def linear(graph, x, name):
@@ -437,7 +459,7 @@ def bert_config(shape, architecture, family="bert"):
         "num_hidden_layers": shape.layers,
         "pad_token_id": 0,
         "type_vocab_size": 2,
-        "vocab_size": VOCABULARY,
+        "vocab_size": shape.vocabulary,
     }
 
 
@@ -472,10 +494,19 @@ def write_sparse(directory, shape, seed, form):
 
 
 def write_dense(
-    directory, shape, pooling, *, graph, toml, licence, inputs=("input_ids", "attention_mask"), family="bert"
+    directory,
+    shape,
+    pooling,
+    *,
+    graph,
+    toml,
+    licence,
+    inputs=("input_ids", "attention_mask"),
+    family="bert",
+    beside=None,
 ):
     """`pooling`: cls, mean or last, as the files of sentence-transformers say it."""
-    graph.save(directory / "model.onnx", directory.name, inputs)
+    graph.save(directory / "model.onnx", directory.name, inputs, beside)
     write_json(directory / "config.json", bert_config(shape, "BertModel", family))
     listed = modules(("", "models.Transformer"), ("1_Pooling", "models.Pooling"), ("2_Normalize", "models.Normalize"))
     write_json(directory / "modules.json", listed)
@@ -542,6 +573,12 @@ def write_model(name, directory, minilm_source):
             graph = dense_graph(BGE_LIKE, random_weights(BGE_LIKE, 3))
             toml = noise_toml + 'query_prefix = "Represent this sentence for searching relevant passages: "\n'
             write_dense(directory, BGE_LIKE, "cls", graph=graph, toml=toml, licence=LICENCE_OF_NOISE)
+        case "bge-m3-like":
+            graph = dense_graph(BGE_M3, random_weights(BGE_M3, 8))
+            # Not "xlm-roberta", whose positions are numbered from 2.
+            write_dense(
+                directory, BGE_M3, "cls", graph=graph, toml=noise_toml, licence=LICENCE_OF_NOISE, beside="model.onnx_data"
+            )
         case "typed":
             weights = random_weights(TYPED, 4)
             graph = dense_graph(TYPED, weights, "token_embeddings", "sentence_embedding", "token_type_ids")
@@ -570,7 +607,7 @@ def write_model(name, directory, minilm_source):
 
 def write_tokenizer(name, path, bert):
     match name:
-        case "e5-like":
+        case "e5-like" | "bge-m3-like":
             write_json(path, unigram_tokenizer(bert))
         case "modern-like" | "qwen-like":
             write_json(path, bytes_tokenizer(bert))
@@ -579,7 +616,7 @@ def write_tokenizer(name, path, bert):
 
 
 NAMES = [
-    "splade", "splade-pooled", "tiny", "tiny-pooled", "tiny-topk", "minilm", "minilm-sentence", "bge-like", "typed",
+    "splade", "splade-pooled", "tiny", "tiny-pooled", "tiny-topk", "minilm", "minilm-sentence", "bge-like", "bge-m3-like", "typed",
     "e5-like", "modern-like", "qwen-like",
 ]  # fmt: skip
 

@@ -73,6 +73,9 @@ pub struct BuildFlags {
     /// Where the dense encoder runs, if not where `--device` says
     #[arg(long, value_name = "DEVICE", env = "HELIX_BUILD_DENSE_DEVICE")]
     pub dense_device: Option<String>,
+    /// Numbers that your models compute in on a GPU: fp32, tf32 or fp16 [default: fp32]
+    #[arg(long, env = "HELIX_BUILD_PRECISION")]
+    pub precision: Option<String>,
     /// Device memory for the activations of each worker; 0: its share of what is free [default: 0]
     #[arg(long, value_name = "MIB", env = "HELIX_BUILD_VRAM_LIMIT")]
     pub vram_limit: Option<u32>,

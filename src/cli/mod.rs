@@ -7,7 +7,7 @@ mod build_flags;
 mod models_args;
 
 pub use build_flags::{BuildFlags, OutputMode, ProgressStyle, ShardCategory};
-pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare};
+pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare, Quantization};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;

@@ -9,7 +9,7 @@ pub enum ModelsAction {
     List,
     /// Load a model directory and say what it is, how that was told, what it costs and what is wrong
     Check(ModelsCheck),
-    /// Make a smaller model directory of another: pooling in the graph, weights in 8 bits
+    /// Make a smaller model directory of another: pooling in the graph, weights in fewer bits
     Prepare(ModelsPrepare),
 }
 
@@ -34,7 +34,7 @@ pub struct ModelsPrepare {
     /// become equal when they are rounded [default: 192]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(128..=4096))]
     pub top_k: Option<u32>,
-    /// Make the weights of matrix products smaller; for the CPU alone
+    /// Store weights in fewer bits: int8 for the CPU, fp16 for GPUs
     #[arg(long, value_name = "TYPE")]
     pub quantize: Option<Quantization>,
     /// ONNX Runtime library to use in place of the built-in one
@@ -45,4 +45,5 @@ pub struct ModelsPrepare {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Quantization {
     Int8,
+    Fp16,
 }

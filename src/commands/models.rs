@@ -2,7 +2,7 @@
 
 use super::build::settings;
 use super::output;
-use crate::cli::{GlobalFlags, ModelsAction, ModelsCheck, ModelsPrepare};
+use crate::cli::{self, GlobalFlags, ModelsAction, ModelsCheck, ModelsPrepare};
 use crate::encode::{self, EncodeError, RefitOrder, Refitted, Trial};
 use crate::exit_code::{Exit, ExitCode};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
@@ -238,7 +238,10 @@ fn prepare(args: &ModelsPrepare, global: &GlobalFlags) -> anyhow::Result<ExitCod
         dir: &args.dir,
         out: &args.out,
         top_k: args.top_k.map_or(encode::TOP_K, |k| k as usize),
-        quantize: args.quantize.is_some(),
+        quantize: args.quantize.map(|quantization| match quantization {
+            cli::Quantization::Int8 => encode::Quantization::Int8,
+            cli::Quantization::Fp16 => encode::Quantization::Fp16,
+        }),
         ort_lib: args.ort_lib.as_deref(),
     };
     let made = encode::refit(&order).map_err(unavailable)?;

@@ -79,6 +79,7 @@ fn encoders(args: &QueryArgs, searcher: &Searcher) -> anyhow::Result<Option<Enco
         choice.coverage = recipe.coverage;
     }
     if let Some(built_with) = noted.and_then(|n| parse::<EncoderInfo>(&n.encoder)) {
+        choice.precision = built_with.precision();
         let given = encode::describe(&choice).map_err(unavailable)?;
         let kinds = [
             (

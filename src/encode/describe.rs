@@ -6,7 +6,7 @@ use super::model::{Graph, Model, Pooling};
 use super::sparse::DOCUMENT_TERMS;
 use super::tokenizer::Tokenizer;
 use crate::ids::Digest;
-use crate::profile::encoders::EncoderChoice;
+use crate::profile::encoders::{EncoderChoice, Precision};
 use crate::profile::recipe::Coverage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -26,6 +26,14 @@ pub struct EncoderInfo {
 }
 
 impl EncoderInfo {
+    /// What the user's models are multiplied in on a device: one setting for both kinds.
+    pub fn precision(&self) -> Precision {
+        let models = [&self.sparse, &self.dense].into_iter().flatten();
+        let mut precisions = models.map(|model| model.precision);
+        let reduced = precisions.find(|precision| !precision.is_fp32());
+        reduced.unwrap_or_default()
+    }
+
     /// The models' own hashes, sparse and dense: what fingerprints are made of.
     pub fn hashes(&self) -> [Option<Digest>; 2] {
         [&self.sparse, &self.dense].map(|model| model.as_ref().map(|model| model.hash))
@@ -43,6 +51,9 @@ pub struct ModelInfo {
     pub dim: u32,
     /// As the model's directory states it.
     pub licence: Option<String>,
+    /// What it is multiplied in on a device.
+    #[serde(default, skip_serializing_if = "Precision::is_fp32")]
+    pub precision: Precision,
 }
 
 /// Hashes the chosen encoders. Reads each model's files once and loads no runtime.
@@ -53,7 +64,7 @@ pub fn describe(choice: &EncoderChoice) -> Result<EncoderInfo, EncodeError> {
     let one = |kind, source| {
         let model = Model::resolve(kind, source)?;
         model
-            .map(|m| describe_model(&m, choice.coverage))
+            .map(|m| describe_model(&m, choice.coverage, choice.precision))
             .transpose()
     };
     Ok(EncoderInfo {
@@ -62,7 +73,16 @@ pub fn describe(choice: &EncoderChoice) -> Result<EncoderInfo, EncodeError> {
     })
 }
 
-fn describe_model(model: &Model, coverage: Coverage) -> Result<ModelInfo, EncodeError> {
+fn describe_model(
+    model: &Model,
+    coverage: Coverage,
+    precision: Precision,
+) -> Result<ModelInfo, EncodeError> {
+    // The embedded models have one form.
+    let precision = match &model.graph {
+        Graph::Embedded(_) => Precision::Fp32,
+        Graph::File(_) => precision,
+    };
     if let (Graph::File(path), Some(wanted)) = (&model.graph, &model.sha256) {
         check_sha256(model.kind, path, wanted)?;
     }
@@ -108,12 +128,16 @@ fn describe_model(model: &Model, coverage: Coverage) -> Result<ModelInfo, Encode
         Coverage::Whole => "whole",
         Coverage::Head => "head",
     });
+    if !precision.is_fp32() {
+        hash.text(precision.name());
+    }
     Ok(ModelInfo {
         name: model.name.clone(),
         hash: Digest(hash.0.finalize().into()),
         dim: u32::try_from(dim)
             .map_err(|_| EncodeError::bad(model.kind, &model.name, "dim is out of range"))?,
         licence: model.licence.clone(),
+        precision,
     })
 }
 

@@ -39,7 +39,7 @@ pub use describe::{EncoderInfo, ModelInfo, describe};
 pub use directory::{glance, looks_like_model};
 pub use error::{EncodeError, Kind};
 pub use prepare::{Prepared, TextPreparer};
-pub use refit::{RefitOrder, Refitted, TOP_K, refit};
+pub use refit::{Quantization, RefitOrder, Refitted, TOP_K, refit};
 pub use runtime::{RuntimeInfo, RuntimeOrigin, forbid_telemetry, runtime_info};
 pub use size::{ModelBytes, QuantizedKinds, model_bytes, quantized};
 pub use trial::{Trial, try_model};
@@ -112,6 +112,7 @@ impl Encoders {
             arena_bytes: choice.device_memory / on_device.max(1),
             max_batch: choice.max_batch as usize,
             threads: choice.cpu_threads as usize,
+            precision: choice.precision,
             hardware,
         };
         let tokenizers = [preparer.sparse_tokenizer(), preparer.dense_tokenizer()];

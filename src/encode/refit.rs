@@ -1,4 +1,4 @@
-//! Makes a smaller model directory of another: pooling and cut in the graph, weights in 8 bits.
+//! Makes a smaller model directory of another: pooling and cut in the graph, weights in 8 or 16 bits.
 //!
 //! The new directory appears whole or not at all, after both models have encoded the same texts and
 //! agreed. The given one is only read.
@@ -18,6 +18,15 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+/// Smaller weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantization {
+    /// Weights of products and large tables in 8 bits, for the CPU alone.
+    Int8,
+    /// Everything in 16-bit floats, for devices.
+    Fp16,
+}
+
 /// What is wanted.
 #[derive(Clone, Debug)]
 pub struct RefitOrder<'a> {
@@ -26,8 +35,8 @@ pub struct RefitOrder<'a> {
     pub out: &'a Path,
     /// Terms that the graph hands out; of a sparse model.
     pub top_k: usize,
-    /// Weights in 8 bits.
-    pub quantize: bool,
+    /// `None`: weights stay as they are.
+    pub quantize: Option<Quantization>,
     pub ort_lib: Option<&'a Path>,
 }
 
@@ -125,12 +134,16 @@ pub fn refit(order: &RefitOrder<'_>) -> Result<Refitted, EncodeError> {
         Kind::Dense => None,
     };
     let mut quantized = Quantized::default();
-    if order.quantize {
-        quantized = onnx::quantize(&mut proto).map_err(named)?;
-    } else if folded.is_none() {
-        let reason = "there is nothing to fold into its graph; --quantize int8 makes it smaller";
-        return Err(EncodeError::bad(kind, &model.name, reason));
+    match order.quantize {
+        Some(Quantization::Int8) => quantized = onnx::quantize(&mut proto).map_err(named)?,
+        Some(Quantization::Fp16) => onnx::to_float16(&mut proto).map_err(named)?,
+        None if folded.is_none() => {
+            let reason = "there is nothing to fold into its graph; --quantize int8 (CPU) or fp16 (GPU) makes it smaller";
+            return Err(EncodeError::bad(kind, &model.name, reason));
+        }
+        None => {}
     }
+    let is_int8 = order.quantize == Some(Quantization::Int8) || model.quantized;
 
     let parent = std::path::absolute(order.out).map_err(unwritten)?;
     let parent = parent.parent().unwrap_or(Path::new("/"));
@@ -164,7 +177,7 @@ pub fn refit(order: &RefitOrder<'_>) -> Result<Refitted, EncodeError> {
         char_cap: model.char_cap,
         licence: model.licence.as_deref(),
         sha256: &sha256,
-        quantized: (order.quantize || model.quantized).then_some("int8"),
+        quantized: is_int8.then_some("int8"),
         made_from: MadeFrom {
             name: &model.name,
             sha256: &source_sha256,
@@ -174,7 +187,7 @@ pub fn refit(order: &RefitOrder<'_>) -> Result<Refitted, EncodeError> {
     write_synced(draft.path(), "helix-model.toml", text.as_bytes()).map_err(unwritten)?;
 
     let found = encoded_samples(kind, draft.path(), order.ort_lib)?;
-    if !order.quantize {
+    if order.quantize.is_none() {
         agree(&known, &found).map_err(|reason| EncodeError::bad(kind, &model.name, reason))?;
     }
     let similarity = known

@@ -14,7 +14,7 @@ use super::model::{Graph, Model};
 use super::output::{Output, fits};
 use super::prepare::Windows;
 use crate::failpoint;
-use crate::profile::encoders::Device;
+use crate::profile::encoders::{Device, Precision};
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
@@ -34,6 +34,8 @@ pub(super) struct Place {
     pub max_batch: usize,
     /// Threads inside a run, on the CPU.
     pub threads: usize,
+    /// On a device.
+    pub precision: Precision,
     pub hardware: Hardware,
 }
 
@@ -147,8 +149,12 @@ impl ModelSession {
         pad: i64,
     ) -> Result<Self, EncodeError> {
         let bad = |reason: String| EncodeError::bad(model.kind, &model.name, reason);
+        let edited = match place.device {
+            Device::Cpu => None,
+            Device::Cuda(_) => cuda::edited(model, vocabulary, place.precision)?,
+        };
         let session =
-            load(environment, &model.graph, place).map_err(|error| match place.device {
+            load(environment, &model.graph, edited, place).map_err(|error| match place.device {
                 Device::Cpu => bad(format!("{error:?}")),
                 device => unusable(device, &error),
             })?;
@@ -386,7 +392,12 @@ impl Input {
     }
 }
 
-fn load(environment: &Environment, graph: &Graph, place: Place) -> ort::Result<Session> {
+fn load(
+    environment: &Environment,
+    graph: &Graph,
+    edited: Option<cuda::Edited>,
+    place: Place,
+) -> ort::Result<Session> {
     let mut builder = Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(place.threads.max(1))?
@@ -395,11 +406,22 @@ fn load(environment: &Environment, graph: &Graph, place: Place) -> ort::Result<S
         // It plans memory once per distinct length and keeps every plan.
         .with_memory_pattern(false)?;
     if let (Device::Cuda(index), Hardware::Real) = (place.device, place.hardware) {
-        builder = cuda::register(builder, index, place.arena_bytes)?;
+        let precision = match graph {
+            // Their tables need no products of matrices.
+            Graph::Embedded(_) => Precision::Fp32,
+            Graph::File(_) => place.precision,
+        };
+        builder = cuda::register(builder, index, place.arena_bytes, precision)?;
     }
-    match graph {
-        Graph::Embedded(bytes) => builder.commit_from_memory(bytes),
-        Graph::File(path) => builder.commit_from_file(path),
+    match (edited, graph) {
+        (Some(cuda::Edited { bytes, folder }), _) => builder
+            .with_config_entry(
+                "session.model_external_initializers_file_folder_path",
+                folder.to_string_lossy(),
+            )?
+            .commit_from_memory(&bytes),
+        (None, Graph::Embedded(bytes)) => builder.commit_from_memory(bytes),
+        (None, Graph::File(path)) => builder.commit_from_file(path),
     }
 }
 

@@ -114,6 +114,14 @@ impl SparseEncoder {
         let pooling = session.output.pooling;
         let mut weights: Vec<Vec<(u32, f32)>> = vec![Vec::new(); ids.len()];
         let mut keep = |window: usize, output: &[f32], width: usize| {
+            let entries = &mut weights[window];
+            if pooling == Pooling::None {
+                if !sparse::all_finite(output) {
+                    return Err(bad_output(windows[window].1));
+                }
+                sparse::each_positive(output, |id, weight| entries.push((id as u32, weight)));
+                return Ok(());
+            }
             sums.clear();
             sums.resize(width, f32::NEG_INFINITY);
             if !sparse::accumulate_max(sums, output) {
@@ -122,7 +130,6 @@ impl SparseEncoder {
             if let Some(logarithms) = pooling.logarithms() {
                 sparse::splade(sums, logarithms);
             }
-            let entries = &mut weights[window];
             sparse::each_positive(sums, |id, weight| entries.push((id as u32, weight)));
             Ok(())
         };

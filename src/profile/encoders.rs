@@ -43,6 +43,51 @@ impl std::fmt::Display for Device {
     }
 }
 
+/// The numbers that a model of the user's is multiplied in on a device. The CPU always computes in 32 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats throughout: vectors agree with the CPU's to some 1e-4.
+    #[default]
+    Fp32,
+    /// TensorFloat-32: matrix products round their inputs to 10 bits of mantissa.
+    Tf32,
+    /// Weights and activations are 16-bit floats.
+    Fp16,
+}
+
+impl Precision {
+    pub const ALL: [Self; 3] = [Self::Fp32, Self::Tf32, Self::Fp16];
+
+    /// As flags, profiles and fingerprints spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Tf32 => "tf32",
+            Self::Fp16 => "fp16",
+        }
+    }
+
+    pub fn is_fp32(&self) -> bool {
+        *self == Self::Fp32
+    }
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|known| known.name() == text);
+        known.ok_or_else(|| format!("`{text}` is not one of fp32, tf32, fp16"))
+    }
+}
+
 /// Everything a process needs to open its encoders.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncoderChoice {
@@ -50,6 +95,8 @@ pub struct EncoderChoice {
     pub dense: ModelSource,
     pub sparse_device: Device,
     pub dense_device: Device,
+    /// Of models of the user's, on a device. Part of their hashes.
+    pub precision: Precision,
     /// Windows in one run on a device at most; 0: as its shape allows. The CPU always takes one.
     pub max_batch: u32,
     /// Device memory in bytes for the arenas of all sessions of a process; 0: no limit.

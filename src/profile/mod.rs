@@ -29,7 +29,7 @@ pub use rules::{
     DEFAULT_EXTENSIONS, DEFAULT_SKIP_DIRS, DEFAULT_SKIP_NAMES, Limits, Rules, Secrets,
 };
 
-use encoders::{Device, ModelSource};
+use encoders::{Device, ModelSource, Precision};
 use recipe::Recipe;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -59,6 +59,8 @@ pub struct Profile {
     /// Of one kind; before `device`.
     pub sparse_device: Option<DeviceSetting>,
     pub dense_device: Option<DeviceSetting>,
+    /// `None`: the profile does not say.
+    pub precision: Option<Precision>,
     /// What stands in the file, to tell a default from a choice.
     pub typed: ProfileFile,
 }

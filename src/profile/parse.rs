@@ -58,6 +58,7 @@ pub struct EncodersTable {
     pub device: Option<Spanned<String>>,
     pub sparse_device: Option<Spanned<String>>,
     pub dense_device: Option<Spanned<String>>,
+    pub precision: Option<Spanned<String>>,
 }
 
 pub(super) const PROFILE_KEYS: &[&str] = &[
@@ -85,6 +86,7 @@ pub(super) const ENCODER_KEYS: &[&str] = &[
     "device",
     "sparse_device",
     "dense_device",
+    "precision",
 ];
 
 impl ProfileFile {

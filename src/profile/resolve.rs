@@ -1,6 +1,6 @@
 //! From the profile as typed to the profile as it applies here.
 
-use super::encoders::ModelSource;
+use super::encoders::{ModelSource, Precision};
 use super::expand::expand;
 use super::parse::invalid;
 use super::recipe::Recipe;
@@ -62,6 +62,7 @@ pub fn resolve(
         device(&encoders.sparse_device)?,
         device(&encoders.dense_device)?,
     );
+    let precision = precision(encoders.precision.as_ref(), &place)?;
     let sparse = model(typed.encoders.sparse.as_ref(), &place)?;
     let dense = model(typed.encoders.dense.as_ref(), &place)?;
     let (roots, missing) = resolve_roots(&typed.roots, &place)?;
@@ -85,6 +86,7 @@ pub fn resolve(
         device: both,
         sparse_device,
         dense_device,
+        precision,
         typed,
     })
 }
@@ -187,6 +189,17 @@ fn device(
         Ok(setting) => Ok(Some(setting)),
         Err(error) => Err(place.invalid(device, &error.to_string())),
     }
+}
+
+fn precision(
+    typed: Option<&Spanned<String>>,
+    place: &Place<'_>,
+) -> Result<Option<Precision>, ProfileError> {
+    let parse = |typed: &Spanned<String>| {
+        let parsed: Result<Precision, String> = typed.get_ref().parse();
+        parsed.map_err(|error| place.invalid(typed, &error))
+    };
+    typed.map(parse).transpose()
 }
 
 fn model(typed: Option<&Spanned<String>>, place: &Place<'_>) -> Result<ModelSource, ProfileError> {

@@ -219,3 +219,18 @@ fn a_device_that_is_not_there_is_13_and_says_what_is_missing() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("--dense-device"), "{ran:?}");
 }
+
+#[test]
+fn a_precision_without_a_device_is_an_error_and_changes_nothing() {
+    let world = World::corpus(1, 2);
+    let fails = |flags: &[&str], code: i32, part: &str| {
+        let ran = world.run(&[&["--profile", "p.toml"], flags].concat());
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.stderr.contains(part), "{ran:?}");
+    };
+    fails(&["--precision", "fp8"], 2, "fp32, tf32, fp16");
+    fails(&["--precision", "fp16"], 2, "--precision fp16");
+    assert!(!world.path("genomes-sharded").exists());
+    let ran = world.run(&["--profile", "p.toml", "--precision", "fp32"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}

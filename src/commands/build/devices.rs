@@ -11,7 +11,7 @@ use crate::exit_code::{Exit, ExitCode};
 use crate::gpu;
 use crate::plan::placement::{self, Offer, Placement, Wish};
 use crate::plan::sizing::Vram;
-use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
+use crate::profile::encoders::{Device, EncoderChoice, ModelSource, Precision};
 use crate::profile::{DeviceSetting, Profile};
 
 /// The device that `auto` takes: the first that `CUDA_VISIBLE_DEVICES` leaves.
@@ -86,8 +86,12 @@ pub fn settle(
         Offer::Device(_) | Offer::Unusable(_) => reasons.clone(),
     };
     (encoders.sparse_device, encoders.dense_device) = (sparse, dense);
+    check_precision(encoders, &reasons)?;
     let device = encoders.device();
     if let (Some(device), Hardware::Real) = (device, Hardware::of_this_process()) {
+        for device in encoders.devices() {
+            check_index(device)?;
+        }
         let runtime = encode::cuda_runtime(encoders).map_err(|reason| {
             let text = format!("device {device} cannot be used: {reason}; or use --device cpu");
             Exit::error(ExitCode::Unavailable, text)
@@ -115,6 +119,57 @@ pub fn settle(
             listed("dense-device", dense, dense_from),
         ],
     })
+}
+
+/// Refuses a number beyond the cards at once, before the runtime stumbles over it.
+fn check_index(device: Device) -> anyhow::Result<()> {
+    let Device::Cuda(index) = device else {
+        return Ok(());
+    };
+    gpu::why_absent(index).map_or(Ok(()), |why| {
+        let text = format!("device {device} cannot be used: {why}; or use --device cpu");
+        Err(Exit::error(ExitCode::Unavailable, text))
+    })
+}
+
+/// What the user's models compute in on a device: flag, then profile.
+pub fn precision(flags: &BuildFlags, profile: &Profile) -> anyhow::Result<(Precision, Origin)> {
+    let Some(given) = &flags.precision else {
+        let found = profile
+            .precision
+            .map(|precision| (precision, Origin::Profile));
+        return Ok(found.unwrap_or((Precision::default(), Origin::Default)));
+    };
+    let parsed = given.parse::<Precision>();
+    let parsed =
+        parsed.map_err(|error| Exit::error(ExitCode::Usage, format!("--precision: {error}")))?;
+    Ok((parsed, Origin::Given))
+}
+
+/// The CPU computes in 32 bits, and the built-in models have one form: a reduced precision without a model of the user's on a
+/// device would change the fingerprint and nothing else.
+fn check_precision(encoders: &EncoderChoice, reasons: &[String]) -> anyhow::Result<()> {
+    let lanes = [
+        (&encoders.sparse, encoders.sparse_device),
+        (&encoders.dense, encoders.dense_device),
+    ];
+    let is_own = |source: &ModelSource| matches!(source, ModelSource::Directory(_));
+    let uses = |(source, device): &(&ModelSource, Device)| is_own(source) && !device.is_cpu();
+    if encoders.precision.is_fp32() || lanes.iter().any(uses) {
+        return Ok(());
+    }
+    let precision = encoders.precision;
+    if !is_own(&encoders.sparse) && !is_own(&encoders.dense) {
+        let text = format!(
+            "--precision {precision} is for models of your own: name one with --sparse-model or --dense-model, or leave it out"
+        );
+        return Err(Exit::error(ExitCode::Usage, text));
+    }
+    let text = format!(
+        "--precision {precision} needs an NVIDIA GPU, and no model of yours runs on one ({}); leave it out, or pass --device cuda to see what is missing",
+        reasons.join("; ")
+    );
+    Err(Exit::error(ExitCode::Unavailable, text))
 }
 
 /// What `auto` may use with these encoders.

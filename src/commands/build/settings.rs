@@ -145,7 +145,14 @@ impl Settings {
                 .unwrap_or(SUBSHARD_FILES),
             pace: pace([&sparse, &dense]),
         };
+        let (precision, precision_from) = devices::precision(flags, &profile)?;
+        listed.push(Setting {
+            name: "precision",
+            value: precision.to_string(),
+            origin: precision_from,
+        });
         let mut encoders = EncoderChoice {
+            precision,
             sparse,
             dense,
             coverage: profile.recipe.coverage,

@@ -116,6 +116,7 @@ fn agree(choice: &mut EncoderChoice, built_with: &EncoderInfo) -> anyhow::Result
     if built_with.dense.is_none() {
         choice.dense = ModelSource::None;
     }
+    choice.precision = built_with.precision();
     let given = encode::describe(choice).map_err(unavailable)?;
     same("sparse", &built_with.sparse, &given.sparse)?;
     same("dense", &built_with.dense, &given.dense)?;

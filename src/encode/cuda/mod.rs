@@ -3,12 +3,15 @@
 //! Registering the provider can fall back to the CPU without a word, so nothing here believes it: the runtime is
 //! asked where the graph's nodes went. Which libraries it needs is [`libraries`]' business.
 
+mod graph;
 mod libraries;
+
+pub(super) use graph::{Edited, edited};
 
 use super::error::EncodeError;
 use super::runtime;
 use crate::failpoint;
-use crate::profile::encoders::{Device, EncoderChoice};
+use crate::profile::encoders::{Device, EncoderChoice, Precision};
 use ort::AsPointer as _;
 use ort::ep::{ArenaExtendStrategy, CUDA};
 use ort::session::Session;
@@ -39,14 +42,15 @@ pub(super) fn register(
     builder: SessionBuilder,
     index: u32,
     arena_bytes: u64,
+    precision: Precision,
 ) -> ort::Result<SessionBuilder> {
     let index = i32::try_from(index).map_err(|_| ort::Error::new("no device has this number"))?;
     let mut provider = CUDA::default()
         .with_device_id(index)
         // What was asked for and no more: the default doubles, and the second doubling fills a small card.
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
-        // 10 bits of mantissa would move weights in their third digit, away from what the CPU gives.
-        .with_tf32(false);
+        // 10 bits of mantissa move weights in their third digit, away from what the CPU gives: only if asked for.
+        .with_tf32(precision == Precision::Tf32);
     if let Ok(limit) = usize::try_from(arena_bytes)
         && limit > 0
     {

@@ -232,6 +232,39 @@ impl Attribute {
         Self::of(name, 7, values)
     }
 
+    /// A tensor whose numbers lie here.
+    pub fn tensor(name: &str, tensor: &Tensor) -> Self {
+        Self::of(
+            name,
+            4,
+            [(5, Value::Bytes(super::write::tensor_bytes(tensor)))],
+        )
+    }
+
+    /// The tensor of this attribute; `None` if it has none.
+    pub fn as_tensor(&self) -> Option<Tensor> {
+        let field = self.fields.iter().find(|field| field.number == 5)?;
+        match &field.value {
+            Value::Bytes(bytes) => super::read::tensor(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    pub fn as_floats(&self) -> Vec<f32> {
+        let numbers = |bytes: &[u8]| -> Vec<f32> {
+            let number = |four: &[u8]| f32::from_le_bytes(four.try_into().expect("four bytes"));
+            bytes.chunks_exact(4).map(number).collect()
+        };
+        let fields = self.fields.iter().filter(|f| matches!(f.number, 2 | 7));
+        fields
+            .flat_map(|field| match &field.value {
+                Value::Fixed32(bytes) => numbers(bytes),
+                Value::Bytes(bytes) => numbers(bytes),
+                _ => Vec::new(),
+            })
+            .collect()
+    }
+
     pub fn as_integers(&self) -> Vec<i64> {
         let fields = self.fields.iter().filter(|f| matches!(f.number, 3 | 8));
         fields.flat_map(Field::varints).map(|v| v as i64).collect()

@@ -6,18 +6,22 @@
 //!
 //! Field numbers are those of `onnx.proto` (IR version 11).
 
+mod float16;
 mod fold;
 mod graph;
+mod pool;
 mod quantize;
 mod read;
 mod tensor;
 mod wire;
 mod write;
 
+pub use float16::to_float16;
 pub use fold::{Fold, Folded, Form, fold};
 #[cfg(test)]
 pub use graph::Attribute;
 pub use graph::{Graph, Node, Proto, ValueInfo};
+pub use pool::{Rows, pool_rows};
 pub use quantize::{Quantized, quantize};
 pub use read::read;
 #[cfg(test)]
@@ -25,7 +29,7 @@ pub use tensor::Tensor;
 pub use tensor::{Data, Element};
 #[cfg(test)]
 pub use wire::{Field, Value};
-pub use write::write;
+pub use write::{write, write_beside};
 
 use std::path::PathBuf;
 

@@ -47,6 +47,28 @@ pub fn read(path: &Path) -> Result<Proto, OnnxError> {
     }
 }
 
+/// A tensor within an attribute.
+///
+/// # Errors
+/// `InvalidData` and `UnexpectedEof` for what is none, and for one whose numbers are elsewhere.
+pub(super) fn tensor(bytes: &[u8]) -> io::Result<Tensor> {
+    let mut reader = Reader {
+        source: Source::new(io::Cursor::new(bytes)),
+        path: Path::new(""),
+        outside: None,
+    };
+    let tensor = reader.tensor(bytes.len() as u64)?;
+    match tensor.data {
+        Data::There(Extent { offset, length, .. }) if !tensor.is_external => {
+            let (start, end) = (offset as usize, (offset + length) as usize);
+            let data = Data::Here(bytes[start..end].to_vec());
+            Ok(Tensor { data, ..tensor })
+        }
+        Data::There(_) => Err(io::ErrorKind::InvalidData.into()),
+        Data::Here(_) | Data::Typed => Ok(tensor),
+    }
+}
+
 struct Reader<'a, R> {
     source: Source<R>,
     path: &'a Path,

@@ -1,13 +1,14 @@
 //! A graph into a file.
 //!
-//! Weights that lie in other files are copied from there, so memory holds what was edited only. All
-//! weights come to lie in the graph's own file.
+//! Weights that lie in other files are copied from there, so memory holds what was edited only: all come to lie
+//! in the graph's own file ([`write`]). Or they stay where they are, and the graph names the place ([`write_beside`]).
 
 use super::OnnxError;
 use super::graph::{Attribute, Graph, Node, Proto};
 use super::tensor::{Data, Extent, Tensor};
 use super::wire::{Field, Value, put_varint};
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Protocol buffers end at 2 GiB.
 const MOST: u64 = (1 << 31) - 1;
@@ -16,6 +17,40 @@ const MOST: u64 = (1 << 31) - 1;
 /// `Unsupported` for more than 2 GiB, `Unreadable` or `Truncated` for weights that are not where they
 /// were, `Unwritten`.
 pub fn write(proto: &Proto, to: &mut impl Write) -> Result<(), OnnxError> {
+    write_message(proto, Weights::Inside, to)
+}
+
+/// Writes a graph that is read with `folder` as its own: weights that lie in files there stay there. Only for
+/// reading at once on this machine, since it names byte offsets of files that it does not own.
+///
+/// # Errors
+/// As [`write`]; the 2 GiB are those of edited weights alone.
+pub fn write_beside(proto: &Proto, folder: &Path, to: &mut impl Write) -> Result<(), OnnxError> {
+    write_message(proto, Weights::Beside(folder), to)
+}
+
+/// A tensor as the value of an attribute.
+pub(super) fn tensor_bytes(one: &Tensor) -> Vec<u8> {
+    let pieces = tensor(one, Weights::Inside).pieces;
+    let bytes = pieces.into_iter().map(|piece| match piece {
+        Piece::Bytes(bytes) => bytes,
+        Piece::Part(_) => Vec::new(),
+    });
+    bytes.flatten().collect()
+}
+
+/// Where weights lie that were not edited.
+#[derive(Clone, Copy)]
+enum Weights<'a> {
+    Inside,
+    Beside(&'a Path),
+}
+
+fn write_message(
+    proto: &Proto,
+    weights: Weights<'_>,
+    to: &mut impl Write,
+) -> Result<(), OnnxError> {
     let mut message = Message::default();
     for field in &proto.rest {
         message.field(field);
@@ -26,7 +61,7 @@ pub fn write(proto: &Proto, to: &mut impl Write) -> Result<(), OnnxError> {
         opset.number(2, *version);
         message.message(8, opset);
     }
-    message.message(7, graph(&proto.graph));
+    message.message(7, graph(&proto.graph, weights));
     if message.length > MOST {
         return Err(OnnxError::Unsupported(format!(
             "its graph has {} MiB with its weights, and one file holds 2047 at most",
@@ -115,7 +150,7 @@ impl Message {
     }
 }
 
-fn graph(graph: &Graph) -> Message {
+fn graph(graph: &Graph, weights: Weights<'_>) -> Message {
     let mut message = Message::default();
     for one in &graph.nodes {
         message.message(1, node(one));
@@ -124,7 +159,7 @@ fn graph(graph: &Graph) -> Message {
         message.field(field);
     }
     for one in &graph.tensors {
-        message.message(5, tensor(one));
+        message.message(5, tensor(one, weights));
     }
     for (number, values) in [(11, &graph.inputs), (12, &graph.outputs)] {
         for value in values {
@@ -165,7 +200,7 @@ fn attribute(attribute: &Attribute) -> Message {
     message
 }
 
-fn tensor(tensor: &Tensor) -> Message {
+fn tensor(tensor: &Tensor, weights: Weights<'_>) -> Message {
     let mut message = Message::default();
     for dim in &tensor.dims {
         message.number(1, *dim);
@@ -180,11 +215,39 @@ fn tensor(tensor: &Tensor) -> Message {
             message.head(9, bytes.len() as u64);
             message.bytes(bytes);
         }
-        Data::There(extent) => {
-            message.head(9, extent.length);
-            message.part(extent.clone());
-        }
+        Data::There(extent) => match place_beside(extent, weights) {
+            Some(place) => {
+                const EXTERNAL: u64 = 1;
+                for entry in place {
+                    message.message(13, entry);
+                }
+                message.number(14, EXTERNAL);
+            }
+            None => {
+                message.head(9, extent.length);
+                message.part(extent.clone());
+            }
+        },
         Data::Typed => {}
     }
     message
+}
+
+/// The entries that say where weights lie; `None` for those that come to lie in the graph's file.
+fn place_beside(extent: &Extent, weights: Weights<'_>) -> Option<[Message; 3]> {
+    let Weights::Beside(folder) = weights else {
+        return None;
+    };
+    let location = extent.path.strip_prefix(folder).ok()?.to_str()?;
+    let entry = |key: &str, value: &str| {
+        let mut entry = Message::default();
+        entry.text(1, key);
+        entry.text(2, value);
+        entry
+    };
+    Some([
+        entry("location", location),
+        entry("offset", &extent.offset.to_string()),
+        entry("length", &extent.length.to_string()),
+    ])
 }

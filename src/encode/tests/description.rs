@@ -2,6 +2,7 @@
 //! each rule.
 
 use super::*;
+use crate::profile::encoders::Precision;
 use crate::profile::recipe::Coverage;
 
 #[test]
@@ -42,6 +43,28 @@ fn the_description_changes_with_each_rule() {
     assert_eq!(plain, hash());
     dir.write("onnx/model.onnx.md", "nothing that the graph names");
     assert_eq!(plain, hash());
+}
+
+#[test]
+fn precision_is_part_of_a_users_model_alone() {
+    let described = |choice: EncoderChoice| describe(&choice).expect("describes");
+    let reduced = EncoderChoice {
+        precision: Precision::Fp16,
+        ..EncoderChoice::default()
+    };
+    assert_eq!(described(reduced), described(EncoderChoice::default()));
+    let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+    let infos = Precision::ALL.map(|precision| {
+        described(EncoderChoice {
+            precision,
+            ..dir.choice(Kind::Dense)
+        })
+    });
+    let hashes = infos.each_ref().map(EncoderInfo::hashes);
+    assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2] && hashes[0] != hashes[2]);
+    assert_eq!(infos.each_ref().map(EncoderInfo::precision), Precision::ALL);
+    let json = serde_json::to_string(&infos[0]).expect("writes");
+    assert!(!json.contains("precision"), "as before for 32 bits: {json}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Batches on a device, with the CPU in its stead: shapes, padding and order are those of a device.
 
 use super::*;
+use crate::profile::encoders::Precision;
 
 fn on_device(choice: EncoderChoice) -> Encoders {
     let choice = EncoderChoice {
@@ -205,4 +206,108 @@ fn a_run_can_give_the_arenas_memory_back() {
     let after = resident();
     println!("resident: {} MiB, then {} MiB", before >> 20, after >> 20);
     assert!(after + LEAST_DROP < before, "{before} bytes, then {after}");
+}
+
+/// Weights that differ by less than a hundredth, and directions by less than that.
+fn assert_near(found: &Encoded, expected: &Encoded) {
+    let weights = |encoded: &Encoded| -> std::collections::BTreeMap<String, u32> {
+        let vector = encoded.sparse.clone().unwrap_or_default();
+        vector
+            .0
+            .into_iter()
+            .map(|t| (t.term, t.weight_e4))
+            .collect()
+    };
+    let (found_weights, expected_weights) = (weights(found), weights(expected));
+    assert!(found_weights.keys().eq(expected_weights.keys()));
+    for (term, weight) in found_weights {
+        assert!(weight.abs_diff(expected_weights[&term]) < 100, "{term}");
+    }
+    let directions = found.dense.iter().zip(&expected.dense);
+    for (a, b) in directions.flat_map(|(found, expected)| found.0.iter().zip(&expected.0)) {
+        assert!((a - b).abs() < 0.01, "{a} {b}");
+    }
+    assert_eq!(found.dense.is_some(), expected.dense.is_some());
+}
+
+#[test]
+fn sixteen_bits_give_nearly_the_vectors_of_thirty_two() {
+    for (kind, output, toml) in [
+        (Kind::Sparse, Output::Product(onnx::Shape::Tied), ""),
+        (Kind::Sparse, Output::Logits, ""),
+        (Kind::Dense, Output::Hidden, "pooling = \"mean\""),
+        (Kind::Dense, Output::Hidden, "pooling = \"cls\""),
+    ] {
+        let dir = Directory::new(output, toml);
+        let texts = ["", "red", "red greenish blue. blue", "green . blue "].map(str::to_owned);
+        let mut cpu = dir.open(kind).expect("opens");
+        let mut device = on_device(EncoderChoice {
+            precision: Precision::Fp16,
+            ..dir.choice(kind)
+        });
+        for (found, text) in encode_many(&mut device, &texts).iter().zip(&texts) {
+            assert_near(found, &encode(&mut cpu, text));
+        }
+    }
+}
+
+#[test]
+fn a_prepared_graph_runs_in_sixteen_bits_as_well() {
+    let dir = Directory::new(Output::Product(onnx::Shape::BiasRight), "");
+    let out = dir.path().join("prepared");
+    let order = RefitOrder {
+        dir: dir.path(),
+        out: &out,
+        top_k: TOP_K,
+        quantize: None,
+        ort_lib: None,
+    };
+    refit(&order).expect("prepares");
+    let choice = trial::choice(Kind::Sparse, &out, None);
+    let mut cpu = dir.open(Kind::Sparse).expect("opens");
+    let mut device = on_device(EncoderChoice {
+        precision: Precision::Fp16,
+        ..choice
+    });
+    for text in ["red", "red greenish blue. blue"] {
+        assert_near(&encode(&mut device, text), &encode(&mut cpu, text));
+    }
+}
+
+#[test]
+fn weights_beside_the_graph_are_found_by_an_edited_one() {
+    let dir = Directory::new(Output::Hidden, "pooling = \"cls\"");
+    let (graph, weights) = onnx::with_external_table();
+    fs::write(dir.path().join("onnx/model.onnx"), graph).expect("writes");
+    fs::write(dir.path().join("onnx/w.bin"), weights).expect("writes");
+    let mut cpu = dir.open(Kind::Dense).expect("opens");
+    for precision in [Precision::Fp32, Precision::Fp16] {
+        let mut device = on_device(EncoderChoice {
+            precision,
+            ..dir.choice(Kind::Dense)
+        });
+        assert_near(
+            &encode(&mut device, "red blue"),
+            &encode(&mut cpu, "red blue"),
+        );
+    }
+}
+
+#[test]
+fn an_operator_without_sixteen_bits_is_named() {
+    let dir = Directory::new(Output::Hidden, "pooling = \"cls\"");
+    let mut proto = onnx::proto(Output::Hidden);
+    proto.graph.nodes[0].operator = "Resize".to_owned();
+    dir.write_graph(&proto);
+    let choice = EncoderChoice {
+        dense_device: Device::Cuda(0),
+        precision: Precision::Fp16,
+        ..dir.choice(Kind::Dense)
+    };
+    let error = Encoders::open_on(&choice, Hardware::Pretended).err();
+    let error = error.expect("is refused").to_string();
+    assert!(
+        error.contains("Resize") && error.contains("16 bits"),
+        "{error}"
+    );
 }

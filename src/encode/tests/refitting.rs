@@ -15,7 +15,7 @@ const TEXTS: [&str; 5] = [
 fn prepare(
     dir: &Directory,
     top_k: usize,
-    quantize: bool,
+    quantize: Option<Quantization>,
 ) -> Result<(Refitted, PathBuf), EncodeError> {
     let out = dir.path().join("made/of/it");
     let order = RefitOrder {
@@ -53,7 +53,7 @@ fn a_folded_graph_gives_the_same_terms() {
         for pooling in ["splade", "splade-log1p"] {
             let stated = format!("licence = \"MIT\"\npooling = \"{pooling}\"");
             let dir = Directory::new(Output::Product(shape), &stated);
-            let (made, out) = prepare(&dir, TOP_K, false).expect("prepares");
+            let (made, out) = prepare(&dir, TOP_K, None).expect("prepares");
             assert_eq!((made.folded, made.similarity), (Some(place), 1.0));
             let known = vectors(&mut open_sparse(dir.path(), Device::Cpu).expect("opens"));
             let mut folded = open_sparse(&out, Device::Cpu).expect("opens");
@@ -80,7 +80,7 @@ fn padding_does_not_reach_the_maximum() {
         if is_narrow {
             dir.write_graph(&narrow(Output::Product(shape)));
         }
-        let (_, out) = prepare(&dir, TOP_K, false).expect("prepares");
+        let (_, out) = prepare(&dir, TOP_K, None).expect("prepares");
         let mut alone = open_sparse(&out, Device::Cpu).expect("opens");
         let mut together = open_sparse(&out, Device::Cuda(0)).expect("opens");
         assert!(together.is_batched());
@@ -95,7 +95,7 @@ fn padding_does_not_reach_the_maximum() {
 #[test]
 fn terms_that_are_never_kept_take_no_place_in_the_cut() {
     let dir = Directory::new(Output::Product(Shape::Tied), "");
-    let (_, out) = prepare(&dir, 2, false).expect("prepares");
+    let (_, out) = prepare(&dir, 2, None).expect("prepares");
     // The heaviest by far is the full stop.
     let found = encode(
         &mut open_sparse(&out, Device::Cpu).expect("opens"),
@@ -114,22 +114,22 @@ fn terms_that_are_never_kept_take_no_place_in_the_cut() {
 #[test]
 fn a_pooled_graph_is_cut_and_a_cut_one_left_alone() {
     let dir = Directory::new(Output::Product(Shape::Tied), "");
-    let (_, out) = prepare(&dir, TOP_K, false).expect("prepares");
+    let (_, out) = prepare(&dir, TOP_K, None).expect("prepares");
     let again = RefitOrder {
         dir: &out,
         out: &dir.path().join("again"),
         top_k: TOP_K,
-        quantize: false,
+        quantize: None,
         ort_lib: None,
     };
     let said = refit(&again).expect_err("is refused").to_string();
     assert!(said.contains("nothing to fold"), "{said}");
     let dense = Directory::new(Output::Hidden, "pooling = \"mean\"");
-    let said = prepare(&dense, TOP_K, false)
+    let said = prepare(&dense, TOP_K, None)
         .expect_err("is refused")
         .to_string();
     assert!(said.contains("--quantize int8"), "{said}");
-    let said = prepare(&dense, TOP_K, true)
+    let said = prepare(&dense, TOP_K, Some(Quantization::Int8))
         .expect_err("is refused")
         .to_string();
     assert!(said.contains("no product"), "{said}");
@@ -141,7 +141,7 @@ fn graphs_that_are_too_old_are_refused() {
     old.opsets.insert(String::new(), 10);
     let dir = Directory::new(Output::Hidden, "kind = \"sparse\"");
     dir.write_graph(&old);
-    for quantize in [false, true] {
+    for quantize in [None, Some(Quantization::Int8)] {
         let said = prepare(&dir, TOP_K, quantize)
             .expect_err("is refused")
             .to_string();
@@ -154,16 +154,16 @@ fn nothing_is_written_over_or_left_behind() {
     let dir = Directory::new(Output::Product(Shape::Tied), "");
     let taken = dir.path().join("made/of/it");
     fs::create_dir_all(&taken).expect("makes a directory");
-    let error = prepare(&dir, TOP_K, false).err();
+    let error = prepare(&dir, TOP_K, None).err();
     assert!(
         matches!(error, Some(EncodeError::Unwritten { .. })),
         "{error:?}"
     );
     fs::remove_dir(&taken).expect("removes");
     let dense = Directory::new(Output::Hidden, "pooling = \"mean\"");
-    assert!(prepare(&dense, TOP_K, true).is_err());
+    assert!(prepare(&dense, TOP_K, Some(Quantization::Int8)).is_err());
     assert!(!dense.path().join("made").exists());
-    prepare(&dir, TOP_K, false).expect("prepares");
+    prepare(&dir, TOP_K, None).expect("prepares");
     let names = |dir: &Path| {
         let names = fs::read_dir(dir).expect("lists").flatten();
         let mut names: Vec<_> = names.map(|entry| entry.file_name()).collect();
@@ -182,7 +182,7 @@ fn weights_in_bytes_are_near_those_in_floats_and_never_batched() {
     let dir = Directory::new(Output::Hidden, "");
     dir.write_graph(&quantizable());
     dir.write("config.json", "{}");
-    let (made, out) = prepare(&dir, TOP_K, true).expect("prepares");
+    let (made, out) = prepare(&dir, TOP_K, Some(Quantization::Int8)).expect("prepares");
     assert_eq!((made.products, made.tables), (2, 1));
     assert!(made.similarity > 0.98, "{}", made.similarity);
     // A matrix both looked up and multiplied is there twice, in a quarter of the bytes each.
@@ -259,4 +259,28 @@ proptest::proptest! {
             let _ = quantize(&mut proto);
         }
     }
+}
+
+#[test]
+fn weights_in_sixteen_bits_take_half_the_space_and_batch() {
+    let dir = Directory::new(Output::Product(Shape::Tied), "");
+    dir.write_graph(&quantizable());
+    let (made, out) = prepare(&dir, TOP_K, Some(Quantization::Fp16)).expect("prepares");
+    assert!(made.bytes_after * 10 < made.bytes_before * 6, "{made:?}");
+    assert!(made.similarity > 0.999, "{made:?}");
+    let mut device = open_sparse(&out, Device::Cuda(0)).expect("opens");
+    assert!(device.is_batched());
+    assert!(encode(&mut device, "red blue").sparse.is_some());
+    let again = Directory(tempfile::tempdir().expect("a folder"));
+    let order = RefitOrder {
+        dir: &out,
+        out: &again.path().join("again"),
+        top_k: TOP_K,
+        quantize: Some(Quantization::Fp16),
+        ort_lib: None,
+    };
+    let error = refit(&order)
+        .expect_err("it has no 32-bit weights")
+        .to_string();
+    assert!(error.contains("16 bits"), "{error}");
 }
