@@ -46,6 +46,20 @@ pub fn cuda_device(index: u32) -> Result<Gpu, String> {
     pick(&gpus, visible.as_deref(), index).cloned()
 }
 
+/// Why there is no device that CUDA calls `index`. `None` when there is one, and when it cannot be told: without an
+/// answer of NVML, or with parts of cards (MIG), which NVML does not list.
+pub fn why_absent(index: u32) -> Option<String> {
+    let gpus = list().ok().filter(|gpus| !gpus.is_empty())?;
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    if visible
+        .as_deref()
+        .is_some_and(|names| names.contains("MIG"))
+    {
+        return None;
+    }
+    pick(&gpus, visible.as_deref(), index).err()
+}
+
 /// Makes CUDA, in this process and its children, count devices as NVML does, unless the user has chosen an
 /// order. Call it in `main`, while there is one thread.
 pub fn order_by_bus() {

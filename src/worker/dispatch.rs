@@ -26,8 +26,10 @@ use std::time::Duration;
 /// the encoder; doubling it doubles the memory held in prepared text (at most 200 KB a file).
 const SLOTS_PER_FILE_WORKER: usize = 4;
 
-/// The same for a device, which takes hundreds of chunks together: a file is some ten.
+/// The same for a device, which takes a thousand chunks together while the next thousand are prepared; a file is some
+/// ten, and small ones are one.
 const SLOTS_PER_FILE_WORKER_OF_A_DEVICE: usize = 32;
+const LEAST_SLOTS_OF_A_DEVICE: usize = 256;
 
 /// Stack of a pool thread. Parsing a section of a file may need 5 MiB; with less it takes a new stack
 /// for each, which costs more than the parsing of a small one. Only touched pages count.
@@ -96,10 +98,10 @@ pub(super) fn serve(
     let device = device_name.as_str();
     // The slots are the bound on prepared files; the sink's queue holds encoded ones.
     let slots = match encoders.is_batched() {
-        true => SLOTS_PER_FILE_WORKER_OF_A_DEVICE,
-        false => SLOTS_PER_FILE_WORKER,
+        true => (file_workers * SLOTS_PER_FILE_WORKER_OF_A_DEVICE).max(LEAST_SLOTS_OF_A_DEVICE),
+        false => file_workers * SLOTS_PER_FILE_WORKER,
     };
-    let (to_encoder, slots) = bounded(file_workers * slots);
+    let (to_encoder, slots) = bounded(slots);
     let (to_sink, encoded) = bounded(8);
     let halting = Halting::default();
     // One word a stage.

@@ -18,7 +18,7 @@ use crate::store::reuse::VectorCache;
 use crate::store::segment::ChunkRecord;
 use crate::vector::{DenseVector, SparseVector};
 use crate::watchdog::{Batch, Encoder};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +38,11 @@ pub(super) struct EncodedFile {
 /// costs twice the work and the gain is a twentieth.
 const MOST_CHUNKS: usize = 1024;
 
+/// How long a collection waits for files that are still being prepared before it runs with what it has. On an H200 with
+/// 16 cores a fifth of every batch was blank without waiting, two fifths in 16 bits. A collection takes a device
+/// a second or more, so what the wait may cost is below a tenth.
+const COLLECT: Duration = Duration::from_millis(100);
+
 /// Text that is collected at most: one file may be many chunks.
 const MOST_BYTES: usize = 8 << 20;
 
@@ -51,6 +56,8 @@ pub(super) struct EncodeStage {
     collected: Collected,
     /// Of the segment that was begun last.
     shard: ShardId,
+    /// The segment that was begun last is done one file at a time: its next file comes when this one is committed.
+    is_careful: bool,
 }
 
 #[derive(Default)]
@@ -58,6 +65,8 @@ struct Collected {
     items: Vec<Item<PreparedFile>>,
     chunks: usize,
     bytes: usize,
+    /// When it must run at the latest, full or not; `None` while it is empty.
+    due: Option<Instant>,
 }
 
 /// Tells the supervisor of progress within a file or a collection, now and then.
@@ -98,6 +107,7 @@ impl EncodeStage {
             },
             collected: Collected::default(),
             shard: ShardId(0),
+            is_careful: false,
         }
     }
 
@@ -110,27 +120,26 @@ impl EncodeStage {
         stop: &AtomicBool,
     ) -> Result<(), Halt> {
         loop {
-            // Nothing waits for its vectors while there is nothing else to do.
-            let item = match slots.try_recv() {
+            let item = match slots.recv_timeout(self.time_to_collect()) {
                 Ok(item) => item,
-                Err(TryRecvError::Empty) if !self.collected.items.is_empty() => {
+                Err(RecvTimeoutError::Timeout) => {
                     if !self.flush(to_sink)? {
                         return Ok(());
                     }
                     continue;
                 }
-                Err(_) => match slots.recv() {
-                    Ok(item) => item,
-                    Err(_) => break,
-                },
+                Err(RecvTimeoutError::Disconnected) => break,
             };
             let item = match item {
-                Item::Begin(opened) => Item::Begin(opened),
+                Item::Begin(opened) => {
+                    self.is_careful = opened.task.careful;
+                    Item::Begin(opened)
+                }
                 Item::End if stop.load(Ordering::Relaxed) => continue,
                 Item::End => Item::End,
                 Item::File(_) if stop.load(Ordering::Relaxed) => continue,
                 Item::File(slot) => {
-                    if slot.filled.is_empty() && !self.flush(to_sink)? {
+                    if !is_filled(&slot, self.time_to_collect()) && !self.flush(to_sink)? {
                         return Ok(());
                     }
                     Item::File(wait_for(&slot, self.file_patience).map_err(Halt::Fell)?)
@@ -144,6 +153,18 @@ impl EncodeStage {
         }
         self.flush(to_sink)?;
         Ok(())
+    }
+
+    /// How long the next item is waited for before what was collected runs. An empty collection waits as long as it takes.
+    fn time_to_collect(&self) -> Duration {
+        const ENDLESS: Duration = Duration::from_secs(3600);
+        let Some(due) = self.collected.due else {
+            return ENDLESS;
+        };
+        match self.is_careful || !self.encoders.is_batched() {
+            true => Duration::ZERO,
+            false => due.saturating_duration_since(Instant::now()),
+        }
     }
 
     /// Encodes what was collected and passes it on. `false` when the sink takes nothing: it has failed and says
@@ -263,6 +284,7 @@ impl Collected {
             self.chunks += file.chunks.len();
             self.bytes += file.chunks.iter().map(|c| c.text.len()).sum::<usize>();
         }
+        self.due.get_or_insert_with(|| Instant::now() + COLLECT);
         self.items.push(item);
     }
 
@@ -333,6 +355,13 @@ fn joined(file: PreparedFile, vectors: Vec<Vectors>, work: Work) -> EncodedFile 
             .collect(),
         work,
     }
+}
+
+/// Whether the file is prepared, after waiting for it so long at most.
+fn is_filled(slot: &Slot, patience: Duration) -> bool {
+    let mut select = Select::new();
+    select.recv(&slot.filled);
+    select.ready_timeout(patience).is_ok()
 }
 
 /// Waits for a file to be prepared. It is the oldest one in the pool, so somebody is working on it.

@@ -16,10 +16,10 @@ impl State {
             return;
         }
         let workers: Vec<WorkerId> = self.slots.keys().copied().collect();
-        for depth in 0..2 {
+        for depth in 0..self.limits.segments_ahead {
             for worker in &workers {
                 // The second segment hides the hand-over; near the end it would only be kept from others.
-                if self.queue.is_empty() || (depth == 1 && self.queue.len() < workers.len()) {
+                if self.queue.is_empty() || (depth > 0 && self.queue.len() < workers.len()) {
                     break;
                 }
                 let Some(slot) = self.slots.get(worker) else {

@@ -34,6 +34,8 @@ pub struct Limits {
     pub patience: Duration,
     /// A worker that shall stop before all is done gets this long without a sign of progress.
     pub pause_patience: Duration,
+    /// Segments that a worker has at most, the one in work included.
+    pub segments_ahead: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

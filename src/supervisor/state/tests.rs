@@ -16,6 +16,7 @@ fn limits() -> Limits {
         stall: STALL,
         patience: Duration::from_secs(60),
         pause_patience: Duration::from_secs(10),
+        segments_ahead: 2,
     }
 }
 

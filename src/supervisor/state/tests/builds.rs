@@ -58,6 +58,7 @@ proptest! {
         sizes in proptest::collection::vec(1usize..6, 1..12),
         bad in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..3), 0..3),
         kills in proptest::collection::vec(proptest::option::weighted(0.05, 0u32..5), 0..400),
+        segments_ahead in 1usize..9,
     ) {
         let mut files: Vec<Vec<File>> = sizes.iter().map(|n| vec![File::Good; *n]).collect();
         for (s, f, kind) in &bad {
@@ -71,6 +72,7 @@ proptest! {
             .map(|(n, files)| (segment(n as u32 % 3, n as u32), files))
             .collect();
         let mut world = World::new(workers, files.clone());
+        world.state.limits.segments_ahead = segments_ahead;
         world.run(&kills);
         prop_assert_eq!(world.ending, Some(Ending::Complete));
         prop_assert_eq!(world.loaded.len(), files.len());
