@@ -234,3 +234,36 @@ fn a_precision_without_a_device_is_an_error_and_changes_nothing() {
     let ran = world.run(&["--profile", "p.toml", "--precision", "fp32"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
+
+#[test]
+fn an_index_of_another_precision_is_queried_and_checked_on_the_cpu() {
+    let world = World::corpus(1, 4);
+    for (file, bytes) in [
+        (
+            "model.onnx",
+            &include_bytes!("../../assets/models/helix-sparse-mini.onnx")[..],
+        ),
+        (
+            "tokenizer.json",
+            &include_bytes!("../../assets/models/tokenizer.json")[..],
+        ),
+    ] {
+        world.write(&format!("m/{file}"), bytes);
+    }
+    let models = ["--sparse-model", "m", "--dense-model", "none"];
+    let built = |precision: &str| {
+        let flags = ["--device", "cuda", "--precision", precision];
+        build(&world, "o", &[&models[..], &flags].concat(), "")
+    };
+    let first = built("tf32");
+    assert_eq!(first.code, Some(0), "{first:?}");
+    // Another precision is another fingerprint.
+    let other = built("fp32");
+    assert_eq!(other.code, Some(12), "{other:?}");
+    let query = ["query", "o-sharded/p", "text", "--mode", "sparse"];
+    let found = world.run(&[&query[..], &models].concat());
+    assert_eq!(found.code, Some(0), "{found:?}");
+    let verify = ["verify", "o-sharded/p", "--reencode", "10"];
+    let checked = world.run(&[&verify[..], &models].concat());
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+}
