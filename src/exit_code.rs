@@ -58,7 +58,43 @@ impl std::fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
+/// A command that failed.
+#[derive(Debug)]
+pub struct Failed {
+    pub error: anyhow::Error,
+    /// The profile that it was about, if it was about one.
+    pub profile: Option<String>,
+}
+
+impl Failed {
+    /// The error concerns this profile.
+    pub fn of_profile(profile: &str) -> impl FnOnce(anyhow::Error) -> Self + use<'_> {
+        |error| Self {
+            error,
+            profile: Some(profile.to_owned()),
+        }
+    }
+
+    pub fn code(&self) -> ExitCode {
+        ExitCode::of(&self.error)
+    }
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            error,
+            profile: None,
+        }
+    }
+}
+
 impl ExitCode {
+    /// Whether the output is complete.
+    pub fn is_complete(self) -> bool {
+        matches!(self, Self::Success | Self::Incomplete)
+    }
+
     /// The code for an error that reached `main`: its own, or [`ExitCode::Failure`].
     pub fn of(error: &anyhow::Error) -> Self {
         error

@@ -1,8 +1,7 @@
 //! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
 
-use helix_build::exit_code::ExitCode;
+use helix_build::exit_code::Failed;
 use helix_build::{cli, commands, encode, failpoint, gpu, telemetry};
-use std::io::Write as _;
 
 /// Most of the time outside the encoders goes into many small strings.
 #[global_allocator]
@@ -17,14 +16,10 @@ fn main() -> std::process::ExitCode {
         Ok(parsed) => parsed,
         Err(error) => error.exit(),
     };
-    let ended = telemetry::start(&flags).and_then(|()| commands::run(command, &flags));
-    let code = match ended {
-        Ok(code) => code,
-        Err(error) => {
-            // Standard error may be closed; the exit code says it then.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::of(&error)
-        }
-    };
+    let ended = telemetry::start(&command, &flags)
+        .map_err(Failed::from)
+        .and_then(|()| commands::run(command, &flags));
+    let code = ended.unwrap_or_else(|failed| commands::report_failure(&failed, &flags));
+    tracing::info!(target: telemetry::LOG_ONLY, "ends with exit code {}", code as u8);
     code.into()
 }

@@ -3,19 +3,23 @@
 //! Log lines are for diagnosing; what the user came for is printed by `commands`, what runs is drawn
 //! by `progress`.
 
-use crate::cli::{ColorWhen, GlobalFlags};
+use crate::cli::{ColorWhen, Command, GlobalFlags};
+pub use crate::report::LOG_ONLY;
 use anyhow::Context as _;
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::sync::Mutex;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
-/// Sets logging up for this process. `HELIX_BUILD_LOG` (for example `debug`, or
+/// Sets logging up for this process, and notes in the file how it was started. A worker adds to the file of
+/// its supervisor. `HELIX_BUILD_LOG` (for example `debug`, or
 /// `helix_build::worker=trace`) overrides `-v` and `-q`.
-pub fn start(flags: &GlobalFlags) -> anyhow::Result<()> {
+pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
+    let is_worker = matches!(command, Command::Worker);
     let level = match i32::from(flags.verbose) - i32::from(flags.quiet) {
         ..=-2 => LevelFilter::ERROR,
         -1 | 0 => LevelFilter::WARN,
@@ -32,21 +36,54 @@ pub fn start(flags: &GlobalFlags) -> anyhow::Result<()> {
         .with_writer(io::stderr)
         .with_ansi(colors(flags.color))
         .with_target(false)
-        .with_filter(filter);
+        .with_filter(filter.and(filter_fn(|metadata| metadata.target() != LOG_ONLY)));
     let file = match &flags.log_file {
         None => None,
         Some(path) => {
-            let file = File::create(path)
-                .with_context(|| format!("creating log file {}", path.display()))?;
-            let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
-            Some(layer.with_filter(LevelFilter::DEBUG))
+            let file = open_log(path, is_worker)
+                .with_context(|| format!("creating log file {}", path.display()));
+            // A worker that cannot add to it works all the same.
+            let file = if is_worker { file.ok() } else { Some(file?) };
+            file.map(|file| {
+                let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
+                layer.with_filter(LevelFilter::DEBUG)
+            })
         }
     };
     tracing_subscriber::registry()
         .with(stderr)
         .with(file)
         .try_init()
-        .context("starting the log")
+        .context("starting the log")?;
+    if !is_worker {
+        let version = env!("CARGO_PKG_VERSION");
+        let folder = std::env::current_dir().unwrap_or_default();
+        tracing::info!(
+            target: LOG_ONLY,
+            "helix-build {version}, process {}, in {folder:?}: {}",
+            std::process::id(),
+            arguments()
+        );
+    }
+    Ok(())
+}
+
+/// For appending, since workers write to the same file: each line is one call.
+fn open_log(path: &Path, is_worker: bool) -> io::Result<File> {
+    if !is_worker {
+        File::create(path)?;
+    }
+    File::options().append(true).create(true).open(path)
+}
+
+/// The command line, with everything quoted that a shell would not take as one plain word.
+fn arguments() -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:@%+".contains(c);
+    let words = std::env::args_os().map(|word| match word.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
+        _ => format!("{word:?}"),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether messages are coloured: as asked, else on a terminal unless `NO_COLOR` or a dumb terminal

@@ -16,16 +16,44 @@ mod verify;
 mod version;
 
 use crate::cli::{self, Command, GlobalFlags};
-use crate::exit_code::ExitCode;
+use crate::exit_code::{ExitCode, Failed};
+use crate::telemetry::LOG_ONLY;
 use crate::worker;
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs a command. An error carries its exit code, or means [`ExitCode::Failure`].
-pub fn run(command: Command, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Build(flags) if flags.dry_run => plan::run(&flags, None, global),
-        Command::Build(flags) => build::run(&flags, global),
-        Command::Plan { build, why } => plan::run(&build, why.as_deref(), global),
+/// Runs a command. An error carries its exit code, or means [`ExitCode::Failure`]; so does a panic.
+pub fn run(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {
+    // Nothing of it is used again: the process ends.
+    match catch_unwind(AssertUnwindSafe(|| dispatch(command, global))) {
+        Ok(ended) => ended,
+        Err(_) => Err(anyhow!("internal error: the program panicked; see above").into()),
+    }
+}
+
+/// Tells what failed: text on standard error, with `--json` a last line on standard output, and a line in the log.
+/// Returns the exit code.
+pub fn report_failure(failed: &Failed, global: &GlobalFlags) -> ExitCode {
+    let code = failed.code();
+    let error = format!("{:#}", failed.error);
+    // Either may be closed; the exit code says it then.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    if global.json {
+        let line =
+            serde_json::json!({"exit": code as u8, "error": error, "profile": failed.profile});
+        let _ = output::text(|out| output::json_line(out, "failed", &line));
+    }
+    let profile = failed.profile.as_deref();
+    tracing::error!(target: LOG_ONLY, profile, exit = code as u8, "{error}");
+    code
+}
+
+fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {
+    let ended = match command {
+        Command::Build(flags) if flags.dry_run => return plan::run(&flags, None, global),
+        Command::Build(flags) => return build::run(&flags, global),
+        Command::Plan { build, why } => return plan::run(&build, why.as_deref(), global),
         Command::Query(args) => query::run(&args, global),
         Command::Verify(args) => verify::run(&args, global),
         Command::Inspect(args) => inspect::run(&args, global),
@@ -40,5 +68,6 @@ pub fn run(command: Command, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         Command::Man => output::text(cli::manual),
         Command::Probe => probe::run(),
         Command::Worker => worker::run().context("worker").map(|()| ExitCode::Success),
-    }
+    };
+    Ok(ended?)
 }

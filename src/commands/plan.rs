@@ -6,7 +6,7 @@ use super::build::settings::{self, Origin, Setting, Settings};
 use super::build::survey::{self, Survey};
 use super::{build, output};
 use crate::cli::{BuildFlags, GlobalFlags};
-use crate::exit_code::{Exit, ExitCode};
+use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::file::SkipReason;
 use crate::ids::ShardId;
 use crate::plan::sizing::Sizing;
@@ -24,13 +24,14 @@ pub fn run(
     flags: &BuildFlags,
     why: Option<&Path>,
     global: &GlobalFlags,
-) -> anyhow::Result<ExitCode> {
+) -> Result<ExitCode, Failed> {
     for profile in settings::profiles(flags.profile.as_deref())? {
-        let settings = Settings::resolve(flags, profile)?;
-        match why {
-            Some(path) => explain(&settings, path, global)?,
-            None => show(&settings, global)?,
-        }
+        let name = profile.name.clone();
+        let shown = Settings::resolve(flags, profile).and_then(|settings| match why {
+            Some(path) => explain(&settings, path, global),
+            None => show(&settings, global),
+        });
+        shown.map_err(Failed::of_profile(&name))?;
     }
     Ok(ExitCode::Success)
 }

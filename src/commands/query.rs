@@ -11,23 +11,36 @@ use crate::profile::encoders::ModelSource;
 use crate::profile::recipe::Recipe;
 use crate::store::locate::{self, Index, LocateError};
 use crate::store::query::{Hit, Mode, Query, Scope, Searcher};
+use crate::store::verify;
 use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, BufRead as _, Write};
 use std::path::Path;
 
+/// What there is to say of an index whose build has not come to its end.
+const UNFINISHED: &str = "a build of this index is running or was stopped: what is not in it yet is not found; \
+     run the build again to finish it";
+
 /// Characters of a hit's text that are printed for people.
 const EXCERPT_CHARS: usize = 200;
 
 pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let index = open_index(&args.index)?;
+    let is_unfinished = verify::is_unfinished(&index);
+    if is_unfinished {
+        tracing::warn!("{}: {UNFINISHED}", args.index.display());
+    }
     let searcher = Searcher::open(&index)?;
     let mut encoders = encoders(args, &searcher)?;
     let queries = queries(args)?;
     let numbered = args.queries.is_some();
     let mut failed = None;
     output::text(|out| {
+        if is_unfinished && global.json {
+            let line = serde_json::json!({"what": UNFINISHED});
+            output::json_line(out, "unfinished", &line)?;
+        }
         for (n, text) in queries.iter().enumerate() {
             let hits = match answer(&searcher, encoders.as_mut(), args, text) {
                 Ok(hits) => hits,

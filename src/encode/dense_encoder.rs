@@ -43,6 +43,7 @@ impl DenseEncoder {
             let encode = |windows: &&Windows| {
                 let mut vectors = Vec::new();
                 let before = self.session.busy();
+                told(self.session.text_begun(windows));
                 for (ids, n_tokens) in windows.iter() {
                     let read = |output: &[f32], width| pool(pooling, output, width, n_tokens);
                     vectors.push(self.session.run(ids, read)?);

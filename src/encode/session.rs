@@ -79,6 +79,8 @@ pub enum RunEvent {
     Begun { kind: Kind, n_slots: u64 },
     /// A batch is over.
     Done(Run),
+    /// A text of `n_slots` tokens begins, on the CPU.
+    TextBegun { kind: Kind, n_slots: u64 },
     /// A text is done, on the CPU.
     Text(Run),
 }
@@ -326,12 +328,20 @@ impl ModelSession {
         self.spent.busy
     }
 
+    /// What there is to tell of a text whose windows are about to be run one by one.
+    pub fn text_begun(&self, windows: &Windows) -> RunEvent {
+        RunEvent::TextBegun {
+            kind: self.kind,
+            n_slots: slots(windows),
+        }
+    }
+
     /// What there is to tell of a text whose windows were run one by one, since [`Self::busy`] was `before`.
     pub fn text_done(&self, windows: &Windows, before: Duration) -> RunEvent {
         RunEvent::Text(Run {
             kind: self.kind,
             n_tokens: windows.n_tokens as u64,
-            n_slots: windows.iter().map(|(ids, _)| ids.len() as u64).sum(),
+            n_slots: slots(windows),
             n_windows: windows.iter().len() as u64,
             duration: self.spent.busy.saturating_sub(before),
         })
@@ -341,6 +351,10 @@ impl ModelSession {
     pub fn take_spent(&mut self) -> Spent {
         std::mem::take(&mut self.spent)
     }
+}
+
+fn slots(windows: &Windows) -> u64 {
+    windows.iter().map(|(ids, _)| ids.len() as u64).sum()
 }
 
 impl Input {

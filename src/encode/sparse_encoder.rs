@@ -48,6 +48,7 @@ impl SparseEncoder {
         }
         let encode = |(prepared, windows): &(&Prepared, &Windows)| {
             let before = self.session.busy();
+            told(self.session.text_begun(windows));
             let encoded = self.encode(prepared, windows, n_terms)?;
             told(self.session.text_done(windows, before));
             Ok(encoded)

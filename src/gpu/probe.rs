@@ -42,13 +42,40 @@ impl Default for Timing {
     }
 }
 
-/// Readings not yet taken. More would only be old.
+/// Readings of a device not yet taken. More would only be old.
 const BACKLOG: usize = 4;
+
+/// Devices that one build may watch: one for each kind of encoder.
+const MOST_DEVICES: usize = 2;
+
+/// Where the readings of all devices of a build arrive.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    sender: Sender<Reading>,
+    readings: Receiver<Reading>,
+}
+
+impl Channel {
+    pub fn new() -> Self {
+        let (sender, readings) = bounded(BACKLOG * MOST_DEVICES);
+        Self { sender, readings }
+    }
+
+    /// Each reading when it was made. Never closed while this lives.
+    pub fn readings(&self) -> &Receiver<Reading> {
+        &self.readings
+    }
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// Reads one device until it is dropped. Dropping waits for nobody.
 #[derive(Debug)]
 pub struct Probe {
-    readings: Receiver<Reading>,
     /// Its end is the sign to stop.
     _running: Sender<()>,
 }
@@ -61,6 +88,7 @@ impl Probe {
     pub fn start(
         device: DeviceId,
         timing: Timing,
+        to: &Channel,
         mut ask: impl FnMut() -> Answer + Send + 'static,
     ) -> io::Result<Self> {
         let (questions, asked) = bounded::<()>(1);
@@ -74,7 +102,7 @@ impl Probe {
                     }
                 }
             })?;
-        let (sender, readings) = bounded(BACKLOG);
+        let sender = to.sender.clone();
         let (running, stop) = bounded::<()>(0);
         let pace = Pace {
             timing,
@@ -85,10 +113,7 @@ impl Probe {
         thread::Builder::new()
             .name("vram".to_owned())
             .spawn(move || pace.run(&device, &sender, &stop))?;
-        Ok(Self {
-            readings,
-            _running: running,
-        })
+        Ok(Self { _running: running })
     }
 
     /// Asks NVML for the device that it lists at `index`; that is not CUDA's index where the environment
@@ -96,9 +121,9 @@ impl Probe {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn nvml(device: DeviceId, timing: Timing, index: u32) -> io::Result<Self> {
+    pub fn nvml(device: DeviceId, timing: Timing, to: &Channel, index: u32) -> io::Result<Self> {
         let mut loaded = None;
-        Self::start(device, timing, move || {
+        Self::start(device, timing, to, move || {
             let nvml = match loaded.take() {
                 Some(nvml) => nvml,
                 None => Nvml::init().map_err(|error| error.to_string())?,
@@ -113,13 +138,21 @@ impl Probe {
     }
 
     /// Asks by running a command in the system's shell; see [`parse`] for what it shall print. One that
-    /// takes longer than the deadline is ended, with all that it has started.
+    /// takes longer than the deadline is ended, with all that it has started. In its environment [`DEVICE`] is the
+    /// number of the device.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn command(device: DeviceId, timing: Timing, command: &str) -> io::Result<Self> {
+    pub fn command(
+        device: DeviceId,
+        timing: Timing,
+        to: &Channel,
+        command: &str,
+    ) -> io::Result<Self> {
+        let number = device.0.rsplit_once(':').map(|(_, number)| number);
         let mut asker = CommandAsker {
             command: command.to_owned(),
+            number: number.map(str::to_owned),
             deadline: timing.deadline,
             reader: None,
         };
@@ -128,14 +161,12 @@ impl Probe {
             deadline: timing.deadline + REAP,
             ..timing
         };
-        Self::start(device, timing, move || asker.ask())
-    }
-
-    /// Where readings arrive, each when it was made. Never closed while the probe lives.
-    pub fn readings(&self) -> &Receiver<Reading> {
-        &self.readings
+        Self::start(device, timing, to, move || asker.ask())
     }
 }
+
+/// The variable in which a command finds the number of its device: 1 for `cuda:1`.
+pub const DEVICE: &str = "HELIX_DEVICE";
 
 /// The side that keeps time.
 struct Pace {
@@ -196,6 +227,8 @@ const MOST_TEXT: u64 = 4096;
 
 struct CommandAsker {
     command: String,
+    /// Of the device, where it has one.
+    number: Option<String>,
     deadline: Duration,
     /// Reads the last command's output.
     reader: Option<thread::JoinHandle<()>>,
@@ -223,6 +256,9 @@ impl CommandAsker {
 
     fn spawn(&self) -> io::Result<Child> {
         let mut command = shell(&self.command);
+        if let Some(number) = &self.number {
+            command.env(DEVICE, number);
+        }
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         platform::own_process_group(&mut command);

@@ -6,7 +6,7 @@
 mod bars;
 mod tally;
 
-use crate::report::BuildEvent;
+use crate::report::{BuildEvent, LOG_ONLY};
 use bars::Bars;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -63,28 +63,26 @@ impl Display {
     pub fn event(&mut self, event: &BuildEvent) {
         let now = self.began.elapsed();
         self.tally.add(now, event);
+        let line = headline(event, &self.tally);
+        if let Some(line) = &line {
+            record(line, self.style);
+        }
         match self.style {
             Style::Bars => {
                 if let Some(bars) = &mut self.bars {
-                    if let Some(line) = headline(event, &self.tally) {
+                    if let Some(line) = line {
                         bars.say(&line);
                     }
                     bars.draw(&self.tally, now);
                 }
             }
-            Style::Plain => self.plain(event, now),
+            Style::Plain => self.plain(event, line, now),
             Style::Json => {
                 if let Ok(json) = serde_json::to_string(event) {
                     say(&json);
                 }
             }
-            Style::None => {
-                if let Some(line) = headline(event, &self.tally)
-                    && let Some(warning) = line.strip_prefix("warning: ")
-                {
-                    tracing::warn!("{warning}");
-                }
-            }
+            Style::None => {}
         }
     }
 
@@ -95,8 +93,8 @@ impl Display {
         }
     }
 
-    fn plain(&mut self, event: &BuildEvent, now: Duration) {
-        if let Some(line) = headline(event, &self.tally) {
+    fn plain(&mut self, event: &BuildEvent, line: Option<String>, now: Duration) {
+        if let Some(line) = line {
             say(&line);
         } else if now.saturating_sub(self.last_line) >= PLAIN_INTERVAL
             && matches!(event, BuildEvent::FilesCommitted { .. })
@@ -106,6 +104,18 @@ impl Display {
         }
     }
 }
+
+/// Puts a headline into the log. Where nothing is drawn, warnings are log lines on standard error as well.
+fn record(line: &str, style: Style) {
+    match (line.strip_prefix(WARNING), style) {
+        (Some(warning), Style::None) => tracing::warn!("{warning}"),
+        (Some(warning), _) => tracing::warn!(target: LOG_ONLY, "{warning}"),
+        (None, _) => tracing::info!(target: LOG_ONLY, "{line}"),
+    }
+}
+
+/// What the headline of a warning begins with.
+const WARNING: &str = "warning: ";
 
 /// The line for an event that deserves one.
 fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
@@ -172,7 +182,7 @@ fn status(tally: &Tally, now: Duration) -> String {
     format!(
         "{:3.0} %  {} chunks  {:.0} chunks/s  {}/s  {} of {} shards  {} left",
         tally.share() * 100.0,
-        tally.done.chunks,
+        tally.totals.done.chunks,
         rates.chunks,
         bytes(rates.bytes as u64),
         tally.published,

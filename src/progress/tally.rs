@@ -4,7 +4,7 @@
 
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::Work;
-use crate::report::{BuildEvent, PlannedShard};
+use crate::report::{BuildEvent, PlannedShard, Totals};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -15,14 +15,10 @@ const WINDOW: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub shards: Vec<PlannedShard>,
-    pub done: Work,
-    /// Of `done`, what was there when the build began.
-    pub resumed: Work,
+    pub totals: Totals,
     pub total_bytes: u64,
     pub total_files: u64,
     pub published: usize,
-    /// Bytes of each shard that are done.
-    by_shard: BTreeMap<ShardId, u64>,
     pub workers: BTreeMap<WorkerId, WorkerLine>,
     samples: VecDeque<(Duration, Work)>,
 }
@@ -45,6 +41,7 @@ pub(super) struct Rates {
 
 impl Tally {
     pub fn add(&mut self, now: Duration, event: &BuildEvent) {
+        self.totals.add(event);
         match event {
             BuildEvent::Planned { shards, .. } => {
                 self.total_bytes = shards.iter().map(|s| s.bytes).sum();
@@ -54,29 +51,22 @@ impl Tally {
             BuildEvent::WorkerStarting { worker } => self.line(*worker).state = "starting",
             BuildEvent::WorkerReady { worker, .. } => self.line(*worker).state = "ready",
             BuildEvent::SegmentOpened {
-                worker,
-                segment,
-                already,
+                worker, segment, ..
             } => {
                 let line = self.line(*worker);
                 line.segment = Some(*segment);
                 line.state = "encoding";
-                *self.by_shard.entry(segment.shard).or_default() += already.bytes;
-                self.done += *already;
-                self.resumed += *already;
             }
             BuildEvent::FilesCommitted {
                 worker,
                 segment,
-                work,
                 file,
+                ..
             } => {
                 let line = self.line(*worker);
                 line.segment = Some(*segment);
                 line.state = "encoding";
                 line.file.clone_from(file);
-                *self.by_shard.entry(segment.shard).or_default() += work.bytes;
-                self.done += *work;
                 self.sample(now);
             }
             BuildEvent::WorkerLost { worker, .. } => {
@@ -85,17 +75,11 @@ impl Tally {
                     ..WorkerLine::default()
                 };
             }
-            BuildEvent::SegmentUndone { segment, work } => {
-                let of_shard = self.by_shard.entry(segment.shard).or_default();
-                *of_shard = of_shard.saturating_sub(work.bytes);
-                self.done.files = self.done.files.saturating_sub(work.files);
-                self.done.chunks = self.done.chunks.saturating_sub(work.chunks);
-                self.done.bytes = self.done.bytes.saturating_sub(work.bytes);
-            }
             BuildEvent::ShardPublished { .. } => self.published += 1,
             BuildEvent::DeviceMemory { .. }
             | BuildEvent::Watchdog(_)
             | BuildEvent::SegmentDone { .. }
+            | BuildEvent::SegmentUndone { .. }
             | BuildEvent::Quarantined { .. }
             | BuildEvent::Warning { .. }
             | BuildEvent::Pausing => {}
@@ -113,7 +97,7 @@ impl Tally {
             .back()
             .is_none_or(|(at, _)| now.saturating_sub(*at) >= Duration::from_millis(250));
         if due {
-            self.samples.push_back((now, self.done));
+            self.samples.push_back((now, self.totals.done));
         }
         while self.samples.len() > 2 && now.saturating_sub(self.samples[1].0) >= WINDOW {
             self.samples.pop_front();
@@ -128,11 +112,12 @@ impl Tally {
         if seconds < 0.2 {
             return Rates::default();
         }
+        let done = &self.totals.done;
         let per_second = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
         Rates {
-            chunks: per_second(self.done.chunks, before.chunks),
-            bytes: per_second(self.done.bytes, before.bytes),
-            tokens: per_second(self.done.tokens, before.tokens),
+            chunks: per_second(done.chunks, before.chunks),
+            bytes: per_second(done.bytes, before.bytes),
+            tokens: per_second(done.tokens, before.tokens),
         }
     }
 
@@ -140,10 +125,11 @@ impl Tally {
     /// from bytes when nothing is encoded.
     pub fn eta(&self, now: Duration) -> Option<Duration> {
         let rates = self.rates(now);
-        let bytes_left = self.total_bytes.saturating_sub(self.done.bytes) as f64;
-        let fresh_bytes = self.done.bytes.saturating_sub(self.resumed.bytes) as f64;
+        let Totals { done, resumed, .. } = &self.totals;
+        let bytes_left = self.total_bytes.saturating_sub(done.bytes) as f64;
+        let fresh_bytes = done.bytes.saturating_sub(resumed.bytes) as f64;
         let seconds = if rates.tokens > 0.0 && fresh_bytes > 0.0 {
-            bytes_left * (self.done.tokens as f64 / fresh_bytes) / rates.tokens
+            bytes_left * (done.tokens as f64 / fresh_bytes) / rates.tokens
         } else if rates.bytes > 0.0 {
             bytes_left / rates.bytes
         } else {
@@ -157,7 +143,7 @@ impl Tally {
         if self.total_bytes == 0 {
             return 1.0;
         }
-        (self.done.bytes as f64 / self.total_bytes as f64).min(1.0)
+        (self.totals.done.bytes as f64 / self.total_bytes as f64).min(1.0)
     }
 
     /// A shard's label and how far it is: `tokio 43 %`.
@@ -165,7 +151,7 @@ impl Tally {
         let Some(planned) = self.shards.iter().find(|s| s.shard == shard) else {
             return String::new();
         };
-        let done = self.by_shard.get(&shard).copied().unwrap_or(0);
+        let done = self.totals.shard_bytes(shard);
         let percent = (done.min(planned.bytes) * 100).checked_div(planned.bytes);
         format!("{} {} %", planned.label, percent.unwrap_or(100))
     }

@@ -188,6 +188,22 @@ impl std::ops::AddAssign for Work {
     }
 }
 
+/// Work that was undone. Never below nothing.
+impl std::ops::SubAssign for Work {
+    fn sub_assign(&mut self, other: Self) {
+        let less = |from: &mut u64, part: u64| *from = from.saturating_sub(part);
+        less(&mut self.files, other.files);
+        less(&mut self.chunks, other.chunks);
+        less(&mut self.bytes, other.bytes);
+        less(&mut self.tokens, other.tokens);
+        less(&mut self.run_tokens, other.run_tokens);
+        less(&mut self.padded_tokens, other.padded_tokens);
+        less(&mut self.reused_chunks, other.reused_chunks);
+        less(&mut self.busy_us, other.busy_us);
+        less(&mut self.skipped, other.skipped);
+    }
+}
+
 /// Why a worker gave up: `kind` decides, `text` is for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

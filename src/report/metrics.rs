@@ -1,29 +1,27 @@
-//! A build's figures in Prometheus' text exposition format, version 0.0.4.
+//! Figures of builds in Prometheus' text exposition format, version 0.0.4.
 //!
 //! Rendering alone: the caller writes the text to a temporary file and renames it, so that a collector
-//! that reads files (node_exporter's textfile collector) never sees half of it. Names are a contract:
-//! some may be added, none changes its meaning. Counters count from the start of the process.
+//! that reads files (node_exporter's textfile collector) never sees half of it. One file holds the figures of
+//! several profiles: every sample has the label `profile`, and those of other profiles are kept as they are. Names
+//! are a contract: some may be added, none changes its meaning. Counters count from the start of a run.
 
 mod exposition;
 
+use crate::protocol::Work;
 use crate::watchdog::{Counts, Memory};
-use exposition::{Kind, Sample, labelled, plain, write_family};
+use exposition::{Family, Kind, Sample, labelled, plain};
 
-/// Everything there is to export.
+/// Everything there is to export of one profile.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
     pub version: String,
     pub profile: String,
+    /// How the runs of this profile went.
+    pub runs: Runs,
     pub watchdog: Counts,
-    pub chunks: u64,
-    /// Real tokens encoded.
-    pub tokens: u64,
-    pub files: u64,
-    /// Files left out while they were read: those of the plan are not among them.
-    pub skipped_files: u64,
+    /// Committed by this run. What was undone and done again counts twice: counters never fall.
+    pub work: Work,
     pub quarantined_files: u64,
-    /// Chunks whose vectors were taken over from an earlier index.
-    pub reused_chunks: u64,
     pub segments_done: u64,
     /// Segments that the plan has.
     pub segments: u64,
@@ -33,44 +31,122 @@ pub struct Metrics {
     /// Worker processes that are there.
     pub workers: u64,
     pub workers_lost: u64,
-    /// Devices by name, with their memory as far as it is known.
-    pub devices: Vec<(String, Option<Memory>)>,
+    pub devices: Vec<DeviceMetrics>,
     /// Share of the workers' time spent in sessions, 0 to 1.
     pub encoder_busy: f64,
-    /// Seconds since the build began.
+    /// Seconds since the run began.
     pub elapsed_s: f64,
-    /// Unix seconds of this text, for an alert on a build that is gone.
+    /// Unix seconds of these figures.
     pub updated_at: f64,
 }
 
-impl Metrics {
-    /// The whole text; every line ends.
-    pub fn render(&self) -> String {
-        let mut text = String::new();
-        let mut family = |name, kind, help, samples: Vec<Sample>| {
-            write_family(&mut text, name, kind, help, &samples);
+/// Times are Unix seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Runs {
+    /// A run is under way, or was ended without a word.
+    pub is_running: bool,
+    /// When the last run began.
+    pub began_at: f64,
+    /// The exit code of the last run that ended. `None`: none has.
+    pub exit_code: Option<u8>,
+    /// When that was.
+    pub ended_at: Option<f64>,
+    /// When a run last left a complete index: exit code 0 or 3.
+    pub succeeded_at: Option<f64>,
+}
+
+/// A device that is watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceMetrics {
+    pub name: String,
+    /// As last read, if that is known.
+    pub memory: Option<Memory>,
+    /// Its memory can be read: `false` after several readings in a row without an answer.
+    pub can_be_read: bool,
+}
+
+const EXIT_CODE: &str = "helix_build_exit_code";
+const LAST_RUN: &str = "helix_build_last_run_timestamp_seconds";
+const LAST_SUCCESS: &str = "helix_build_last_success_timestamp_seconds";
+
+/// The label that every sample has.
+const PROFILE: &str = "profile";
+
+impl Runs {
+    /// What the text of an earlier run says of a profile.
+    pub fn read(text: &str, profile: &str) -> Self {
+        let families = exposition::read(text);
+        let value = |name: &str| {
+            let family = families.iter().find(|family| family.name == name)?;
+            let mut samples = family.samples.iter();
+            let sample = samples.find(|sample| sample.label(PROFILE) == Some(profile))?;
+            sample.value.is_finite().then_some(sample.value)
         };
-        let version = ("version", self.version.clone());
-        let profile = ("profile", self.profile.clone());
+        Self {
+            exit_code: value(EXIT_CODE).map(|code| code as u8),
+            ended_at: value(LAST_RUN),
+            succeeded_at: value(LAST_SUCCESS),
+            ..Self::default()
+        }
+    }
+}
+
+impl Metrics {
+    /// The whole text; every line ends. `before` is the file's text so far: what it says of other profiles stays.
+    pub fn render(&self, before: &str) -> String {
+        let mut families = self.families();
+        for family in &mut families {
+            for sample in &mut family.samples {
+                let label = (PROFILE.to_owned(), self.profile.clone());
+                sample.labels.insert(0, label);
+            }
+        }
+        for mut other in exposition::read(before) {
+            other.samples.retain(|sample| {
+                // One without the label is of a version that had none.
+                let profile = sample.label(PROFILE);
+                profile.is_some_and(|profile| profile != self.profile && !profile.is_empty())
+            });
+            match families.iter_mut().find(|known| known.name == other.name) {
+                Some(known) => known.samples.append(&mut other.samples),
+                None if other.name.starts_with("helix_") => families.push(other),
+                None => {}
+            }
+        }
+        exposition::write(&families)
+    }
+
+    fn families(&self) -> Vec<Family> {
+        let mut families = Vec::new();
+        let mut family = |name: &str, kind, help: &str, samples: Vec<Sample>| {
+            families.push(Family {
+                name: name.to_owned(),
+                help: help.to_owned(),
+                kind,
+                samples,
+            });
+        };
         family(
             "helix_build_info",
             Kind::Gauge,
-            "The program and the profile it builds; always 1.",
-            vec![labelled([version, profile], 1.0)],
+            "The program that built the profile; always 1.",
+            vec![labelled([("version", self.version.clone())], 1.0)],
         );
+        self.run_families(&mut family);
         self.watchdog_families(&mut family);
+        let work = &self.work;
         for (name, help, value) in [
-            ("helix_chunks_total", "Chunks committed.", self.chunks),
+            ("helix_chunks_total", "Chunks committed.", work.chunks),
             (
                 "helix_tokens_total",
                 "Real tokens encoded, without padding.",
-                self.tokens,
+                work.tokens,
             ),
-            ("helix_files_total", "Files committed.", self.files),
+            ("helix_files_total", "Files committed.", work.files),
             (
                 "helix_skipped_files_total",
                 "Files left out when they were read.",
-                self.skipped_files,
+                work.skipped,
             ),
             (
                 "helix_quarantined_files_total",
@@ -80,7 +156,7 @@ impl Metrics {
             (
                 "helix_reused_chunks_total",
                 "Chunks whose vectors were taken over from an earlier index.",
-                self.reused_chunks,
+                work.reused_chunks,
             ),
             (
                 "helix_segments_done_total",
@@ -115,7 +191,7 @@ impl Metrics {
             ),
             (
                 "helix_elapsed_seconds",
-                "Seconds since the build began.",
+                "Seconds since the run began.",
                 self.elapsed_s,
             ),
             (
@@ -127,13 +203,44 @@ impl Metrics {
             family(name, Kind::Gauge, help, vec![plain(value)]);
         }
         self.device_families(&mut family);
-        text
+        families
     }
 
-    fn watchdog_families(
-        &self,
-        family: &mut impl FnMut(&'static str, Kind, &'static str, Vec<Sample>),
-    ) {
+    fn run_families(&self, family: &mut impl FnMut(&str, Kind, &str, Vec<Sample>)) {
+        let runs = self.runs;
+        let known = |value: Option<f64>| value.map(plain).into_iter().collect::<Vec<_>>();
+        for (name, help, samples) in [
+            (
+                "helix_build_running",
+                "1 while a run is under way, else 0; 1 with old figures: it was ended without a word.",
+                vec![plain(f64::from(u8::from(runs.is_running)))],
+            ),
+            (
+                "helix_build_last_start_timestamp_seconds",
+                "When the last run began, in Unix seconds.",
+                vec![plain(runs.began_at)],
+            ),
+            (
+                EXIT_CODE,
+                "Exit code of the last run that ended.",
+                known(runs.exit_code.map(f64::from)),
+            ),
+            (
+                LAST_RUN,
+                "When that run ended, in Unix seconds.",
+                known(runs.ended_at),
+            ),
+            (
+                LAST_SUCCESS,
+                "When a run last left a complete index (exit code 0 or 3), in Unix seconds.",
+                known(runs.succeeded_at),
+            ),
+        ] {
+            family(name, Kind::Gauge, help, samples);
+        }
+    }
+
+    fn watchdog_families(&self, family: &mut impl FnMut(&str, Kind, &str, Vec<Sample>)) {
         let counts = self.watchdog;
         family(
             "helix_dense_crawl_detected",
@@ -141,7 +248,7 @@ impl Metrics {
             "Crawls of an encoder on a device whose memory was full.",
             vec![plain(counts.crawls as f64)],
         );
-        let by = |label: &'static str, values: &[(&str, u64)]| {
+        let by = |label: &str, values: &[(&str, u64)]| {
             let sample = |(name, value): &(&str, u64)| {
                 labelled([(label, (*name).to_owned())], *value as f64)
             };
@@ -160,6 +267,8 @@ impl Metrics {
                     ("device_lost", counts.device_lost),
                     ("crash", counts.crashes),
                     ("recovered", counts.recovered),
+                    ("probe_silent", counts.probe_silent),
+                    ("probe_back", counts.probe_back),
                 ],
             ),
         );
@@ -180,28 +289,31 @@ impl Metrics {
     }
 
     /// Nothing is said of memory that is not known: a zero would be a lie.
-    fn device_families(
-        &self,
-        family: &mut impl FnMut(&'static str, Kind, &'static str, Vec<Sample>),
-    ) {
-        let memory = |of: fn(Memory) -> u64| {
-            let known = self.devices.iter();
-            let known = known.filter_map(|(name, memory)| Some((name.clone(), (*memory)?)));
+    fn device_families(&self, family: &mut impl FnMut(&str, Kind, &str, Vec<Sample>)) {
+        let by_device = |value: &dyn Fn(&DeviceMetrics) -> Option<f64>| {
+            let devices = self.devices.iter();
+            let known = devices.filter_map(|device| Some((device.name.clone(), value(device)?)));
             known
-                .map(|(name, memory)| labelled([("device", name)], of(memory) as f64))
+                .map(|(name, value)| labelled([("device", name)], value))
                 .collect::<Vec<_>>()
         };
         family(
             "helix_vram_used_bytes",
             Kind::Gauge,
             "Device memory in use, by whatever program.",
-            memory(|memory| memory.used_bytes),
+            by_device(&|device| Some(device.memory?.used_bytes as f64)),
         );
         family(
             "helix_vram_total_bytes",
             Kind::Gauge,
             "Device memory.",
-            memory(|memory| memory.total_bytes),
+            by_device(&|device| Some(device.memory?.total_bytes as f64)),
+        );
+        family(
+            "helix_vram_probe_up",
+            Kind::Gauge,
+            "1 while device memory can be read; 0: crawls of this device are not found.",
+            by_device(&|device| Some(f64::from(u8::from(device.can_be_read)))),
         );
     }
 }

@@ -5,16 +5,21 @@
 mod manifest;
 mod metrics;
 mod summary;
+mod totals;
 
 pub use manifest::{Manifest, Target};
-pub use metrics::Metrics;
+pub use metrics::{DeviceMetrics, Metrics, Runs};
 pub use summary::{IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary};
+pub use totals::Totals;
 
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{Failure, Work};
 use crate::watchdog::{Memory, WatchdogEvent};
 use serde::Serialize;
 use std::path::PathBuf;
+
+/// Target of log lines that are for the log file alone: standard error says the same in its own way.
+pub const LOG_ONLY: &str = "helix_build::log";
 
 /// Something that happened in a build, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]

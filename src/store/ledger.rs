@@ -64,6 +64,11 @@ pub fn read_ledger(path: &Path) -> Result<ShardLedger, StoreError> {
     })
 }
 
+/// A text that the shard at `path` says of itself under this key of `build_meta`.
+pub fn read_text(path: &Path, key: &str) -> Result<String, StoreError> {
+    meta(&open_read_only(path)?, path, key)
+}
+
 /// Fails with [`StoreError::Foreign`] unless the database is a shard of this format version.
 pub(super) fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let has_table = conn

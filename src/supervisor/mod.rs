@@ -40,7 +40,7 @@ pub struct Job {
     /// All shards that will be published, including those without a segment to do.
     pub shards: Vec<ShardId>,
     pub limits: Limits,
-    /// The device that is watched; `None`: everything is on the CPU.
+    /// The devices that are watched; `None`: everything is on the CPU.
     pub watch: Option<Watch>,
 }
 
@@ -49,7 +49,7 @@ pub struct Links {
     /// Segments that can be loaded.
     pub ready: Sender<FinishedSegment>,
     pub published: Receiver<PublishOutcome>,
-    /// Readings of the watched device's memory; never any without one.
+    /// Readings of the watched devices' memory; never any without one.
     pub memory: Receiver<Reading>,
     /// Set by a signal.
     pub interrupted: Arc<AtomicBool>,
@@ -99,14 +99,11 @@ impl Clock {
     }
 }
 
-fn memory(reading: Reading) -> Event {
-    if let Err(why) = &reading.answer {
-        tracing::debug!("memory of {}: {why}", reading.device);
+fn memory(Reading { device, answer }: Reading) -> Event {
+    if let Err(why) = &answer {
+        tracing::debug!("memory of {device}: {why}");
     }
-    Event::Memory {
-        device: reading.device,
-        memory: reading.answer.ok(),
-    }
+    Event::Memory { device, answer }
 }
 
 struct Running {

@@ -21,7 +21,8 @@ pub struct WatchdogEvent {
     pub action: Response,
     /// The label of the shard that the worker was on.
     pub shard: Option<String>,
-    pub worker: WorkerId,
+    /// `None` where it is the device's matter alone.
+    pub worker: Option<WorkerId>,
     pub device: DeviceId,
     /// `None` where it is not one encoder's matter.
     pub encoder: Option<Encoder>,
@@ -32,6 +33,9 @@ pub struct WatchdogEvent {
     /// Of a stall: how long the batch has taken, and how long it may.
     pub waited_s: Option<f64>,
     pub deadline_s: Option<f64>,
+    /// Of a silent probe: why memory could not be read.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// What there is to tell.
@@ -45,6 +49,10 @@ pub enum Noticed {
     Crash,
     /// After a rung: a window of healthy batches in a row.
     Recovered,
+    /// Device memory could not be read several times in a row: crawls are not found.
+    ProbeSilent,
+    /// It can be read again.
+    ProbeBack,
 }
 
 impl From<Trouble> for Noticed {
@@ -68,6 +76,8 @@ impl Noticed {
             Self::DeviceLost => "device_lost",
             Self::Crash => "crash",
             Self::Recovered => "recovered",
+            Self::ProbeSilent => "probe_silent",
+            Self::ProbeBack => "probe_back",
         }
     }
 }
@@ -116,6 +126,10 @@ pub struct Counts {
     pub device_lost: u64,
     pub crashes: u64,
     pub recovered: u64,
+    #[serde(default)]
+    pub probe_silent: u64,
+    #[serde(default)]
+    pub probe_back: u64,
     pub release_memory: u64,
     pub respawn: u64,
     pub cpu: u64,
@@ -131,6 +145,8 @@ impl Counts {
             Noticed::DeviceLost => &mut self.device_lost,
             Noticed::Crash => &mut self.crashes,
             Noticed::Recovered => &mut self.recovered,
+            Noticed::ProbeSilent => &mut self.probe_silent,
+            Noticed::ProbeBack => &mut self.probe_back,
         } += 1;
         *match event.action {
             Response::None => return,
@@ -151,7 +167,21 @@ impl fmt::Display for WatchdogEvent {
         if let Some(shard) = &self.shard {
             write!(f, " shard={shard}")?;
         }
-        write!(f, " worker={} device={}", self.worker, self.device)?;
+        if let Some(worker) = self.worker {
+            write!(f, " worker={worker}")?;
+        }
+        write!(f, " device={}", self.device)?;
+        match self.noticed {
+            Noticed::ProbeSilent => {
+                let reason = self.reason.as_deref().unwrap_or("unknown");
+                return write!(
+                    f,
+                    " memory=unknown reason={reason:?}: crawls are not found until it can be read; stalls are"
+                );
+            }
+            Noticed::ProbeBack => return self.write_memory(f),
+            _ => {}
+        }
         if let Some(encoder) = self.encoder {
             write!(f, " encoder={}", encoder.name())?;
         }
@@ -171,6 +201,12 @@ impl fmt::Display for WatchdogEvent {
         if let (Some(waited), Some(deadline)) = (self.waited_s, self.deadline_s) {
             write!(f, " waited={waited:.0} s deadline={deadline:.0} s")?;
         }
+        self.write_memory(f)
+    }
+}
+
+impl WatchdogEvent {
+    fn write_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.memory {
             Some(memory) => write!(
                 f,
@@ -199,7 +235,7 @@ mod tests {
             noticed: Noticed::Crawl,
             action: Response::ReleaseMemory,
             shard: Some("docs".to_owned()),
-            worker: WorkerId(1),
+            worker: Some(WorkerId(1)),
             device: DeviceId("cuda:0".to_owned()),
             encoder: Some(Encoder::Sparse),
             figures: Figures {
@@ -213,7 +249,36 @@ mod tests {
             memory: Memory::new(gib(11.85), gib(12.0)),
             waited_s: None,
             deadline_s: None,
+            reason: None,
         }
+    }
+
+    #[test]
+    fn a_probe_is_the_devices_matter_alone() {
+        let silent = WatchdogEvent {
+            noticed: Noticed::ProbeSilent,
+            action: Response::None,
+            shard: None,
+            worker: None,
+            encoder: None,
+            memory: None,
+            reason: Some("exit status: 1".to_owned()),
+            ..crawl()
+        };
+        assert_eq!(
+            silent.to_string(),
+            "[crawl-watchdog] probe_silent: action=none device=cuda:0 memory=unknown \
+             reason=\"exit status: 1\": crawls are not found until it can be read; stalls are"
+        );
+        let back = WatchdogEvent {
+            noticed: Noticed::ProbeBack,
+            memory: crawl().memory,
+            ..silent
+        };
+        assert_eq!(
+            back.to_string(),
+            "[crawl-watchdog] probe_back: action=none device=cuda:0 memory=11.85 of 12.00 GiB (98.7 %)"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::detector::{Batch, Encoder};
 use super::event::WatchdogEvent;
 use crate::ids::{ShardId, WorkerId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -19,6 +20,46 @@ pub struct DeviceId(pub String);
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The devices of a worker's encoders, of those that are watched. Empty: everything is on the CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lanes(BTreeMap<Encoder, DeviceId>);
+
+impl Lanes {
+    /// Both kinds on one device.
+    pub fn both(device: &DeviceId) -> Self {
+        [Encoder::Sparse, Encoder::Dense]
+            .into_iter()
+            .map(|encoder| (encoder, device.clone()))
+            .collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where this encoder runs; `None`: on the CPU.
+    pub fn device(&self, encoder: Encoder) -> Option<&DeviceId> {
+        self.0.get(&encoder)
+    }
+
+    pub fn uses(&self, device: &DeviceId) -> bool {
+        self.0.values().any(|known| known == device)
+    }
+
+    /// Each device once, that of the sparse encoder first.
+    pub fn devices(&self) -> Vec<&DeviceId> {
+        let mut devices: Vec<_> = self.0.values().collect();
+        devices.dedup();
+        devices
+    }
+}
+
+impl FromIterator<(Encoder, DeviceId)> for Lanes {
+    fn from_iter<T: IntoIterator<Item = (Encoder, DeviceId)>>(lanes: T) -> Self {
+        Self(lanes.into_iter().collect())
     }
 }
 
@@ -51,10 +92,10 @@ impl Memory {
 /// What the supervisor saw.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// A worker is ready. `device`: where its encoders run, if that is one to watch; on the CPU, `None`.
+    /// A worker is ready.
     WorkerStarted {
         worker: WorkerId,
-        device: Option<DeviceId>,
+        lanes: Lanes,
     },
     /// Its process is gone, for whatever reason.
     WorkerEnded {
@@ -77,10 +118,10 @@ pub enum Input {
         worker: WorkerId,
         failure: DeviceFailure,
     },
-    /// `None`: it could not be read.
+    /// The error says, for people, why it could not be read.
     MemoryRead {
         device: DeviceId,
-        memory: Option<Memory>,
+        answer: Result<Memory, String>,
     },
     ShardFinished {
         shard: ShardId,
@@ -90,6 +131,8 @@ pub enum Input {
         lasted: Duration,
     },
     Tick,
+    /// The build is about to end.
+    Ending,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

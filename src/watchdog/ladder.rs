@@ -171,6 +171,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const TROUBLES: [Trouble; 5] = [
+        Trouble::Crawl,
+        Trouble::Stall,
+        Trouble::OutOfMemory,
+        Trouble::DeviceLost,
+        Trouble::Crash,
+    ];
+
     fn climb(ladder: &mut Ladder, trouble: Trouble, action: Action) -> Option<Rung> {
         let rung = ladder.next(trouble, action);
         if let Some(rung) = rung {
@@ -253,14 +261,14 @@ mod tests {
         /// Rungs of one shard only go up, whatever the trouble, and there are at most three.
         #[test]
         fn no_rung_is_taken_twice(
-            troubles in proptest::collection::vec(0usize..4, 0..20),
+            troubles in proptest::collection::vec(0..TROUBLES.len(), 0..20),
             start in proptest::option::of(0usize..2),
         ) {
             let start = start.map(|n| [Rung::ReleaseMemory, Rung::Respawn][n]);
             let mut ladder = Ladder::at(start);
             let mut taken = Vec::from_iter(start);
             for n in troubles {
-                let trouble = [Trouble::Crawl, Trouble::Stall, Trouble::OutOfMemory, Trouble::DeviceLost, Trouble::Crash][n];
+                let trouble = TROUBLES[n];
                 let before = ladder.last;
                 if let Some(rung) = climb(&mut ladder, trouble, Action::Ladder) {
                     prop_assert!(before < Some(rung));

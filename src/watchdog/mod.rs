@@ -26,12 +26,12 @@ mod stall;
 
 pub use detector::{Batch, Encoder, Figures};
 pub use event::{Counts, LOG_PREFIX, Noticed, Response, WatchdogEvent};
-pub use input::{DeviceFailure, DeviceId, Input, Memory, Verdict};
+pub use input::{DeviceFailure, DeviceId, Input, Lanes, Memory, Verdict};
 pub use ladder::{Rung, Trouble};
 
 use crate::ids::{ShardId, WorkerId};
 use detector::{Judgement, Stream};
-use device::DeviceWatch;
+use device::{DeviceWatch, ProbeNews};
 use knobs::{Action, Knobs};
 use ladder::rearm_after;
 use response::Occasion;
@@ -64,16 +64,16 @@ pub struct Watchdog {
     counts: Counts,
 }
 
-/// A worker's process on a device.
+/// A worker's process on its devices.
 #[derive(Debug)]
 struct WorkerWatch {
-    device: DeviceId,
+    lanes: Lanes,
     streams: BTreeMap<Encoder, Stream>,
     /// The shard of its last batch.
     shard: Option<ShardId>,
     in_hand: Option<InHand>,
-    /// The fullest that memory was since its last batch.
-    peak: Option<Memory>,
+    /// The fullest that each device's memory was since its last batch there.
+    peaks: BTreeMap<DeviceId, Memory>,
     /// When its last batch ended.
     last_batch: Option<Duration>,
 }
@@ -114,15 +114,15 @@ impl Watchdog {
     pub fn step(&mut self, now: Duration, input: Input) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         match input {
-            Input::WorkerStarted { worker, device } => {
-                self.started(now, worker, device, &mut verdicts);
+            Input::WorkerStarted { worker, lanes } => {
+                self.started(now, worker, lanes, &mut verdicts);
             }
             Input::WorkerEnded { worker } => {
-                if let Some(gone) = self.workers.remove(&worker)
-                    && let Some(device) = self.devices.get_mut(&gone.device)
-                    && let Some(roll) = &mut device.roll
-                {
-                    roll.drop_worker(worker);
+                if self.workers.remove(&worker).is_some() {
+                    let rolls = self.devices.values_mut().filter_map(|d| d.roll.as_mut());
+                    for roll in rolls {
+                        roll.drop_worker(worker);
+                    }
                 }
             }
             Input::BatchBegun {
@@ -146,7 +146,9 @@ impl Watchdog {
             Input::DeviceFailed { worker, failure } => {
                 self.device_failed(now, worker, failure, &mut verdicts);
             }
-            Input::MemoryRead { device, memory } => self.memory_read(now, device, memory),
+            Input::MemoryRead { device, answer } => {
+                self.memory_read(now, device, answer, &mut verdicts);
+            }
             Input::ShardFinished { shard } => {
                 for device in self.devices.values_mut() {
                     device.forget(shard);
@@ -158,6 +160,15 @@ impl Watchdog {
                 self.pause_end = Some(now + self.paused);
             }
             Input::Tick => self.tick(now, &mut verdicts),
+            Input::Ending => {
+                let devices = self.devices.iter_mut();
+                let news: Vec<_> = devices
+                    .filter_map(|(id, device)| Some((id.clone(), device.last_news()?)))
+                    .collect();
+                for (id, news) in news {
+                    self.tell_probe(now, id, news, &mut verdicts);
+                }
+            }
         }
         verdicts
     }
@@ -172,18 +183,20 @@ impl Watchdog {
         &mut self,
         now: Duration,
         worker: WorkerId,
-        device: Option<DeviceId>,
+        lanes: Lanes,
         verdicts: &mut Vec<Verdict>,
     ) {
         self.workers.remove(&worker);
-        if let Some(id) = device {
+        for id in lanes.devices() {
             self.devices.entry(id.clone()).or_default();
+        }
+        if !lanes.is_empty() {
             let watch = WorkerWatch {
-                device: id,
+                lanes,
                 streams: BTreeMap::new(),
                 shard: None,
                 in_hand: None,
-                peak: None,
+                peaks: BTreeMap::new(),
                 last_batch: None,
             };
             self.workers.insert(worker, watch);
@@ -200,18 +213,63 @@ impl Watchdog {
         }
     }
 
-    fn memory_read(&mut self, now: Duration, id: DeviceId, memory: Option<Memory>) {
-        let Some(memory) = memory else {
-            self.devices.entry(id).or_default().read(now, None);
-            return;
-        };
-        for watch in self.workers.values_mut().filter(|w| w.device == id) {
-            let fuller = watch.peak.is_none_or(|peak| memory.share() > peak.share());
-            if fuller {
-                watch.peak = Some(memory);
+    fn memory_read(
+        &mut self,
+        now: Duration,
+        id: DeviceId,
+        answer: Result<Memory, String>,
+        verdicts: &mut Vec<Verdict>,
+    ) {
+        if let Ok(memory) = answer {
+            for watch in self.workers.values_mut().filter(|w| w.lanes.uses(&id)) {
+                let peak = watch.peaks.entry(id.clone()).or_insert(memory);
+                if memory.share() > peak.share() {
+                    *peak = memory;
+                }
             }
         }
-        self.devices.entry(id).or_default().read(now, Some(memory));
+        let device = self.devices.entry(id.clone()).or_default();
+        if let Some(news) = device.read(now, answer) {
+            self.tell_probe(now, id, news, verdicts);
+        }
+    }
+
+    fn tell_probe(
+        &mut self,
+        now: Duration,
+        id: DeviceId,
+        news: ProbeNews,
+        verdicts: &mut Vec<Verdict>,
+    ) {
+        let memory = self.devices.get(&id).and_then(|device| device.memory(now));
+        let (noticed, reason) = match news {
+            ProbeNews::Silent { reason } => (Noticed::ProbeSilent, Some(reason)),
+            ProbeNews::Back => (Noticed::ProbeBack, None),
+        };
+        let event = WatchdogEvent {
+            at_s: now.as_secs_f64(),
+            noticed,
+            action: Response::None,
+            shard: None,
+            worker: None,
+            device: id,
+            encoder: None,
+            figures: Figures::default(),
+            memory,
+            waited_s: None,
+            deadline_s: None,
+            reason,
+        };
+        self.report(event, verdicts);
+    }
+
+    /// The device that a worker's encoder runs on; its first one where it is not one encoder's matter.
+    fn device_of(&self, worker: WorkerId, encoder: Option<Encoder>) -> Option<DeviceId> {
+        let lanes = &self.workers.get(&worker)?.lanes;
+        match encoder {
+            Some(encoder) => lanes.device(encoder).cloned(),
+            None => lanes.devices().first().map(|id| (*id).clone()),
+        }
     }
 
     /// A run began before the clock's last pause ended: its duration, which the worker measured, says
@@ -235,7 +293,9 @@ impl Watchdog {
         watch.in_hand = None;
         watch.shard = Some(batch.shard);
         watch.last_batch = Some(now);
-        let id = watch.device.clone();
+        let Some(id) = watch.lanes.device(batch.encoder).cloned() else {
+            return;
+        };
         let Some(device) = self.devices.get_mut(&id) else {
             return;
         };
@@ -253,7 +313,7 @@ impl Watchdog {
         let stream = watch.streams.entry(batch.encoder).or_default();
         let learned = stream.learn(now, batch.shard, rate, self.knobs.window);
         if let Some(learned) = learned {
-            let of_device = self.workers.values().filter(|w| w.device == id);
+            let of_device = self.workers.values().filter(|w| w.lanes.uses(&id));
             let at_work = of_device.filter(|w| w.last_batch >= Some(learned.since));
             let baseline = device.baselines.entry(batch.encoder).or_default();
             baseline.raise(at_work.count() as u32, learned.rate);
@@ -267,7 +327,7 @@ impl Watchdog {
         };
         let stream = watch.streams.entry(batch.encoder).or_default();
         let judgement = stream.judge(&batch, expected, &self.knobs);
-        let readings = [watch.peak.take(), device.memory(now)];
+        let readings = [watch.peaks.remove(&id), device.memory(now)];
         let memory = readings
             .into_iter()
             .flatten()
@@ -323,7 +383,9 @@ impl Watchdog {
             return;
         };
         let encoder = watch.in_hand.take().map(|in_hand| in_hand.encoder);
-        let id = watch.device.clone();
+        let Some(id) = self.device_of(worker, encoder) else {
+            return;
+        };
         let Some(device) = self.devices.get_mut(&id) else {
             return;
         };
@@ -376,7 +438,13 @@ impl Watchdog {
         let Some(watch) = self.workers.get(&worker) else {
             return;
         };
-        let (Some(in_hand), Some(device)) = (watch.in_hand, self.devices.get(&watch.device)) else {
+        let Some(in_hand) = watch.in_hand else {
+            return;
+        };
+        let Some(id) = watch.lanes.device(in_hand.encoder) else {
+            return;
+        };
+        let Some(device) = self.devices.get(id) else {
             return;
         };
         let is_demoted = watch.shard.is_some_and(|s| self.demoted.contains(&s));
@@ -385,7 +453,7 @@ impl Watchdog {
             return;
         }
         // The first batches of a build have nothing to go by.
-        let expected = self.expected(&watch.device, in_hand.encoder);
+        let expected = self.expected(id, in_hand.encoder);
         let allowed = expected.map_or(self.stall_ceiling, |expected| {
             stall::deadline(expected, in_hand.n_slots, &self.knobs, self.stall_ceiling)
         });

@@ -33,11 +33,12 @@ impl Watchdog {
         event.waited_s = occasion.wait.map(|(waited, _)| waited.as_secs_f64());
         event.deadline_s = occasion.wait.map(|(_, allowed)| allowed.as_secs_f64());
 
-        let Some(watch) = self.workers.get_mut(&worker) else {
+        let Some(id) = self.device_of(worker, occasion.encoder) else {
             return;
         };
-        let id = watch.device.clone();
-        let Some(device) = self.devices.get_mut(&id) else {
+        let (Some(watch), Some(device)) =
+            (self.workers.get_mut(&worker), self.devices.get_mut(&id))
+        else {
             return;
         };
         // One that dies while the workers are being replaced has its fresh process early.
@@ -62,23 +63,20 @@ impl Watchdog {
         if is_in_turn {
             return verdicts.push(Verdict::Respawn { worker });
         }
-        self.perform(now, worker, rung, shard, verdicts);
+        self.perform(now, worker, &id, (rung, shard), verdicts);
     }
 
     fn perform(
         &mut self,
         now: Duration,
         worker: WorkerId,
-        rung: Rung,
-        shard: Option<ShardId>,
+        id: &DeviceId,
+        (rung, shard): (Rung, Option<ShardId>),
         verdicts: &mut Vec<Verdict>,
     ) {
-        let Some(id) = self.workers.get(&worker).map(|w| w.device.clone()) else {
-            return;
-        };
-        let of_device = self.workers.iter().filter(|(_, w)| w.device == id);
+        let of_device = self.workers.iter().filter(|(_, w)| w.lanes.uses(id));
         let workers: Vec<_> = of_device.map(|(worker, _)| *worker).collect();
-        let Some(device) = self.devices.get_mut(&id) else {
+        let Some(device) = self.devices.get_mut(id) else {
             return;
         };
         device.healthy_run = 0;
@@ -94,14 +92,17 @@ impl Watchdog {
                 verdicts.push(Verdict::Respawn { worker });
             }
             (Rung::Cpu, Some(shard)) => {
-                device.forget(shard);
                 device.episode = None;
+                // Both kinds go: the shard is no other device's matter either.
+                for device in self.devices.values_mut() {
+                    device.forget(shard);
+                }
                 self.demoted.insert(shard);
                 verdicts.push(Verdict::Demote { shard });
             }
             (Rung::Cpu, None) => {}
         }
-        self.restart_streams(&id);
+        self.restart_streams(id);
     }
 
     /// The next worker of a respawn gets its turn; after the last, all are judged again.
@@ -125,8 +126,11 @@ impl Watchdog {
 
     /// What the workers of a device did before must not count against what they do from now on.
     fn restart_streams(&mut self, id: &DeviceId) {
-        for watch in self.workers.values_mut().filter(|w| w.device == *id) {
-            watch.streams.values_mut().for_each(Stream::restart);
+        for watch in self.workers.values_mut() {
+            let streams = watch.streams.iter_mut();
+            streams
+                .filter(|(encoder, _)| watch.lanes.device(**encoder) == Some(id))
+                .for_each(|(_, stream)| stream.restart());
         }
     }
 
@@ -148,9 +152,9 @@ impl Watchdog {
         let mut figures = stream.map(Stream::figures).unwrap_or_default();
         // One that has just begun has no figures of its own; what it should reach is known.
         if figures.baseline.is_none()
-            && let (Some(watch), Some(encoder)) = (watch, encoder)
+            && let (Some(id), Some(encoder)) = (self.device_of(worker, encoder), encoder)
         {
-            figures.baseline = self.expected(&watch.device, encoder);
+            figures.baseline = self.expected(&id, encoder);
             figures.threshold = figures.baseline.map(|rate| rate / self.knobs.factor);
         }
         WatchdogEvent {
@@ -158,19 +162,22 @@ impl Watchdog {
             noticed,
             action: Response::None,
             shard: shard.map(label),
-            worker,
-            device: watch.map_or_else(|| DeviceId(String::new()), |w| w.device.clone()),
+            worker: Some(worker),
+            device: self
+                .device_of(worker, encoder)
+                .unwrap_or_else(|| DeviceId(String::new())),
             encoder,
             figures,
             memory,
             waited_s: None,
             deadline_s: None,
+            reason: None,
         }
     }
 
     /// The rate that each worker of the device should reach at least; `None`: not known yet.
     pub(super) fn expected(&self, id: &DeviceId, encoder: Encoder) -> Option<f64> {
-        let sharers = self.workers.values().filter(|w| w.device == *id).count();
+        let sharers = self.workers.values().filter(|w| w.lanes.uses(id)).count();
         let baseline = self.devices.get(id)?.baselines.get(&encoder)?;
         baseline.expected(sharers as u32)
     }

@@ -219,7 +219,7 @@ impl<'a> Simulator<'a> {
             .flatten();
         self.feed(Input::MemoryRead {
             device: card(),
-            memory,
+            answer: memory.ok_or("no answer".to_owned()),
         });
         self.feed(Input::Tick);
         // The supervisor's own patience.
@@ -240,8 +240,11 @@ impl<'a> Simulator<'a> {
             Doing::Starting { until } if until <= now => {
                 self.process(worker).doing = Doing::Nothing;
                 let place = self.process(worker).place;
-                let device = (place == Place::Card).then(card);
-                self.feed(Input::WorkerStarted { worker, device });
+                let lanes = match place {
+                    Place::Card => Lanes::both(&card()),
+                    Place::Cpu => Lanes::default(),
+                };
+                self.feed(Input::WorkerStarted { worker, lanes });
             }
             Doing::Waiting { until } if until <= now => self.begin_batch(worker),
             Doing::Encoding {

@@ -5,6 +5,8 @@ use super::*;
 
 mod evidence;
 mod incidents;
+mod lanes;
+mod probes;
 mod rungs;
 mod scenarios;
 mod workers;
@@ -24,6 +26,8 @@ struct Driver {
     /// What each reading of memory says from now on; `None`: it cannot be read.
     memory: Option<f64>,
     shard: ShardId,
+    /// What was told of the probe alone.
+    probe_news: Vec<Noticed>,
 }
 
 fn device() -> DeviceId {
@@ -43,6 +47,7 @@ impl Driver {
             now: Duration::ZERO,
             memory: Some(0.99),
             shard: SHARD,
+            probe_news: Vec::new(),
         };
         for worker in 0..workers {
             assert_eq!(driver.start(worker), []);
@@ -62,7 +67,7 @@ impl Driver {
     fn start(&mut self, worker: u32) -> Vec<Verdict> {
         self.feed(Input::WorkerStarted {
             worker: WorkerId(worker),
-            device: Some(device()),
+            lanes: Lanes::both(&device()),
         })
     }
 
@@ -72,9 +77,14 @@ impl Driver {
     }
 
     fn read(&mut self, share: Option<f64>) {
-        let memory = share.and_then(reading);
+        let answer = share.and_then(reading).ok_or("no answer".to_owned());
         let device = device();
-        assert_eq!(self.feed(Input::MemoryRead { device, memory }), []);
+        for verdict in self.feed(Input::MemoryRead { device, answer }) {
+            match verdict {
+                Verdict::Report(event) => self.probe_news.push(event.noticed),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     /// A second passes, memory is read, and the worker finishes a batch.

@@ -83,12 +83,7 @@ pub(super) fn serve(
     stop: &Arc<AtomicBool>,
 ) -> Result<(), Halt> {
     let file_workers = setup.file_workers.max(1) as usize;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(file_workers)
-        .stack_size(FILE_WORKER_STACK)
-        .thread_name(|n| format!("file-worker-{n}"))
-        .build()
-        .map_err(internal)?;
+    let pool = start_pool(file_workers);
     let preparer = Arc::new(Preparer {
         recipe: setup.recipe.clone(),
         limits: setup.limits,
@@ -131,7 +126,7 @@ pub(super) fn serve(
         });
         let dispatcher = Dispatcher {
             setup: &setup,
-            pool: &pool,
+            pool: pool.as_ref(),
             preparer,
             device,
             to_encoder,
@@ -148,9 +143,34 @@ pub(super) fn serve(
     halting.get().map_or(Ok(()), Err)
 }
 
+/// The threads that prepare files. `None` where they cannot be started (a limit on processes, or on memory): then the
+/// work goes on with one thread fewer, and slower.
+fn start_pool(threads: usize) -> Option<rayon::ThreadPool> {
+    let built = match failpoint::at("worker::pool", &threads.to_string()) {
+        true => Err("asked to fail".to_owned()),
+        false => rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .stack_size(FILE_WORKER_STACK)
+            .thread_name(|n| format!("file-worker-{n}"))
+            .build()
+            .map_err(|error| error.to_string()),
+    };
+    match built {
+        Ok(pool) => Some(pool),
+        Err(error) => {
+            tracing::warn!(
+                "{threads} file workers cannot be started ({error}): files are prepared one after the other; \
+                 choose fewer with --shard-file-workers"
+            );
+            None
+        }
+    }
+}
+
 struct Dispatcher<'a> {
     setup: &'a WorkerSetup,
-    pool: &'a rayon::ThreadPool,
+    /// Without one, files are prepared by this thread, one after the other.
+    pool: Option<&'a rayon::ThreadPool>,
     preparer: Arc<Preparer>,
     /// Where this worker's encoders run.
     device: &'a str,
@@ -277,14 +297,18 @@ impl Dispatcher<'_> {
         self.send(Item::File(slot))?;
         let task = Arc::clone(task);
         let preparer = Arc::clone(&self.preparer);
-        self.pool.spawn(move || {
+        let job = move || {
             // The worker ends after a panic, so nothing half-done is used again.
             let prepare = || preparer.prepare(&task, &task.files[n as usize]);
             let prepared = catch_unwind(AssertUnwindSafe(prepare))
                 .map_err(|payload| panic_text(payload.as_ref()));
             // Nobody waits for it when the worker is stopping.
             let _ = filled.send(prepared);
-        });
+        };
+        match self.pool {
+            Some(pool) => pool.spawn(job),
+            None => job(),
+        }
         Ok(())
     }
 

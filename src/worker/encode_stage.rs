@@ -46,6 +46,10 @@ const COLLECT: Duration = Duration::from_millis(100);
 /// Text that is collected at most: one file may be many chunks.
 const MOST_BYTES: usize = 8 << 20;
 
+/// Tokens of the shortest shape on a device. A text that fills less than half of it says nothing of the pace there, so
+/// neither does one on the CPU that plays a device: it costs hardly less than a longer one.
+const LEAST_SLOTS: u64 = 64;
+
 pub(super) struct EncodeStage {
     encoders: Encoders,
     reuse: VectorCache,
@@ -296,16 +300,27 @@ impl Collected {
 impl Teller {
     fn hear(&self, shard: ShardId, event: RunEvent) {
         match event {
-            RunEvent::Text(run) if self.is_played => self.done(shard, &run),
+            RunEvent::TextBegun { kind, n_slots } if self.is_played => {
+                self.begun(shard, kind, n_slots.max(LEAST_SLOTS));
+            }
+            RunEvent::Text(run) if self.is_played => {
+                let n_slots = run.n_slots.max(LEAST_SLOTS);
+                self.done(shard, &Run { n_slots, ..run });
+            }
+            RunEvent::TextBegun { .. } => {}
             RunEvent::Text(_) => self.tell(),
-            // A driver may end the process in the middle of it.
-            RunEvent::Begun { kind, n_slots } => self.reporter.tell_first(FromWorker::BatchBegun {
-                shard,
-                encoder: encoder(kind),
-                n_slots,
-            }),
+            RunEvent::Begun { kind, n_slots } => self.begun(shard, kind, n_slots),
             RunEvent::Done(run) => self.done(shard, &run),
         }
+    }
+
+    /// On its way before the run begins: a driver may end the process in the middle of it.
+    fn begun(&self, shard: ShardId, kind: Kind, n_slots: u64) {
+        self.reporter.tell_first(FromWorker::BatchBegun {
+            shard,
+            encoder: encoder(kind),
+            n_slots,
+        });
     }
 
     fn done(&self, shard: ShardId, run: &Run) {

@@ -1,88 +1,148 @@
 //! Keeps a build's figures in a file for Prometheus, from the build's events.
 //!
-//! Written whole at most once a second and at the end: a temporary file beside it, then a rename, so that a
-//! collector never sees half of it. A file that cannot be written any more is said once, and the build goes on.
+//! Written whole, once a second for as long as the build lives and at its end: a temporary file beside it, then a
+//! rename, so that a collector never sees half of it. What the file says of other profiles stays. A file that cannot
+//! be written any more is said once, and the build goes on.
 
-use super::settings::Settings;
+use crate::exit_code::ExitCode;
 use crate::ids::WorkerId;
-use crate::plan::Plan;
-use crate::plan::sizing::Sizing;
 use crate::platform;
-use crate::report::{BuildEvent, Metrics};
+use crate::report::{BuildEvent, DeviceMetrics, Metrics, Runs, Totals};
+use crate::watchdog::Noticed;
 use anyhow::Context as _;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Collectors look every 15 seconds or so.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The file and what will stand in it; nothing without `--metrics-file`.
+/// Longest file that is read for what it says of other profiles: a profile takes some 5 KiB.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The file; nothing without `--metrics-file`. One that is dropped without [`Self::ended`] leaves a run behind that
+/// looks as if it was killed.
 pub struct MetricsFile {
+    kept: Arc<Mutex<Kept>>,
+    /// Its end stops the thread that writes.
+    _beat: Sender<()>,
+}
+
+/// What a build is about to do.
+pub struct Todo {
+    pub shards: usize,
+    /// Shards that are complete already.
+    pub unchanged: usize,
+    pub segments: usize,
+    pub workers: usize,
+}
+
+impl MetricsFile {
+    /// Writes it for the first time: a run of `profile` has begun.
+    ///
+    /// # Errors
+    /// When it cannot be written: somebody waits for it.
+    pub fn start(path: Option<&Path>, profile: &str) -> anyhow::Result<Self> {
+        let mut kept = Kept::new(path, profile);
+        if let Some(path) = path {
+            kept.write(path)
+                .with_context(|| format!("--metrics-file {}", path.display()))?;
+        }
+        let kept = Arc::new(Mutex::new(kept));
+        let (beat, stop) = bounded(0);
+        if path.is_some() {
+            let writer = Arc::clone(&kept);
+            // Without it the figures are as old as the last event.
+            if let Err(error) = thread::Builder::new()
+                .name("metrics".to_owned())
+                .spawn(move || keep_writing(&writer, &stop))
+            {
+                tracing::warn!("--metrics-file: no thread for it: {error}");
+            }
+        }
+        Ok(Self { kept, _beat: beat })
+    }
+
+    /// The plan is made.
+    pub fn planned(&self, todo: &Todo) {
+        let mut kept = lock(&self.kept);
+        kept.metrics.shards = todo.shards as u64;
+        kept.metrics.shards_published = todo.unchanged as u64;
+        kept.metrics.segments = todo.segments as u64;
+        kept.n_workers = todo.workers as u32;
+        kept.work_began = Instant::now();
+    }
+
+    pub fn event(&self, event: &BuildEvent) {
+        let mut kept = lock(&self.kept);
+        kept.add(event);
+        kept.save_if_due();
+    }
+
+    /// The last word on this run.
+    pub fn ended(self, code: ExitCode) {
+        lock(&self.kept).end(code);
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Walking, publishing and waiting have no events of their own, and whoever looks shall see that the build lives.
+fn keep_writing(kept: &Mutex<Kept>, stop: &Receiver<()>) {
+    while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        lock(kept).save_if_due();
+    }
+}
+
+/// What will stand in the file.
+struct Kept {
     path: Option<PathBuf>,
     metrics: Metrics,
     began: Instant,
+    /// When workers could be at work.
+    work_began: Instant,
     written: Instant,
-    busy: Duration,
+    totals: Totals,
     /// Workers that the build has at most.
     n_workers: u32,
     /// Those that are there: a process that is replaced is heard of by the start of the next.
     ready: BTreeSet<WorkerId>,
 }
 
-impl MetricsFile {
-    /// Writes it for the first time.
-    ///
-    /// # Errors
-    /// When it cannot be written: somebody waits for it.
-    pub fn start(
-        settings: &Settings,
-        plan: &Plan,
-        sizing: &Sizing,
-        unchanged: usize,
-    ) -> anyhow::Result<Self> {
+impl Kept {
+    fn new(path: Option<&Path>, profile: &str) -> Self {
         let now = Instant::now();
-        let mut file = Self {
-            path: settings.metrics_file.clone(),
+        let before = path.map(read).unwrap_or_default();
+        Self {
+            path: path.map(Path::to_path_buf),
             metrics: Metrics {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                profile: settings.profile.name.clone(),
-                shards: plan.shards.len() as u64,
-                shards_published: unchanged as u64,
-                segments: plan.queue().count() as u64,
+                profile: profile.to_owned(),
+                runs: Runs {
+                    is_running: true,
+                    began_at: unix_seconds(),
+                    ..Runs::read(&before, profile)
+                },
                 ..Metrics::default()
             },
             began: now,
+            work_began: now,
             written: now,
-            busy: Duration::ZERO,
-            n_workers: sizing.workers as u32,
+            totals: Totals::default(),
+            n_workers: 0,
             ready: BTreeSet::new(),
-        };
-        if let Some(path) = file.path.clone() {
-            file.write(&path)
-                .with_context(|| format!("--metrics-file {}", path.display()))?;
         }
-        Ok(file)
-    }
-
-    pub fn event(&mut self, event: &BuildEvent) {
-        if self.path.is_none() {
-            return;
-        }
-        self.add(event);
-        if self.written.elapsed() >= INTERVAL {
-            self.save();
-        }
-    }
-
-    /// The last word.
-    pub fn finish(mut self) {
-        self.ready.clear();
-        self.save();
     }
 
     fn add(&mut self, event: &BuildEvent) {
+        self.totals.add(event);
         let metrics = &mut self.metrics;
         match event {
             BuildEvent::WorkerReady { worker, .. } => {
@@ -95,26 +155,47 @@ impl MetricsFile {
                 self.ready.remove(worker);
                 metrics.workers_lost += 1;
             }
-            BuildEvent::FilesCommitted { work, .. } => {
-                metrics.chunks += work.chunks;
-                metrics.tokens += work.tokens;
-                metrics.files += work.files;
-                metrics.skipped_files += work.skipped;
-                metrics.reused_chunks += work.reused_chunks;
-                self.busy += Duration::from_micros(work.busy_us);
-            }
             BuildEvent::SegmentDone { .. } => metrics.segments_done += 1,
             BuildEvent::ShardPublished { .. } => metrics.shards_published += 1,
             BuildEvent::Quarantined { .. } => metrics.quarantined_files += 1,
             BuildEvent::DeviceMemory { device, memory } => {
-                metrics.devices = vec![(device.clone(), *memory)];
+                device_of(metrics, device).memory = *memory;
             }
-            BuildEvent::Watchdog(event) => metrics.watchdog.add(event),
+            BuildEvent::Watchdog(event) => {
+                metrics.watchdog.add(event);
+                let can_be_read = match event.noticed {
+                    Noticed::ProbeSilent => false,
+                    Noticed::ProbeBack => true,
+                    _ => return,
+                };
+                device_of(metrics, &event.device.0).can_be_read = can_be_read;
+            }
             BuildEvent::Planned { .. }
             | BuildEvent::SegmentOpened { .. }
+            | BuildEvent::FilesCommitted { .. }
             | BuildEvent::SegmentUndone { .. }
             | BuildEvent::Warning { .. }
             | BuildEvent::Pausing => {}
+        }
+    }
+
+    fn end(&mut self, code: ExitCode) {
+        self.ready.clear();
+        let runs = &mut self.metrics.runs;
+        let now = unix_seconds();
+        runs.is_running = false;
+        runs.exit_code = Some(code as u8);
+        runs.ended_at = Some(now);
+        if code.is_complete() {
+            runs.succeeded_at = Some(now);
+        }
+        self.save();
+        self.path = None;
+    }
+
+    fn save_if_due(&mut self) {
+        if self.written.elapsed() >= INTERVAL {
+            self.save();
         }
     }
 
@@ -124,7 +205,7 @@ impl MetricsFile {
         };
         if let Err(error) = self.write(&path) {
             tracing::warn!(
-                "--metrics-file {}: {error:#}; it is not kept any more",
+                "--metrics-file {}: {error:#}; metrics are disabled",
                 path.display()
             );
             self.path = None;
@@ -132,25 +213,62 @@ impl MetricsFile {
     }
 
     fn write(&mut self, path: &Path) -> anyhow::Result<()> {
-        let elapsed = self.began.elapsed();
-        let available = elapsed.as_secs_f64() * f64::from(self.n_workers);
+        let worked = self.work_began.elapsed().as_secs_f64();
+        let available = worked * f64::from(self.n_workers);
+        let spent = self.totals.spent;
+        let busy = Duration::from_micros(spent.busy_us).as_secs_f64();
+        self.metrics.work = spent;
         self.metrics.workers = self.ready.len() as u64;
-        self.metrics.elapsed_s = elapsed.as_secs_f64();
-        self.metrics.encoder_busy = (self.busy.as_secs_f64() / available.max(1e-9)).min(1.0);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        self.metrics.updated_at = now.unwrap_or_default().as_secs_f64();
+        self.metrics.elapsed_s = self.began.elapsed().as_secs_f64();
+        self.metrics.encoder_busy = (busy / available.max(1e-9)).min(1.0);
+        self.metrics.updated_at = unix_seconds();
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        let text = self.metrics.render(&read(path));
         let mut file = platform::new_file(folder)?;
-        file.write_all(self.metrics.render().as_bytes())?;
+        file.write_all(text.as_bytes())?;
         // Closed; removed unless it gets its name.
         let temporary = file.into_temp_path();
         platform::replace_file(&temporary, path)?;
         self.written = Instant::now();
         Ok(())
     }
+}
+
+/// The device's entry: one whose memory was never asked for has none.
+fn device_of<'a>(metrics: &'a mut Metrics, name: &str) -> &'a mut DeviceMetrics {
+    let devices = &mut metrics.devices;
+    let at = devices.iter().position(|device| device.name == name);
+    let at = at.unwrap_or_else(|| {
+        devices.push(DeviceMetrics {
+            name: name.to_owned(),
+            memory: None,
+            can_be_read: true,
+        });
+        devices.len() - 1
+    });
+    &mut devices[at]
+}
+
+/// What the file says so far; nothing when there is none, or none that can be read.
+fn read(path: &Path) -> String {
+    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+        return String::new();
+    }
+    let mut text = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text));
+    match read {
+        Ok(_) => String::from_utf8_lossy(&text).into_owned(),
+        Err(_) => String::new(),
+    }
+}
+
+fn unix_seconds() -> f64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // A clock before 1970 is a broken clock, not a reason to stop.
+    now.unwrap_or_default().as_secs_f64()
 }
 
 #[cfg(test)]
@@ -160,15 +278,10 @@ mod tests {
     #[test]
     fn a_replaced_worker_is_one_and_busy_counts_all() {
         let now = Instant::now();
-        let mut file = MetricsFile {
-            path: None,
-            metrics: Metrics::default(),
-            began: now - Duration::from_secs(10),
-            written: now,
-            busy: Duration::from_secs(10),
-            n_workers: 2,
-            ready: BTreeSet::new(),
-        };
+        let mut kept = Kept::new(None, "p");
+        kept.work_began = now - Duration::from_secs(10);
+        kept.totals.spent.busy_us = 10_000_000;
+        kept.n_workers = 2;
         let starting = |n| BuildEvent::WorkerStarting {
             worker: WorkerId(n),
         };
@@ -185,15 +298,41 @@ mod tests {
             starting(0),
             ready(0),
         ] {
-            file.add(&event);
+            kept.add(&event);
         }
         let folder = tempfile::tempdir().expect("a folder");
-        file.write(&folder.path().join("m.prom")).expect("written");
-        assert_eq!(file.metrics.workers, 2);
+        kept.write(&folder.path().join("m.prom")).expect("written");
+        assert_eq!(kept.metrics.workers, 2);
         assert!(
-            (0.4..=0.5).contains(&file.metrics.encoder_busy),
+            (0.4..=0.5).contains(&kept.metrics.encoder_busy),
             "{:?}",
-            file.metrics
+            kept.metrics
         );
+    }
+
+    #[test]
+    fn each_run_keeps_what_the_last_one_noted_and_what_others_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("m.prom");
+        let run = |profile: &str, code| {
+            MetricsFile::start(Some(&path), profile)
+                .expect("written")
+                .ended(code);
+            Runs::read(&read(&path), profile)
+        };
+        let first = run("a", ExitCode::Success);
+        assert_eq!(first.succeeded_at, first.ended_at);
+        let other = run("b", ExitCode::Locked);
+        assert_eq!((other.exit_code, other.succeeded_at), (Some(11), None));
+        let second = run("a", ExitCode::Failure);
+        assert_eq!(second.exit_code, Some(1));
+        assert_eq!(second.succeeded_at, first.succeeded_at);
+        assert!(second.ended_at > first.ended_at);
+        assert_eq!(Runs::read(&read(&path), "b"), other);
+        // While it runs, the last word on the run before stands.
+        let running = MetricsFile::start(Some(&path), "a").expect("written");
+        assert_eq!(Runs::read(&read(&path), "a"), second);
+        running.ended(ExitCode::Incomplete);
+        assert!(Runs::read(&read(&path), "a").succeeded_at > first.succeeded_at);
     }
 }

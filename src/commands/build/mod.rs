@@ -4,6 +4,7 @@
 //! the report. The rules are theirs; the order of things is here.
 
 mod devices;
+mod differences;
 mod job;
 mod layout;
 mod links;
@@ -22,25 +23,27 @@ mod watch;
 use super::output;
 use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
 use crate::encode;
-use crate::exit_code::{Exit, ExitCode};
+use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::ids::ShardId;
 use crate::plan::sizing::{Sizing, SizingInput, ram_per_worker, size_workers, vram_per_worker};
 use crate::plan::{Mode, Plan, ShardPlan};
 use crate::platform;
+use crate::profile::Profile;
 use crate::progress::{Display, Style};
 use crate::protocol::{Failure, FailureKind};
 use crate::publish::PublishedShard;
-use crate::report::{BuildEvent, Ending, PlannedShard, RunSummary, Summary};
+use crate::report::{BuildEvent, Ending, PlannedShard, RunSummary, Summary, Totals};
 use crate::store::ledger::ShardLedger;
 use crate::supervisor::{self, Links};
 use anyhow::Context as _;
 use crossbeam_channel::unbounded;
-use job::{job, publishing};
+use job::job;
 use layout::Layout;
 use lock::BuildLock;
-use metrics::MetricsFile;
+use metrics::{MetricsFile, Todo};
 pub use prepare::already_built;
 use prepare::{Prepared, prepare};
+use publishing::Publishing;
 use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -50,24 +53,25 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use watch::MemoryReadings;
 
-pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed> {
     let interrupted = signals::install()?;
-    let profiles = settings::profiles(flags.profile.as_deref())?;
-    let style = style(flags.progress, global);
+    let metrics_file = flags.metrics_file.as_deref();
+    let profiles = settings::profiles(flags.profile.as_deref()).inspect_err(|failed| {
+        let profile = failed.profile.as_deref().unwrap_or_default();
+        match MetricsFile::start(metrics_file, profile) {
+            Ok(metrics) => metrics.ended(failed.code()),
+            Err(error) => tracing::warn!("{error:#}"),
+        }
+    })?;
     let mut worst = ExitCode::Success;
     for profile in profiles {
-        let mut settings = Settings::resolve(flags, profile)?;
-        settings.worker_arguments = worker_arguments(global);
-        let ended = build(&settings, style, &interrupted)
-            .map_err(|error| space::explain(error, &settings))?;
-        let code = match &ended {
-            Ended::Built(summary) if summary.exit == ExitCode::Incomplete as u8 => {
-                ExitCode::Incomplete
-            }
-            Ended::Built(_) => ExitCode::Success,
-            Ended::Paused => ExitCode::Paused,
+        let name = profile.name.clone();
+        let run = Run {
+            flags,
+            global,
+            interrupted: &interrupted,
         };
-        report::print(&ended, &settings, global)?;
+        let code = run.profile(profile).map_err(Failed::of_profile(&name))?;
         if code == ExitCode::Paused {
             return Ok(code);
         }
@@ -76,6 +80,43 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> anyhow::Result<ExitCode>
         }
     }
     Ok(worst)
+}
+
+/// What the builds of all profiles share.
+struct Run<'a> {
+    flags: &'a BuildFlags,
+    global: &'a GlobalFlags,
+    interrupted: &'a Arc<AtomicBool>,
+}
+
+impl Run<'_> {
+    /// Builds one profile, and notes how that ended.
+    fn profile(&self, profile: Profile) -> anyhow::Result<ExitCode> {
+        let metrics = MetricsFile::start(self.flags.metrics_file.as_deref(), &profile.name)?;
+        let ended = self.build(profile, &metrics);
+        metrics.ended(match &ended {
+            Ok(code) => *code,
+            Err(error) => ExitCode::of(error),
+        });
+        ended
+    }
+
+    fn build(&self, profile: Profile, metrics: &MetricsFile) -> anyhow::Result<ExitCode> {
+        let mut settings = Settings::resolve(self.flags, profile)?;
+        settings.worker_arguments = worker_arguments(self.global);
+        let style = style(self.flags.progress, self.global);
+        let ended = build(&settings, style, self.interrupted, metrics)
+            .map_err(|error| space::explain(error, &settings))?;
+        let code = match &ended {
+            Ended::Built(summary) if summary.exit == ExitCode::Incomplete as u8 => {
+                ExitCode::Incomplete
+            }
+            Ended::Built(_) => ExitCode::Success,
+            Ended::Paused => ExitCode::Paused,
+        };
+        report::print(&ended, &settings, self.global)?;
+        Ok(code)
+    }
 }
 
 fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {
@@ -89,12 +130,14 @@ fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {
     }
 }
 
-/// Workers are this program with a hidden command, and as talkative as their supervisor.
+/// Workers are this program with a hidden command, and as talkative as their supervisor, also in its log file.
 fn worker_arguments(global: &GlobalFlags) -> Vec<OsString> {
     let talk = |flag: &str, times: u8| std::iter::repeat_n(OsString::from(flag), times.into());
+    let log_file = global.log_file.iter();
     std::iter::once(OsString::from("worker"))
         .chain(talk("-v", global.verbose))
         .chain(talk("-q", global.quiet))
+        .chain(log_file.flat_map(|path| ["--log-file".into(), path.clone().into_os_string()]))
         .collect()
 }
 
@@ -108,6 +151,7 @@ fn build(
     settings: &Settings,
     style: Style,
     interrupted: &Arc<AtomicBool>,
+    metrics: &MetricsFile,
 ) -> anyhow::Result<Ended> {
     let began = Instant::now();
     let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
@@ -130,14 +174,17 @@ fn build(
         display.event(&BuildEvent::Warning { text: text.clone() });
     }
     let sizing = size(settings, &prepared.survey.plan, &prepared.unchanged);
-    let (published, run) = match work(settings, &prepared, &sizing, &mut display, interrupted)? {
-        Some(done) => done,
-        None => {
-            display.finish();
-            return Ok(Ended::Paused);
-        }
+    let site = Site {
+        settings,
+        prepared: &prepared,
+        interrupted,
+        metrics,
     };
+    let worked = site.work(&sizing, &mut display);
     display.finish();
+    let Some((published, run)) = worked? else {
+        return Ok(Ended::Paused);
+    };
     let run = RunSummary {
         elapsed_s: began.elapsed().as_secs_f64(),
         ..run
@@ -181,73 +228,109 @@ fn cores() -> usize {
 
 type Published = BTreeMap<ShardId, PublishedShard>;
 
-/// Encodes and publishes what is not there yet. `None`: paused.
-fn work(
-    settings: &Settings,
-    prepared: &Prepared,
-    sizing: &Sizing,
-    display: &mut Display,
-    interrupted: &Arc<AtomicBool>,
-) -> anyhow::Result<Option<(Published, RunSummary)>> {
-    let plan = &prepared.survey.plan;
-    let todo: Vec<&ShardPlan> = plan
-        .shards
-        .iter()
-        .filter(|shard| !prepared.unchanged.contains_key(&shard.id))
-        .collect();
-    display.event(&BuildEvent::Planned {
-        profile: settings.profile.name.clone(),
-        shards: todo.iter().map(|shard| planned(shard)).collect(),
-        unchanged: prepared.unchanged.len(),
-        workers: sizing.workers as u32,
-        file_workers: sizing.file_workers as u32,
-    });
-    let mut metrics = MetricsFile::start(settings, plan, sizing, prepared.unchanged.len())?;
-    let publishing = Arc::new(publishing(settings, prepared)?);
-    let mut run = RunSummary {
-        workers: sizing.workers as u32,
-        file_workers: sizing.file_workers as u32,
-        unchanged_shards: prepared.unchanged.len() as u64,
-        batch_fill: 1.0,
-        ..RunSummary::default()
-    };
-    if !todo.is_empty() {
-        let memory = MemoryReadings::start(settings)?;
+/// What the work on one profile has at hand.
+struct Site<'a> {
+    settings: &'a Settings,
+    prepared: &'a Prepared,
+    interrupted: &'a Arc<AtomicBool>,
+    metrics: &'a MetricsFile,
+}
+
+impl Site<'_> {
+    /// Encodes and publishes what is not there yet. `None`: paused.
+    fn work(
+        &self,
+        sizing: &Sizing,
+        display: &mut Display,
+    ) -> anyhow::Result<Option<(Published, RunSummary)>> {
+        let Self {
+            settings, prepared, ..
+        } = *self;
+        let plan = &prepared.survey.plan;
+        let todo: Vec<&ShardPlan> = plan
+            .shards
+            .iter()
+            .filter(|shard| !prepared.unchanged.contains_key(&shard.id))
+            .collect();
+        display.event(&BuildEvent::Planned {
+            profile: settings.profile.name.clone(),
+            shards: todo.iter().map(|shard| planned(shard)).collect(),
+            unchanged: prepared.unchanged.len(),
+            workers: sizing.workers as u32,
+            file_workers: sizing.file_workers as u32,
+        });
+        self.metrics.planned(&Todo {
+            shards: plan.shards.len(),
+            unchanged: prepared.unchanged.len(),
+            segments: plan.queue().count(),
+            workers: sizing.workers,
+        });
+        let publishing = Arc::new(job::publishing(settings, prepared)?);
+        let mut run = RunSummary {
+            workers: sizing.workers as u32,
+            file_workers: sizing.file_workers as u32,
+            unchanged_shards: prepared.unchanged.len() as u64,
+            batch_fill: 1.0,
+            ..RunSummary::default()
+        };
+        if !todo.is_empty() {
+            let ending = self.encode(sizing, &todo, &publishing, &mut run, display)?;
+            match ending {
+                Ending::Paused => return Ok(None),
+                Ending::Failed(failure) => return Err(failed(failure)),
+                Ending::Complete => {}
+            }
+        }
+        let publishing = Arc::into_inner(publishing).context("the publisher is still running")?;
+        let published = publishing
+            .published
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(routing) = publishing.routing {
+            let routing = routing.into_inner().unwrap_or_else(PoisonError::into_inner);
+            report::deliver_routing(routing, settings, prepared)?;
+        }
+        run.cpu_s += platform::process_cpu_time().as_secs_f64();
+        Ok(Some((published, run)))
+    }
+
+    /// Runs supervisor and publisher to their end, and keeps the figures of the run.
+    fn encode(
+        &self,
+        sizing: &Sizing,
+        todo: &[&ShardPlan],
+        publishing: &Arc<Publishing>,
+        run: &mut RunSummary,
+        display: &mut Display,
+    ) -> anyhow::Result<Ending> {
+        let memory = MemoryReadings::start(self.settings)?;
         // Segment ids and one outcome per shard: small, and the supervisor must not block.
         let (ready, segments) = unbounded();
         let (outcomes, published) = unbounded();
-        let publisher = Arc::clone(&publishing)
+        let publisher = Arc::clone(publishing)
             .start(segments, outcomes)
             .context("starting the publisher")?;
         let links = Links {
             ready,
             published,
             memory: memory.receiver(),
-            interrupted: Arc::clone(interrupted),
+            interrupted: Arc::clone(self.interrupted),
         };
-        let job = job(settings, prepared, sizing, &todo)?;
+        let job = job(self.settings, self.prepared, sizing, todo)?;
         let mut devices = BTreeSet::new();
-        let mut busy = Duration::ZERO;
-        let (mut run_tokens, mut padded_tokens) = (0, 0);
+        let mut totals = Totals::default();
         let outcome = supervisor::run(job, &links, &mut |event| {
+            totals.add(&event);
             match &event {
                 BuildEvent::WorkerReady { device, .. } => {
                     devices.insert(device.clone());
                 }
-                BuildEvent::SegmentOpened { already, .. } => run.resumed_chunks += already.chunks,
-                BuildEvent::FilesCommitted { work, .. } => {
-                    run.reused_chunks += work.reused_chunks;
-                    busy += Duration::from_micros(work.busy_us);
-                    run_tokens += work.run_tokens;
-                    padded_tokens += work.padded_tokens;
-                }
                 BuildEvent::Watchdog(event) => run.watchdog.push((**event).clone()),
                 _ => {}
             }
-            metrics.event(&event);
+            self.metrics.event(&event);
             display.event(&event);
         });
-        metrics.finish();
         // However it ended: a shard on its way into place is brought there and registered, others are
         // given up at their next segment.
         publishing.ending(&outcome.ending);
@@ -255,29 +338,23 @@ fn work(
         if publisher.join().is_err() {
             anyhow::bail!("the publisher panicked");
         }
-        match outcome.ending {
-            Ending::Paused => return Ok(None),
-            Ending::Failed(failure) => return Err(failed(failure)),
-            Ending::Complete => {}
-        }
+        let Totals {
+            done,
+            resumed,
+            spent,
+            ..
+        } = totals;
+        run.resumed_chunks = resumed.chunks;
+        run.reused_chunks = done.reused_chunks;
         run.devices = devices.into_iter().collect();
-        if padded_tokens > 0 {
-            run.batch_fill = run_tokens as f64 / padded_tokens as f64;
+        if spent.padded_tokens > 0 {
+            run.batch_fill = spent.run_tokens as f64 / spent.padded_tokens as f64;
         }
+        let busy = Duration::from_micros(spent.busy_us);
         run.encoder_busy = share(busy, outcome.encoding * run.workers);
         run.cpu_s = outcome.workers_cpu.as_secs_f64();
+        Ok(outcome.ending)
     }
-    let publishing = Arc::into_inner(publishing).context("the publisher is still running")?;
-    let published = publishing
-        .published
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    if let Some(routing) = publishing.routing {
-        let routing = routing.into_inner().unwrap_or_else(PoisonError::into_inner);
-        report::deliver_routing(routing, settings, prepared)?;
-    }
-    run.cpu_s += platform::process_cpu_time().as_secs_f64();
-    Ok(Some((published, run)))
 }
 
 fn share(part: Duration, whole: Duration) -> f64 {

@@ -6,7 +6,7 @@
 use super::layout::Layout;
 use super::settings::Settings;
 use super::survey::{self, Survey};
-use super::unchanged;
+use super::unchanged::{self, Wanted};
 use crate::encode;
 use crate::exit_code::{Exit, ExitCode};
 use crate::failpoint;
@@ -54,16 +54,20 @@ fn find_unchanged(
     settings: &Settings,
     layout: &Layout,
     plan: &Plan,
-    fingerprint: Digest,
+    (encoders, fingerprint): (&encode::EncoderInfo, Digest),
 ) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
     let mut found = BTreeMap::new();
     if settings.rebuild {
         return Ok(found);
     }
+    let wanted = Wanted {
+        profile: &settings.profile,
+        encoders,
+        fingerprint,
+    };
     for shard in &plan.shards {
         let path = layout.shard(&shard.label);
-        let limits = &settings.profile.rules.limits;
-        if let Some(ledger) = unchanged::unchanged(&path, plan, shard, fingerprint, limits)? {
+        if let Some(ledger) = unchanged::unchanged(&path, plan, shard, &wanted)? {
             found.insert(shard.id, ledger);
         }
     }
@@ -76,8 +80,8 @@ pub fn already_built(
     plan: &Plan,
 ) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
     let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
-    let (_, fingerprint) = identify(settings)?;
-    find_unchanged(settings, &layout, plan, fingerprint)
+    let (encoders, fingerprint) = identify(settings)?;
+    find_unchanged(settings, &layout, plan, (&encoders, fingerprint))
 }
 
 pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
@@ -99,7 +103,7 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
             .and_then(|()| std::fs::create_dir_all(&segments))
             .with_context(|| format!("emptying {}", segments.display()))?;
     }
-    let unchanged = find_unchanged(settings, &layout, &survey.plan, fingerprint)?;
+    let unchanged = find_unchanged(settings, &layout, &survey.plan, (&encoders, fingerprint))?;
     let (epoch, reproducible) = epoch()?;
     let routing_before = match layout.mode {
         // Under a fixed date no hash is noted.

@@ -6,7 +6,7 @@
 use super::devices::{self, Devices};
 use super::watch;
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
-use crate::exit_code::{Exit, ExitCode};
+use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::plan::{Mode, Pace, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::profile::{Profile, ProfileError, find_profile, list_profiles};
@@ -58,7 +58,6 @@ pub struct Settings {
     pub reuse_from: Vec<PathBuf>,
     pub crawl: Knobs,
     pub vram_probe: Option<String>,
-    pub metrics_file: Option<PathBuf>,
     /// What worker processes are started with.
     pub worker_arguments: Vec<OsString>,
     /// For people.
@@ -180,7 +179,6 @@ impl Settings {
             reuse_from: flags.reuse_from.clone(),
             crawl: crawl.knobs,
             vram_probe: flags.vram_probe.clone(),
-            metrics_file: flags.metrics_file.clone(),
             worker_arguments: vec!["worker".into()],
             listed,
             profile,
@@ -257,17 +255,18 @@ fn model_name(source: &ModelSource) -> String {
 
 /// The profiles that `--profile` names: one, a comma list, `all`, or the path of a TOML file. Of
 /// `all`, those whose folders are not on this machine are left out with a warning.
-pub fn profiles(flag: Option<&str>) -> anyhow::Result<Vec<Profile>> {
+///
+/// # Errors
+/// Of the first that cannot be read; it is named as its output would be.
+pub fn profiles(flag: Option<&str>) -> Result<Vec<Profile>, Failed> {
     let Some(names) = flag else {
         let known = list_profiles(&search_dirs());
         let known: Vec<_> = known.into_iter().map(|p| p.name).collect();
-        return Err(Exit::error(
-            ExitCode::Usage,
-            format!(
-                "which profile? --profile NAME, NAME,NAME, all, or the path of a TOML file; there are: {}",
-                known.join(", ")
-            ),
-        ));
+        let text = format!(
+            "which profile? --profile NAME, NAME,NAME, all, or the path of a TOML file; there are: {}",
+            known.join(", ")
+        );
+        return Err(Exit::error(ExitCode::Usage, text).into());
     };
     let mut profiles: Vec<Profile> = Vec::new();
     for name in names
@@ -277,7 +276,10 @@ pub fn profiles(flag: Option<&str>) -> anyhow::Result<Vec<Profile>> {
     {
         let found = match name {
             "all" => all_profiles()?,
-            name => vec![load(&find(name)?)?],
+            name => {
+                let found = find(name).and_then(|file| load(&file));
+                vec![found.map_err(Failed::of_profile(&name_of(name)))?]
+            }
         };
         for profile in found {
             match profiles.iter().find(|known| known.name == profile.name) {
@@ -286,16 +288,25 @@ pub fn profiles(flag: Option<&str>) -> anyhow::Result<Vec<Profile>> {
                 Some(known) => {
                     let (one, two) = (known.file.display(), profile.file.display());
                     let text = format!("{one} and {two} would write the same output: rename one");
-                    return Err(Exit::error(ExitCode::Usage, text));
+                    let error = Exit::error(ExitCode::Usage, text);
+                    return Err(Failed::of_profile(&profile.name)(error));
                 }
             }
         }
     }
-    Ok(profiles)
+    match profiles.is_empty() {
+        true => {
+            let text = format!(
+                "--profile {names} names no profile: `helix-build profile list` shows which there are"
+            );
+            Err(Exit::error(ExitCode::Usage, text).into())
+        }
+        false => Ok(profiles),
+    }
 }
 
 /// The profiles of the first folder that has any: one's own, not the shipped ones besides.
-fn all_profiles() -> anyhow::Result<Vec<Profile>> {
+fn all_profiles() -> Result<Vec<Profile>, Failed> {
     let dirs = search_dirs();
     let mut lists = dirs
         .iter()
@@ -310,12 +321,23 @@ fn all_profiles() -> anyhow::Result<Vec<Profile>> {
                 tracing::warn!("profile {} is left out: {error:#}", profile.name);
                 absent = Some(error);
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(Failed::of_profile(&profile.name)(error)),
         }
     }
     match absent {
-        Some(error) if found.is_empty() => Err(error),
+        Some(error) if found.is_empty() => Err(error.into()),
         _ => Ok(found),
+    }
+}
+
+/// What a profile is called that was typed so: a path's file name without its extension.
+fn name_of(typed: &str) -> String {
+    match typed.ends_with(".toml") {
+        true => {
+            let stem = Path::new(typed).file_stem().unwrap_or_default();
+            stem.to_string_lossy().into_owned()
+        }
+        false => typed.to_owned(),
     }
 }
 

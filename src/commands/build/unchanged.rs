@@ -3,14 +3,24 @@
 //! By identity of its files: path, size and modification time; where only the time differs, by the
 //! hash of the bytes. Never by path alone.
 
+use super::differences::{BuiltWith, differences};
+use crate::encode::EncoderInfo;
 use crate::exit_code::{Exit, ExitCode};
 use crate::file::{self, FileRecord};
 use crate::ids::Digest;
 use crate::plan::{Plan, PlannedFile, ShardPlan};
-use crate::profile::Limits;
+use crate::profile::{Limits, Profile};
 use crate::scan;
+use crate::store::StoreError;
 use crate::store::ledger::{self, ShardLedger};
 use std::path::Path;
+
+/// What a shard must have been built with.
+pub struct Wanted<'a> {
+    pub profile: &'a Profile,
+    pub encoders: &'a EncoderInfo,
+    pub fingerprint: Digest,
+}
 
 /// The ledger of the shard at `path` if it is complete and unchanged. A shard of another fingerprint
 /// is exit code 12; a missing or unreadable one is simply not there.
@@ -18,21 +28,26 @@ pub fn unchanged(
     path: &Path,
     plan: &Plan,
     shard: &ShardPlan,
-    fingerprint: Digest,
-    limits: &Limits,
+    wanted: &Wanted<'_>,
 ) -> anyhow::Result<Option<ShardLedger>> {
+    let limits = &wanted.profile.rules.limits;
     if !path.exists() {
         return Ok(None);
     }
     let Ok(ledger) = ledger::read_ledger(path) else {
         return Ok(None);
     };
-    if ledger.fingerprint != fingerprint {
+    if ledger.fingerprint != wanted.fingerprint {
+        let found = built_with(path)
+            .map(|before| differences(&before, &wanted.profile.recipe, wanted.encoders))
+            // What it was is of no use then; that it differs is known.
+            .unwrap_or_default();
         return Err(Exit::error(
             ExitCode::FingerprintMismatch,
             format!(
-                "{} was built with other models or settings: --rebuild builds it afresh, another --out-dir keeps both",
-                path.display()
+                "{} was built with other models or settings ({}): --rebuild builds it afresh, another --out-dir keeps both",
+                path.display(),
+                found.join(", ")
             ),
         ));
     }
@@ -47,6 +62,14 @@ pub fn unchanged(
                     && same_file(record, planned, plan, limits)
             });
     Ok(same.then_some(ledger))
+}
+
+fn built_with(path: &Path) -> Result<BuiltWith, StoreError> {
+    Ok(BuiltWith {
+        encoder: ledger::read_text(path, "encoder")?,
+        recipe: ledger::read_text(path, "recipe")?,
+        tool_version: ledger::read_text(path, "tool_version")?,
+    })
 }
 
 /// The roots must still lie where they were: absolute paths are stored.

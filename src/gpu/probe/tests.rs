@@ -23,10 +23,10 @@ fn memory(used_bytes: u64, total_bytes: u64) -> Memory {
 }
 
 /// Waits for a reading that is as it should be.
-fn until(probe: &Probe, is_it: impl Fn(&Answer) -> bool) -> Reading {
+fn until(channel: &Channel, is_it: impl Fn(&Answer) -> bool) -> Reading {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let reading = probe
+        let reading = channel
             .readings()
             .recv_deadline(deadline)
             .expect("a reading in time");
@@ -91,7 +91,8 @@ fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
     let shall_hang = Arc::new(AtomicBool::new(false));
     let is_told = Arc::clone(&shall_hang);
     let mut used = 1;
-    let probe = Probe::start(device(), TIMING, move || {
+    let channel = Channel::new();
+    let _probe = Probe::start(device(), TIMING, &channel, move || {
         if is_told.swap(false, Ordering::SeqCst) {
             let _ = hangs.send(());
             let _ = held.recv_timeout(PATIENCE);
@@ -102,15 +103,15 @@ fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
         Ok(memory(used, 4))
     })
     .expect("threads");
-    until(&probe, |answer| *answer == Ok(memory(1, 4)));
+    until(&channel, |answer| *answer == Ok(memory(1, 4)));
     shall_hang.store(true, Ordering::SeqCst);
     hung.recv_timeout(PATIENCE).expect("asked");
     let unknown = Err("no answer within 50ms".to_owned());
     for _ in 0..BACKLOG + 2 {
-        until(&probe, |answer| *answer == unknown);
+        until(&channel, |answer| *answer == unknown);
     }
     let_go.send_timeout((), PATIENCE).expect("it hangs there");
-    until(&probe, |answer| {
+    until(&channel, |answer| {
         assert_ne!(*answer, Ok(memory(2, 4)), "a late answer is not used");
         *answer == Ok(memory(3, 4))
     });
@@ -119,21 +120,23 @@ fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
 #[test]
 fn dropping_a_probe_that_hangs_waits_for_nobody() {
     let (let_go, held) = bounded::<()>(0);
-    let probe = Probe::start(device(), TIMING, move || {
+    let channel = Channel::new();
+    let probe = Probe::start(device(), TIMING, &channel, move || {
         let _ = held.recv_timeout(PATIENCE);
         Err(String::new())
     })
     .expect("threads");
-    until(&probe, Result::is_err);
+    until(&channel, Result::is_err);
     drop(probe);
     drop(let_go);
 }
 
 #[test]
 fn a_device_that_nvml_does_not_have_is_unknown_and_asked_again() {
-    let probe = Probe::nvml(device(), TIMING, 9999).expect("threads");
+    let channel = Channel::new();
+    let _probe = Probe::nvml(device(), TIMING, &channel, 9999).expect("threads");
     for _ in 0..BACKLOG + 2 {
-        let answer = until(&probe, |_| true).answer;
+        let answer = until(&channel, |_| true).answer;
         assert!(answer.expect_err("there is no such device").len() > 5);
     }
 }
@@ -146,8 +149,10 @@ fn what_nvml_says_is_what_the_device_has() {
         println!("skipped: no NVIDIA device here");
     }
     for gpu in found {
-        let probe = Probe::nvml(device(), Timing::default(), gpu.index).expect("threads");
-        let reading = until(&probe, Result::is_ok);
+        let channel = Channel::new();
+        let _probe =
+            Probe::nvml(device(), Timing::default(), &channel, gpu.index).expect("threads");
+        let reading = until(&channel, Result::is_ok);
         let total = reading.answer.map(|memory| memory.total_bytes);
         assert_eq!(total, Ok(gpu.total_bytes));
     }
@@ -170,18 +175,41 @@ mod commands {
     };
 
     #[test]
+    fn a_command_hears_which_device_is_meant() {
+        let channel = Channel::new();
+        let probes = ["cuda:1", "cuda:3"].map(|name| {
+            let id = DeviceId(name.to_owned());
+            Probe::command(id, TIMING, &channel, "echo $HELIX_DEVICE 4").expect("threads")
+        });
+        for (name, used) in [("cuda:1", 1), ("cuda:3", 3)] {
+            let deadline = Instant::now() + PATIENCE;
+            let is_it = |reading: &Reading| reading.device.0 == name;
+            let reading = loop {
+                let reading = channel.readings().recv_deadline(deadline);
+                match reading.expect("a reading in time") {
+                    reading if is_it(&reading) => break reading,
+                    _ => {}
+                }
+            };
+            assert_eq!(reading.answer, Ok(memory(used << 20, 4 << 20)), "{name}");
+        }
+        drop(probes);
+    }
+
+    #[test]
     fn a_script_plays_a_card() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("memory");
         fs::write(&file, "3000 12288").expect("written");
         let command = format!("cat '{}'", file.display());
-        let probe = Probe::command(device(), TIMING, &command).expect("threads");
+        let channel = Channel::new();
+        let _probe = Probe::command(device(), TIMING, &channel, &command).expect("threads");
         let card = |used: u64| Ok(memory(used << 20, 12_288 << 20));
-        until(&probe, |answer| *answer == card(3000));
+        until(&channel, |answer| *answer == card(3000));
         let next = folder.path().join("next");
         fs::write(&next, "11850 12288").expect("written");
         fs::rename(next, file).expect("renamed");
-        until(&probe, |answer| *answer == card(11_850));
+        until(&channel, |answer| *answer == card(11_850));
     }
 
     #[test]
@@ -196,8 +224,9 @@ mod commands {
             // It is cut off; how it takes that is its own affair.
             ("yes", ""),
         ] {
-            let probe = Probe::command(device(), TIMING, command).expect("threads");
-            let answer = until(&probe, |_| true).answer.expect_err(command);
+            let channel = Channel::new();
+            let _probe = Probe::command(device(), TIMING, &channel, command).expect("threads");
+            let answer = until(&channel, |_| true).answer.expect_err(command);
             assert!(answer.starts_with(why), "{command}: {answer}");
         }
     }
@@ -212,17 +241,18 @@ mod commands {
             file("pid"),
             file("healed")
         );
-        let probe = Probe::command(device(), SHORT, &command).expect("threads");
+        let channel = Channel::new();
+        let _probe = Probe::command(device(), SHORT, &channel, &command).expect("threads");
         let unknown = Err("did not end within 100ms".to_owned());
-        until(&probe, |answer| *answer == unknown);
+        until(&channel, |answer| *answer == unknown);
         // A loaded machine may not have come that far the first time.
         let deadline = Instant::now() + PATIENCE;
         while !folder.path().join("pid").exists() {
             assert!(Instant::now() < deadline, "the command never ran");
-            until(&probe, |_| true);
+            until(&channel, |_| true);
         }
         fs::write(folder.path().join("healed"), "").expect("written");
-        until(&probe, Result::is_ok);
+        until(&channel, Result::is_ok);
         let pid = fs::read_to_string(folder.path().join("pid")).expect("a pid");
         let deadline = Instant::now() + PATIENCE;
         while is_running(pid.trim()) {

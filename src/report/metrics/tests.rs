@@ -96,6 +96,14 @@ fn unescape(text: &str) -> Option<(String, &str)> {
     None
 }
 
+fn device(name: &str, memory: Option<Memory>) -> DeviceMetrics {
+    DeviceMetrics {
+        name: name.to_owned(),
+        memory,
+        can_be_read: true,
+    }
+}
+
 #[test]
 fn the_published_counter_and_its_companions_are_there() {
     let metrics = Metrics {
@@ -107,30 +115,52 @@ fn the_published_counter_and_its_companions_are_there() {
             respawn: 1,
             ..Counts::default()
         },
-        tokens: 12_345_678_901,
+        work: Work {
+            tokens: 12_345_678_901,
+            ..Work::default()
+        },
+        runs: Runs {
+            began_at: 5.0,
+            exit_code: Some(3),
+            ended_at: Some(7.5),
+            ..Runs::default()
+        },
         devices: vec![
-            ("cuda:0".to_owned(), Memory::new(3, 4)),
-            ("cuda:1".to_owned(), None),
+            device("cuda:0", Memory::new(3, 4)),
+            DeviceMetrics {
+                can_be_read: false,
+                ..device("cuda:1", None)
+            },
         ],
         encoder_busy: 0.25,
         ..Metrics::default()
     };
-    let text = metrics.render();
+    let text = metrics.render("");
     for line in [
         "# TYPE helix_dense_crawl_detected counter",
-        "helix_dense_crawl_detected 2",
-        "helix_watchdog_rungs_total{rung=\"release_memory\"} 2",
-        "helix_watchdog_rungs_total{rung=\"respawn\"} 1",
-        "helix_watchdog_rungs_total{rung=\"cpu\"} 0",
-        "helix_tokens_total 12345678901",
-        "helix_vram_used_bytes{device=\"cuda:0\"} 3",
-        "helix_vram_total_bytes{device=\"cuda:0\"} 4",
-        "helix_encoder_busy_ratio 0.25",
-        "helix_build_info{version=\"0.1.0\",profile=\"medium\"} 1",
+        "helix_dense_crawl_detected{profile=\"medium\"} 2",
+        "helix_watchdog_rungs_total{profile=\"medium\",rung=\"release_memory\"} 2",
+        "helix_watchdog_rungs_total{profile=\"medium\",rung=\"respawn\"} 1",
+        "helix_watchdog_rungs_total{profile=\"medium\",rung=\"cpu\"} 0",
+        "helix_tokens_total{profile=\"medium\"} 12345678901",
+        "helix_vram_used_bytes{profile=\"medium\",device=\"cuda:0\"} 3",
+        "helix_vram_total_bytes{profile=\"medium\",device=\"cuda:0\"} 4",
+        "helix_vram_probe_up{profile=\"medium\",device=\"cuda:0\"} 1",
+        "helix_vram_probe_up{profile=\"medium\",device=\"cuda:1\"} 0",
+        "helix_encoder_busy_ratio{profile=\"medium\"} 0.25",
+        "helix_build_info{profile=\"medium\",version=\"0.1.0\"} 1",
+        "helix_build_running{profile=\"medium\"} 0",
+        "helix_build_exit_code{profile=\"medium\"} 3",
+        "helix_build_last_run_timestamp_seconds{profile=\"medium\"} 7.5",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
-    assert!(!text.contains("cuda:1"), "what is not known is not told");
+    for unknown in [
+        "helix_vram_used_bytes{profile=\"medium\",device=\"cuda:1\"",
+        "last_success",
+    ] {
+        assert!(!text.contains(unknown), "what is not known is not told");
+    }
     parse(&text).expect("by the grammar");
 }
 
@@ -157,6 +187,7 @@ proptest! {
     fn whatever_the_figures_the_text_parses_to_them(
         version: String,
         profile in "[\"\\\\\n{},=a\u{e9}]{0,8}",
+        other in "[\"\\\\\n{},=b\u{e9}]{1,8}",
         names in proptest::collection::btree_set(any::<String>(), 0..4),
         total in 1u64..,
         busy: f64,
@@ -168,16 +199,20 @@ proptest! {
             version: version.clone(),
             profile: profile.clone(),
             watchdog: Counts { crawls: counts[0], cpu: counts[1], ..Counts::default() },
-            chunks: counts[2],
+            work: Work { chunks: counts[2], ..Work::default() },
             workers: counts[3],
-            devices: names.iter().map(|n| (n.clone(), Memory::new(total / 2, total))).collect(),
+            devices: names.iter().map(|n| device(n, Memory::new(total / 2, total))).collect(),
             encoder_busy: busy,
             elapsed_s,
             ..Metrics::default()
         };
-        let samples = parse(&metrics.render()).map_err(TestCaseError::fail)?;
+        let text = metrics.render("# TYPE x counter\nx 1\n");
+        let samples = parse(&text).map_err(TestCaseError::fail)?;
+        prop_assert!(samples.keys().all(|(_, labels)| labels[0].0 == "profile"));
         let value = |name: &str, labels: &[(&str, &str)]| {
-            let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+            let own = [("profile", profile.as_str())];
+            let labels = own.iter().chain(labels);
+            let labels = labels.map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
             samples.get(&(name.to_owned(), labels.collect())).copied()
         };
         let same = |found: Option<f64>, value: f64| {
@@ -189,11 +224,27 @@ proptest! {
         prop_assert!(same(value("helix_workers", &[]), counts[3] as f64));
         prop_assert!(same(value("helix_encoder_busy_ratio", &[]), busy));
         prop_assert!(same(value("helix_elapsed_seconds", &[]), elapsed_s));
-        let info = [("version", version.as_str()), ("profile", profile.as_str())];
+        let info = [("version", version.as_str())];
         prop_assert!(same(value("helix_build_info", &info), 1.0));
         for name in &names {
             let label = [("device", name.as_str())];
             prop_assert!(same(value("helix_vram_total_bytes", &label), total as f64));
+        }
+        // Another profile's figures come beside them, and go on saying what they said.
+        if other != profile && !profile.is_empty() {
+            let beside = Metrics { profile: other, workers: counts[0], ..Metrics::default() };
+            let both = parse(&beside.render(&text)).map_err(TestCaseError::fail)?;
+            for (name, found) in &samples {
+                prop_assert!(both.get(name).is_some_and(|kept| same(Some(*kept), *found)), "{name:?}");
+            }
+            prop_assert_eq!(both.len(), samples.len() + parse(&beside.render("")).map_err(TestCaseError::fail)?.len());
+        }
+    }
+
+    #[test]
+    fn whatever_the_file_holds_the_figures_are_written(text: String, lines in "(# (HELP|TYPE) |helix_a|\\{|\"|=| |1|\n|,|\\}|\\\\|counter){0,30}") {
+        for before in [text, lines] {
+            parse(&Metrics::default().render(&before)).map_err(TestCaseError::fail)?;
         }
     }
 }

@@ -38,6 +38,7 @@ use super::locate::{
 };
 use crate::ids::Digest;
 use fault::Finder;
+pub use manifest::is_unfinished;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeSet;

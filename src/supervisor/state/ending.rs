@@ -5,6 +5,7 @@
 use super::{Effect, Mood, Phase, State};
 use crate::protocol::Failure;
 use crate::report::{BuildEvent, Ending};
+use crate::watchdog::Input;
 use std::time::Duration;
 
 impl State {
@@ -47,7 +48,7 @@ impl State {
     }
 
     /// Ends the build once nothing is left to do, or everyone is gone.
-    pub(super) fn finish_if_over(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn finish_if_over(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let all_gone = self
             .slots
             .values()
@@ -62,16 +63,20 @@ impl State {
                     }
                 }
                 if all_gone && self.unpublished.is_empty() {
-                    self.mood = Mood::Over;
-                    effects.push(Effect::Finish(Ending::Complete));
+                    self.finish(now, Ending::Complete, effects);
                 }
             }
             Mood::Pausing | Mood::Failing if all_gone => {
-                self.mood = Mood::Over;
                 let ending = self.ending.take().unwrap_or(Ending::Paused);
-                effects.push(Effect::Finish(ending));
+                self.finish(now, ending, effects);
             }
             _ => {}
         }
+    }
+
+    fn finish(&mut self, now: Duration, ending: Ending, effects: &mut Vec<Effect>) {
+        self.mood = Mood::Over;
+        self.tell_watchdog(now, Input::Ending, effects);
+        effects.push(Effect::Finish(ending));
     }
 }

@@ -21,10 +21,10 @@ pub enum Event {
         status: String,
     },
     Publisher(PublishOutcome),
-    /// `None`: it could not be read.
+    /// A reading of a device's memory, or why there is none.
     Memory {
         device: DeviceId,
-        memory: Option<Memory>,
+        answer: Result<Memory, String>,
     },
     /// The clock has left so much time out: nobody ran.
     Paused {

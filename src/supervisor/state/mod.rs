@@ -108,7 +108,7 @@ pub struct State {
     quarantined_in_a_row: u32,
     /// Some worker has been ready.
     ever_ready: bool,
-    /// The device that is watched, if there is one.
+    /// The devices that are watched, if there are any.
     watch: Option<Watch>,
     /// What has been committed of segments that are not done.
     done: BTreeMap<SegmentId, Work>,
@@ -160,7 +160,7 @@ impl State {
         }
     }
 
-    /// Watches a device.
+    /// Watches devices.
     pub fn with_watch(mut self, watch: Option<Watch>) -> Self {
         self.watch = watch;
         self
@@ -200,8 +200,8 @@ impl State {
                 }
             }
             Event::Publisher(outcome) => self.publisher(now, outcome, &mut effects),
-            Event::Memory { device, memory } => {
-                self.memory_read(now, device, memory, &mut effects);
+            Event::Memory { device, answer } => {
+                self.memory_read(now, device, answer, &mut effects);
             }
             Event::Paused { lasted } => {
                 self.tell_watchdog(now, Input::Paused { lasted }, &mut effects);
@@ -213,7 +213,7 @@ impl State {
             }
         }
         self.hand_out(now, &mut effects);
-        self.finish_if_over(&mut effects);
+        self.finish_if_over(now, &mut effects);
         effects
     }
 

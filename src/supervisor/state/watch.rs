@@ -7,27 +7,27 @@ use super::{Effect, Mood, Phase, Place, State};
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::FailureKind;
 use crate::report::BuildEvent;
-use crate::watchdog::{DeviceFailure, DeviceId, Input, Memory, Verdict, Watchdog};
+use crate::watchdog::{DeviceFailure, DeviceId, Input, Lanes, Memory, Verdict, Watchdog};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A device that is watched, and what has become of it.
+/// Devices that are watched, and what has become of them.
 #[derive(Debug)]
 pub struct Watch {
     watchdog: Watchdog,
-    device: DeviceId,
+    lanes: Lanes,
     /// Shards whose rest is done on the CPU.
     demoted: BTreeSet<ShardId>,
-    /// Nothing more runs on the device.
+    /// Nothing more runs on the devices.
     given_up: bool,
 }
 
 impl Watch {
-    /// `device`: where workers run that are started as asked.
-    pub fn new(watchdog: Watchdog, device: DeviceId) -> Self {
+    /// `lanes`: where the encoders of workers run that are started as asked.
+    pub fn new(watchdog: Watchdog, lanes: Lanes) -> Self {
         Self {
             watchdog,
-            device,
+            lanes,
             demoted: BTreeSet::new(),
             given_up: false,
         }
@@ -53,8 +53,11 @@ impl State {
     ) {
         let place = self.slots.get(&worker).map(|slot| slot.place);
         if let Some(watch) = &self.watch {
-            let device = (place == Some(Place::AsAsked)).then(|| watch.device.clone());
-            self.tell_watchdog(now, Input::WorkerStarted { worker, device }, effects);
+            let lanes = match place {
+                Some(Place::AsAsked) => watch.lanes.clone(),
+                _ => Lanes::default(),
+            };
+            self.tell_watchdog(now, Input::WorkerStarted { worker, lanes }, effects);
         }
     }
 
@@ -101,14 +104,14 @@ impl State {
         &mut self,
         now: Duration,
         device: DeviceId,
-        memory: Option<Memory>,
+        answer: Result<Memory, String>,
         effects: &mut Vec<Effect>,
     ) {
         effects.push(Effect::Emit(BuildEvent::DeviceMemory {
             device: device.to_string(),
-            memory,
+            memory: answer.as_ref().ok().copied(),
         }));
-        self.tell_watchdog(now, Input::MemoryRead { device, memory }, effects);
+        self.tell_watchdog(now, Input::MemoryRead { device, answer }, effects);
     }
 
     pub(super) fn tell_watchdog(&mut self, now: Duration, input: Input, effects: &mut Vec<Effect>) {
@@ -163,9 +166,15 @@ impl State {
         if !self.ever_ready {
             return false;
         }
+        let devices: Vec<_> = watch
+            .lanes
+            .devices()
+            .iter()
+            .map(|id| id.0.as_str())
+            .collect();
         let text = format!(
-            "{} takes no worker any more ({reason}); what is left is encoded on the CPU",
-            watch.device
+            "{} can no longer start workers ({reason}); what is left is encoded on the CPU",
+            devices.join(" and ")
         );
         effects.push(Effect::Emit(BuildEvent::Warning { text }));
         self.give_up_device(effects);

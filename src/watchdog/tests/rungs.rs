@@ -147,7 +147,7 @@ fn encoders_and_devices_are_judged_apart() {
     let elsewhere = DeviceId("cuda:1".to_owned());
     driver.feed(Input::WorkerStarted {
         worker: WorkerId(9),
-        device: Some(elsewhere),
+        lanes: Lanes::both(&elsewhere),
     });
     assert_eq!(driver.crawl(9).0, 100, "nothing is known of that device");
     // A quick encoder's healthy batches do not hide a slow one's crawl.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::watchdog::knobs::{Action, Knobs};
-use crate::watchdog::{Batch, DeviceId, Encoder, Memory, Watchdog};
+use crate::watchdog::{Batch, DeviceId, Encoder, Lanes, Memory, Watchdog};
 use proptest::prelude::*;
 
 impl World {
@@ -13,7 +13,7 @@ impl World {
             ..Knobs::default()
         };
         let watchdog = Watchdog::new(knobs, STALL / 2, []);
-        let watch = Watch::new(watchdog, DeviceId("cuda:0".to_owned()));
+        let watch = Watch::new(watchdog, Lanes::both(&DeviceId("cuda:0".to_owned())));
         world.state = world.state.with_watch(Some(watch));
         world
     }
@@ -137,7 +137,7 @@ fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
         world
             .warnings
             .iter()
-            .any(|w| w.contains("takes no worker any more"))
+            .any(|w| w.contains("can no longer start workers"))
     );
 }
 
@@ -184,7 +184,7 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
             },
             None => Event::Memory {
                 device: DeviceId("cuda:0".to_owned()),
-                memory: Memory::new(12135 << 20, 12288 << 20),
+                answer: Memory::new(12135 << 20, 12288 << 20).ok_or(String::new()),
             },
         };
         state.step(*now, event)

@@ -1,0 +1,152 @@
+//! The work of a build, added up from its events.
+//!
+//! The one place in which it is added up: the summary, the figures for Prometheus and the progress display
+//! read it here. Pure.
+
+use super::BuildEvent;
+use crate::ids::{SegmentId, ShardId};
+use crate::protocol::Work;
+use std::collections::BTreeMap;
+
+/// Sums over the events of one build so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// What counts for the index: found by this run or committed by it, and not undone since.
+    pub done: Work,
+    /// Of `done`, what an earlier run had left.
+    pub resumed: Work,
+    /// What this run has committed, undone or not: time and tokens that were spent.
+    pub spent: Work,
+    /// Bytes of `done`, by shard.
+    bytes_by_shard: BTreeMap<ShardId, u64>,
+    /// Of segments that are not done: these may still be undone.
+    open: BTreeMap<SegmentId, Share>,
+}
+
+/// What one segment adds to [`Totals::done`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Share {
+    done: Work,
+    resumed: Work,
+}
+
+impl Totals {
+    /// Takes one event, in order.
+    pub fn add(&mut self, event: &BuildEvent) {
+        match event {
+            BuildEvent::SegmentOpened {
+                segment, already, ..
+            } => {
+                self.open.entry(*segment).or_default().resumed += *already;
+                self.resumed += *already;
+                self.count(*segment, *already);
+            }
+            BuildEvent::FilesCommitted { segment, work, .. } => {
+                self.spent += *work;
+                self.count(*segment, *work);
+            }
+            BuildEvent::SegmentDone { segment, .. } => {
+                self.open.remove(segment);
+            }
+            BuildEvent::SegmentUndone { segment, .. } => {
+                let Share { done, resumed } = self.open.remove(segment).unwrap_or_default();
+                self.done -= done;
+                self.resumed -= resumed;
+                let of_shard = self.bytes_by_shard.entry(segment.shard).or_default();
+                *of_shard = of_shard.saturating_sub(done.bytes);
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, segment: SegmentId, work: Work) {
+        self.open.entry(segment).or_default().done += work;
+        self.done += work;
+        *self.bytes_by_shard.entry(segment.shard).or_default() += work.bytes;
+    }
+
+    /// Bytes of a shard that are done.
+    pub fn shard_bytes(&self, shard: ShardId) -> u64 {
+        self.bytes_by_shard.get(&shard).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::WorkerId;
+
+    const WORKER: WorkerId = WorkerId(0);
+
+    fn segment(index: u32) -> SegmentId {
+        SegmentId {
+            shard: ShardId(0),
+            index,
+        }
+    }
+
+    fn work(chunks: u64) -> Work {
+        Work {
+            files: 1,
+            chunks,
+            bytes: chunks * 100,
+            reused_chunks: chunks / 2,
+            busy_us: chunks,
+            ..Work::default()
+        }
+    }
+
+    fn opened(index: u32, already: Work) -> BuildEvent {
+        BuildEvent::SegmentOpened {
+            worker: WORKER,
+            segment: segment(index),
+            already,
+        }
+    }
+
+    fn committed(index: u32, work: Work) -> BuildEvent {
+        BuildEvent::FilesCommitted {
+            worker: WORKER,
+            segment: segment(index),
+            work,
+            file: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_done_again_counts_once() {
+        let mut totals = Totals::default();
+        let undone = BuildEvent::SegmentUndone {
+            segment: segment(1),
+            work: work(10),
+        };
+        for event in [
+            opened(0, work(4)),
+            committed(0, work(2)),
+            BuildEvent::SegmentDone {
+                worker: WORKER,
+                segment: segment(0),
+            },
+            opened(1, work(6)),
+            committed(1, work(4)),
+            undone.clone(),
+            // Opened again on the CPU, where nothing is there any more.
+            opened(1, Work::default()),
+            committed(1, work(10)),
+        ] {
+            totals.add(&event);
+        }
+        assert_eq!(totals.done.chunks, 16);
+        assert_eq!(totals.resumed.chunks, 4);
+        assert_eq!(totals.done.reused_chunks, 2 + 1 + 5);
+        assert_eq!(totals.shard_bytes(ShardId(0)), 1600);
+        assert_eq!(totals.spent.chunks, 16, "time was spent on both attempts");
+        // A segment that is done stays done.
+        let before = totals.clone();
+        totals.add(&BuildEvent::SegmentUndone {
+            segment: segment(0),
+            work: work(6),
+        });
+        assert_eq!(totals, before);
+    }
+}
