@@ -146,7 +146,11 @@ fn other_settings_on_the_same_output_are_12() {
     world.write("p.toml", "roots = [\"root0\"]\nchunk_chars = 700\n");
     let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o"];
     arguments.extend(BARE);
-    fails(&world, &arguments, 12, &["--rebuild"]);
+    let named = "(chunk_chars 2000 -> 700)";
+    fails(&world, &arguments, 12, &["--rebuild", named]);
+    let encoders = ["--profile", "p.toml", "--out-dir", "o"];
+    let named = "chunk_chars 2000 -> 700, sparse encoder none -> helix-sparse-mini";
+    fails(&world, &encoders, 12, &[named, "dense encoder none -> "]);
     arguments.push("--rebuild");
     assert_eq!(world.run(&arguments).code, Some(0));
     world.verified("o-sharded/p");

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod abuse;
+mod alerts;
 mod build;
 #[cfg(target_os = "linux")]
 mod crash_points;
@@ -42,6 +43,7 @@ mod signals;
 mod strace;
 #[cfg(target_os = "linux")]
 mod syscalls;
+mod unattended;
 mod verify;
 mod watchdog;
 mod world;
