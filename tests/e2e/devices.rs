@@ -63,7 +63,7 @@ fn a_build_on_a_device_is_that_of_the_cpu_within_rounding() {
 }
 
 #[test]
-fn on_a_device_too_nothing_depends_on_workers_or_deaths() {
+fn on_a_device_too_nothing_depends_on_workers_batches_or_deaths() {
     let world = World::corpus(2, 9);
     let digest = |out: &str, flags: &[&str], failpoints: &str, deaths: usize| {
         let flags = [&["--device", "cuda"], flags].concat();
@@ -78,6 +78,16 @@ fn on_a_device_too_nothing_depends_on_workers_or_deaths() {
         let files = ["--shard-workers", workers, "--shard-file-workers", "3"];
         assert_eq!(digest(workers, &files, "", 0), one);
     }
+    for batch in ["1", "7", "32"] {
+        let out = format!("batch{batch}");
+        assert_eq!(
+            digest(&out, &["--batch-size", batch], "", 0),
+            one,
+            "{batch}"
+        );
+    }
+    // Without threads for it, files are prepared one after the other.
+    assert_eq!(digest("serial", &[], "worker::pool=return(skip)", 0), one);
     // One transaction a file, and workers that die behind every fourth. What is committed may not have been told.
     let dying = "sink::group=return(skip);sink::committed=3*off->return(abort)";
     assert_eq!(digest("dying", &["--shard-workers", "1"], dying, 3), one);
@@ -148,6 +158,42 @@ fn each_kind_may_have_its_own_device() {
     assert_eq!(summary["devices"], serde_json::json!([name]));
     assert_eq!(recorded(&world, "o-sharded/p"), [name]);
     reencodes(&world, "o-sharded/p", "30");
+}
+
+/// Two devices of which one is full, and every run slow: only that one's encoder crawls.
+#[test]
+fn each_device_is_watched_by_its_own_memory() {
+    let world = World::corpus(1, 120);
+    for (full, encoder) in [("0", "sparse"), ("1", "dense")] {
+        let probe = format!(
+            "if [ \"$HELIX_DEVICE\" = {full} ]; then echo 12135 12288; else echo 4000 12288; fi"
+        );
+        let mut flags = vec!["--sparse-device=cuda:0", "--dense-device=cuda:1"];
+        flags.extend([
+            "--batch-size=2",
+            "--shard-workers=1",
+            "--vram-probe",
+            &probe,
+        ]);
+        flags.extend([
+            "--crawl-window=3",
+            "--crawl-factor=10",
+            "--crawl-action=off",
+        ]);
+        let slow = "encode::run=40*off->sleep(50);encode::took=40*return(1)->return(150)";
+        // Some files keep the encoder waiting, so that it does not take all of them together.
+        let failpoints = format!("worker::prepare=return(crawl@9.);{slow}");
+        let out = format!("full{full}");
+        let ran = build(&world, &out, &flags, &failpoints);
+        let summary = ran.summary();
+        let events = summary["watchdog"].as_array().expect("a list");
+        let crawls: Vec<_> = events.iter().filter(|e| e["noticed"] == "crawl").collect();
+        assert!(!crawls.is_empty(), "{ran:?}");
+        for crawl in crawls {
+            assert_eq!(crawl["device"], format!("cuda:{full}"), "{crawl}");
+            assert_eq!(crawl["encoder"], encoder, "{crawl}");
+        }
+    }
 }
 
 #[test]

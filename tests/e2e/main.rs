@@ -24,6 +24,8 @@ mod live;
 mod locks;
 mod models;
 #[cfg(target_os = "linux")]
+mod played;
+#[cfg(target_os = "linux")]
 mod publish_order;
 mod query;
 mod reference;

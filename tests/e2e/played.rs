@@ -1,0 +1,185 @@
+//! The CPU plays a device, as in a rehearsal: probes that fall silent, batches that do not end, and load that is no
+//! trouble of a device. Decisions about the same things on a simulated card are tested in `src/watchdog`.
+
+use crate::live::{self, Live};
+use crate::world::{Ran, World, finish};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+/// A card of 12 GB that is full, and one with room, in MiB.
+const FULL: &str = "echo 12135 12288";
+const ROOM: &str = "echo 4000 12288";
+
+fn arguments<'a>(out: &'a str, probe: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
+    let mut all = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
+    all.extend(["--progress", "plain", "--device=cpu", "--shard-workers=1"]);
+    all.extend(["--vram-probe", probe]);
+    all.extend(flags);
+    all
+}
+
+/// What was noticed, in order.
+fn noticed(summary: &Value) -> Vec<String> {
+    let events = summary["watchdog"].as_array().expect("a list").iter();
+    let name = |event: &Value| event["noticed"].as_str().expect("a word").to_owned();
+    events.map(name).collect()
+}
+
+#[test]
+fn a_silent_probe_is_told_once_and_so_is_its_return() {
+    let world = World::corpus(1, 60);
+    let probe = format!("cat {:?}", world.path("card"));
+    let flags = ["--metrics-file", "m.prom"];
+    let arguments = arguments("o", &probe, &flags);
+    let mut live = Live::start(
+        &world,
+        &arguments,
+        "encode::text=20*off->1*return(hold)->off",
+    );
+    live.wait_held().expect("is reached");
+    let says =
+        |part: &'static str| move |live: &mut Live| live.said().1.contains(part).then_some(());
+    live.wait("word of the silence", says("probe_silent"));
+    let metrics = || fs::read_to_string(world.path("m.prom")).expect("figures");
+    let up = |n: u8| {
+        let device = "profile=\"p\",device=\"cpu (played card)\"";
+        format!("helix_vram_probe_up{{{device}}} {n}\n")
+    };
+    live.wait("the gauge", |_| metrics().contains(&up(0)).then_some(()));
+    world.write("next", "4000 12288\n");
+    fs::rename(world.path("next"), world.path("card")).expect("renamed");
+    live.wait("word of its return", says("probe_back"));
+    live.go();
+    let (ran, _) = live.finish();
+    let summary = ran.summary();
+    assert_eq!(noticed(&summary), ["probe_silent", "probe_back"], "{ran:?}");
+    assert_eq!(summary["watchdog"][0]["worker"], Value::Null);
+    let reason = summary["watchdog"][0]["reason"].as_str().expect("text");
+    assert!(reason.contains("exit status"), "{reason}");
+    assert_eq!(ran.stderr.matches("probe_").count(), 2, "{ran:?}");
+    assert!(metrics().contains(&up(1)), "{}", metrics());
+}
+
+/// Too short for three readings.
+#[test]
+fn a_short_build_too_says_that_its_probe_is_silent() {
+    let world = World::corpus(1, 3);
+    let ran = world.run(&arguments("o", "false", &[]));
+    assert_eq!(noticed(&ran.summary()), ["probe_silent"], "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("warning: [crawl-watchdog] probe_silent"),
+        "{ran:?}"
+    );
+}
+
+/// As in the rehearsal of a hang: its process is stopped in the middle of a batch.
+#[test]
+fn a_worker_that_is_stopped_in_a_batch_is_a_stall_and_no_files_fault() {
+    let world = World::corpus(1, 60);
+    let undisturbed = world.run(&arguments("o", ROOM, &[])).summary();
+    assert_eq!(noticed(&undisturbed), Vec::<String>::new());
+    let flags = ["--stall-timeout", "6"];
+    let arguments = arguments("stopped", ROOM, &flags);
+    let mut live = Live::start(
+        &world,
+        &arguments,
+        "encode::text=20*off->1*return(hold)->off",
+    );
+    let worker = live.wait_held().expect("is reached");
+    live::signal(worker, Signal::STOP);
+    live.go();
+    let (ran, _) = live.finish();
+    let summary = ran.summary();
+    let event = &summary["watchdog"][0];
+    assert_eq!(
+        (&event["noticed"], &event["action"]),
+        (&json!("stall"), &json!("respawn"))
+    );
+    assert!(
+        event["shard"] == "root0" && event["waited_s"].as_f64() > Some(2.0),
+        "{event}"
+    );
+    assert_eq!(summary["quarantined"], json!([]), "{ran:?}");
+    assert_eq!(summary["digest"], undisturbed["digest"], "{ran:?}");
+    world.verified("stopped-sharded/p");
+}
+
+/// Busy loops, ended with it.
+struct Load(Vec<Child>);
+
+impl Load {
+    fn on_every_core() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let busy = |_| {
+            Command::new("sh")
+                .args(["-c", "while :; do :; done"])
+                .stdin(Stdio::null())
+                .spawn()
+                .expect("a shell")
+        };
+        Self((0..cores).map(busy).collect())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn no_alarm(ran: &Ran) {
+    let summary = ran.summary();
+    assert_eq!(noticed(&summary), Vec::<String>::new(), "{ran:?}");
+    assert_eq!(summary["quarantined"], json!([]), "{ran:?}");
+    assert!(!ran.stderr.contains("warning"), "{ran:?}");
+}
+
+/// The lowest priority beside a busy loop for each core: every run takes many times longer than it would, and the
+/// device is not full.
+#[test]
+fn a_starved_build_is_no_crawl_and_no_stall() {
+    let world = World::corpus(1, 40);
+    let _load = Load::on_every_core();
+    let mut command = Command::new("nice");
+    command.args(["-n", "19", env!("CARGO_BIN_EXE_helix-build")]);
+    command.args(arguments("o", ROOM, &[]));
+    command.current_dir(world.path("")).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    no_alarm(&finish(command.spawn().expect("starts")));
+}
+
+/// Chunks of two thousand characters first, then as many of a line or two: chunks per second say nothing.
+#[test]
+fn long_chunks_among_short_ones_are_no_crawl() {
+    let world = World::new();
+    let line =
+        "The archive keeps each letter of the harbour master, with its date and its answer.\n";
+    for n in 0..30 {
+        world.write(
+            &format!("r/a{n}.md"),
+            format!("# Letters {n}\n\n{}", line.repeat(70)),
+        );
+        world.write(&format!("r/b{n}.md"), format!("# Note {n}\n\n{line}"));
+        world.write(
+            &format!("r/c{n}.md"),
+            format!("# Letters {n}\n\n{}", line.repeat(70)),
+        );
+    }
+    world.profile(&["r"]);
+    no_alarm(&world.run(&arguments("o", FULL, &[])));
+}
+
+/// The encoder waits for each file: that is in no batch.
+#[test]
+fn a_slow_disk_is_no_crawl() {
+    let world = World::corpus(1, 40);
+    let mut command = world.command(&arguments("o", FULL, &["--shard-file-workers=1"]));
+    command.env("FAILPOINTS", "worker::prepare=return(crawl)");
+    no_alarm(&finish(command.spawn().expect("starts")));
+}
