@@ -111,6 +111,7 @@ fn a_worker_that_is_stopped_in_a_batch_is_a_stall_and_no_files_fault() {
 struct Load(Vec<Child>);
 
 impl Load {
+    /// Four for each core: a machine may have others to run besides.
     fn on_every_core() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let busy = |_| {
@@ -120,7 +121,7 @@ impl Load {
                 .spawn()
                 .expect("a shell")
         };
-        Self((0..cores).map(busy).collect())
+        Self((0..4 * cores).map(busy).collect())
     }
 }
 
@@ -140,39 +141,67 @@ fn no_alarm(ran: &Ran) {
     assert!(!ran.stderr.contains("warning"), "{ran:?}");
 }
 
-/// The lowest priority beside a busy loop for each core: every run takes many times longer than it would, and the
-/// device is not full.
-#[test]
-fn a_starved_build_is_no_crawl_and_no_stall() {
-    let world = World::corpus(1, 40);
-    let _load = Load::on_every_core();
-    let mut command = Command::new("nice");
-    command.args(["-n", "19", env!("CARGO_BIN_EXE_helix-build")]);
-    command.args(arguments("o", ROOM, &[]));
-    command.current_dir(world.path("")).stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    no_alarm(&finish(command.spawn().expect("starts")));
-}
-
-/// Chunks of two thousand characters first, then as many of a line or two: chunks per second say nothing.
-#[test]
-fn long_chunks_among_short_ones_are_no_crawl() {
-    let world = World::new();
+/// Texts that fill several windows each, so that a busy machine slows all of them, not one in ten.
+fn letters(world: &World, name: &str, lines: usize) {
     let line =
         "The archive keeps each letter of the harbour master, with its date and its answer.\n";
-    for n in 0..30 {
-        world.write(
-            &format!("r/a{n}.md"),
-            format!("# Letters {n}\n\n{}", line.repeat(70)),
-        );
-        world.write(&format!("r/b{n}.md"), format!("# Note {n}\n\n{line}"));
-        world.write(
-            &format!("r/c{n}.md"),
-            format!("# Letters {n}\n\n{}", line.repeat(70)),
-        );
+    world.write(name, format!("# Letters {name}\n\n{}", line.repeat(lines)));
+}
+
+/// Runs after the moment at which a build is starved: for the average to fall and for several windows.
+const STARVED_RUNS: usize = 12;
+
+/// The lowest priority, and a busy loop for each core: every run takes many times longer than before. Its device has
+/// room, so that is no crawl.
+#[test]
+fn a_starved_build_is_no_crawl_and_no_stall() {
+    let world = World::new();
+    for n in 0..45 {
+        letters(&world, &format!("r/{n}.md"), 400);
     }
-    world.profile(&["r"]);
-    no_alarm(&world.run(&arguments("o", FULL, &[])));
+    world.write("p.toml", "roots = [\"r\"]\nchunk_chars = 50000\n");
+    let flags = ["--crawl-window=3", "--crawl-factor=2", "--dense-model=none"];
+    let arguments = arguments("o", ROOM, &flags);
+    let mut live = Live::start(
+        &world,
+        &arguments,
+        "encode::text=20*off->1*return(hold)->off",
+    );
+    let worker = live.wait_held().expect("is reached");
+    let threads = fs::read_dir(format!("/proc/{worker}/task"))
+        .expect("lists")
+        .flatten();
+    let threads = threads.map(|thread| thread.file_name());
+    let mut renice = Command::new("renice");
+    renice
+        .args(["-n", "19", "-p"])
+        .args(threads)
+        .stdout(Stdio::null());
+    assert!(renice.status().is_ok_and(|status| status.success()));
+    let load = Load::on_every_core();
+    live.go();
+    live.wait("runs beside the load", |live| {
+        let steps = live.steps();
+        let runs = steps
+            .iter()
+            .filter(|step| step.point == "encode::text")
+            .count();
+        (runs > 20 + STARVED_RUNS).then_some(())
+    });
+    drop(load);
+    no_alarm(&live.finish().0);
+}
+
+/// Short chunks first, then long ones: chunks per second fall, tokens per second do not.
+#[test]
+fn long_chunks_after_short_ones_are_no_crawl() {
+    let world = World::new();
+    for n in 0..40 {
+        letters(&world, &format!("r/a{n}.md"), 2);
+        letters(&world, &format!("r/b{n}.md"), 400);
+    }
+    world.write("p.toml", "roots = [\"r\"]\nchunk_chars = 50000\n");
+    no_alarm(&world.run(&arguments("o", FULL, &["--dense-model=none"])));
 }
 
 /// The encoder waits for each file: that is in no batch.
