@@ -30,8 +30,8 @@ const SHARED_OUT: f64 = 0.92;
 /// Less is no arena: one window of BERT-base in logits is 62 MB, with what comes before it 150.
 const LEAST_ARENA_BYTES: u64 = 256 << 20;
 
-/// Device memory up to which dense vectors are better encoded on the CPU: with both encoders on a
-/// 12 GB card, the card spills and the build crawls.
+/// Device memory up to which dense vectors are better encoded on the CPU if the sparse encoder is on the same device:
+/// with both encoders on a 12 GB card, the card spills and the build crawls.
 pub const SMALL_DEVICE_BYTES: u64 = 12 * GIB;
 
 const GIB: u64 = 1 << 30;
@@ -122,8 +122,8 @@ pub fn arena_bytes(vram: Vram, workers: usize, model_bytes: u64) -> u64 {
     share.saturating_sub(taken).max(LEAST_ARENA_BYTES)
 }
 
-/// Whether dense vectors are encoded on the device as well, unless the user decides: not on one of
-/// 12 GB or less.
+/// Whether a device has room for both kinds of encoders: one of 12 GB or less has not. What follows is
+/// [`super::placement`]'s.
 pub fn dense_on_device(vram: Vram) -> bool {
     let slack = (GIB as f64 * ROUNDING_SLACK) as u64;
     vram.total_bytes > SMALL_DEVICE_BYTES + slack

@@ -9,6 +9,7 @@ mod crash_points;
 mod devices;
 #[cfg(target_os = "linux")]
 mod disk;
+mod documents;
 mod exit_codes;
 #[cfg(target_os = "linux")]
 mod ground;

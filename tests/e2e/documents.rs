@@ -1,0 +1,63 @@
+//! What docs/cli.md says of JSON lines, against the lines that the program prints.
+
+use crate::world::{BARE, World};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+
+/// Names of fields, of objects inside as well, but for those under keys that are data.
+fn fields(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, inside) in object {
+                found.insert(name.clone());
+                // Reasons by number of files; the documents list reasons elsewhere.
+                if name != "skipped" && name != "ranks" {
+                    fields(inside, found);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| fields(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_a_json_line_is_documented() {
+    let world = World::corpus(2, 20);
+    world.write("root0/.env", "SECRET=1\n".repeat(20));
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md"));
+    let text: &'static str = text.expect("the document").leak();
+    // What stands between backticks.
+    let code = text.split('`').skip(1).step_by(2);
+    let words = |code: &'static str| code.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let names: BTreeSet<&str> = code.flat_map(words).collect();
+    let flags = ["--profile", "p.toml", "--out-dir", "o", "--json"];
+    let build = [&flags[..], &BARE].concat();
+    let mut lines = world.run(&[&["plan"], &build[..]].concat()).lines();
+    let ran = world.run(&[&build[..], &["--progress", "json"]].concat());
+    lines.extend(ran.lines());
+    lines.extend(
+        ran.stderr
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON")),
+    );
+    lines.extend(
+        world
+            .run(&["query", "o", "gadget", "--mode", "lexical", "--json"])
+            .lines(),
+    );
+    lines.extend(world.run(&["verify", "o", "--json"]).lines());
+    lines.extend(world.run(&["verify", "nowhere", "--json"]).lines());
+    lines.extend(world.run(&["version", "--json"]).lines());
+    lines.extend(world.run(&["profile", "check", "p.toml", "--json"]).lines());
+    let types: BTreeSet<_> = lines.iter().map(|l| l["type"].to_string()).collect();
+    assert!(types.len() >= 12, "{types:?}");
+    let mut found = BTreeSet::new();
+    lines.iter().for_each(|line| fields(line, &mut found));
+    let missing: Vec<_> = found
+        .iter()
+        .filter(|f| !names.contains(f.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/cli.md: {missing:?}");
+}
