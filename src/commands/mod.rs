@@ -57,7 +57,13 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         Command::Query(args) => query::run(&args, global),
         Command::Verify(args) => verify::run(&args, global),
         Command::Inspect(args) => inspect::run(&args, global),
-        Command::Profile { action } => profile::run(&action, global),
+        Command::Profile { action } => {
+            let ran = profile::run(&action, global);
+            return ran.map_err(|error| Failed {
+                error,
+                profile: profile::named(&action),
+            });
+        }
         Command::Models { action } => models::run(&action, global),
         Command::Doctor(args) => doctor::run(&args, global),
         Command::Version => version::run(global),

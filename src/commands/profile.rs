@@ -8,6 +8,16 @@ use crate::profile::{Profile, list_profiles};
 use serde_json::json;
 use std::io::Write as _;
 
+/// The profile that the action is about.
+pub fn named(action: &ProfileAction) -> Option<String> {
+    match action {
+        ProfileAction::List => None,
+        ProfileAction::Show { profile } | ProfileAction::Check { profile } => {
+            Some(settings::name_of(profile))
+        }
+    }
+}
+
 pub fn run(action: &ProfileAction, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     match action {
         ProfileAction::List => list(global),

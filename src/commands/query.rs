@@ -124,8 +124,11 @@ fn encoders(args: &QueryArgs, searcher: &Searcher) -> anyhow::Result<Option<Enco
                 (None, _) => *source = ModelSource::None,
                 (Some(built_with), Some(given)) if built_with.hash != given.hash => {
                     let text = format!(
-                        "the index was built with the {kind} encoder {}, not {}: name its directory with --{kind}-model",
-                        built_with.name, given.name
+                        "the index was built with the {kind} encoder {} ({:.12}), not {} ({:.12}): name its directory with --{kind}-model",
+                        built_with.name,
+                        built_with.hash.to_string(),
+                        given.name,
+                        given.hash.to_string()
                     );
                     return Err(Exit::error(ExitCode::FingerprintMismatch, text));
                 }

@@ -179,35 +179,37 @@ fn open_encoders(setup: &WorkerSetup) -> Result<Encoders, Failure> {
             text: "a model file changed while the build was starting; run it again".to_owned(),
         });
     }
-    let before = device_in_use(&setup.encoders);
+    let before = devices_in_use(&setup.encoders);
     let encoders = Encoders::open(&setup.encoders).map_err(|error| unavailable(&error))?;
-    let after = device_in_use(&setup.encoders);
-    if let (Some((device, before)), Some((_, after))) = (before, after)
-        && !gpu::is_in_use(&before, &after, std::process::id())
-    {
+    let after = devices_in_use(&setup.encoders);
+    let is_left_out = |(device, after): &&(Device, Gpu)| {
+        let before = before.iter().find(|(known, _)| known == device);
+        before.is_some_and(|(_, before)| !gpu::is_in_use(before, after, std::process::id()))
+    };
+    if let Some((device, gpu)) = after.iter().find(is_left_out) {
         return Err(Failure {
             kind: FailureKind::Unavailable,
             text: format!(
                 "device {device} cannot be used: the provider fell back to the CPU, since the encoders are open and \
                  no memory of {} was taken; use --device cpu",
-                after.name
+                gpu.name
             ),
         });
     }
     Ok(encoders)
 }
 
-/// The device that this process will run on, as NVML reports it now. `None` on the CPU, and where NVML does not
-/// answer: the runtime's own word on where the graph is has to do then.
-fn device_in_use(choice: &EncoderChoice) -> Option<(Device, Gpu)> {
+/// The devices that this process will run on, as NVML reports them now. Those of which NVML says nothing are left
+/// out: the runtime's own word on where the graph is has to do then.
+fn devices_in_use(choice: &EncoderChoice) -> Vec<(Device, Gpu)> {
     if Hardware::of_this_process() == Hardware::Pretended {
-        return None;
+        return Vec::new();
     }
     let cuda = |device| match device {
         Device::Cuda(index) => Some((device, gpu::cuda_device(index).ok()?)),
         Device::Cpu => None,
     };
-    choice.devices().into_iter().find_map(cuda)
+    choice.devices().into_iter().filter_map(cuda).collect()
 }
 
 fn unavailable(error: &EncodeError) -> Failure {

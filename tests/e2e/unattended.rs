@@ -68,6 +68,8 @@ fn every_failure_is_a_last_line_with_its_profile() {
         10,
         Value::Null,
     );
+    let check = ["profile", "check", "bad.toml", "--json"];
+    failed(&world.run(&check), 2, json!("bad"));
     let query = ["query", "nowhere", "text", "--mode", "lexical", "--json"];
     failed(&world.run(&query), 10, Value::Null);
     // A worker that fails, and a panic of the supervisor's own.

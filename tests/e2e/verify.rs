@@ -1,7 +1,7 @@
 //! `verify`: no damage stays unseen, every fault says where and what to do, and vectors are those of
 //! the encoders.
 
-use crate::world::{Ran, World, count, files_below};
+use crate::world::{Ran, World, count, files_below, finish};
 use helix_build::store::verify::{Level, verify};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -493,4 +493,17 @@ fn a_compacted_file_is_told_with_its_possible_cause() {
         assert!(advice.contains("VACUUM"), "{advice}");
         fs::write(world.path(database), before).expect("restored");
     }
+}
+
+/// As where a limit on processes leaves no thread.
+#[test]
+fn without_threads_shards_are_checked_one_after_the_other() {
+    let world = World::corpus(3, 4);
+    world.build("o", &[]);
+    let expected = world.verified("o");
+    let mut command = world.command(&["verify", "o", "--json"]);
+    command.env("FAILPOINTS", "verify::pool=return(skip)");
+    let ran = finish(command.spawn().expect("starts"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.last_line(), expected);
 }

@@ -331,7 +331,7 @@ fn all_profiles() -> Result<Vec<Profile>, Failed> {
 }
 
 /// What a profile is called that was typed so: a path's file name without its extension.
-fn name_of(typed: &str) -> String {
+pub fn name_of(typed: &str) -> String {
     match typed.ends_with(".toml") {
         true => {
             let stem = Path::new(typed).file_stem().unwrap_or_default();

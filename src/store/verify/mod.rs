@@ -29,6 +29,7 @@ mod vectors;
 mod tests;
 
 pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
+pub use manifest::is_unfinished;
 pub use shard::ShardReport;
 pub use vectors::{Agreement, Recorded, Sampled, Sampler, Vectors};
 
@@ -36,9 +37,9 @@ use super::digest::{ContentDigest, digest_index};
 use super::locate::{
     Index, LocateError, ROUTING_NAME, Registered, SHARDS_FOLDER, label_of, locate,
 };
+use crate::failpoint;
 use crate::ids::Digest;
 use fault::Finder;
-pub use manifest::is_unfinished;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -131,6 +132,15 @@ fn is_named_database(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "db")
 }
 
+/// The threads that look at shards side by side. `None` where they cannot be started (a limit on processes, or on
+/// memory): then this one looks at one shard after the other.
+fn start_pool() -> Option<rayon::ThreadPool> {
+    match failpoint::at("verify::pool", "") {
+        true => None,
+        false => rayon::ThreadPoolBuilder::new().build().ok(),
+    }
+}
+
 /// [`verify`] of an index already found.
 pub fn verify_index(index: &Index, level: Level) -> Report {
     let mut report = Report {
@@ -156,13 +166,14 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         );
         databases.sort();
     }
-    let checked: Vec<(ShardReport, Faults)> = databases
-        .par_iter()
-        .map(|(label, path)| {
-            let entry = registered.iter().find(|shard| shard.name == *label);
-            shard::check(label, path, entry, &manifest, level)
-        })
-        .collect();
+    let check = |(label, path): &(String, PathBuf)| {
+        let entry = registered.iter().find(|shard| shard.name == *label);
+        shard::check(label, path, entry, &manifest, level)
+    };
+    let checked: Vec<(ShardReport, Faults)> = match start_pool() {
+        Some(pool) => pool.install(|| databases.par_iter().map(check).collect()),
+        None => databases.iter().map(check).collect(),
+    };
     for (shard, faults) in checked {
         report.faults.absorb(faults);
         report.shards.push(shard);
