@@ -16,10 +16,14 @@ fn main() -> std::process::ExitCode {
         Ok(parsed) => parsed,
         Err(error) => error.exit(),
     };
+    let is_worker = matches!(command, cli::Command::Worker);
     let ended = telemetry::start(&command, &flags)
         .map_err(Failed::from)
+        .inspect_err(|failed| commands::note_failed_start(&command, failed))
         .and_then(|()| commands::run(command, &flags));
     let code = ended.unwrap_or_else(|failed| commands::report_failure(&failed, &flags));
-    tracing::info!(target: telemetry::LOG_ONLY, "ends with exit code {}", code as u8);
+    if !is_worker {
+        tracing::info!(target: telemetry::LOG_ONLY, "ends with exit code {}", code as u8);
+    }
     code.into()
 }

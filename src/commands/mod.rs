@@ -32,6 +32,15 @@ pub fn run(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {
     }
 }
 
+/// The log cannot be started: a build that somebody watches by its metrics notes it there.
+pub fn note_failed_start(command: &Command, failed: &Failed) {
+    if let Command::Build(flags) = command
+        && !flags.dry_run
+    {
+        build::note_failure(flags, failed);
+    }
+}
+
 /// Tells what failed: text on standard error, with `--json` a last line on standard output, and a line in the log.
 /// Returns the exit code.
 pub fn report_failure(failed: &Failed, global: &GlobalFlags) -> ExitCode {

@@ -126,6 +126,7 @@ fn the_log_file_has_the_start_the_warnings_and_the_end() {
             lines.last().is_some_and(|l| l.contains("exit code 0")),
             "{log}"
         );
+        assert_eq!(log.matches("ends with exit code").count(), 1, "{log}");
         // Neither is told twice on standard error.
         assert_eq!(
             ran.stderr.matches("root away is left out").count(),
@@ -206,6 +207,10 @@ fn one_metrics_file_tells_of_each_profile_how_its_runs_went() {
     build(&world, "q.toml", &flags, "").summary();
     assert_eq!(code("q"), Some(0.0));
     assert!(success("q") > run);
+    // A log that cannot be written is a failure as well.
+    let no_log = [&flags[..], &["--log-file", "no/such/folder"]].concat();
+    failed(&build(&world, "q.toml", &no_log, ""), 1, Value::Null);
+    assert_eq!((code(""), code("q")), (Some(1.0), Some(0.0)));
     // Arguments that make no sense are nobody's success, and stay nobody's after a good run.
     let mut command = world.command(&["--metrics-file", "m.prom"]);
     assert_eq!(finish(command.spawn().expect("starts")).code, Some(2));

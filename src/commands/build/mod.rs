@@ -53,16 +53,22 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use watch::MemoryReadings;
 
+/// Notes in the metrics file that a run failed before it began to build.
+pub fn note_failure(flags: &BuildFlags, failed: &Failed) {
+    let profile = failed.profile.as_deref().unwrap_or_default();
+    match MetricsFile::start(flags.metrics_file.as_deref(), profile) {
+        Ok(metrics) => metrics.ended(failed.code()),
+        Err(error) => tracing::warn!("{error:#}"),
+    }
+}
+
 pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed> {
-    let interrupted = signals::install()?;
-    let metrics_file = flags.metrics_file.as_deref();
-    let profiles = settings::profiles(flags.profile.as_deref()).inspect_err(|failed| {
-        let profile = failed.profile.as_deref().unwrap_or_default();
-        match MetricsFile::start(metrics_file, profile) {
-            Ok(metrics) => metrics.ended(failed.code()),
-            Err(error) => tracing::warn!("{error:#}"),
-        }
-    })?;
+    let prepare = || {
+        let interrupted = signals::install()?;
+        let profiles = settings::profiles(flags.profile.as_deref())?;
+        Ok((interrupted, profiles))
+    };
+    let (interrupted, profiles) = prepare().inspect_err(|failed| note_failure(flags, failed))?;
     let mut worst = ExitCode::Success;
     for profile in profiles {
         let name = profile.name.clone();
