@@ -21,6 +21,7 @@ mod event;
 mod input;
 pub mod knobs;
 mod ladder;
+mod probe;
 mod response;
 mod stall;
 
@@ -31,7 +32,7 @@ pub use ladder::{Rung, Trouble};
 
 use crate::ids::{ShardId, WorkerId};
 use detector::{Judgement, Stream};
-use device::{DeviceWatch, ProbeNews};
+use device::DeviceWatch;
 use knobs::{Action, Knobs};
 use ladder::rearm_after;
 use response::Occasion;
@@ -160,15 +161,7 @@ impl Watchdog {
                 self.pause_end = Some(now + self.paused);
             }
             Input::Tick => self.tick(now, &mut verdicts),
-            Input::Ending => {
-                let devices = self.devices.iter_mut();
-                let news: Vec<_> = devices
-                    .filter_map(|(id, device)| Some((id.clone(), device.last_news()?)))
-                    .collect();
-                for (id, news) in news {
-                    self.tell_probe(now, id, news, &mut verdicts);
-                }
-            }
+            Input::Ending => self.ending(now, &mut verdicts),
         }
         verdicts
     }
@@ -211,56 +204,6 @@ impl Watchdog {
         for id in turns {
             self.advance_roll(now, &id, verdicts);
         }
-    }
-
-    fn memory_read(
-        &mut self,
-        now: Duration,
-        id: DeviceId,
-        answer: Result<Memory, String>,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        if let Ok(memory) = answer {
-            for watch in self.workers.values_mut().filter(|w| w.lanes.uses(&id)) {
-                let peak = watch.peaks.entry(id.clone()).or_insert(memory);
-                if memory.share() > peak.share() {
-                    *peak = memory;
-                }
-            }
-        }
-        let device = self.devices.entry(id.clone()).or_default();
-        if let Some(news) = device.read(now, answer) {
-            self.tell_probe(now, id, news, verdicts);
-        }
-    }
-
-    fn tell_probe(
-        &mut self,
-        now: Duration,
-        id: DeviceId,
-        news: ProbeNews,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        let memory = self.devices.get(&id).and_then(|device| device.memory(now));
-        let (noticed, reason) = match news {
-            ProbeNews::Silent { reason } => (Noticed::ProbeSilent, Some(reason)),
-            ProbeNews::Back => (Noticed::ProbeBack, None),
-        };
-        let event = WatchdogEvent {
-            at_s: now.as_secs_f64(),
-            noticed,
-            action: Response::None,
-            shard: None,
-            worker: None,
-            device: id,
-            encoder: None,
-            figures: Figures::default(),
-            memory,
-            waited_s: None,
-            deadline_s: None,
-            reason,
-        };
-        self.report(event, verdicts);
     }
 
     /// The device that a worker's encoder runs on; its first one where it is not one encoder's matter.
@@ -414,58 +357,6 @@ impl Watchdog {
             encoder,
             memory,
             wait: None,
-        };
-        self.respond(now, worker, &occasion, verdicts);
-    }
-
-    fn tick(&mut self, now: Duration, verdicts: &mut Vec<Verdict>) {
-        let late: Vec<_> = self
-            .devices
-            .iter()
-            .filter(|(_, device)| device.roll.as_ref().is_some_and(|roll| roll.is_due(now)))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in late {
-            self.advance_roll(now, &id, verdicts);
-        }
-        let workers: Vec<_> = self.workers.keys().copied().collect();
-        for worker in workers {
-            self.look_for_stall(now, worker, verdicts);
-        }
-    }
-
-    fn look_for_stall(&mut self, now: Duration, worker: WorkerId, verdicts: &mut Vec<Verdict>) {
-        let Some(watch) = self.workers.get(&worker) else {
-            return;
-        };
-        let Some(in_hand) = watch.in_hand else {
-            return;
-        };
-        let Some(id) = watch.lanes.device(in_hand.encoder) else {
-            return;
-        };
-        let Some(device) = self.devices.get(id) else {
-            return;
-        };
-        let is_demoted = watch.shard.is_some_and(|s| self.demoted.contains(&s));
-        let is_told = watch.streams.get(&in_hand.encoder).is_some_and(|s| s.told);
-        if device.is_given_up || device.roll.is_some() || is_demoted || is_told {
-            return;
-        }
-        // The first batches of a build have nothing to go by.
-        let expected = self.expected(id, in_hand.encoder);
-        let allowed = expected.map_or(self.stall_ceiling, |expected| {
-            stall::deadline(expected, in_hand.n_slots, &self.knobs, self.stall_ceiling)
-        });
-        let waited = now.saturating_sub(in_hand.since);
-        if waited <= allowed {
-            return;
-        }
-        let occasion = Occasion {
-            trouble: Trouble::Stall,
-            encoder: Some(in_hand.encoder),
-            memory: device.memory(now),
-            wait: Some((waited, allowed)),
         };
         self.respond(now, worker, &occasion, verdicts);
     }

@@ -4,6 +4,10 @@
 //! reading of memory, and knows nothing of shards: a shard may take as long as it likes.
 
 use super::knobs::Knobs;
+use super::ladder::Trouble;
+use super::response::Occasion;
+use super::{Verdict, Watchdog};
+use crate::ids::WorkerId;
 use std::time::Duration;
 
 /// Shortest deadline. A driver that resets itself, or searches for the best algorithm for a new shape,
@@ -20,6 +24,61 @@ pub fn deadline(expected: f64, n_slots: u64, knobs: &Knobs, ceiling: Duration) -
     Duration::try_from_secs_f64(allowed)
         .map_or(ceiling, |allowed| allowed.max(FLOOR))
         .min(ceiling)
+}
+
+impl Watchdog {
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: Duration, verdicts: &mut Vec<Verdict>) {
+        let late: Vec<_> = self
+            .devices
+            .iter()
+            .filter(|(_, device)| device.roll.as_ref().is_some_and(|roll| roll.is_due(now)))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in late {
+            self.advance_roll(now, &id, verdicts);
+        }
+        let workers: Vec<_> = self.workers.keys().copied().collect();
+        for worker in workers {
+            self.look_for_stall(now, worker, verdicts);
+        }
+    }
+
+    fn look_for_stall(&mut self, now: Duration, worker: WorkerId, verdicts: &mut Vec<Verdict>) {
+        let Some(watch) = self.workers.get(&worker) else {
+            return;
+        };
+        let Some(in_hand) = watch.in_hand else {
+            return;
+        };
+        let Some(id) = watch.lanes.device(in_hand.encoder) else {
+            return;
+        };
+        let Some(device) = self.devices.get(id) else {
+            return;
+        };
+        let is_demoted = watch.shard.is_some_and(|s| self.demoted.contains(&s));
+        let is_told = watch.streams.get(&in_hand.encoder).is_some_and(|s| s.told);
+        if device.is_given_up || device.roll.is_some() || is_demoted || is_told {
+            return;
+        }
+        // The first batches of a build have nothing to go by.
+        let expected = self.expected(id, in_hand.encoder);
+        let allowed = expected.map_or(self.stall_ceiling, |expected| {
+            deadline(expected, in_hand.n_slots, &self.knobs, self.stall_ceiling)
+        });
+        let waited = now.saturating_sub(in_hand.since);
+        if waited <= allowed {
+            return;
+        }
+        let occasion = Occasion {
+            trouble: Trouble::Stall,
+            encoder: Some(in_hand.encoder),
+            memory: device.memory(now),
+            wait: Some((waited, allowed)),
+        };
+        self.respond(now, worker, &occasion, verdicts);
+    }
 }
 
 #[cfg(test)]
