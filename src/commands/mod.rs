@@ -23,8 +23,12 @@ use anyhow::{Context as _, anyhow};
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs a command. An error carries its exit code, or means [`ExitCode::Failure`]; so does a panic.
+/// Runs a command. An error carries its exit code, or means [`ExitCode::Failure`]; so does a panic, except in a
+/// worker, whose supervisor tells of it.
 pub fn run(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {
+    if matches!(command, Command::Worker | Command::Probe) {
+        return dispatch(command, global);
+    }
     // Nothing of it is used again: the process ends.
     match catch_unwind(AssertUnwindSafe(|| dispatch(command, global))) {
         Ok(ended) => ended,

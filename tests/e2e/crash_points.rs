@@ -337,6 +337,8 @@ fn every_place_is_known() {
     let mut known: Vec<_> = places().collect();
     known.extend(["scan::read", "scan::opened", "scan::piece", "lock::wait"]);
     known.extend(["sink::group", "supervisor::kill", "worker::in_hand"]);
+    // A system that starts no thread: tests/e2e/devices.rs and verify.rs.
+    known.extend(["worker::pool", "verify::pool"]);
     // What a device would do, played on the CPU: tests/e2e/devices.rs.
     known.extend([
         "encode::device",
