@@ -231,6 +231,8 @@ pub enum SkipReason {
     Binary,
     /// Nothing but white space.
     Blank,
+    /// Holds what looks like a credential, with `secrets_in_text = "skip"`.
+    SecretInText,
     /// Belongs to another root of the profile that lies inside this one.
     OtherRoot,
     /// Killed its worker repeatedly; left out so that the rest could be built.
@@ -238,7 +240,7 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Extension,
         Self::TooSmall,
         Self::TooLarge,
@@ -254,6 +256,7 @@ impl SkipReason {
         Self::Vanished,
         Self::Binary,
         Self::Blank,
+        Self::SecretInText,
         Self::OtherRoot,
         Self::Quarantined,
     ];
@@ -276,6 +279,7 @@ impl SkipReason {
             Self::Vanished => "vanished",
             Self::Binary => "binary",
             Self::Blank => "blank",
+            Self::SecretInText => "secret_in_text",
             Self::OtherRoot => "other_root",
             Self::Quarantined => "quarantined",
         }
@@ -325,6 +329,8 @@ impl FileRecord {
 pub enum FileOutcome {
     Indexed {
         chunks: u32,
+        /// Values in its text that look like credentials: kept or redacted, as the recipe says.
+        credentials: u32,
     },
     Skipped {
         reason: SkipReason,

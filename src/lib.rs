@@ -8,6 +8,7 @@
     reason = "the documents are for those who work on the code, and are built with private items"
 )]
 
+pub mod credential;
 pub mod failpoint;
 pub mod file;
 pub mod ids;

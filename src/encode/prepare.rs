@@ -7,6 +7,7 @@
 use super::error::{EncodeError, Kind};
 use super::model::Model;
 use super::tokenizer::{Tokenizer, Word};
+use crate::credential::{self, Found, Style};
 use crate::profile::recipe::Coverage;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -105,7 +106,26 @@ impl TextPreparer {
 
     /// Tokenizes a chunk. Should a tokenizer refuse it (BERT's never does), encoding it fails.
     pub fn prepare(&self, text: &str) -> Prepared {
-        self.prepare_in(text, |lane| &lane.passage)
+        let found = match self.sparse {
+            Some(_) => credential::find(text, Style::Any),
+            None => Vec::new(),
+        };
+        self.prepare_without(text, &found)
+    }
+
+    /// The same, given what [`credential::find`] says of the text in [`Style::Any`]: the vectors are those of the
+    /// whole text, but no word for routing is taken from what was `found`.
+    pub fn prepare_without(&self, text: &str, found: &[Found]) -> Prepared {
+        let mut prepared = self.prepare_in(text, |lane| &lane.passage);
+        if !found.is_empty() {
+            let is_hidden = |word: &Word| {
+                let (start, end) = (word.text.start as usize, word.text.end as usize);
+                let next = found.partition_point(|one| one.range.end <= start);
+                found.get(next).is_some_and(|one| one.range.start < end)
+            };
+            prepared.words.retain(|word| !is_hidden(word));
+        }
+        prepared
     }
 
     /// Tokenizes a query, with the query's prefix.

@@ -6,6 +6,7 @@
 use super::prepare::{Prepared, Windows};
 use super::sparse::units;
 use super::tokenizer::Word;
+use crate::credential::is_random;
 
 /// Words kept for a chunk at most. The router's table has one list per chunk, and the readers look
 /// through all of it.
@@ -75,6 +76,10 @@ fn distinct(text: &str, candidates: &[(u32, u32, u32)]) -> Vec<String> {
         }
         let n_chars = word.chars().count();
         if !(SHORTEST..=LONGEST).contains(&n_chars) || !word.chars().any(char::is_alphabetic) {
+            continue;
+        }
+        // Keys and hashes.
+        if is_random(word) {
             continue;
         }
         let lower = word.to_lowercase();

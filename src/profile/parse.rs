@@ -3,7 +3,7 @@
 //! Pure: text in, values or the place of the mistake out. What the values mean on this machine is
 //! decided by `resolve`.
 
-use super::recipe::{Chunker, Coverage, DensityGate};
+use super::recipe::{Chunker, Coverage, DensityGate, SecretsInText};
 use super::suggest::nearest;
 use super::{ProfileError, Secrets};
 use serde::Deserialize;
@@ -31,6 +31,7 @@ pub struct ProfileFile {
     pub gitignore: Option<bool>,
     pub follow_links: Option<bool>,
     pub secrets: Option<Secrets>,
+    pub secrets_in_text: Option<SecretsInText>,
     pub chunker: Option<Chunker>,
     pub chunk_chars: Option<Spanned<u32>>,
     pub density_gate: Option<DensityGate>,
@@ -73,6 +74,7 @@ pub(super) const PROFILE_KEYS: &[&str] = &[
     "gitignore",
     "follow_links",
     "secrets",
+    "secrets_in_text",
     "chunker",
     "chunk_chars",
     "density_gate",

@@ -43,6 +43,19 @@ pub enum Coverage {
     Head,
 }
 
+/// What becomes of credentials in the text of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretsInText {
+    /// Indexed as the text has them, counted, and kept out of tags.
+    #[default]
+    Keep,
+    /// Replaced before the text is cut into chunks.
+    Redact,
+    /// Files that have any are left out.
+    Skip,
+}
+
 /// Characters in a chunk at most, by default: about one 512-token window of code.
 pub const CHUNK_CHARS: u32 = 2_000;
 
@@ -54,6 +67,9 @@ pub struct Recipe {
     pub chunk_chars: u32,
     pub density_gate: DensityGate,
     pub coverage: Coverage,
+    /// Not there in what earlier versions wrote.
+    #[serde(default)]
+    pub secrets_in_text: SecretsInText,
 }
 
 impl Default for Recipe {
@@ -63,6 +79,7 @@ impl Default for Recipe {
             chunk_chars: CHUNK_CHARS,
             density_gate: DensityGate::default(),
             coverage: Coverage::default(),
+            secrets_in_text: SecretsInText::default(),
         }
     }
 }
@@ -71,8 +88,19 @@ impl Recipe {
     /// The fingerprint of a build: this recipe, the rules of this version, and the models' own hashes
     /// (sparse, dense; `None` where the build has none).
     pub fn fingerprint(&self, models: [Option<Digest>; 2]) -> Digest {
-        let parts = (RULES_VERSION, self, models);
-        let bytes = postcard::to_stdvec(&parts).expect("plain values always encode");
+        let choices = (
+            self.chunker,
+            self.chunk_chars,
+            self.density_gate,
+            self.coverage,
+        );
+        let parts = (RULES_VERSION, choices, models);
+        let mut bytes = postcard::to_stdvec(&parts).expect("plain values always encode");
+        // The default is not written: fingerprints are older than this choice.
+        if self.secrets_in_text != SecretsInText::Keep {
+            let choice = postcard::to_stdvec(&self.secrets_in_text);
+            bytes.extend(choice.expect("plain values always encode"));
+        }
         Digest(blake3::hash(&bytes).into())
     }
 }
@@ -114,10 +142,38 @@ mod tests {
             .fingerprint([model, None]),
             Recipe {
                 coverage: Coverage::Head,
+                ..recipe.clone()
+            }
+            .fingerprint([model, None]),
+            Recipe {
+                secrets_in_text: SecretsInText::Redact,
+                ..recipe.clone()
+            }
+            .fingerprint([model, None]),
+            Recipe {
+                secrets_in_text: SecretsInText::Skip,
                 ..recipe
             }
             .fingerprint([model, None]),
         ];
         assert!(others.iter().all(|other| *other != plain));
+        assert_ne!(others[6], others[7]);
+    }
+
+    /// As it was before there was a choice about secrets in texts.
+    #[test]
+    fn the_default_has_the_fingerprint_of_old() {
+        let choices = (
+            Chunker::Ast,
+            CHUNK_CHARS,
+            DensityGate::DenyList,
+            Coverage::Whole,
+        );
+        let models: [Option<Digest>; 2] = [Some(Digest([1; 32])), None];
+        let bytes = postcard::to_stdvec(&(RULES_VERSION, choices, models)).expect("plain");
+        assert_eq!(
+            Recipe::default().fingerprint(models),
+            Digest(blake3::hash(&bytes).into())
+        );
     }
 }

@@ -175,6 +175,7 @@ fn recipe(typed: &ProfileFile, place: &Place<'_>) -> Result<Recipe, ProfileError
         chunk_chars: value_or(&typed.chunk_chars, defaults.chunk_chars),
         density_gate: typed.density_gate.unwrap_or(defaults.density_gate),
         coverage: typed.encoders.coverage.unwrap_or(defaults.coverage),
+        secrets_in_text: typed.secrets_in_text.unwrap_or(defaults.secrets_in_text),
     })
 }
 

@@ -1,4 +1,4 @@
-use super::recipe::{Chunker, Coverage, DensityGate};
+use super::recipe::{Chunker, Coverage, DensityGate, SecretsInText};
 use super::*;
 use crate::file::RelPath;
 use crate::platform;
@@ -74,6 +74,7 @@ fn every_key_reaches_its_place() {
         gitignore = true
         follow_links = true
         secrets = "allow"
+        secrets_in_text = "redact"
         chunker = "compat"
         chunk_chars = 500
         density_gate = "compat"
@@ -110,6 +111,7 @@ fn every_key_reaches_its_place() {
         chunk_chars: 500,
         density_gate: DensityGate::Compat,
         coverage: Coverage::Head,
+        secrets_in_text: SecretsInText::Redact,
     };
     assert_eq!(profile.recipe, recipe);
     assert_eq!(

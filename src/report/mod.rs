@@ -9,7 +9,9 @@ mod totals;
 
 pub use manifest::{Manifest, Target};
 pub use metrics::{DeviceMetrics, Metrics, Runs};
-pub use summary::{IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary};
+pub use summary::{
+    FileSecrets, IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary, TextSecrets,
+};
 pub use totals::Totals;
 
 use crate::ids::{SegmentId, ShardId, WorkerId};

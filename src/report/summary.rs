@@ -5,6 +5,7 @@
 //! inputs and settings alone.
 
 use crate::file::SkipReason;
+use crate::profile::recipe::SecretsInText;
 use crate::watchdog::WatchdogEvent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,8 +46,28 @@ pub struct IndexSummary {
     pub quarantined: Vec<SkippedFile>,
     /// Files and folders that were meant to be indexed and could not be read.
     pub unreadable: Vec<SkippedFile>,
+    /// What became of credentials in the text of indexed files, and how many there were.
+    #[serde(default)]
+    pub secrets_in_text: TextSecrets,
     pub missing_roots: Vec<String>,
     pub shards: Vec<ShardSummary>,
+}
+
+/// Values that look like credentials in the text of indexed files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextSecrets {
+    /// `keep`: they are in the index. `redact`: they were replaced. `skip`: there are none, see `skipped`.
+    pub setting: SecretsInText,
+    pub values: u64,
+    /// The files that have any, in the order of the shards.
+    pub files: Vec<FileSecrets>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSecrets {
+    pub root: String,
+    pub path: String,
+    pub values: u32,
 }
 
 /// How one run went.

@@ -21,6 +21,11 @@ const NAMES: &str = "
     rclone.conf sftp-config.json sitemanager.xml filezilla.xml recentservers.xml winscp.ini
     secring.gpg logins.json key3.db key4.db wp-config.php secret_token.rb passwords.json
     .vault_pass.txt vault_pass.txt vault-password.txt mnemonic.txt insecure_private_key
+    .claude.json acme.json local.settings.json key.properties keystore.properties rke2.yaml kubelet.conf
+    bootstrap-kubelet.conf super-admin.conf talosconfig http-client.private.env.json cookies.txt
+    service_principal_entries.json credentials-config.json .sentryclirc .mbsyncrc .offlineimaprc .passwd-s3fs
+    oauth_creds.json appsettings.production.json appsettings.prod.json appsettings.staging.json
+    appsettings.local.json
 ";
 
 /// Words that mean secrets when only a [data format](DATA) follows.
@@ -38,6 +43,42 @@ const LAST_WORDS: &[&str] = &["credentials", "secrets", "passwords"];
 
 /// What makes them names of programs and their settings: `external-secrets.yaml`.
 const PROGRAMS: &[&str] = &["external-secrets", "sealed-secrets"];
+
+/// Stages of a deployment, behind such a word: `secrets.prod.yaml`, `credentials-staging.json`. Not `test`: those
+/// are made up.
+const STAGES: &[&str] = &[
+    "prod",
+    "production",
+    "prd",
+    "live",
+    "staging",
+    "stage",
+    "stg",
+    "preprod",
+    "qa",
+    "uat",
+    "dev",
+    "development",
+    "local",
+    "private",
+];
+
+/// What people call a file of text that holds nothing but a key.
+const NOTES: &[&str] = &[
+    "token",
+    "api-key",
+    "apikey",
+    "secret-key",
+    "secretkey",
+    "access-key",
+    "private-key",
+    "privkey",
+    "client-secret",
+    "seed-phrase",
+    "seedphrase",
+    "recovery-phrase",
+    "passphrase",
+];
 
 const DATA: &[&str] = &[
     "json",
@@ -92,6 +133,7 @@ const SHAPES: &[(&str, &str)] = &[
     ("service_account", ".json"),
     ("serviceaccount", ".json"),
     ("client_secret_", ".json"),
+    ("gha-creds-", ".json"),
     ("kubeconfig", ".yaml"),
     ("kubeconfig", ".yml"),
     ("bitwarden_export", ""),
@@ -117,8 +159,46 @@ const MIDDLES: &[(&str, &str)] = &[
     ("secret", ".gpg"),
 ];
 
-/// Folder and name of files that are secret only there.
+/// Folder and name of files that are secret only there: where the documentation of each tool says that it keeps
+/// its tokens.
 const IN_FOLDER: &[(&str, &str)] = &[
+    (".aliyun", "config.json"),
+    (".ansible", "galaxy_token"),
+    (".anthropic", "config.json"),
+    (".bluemix", "config.json"),
+    (".codex", "auth.json"),
+    (".databricks", "token-cache.json"),
+    (".dbt", "profiles.yml"),
+    (".expo", "state.json"),
+    (".jupyter", "jupyter_notebook_config.json"),
+    (".jupyter", "jupyter_server_config.json"),
+    (".mc", "config.json"),
+    (".netlify", "config.json"),
+    (".railway", "config.json"),
+    (".snowflake", "config.toml"),
+    (".snowflake", "connections.toml"),
+    (".vercel", "auth.json"),
+    ("age", "keys.txt"),
+    ("argocd", "config"),
+    ("bitwarden cli", "data.json"),
+    ("bitwarden", "data.json"),
+    ("com.vercel.cli", "auth.json"),
+    ("containers", "auth.json"),
+    ("exoscale", "exoscale.toml"),
+    ("github-copilot", "apps.json"),
+    ("github-copilot", "hosts.json"),
+    ("helm", "repositories.yaml"),
+    ("kubernetes", "controller-manager.conf"),
+    ("kubernetes", "scheduler.conf"),
+    ("netlify", "config.json"),
+    ("op", "config"),
+    ("opencode", "auth.json"),
+    ("pypoetry", "auth.toml"),
+    ("scw", "config.yaml"),
+    ("solana", "id.json"),
+    ("stripe", "config.toml"),
+    ("tea", "config.yml"),
+    ("weechat", "sec.conf"),
     (".aws", "config"),
     (".bundle", "config"),
     (".cargo", "credentials.toml"),
@@ -147,8 +227,26 @@ const IN_FOLDER: &[(&str, &str)] = &[
     ("sops", "keys.txt"),
 ];
 
+/// Folder and extension of files whose names are made up by a tool or its user.
+const KINDS_IN_FOLDER: &[(&str, &str)] = &[
+    (".cloudflared", "json"),
+    (".kube", "conf"),
+    (".kube", "yaml"),
+    (".kube", "yml"),
+];
+
 /// Folders that hold nothing but keys.
-const FOLDERS: &[&str] = &[".ssh", ".gnupg", ".password-store"];
+const FOLDERS: &[&str] = &[
+    ".ssh",
+    ".gnupg",
+    ".password-store",
+    ".secrets",
+    ".aws/cli/cache",
+    ".aws/sso/cache",
+    ".subversion/auth",
+    ".wrangler/config",
+    "gcloud/legacy_credentials",
+];
 
 /// Names of private keys of SSH, which people add words to: `id_rsa_work`.
 const SSH_KEYS: &[&str] = &[
@@ -169,7 +267,7 @@ const TEMPLATES: &[&str] = &[
 ];
 
 /// Endings of copies: they hold what the file without them held.
-const COPIES: &[&str] = &[".bak", ".old", ".orig", ".backup", ".save", "~"];
+const COPIES: &[&str] = &[".bak", ".old", ".orig", ".backup", ".save", ".txt", "~"];
 
 /// The pattern by which a file's name says that it holds secrets.
 pub fn secret_pattern(path: &RelPath) -> Option<String> {
@@ -200,6 +298,9 @@ fn pattern(folder: &str, name: &str) -> Option<String> {
     if DATA.contains(&extension) && says_secrets(stem) {
         return Some(name.to_owned());
     }
+    if extension == "txt" && is_note(stem) {
+        return Some(name.to_owned());
+    }
     if let Some(key) = SSH_KEYS.iter().find(|key| is_ssh_key(name, key)) {
         return Some(format!("{key}*"));
     }
@@ -211,6 +312,12 @@ fn pattern(folder: &str, name: &str) -> Option<String> {
         .find(|(above, last)| folder == *above && name == *last);
     if let Some((above, last)) = within {
         return Some(format!("{above}/{last}"));
+    }
+    let kind = KINDS_IN_FOLDER
+        .iter()
+        .find(|(above, last)| folder == *above && extension == *last);
+    if let Some((above, last)) = kind {
+        return Some(format!("{above}/*.{last}"));
     }
     let shape = SHAPES
         .iter()
@@ -239,7 +346,7 @@ fn is_public(stem: &str) -> bool {
 /// Of a name in front of a data format's extension.
 fn says_secrets(stem: &str) -> bool {
     let stem = stem.trim_start_matches('.');
-    if WORDS.contains(&stem) {
+    if WORDS.contains(&stem) || is_of_stage(stem) {
         return true;
     }
     let last = stem.rsplit(['-', '_', '.']).next().unwrap_or(stem);
@@ -248,6 +355,21 @@ fn says_secrets(stem: &str) -> bool {
         .is_some_and(|rest| rest.ends_with('.'));
     !PROGRAMS.iter().any(|program| stem.ends_with(program))
         && (LAST_WORDS.contains(&last) || is_after_dot && WORDS.contains(&last))
+}
+
+/// `secrets.prod`, `credentials-staging`.
+fn is_of_stage(stem: &str) -> bool {
+    let parts = stem.split_once(['-', '_', '.']);
+    parts.is_some_and(|(word, stage)| LAST_WORDS.contains(&word) && STAGES.contains(&stage))
+}
+
+/// `api_key`, `github-token`: a note's name, alone or behind another word.
+fn is_note(stem: &str) -> bool {
+    let stem = stem.replace('_', "-");
+    NOTES.iter().any(|note| {
+        stem.strip_suffix(note)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('-'))
+    })
 }
 
 /// The key's name, alone or with words behind it, and no extension that makes it something else.
@@ -262,21 +384,30 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The pattern by which a folder's name says that it holds secrets.
+/// The pattern by which a folder's name, and those above it, say that it holds secrets.
 pub fn folder_pattern(path: &RelPath) -> Option<String> {
-    let (_, name) = last_two(path);
-    FOLDERS.contains(&name.as_str()).then(|| format!("{name}/"))
+    let path = String::from_utf8_lossy(path.as_bytes()).to_ascii_lowercase();
+    folder_ending(&path)
+}
+
+/// Of a path in lower case.
+fn folder_ending(path: &str) -> Option<String> {
+    let ends_path = |folder: &&&str| {
+        let above = path.strip_suffix(**folder);
+        above.is_some_and(|above| above.is_empty() || above.ends_with('/'))
+    };
+    let folder = FOLDERS.iter().find(ends_path)?;
+    Some(format!("{folder}/"))
 }
 
 /// The pattern by which a file, or any folder above it, says so.
 pub fn pattern_on_the_way(path: &RelPath) -> Option<String> {
-    let folders = path.as_bytes().split(|byte| *byte == b'/');
-    let folder = folders
-        .filter_map(|name| std::str::from_utf8(name).ok())
-        .map(str::to_ascii_lowercase)
-        .find(|name| FOLDERS.contains(&name.as_str()));
-    folder
-        .map(|name| format!("{name}/"))
+    let lower = String::from_utf8_lossy(path.as_bytes()).to_ascii_lowercase();
+    let mut ends = lower
+        .match_indices('/')
+        .map(|(end, _)| end)
+        .chain([lower.len()]);
+    ends.find_map(|end| folder_ending(&lower[..end]))
         .or_else(|| secret_pattern(path))
 }
 

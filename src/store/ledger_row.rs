@@ -14,8 +14,11 @@ pub fn bind(
     file: &FileRecord,
 ) -> rusqlite::Result<()> {
     let (chunks, reason, detail) = match &file.outcome {
-        FileOutcome::Indexed { chunks } => (*chunks, None, None),
-        FileOutcome::Skipped { reason, detail } => (0, Some(reason.as_str()), Some(detail)),
+        FileOutcome::Indexed {
+            chunks,
+            credentials,
+        } => (*chunks, None, spelled(*credentials)),
+        FileOutcome::Skipped { reason, detail } => (0, Some(reason.as_str()), Some(detail.clone())),
     };
     // SQLite's integers are signed; no file has 2^63 bytes.
     let size = i64::try_from(file.entry.size).unwrap_or(i64::MAX);
@@ -38,6 +41,7 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
     let outcome = match reason {
         None => Some(FileOutcome::Indexed {
             chunks: row.get(first + 4)?,
+            credentials: detail.as_deref().map_or(0, counted),
         }),
         Some(reason) => SkipReason::parse(&reason).map(|reason| FileOutcome::Skipped {
             reason,
@@ -60,4 +64,16 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
         hash: hash.map(FileHash),
         outcome,
     }))
+}
+
+/// How the detail of an indexed file says how many credentials its text has; NULL for none.
+const CREDENTIALS: &str = "credentials: ";
+
+fn spelled(credentials: u32) -> Option<String> {
+    (credentials > 0).then(|| format!("{CREDENTIALS}{credentials}"))
+}
+
+fn counted(detail: &str) -> u32 {
+    let count = detail.strip_prefix(CREDENTIALS);
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
 }

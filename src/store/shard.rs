@@ -131,7 +131,7 @@ impl ShardLoader {
                 });
             };
             rows.file(&mut self.state, &record)?;
-            let FileOutcome::Indexed { chunks } = record.outcome else {
+            let FileOutcome::Indexed { chunks, .. } = record.outcome else {
                 continue;
             };
             let mut found = 0;

@@ -6,6 +6,7 @@ use super::lexer::{self, Shape};
 use super::outline::Outline;
 use super::path::{is_noise_stem, is_noise_token};
 use super::{TagInput, dictionary};
+use crate::credential::{self, Style};
 use std::cmp::Reverse;
 
 const MAX_DOMAINS: usize = 10;
@@ -57,7 +58,13 @@ struct Place {
 
 impl Place {
     fn of(input: &TagInput) -> Self {
-        let lower = |text: &str| clean(&clean(text, MAX_CHARS).to_lowercase(), MAX_CHARS);
+        let lower = |text: &str| {
+            // A name that is a token says nothing that anybody would ask for.
+            match credential::find(text, Style::Any).is_empty() {
+                true => clean(&clean(text, MAX_CHARS).to_lowercase(), MAX_CHARS),
+                false => String::new(),
+            }
+        };
         let spelling = input.path.spelling();
         let (folders, name) = spelling.rsplit_once('/').unwrap_or(("", &spelling));
         let stem = match name.split('.').next() {

@@ -7,8 +7,8 @@ use super::fields::push_distinct;
 use super::format::Family;
 use super::lexer::Shape;
 use super::outline::{Line, LineKind, Outline};
-use super::secrets::is_random;
 use super::terms::Term;
+use crate::credential::is_random;
 use std::cmp::Reverse;
 
 const MAX_ENTITIES: usize = 15;

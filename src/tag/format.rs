@@ -1,5 +1,6 @@
 //! What a file's name says about its text: the language, and how comments look in it.
 
+use crate::credential::Style;
 use crate::file::RelPath;
 
 /// How a text is read.
@@ -76,6 +77,14 @@ impl Format {
 
     pub fn is_code(self) -> bool {
         matches!(self.family, Family::Brace | Family::Script | Family::Dash)
+    }
+
+    /// How values are written, for the search for credentials.
+    pub fn style(self) -> Style {
+        match self.family {
+            Family::Config => Style::Settings,
+            _ => Style::Any,
+        }
     }
 
     pub fn is_config(self) -> bool {

@@ -1,14 +1,14 @@
 //! Settings in a chunk: `key=value`, where the value is written out in the text.
 //!
 //! Numbers, truth values and quoted text count anywhere; bare text only in configuration files.
-//! Credentials are never copied, see [`super::secrets`].
+//! Credentials are never copied, see [`crate::credential`].
 
 use super::dictionary::Role;
 use super::fields::clean;
 use super::format::Family;
 use super::lexer::Shape;
 use super::outline::{Line, LineKind, Outline};
-use super::secrets::is_secret;
+use crate::credential::is_guarded;
 
 const MAX_PAIRS: usize = 15;
 /// The format's limit is "shorter than 200" for the whole string.
@@ -66,7 +66,7 @@ struct Literal<'a> {
 impl Pair<'_> {
     /// `None` for secrets, empty values and pairs that are too long.
     fn spelled(&self) -> Option<String> {
-        if self.value.is_text && is_secret(self.key, self.value.text) {
+        if is_guarded(self.key, self.value.text, self.value.is_text) {
             return None;
         }
         if !self.value.text.contains(char::is_alphanumeric) {

@@ -2,7 +2,8 @@
 //!
 //! [`tag`] is a pure function of a chunk's text and of its file's place below the root; it never
 //! reads a file, and no outcome depends on the machine, the time or other chunks. It works in time
-//! linear in the text, since it sits on the path of every byte. `worker` calls it; `store` writes
+//! linear in the text, since it sits on the path of every byte. Credentials are blanked out first (see
+//! [`crate::credential`]), so that no rule can copy one. `worker` calls it; `store` writes
 //! what it says. The rules are part of the fingerprint: raise the version in `profile::recipe` with any change
 //! of output.
 
@@ -22,13 +23,13 @@ mod intent;
 mod key_values;
 mod lexer;
 mod outline;
-mod secrets;
 mod summary;
 mod terms;
 mod words;
 
 pub use tags::{IntentClass, Tags};
 
+use crate::credential::{self, Found, Style};
 use crate::file::RelPath;
 use format::Format;
 use outline::Outline;
@@ -48,7 +49,18 @@ pub struct TagInput<'a> {
 
 /// The tags of one chunk. Any text has some; none makes it fail.
 pub fn tag(input: &TagInput) -> Tags {
-    let outline = Outline::read(input.text, Format::of(input.path));
+    tag_without(input, &credential::find(input.text, style(input.path)))
+}
+
+/// How the file at `path` writes values, for the search for credentials.
+pub fn style(path: &RelPath) -> Style {
+    Format::of(path).style()
+}
+
+/// The tags of one chunk, as if what was `found` in it were not there.
+pub fn tag_without(input: &TagInput, found: &[Found]) -> Tags {
+    let text = credential::blank(input.text, found);
+    let outline = Outline::read(&text, Format::of(input.path));
     let key_values = key_values::key_values(&outline);
     let domains = domains::domains(&outline, input);
     let entities = entities::entities(&outline);

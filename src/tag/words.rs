@@ -7,8 +7,8 @@ use super::dictionary::Role;
 use super::fields::has;
 use super::lexer::Shape;
 use super::outline::Outline;
-use super::secrets::is_random;
 use super::terms::Term;
+use crate::credential::is_random;
 use std::cmp::Reverse;
 
 const MAX_WORDS: usize = 24;

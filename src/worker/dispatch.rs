@@ -349,7 +349,7 @@ fn add(work: &mut Work, record: &FileRecord, entry: &FileEntry) {
     work.files += 1;
     work.bytes += entry.size;
     match record.outcome {
-        FileOutcome::Indexed { chunks } => work.chunks += u64::from(chunks),
+        FileOutcome::Indexed { chunks, .. } => work.chunks += u64::from(chunks),
         FileOutcome::Skipped { .. } => work.skipped += 1,
     }
 }

@@ -7,7 +7,8 @@
 use super::Reporter;
 use super::dispatch::{Item, STOP_CHECK, Slot};
 use super::halt::{Halt, output};
-use super::prepare::PreparedFile;
+use super::prepare::{PreparedChunk, PreparedFile};
+use crate::credential;
 use crate::encode::{EncodeError, Encoders, Kind, Prepared, Run, RunEvent};
 use crate::failpoint;
 use crate::file::{FileOutcome, FileRecord};
@@ -270,7 +271,7 @@ impl EncodeStage {
                 Some(known) => Vectors {
                     sparse: self.has_sparse.then_some(known.sparse),
                     dense: known.dense,
-                    route_words: known.route_words,
+                    route_words: guarded(known.route_words, chunk),
                 },
                 None => {
                     missing(place, &chunk.tokens);
@@ -342,6 +343,17 @@ impl Teller {
             self.reporter.tell(FromWorker::Encoding);
         }
     }
+}
+
+/// Words of an earlier index without those that it took from credentials: it may be older than the rules for
+/// them.
+fn guarded(mut words: Vec<String>, chunk: &PreparedChunk) -> Vec<String> {
+    words.retain(|word| !credential::is_random(word));
+    if !chunk.found.is_empty() {
+        let text = credential::blank(&chunk.text, &chunk.found).to_lowercase();
+        words.retain(|word| text.contains(word.as_str()));
+    }
+    words
 }
 
 fn encoder(kind: Kind) -> Encoder {

@@ -2,6 +2,7 @@
 //!
 //! Values; decides nothing about what follows, which is the supervisor's.
 
+use crate::credential::{self, Style};
 use crate::protocol::{Failure, FailureKind, Fall, FromWorker};
 use crate::store::StoreError;
 use std::any::Any;
@@ -75,5 +76,7 @@ pub(super) fn panic_text(payload: &(dyn Any + Send)) -> String {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
+    // Such texts quote what was worked on.
+    let (text, _) = credential::redact(text, Style::Any);
     format!("its worker panicked: {text}")
 }

@@ -180,6 +180,7 @@ mod tests {
                 hash: None,
                 outcome: FileOutcome::Indexed {
                     chunks: chunks as u32,
+                    credentials: 0,
                 },
             },
             chunks: (0..chunks).map(chunk).collect(),

@@ -13,6 +13,7 @@ mod metrics;
 mod prepare;
 mod publishing;
 mod report;
+mod secrets;
 pub mod settings;
 mod signals;
 mod space;

@@ -2,6 +2,7 @@
 
 use super::lock;
 use super::prepare::Prepared;
+use super::secrets;
 use super::settings::Settings;
 use super::{Ended, Published, output};
 use crate::cli::GlobalFlags;
@@ -12,7 +13,8 @@ use crate::plan::Mode;
 use crate::platform;
 use crate::progress;
 use crate::report::{
-    IndexSummary, Manifest, RunSummary, ShardSummary, SkippedFile, Summary, Target,
+    FileSecrets, IndexSummary, Manifest, RunSummary, ShardSummary, SkippedFile, Summary, Target,
+    TextSecrets,
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::ledger::{self, ShardLedger};
@@ -99,6 +101,7 @@ pub fn conclude(
     failpoint::at("build::conclude", &settings.profile.name);
     let previous = read_manifest(manifest)?;
     let index = describe(settings, prepared, published, previous.as_ref())?;
+    secrets::warn(&index.secrets_in_text);
     let exit = if index.quarantined.is_empty() && index.unreadable.is_empty() {
         ExitCode::Success
     } else {
@@ -144,6 +147,10 @@ fn describe(
         skipped: survey.skipped.clone(),
         quarantined: Vec::new(),
         unreadable: survey.unreadable.clone(),
+        secrets_in_text: TextSecrets {
+            setting: settings.profile.recipe.secrets_in_text,
+            ..TextSecrets::default()
+        },
         missing_roots: survey.missing_roots.clone(),
         shards: Vec::new(),
     };
@@ -213,9 +220,17 @@ fn describe_shard(
     let mut files = 0;
     for (root, record) in ledger.files {
         match record.outcome {
-            FileOutcome::Indexed { .. } => {
+            FileOutcome::Indexed { credentials, .. } => {
                 files += 1;
                 index.source_bytes += record.entry.size;
+                if credentials > 0 {
+                    index.secrets_in_text.values += u64::from(credentials);
+                    index.secrets_in_text.files.push(FileSecrets {
+                        root: ledger.roots[root as usize].label.clone(),
+                        path: record.entry.path.to_string(),
+                        values: credentials,
+                    });
+                }
             }
             FileOutcome::Skipped { reason, detail } => {
                 *index.skipped.entry(reason).or_default() += 1;
@@ -363,6 +378,7 @@ fn print_summary(
             file.reason, file.root, file.path, file.detail
         )?;
     }
+    secrets::print(out, &index.secrets_in_text)?;
     for root in &index.missing_roots {
         writeln!(out, "  missing root: {root}")?;
     }

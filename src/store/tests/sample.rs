@@ -52,6 +52,7 @@ pub fn indexed(path: &str, texts: &[&str]) -> Entry {
         .collect();
     let outcome = FileOutcome::Indexed {
         chunks: chunks.len() as u32,
+        credentials: 0,
     };
     (record(path, &bytes, outcome), chunks)
 }

@@ -208,7 +208,7 @@ proptest! {
                     let name = format!("f{file}.txt");
                     let (mut record, _) = indexed(&name, &[]);
                     record.entry.mtime_ns = i64::from(version);
-                    record.outcome = FileOutcome::Indexed { chunks: chunks.into() };
+                    record.outcome = FileOutcome::Indexed { chunks: chunks.into(), credentials: 0 };
                     let chunks: Vec<ChunkRecord> = (0..chunks)
                         .map(|n| chunk(&name, n.into(), &format!("Text {version} {n}")))
                         .collect();

@@ -1,0 +1,58 @@
+//! What a build says of credentials in the text of files. It names files and counts values, never shows one.
+
+use crate::profile::recipe::SecretsInText;
+use crate::report::TextSecrets;
+use std::io;
+
+/// Says so once more where results are not read, when they are in the index.
+pub fn warn(secrets: &TextSecrets) {
+    let Some(first) = secrets.files.first() else {
+        return;
+    };
+    if secrets.setting == SecretsInText::Keep {
+        tracing::warn!(
+            "{} values that look like credentials are in the text of {} files ({}/{}, ...) and so in the index: \
+             secrets_in_text = \"redact\" or \"skip\" in the profile keeps them out; summary and manifest list the files",
+            secrets.values,
+            secrets.files.len(),
+            first.root,
+            first.path,
+        );
+    }
+}
+
+/// Files named at most; the manifest has all.
+const SECRETS_SHOWN: usize = 10;
+
+/// How many credentials texts have, and where.
+pub fn print(out: &mut impl io::Write, secrets: &TextSecrets) -> io::Result<()> {
+    let n_files = secrets.files.len();
+    if n_files == 0 {
+        return Ok(());
+    }
+    let files = if n_files == 1 { "file" } else { "files" };
+    let values = if secrets.values == 1 {
+        "value"
+    } else {
+        "values"
+    };
+    let what = match secrets.setting {
+        SecretsInText::Redact => "redacted",
+        SecretsInText::Keep | SecretsInText::Skip => {
+            "in the index; set secrets_in_text to \"redact\" or \"skip\" to change that"
+        }
+    };
+    writeln!(
+        out,
+        "  credentials in text: {} {values} in {n_files} {files}, {what}",
+        secrets.values
+    )?;
+    for file in secrets.files.iter().take(SECRETS_SHOWN) {
+        writeln!(out, "    {}/{} ({})", file.root, file.path, file.values)?;
+    }
+    if n_files > SECRETS_SHOWN {
+        let more = n_files - SECRETS_SHOWN;
+        writeln!(out, "    and {more} more, listed in the manifest")?;
+    }
+    Ok(())
+}

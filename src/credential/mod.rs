@@ -1,0 +1,227 @@
+//! Finds credentials in text: passwords, tokens, keys.
+//!
+//! One detector for all that is derived from text. [`find`] says where credentials stand; the tagger and the
+//! encoders' routing words leave out what it finds, a build counts what is certain, and [`redact`] replaces
+//! that. It has four kinds of rules: the forms of well-known issuers ([`issuers`]), private keys and passwords
+//! in URLs ([`forms`]), values behind a key that announces one ([`keys`], [`values`]), and text drawn by lot
+//! ([`random`]). It never looks at a file's name (see `scan::secrets`), and says nothing about where a
+//! credential is valid.
+//!
+//! Pure, and linear in the text: it reads every chunk of a build.
+
+mod assigned;
+mod forms;
+mod issuers;
+mod keys;
+mod random;
+mod stems;
+mod values;
+
+pub use random::is_random;
+
+use keys::Key;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What stands in place of a credential.
+pub const REDACTED: &str = "[redacted]";
+
+/// How a text writes values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Settings: what follows a key is its value up to the end of the line, quoted or not.
+    Settings,
+    /// Code, prose, or not known.
+    Any,
+}
+
+/// A credential, or what may be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Bytes of the text.
+    pub range: Range<usize>,
+    /// Whether people would call it a credential without knowing more. What is not certain is kept out of tags,
+    /// and otherwise left alone.
+    pub is_certain: bool,
+    /// What it looks like, for people.
+    pub what: &'static str,
+}
+
+impl Found {
+    fn certain(range: Range<usize>, what: &'static str) -> Self {
+        Self {
+            range,
+            is_certain: true,
+            what,
+        }
+    }
+
+    fn doubtful(range: Range<usize>) -> Self {
+        Self {
+            range,
+            is_certain: false,
+            what: "text drawn by lot",
+        }
+    }
+}
+
+/// The credentials in `text`, in order, without overlap, at character boundaries.
+pub fn find(text: &str, style: Style) -> Vec<Found> {
+    let mut found = by_form(text, style);
+    random::runs(text, &mut found);
+    join(found)
+}
+
+/// Those that are certain, without what is not certain beside them.
+pub fn find_certain(text: &str, style: Style) -> Vec<Found> {
+    let mut found = by_form(text, style);
+    found.retain(|one| one.is_certain);
+    join(found)
+}
+
+fn by_form(text: &str, style: Style) -> Vec<Found> {
+    let mut found = Vec::new();
+    stems::visit(text, style, &mut found);
+    repeats(text, &mut found);
+    found
+}
+
+/// `text` with every certain credential replaced by [`REDACTED`], and how many there were. Doing it again
+/// changes nothing.
+pub fn redact(text: &str, style: Style) -> (Cow<'_, str>, u32) {
+    let mut redacted = Cow::Borrowed(text);
+    let mut count = 0;
+    // What is cut out may uncover another: `key = [a-z]ghp_...`. Each pass leaves less to find.
+    for _ in 0..MAX_PASSES {
+        let found = find_certain(&redacted, style);
+        if found.is_empty() {
+            break;
+        }
+        count += found.len() as u32;
+        let mut clean = String::with_capacity(redacted.len());
+        let mut end = 0;
+        for one in &found {
+            clean.push_str(&redacted[end..one.range.start]);
+            clean.push_str(REDACTED);
+            end = one.range.end;
+        }
+        clean.push_str(&redacted[end..]);
+        redacted = Cow::Owned(clean);
+    }
+    (redacted, count)
+}
+
+const MAX_PASSES: usize = 4;
+
+/// `text` with blanks in place of all that was found: the same length, lines and character boundaries elsewhere.
+pub fn blank<'t>(text: &'t str, found: &[Found]) -> Cow<'t, str> {
+    if found.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut end = 0;
+    for one in found {
+        clean.push_str(&text[end..one.range.start]);
+        let hidden = text[one.range.clone()].bytes();
+        clean.extend(hidden.map(|byte| match byte {
+            b'\n' => '\n',
+            b'\r' => '\r',
+            _ => ' ',
+        }));
+        end = one.range.end;
+    }
+    clean.push_str(&text[end..]);
+    Cow::Owned(clean)
+}
+
+/// Whether the value of `key`, the text of a setting, must not be copied apart from its text. Stricter than
+/// [`find`], since a setting is little without its text: any value of a key that speaks of credentials.
+pub fn is_guarded(key: &str, value: &str, is_text: bool) -> bool {
+    // A tokenizer is no token.
+    let lower = key.to_ascii_lowercase().replace("tokeniz", "");
+    if !is_text {
+        let is_number = value
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"_.-+".contains(&b));
+        let is_short = value.len() < 4
+            || matches!(
+                value,
+                "true" | "false" | "True" | "False" | "TRUE" | "FALSE"
+            );
+        return match keys::key(key) {
+            Some(Key::Password) => !is_short,
+            Some(Key::Token) => !is_short && !is_number,
+            None => is_random(value),
+        };
+    }
+    GUARDED.iter().any(|part| lower.contains(part))
+        || keys::key(key).is_some()
+        || value.starts_with("-----BEGIN")
+        || forms::has_user_info(value)
+        || value
+            .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '/' | '=')))
+            .any(is_random)
+        || !find_certain(value, Style::Any).is_empty()
+}
+
+/// Parts of keys whose text values are never copied.
+const GUARDED: [&str; 13] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "private_key",
+    "privatekey",
+    "credential",
+    "access_key",
+    "authorization",
+];
+
+/// Values shorter than this are not looked for elsewhere: they are words of their own too often.
+const REPEATED_BYTES: usize = 8;
+/// Values looked for at most: each costs a pass over the text.
+const MAX_REPEATED: usize = 16;
+
+/// A credential that is known from its key is one wherever it stands again.
+fn repeats(text: &str, found: &mut Vec<Found>) {
+    let known: Vec<_> = found
+        .iter()
+        .filter(|one| one.is_certain && one.range.len() >= REPEATED_BYTES && one.range.len() <= 256)
+        .take(MAX_REPEATED)
+        .cloned()
+        .collect();
+    for one in known {
+        let value = &text[one.range.clone()];
+        for (at, _) in text.match_indices(value) {
+            found.push(Found {
+                range: at..at + value.len(),
+                ..one.clone()
+            });
+        }
+    }
+}
+
+/// Sorted, with what overlaps joined; what is certain of a part is certain of the whole.
+fn join(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_unstable_by_key(|one| (one.range.start, one.range.end));
+    let mut joined: Vec<Found> = Vec::with_capacity(found.len());
+    for one in found {
+        match joined.last_mut() {
+            Some(last) if one.range.start < last.range.end => {
+                last.range.end = last.range.end.max(one.range.end);
+                if one.is_certain && !last.is_certain {
+                    (last.is_certain, last.what) = (true, one.what);
+                }
+            }
+            _ => joined.push(one),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests;

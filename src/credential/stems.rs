@@ -1,0 +1,83 @@
+//! One pass over the text for all that a credential may begin with or stand behind.
+//!
+//! Most texts have none of these, and most of those that do are done with after a look at a few characters.
+
+use super::issuers::{self, ISSUERS};
+use super::{Found, Style, assigned, forms};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use std::sync::LazyLock;
+
+/// Parts of keys, see [`super::keys`].
+const KEYS: &[&str] = &[
+    "pass",
+    "kennwort",
+    "senha",
+    "contrasen",
+    "pwd",
+    "psw",
+    "secret",
+    "token",
+    "apikey",
+    "key",
+    "cred",
+    "auth",
+    "bearer",
+    "sas",
+    "jwt",
+    "psk",
+    "sessionid",
+    "sig=",
+    "pw",
+];
+
+enum Stem {
+    Key,
+    Issuer(usize),
+    Form(forms::Form),
+}
+
+struct Stems {
+    automaton: AhoCorasick,
+    stems: Vec<Stem>,
+}
+
+static STEMS: LazyLock<Stems> = LazyLock::new(Stems::load);
+
+impl Stems {
+    fn load() -> Self {
+        let mut texts = Vec::new();
+        let mut stems = Vec::new();
+        for key in KEYS {
+            texts.push(*key);
+            stems.push(Stem::Key);
+        }
+        for (at, issuer) in ISSUERS.iter().enumerate() {
+            texts.push(issuer.prefix);
+            stems.push(Stem::Issuer(at));
+        }
+        for (text, form) in forms::FORMS {
+            texts.push(*text);
+            stems.push(Stem::Form(*form));
+        }
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(texts)
+            .expect("a few short patterns make an automaton");
+        Self { automaton, stems }
+    }
+}
+
+/// Adds what the forms of issuers, keys and URLs show.
+pub(super) fn visit(text: &str, style: Style, found: &mut Vec<Found>) {
+    // Several stems lie in one key.
+    let mut key_end = 0;
+    for hit in STEMS.automaton.find_overlapping_iter(text) {
+        match &STEMS.stems[hit.pattern().as_usize()] {
+            Stem::Key if hit.start() < key_end => {}
+            Stem::Key => key_end = assigned::value(text, hit.start(), hit.end(), style, found),
+            Stem::Issuer(at) => issuers::token(text, hit.start(), &ISSUERS[*at], found),
+            Stem::Form(form) => form(text, hit.start(), found),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Credentials as people write them down, what is taken for none, and a sweep of generated ones.
+
+use super::*;
+use proptest::prelude::*;
+
+/// What `find` is certain of in `text`.
+fn certain(text: &str, style: Style) -> Vec<&str> {
+    find_certain(text, style)
+        .into_iter()
+        .map(|one| &text[one.range])
+        .collect()
+}
+
+fn hidden(text: &str, style: Style) -> String {
+    blank(text, &find(text, style)).into_owned()
+}
+
+#[test]
+fn credentials_are_found_where_people_write_them() {
+    for (text, value) in [
+        ("SMTP_PASS = \"Tr0ub4dor3zz\"", "Tr0ub4dor3zz"),
+        (
+            "  github: ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        ),
+        (
+            "  aws_access_key_id: AKIAIOSFODNN7QXZMPLE",
+            "AKIAIOSFODNN7QXZMPLE",
+        ),
+        (
+            "  aws_secret: 0JxXujr4qqaaABvvLOzAxzXMcU1vsHiQMaRiNTN9",
+            "0JxXujr4qqaaABvvLOzAxzXMcU1vsHiQMaRiNTN9",
+        ),
+        (
+            "stripe: sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+            "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+        ),
+        ("  db_pass: Tr0ub4dor3zz", "Tr0ub4dor3zz"),
+        ("  db_password: 7xKfP2q9LmZb", "7xKfP2q9LmZb"),
+        ("spring.datasource.password=7xKfP2q9LmZb", "7xKfP2q9LmZb"),
+        ("{\"password\": \"7xKfP2q9LmZb\"}", "7xKfP2q9LmZb"),
+        ("{\\\"password\\\": \\\"7xKfP2q9LmZb\\\"}", "7xKfP2q9LmZb"),
+        ("<password>7xKfP2q9LmZb</password>", "7xKfP2q9LmZb"),
+        (
+            "<add key=\"DbPassword\" value=\"7xKfP2q9LmZb\" />",
+            "7xKfP2q9LmZb",
+        ),
+        (
+            "<key>password</key>\n  <string>7xKfP2q9LmZb</string>",
+            "7xKfP2q9LmZb",
+        ),
+        ("- name: DB_PASSWORD\n  value: 7xKfP2q9LmZb", "7xKfP2q9LmZb"),
+        (
+            "{\"name\": \"DB_PASSWORD\", \"value\": \"7xKfP2q9LmZb\"}",
+            "7xKfP2q9LmZb",
+        ),
+        ("password: |\n    7xKfP2q9LmZb\nnext: 1", "7xKfP2q9LmZb"),
+        ("export DB_PASSWORD=7xKfP2q9LmZb", "7xKfP2q9LmZb"),
+        ("ENV DB_PASSWORD=7xKfP2q9LmZb", "7xKfP2q9LmZb"),
+        ("set DB_PASSWORD=7xKfP2q9LmZb", "7xKfP2q9LmZb"),
+        (
+            "docker run -e DB_PASSWORD=7xKfP2q9LmZb image",
+            "7xKfP2q9LmZb",
+        ),
+        ("tool --password 7xKfP2q9LmZb --port 3", "7xKfP2q9LmZb"),
+        ("tool --password=7xKfP2q9LmZb", "7xKfP2q9LmZb"),
+        ("sshpass -p 7xKfP2q9LmZb ssh host", "7xKfP2q9LmZb"),
+        ("curl -u admin:7xKfP2q9LmZb https://host/", "7xKfP2q9LmZb"),
+        (
+            "machine host login me password 7xKfP2q9LmZb",
+            "7xKfP2q9LmZb",
+        ),
+        ("postgres://app:7xKfP2q9LmZb@db/x", "7xKfP2q9LmZb"),
+        (
+            "Server=db;User Id=me;Password=7xKfP2q9LmZb;Database=x",
+            "7xKfP2q9LmZb",
+        ),
+        (
+            "https://host/?access_token=7xKfP2q9LmZb&page=2",
+            "7xKfP2q9LmZb",
+        ),
+        ("The password is 7xKfP2q9LmZb.", "7xKfP2q9LmZb"),
+        (
+            "Its password is `7xKfP2q9LmZb`, do not tell.",
+            "7xKfP2q9LmZb",
+        ),
+        (
+            "ALTER USER me WITH PASSWORD '7xKfP2q9LmZb';",
+            "7xKfP2q9LmZb",
+        ),
+        (
+            "os.getenv(\"DB_PASSWORD\", \"7xKfP2q9LmZb\")",
+            "7xKfP2q9LmZb",
+        ),
+        ("client.set_password(\"7xKfP2q9LmZb\")", "7xKfP2q9LmZb"),
+        (
+            "let password: Option<String> = Some(\"7xKfP2q9LmZb\".into());",
+            "7xKfP2q9LmZb",
+        ),
+        ("const password: &str = \"7xKfP2q9LmZb\";", "7xKfP2q9LmZb"),
+        ("char *password = \"7xKfP2q9LmZb\";", "7xKfP2q9LmZb"),
+        ("var password string = \"7xKfP2q9LmZb\"", "7xKfP2q9LmZb"),
+        ("password := `7xKfP2q9LmZb`", "7xKfP2q9LmZb"),
+        ("$config['password'] = '7xKfP2q9LmZb';", "7xKfP2q9LmZb"),
+        (":password => '7xKfP2q9LmZb',", "7xKfP2q9LmZb"),
+        ("if password == \"7xKfP2q9LmZb\":", "7xKfP2q9LmZb"),
+        ("${DB_PASSWORD:-7xKfP2q9LmZb}", "7xKfP2q9LmZb"),
+        (
+            "Authorization: Bearer 7xKfP2q9LmZb7xKfP2q9LmZb",
+            "7xKfP2q9LmZb7xKfP2q9LmZb",
+        ),
+        (
+            "headers = {\"Authorization\": \"Basic bWU6N3hLZlAycTlMbVpi\"}",
+            "bWU6N3hLZlAycTlMbVpi",
+        ),
+        (
+            "x-api-key: 9f86d081884c7d659a2feaa0c55ad015",
+            "9f86d081884c7d659a2feaa0c55ad015",
+        ),
+        ("password = \u{201c}7xKfP2q9LmZb\u{201d}", "7xKfP2q9LmZb"),
+        (
+            "AccountKey=oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4dXgA7sE6mKpU==;EndpointSuffix=core",
+            "oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4dXgA7sE6mKpU==",
+        ),
+    ] {
+        assert_eq!(certain(text, Style::Any), [value], "{text}");
+        let style = Style::Settings;
+        assert!(
+            certain(text, style)
+                .iter()
+                .any(|found| found.contains(value)),
+            "{text} as settings"
+        );
+    }
+}
+
+#[test]
+fn what_stands_for_a_credential_is_none() {
+    for text in [
+        "password: ${DB_PASSWORD}",
+        "password = os.getenv(\"DB_PASSWORD\")",
+        "password: {{ vault_password }}",
+        "password: ENC[AES256_GCM,data:oHp7Zk2x,iv:kT8j0VwQ]",
+        "password: <your password>",
+        "password: xxxxxxxx",
+        "password: [redacted]",
+        "\"password\": \"string\"",
+        "'password' => 'required|min'",
+        "password: changeme",
+        "type: password",
+        "token = self.next_token()",
+        "let token: Token = lexer.peek2();",
+        "max_tokens: 4096",
+        "tokens = 128",
+        "fn login(user: &str, password: &str) -> Token",
+        "pub password: String,",
+        "secret: Uint8Array;",
+        "The token is base64-encoded, the password is sha256.",
+        "Enter the password and press the key.",
+        "password_file: /run/secrets/db1",
+        "commit 9398de8a1f0c2b3d4e5f60718293a4b5c6d7e8f9",
+        "id = \"550e8400-e29b-41d4-a716-446655440000\"",
+        "checksum = \"c982642fa9e8606056828ee9a8505737230110bb1099153c79efe865c59d12ba\"",
+        "\"integrity\": \"sha512-oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4dXgA7sE6mKpWzN0hGvJqYtI2bOaFlMcD8iSxVeQ==\"",
+        "https://user@host/path and git@github.com:a/b.git",
+        "sk-learn-text-classification-example-2023",
+        "risk-free-token-bucket-algorithm-v2",
+        "for (key, value) in map.iter2() {}",
+    ] {
+        for style in [Style::Any, Style::Settings] {
+            if style == Style::Settings && text.contains(['(', ';', ',']) {
+                continue;
+            }
+            assert_eq!(certain(text, style), Vec::<&str>::new(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn private_keys_are_found_whole_and_torn() {
+    let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\nMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu";
+    let whole =
+        format!("# key\n-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\nnext");
+    assert_eq!(certain(&whole, Style::Any), [body]);
+    let escaped = whole.replace('\n', "\\n");
+    assert_eq!(certain(&escaped, Style::Any).len(), 1);
+    // The rest of a key in the next chunk.
+    assert!(hidden(body, Style::Any).trim().is_empty());
+    let public = whole.replace("PRIVATE", "PUBLIC");
+    assert_eq!(certain(&public, Style::Any), Vec::<&str>::new());
+}
+
+#[test]
+fn a_known_value_is_hidden_wherever_it_stands() {
+    let text = "SMTP_PASS = \"Tr0ub4dor3zz\"\nclient.login(\"mailer\", \"Tr0ub4dor3zz\")";
+    assert!(!hidden(text, Style::Any).contains("Tr0ub"));
+    assert_eq!(redact(text, Style::Any).1, 2);
+}
+
+#[test]
+fn redacting_is_told_and_leaves_the_rest() {
+    let (text, count) = redact(
+        "a: 1\ndb_pass: Tr0ub4dor3zz # note\nb: 2\n",
+        Style::Settings,
+    );
+    assert_eq!(
+        (text.as_ref(), count),
+        ("a: 1\ndb_pass: [redacted] # note\nb: 2\n", 1)
+    );
+    let plain = "fn main() {}\n";
+    assert!(matches!(redact(plain, Style::Any), (Cow::Borrowed(text), 0) if text == plain));
+}
+
+#[test]
+fn settings_of_credentials_are_guarded() {
+    for (key, value) in [
+        ("db_password", "hunter2"),
+        ("GITHUB_TOKEN", "x"),
+        ("url", "postgres://app:pw@db/x"),
+        ("key", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"),
+        ("digest", "9f86d081884c7d659a2feaa0c55ad015"),
+        ("k", "dGhpcyBpcyBhIHNl+Y3JldCB2YWx1ZQ4x9Q2zZ7=="),
+        ("id", "4111111111111111"),
+        ("smtp_pass", "x"),
+    ] {
+        assert!(is_guarded(key, value, true), "{key}={value}");
+    }
+    assert!(is_guarded("db_password", "7xKfP2q9LmZb", false));
+    assert!(is_guarded("db_password", "12345678", false));
+    assert!(is_guarded("api_key", "4eC39HqLyjWDarjtT1zdp7dc", false));
+    for (key, value) in [
+        ("host", "db.example.org"),
+        ("author", "Ovid"),
+        ("tokenizer", "bert"),
+        ("name", "InternationalizationProvider2"),
+        ("image", "python:3.11-slim-bookworm"),
+        ("path", "/usr/local/share/applications"),
+        ("model", "all_minilm_l6_v2_quantized"),
+        ("date", "2024-01-31T00:00:00"),
+    ] {
+        assert!(!is_guarded(key, value, true), "{key}={value}");
+    }
+    assert!(!is_guarded("max_tokens", "4096", false));
+    assert!(!is_guarded("use_token", "true", false));
+}
+
+const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const DIGITS: &str = "0123456789";
+
+/// A token as an issuer makes it, or as people draw it: of each pattern character one of its kind (`x` letters
+/// and digits, `u` capitals and digits, `h` hexadecimal, `b` base64, `-` of URLs), the rest as it stands.
+fn drawn(seed: u64, parts: &[(&str, char, usize)]) -> String {
+    let mut state = seed;
+    let mut draw = |from: &str| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        char::from(from.as_bytes()[(state >> 33) as usize % from.len()])
+    };
+    let alphabet = |kind| match kind {
+        'u' => ["ABCDEFGHIJKLMNOPQRSTUVWXYZ", "234567"].concat(),
+        'h' => [DIGITS, "abcdef"].concat(),
+        'b' => [LETTERS, DIGITS, "+/"].concat(),
+        '-' => [LETTERS, DIGITS, "-_"].concat(),
+        'd' => DIGITS.to_owned(),
+        'l' => LETTERS.to_owned(),
+        _ => [LETTERS, DIGITS].concat(),
+    };
+    let mut token = String::new();
+    for (prefix, kind, length) in parts {
+        token.push_str(prefix);
+        let from = alphabet(*kind);
+        token.extend(std::iter::repeat_with(|| draw(&from)).take(*length));
+    }
+    token
+}
+
+/// Forms of issuers, and values without a form.
+const TOKENS: &[&[(&str, char, usize)]] = &[
+    &[("ghp_", 'x', 36)],
+    &[("ghs_", 'x', 36)],
+    &[("github_pat_", 'x', 22), ("_", 'x', 59)],
+    &[("glpat-", '-', 20)],
+    &[("AKIA", 'u', 16)],
+    &[("ASIA", 'u', 16)],
+    &[("", 'b', 40)],
+    &[("", 'x', 32)],
+    &[("", '-', 43)],
+    &[("sk_live_", 'x', 24)],
+    &[("rk_test_", 'x', 24)],
+    &[("xoxb-", 'd', 11), ("-", 'd', 12), ("-", 'x', 24)],
+    &[("AIza", '-', 35)],
+    &[("npm_", 'x', 36)],
+    &[("hf_", 'l', 34)],
+    &[("SG.", '-', 22), (".", '-', 43)],
+    &[("eyJhbGciOiJIUzI1NiJ9.eyJ", 'x', 40), (".", '-', 43)],
+    &[("sk-ant-api03-", '-', 80)],
+    &[("sk-proj-", 'x', 48)],
+    &[("dop_v1_", 'h', 64)],
+    &[("shpat_", 'h', 32)],
+    &[("pypi-AgEIcHlwaS5vcmc", '-', 80)],
+    &[("hvs.", '-', 90)],
+    &[("GOCSPX-", '-', 28)],
+    &[("ya29.", '-', 60)],
+    &[("", 'd', 9), (":AA", '-', 33)],
+];
+
+/// Passwords and keys without a form of their own; each begins as it likes.
+fn words() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[A-Za-z0-9][A-Za-z]{4,8}[0-9][A-Za-z]{2,4}[0-9][A-Za-z0-9]{1,8}",
+        "[0-9][A-Za-z0-9]{10,30}[0-9][a-z]",
+        "[0-9][a-f][0-9a-f]{30}",
+    ]
+}
+
+/// Ways to write a value behind a key.
+const KEYED: &[&str] = &[
+    "{k}={v}\n",
+    "export {k}='{v}'\n",
+    "{k}: {v}\nother: 1\n",
+    "  {k}: '{v}'\n",
+    "{\n  \"{k}\": \"{v}\",\n  \"a\": 1\n}\n",
+    "{k} = \"{v}\"\n",
+    "[section]\n{k} = {v}\n",
+    "<{k}>{v}</{k}>\n",
+    "<add key=\"{k}\" value=\"{v}\"/>\n",
+    "    {k} = \"{v}\"\n    login(client, {k})\n",
+    "const {k} = '{v}';\n",
+    "let {k} = `{v}`;\n",
+    "run(--{k}={v})\n",
+    "run --{k} {v}\n",
+    "Set `{k}` to... {k}: {v}\n",
+];
+
+/// Ways to write a value that has a form of its own.
+const BARE: &[&str] = &[
+    "{v}\n",
+    "Use {v} to sign in, then go on.\n",
+    "call(\"{v}\")\n",
+    "x: {v}\n",
+    "x = '{v}'\n",
+    "https://me:{v}@host.org/path\n",
+    "https://host.org/path?x={v}&y=1\n",
+    "* `{v}` (mine)\n",
+    "<x>{v}</x>\n",
+    "# {v}\n",
+    "\"a\\n{v}\\n\"\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn no_token_stays_in_any_format(seed in any::<u64>(), form in 0..TOKENS.len(), key in "(db_password|API_KEY|authToken|aws_secret|smtp_pass)") {
+        let token = drawn(seed, TOKENS[form]);
+        let has_form = TOKENS[form].len() > 1 || !TOKENS[form][0].0.is_empty();
+        for (way, is_keyed) in KEYED.iter().map(|way| (way, true)).chain(BARE.iter().map(|way| (way, false))) {
+            let text = way.replace("{k}", &key).replace("{v}", &token);
+            for style in [Style::Any, Style::Settings] {
+                // What has no form and stands behind no key is told by its letters, nearly always: see `random`.
+                if is_keyed || has_form {
+                    prop_assert!(!hidden(&text, style).contains(&token), "{:?} in {:?}", token, text);
+                    prop_assert!(!redact(&text, style).0.contains(&token), "{:?} in {:?}", token, text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_password_stays_behind_its_key(word in words(), key in "(db_password|DB_PASS|password|smtpPass|user-pwd)") {
+        for way in KEYED {
+            let text = way.replace("{k}", &key).replace("{v}", &word);
+            for style in [Style::Any, Style::Settings] {
+                let left = hidden(&text, style);
+                prop_assert!(!left.contains(&word), "{:?} in {:?}", word, text);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_will_do(pieces in proptest::collection::vec(prop_oneof![
+        "(password|token|secret|api_key|auth|://|-----BEGIN |PRIVATE KEY-----|bearer |basic | -u |~|:AA|AKIA|ghp_|sk-)",
+        "[ \n\t=:,;>(){}\\[\\]\"'`|\\\\/<#&$%@!-]{1,4}", "[A-Za-z0-9]{1,20}", "\\PC{1,3}",
+    ], 0..30)) {
+        let text = pieces.concat();
+        for style in [Style::Any, Style::Settings] {
+            let found = find(&text, style);
+            let mut end = 0;
+            for one in &found {
+                prop_assert!(one.range.start >= end && one.range.end > one.range.start);
+                prop_assert!(text.get(one.range.clone()).is_some());
+                end = one.range.end;
+            }
+            let left = blank(&text, &found);
+            prop_assert_eq!(left.len(), text.len());
+            let (redacted, _) = redact(&text, style);
+            let again = redact(&redacted, style);
+            prop_assert_eq!(&*again.0, &*redacted);
+        }
+    }
+}

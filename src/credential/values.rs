@@ -1,0 +1,389 @@
+//! Whether the value of a key is a credential, stands for one, or is something else.
+
+use super::keys::{self, Key};
+use super::random::{self, Mix};
+use super::{REDACTED, Style};
+
+/// How a value stands in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// In quotes, or between tags.
+    Quoted,
+    /// Bare, the rest of a line that begins with the key.
+    Line,
+    /// Bare, behind a flag of a command or in a `.netrc`.
+    Argument,
+    /// Behind `is` in a sentence.
+    Said,
+    /// Bare, with something before the key or behind the value: code more often than not.
+    Inside,
+}
+
+/// `None`: no credential. Else whether that is certain.
+pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<bool> {
+    if value.is_empty() || is_reference(value) || is_constant(value) {
+        return None;
+    }
+    let mix = Mix::of(value);
+    if value.contains(char::is_whitespace) {
+        return phrase(key, &mix, how, style);
+    }
+    // A digest is the digest of something unless a key calls it a key.
+    let is_drawn = random::is_random(value)
+        || random::is_random_run(value)
+        || random::is_digest_word(value)
+        || is_strewn(value, &mix);
+    let is_bare = !matches!(how, How::Quoted);
+    if is_bare && style == Style::Any {
+        if is_code(value) {
+            return None;
+        }
+        if is_type(value) || !is_drawn && is_name_of_one(value) {
+            return (key == Key::Password).then_some(false);
+        }
+    }
+    let has_mark = value.bytes().any(|byte| b"!@#$%^&*+=?~".contains(&byte));
+    let is_example = is_example(value);
+    match (key, how) {
+        (_, How::Inside) => {
+            match is_drawn || mix.digits > 0 && mix.len >= 6 && key == Key::Password {
+                true => Some(!is_example && is_drawn),
+                false => None,
+            }
+        }
+        (_, How::Said) if is_word_of_trade(value) || mix.digits == 0 && !has_mark && !is_drawn => {
+            None
+        }
+        (Key::Password, How::Argument | How::Said) if mix.digits == 0 && !has_mark && !is_drawn => {
+            None
+        }
+        (Key::Password, _) => {
+            let strong = is_drawn || mix.digits > 0 || has_mark;
+            // `password: Password` is a translation.
+            let word = style == Style::Settings && is_bare && mix.len >= 6 && mix.upper == 0;
+            let least = if how == How::Said { 6 } else { 4 };
+            if mix.len < 3 || mix.digits == mix.len && mix.len < 4 {
+                return None;
+            }
+            Some(!is_example && mix.len >= least && (strong || word) && !is_place(value))
+        }
+        (Key::Token, _) => {
+            if mix.digits == mix.len && mix.len < 12 {
+                return None;
+            }
+            let strong = is_drawn && mix.len >= 10
+                || mix.digits > 0 && mix.digits < mix.len && mix.len >= 8 && mix.steps >= 2;
+            if !strong && is_bare {
+                // A name: of a variable, of an entry of a vault.
+                return (style == Style::Settings).then_some(false);
+            }
+            // Names of symbols and states: `token("import")`.
+            if mix.digits == 0 && mix.len < 16 {
+                return None;
+            }
+            Some(!is_example && strong && !is_place(value))
+        }
+    }
+}
+
+/// Several words: messages and labels, seldom a phrase that lets in.
+fn phrase(key: Key, mix: &Mix, how: How, style: Style) -> Option<bool> {
+    let may_be = matches!(how, How::Quoted) || matches!(how, How::Line) && style == Style::Settings;
+    (may_be && key == Key::Password && mix.len <= 160).then_some(false)
+}
+
+/// Letters and digits in turn, in a word too short to be told by itself.
+fn is_strewn(value: &str, mix: &Mix) -> bool {
+    value.len() >= 8 && mix.digits >= 2 && mix.steps >= 3 && mix.steps * 4 >= mix.len
+}
+
+/// What stands for a value that is elsewhere: `${DB_PASS}`, `{{ secret }}`, `<token>`, `%s`, `ENC[...]`.
+pub(super) fn is_reference(value: &str) -> bool {
+    let starts = [
+        "${",
+        "$(",
+        "{{",
+        "{%",
+        "<%",
+        "#{",
+        "%{",
+        "%(",
+        "$[",
+        "@{",
+        "{0",
+        "ENC[",
+        "vault:",
+        "!vault",
+        "!secret",
+        "env:",
+        "file:",
+        "op://",
+        "ref+",
+        "arn:",
+        "ssm:",
+        "projects/",
+        "@Microsoft.KeyVault",
+        "secretsmanager:",
+        "process.env",
+        "os.environ",
+        "os.getenv",
+        "System.getenv",
+        "Deno.env",
+        "secrets.",
+        "var.",
+        "local.",
+        "data.",
+        "module.",
+        "REDACTED",
+        REDACTED,
+    ];
+    let whole = |open: char, close: char| value.starts_with(open) && value.ends_with(close);
+    let is_variable = value.strip_prefix('$').is_some_and(|name| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    });
+    starts.iter().any(|start| value.starts_with(start))
+        || whole('<', '>')
+        || whole('{', '}')
+        || whole('%', '%')
+        || whole('[', ']')
+        || is_variable
+        || value.contains("${{")
+        || value.contains("{{")
+        || value == "%s"
+        || is_one_character(value)
+}
+
+/// `xxxx`, `****`, `....`.
+fn is_one_character(value: &str) -> bool {
+    let first = value.as_bytes()[0];
+    value.len() >= 2 && value.bytes().all(|byte| byte == first)
+        || value.bytes().all(|byte| b"xX*.-_#?".contains(&byte))
+}
+
+/// Words that say what would stand here, or that nothing does.
+fn is_constant(value: &str) -> bool {
+    const CONSTANTS: &[&str] = &[
+        "true",
+        "false",
+        "null",
+        "nil",
+        "none",
+        "undefined",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "string",
+        "str",
+        "text",
+        "bool",
+        "int",
+        "integer",
+        "number",
+        "bytes",
+        "object",
+        "array",
+        "any",
+        "void",
+        "hidden",
+        "required",
+        "optional",
+        "nullable",
+        "sometimes",
+        "confirmed",
+        "unknown",
+        "empty",
+        "default",
+        "auto",
+        "self",
+        "this",
+        "password",
+        "passwd",
+        "pass",
+        "passphrase",
+        "pwd",
+        "secret",
+        "token",
+        "bearer",
+        "basic",
+        "oauth",
+        "oauth2",
+        "jwt",
+        "username",
+        "user",
+        "email",
+        "key",
+        "input",
+        "field",
+        "varchar",
+        "char",
+        "body",
+        "header",
+        "query",
+    ];
+    CONSTANTS.iter().any(|word| value.eq_ignore_ascii_case(word))
+        // The name of a variable: `DB_PASSWORD`.
+        || value.contains('_')
+            && keys::key(value).is_some()
+            && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Made to be shown, or to be replaced.
+pub(super) fn is_example(value: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "example",
+        "changeme",
+        "change_me",
+        "change-me",
+        "placeholder",
+        "redacted",
+        "1234567890abcdef",
+        "abcdef123456",
+        "...",
+        "\u{2026}",
+    ];
+    /// Short enough to turn up in what was drawn.
+    const SHORT: &[&str] = &[
+        "your", "dummy", "xxxx", "todo", "insert", "sample", "fixme", "replace",
+    ];
+    const WHOLE: &[&str] = &[
+        "test", "tests", "testing", "foo", "bar", "foobar", "pw", "p4ssw0rd", "admin",
+    ];
+    let lower = value.to_ascii_lowercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
+    has(PARTS)
+        || has(SHORT) && !random::is_random(value)
+        || WHOLE.contains(&lower.as_str())
+        || is_constant(value)
+        || names_itself(&lower)
+}
+
+/// `user-password-2`, `my_secret`: a name of a credential, unless what is left of it was drawn.
+fn names_itself(lower: &str) -> bool {
+    let words = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "api_key",
+        "apikey",
+        "api-key",
+    ];
+    words.iter().any(|word| {
+        lower.find(word).is_some_and(|at| {
+            let rest = [&lower[..at], &lower[at + word.len()..]].concat();
+            let mix = Mix::of(&rest);
+            mix.digits < 3 && !random::is_random(&rest)
+        })
+    })
+}
+
+/// Bare text that is code: calls, paths of names, types.
+fn is_code(value: &str) -> bool {
+    let is_path = value.contains("::")
+        || value.contains("->")
+        || value.split('.').count() > 1
+            && value.split('.').all(|part| {
+                part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                    && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                    && !random::is_random(part)
+            });
+    is_path
+        || is_primitive(value)
+        || value.contains(['(', ')', '{', '}', '[', ']', '<', '>', '"', '\''])
+}
+
+/// `password2`, `old_token`.
+fn is_name_of_one(value: &str) -> bool {
+    keys::key(value).is_some()
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// `Uint8Array`, `Vec3`.
+fn is_type(value: &str) -> bool {
+    let mix = Mix::of(value);
+    let is_word = value.bytes().all(|b| b.is_ascii_alphanumeric());
+    let starts_upper = value.starts_with(|c: char| c.is_ascii_uppercase());
+    is_word
+        && starts_upper
+        && mix.digits <= 3
+        && mix.lower > 0
+        && mix.steps <= 5
+        && !random::is_random(value)
+}
+
+/// `u8`, `int64`, `float32`.
+fn is_primitive(value: &str) -> bool {
+    let name = value.trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(
+        name,
+        "int" | "uint" | "float" | "varchar" | "string" | "bytes" | "i" | "u" | "f"
+    )
+}
+
+/// A path, an address or a version: where a credential is, or of what.
+fn is_place(value: &str) -> bool {
+    let begins = [
+        "/", "./", "../", "~/", "http://", "https://", "C:\\", "s3://", "gs://",
+    ];
+    begins.iter().any(|start| value.starts_with(start))
+        && !random::is_random_run(value)
+        && !random::is_random(value.rsplit('/').next().unwrap_or(value))
+}
+
+/// What passwords and tokens are spoken of with: `the token is base64`.
+pub(super) fn is_word_of_trade(value: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "sha1",
+        "sha224",
+        "sha256",
+        "sha384",
+        "sha512",
+        "sha-1",
+        "sha-256",
+        "sha-512",
+        "sha3",
+        "md5",
+        "base64",
+        "base64url",
+        "base64-encoded",
+        "base32",
+        "hex",
+        "utf8",
+        "utf-8",
+        "utf16",
+        "pbkdf2",
+        "argon2",
+        "argon2id",
+        "bcrypt",
+        "scrypt",
+        "hs256",
+        "rs256",
+        "es256",
+        "oauth2",
+        "http2",
+        "2fa",
+        "ed25519",
+        "x509",
+        "p256",
+        "ascii",
+        "rfc6750",
+        "rfc7519",
+        "rfc7617",
+        "aes256",
+        "aes-256",
+        "rsa2048",
+        "i18n",
+        "k8s",
+    ];
+    let lower = value.to_ascii_lowercase();
+    WORDS.iter().any(|word| {
+        lower == *word || lower.starts_with(word) && lower[word.len()..].starts_with('-')
+    })
+}
