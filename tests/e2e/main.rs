@@ -6,6 +6,7 @@ mod alerts;
 mod build;
 #[cfg(target_os = "linux")]
 mod crash_points;
+mod credentials;
 mod devices;
 #[cfg(target_os = "linux")]
 mod disk;
