@@ -4,6 +4,8 @@
 //! Formats are not known here; how key and value stand on their line says enough. See [`super::keys`] for keys
 //! and [`super::values`] for what counts as a value.
 
+mod literal;
+
 use super::forms::floor;
 use super::keys::{self, Key};
 use super::values::{self, How};
@@ -90,13 +92,13 @@ impl Place<'_> {
             b':' if next(1) != b':' => self.typed(at + 1).or_else(|| self.literal(at + 1)),
             b'+' if next(1) == b'=' => self.literal(at + 2),
             b'-' if next(1) == b'>' => self.quoted(at + 2),
+            b'<' if next(1) == b'-' => self.literal(at + 2),
+            b'{' if is_quoted => self.block_default(at + 1),
             b'>' if self.is_element() || is_quoted => self.element(at + 1),
             b'/' if next(1) == b'>' => None,
             b'<' if next(1) == b'/' => self.next_element(at),
             b',' if is_quoted => self.argument(at + 1).or_else(|| self.sibling(at + 1)),
-            b'(' if gap == at && !is_quoted && !self.text[..self.name.end].ends_with(".pass") => {
-                self.quoted(at + 1)
-            }
+            b'(' if gap == at && !is_quoted && self.is_setter() => self.quoted(at + 1),
             b'\n' | b'\r' => self.sibling(at),
             _ if at > gap => self.behind_blank(at),
             _ => None,
@@ -125,6 +127,11 @@ impl Place<'_> {
         if bytes.get(at) == Some(&b']') {
             at += 1;
         }
+        // `**Password**: x`.
+        let stars = bytes[at..].iter().take_while(|byte| **byte == b'*').count();
+        if self.text[..self.name.start].ends_with("**") {
+            at += stars;
+        }
         (at, is_quoted)
     }
 
@@ -145,10 +152,18 @@ impl Place<'_> {
         before.ends_with('<')
     }
 
+    /// `.password("x")`, `set_password("x")`; not `password.encode("x")`, `t.pass("x")`.
+    fn is_setter(&self) -> bool {
+        let name = &self.text[self.name.clone()];
+        let last = name.rsplit('.').next().unwrap_or(name);
+        last != "pass" && keys::key(last).is_some()
+    }
+
     /// The next argument or element behind a name that stands alone in its quotes: `("KEY", "x")`.
     fn argument(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let before = self.text[..self.name.start].strip_suffix(['"', '\'', '`'])?;
-        let is_first = before.trim_end().ends_with(['(', '[']);
+        let named = &self.text[..self.name.start];
+        let before = named.trim_end_matches('-').strip_suffix(['"', '\'', '`'])?;
+        let is_first = named.ends_with("--") || before.trim_end().ends_with(['(', '[']);
         let at = self.skip_blanks(at);
         is_first.then(|| Some((self.in_quotes(at)?, How::Quoted)))?
     }
@@ -170,154 +185,26 @@ impl Place<'_> {
 
     /// A literal in quotes, behind a wrapper or a scheme perhaps, or bare.
     fn literal(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let at = self.skip_blanks(at);
         let bytes = self.text.as_bytes();
+        let marks = bytes[at..].iter().take_while(|byte| **byte == b'*').count();
+        let at = match self.text[..self.name.start].ends_with("**") {
+            true => self.skip_blanks(at + marks),
+            false => self.skip_blanks(at),
+        };
         if let Some(range) = self.in_quotes(at) {
             return Some((self.without_scheme(range), How::Quoted));
         }
         match bytes.get(at)? {
             b'\n' | b'\r' => {
                 let at = self.skip_space(at);
-                let is_quote = bytes.get(at).is_some_and(|byte| b"\"'".contains(byte));
-                is_quote.then(|| self.quoted(at))?
+                self.quoted(at).or_else(|| self.lone_word(at))
             }
             b'|' | b'>' => self.block(at),
-            _ => self.wrapped(at).or_else(|| self.bare(at)),
+            _ => self
+                .wrapped(at)
+                .or_else(|| self.alternative(at))
+                .or_else(|| self.bare(at)),
         }
-    }
-
-    /// The text in the quotes that open at `at`, raw and prefixed strings included.
-    fn in_quotes(&self, at: usize) -> Option<Range<usize>> {
-        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
-        let prefix = rest
-            .bytes()
-            .take(3)
-            .take_while(|b| b"rbufLR@$".contains(b))
-            .count();
-        let hashes = rest[prefix..]
-            .bytes()
-            .take_while(|byte| *byte == b'#')
-            .count();
-        let open = prefix + hashes;
-        let quotes = &rest[open..];
-        for (mark, close) in [
-            ("\"\"\"", "\"\"\""),
-            ("'''", "'''"),
-            ("\\\"", "\\\""),
-            ("\u{201c}", "\u{201d}"),
-            ("\u{2018}", "\u{2019}"),
-            ("\u{ab}", "\u{bb}"),
-        ] {
-            if let Some(inside) = quotes.strip_prefix(mark) {
-                let start = at + open + mark.len();
-                let length = inside.find(close)?;
-                let is_empty = length == 0 && mark.len() == 3 && !mark.is_ascii();
-                return (!is_empty).then(|| self.trimmed(start..start + length));
-            }
-        }
-        let quote = quotes
-            .bytes()
-            .next()
-            .filter(|byte| b"\"'`".contains(byte))?;
-        let inside = &quotes.as_bytes()[1..];
-        let mut length = 0;
-        while *inside.get(length)? != quote {
-            if inside[length] == b'\n' {
-                return None;
-            }
-            length += 1 + usize::from(inside[length] == b'\\');
-        }
-        let start = at + open + 1;
-        Some(start..start + length)
-    }
-
-    fn trimmed(&self, range: Range<usize>) -> Range<usize> {
-        let text = &self.text[range.clone()];
-        let start = range.start + (text.len() - text.trim_start().len());
-        start..start + text.trim().len()
-    }
-
-    /// `Bearer x`: `x`.
-    fn without_scheme(&self, range: Range<usize>) -> Range<usize> {
-        let value = &self.text[range.clone()];
-        for scheme in [
-            "Bearer ", "Basic ", "Token ", "Digest ", "ApiKey ", "SSWS ", "Key ",
-        ] {
-            let head = value.get(..scheme.len());
-            if head.is_some_and(|head| head.eq_ignore_ascii_case(scheme)) {
-                return range.start + scheme.len()..range.end;
-            }
-        }
-        range
-    }
-
-    /// `Some("x")`, `String::from("x")`, `new Secret("x")`.
-    fn wrapped(&self, at: usize) -> Option<(Range<usize>, How)> {
-        const WRAPPERS: [&str; 7] = ["some", "from", "new", "secret", "string", "just", "of"];
-        let rest = &self.text[at..floor(self.text, at + 60)];
-        let open = rest.find('(')?;
-        let name = rest[..open].trim_end();
-        if name.contains(|c: char| !c.is_ascii_alphanumeric() && !"_:. ".contains(c)) {
-            return None;
-        }
-        let last = name
-            .rsplit([':', '.', ' ', '_'])
-            .next()
-            .unwrap_or(name)
-            .to_ascii_lowercase();
-        let is_wrapper = WRAPPERS.iter().any(|wrapper| last.ends_with(wrapper));
-        is_wrapper.then(|| self.quoted(at + open + 1))?
-    }
-
-    /// `Type = "x"`.
-    fn typed(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let of_type = |byte: &u8| byte.is_ascii_alphanumeric() || b"_ <>&'[]|.:?*".contains(byte);
-        let bytes = &self.text.as_bytes()[at..];
-        let length = bytes
-            .iter()
-            .take(48)
-            .take_while(|byte| of_type(byte))
-            .count();
-        let is_set = bytes.get(length) == Some(&b'=') && bytes.get(length + 1) != Some(&b'=');
-        is_set.then(|| {
-            let at = self.skip_blanks(at + length + 1);
-            self.quoted(at).or_else(|| self.wrapped(at))
-        })?
-    }
-
-    /// `${KEY:-x}`.
-    fn expansion(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
-        let length = rest.find(['}', '\n'])?;
-        Some((at..at + length, How::Quoted))
-    }
-
-    /// The line below `key: |`.
-    fn block(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
-        let (mark, below) = rest.split_once('\n')?;
-        let is_mark = mark
-            .trim_end()
-            .bytes()
-            .all(|b| b"|>-+0123456789".contains(&b));
-        let line = below.lines().next()?;
-        let range = self.trimmed(at + mark.len() + 1..at + mark.len() + 1 + line.len());
-        (is_mark && !range.is_empty()).then_some((range, How::Line))
-    }
-
-    /// `x</password>`, `<![CDATA[x]]>`.
-    fn element(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
-        let data = "<![CDATA[";
-        let (start, length) = match rest.strip_prefix(data) {
-            Some(inside) => (at + data.len(), inside.find("]]>")?),
-            None => (at, rest.find('<')?),
-        };
-        let range = self.trimmed(start..start + length);
-        if range.is_empty() {
-            return None;
-        }
-        Some((range, How::Quoted))
     }
 
     /// `<key>password</key> <string>x</string>`.
@@ -335,9 +222,11 @@ impl Place<'_> {
         let rest = &self.text[at..floor(self.text, at + 24)];
         let rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
         let rest = rest.trim_start_matches(['"', '\'']);
-        let value = rest
-            .get(..5)
-            .filter(|word| word.eq_ignore_ascii_case("value"))?;
+        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let value = rest[..length].to_ascii_lowercase();
+        if !value.ends_with("value") {
+            return None;
+        }
         let rest = rest[value.len()..]
             .trim_start_matches(['"', '\''])
             .trim_start();
@@ -359,6 +248,13 @@ impl Place<'_> {
                 return self.quoted(at + attribute.len());
             }
         }
+        // Tests `pass "x"`, sentences pass things on.
+        let is_flag = bytes[..self.name.start].ends_with(b"--")
+            || self.text[self.name.clone()].eq_ignore_ascii_case("sshpass");
+        if !is_flag && self.text[self.name.clone()].eq_ignore_ascii_case("pass") {
+            return None;
+        }
+        // SQL's `PASSWORD 'x'`.
         if matches!(bytes[at], b'\'' | b'"') {
             return self.quoted(at);
         }
@@ -372,8 +268,6 @@ impl Place<'_> {
                 };
             }
         }
-        let is_flag = bytes[..self.name.start].ends_with(b"--")
-            || self.text[self.name.clone()].eq_ignore_ascii_case("sshpass");
         if is_flag {
             let start = at + if rest.starts_with("-p") { 2 } else { 0 };
             let start = self.skip_blanks(start);
@@ -385,79 +279,14 @@ impl Place<'_> {
         let is_netrc = ["machine ", "login ", "user ", "host "]
             .iter()
             .any(|word| before.contains(word))
+            || before.ends_with(" set ")
             || self.style == Style::Settings && before.trim().is_empty();
+        if !is_netrc && self.begins_line() {
+            return self.lone_word(at).or_else(|| self.typed(at));
+        }
         if is_netrc && !rest.starts_with(['=', ':', '{', '[', '<']) {
             return self.word(at).map(|range| (range, How::Argument));
         }
         self.typed(at)
     }
-
-    /// Up to the next blank, without what closes around it.
-    fn word(&self, at: usize) -> Option<Range<usize>> {
-        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
-        let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let word = rest[..length]
-            .trim_end_matches([',', ';', ')', '}', ']', '>', '"', '\'', '`', '.', ':']);
-        (!word.is_empty()).then_some(at..at + word.len())
-    }
-
-    /// A value without quotes.
-    fn bare(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
-        let line = rest.lines().next().unwrap_or(rest);
-        let comment = [" #", "\t#", " //", " ;"]
-            .iter()
-            .filter_map(|mark| line.find(mark))
-            .min();
-        let line = comment.map_or(line, |end| &line[..end]).trim_end();
-        if line.is_empty() {
-            return None;
-        }
-        let scheme = self.without_scheme(at..at + line.len());
-        let line = &self.text[scheme.clone()];
-        let at = scheme.start;
-        if self.style == Style::Settings && self.begins_line() && !is_list(line) {
-            return Some((at..at + cut(line), How::Line));
-        }
-        let word = self.word(at)?;
-        let length = cut(&self.text[word.clone()]);
-        let before = self.line_before().trim_end();
-        let is_setting = self.begins_line() && length == line.len()
-            || before.ends_with(" -e")
-            || before.ends_with(" --env");
-        let how = match is_setting {
-            true => How::Line,
-            false => How::Inside,
-        };
-        (length > 0).then_some((at..at + length, how))
-    }
-
-    /// Whether nothing but what stands before settings stands before the key.
-    fn begins_line(&self) -> bool {
-        let before = self.line_before().trim_start();
-        let before =
-            before.trim_end_matches(['"', '\'', '`', '$', '_', '-', '*', '>', '#', '/', ' ']);
-        matches!(
-            before.to_ascii_lowercase().as_str(),
-            "" | "export" | "set" | "setx" | "env" | "arg" | "declare" | "- name"
-        )
-    }
-}
-
-/// `[a, b]`, `{a: b}`: what is in them is found by its own keys.
-fn is_list(line: &str) -> bool {
-    line.starts_with(['{', '[']) || line.contains(['{', '}']) && line.contains(':')
-}
-
-/// Where the value of `Password=x;Database=y` and `token=x&page=2` ends.
-fn cut(value: &str) -> usize {
-    for (at, _) in value.match_indices([';', ',', '&']) {
-        let rest = value[at + 1..].trim_start();
-        let name = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"_- ".contains(c));
-        let is_pair = name.is_some_and(|end| end > 0 && rest[end..].starts_with(['=', ':']));
-        if is_pair || rest.is_empty() {
-            return at;
-        }
-    }
-    value.len()
 }

@@ -20,6 +20,7 @@ const PASSWORDS: &[&str] = &[
     "passwort",
     "kennwort",
     "senha",
+    "passe",
     "contrasena",
     "pwd",
     "pswd",
@@ -33,6 +34,9 @@ const PASSWORD_ENDS: &[&str] = &["password", "passwd", "passphrase", "passwort",
 const NO_PASSWORDS: &[&str] = &[
     "bypass",
     "compass",
+    "buypass",
+    "keepass",
+    "lastpass",
     "trespass",
     "overpass",
     "underpass",
@@ -71,7 +75,6 @@ const TOKENS: &[&str] = &[
     "jwt",
     "psk",
     "sessionid",
-    "sig",
 ];
 const TOKEN_ENDS: &[&str] = &[
     "token",
@@ -135,6 +138,16 @@ const KINDS_OF_KEYS: &[&str] = &[
 /// Last words of keys that speak about a credential and do not hold one.
 const ABOUT: &[&str] = &[
     "file",
+    "mgr",
+    "realm",
+    "encryption",
+    "encoding",
+    "encode",
+    "encoder",
+    "decode",
+    "decoder",
+    "hashes",
+    "hashing",
     "files",
     "path",
     "dir",

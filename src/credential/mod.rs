@@ -3,12 +3,13 @@
 //! One detector for all that is derived from text. [`find`] says where credentials stand; the tagger and the
 //! encoders' routing words leave out what it finds, a build counts what is certain, and [`redact`] replaces
 //! that. It has four kinds of rules: the forms of well-known issuers ([`issuers`]), private keys and passwords
-//! in URLs ([`forms`]), values behind a key that announces one ([`keys`], [`values`]), and text drawn by lot
+//! in URLs ([`forms`], [`arguments`]), values behind a key that announces one ([`keys`], [`values`]), and text drawn by lot
 //! ([`random`]). It never looks at a file's name (see `scan::secrets`), and says nothing about where a
 //! credential is valid.
 //!
 //! Pure, and linear in the text: it reads every chunk of a build.
 
+mod arguments;
 mod assigned;
 mod forms;
 mod issuers;
@@ -139,29 +140,49 @@ pub fn blank<'t>(text: &'t str, found: &[Found]) -> Cow<'t, str> {
 pub fn is_guarded(key: &str, value: &str, is_text: bool) -> bool {
     // A tokenizer is no token.
     let lower = key.to_ascii_lowercase().replace("tokeniz", "");
+    let known = keys::key(key);
     if !is_text {
         let is_number = value
             .bytes()
             .all(|b| b.is_ascii_digit() || b"_.-+".contains(&b));
         let is_short = value.len() < 4
-            || matches!(
-                value,
-                "true" | "false" | "True" | "False" | "TRUE" | "FALSE"
-            );
-        return match keys::key(key) {
+            || value.eq_ignore_ascii_case("true")
+            || value.eq_ignore_ascii_case("false");
+        return match known {
             Some(Key::Password) => !is_short,
             Some(Key::Token) => !is_short && !is_number,
-            None => is_random(value),
+            None => is_random(value) && !random::is_number(value) && !is_named_digest(key, value),
         };
     }
+    if known.is_none() && is_named_digest(key, value) {
+        return false;
+    }
     GUARDED.iter().any(|part| lower.contains(part))
-        || keys::key(key).is_some()
+        || known.is_some()
         || value.starts_with("-----BEGIN")
         || forms::has_user_info(value)
         || value
             .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '/' | '=')))
             .any(is_random)
         || !find_certain(value, Style::Any).is_empty()
+}
+
+/// The commit or checksum that its key says it is: what people look for things by.
+fn is_named_digest(key: &str, value: &str) -> bool {
+    const KEYS: [&str; 9] = [
+        "rev",
+        "revision",
+        "commit",
+        "sha",
+        "sha1",
+        "sha256",
+        "checksum",
+        "integrity",
+        "uuid",
+    ];
+    let last = key.rsplit(['_', '-', '.']).next().unwrap_or(key);
+    KEYS.iter().any(|known| last.eq_ignore_ascii_case(known))
+        && random::is_digest(value, 0, value.len())
 }
 
 /// Parts of keys whose text values are never copied.
@@ -191,6 +212,11 @@ fn repeats(text: &str, found: &mut Vec<Found>) {
     let known: Vec<_> = found
         .iter()
         .filter(|one| one.is_certain && one.range.len() >= REPEATED_BYTES && one.range.len() <= 256)
+        .filter(|one| {
+            text[one.range.clone()]
+                .bytes()
+                .any(|byte| byte.is_ascii_digit())
+        })
         .take(MAX_REPEATED)
         .cloned()
         .collect();

@@ -2,6 +2,7 @@
 //!
 //! Most texts have none of these, and most of those that do are done with after a look at a few characters.
 
+use super::arguments::ARGUMENTS;
 use super::issuers::{self, ISSUERS};
 use super::{Found, Style, assigned, forms};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -10,6 +11,7 @@ use std::sync::LazyLock;
 /// Parts of keys, see [`super::keys`].
 const KEYS: &[&str] = &[
     "pass",
+    "passe",
     "kennwort",
     "senha",
     "contrasen",
@@ -26,7 +28,6 @@ const KEYS: &[&str] = &[
     "jwt",
     "psk",
     "sessionid",
-    "sig=",
     "pw",
 ];
 
@@ -55,7 +56,7 @@ impl Stems {
             texts.push(issuer.prefix);
             stems.push(Stem::Issuer(at));
         }
-        for (text, form) in forms::FORMS {
+        for (text, form) in forms::FORMS.iter().chain(ARGUMENTS) {
             texts.push(*text);
             stems.push(Stem::Form(*form));
         }

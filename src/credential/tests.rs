@@ -134,6 +134,58 @@ fn credentials_are_found_where_people_write_them() {
     }
 }
 
+/// The same value in all of them, each as another tool or language has it.
+#[test]
+fn one_value_is_found_in_many_ways() {
+    let value = "k3JfLq9ZxPa7";
+    for text in [
+        "docker login -u me -p k3JfLq9ZxPa7 registry",
+        "mysql -u root -pk3JfLq9ZxPa7 db",
+        "redis-cli -a k3JfLq9ZxPa7 ping",
+        "redis://:k3JfLq9ZxPa7@host:6379/0",
+        "jdbc:mysql://host/db?user=me&password=k3JfLq9ZxPa7",
+        "//registry.npmjs.org/:_authToken=k3JfLq9ZxPa7",
+        "requests.post(url, auth=(\"me\", \"k3JfLq9ZxPa7\"))",
+        "smtp.login(\"me@x.org\", \"k3JfLq9ZxPa7\")",
+        "os.environ[\"API_TOKEN\"] = \"k3JfLq9ZxPa7\"",
+        "const token = process.env.TOKEN || 'k3JfLq9ZxPa7';",
+        "password = os.getenv(\"X\") or \"k3JfLq9ZxPa7\"",
+        "@Value(\"${db.password:k3JfLq9ZxPa7}\")",
+        "#define WIFI_PASSWORD \"k3JfLq9ZxPa7\"",
+        "define('DB_PASSWORD', 'k3JfLq9ZxPa7');",
+        "'password' => env('DB_PASSWORD', 'k3JfLq9ZxPa7'),",
+        ".basic_auth(\"me\", Some(\"k3JfLq9ZxPa7\"))",
+        "ConvertTo-SecureString \"k3JfLq9ZxPa7\" -AsPlainText -Force",
+        "CREATE USER me IDENTIFIED BY 'k3JfLq9ZxPa7';",
+        "CREATE ROLE me LOGIN PASSWORD 'k3JfLq9ZxPa7';",
+        "<property name=\"password\" value=\"k3JfLq9ZxPa7\"/>",
+        "<entry key=\"password\">k3JfLq9ZxPa7</entry>",
+        "<password><![CDATA[k3JfLq9ZxPa7]]></password>",
+        "<add name=\"x\" connectionString=\"Server=s;Database=d;User Id=u;Password=k3JfLq9ZxPa7;\"/>",
+        "  - key: password\n    value: k3JfLq9ZxPa7",
+        "[{\"ParameterKey\":\"DbPassword\",\"ParameterValue\":\"k3JfLq9ZxPa7\"}]",
+        "variable \"db_password\" {\n  default = \"k3JfLq9ZxPa7\"\n}",
+        "stringData:\n  password: k3JfLq9ZxPa7",
+        "- **Password**: k3JfLq9ZxPa7",
+        "- **Password:** `k3JfLq9ZxPa7`",
+        "mot de passe : k3JfLq9ZxPa7",
+        "aws configure set aws_secret_access_key k3JfLq9ZxPa7",
+        "host1 ansible_user=me ansible_password=k3JfLq9ZxPa7",
+        "machine x\n  login me\n  password k3JfLq9ZxPa7",
+        "(setq smtp-password \"k3JfLq9ZxPa7\")",
+        "password <- \"k3JfLq9ZxPa7\"",
+        "[\"--token\", \"k3JfLq9ZxPa7\"]",
+        "-Dpassword=k3JfLq9ZxPa7",
+        "client_id=abc&client_secret=k3JfLq9ZxPa7",
+    ] {
+        assert_eq!(certain(text, Style::Any), [value], "{text}");
+        assert!(
+            !redact(text, Style::Settings).0.contains(value),
+            "{text} as settings"
+        );
+    }
+}
+
 #[test]
 fn what_stands_for_a_credential_is_none() {
     for text in [
@@ -166,6 +218,12 @@ fn what_stands_for_a_credential_is_none() {
         "sk-learn-text-classification-example-2023",
         "risk-free-token-bucket-algorithm-v2",
         "for (key, value) in map.iter2() {}",
+        "pw = password.encode(\"utf-8\")",
+        "t.pass(\"tests/run-pass/*.rs\");",
+        "Do not pass <a href=\"buffer.html#class-buffer2\">it</a> in.",
+        "password_encryption = scram-sha-256",
+        "auth = '%s:%s' % (user, password)",
+        "fn kill(sig: NonZeroI32) {}",
     ] {
         for style in [Style::Any, Style::Settings] {
             if style == Style::Settings && text.contains(['(', ';', ',']) {
@@ -237,10 +295,17 @@ fn settings_of_credentials_are_guarded() {
         ("path", "/usr/local/share/applications"),
         ("model", "all_minilm_l6_v2_quantized"),
         ("date", "2024-01-31T00:00:00"),
+        ("rev", "9398de8a1f0c2b3d4e5f60718293a4b5c6d7e8f9"),
+        (
+            "checksum",
+            "c982642fa9e8606056828ee9a8505737230110bb1099153c79efe865c59d12ba",
+        ),
+        ("uuid", "550e8400-e29b-41d4-a716-446655440000"),
     ] {
         assert!(!is_guarded(key, value, true), "{key}={value}");
     }
     assert!(!is_guarded("max_tokens", "4096", false));
+    assert!(!is_guarded("SEED", "0x9e3779b97f4a7c15", false));
     assert!(!is_guarded("use_token", "true", false));
 }
 

@@ -15,13 +15,17 @@ pub(super) enum How {
     Argument,
     /// Behind `is` in a sentence.
     Said,
-    /// Bare, with something before the key or behind the value: code more often than not.
+    /// Bare, right behind `=` or `:`, with something before the key or behind the value: an argument, an address,
+    /// code without blanks.
+    Joined,
+    /// The same with a blank: code more often than not.
     Inside,
 }
 
 /// `None`: no credential. Else whether that is certain.
 pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<bool> {
-    if value.is_empty() || is_reference(value) || is_constant(value) {
+    let says_nothing = !value.contains(char::is_alphanumeric);
+    if says_nothing || is_reference(value) || is_constant(value) {
         return None;
     }
     let mix = Mix::of(value);
@@ -51,6 +55,7 @@ pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<boo
                 false => None,
             }
         }
+        (Key::Password, How::Joined) if mix.digits == 0 && !is_drawn => None,
         (_, How::Said) if is_word_of_trade(value) || mix.digits == 0 && !has_mark && !is_drawn => {
             None
         }
@@ -65,7 +70,8 @@ pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<boo
             if mix.len < 3 || mix.digits == mix.len && mix.len < 4 {
                 return None;
             }
-            Some(!is_example && mix.len >= least && (strong || word) && !is_place(value))
+            let is_other = is_place(value) || is_word_of_trade(value);
+            Some(!is_example && mix.len >= least && (strong || word) && !is_other)
         }
         (Key::Token, _) => {
             if mix.digits == mix.len && mix.len < 12 {
@@ -74,8 +80,9 @@ pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<boo
             let strong = is_drawn && mix.len >= 10
                 || mix.digits > 0 && mix.digits < mix.len && mix.len >= 8 && mix.steps >= 2;
             if !strong && is_bare {
-                // A name: of a variable, of an entry of a vault.
-                return (style == Style::Settings).then_some(false);
+                // A name: of a variable, of an entry of a vault; a weak token.
+                let may_be = mix.digits > 0 && mix.digits < mix.len && mix.len >= 6;
+                return (style == Style::Settings || may_be).then_some(false);
             }
             // Names of symbols and states: `token("import")`.
             if mix.digits == 0 && mix.len < 16 {
@@ -152,7 +159,8 @@ pub(super) fn is_reference(value: &str) -> bool {
         || is_variable
         || value.contains("${{")
         || value.contains("{{")
-        || value == "%s"
+        || value.contains("%s")
+        || value.contains("{}")
         || is_one_character(value)
 }
 
@@ -224,7 +232,12 @@ fn is_constant(value: &str) -> bool {
         "header",
         "query",
     ];
-    CONSTANTS.iter().any(|word| value.eq_ignore_ascii_case(word))
+    let is_one = |value: &str| {
+        let mut constants = CONSTANTS.iter();
+        constants.any(|word| value.eq_ignore_ascii_case(word))
+    };
+    // `true|false`.
+    value.split('|').all(is_one)
         // The name of a variable: `DB_PASSWORD`.
         || value.contains('_')
             && keys::key(value).is_some()
@@ -250,7 +263,17 @@ pub(super) fn is_example(value: &str) -> bool {
         "your", "dummy", "xxxx", "todo", "insert", "sample", "fixme", "replace",
     ];
     const WHOLE: &[&str] = &[
-        "test", "tests", "testing", "foo", "bar", "foobar", "pw", "p4ssw0rd", "admin",
+        "test",
+        "tests",
+        "testing",
+        "foo",
+        "bar",
+        "foobar",
+        "pw",
+        "p4ssw0rd",
+        "admin",
+        "anonymous",
+        "anonymous@",
     ];
     let lower = value.to_ascii_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
@@ -305,16 +328,15 @@ fn is_name_of_one(value: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// `Uint8Array`, `Vec3`.
+/// `Uint8Array`, `NonZeroI32`: one number, and letters as names have them.
 fn is_type(value: &str) -> bool {
     let mix = Mix::of(value);
-    let is_word = value.bytes().all(|b| b.is_ascii_alphanumeric());
-    let starts_upper = value.starts_with(|c: char| c.is_ascii_uppercase());
-    is_word
-        && starts_upper
+    let mut numbers = value.split(|c: char| !c.is_ascii_digit());
+    value.bytes().all(|b| b.is_ascii_alphanumeric())
+        && value.starts_with(|c: char| c.is_ascii_uppercase())
         && mix.digits <= 3
         && mix.lower > 0
-        && mix.steps <= 5
+        && numbers.by_ref().filter(|number| !number.is_empty()).count() <= 1
         && !random::is_random(value)
 }
 
@@ -349,6 +371,8 @@ pub(super) fn is_word_of_trade(value: &str) -> bool {
         "sha-256",
         "sha-512",
         "sha3",
+        "scram-sha-256",
+        "latin1",
         "md5",
         "base64",
         "base64url",

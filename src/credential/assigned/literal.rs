@@ -1,0 +1,251 @@
+//! How values are written: in quotes, behind wrappers, bare, in elements and blocks.
+
+use super::super::Style;
+use super::super::forms::floor;
+use super::super::values::How;
+use super::{MAX_VALUE_BYTES, Place};
+use std::ops::Range;
+
+impl Place<'_> {
+    /// The text in the quotes that open at `at`, raw and prefixed strings included.
+    pub(super) fn in_quotes(&self, at: usize) -> Option<Range<usize>> {
+        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
+        let prefix = rest
+            .bytes()
+            .take(3)
+            .take_while(|b| b"rbufLR@$".contains(b))
+            .count();
+        let hashes = rest[prefix..]
+            .bytes()
+            .take_while(|byte| *byte == b'#')
+            .count();
+        let open = prefix + hashes;
+        let quotes = &rest[open..];
+        for (mark, close) in [
+            ("\"\"\"", "\"\"\""),
+            ("'''", "'''"),
+            ("\\\"", "\\\""),
+            ("\u{201c}", "\u{201d}"),
+            ("\u{2018}", "\u{2019}"),
+            ("\u{ab}", "\u{bb}"),
+        ] {
+            if let Some(inside) = quotes.strip_prefix(mark) {
+                let start = at + open + mark.len();
+                let length = inside.find(close)?;
+                let is_empty = length == 0 && mark.len() == 3 && !mark.is_ascii();
+                return (!is_empty).then(|| self.trimmed(start..start + length));
+            }
+        }
+        let quote = quotes
+            .bytes()
+            .next()
+            .filter(|byte| b"\"'`".contains(byte))?;
+        let inside = &quotes.as_bytes()[1..];
+        let mut length = 0;
+        while *inside.get(length)? != quote {
+            if inside[length] == b'\n' {
+                return None;
+            }
+            length += 1 + usize::from(inside[length] == b'\\');
+        }
+        let start = at + open + 1;
+        Some(start..start + length)
+    }
+
+    pub(super) fn trimmed(&self, range: Range<usize>) -> Range<usize> {
+        let text = &self.text[range.clone()];
+        let start = range.start + (text.len() - text.trim_start().len());
+        start..start + text.trim().len()
+    }
+
+    /// `Bearer x`: `x`.
+    pub(super) fn without_scheme(&self, range: Range<usize>) -> Range<usize> {
+        let value = &self.text[range.clone()];
+        for scheme in [
+            "Bearer ", "Basic ", "Token ", "Digest ", "ApiKey ", "SSWS ", "Key ",
+        ] {
+            let head = value.get(..scheme.len());
+            if head.is_some_and(|head| head.eq_ignore_ascii_case(scheme)) {
+                return range.start + scheme.len()..range.end;
+            }
+        }
+        range
+    }
+
+    /// `Some("x")`, `String::from("x")`, `new Secret("x")`.
+    pub(super) fn wrapped(&self, at: usize) -> Option<(Range<usize>, How)> {
+        const WRAPPERS: [&str; 7] = ["some", "from", "new", "secret", "string", "just", "of"];
+        let rest = &self.text[at..floor(self.text, at + 60)];
+        let open = rest.find('(')?;
+        let name = rest[..open].trim_end();
+        if name.contains(|c: char| !c.is_ascii_alphanumeric() && !"_:. ".contains(c)) {
+            return None;
+        }
+        let last = name
+            .rsplit([':', '.', ' ', '_'])
+            .next()
+            .unwrap_or(name)
+            .to_ascii_lowercase();
+        let is_wrapper = WRAPPERS.iter().any(|wrapper| last.ends_with(wrapper));
+        is_wrapper.then(|| self.quoted(at + open + 1))?
+    }
+
+    /// `env.KEY || "x"`, `getenv("KEY") or "x"`.
+    pub(super) fn alternative(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let line = self.text[at..floor(self.text, at + 200)].lines().next()?;
+        let ends = ["|| ", "?? ", " or ", "?: "]
+            .iter()
+            .filter_map(|mark| Some(line.find(mark)? + mark.len()));
+        ends.min().and_then(|end| self.quoted(at + end))
+    }
+
+    /// `variable "KEY" { default = "x" }`.
+    pub(super) fn block_default(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..floor(self.text, at + 300)];
+        let body = rest.split('}').next()?;
+        let start = body.find("default")? + "default".len();
+        let sign = self.skip_blanks(at + start);
+        (self.text.as_bytes().get(sign) == Some(&b'=')).then(|| self.quoted(sign + 1))?
+    }
+
+    /// The only word of a line below its key.
+    pub(super) fn lone_word(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let word = self.word(at)?;
+        let is_lone = self.text[word.end..]
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .is_empty();
+        let is_value = self.text[word.clone()]
+            .bytes()
+            .any(|byte| byte.is_ascii_digit());
+        (is_lone && is_value && word.len() >= 6).then_some((word, How::Line))
+    }
+
+    /// `Type = "x"`.
+    pub(super) fn typed(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let of_type = |byte: &u8| byte.is_ascii_alphanumeric() || b"_ <>&'[]|.:?*".contains(byte);
+        let bytes = &self.text.as_bytes()[at..];
+        let length = bytes
+            .iter()
+            .take(48)
+            .take_while(|byte| of_type(byte))
+            .count();
+        let is_set = bytes.get(length) == Some(&b'=') && bytes.get(length + 1) != Some(&b'=');
+        is_set.then(|| {
+            let at = self.skip_blanks(at + length + 1);
+            self.quoted(at).or_else(|| self.wrapped(at))
+        })?
+    }
+
+    /// `${KEY:-x}`.
+    pub(super) fn expansion(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
+        let length = rest.find(['}', '\n'])?;
+        Some((at..at + length, How::Quoted))
+    }
+
+    /// The line below `key: |`.
+    pub(super) fn block(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
+        let (mark, below) = rest.split_once('\n')?;
+        let is_mark = mark
+            .trim_end()
+            .bytes()
+            .all(|b| b"|>-+0123456789".contains(&b));
+        let line = below.lines().next()?;
+        let range = self.trimmed(at + mark.len() + 1..at + mark.len() + 1 + line.len());
+        (is_mark && !range.is_empty()).then_some((range, How::Line))
+    }
+
+    /// `x</password>`, `<![CDATA[x]]>`.
+    pub(super) fn element(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
+        let data = "<![CDATA[";
+        let (start, length) = match rest.strip_prefix(data) {
+            Some(inside) => (at + data.len(), inside.find("]]>")?),
+            None => (at, rest.find('<')?),
+        };
+        let range = self.trimmed(start..start + length);
+        if range.is_empty() {
+            return None;
+        }
+        Some((range, How::Quoted))
+    }
+
+    /// Up to the next blank, without what closes around it.
+    pub(super) fn word(&self, at: usize) -> Option<Range<usize>> {
+        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
+        let ends = |c: char| c.is_whitespace() || "\"'`<>".contains(c);
+        let length = rest.find(ends).unwrap_or(rest.len());
+        let word = rest[..length].trim_end_matches([',', ';', ')', '}', ']', '.', ':', '\\']);
+        (!word.is_empty()).then_some(at..at + word.len())
+    }
+
+    /// A value without quotes.
+    pub(super) fn bare(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
+        let line = rest.lines().next().unwrap_or(rest);
+        let comment = [" #", "\t#", " //", " ;"]
+            .iter()
+            .filter_map(|mark| line.find(mark))
+            .min();
+        let line = comment.map_or(line, |end| &line[..end]).trim_end();
+        if line.is_empty() {
+            return None;
+        }
+        let scheme = self.without_scheme(at..at + line.len());
+        let line = &self.text[scheme.clone()];
+        let at = scheme.start;
+        let word = self.word(at)?;
+        let length = cut(&self.text[word.clone()]);
+        // `KEY=x command`, `key=x, other=y`.
+        let is_joined = self.text[..at].ends_with(['=', ':']);
+        let is_word = is_joined
+            && line.contains(' ')
+            && self.text[word.clone()].bytes().any(|b| b.is_ascii_digit());
+        if self.style == Style::Settings && self.begins_line() && !is_list(line) && !is_word {
+            return Some((at..at + cut(line), How::Line));
+        }
+        let before = self.line_before().trim_end();
+        let is_setting = self.begins_line() && length == line.len()
+            || before.ends_with(" -e")
+            || before.ends_with(" --env");
+        let how = match is_setting {
+            true => How::Line,
+            false if is_joined => How::Joined,
+            false => How::Inside,
+        };
+        (length > 0).then_some((at..at + length, how))
+    }
+
+    /// Whether nothing but what stands before settings stands before the key.
+    pub(super) fn begins_line(&self) -> bool {
+        let before = self.line_before().trim_start();
+        let before =
+            before.trim_end_matches(['"', '\'', '`', '$', '_', '-', '*', '>', '#', '/', ' ']);
+        matches!(
+            before.to_ascii_lowercase().as_str(),
+            "" | "export" | "set" | "setx" | "env" | "arg" | "declare" | "- name"
+        )
+    }
+}
+
+/// `[a, b]`, `{a: b}`: what is in them is found by its own keys.
+fn is_list(line: &str) -> bool {
+    line.starts_with(['{', '[']) || line.contains(['{', '}']) && line.contains(':')
+}
+
+/// Where the value of `Password=x;Database=y` and `token=x&page=2` ends.
+fn cut(value: &str) -> usize {
+    for (at, _) in value.match_indices([';', ',', '&']) {
+        let rest = value[at + 1..].trim_start();
+        let name = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"_- ".contains(c));
+        let is_pair = name.is_some_and(|end| end > 0 && rest[end..].starts_with(['=', ':']));
+        if is_pair || rest.is_empty() {
+            return at;
+        }
+    }
+    value.len()
+}
