@@ -1,7 +1,7 @@
 //! Credentials known by what stands around them: private keys, passwords in URLs, arguments of tools.
 
 use super::random::Mix;
-use super::{Found, values};
+use super::{Found, stand_ins, values};
 
 /// Adds what it makes of the text from a byte on.
 pub(super) type Form = fn(&str, usize, &mut Vec<Found>);
@@ -72,10 +72,11 @@ fn user_info(text: &str, start: usize, found: &mut Vec<Found>) {
     match info.split_once(':') {
         Some((user, password)) => {
             let range = start + user.len() + 1..start + at;
-            if password.is_empty() || values::is_reference(password) {
+            if password.is_empty() || stand_ins::is_reference(password) {
                 return;
             }
-            let is_plain = values::is_example(password) || password == user && password.len() < 12;
+            let is_plain =
+                stand_ins::is_example(password) || password == user && password.len() < 12;
             let mix = Mix::of(password);
             let is_certain = !is_plain && (mix.digits > 0 || mix.other > 0 || password.len() >= 6);
             found.push(match is_certain {
@@ -85,7 +86,7 @@ fn user_info(text: &str, start: usize, found: &mut Vec<Found>) {
         }
         None => {
             let mix = Mix::of(info);
-            if info.len() >= 16 && mix.digits > 0 && !values::is_reference(info) {
+            if info.len() >= 16 && mix.digits > 0 && !stand_ins::is_reference(info) {
                 found.push(Found::certain(start..start + at, "token in a URL"));
             }
         }
@@ -108,12 +109,13 @@ fn user_argument(text: &str, start: usize, found: &mut Vec<Found>) {
         return;
     };
     let range = start + user.len() + 1..start + argument.len();
-    if password.len() < 3 || values::is_reference(password) || password.contains(['/', ':']) {
+    if password.len() < 3 || stand_ins::is_reference(password) || password.contains(['/', ':']) {
         return;
     }
     let mix = Mix::of(password);
-    let is_certain =
-        !values::is_example(password) && password.len() >= 6 && (mix.digits > 0 || mix.other > 0);
+    let is_certain = !stand_ins::is_example(password)
+        && password.len() >= 6
+        && (mix.digits > 0 || mix.other > 0);
     found.push(match is_certain {
         true => Found::certain(range, "password of a command"),
         false => Found::doubtful(range),
@@ -129,12 +131,12 @@ fn bearer(text: &str, start: usize, found: &mut Vec<Found>) {
     let mix = Mix::of(token);
     if token.len() < 12
         || mix.digits == 0
-        || values::is_reference(token)
+        || stand_ins::is_reference(token)
         || values::is_word_of_trade(token)
     {
         return;
     }
-    let is_certain = token.len() >= 20 && mix.steps >= 3 && !values::is_example(token);
+    let is_certain = token.len() >= 20 && mix.steps >= 3 && !stand_ins::is_example(token);
     found.push(match is_certain {
         true => Found::certain(range, "bearer token"),
         false => Found::doubtful(range),

@@ -4,7 +4,7 @@
 //! examples. Where the length is not promised, the shortest ever shown counts.
 
 use super::random::Mix;
-use super::{Found, values};
+use super::{Found, stand_ins};
 
 /// How the tokens of an issuer look.
 pub(super) struct Issuer {
@@ -286,7 +286,7 @@ pub(super) fn token(text: &str, start: usize, issuer: &Issuer, found: &mut Vec<F
     if !is_drawn(token, issuer.is_telling()) {
         return;
     }
-    found.push(match issuer.is_secret && !values::is_example(token) {
+    found.push(match issuer.is_secret && !stand_ins::is_example(token) {
         true => Found::certain(start..end, issuer.what),
         false => Found::doubtful(start..end),
     });

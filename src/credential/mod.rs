@@ -15,6 +15,7 @@ mod forms;
 mod issuers;
 mod keys;
 mod random;
+mod stand_ins;
 mod stems;
 mod values;
 

@@ -1,0 +1,206 @@
+//! What stands where a credential would: references, constants, examples.
+
+use super::REDACTED;
+use super::keys;
+use super::random::{self, Mix};
+
+/// What stands for a value that is elsewhere: `${DB_PASS}`, `{{ secret }}`, `<token>`, `%s`, `ENC[...]`.
+pub(super) fn is_reference(value: &str) -> bool {
+    let starts = [
+        "${",
+        "$(",
+        "{{",
+        "{%",
+        "<%",
+        "#{",
+        "%{",
+        "%(",
+        "$[",
+        "@{",
+        "{0",
+        "ENC[",
+        "vault:",
+        "!vault",
+        "!secret",
+        "env:",
+        "file:",
+        "op://",
+        "ref+",
+        "arn:",
+        "ssm:",
+        "projects/",
+        "@Microsoft.KeyVault",
+        "secretsmanager:",
+        "process.env",
+        "os.environ",
+        "os.getenv",
+        "System.getenv",
+        "Deno.env",
+        "secrets.",
+        "var.",
+        "local.",
+        "data.",
+        "module.",
+        "REDACTED",
+        REDACTED,
+    ];
+    let whole = |open: char, close: char| value.starts_with(open) && value.ends_with(close);
+    let is_variable = value.strip_prefix('$').is_some_and(|name| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    });
+    starts.iter().any(|start| value.starts_with(start))
+        || whole('<', '>')
+        || whole('{', '}')
+        || whole('%', '%')
+        || whole('[', ']')
+        || is_variable
+        || value.contains("${{")
+        || value.contains("{{")
+        || value.contains("%s")
+        || value.contains("{}")
+        || is_one_character(value)
+}
+
+/// `xxxx`, `****`, `....`.
+fn is_one_character(value: &str) -> bool {
+    let first = value.as_bytes()[0];
+    value.len() >= 2 && value.bytes().all(|byte| byte == first)
+        || value.bytes().all(|byte| b"xX*.-_#?".contains(&byte))
+}
+
+/// Words that say what would stand here, or that nothing does.
+pub(super) fn is_constant(value: &str) -> bool {
+    const CONSTANTS: &[&str] = &[
+        "true",
+        "false",
+        "null",
+        "nil",
+        "none",
+        "undefined",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "string",
+        "str",
+        "text",
+        "bool",
+        "int",
+        "integer",
+        "number",
+        "bytes",
+        "object",
+        "array",
+        "any",
+        "void",
+        "hidden",
+        "required",
+        "optional",
+        "nullable",
+        "sometimes",
+        "confirmed",
+        "unknown",
+        "empty",
+        "default",
+        "auto",
+        "self",
+        "this",
+        "password",
+        "passwd",
+        "pass",
+        "passphrase",
+        "pwd",
+        "secret",
+        "token",
+        "bearer",
+        "basic",
+        "oauth",
+        "oauth2",
+        "jwt",
+        "username",
+        "user",
+        "email",
+        "key",
+        "input",
+        "field",
+        "varchar",
+        "char",
+        "body",
+        "header",
+        "query",
+    ];
+    let is_one = |value: &str| {
+        let mut constants = CONSTANTS.iter();
+        constants.any(|word| value.eq_ignore_ascii_case(word))
+    };
+    // `true|false`.
+    value.split('|').all(is_one)
+        // The name of a variable: `DB_PASSWORD`.
+        || value.contains('_')
+            && keys::key(value).is_some()
+            && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Made to be shown, or to be replaced.
+pub(super) fn is_example(value: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "example",
+        "changeme",
+        "change_me",
+        "change-me",
+        "placeholder",
+        "redacted",
+        "1234567890abcdef",
+        "abcdef123456",
+        "...",
+        "\u{2026}",
+    ];
+    /// Short enough to turn up in what was drawn.
+    const SHORT: &[&str] = &[
+        "your", "dummy", "xxxx", "todo", "insert", "sample", "fixme", "replace",
+    ];
+    const WHOLE: &[&str] = &[
+        "test",
+        "tests",
+        "testing",
+        "foo",
+        "bar",
+        "foobar",
+        "pw",
+        "p4ssw0rd",
+        "admin",
+        "anonymous",
+        "anonymous@",
+    ];
+    let lower = value.to_ascii_lowercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
+    has(PARTS)
+        || has(SHORT) && !random::is_random(value)
+        || WHOLE.contains(&lower.as_str())
+        || is_constant(value)
+        || names_itself(&lower)
+}
+
+/// `user-password-2`, `my_secret`: a name of a credential, unless what is left of it was drawn.
+fn names_itself(lower: &str) -> bool {
+    let words = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "api_key",
+        "apikey",
+        "api-key",
+    ];
+    words.iter().any(|word| {
+        lower.find(word).is_some_and(|at| {
+            let rest = [&lower[..at], &lower[at + word.len()..]].concat();
+            let mix = Mix::of(&rest);
+            mix.digits < 3 && !random::is_random(&rest)
+        })
+    })
+}
