@@ -199,7 +199,10 @@ fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
     let Decoded::Text(text) = chunk::decode(&read.bytes, recipe.chunker) else {
         return None;
     };
-    let outcome = FileOutcome::Indexed { chunks: 0 };
+    let outcome = FileOutcome::Indexed {
+        chunks: 0,
+        credentials: 0,
+    };
     let record = FileRecord {
         entry: read.entry,
         hash: Some(read.hash),
@@ -322,6 +325,7 @@ fn write_segments(
                 };
                 let outcome = FileOutcome::Indexed {
                     chunks: chunks.len() as u32,
+                    credentials: 0,
                 };
                 let record = FileRecord {
                     outcome,
