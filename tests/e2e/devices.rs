@@ -306,6 +306,7 @@ fn an_index_of_another_precision_is_queried_and_checked_on_the_cpu() {
     // Another precision is another fingerprint.
     let other = built("fp32");
     assert_eq!(other.code, Some(12), "{other:?}");
+    assert!(other.stderr.contains("precision tf32 -> fp32"), "{other:?}");
     let query = ["query", "o-sharded/p", "text", "--mode", "sparse"];
     let found = world.run(&[&query[..], &models].concat());
     assert_eq!(found.code, Some(0), "{found:?}");

@@ -19,7 +19,13 @@ pub struct BuiltWith {
 /// Each difference as `NAME BEFORE -> NOW`. Never empty: where all choices are the same, the rules of the program
 /// differ.
 pub fn differences(before: &BuiltWith, recipe: &Recipe, encoders: &EncoderInfo) -> Vec<String> {
-    let recipe_before = object(serde_json::from_str(&before.recipe).ok());
+    let mut recipe_before = object(serde_json::from_str(&before.recipe).ok());
+    // Choices that are younger than the index have the default's meaning there.
+    if let Ok(known) = serde_json::from_str::<Recipe>(&before.recipe) {
+        for (name, value) in object(serde_json::to_value(known).ok()) {
+            recipe_before.entry(name).or_insert(value);
+        }
+    }
     let recipe_now = object(serde_json::to_value(recipe).ok());
     let mut found = Vec::new();
     for (name, now) in &recipe_now {
@@ -33,14 +39,19 @@ pub fn differences(before: &BuiltWith, recipe: &Recipe, encoders: &EncoderInfo) 
             found.push(format!("{name} {} -> {}", shown(Some(was)), shown(None)));
         }
     }
-    // Part of each encoder's hash, so that alone makes them different.
-    let coverage_differs = recipe_before.get("coverage") != recipe_now.get("coverage");
+    // Both are part of each encoder's hash, so either alone makes them different.
+    let mut is_rehashed = recipe_before.get("coverage") != recipe_now.get("coverage");
     if let Ok(encoders_before) = serde_json::from_str::<EncoderInfo>(&before.encoder) {
+        let (was, now) = (encoders_before.precision(), encoders.precision());
+        if was != now {
+            is_rehashed = true;
+            found.push(format!("precision {was} -> {now}"));
+        }
         for (kind, was, now) in [
             ("sparse", &encoders_before.sparse, &encoders.sparse),
             ("dense", &encoders_before.dense, &encoders.dense),
         ] {
-            found.extend(encoder_difference(kind, [was, now], coverage_differs));
+            found.extend(encoder_difference(kind, [was, now], is_rehashed));
         }
     }
     if found.is_empty() {
@@ -56,11 +67,11 @@ pub fn differences(before: &BuiltWith, recipe: &Recipe, encoders: &EncoderInfo) 
 fn encoder_difference(
     kind: &str,
     [was, now]: [&Option<ModelInfo>; 2],
-    coverage_differs: bool,
+    is_rehashed: bool,
 ) -> Option<String> {
     let hash = |model: &Option<ModelInfo>| model.as_ref().map(|model| model.hash);
     let name = |model: &Option<ModelInfo>| model.as_ref().map(|model| model.name.clone());
-    if hash(was) == hash(now) || (coverage_differs && name(was) == name(now)) {
+    if hash(was) == hash(now) || (is_rehashed && name(was) == name(now)) {
         return None;
     }
     // Two of one name are told apart by their hashes.
@@ -93,6 +104,7 @@ fn shown(value: Option<&Value>) -> String {
 mod tests {
     use super::*;
     use crate::ids::Digest;
+    use crate::profile::encoders::Precision;
     use crate::profile::recipe::{Chunker, Coverage};
 
     fn model(name: &str, hash: u8) -> Option<ModelInfo> {
@@ -101,6 +113,7 @@ mod tests {
             hash: Digest([hash; 32]),
             dim: 4,
             licence: None,
+            precision: Precision::Fp32,
         })
     }
 
@@ -141,6 +154,17 @@ mod tests {
             told((&recipe, &head), (&both, &rehashed)),
             ["coverage whole -> head"]
         );
+        let halved = EncoderInfo {
+            sparse: model("splade", 5).map(|model| ModelInfo {
+                precision: Precision::Fp16,
+                ..model
+            }),
+            dense: model("minilm", 2),
+        };
+        assert_eq!(
+            told((&recipe, &recipe), (&both, &halved)),
+            ["precision fp32 -> fp16"]
+        );
         let changed = EncoderInfo {
             sparse: model("splade", 3),
             dense: None,
@@ -177,7 +201,20 @@ mod tests {
         };
         assert_eq!(
             differences(&before, &Recipe::default(), &none),
-            ["coverage not set -> whole", "overlap 3 -> not set"]
+            [
+                "coverage not set -> whole",
+                "secrets_in_text not set -> keep",
+                "overlap 3 -> not set"
+            ]
+        );
+        let older = BuiltWith {
+            recipe: r#"{"chunker":"ast","chunk_chars":1500,"density_gate":"deny_list","coverage":"whole"}"#
+                .to_owned(),
+            ..before
+        };
+        assert_eq!(
+            differences(&older, &Recipe::default(), &none),
+            ["chunk_chars 1500 -> 2000"]
         );
     }
 }
