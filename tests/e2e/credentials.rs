@@ -151,11 +151,7 @@ fn columns(database: &Path) -> Vec<(String, String)> {
         let mut statement = conn
             .prepare(&format!("SELECT * FROM \"{table}\""))
             .expect("reads");
-        let names: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([]).expect("reads");
         while let Some(row) = rows.next().expect("reads") {
             for (at, name) in names.iter().enumerate() {
