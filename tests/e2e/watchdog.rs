@@ -170,9 +170,10 @@ fn a_shard_that_crawls_again_is_finished_on_the_cpu_and_the_next_begins_on_the_d
     // Enough batches after each rung for the next, whatever was committed before.
     let world = World::corpus(2, 240);
     let (runs, undisturbed) = runs_of(&world, "o");
-    // Every process crawls from its tenth batch on; in the other shard as well.
+    // Every process crawls from its 24th run on, in the other shard as well. Opening takes six, and on a busy machine
+    // half-filled batches make no baseline.
     let played = Played {
-        failpoints: &crawl("encode::run", 10, None),
+        failpoints: &crawl("encode::run", 24, None),
         ..Played::default()
     };
     let ran = played.build(&world, "crawl");
@@ -212,7 +213,7 @@ fn slow_alone_is_no_crawl() {
     for probe in ["echo 4000 12288", "sleep 1000", "echo nonsense", "false"] {
         let played = Played {
             flags: &["--vram-probe", probe],
-            failpoints: &crawl("encode::run", 12, Some(12)),
+            failpoints: &crawl("encode::run", 24, Some(12)),
             ..Played::default()
         };
         let summary = played.build(&world, "o").summary();
@@ -345,7 +346,7 @@ fn knobs_are_taken_from_flags_and_environment() {
         ran.stderr.contains("HELIX_BFM_CRAWL_FACTOR=often"),
         "{ran:?}"
     );
-    let crawling = &crawl("encode::run", 12, Some(14));
+    let crawling = &crawl("encode::run", 24, Some(14));
     for name in ["HELIX_BFM_CRAWL_ACTION", "CYMATIX_BFM_CRAWL_ACTION"] {
         let off = Played {
             failpoints: crawling,
@@ -370,7 +371,7 @@ fn figures_are_kept_for_prometheus() {
     let world = World::corpus(1, 120);
     let played = Played {
         flags: &["--vram-probe", FULL, "--metrics-file", "helix.prom"],
-        failpoints: &crawl("encode::run", 12, Some(14)),
+        failpoints: &crawl("encode::run", 24, Some(14)),
         ..Played::default()
     };
     let summary = played.build(&world, "o").summary();
