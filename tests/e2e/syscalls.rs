@@ -143,7 +143,11 @@ fn check_error(ran: &Ran, point: &Point, context: &str) {
     let error = errors[0];
     assert!(error.starts_with("error: "), "{context}: {ran:?}");
     assert!(!ran.stderr.contains("panicked"), "{context}: {ran:?}");
-    assert!(ran.stdout.is_empty(), "{context}: {ran:?}");
+    let lines = ran.lines();
+    assert_eq!(lines.len(), 1, "{context}: {ran:?}");
+    assert_eq!(lines[0]["type"], "failed", "{context}: {ran:?}");
+    let told = lines[0]["error"].as_str().unwrap_or_default();
+    assert_eq!(error, format!("error: {told}"), "{context}: {ran:?}");
     let mut name = point.path.clone();
     let beside = ["-wal", "-shm", "-journal"];
     let suffix = beside.iter().find(|suffix| name.ends_with(*suffix));
