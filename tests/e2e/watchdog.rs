@@ -142,9 +142,11 @@ fn a_crawl_climbs_the_ladder_and_nothing_is_lost() {
     let (runs, undisturbed) = runs_of(&world, "o");
     assert!(runs > 50, "{runs} batches are too few for this test");
     assert_eq!(actions(&undisturbed), Vec::<String>::new());
-    // From three fifths on everything crawls. The next process has less than that to do.
+    // From three fifths on everything crawls. The next process has less than that to do: every file keeps the encoder
+    // waiting, so that what comes before is committed in small parts, on a busy machine as well.
+    let crawls = crawl("encode::run", runs * 3 / 5, None);
     let played = Played {
-        failpoints: &crawl("encode::run", runs * 3 / 5, None),
+        failpoints: &format!("worker::prepare=return(crawl);{crawls}"),
         ..Played::default()
     };
     let ran = played.build(&world, "crawl");
