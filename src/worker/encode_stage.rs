@@ -144,7 +144,10 @@ impl EncodeStage {
                 Item::End => Item::End,
                 Item::File(_) if stop.load(Ordering::Relaxed) => continue,
                 Item::File(slot) => {
-                    if !is_filled(&slot, self.time_to_collect()) && !self.flush(to_sink)? {
+                    // With nothing collected, the file's own patience counts from the start.
+                    let is_late =
+                        self.collected.due.is_some() && !is_filled(&slot, self.time_to_collect());
+                    if is_late && !self.flush(to_sink)? {
                         return Ok(());
                     }
                     Item::File(wait_for(&slot, self.file_patience).map_err(Halt::Fell)?)
