@@ -14,6 +14,7 @@ pub mod file;
 pub mod ids;
 pub mod platform;
 pub mod profile;
+pub mod terminal;
 pub mod vector;
 
 pub mod chunk;

@@ -5,12 +5,18 @@
 
 use crate::cli::{ColorWhen, Command, GlobalFlags};
 pub use crate::report::LOG_ONLY;
+use crate::terminal;
 use anyhow::Context as _;
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Mutex;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
@@ -33,6 +39,7 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
         .from_env()
         .context("HELIX_BUILD_LOG is not a log filter: write for example `debug`")?;
     let stderr = fmt::layer()
+        .fmt_fields(fields())
         .with_writer(io::stderr)
         .with_ansi(colors(flags.color))
         .with_target(false)
@@ -45,7 +52,10 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
             // A worker that cannot add to it works all the same.
             let file = if is_worker { file.ok() } else { Some(file?) };
             file.map(|file| {
-                let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
+                let layer = fmt::layer()
+                    .fmt_fields(fields())
+                    .with_writer(Mutex::new(file))
+                    .with_ansi(false);
                 layer.with_filter(LevelFilter::DEBUG)
             })
         }
@@ -84,6 +94,18 @@ fn arguments() -> String {
         _ => format!("{word:?}"),
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Writes the fields of an event so that it stays one line, whatever they hold.
+fn fields() -> impl for<'w> FormatFields<'w> {
+    let field = |to: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => write!(to, "{}", terminal::line(&text)),
+            name => write!(to, "{name}={}", terminal::line(&text)),
+        }
+    };
+    fmt::format::debug_fn(field).delimited(" ")
 }
 
 /// Whether messages are coloured: as asked, else on a terminal unless `NO_COLOR` or a dumb terminal

@@ -9,10 +9,12 @@ mod models_args;
 pub use build_flags::{BuildFlags, OutputMode, ProgressStyle, ShardCategory};
 pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare, Quantization};
 
+use crate::terminal;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
@@ -227,6 +229,19 @@ pub fn parse(
         return Err(parser.error(ErrorKind::ArgumentConflict, advice));
     }
     Ok((command, cli.global))
+}
+
+/// Says what [`parse`] has to say (help, the version, or a mistake) and ends the process.
+pub fn refuse(error: &clap::Error) -> ! {
+    let plain = error.render().to_string();
+    let is_harmless = plain.lines().all(|line| terminal::line(line) == line);
+    if is_harmless || !error.use_stderr() {
+        error.exit();
+    }
+    for line in plain.lines() {
+        let _ = writeln!(std::io::stderr(), "{}", terminal::line(line));
+    }
+    std::process::exit(error.exit_code());
 }
 
 /// A build flag typed at the top level.

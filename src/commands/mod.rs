@@ -18,6 +18,7 @@ mod version;
 use crate::cli::{self, Command, GlobalFlags};
 use crate::exit_code::{ExitCode, Failed};
 use crate::telemetry::LOG_ONLY;
+use crate::terminal;
 use crate::worker;
 use anyhow::{Context as _, anyhow};
 use std::io::Write as _;
@@ -51,7 +52,8 @@ pub fn report_failure(failed: &Failed, global: &GlobalFlags) -> ExitCode {
     let code = failed.code();
     let error = format!("{:#}", failed.error);
     // Either may be closed; the exit code says it then.
-    let _ = writeln!(std::io::stderr(), "error: {error}");
+    let text = format!("error: {error}");
+    let _ = writeln!(std::io::stderr(), "{}", terminal::line(&text));
     if global.json {
         let line =
             serde_json::json!({"exit": code as u8, "error": error, "profile": failed.profile});
@@ -80,11 +82,11 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         Command::Models { action } => models::run(&action, global),
         Command::Doctor(args) => doctor::run(&args, global),
         Command::Version => version::run(global),
-        Command::Completions { shell } => output::text(|out| {
+        Command::Completions { shell } => output::raw(|out| {
             cli::completions(shell, out);
             Ok(())
         }),
-        Command::Man => output::text(cli::manual),
+        Command::Man => output::raw(cli::manual),
         Command::Probe => probe::run(),
         Command::Worker => worker::run().context("worker").map(|()| ExitCode::Success),
     };

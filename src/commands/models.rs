@@ -173,7 +173,10 @@ fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
                 output::json_line(out, "model", &line)
             }
             (Ok(trial), false) => show(out, dir, trial),
-            (Err(error), false) => writeln!(out, "{}: unusable\n  {error}", dir.display()),
+            (Err(error), false) => {
+                writeln!(out, "{}: unusable", dir.display())?;
+                writeln!(out, "  {error}")
+            }
         })?;
     }
     Ok(match sound {

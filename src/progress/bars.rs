@@ -3,6 +3,7 @@
 use super::status;
 use super::tally::Tally;
 use crate::ids::WorkerId;
+use crate::terminal;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,12 +43,13 @@ impl Bars {
                     .insert_before(&self.total, ProgressBar::new_spinner().with_style(style))
             });
             let shard = line.segment.map(|segment| tally.shard_line(segment.shard));
-            bar.set_message(format!(
+            let message = format!(
                 "  worker {worker} {:10} {}  {}",
                 line.state,
                 shard.unwrap_or_default(),
                 line.file
-            ));
+            );
+            bar.set_message(terminal::line(&message).into_owned());
         }
         self.total
             .set_position((tally.share() * STEPS as f64) as u64);
@@ -57,7 +59,7 @@ impl Bars {
     /// Prints a line above the bars.
     pub fn say(&self, line: &str) {
         // Fails with the terminal; the build goes on.
-        let _ = self.all.println(line);
+        let _ = self.all.println(terminal::line(line));
     }
 
     pub fn clear(self) {

@@ -7,6 +7,7 @@ mod bars;
 mod tally;
 
 use crate::report::{BuildEvent, LOG_ONLY};
+use crate::terminal;
 use bars::Bars;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -193,7 +194,7 @@ fn status(tally: &Tally, now: Duration) -> String {
 
 fn say(line: &str) {
     // A closed standard error must not stop the build.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", terminal::line(line));
 }
 
 /// Bytes with a binary unit and three digits.

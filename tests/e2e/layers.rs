@@ -14,6 +14,7 @@ const LAYERS: [&[&str]; 6] = [
         "vector",
         "file",
         "platform",
+        "terminal",
         "profile",
     ],
     &["plan", "watchdog", "chunk", "tag", "protocol", "report"],
