@@ -1,7 +1,7 @@
 //! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
 
 use helix_build::exit_code::Failed;
-use helix_build::{cli, commands, encode, failpoint, gpu, telemetry};
+use helix_build::{cli, commands, encode, failpoint, gpu, platform, telemetry};
 
 /// Most of the time outside the encoders goes into many small strings.
 #[global_allocator]
@@ -12,9 +12,11 @@ fn main() -> std::process::ExitCode {
     encode::forbid_telemetry();
     gpu::order_by_bus();
     failpoint::start();
+    platform::raise_open_files();
+    platform::ignore_file_size_signal();
     let (command, flags) = match cli::parse(std::env::args_os()) {
         Ok(parsed) => parsed,
-        Err(error) => error.exit(),
+        Err(error) => cli::refuse(&error),
     };
     let is_worker = matches!(command, cli::Command::Worker);
     let ended = telemetry::start(&command, &flags)

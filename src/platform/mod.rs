@@ -3,9 +3,11 @@
 //! Small functions with the same meaning everywhere; no policy. Everything else in the project is
 //! written against the standard library.
 
+mod limits;
 mod memory;
 pub mod wire_path;
 
+pub use limits::{ignore_file_size_signal, most_bytes_a_file, most_open_files, raise_open_files};
 pub use memory::available_memory_bytes;
 
 use std::fs::File;

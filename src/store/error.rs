@@ -3,6 +3,7 @@
 //! SQLite says what it was doing when a call failed ("disk I/O error"), the system says why. Messages
 //! give the latter wherever it can be had.
 
+use crate::platform;
 use rusqlite::ErrorCode;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -24,9 +25,21 @@ pub enum StoreError {
     /// Build the file anew.
     #[error("{}: not a sound database: {detail}", path.display())]
     Corrupt { path: PathBuf, detail: String },
-    /// Written by another version of this tool, or by another tool: build the file anew.
-    #[error("{}: not a database of this format version", path.display())]
+    /// Written by another tool: build the file anew.
+    #[error("{}: not a database of this builder", path.display())]
     Foreign { path: PathBuf },
+    /// Written by another version of this tool, which may be a later one.
+    #[error(
+        "{}: written in format {found} by helix-build {by}, and this version knows format {}: use the version \
+         that wrote it, or build it afresh with --rebuild",
+        path.display(), super::schema::FORMAT_VERSION
+    )]
+    Format {
+        path: PathBuf,
+        found: String,
+        /// The version that wrote it, as it says.
+        by: String,
+    },
     /// A segment lacks a file of its list: encode the segment again.
     #[error("{}: no row for {file}", path.display())]
     MissingFile { path: PathBuf, file: String },
@@ -64,7 +77,7 @@ impl StoreError {
                 Some(ErrorCode::ReadOnly) => {
                     why_it_cannot_be_written(&path).or_else(|| why_nothing_can_be_created(&path))
                 }
-                Some(ErrorCode::SystemIoFailure) => noted,
+                Some(ErrorCode::SystemIoFailure) => noted.or_else(|| why_it_cannot_grow(&error)),
                 _ => None,
             };
             match system {
@@ -131,6 +144,15 @@ fn why_nothing_can_be_created(path: &Path) -> Option<io::Error> {
 /// SQLite opens for reading what it cannot open for writing, without a word.
 fn why_it_cannot_be_written(path: &Path) -> Option<io::Error> {
     File::options().write(true).open(path).err()
+}
+
+/// SQLite logs no write that fails. One that fails under a limit of a file's size has met the limit.
+fn why_it_cannot_grow(error: &rusqlite::Error) -> Option<io::Error> {
+    let code = error.sqlite_error()?.extended_code;
+    let is_write = code == rusqlite::ffi::SQLITE_IOERR_WRITE;
+    let limit = platform::most_bytes_a_file().filter(|_| is_write)?;
+    let text = format!("this process may write files of {limit} bytes at most (ulimit -f)");
+    Some(io::Error::new(io::ErrorKind::FileTooLarge, text))
 }
 
 #[cfg(test)]
