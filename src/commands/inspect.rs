@@ -3,10 +3,12 @@
 //! For people, as JSON objects made readable; with `--json`, one object per line.
 
 use super::output;
-use super::query::open_index;
+use super::query::no_index;
 use crate::cli::{GlobalFlags, InspectArgs};
 use crate::exit_code::{Exit, ExitCode};
+use crate::store::StoreError;
 use crate::store::inspect::{inspect_chunk, inspect_file, inspect_shards};
+use crate::store::locate::{Index, locate_ours};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write as _;
@@ -16,22 +18,31 @@ const TOP_TERMS: usize = 20;
 
 /// Nothing found is a usage error: the argument names nothing in this index.
 pub fn run(args: &InspectArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let index = open_index(&args.index)?;
+    let index = locate_ours(&args.index).map_err(no_index)?;
+    show(&index, args, global).map_err(|error| match error.downcast_ref() {
+        Some(StoreError::Format { .. }) => {
+            Exit::error(ExitCode::FingerprintMismatch, error.to_string())
+        }
+        _ => error,
+    })
+}
+
+fn show(index: &Index, args: &InspectArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let Some(what) = args.what.as_deref() else {
-        return print("shard", &inspect_shards(&index, None)?, global);
+        return print("shard", &inspect_shards(index, None)?, global);
     };
-    let shards = inspect_shards(&index, Some(what))?;
+    let shards = inspect_shards(index, Some(what))?;
     if !shards.is_empty() {
         return print("shard", &shards, global);
     }
     let is_id = what.len() <= 16 && what.bytes().all(|b| b.is_ascii_hexdigit());
     if is_id {
-        let chunks = inspect_chunk(&index, what, TOP_TERMS)?;
+        let chunks = inspect_chunk(index, what, TOP_TERMS)?;
         if !chunks.is_empty() {
             return print("chunk", &chunks, global);
         }
     }
-    let files = inspect_file(&index, what)?;
+    let files = inspect_file(index, what)?;
     if files.is_empty() {
         return Err(Exit::error(
             ExitCode::Usage,
@@ -48,7 +59,9 @@ fn print(kind: &str, values: &[impl Serialize], global: &GlobalFlags) -> anyhow:
                 output::json_line(out, kind, value)?;
             } else {
                 let value: Value = serde_json::to_value(value)?;
-                writeln!(out, "{kind} {value:#}")?;
+                for line in format!("{kind} {value:#}").lines() {
+                    writeln!(out, "{line}")?;
+                }
             }
         }
         Ok(())

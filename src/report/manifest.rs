@@ -86,6 +86,13 @@ impl Manifest {
         text.contains("\"tool\": \"helix-build ") || text.contains(HASH_FIELD)
     }
 
+    /// Whether another tool wrote the text: a JSON object with something in it, and none of this tool's marks.
+    /// What is emptied is nobody's.
+    pub fn is_of_another_tool(text: &str) -> bool {
+        let object = serde_json::from_str::<serde_json::Map<String, Value>>(text);
+        !Self::is_of_this_tool(text) && object.is_ok_and(|object| !object.is_empty())
+    }
+
     /// The hash noted of the database at `path` in the state with this digest.
     pub fn file_hash(&self, path: &Path, digest: &Digest) -> Option<String> {
         let (path, digest) = (path.display().to_string(), digest.to_string());
@@ -181,9 +188,12 @@ mod tests {
             assert!(Manifest::parse(&damaged).is_none(), "bit {at}");
             assert!(Manifest::is_of_this_tool(&damaged), "bit {at}");
         }
-        for foreign in ["", "{}", r#"{"targets": {}, "tool": "other 1"}"#] {
+        let other = r#"{"targets": {}, "tool": "other 1"}"#;
+        for foreign in ["", " \n", "{}", "[]", "null", "\0\0", "{", other] {
             assert!(Manifest::parse(foreign).is_none());
             assert!(!Manifest::is_of_this_tool(foreign));
+            assert_eq!(Manifest::is_of_another_tool(foreign), foreign == other);
         }
+        assert!(!Manifest::is_of_another_tool(&text));
     }
 }

@@ -3,6 +3,8 @@
 use super::error::{StoreError, note_system_error};
 use super::schema::PAGE_BYTES;
 use crate::ids::FileHash;
+use crate::platform;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::fs::File;
@@ -12,6 +14,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Descriptors that one database takes: itself, its log and the log's shared memory.
+const FILES_A_DATABASE: u64 = 3;
+
+/// Descriptors left for everything else: libraries, pipes, the files in hand.
+const OTHER_FILES: u64 = 64;
+
+/// How many databases of an index this process keeps open at the same time, at least 8: the others are opened
+/// when they are read.
+pub fn most_open_databases() -> usize {
+    let free = platform::most_open_files().saturating_sub(OTHER_FILES);
+    usize::try_from(free / FILES_A_DATABASE).map_or(usize::MAX, |n| n.max(8))
+}
 
 /// How long a call waits for another process's lock. Servers checkpoint in well under a second.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -154,6 +169,9 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
     ensure_writable(path)?;
     let conn = Connection::open(path).map_err(StoreError::sql(path))?;
     conn.busy_timeout(BUSY_TIMEOUT)
+        .map_err(StoreError::sql(path))?;
+    // No trigger is the builder's or a server's: one that was planted must not undo what is registered.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
         .map_err(StoreError::sql(path))?;
     let setup = format!(
         "PRAGMA page_size = {PAGE_BYTES};

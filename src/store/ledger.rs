@@ -10,7 +10,7 @@ use super::schema::FORMAT_VERSION;
 use super::shard::Root;
 use crate::file::FileRecord;
 use crate::ids::Digest;
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub struct ShardLedger {
 }
 
 /// Reads the ledger of the shard at `path`. [`StoreError::Foreign`] when it is not a shard of this
-/// format version.
+/// builder, [`StoreError::Format`] when it is of another version's.
 pub fn read_ledger(path: &Path) -> Result<ShardLedger, StoreError> {
     let conn = open_read_only(path)?;
     check_format(&conn, path)?;
@@ -69,18 +69,31 @@ pub fn read_text(path: &Path, key: &str) -> Result<String, StoreError> {
     meta(&open_read_only(path)?, path, key)
 }
 
-/// Fails with [`StoreError::Foreign`] unless the database is a shard of this format version.
+/// Fails with [`StoreError::Foreign`] unless the database is a shard of this builder, and with
+/// [`StoreError::Format`] unless it is of this format version.
 pub(super) fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let has_table = conn
         .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'build_meta'")
         .and_then(|mut statement| statement.exists([]))
         .map_err(StoreError::sql(path))?;
-    if has_table && meta::<i64>(conn, path, "format")? == FORMAT_VERSION {
-        return Ok(());
+    if !has_table {
+        return Err(StoreError::Foreign {
+            path: path.to_path_buf(),
+        });
     }
-    Err(StoreError::Foreign {
-        path: path.to_path_buf(),
-    })
+    let text = |value: Value| match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text,
+        _ => "?".to_owned(),
+    };
+    match meta::<Value>(conn, path, "format")? {
+        Value::Integer(FORMAT_VERSION) => Ok(()),
+        found => Err(StoreError::Format {
+            path: path.to_path_buf(),
+            found: text(found),
+            by: meta(conn, path, "tool_version").map_or_else(|_| "?".to_owned(), text),
+        }),
+    }
 }
 
 pub(super) fn meta<T: FromSql>(conn: &Connection, path: &Path, key: &str) -> Result<T, StoreError> {

@@ -1,10 +1,13 @@
 //! Finding what an output path is: a sharded index, a single database, or nothing we know.
 //!
-//! Reads directory entries and, for a sharded index, the `shards` table of its routing database.
-//! Never writes, never opens a shard. Used by everything that reads a finished index.
+//! Reads directory entries, the names of a database's tables and, for a sharded index, the `shards` table of
+//! its routing database. Never writes, never opens a registered shard. Used by everything that reads a
+//! finished index.
 
 use super::connect::open_read_only;
 use super::error::StoreError;
+use super::maker::{Maker, maker_of};
+use super::surroundings::Surroundings;
 use rusqlite::Connection;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -48,6 +51,30 @@ pub struct Registered {
 }
 
 impl Index {
+    /// The database that names the index: the routing database, or the only one.
+    pub fn database(&self) -> &Path {
+        match self {
+            Self::Sharded { routing: path, .. } | Self::Single { path } => path,
+        }
+    }
+
+    /// Where the build that wrote the index keeps what belongs to it.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings::of(self.database())
+    }
+
+    /// [`Self::databases`] without those that another builder registered.
+    pub fn databases_of_ours(&self) -> Vec<(String, PathBuf)> {
+        match self {
+            Self::Single { .. } => self.databases(),
+            Self::Sharded { shards, .. } => {
+                let ours = shards.iter().filter(|shard| !shard.is_of_another_builder());
+                ours.map(|shard| (shard.name.clone(), shard.path.clone()))
+                    .collect()
+            }
+        }
+    }
+
     /// Every database with its label, in the order of the labels.
     pub fn databases(&self) -> Vec<(String, PathBuf)> {
         match self {
@@ -60,6 +87,18 @@ impl Index {
     }
 }
 
+impl Registered {
+    /// Whether another builder registered the shard and wrote its file.
+    pub fn is_of_another_builder(&self) -> bool {
+        let noted: Option<serde_json::Value> = self
+            .metadata
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
+        let is_noted = noted.is_some_and(|noted| !noted["build"].is_null());
+        !is_noted && maker_of(&self.path) == Maker::AnotherBuilder
+    }
+}
+
 /// Why a path is no index. The caller decides on the exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
@@ -69,6 +108,12 @@ pub enum LocateError {
     Ambiguous { path: PathBuf, found: Found },
     #[error("{} is not an SQLite database", path.display())]
     NotADatabase { path: PathBuf },
+    /// A sound database of another program.
+    #[error("no index at {}: it is an SQLite database without an index's tables", path.display())]
+    Foreign { path: PathBuf },
+    /// An index that another builder wrote: it can be searched, and no more is known of it.
+    #[error("no index of helix-build at {}: another program wrote it", path.display())]
+    OfAnotherBuilder { path: PathBuf },
     /// The routing database is there and cannot be read: a fault of the index, not of the path.
     #[error("reading the routing database {}", path.display())]
     Routing {
@@ -115,14 +160,30 @@ impl fmt::Display for Found {
 /// such profile folder below, a database file, or a folder with exactly one `.db`. Where `out`
 /// itself is none of these, the build's own spelling `<out>-sharded` is tried.
 pub fn locate(out: &Path) -> Result<Index, LocateError> {
+    read_index(find(out)?)
+}
+
+/// [`locate`], for what shows or checks what only this builder writes.
+pub fn locate_ours(out: &Path) -> Result<Index, LocateError> {
+    let index = locate(out)?;
+    match &index {
+        Index::Single { path } if maker_of(path) == Maker::AnotherBuilder => {
+            Err(LocateError::OfAnotherBuilder { path: path.clone() })
+        }
+        _ => Ok(index),
+    }
+}
+
+/// The database of the index that `out` names; see [`locate`]. Opens none.
+pub fn find(out: &Path) -> Result<PathBuf, LocateError> {
     match database_at(out)? {
-        Place::One(database) => read_index(database),
+        Place::One(database) => Ok(database),
         Place::Many(found) => Err(LocateError::Ambiguous {
             path: out.to_path_buf(),
             found,
         }),
         Place::None(found) => match database_at(&sharded_sibling(out))? {
-            Place::One(database) => read_index(database),
+            Place::One(database) => Ok(database),
             Place::Many(found) => Err(LocateError::Ambiguous {
                 path: sharded_sibling(out),
                 found,
@@ -240,8 +301,12 @@ fn entries_of(folder: &Path) -> Result<Vec<PathBuf>, LocateError> {
 }
 
 fn read_index(database: PathBuf) -> Result<Index, LocateError> {
-    if database.file_name().is_none_or(|name| name != ROUTING_NAME) {
-        return Ok(Index::Single { path: database });
+    if !is_routing(&database) {
+        return match maker_of(&database) {
+            Maker::AnotherProgram => Err(LocateError::Foreign { path: database }),
+            // What cannot be read is damaged, and a check says more.
+            _ => Ok(Index::Single { path: database }),
+        };
     }
     let folder = database.parent().unwrap_or(Path::new(""));
     let shards = open_read_only(&database).and_then(|routing| {
@@ -252,11 +317,20 @@ fn read_index(database: PathBuf) -> Result<Index, LocateError> {
             shards,
             routing: database,
         }),
+        Err(_) if maker_of(&database) == Maker::AnotherProgram => {
+            Err(LocateError::Foreign { path: database })
+        }
         Err(source) => Err(LocateError::Routing {
             path: database,
             source: Box::new(source),
         }),
     }
+}
+
+pub(super) fn is_routing(database: &Path) -> bool {
+    database
+        .file_name()
+        .is_some_and(|name| name == ROUTING_NAME)
 }
 
 fn has_magic(path: &Path) -> Result<bool, LocateError> {

@@ -15,6 +15,7 @@ pub mod ledger;
 mod ledger_row;
 pub mod links;
 pub mod locate;
+mod maker;
 pub mod paths;
 pub mod query;
 pub mod reuse;
@@ -22,9 +23,12 @@ pub mod routing;
 pub mod schema;
 pub mod segment;
 pub mod shard;
+pub mod surroundings;
 pub mod verify;
 
-pub use connect::{hash_file, open_read_only, remove_database, remove_log, spill_into};
+pub use connect::{
+    hash_file, most_open_databases, open_read_only, remove_database, remove_log, spill_into,
+};
 pub use error::{StoreError, is_full};
 
 #[cfg(test)]

@@ -217,11 +217,176 @@ fn a_killed_first_build_is_unfinished_and_not_damaged() {
     let ran = crate::world::finish(command.spawn().expect("starts"));
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert_eq!(world.verified("o-sharded/p")["unfinished"], true);
-    let ran = world.run(&["verify", "o-sharded/p", "--quick"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.contains("run the build again"), "{ran:?}");
+    for level in ["--quick", "--full"] {
+        let ran = world.run(&["verify", "o-sharded/p", level]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.contains("run the build again"), "{ran:?}");
+        let last = ran.stdout.lines().last().unwrap_or_default();
+        assert!(last.starts_with("sound so far, and unfinished"), "{ran:?}");
+    }
+    let query = ["query", "o-sharded/p", "gadget", "--mode", "lexical"];
+    let ran = world.run(&query);
+    assert!(
+        ran.stderr.contains("running or was stopped") && ran.stderr.contains("run the build again"),
+        "{ran:?}"
+    );
+    let ran = world.run(&[&query[..], &["--json"]].concat());
+    assert_eq!(ran.lines()[0]["type"], "unfinished", "{ran:?}");
     world.build("o", &[]);
     assert_eq!(world.verified("o-sharded/p")["unfinished"], false);
+    assert_eq!(world.run(&query).stderr, "");
+}
+
+/// A build that waits in the middle of its changes: of a shard, of the routing database, of the manifest.
+#[test]
+fn a_check_beside_a_build_finds_no_damage() {
+    let world = World::corpus(2, 4);
+    world.build("o", &[]);
+    let points = [
+        ("build::planned", "p"),
+        ("publish::seal", "root0"),
+        ("publish::renamed", "root0"),
+        ("publish::registered", "root0"),
+        ("build::delivered", "p"),
+        ("manifest::renamed", "manifest"),
+        ("build::cleaned", "p"),
+    ];
+    for (n, (point, part)) in points.into_iter().enumerate() {
+        let text = format!("pub fn change_{n}(input: u64) -> u64 {{ input * {n} }}\n");
+        world.write("root0/dir0/changing.rs", text.repeat(1 + n));
+        let gate = world.path("gate");
+        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
+        arguments.extend(crate::world::BARE);
+        let mut build = world.command(&arguments);
+        build.env(
+            "FAILPOINTS",
+            format!("{point}=return(wait={}@{part})", gate.display()),
+        );
+        let mut build = build.spawn().expect("starts");
+        while !gate.exists() {
+            assert!(build.try_wait().expect("a child").is_none(), "{point}");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let ran = world.run(&["verify", "o-sharded/p", "--json"]);
+        assert_eq!(ran.code, Some(0), "{point}: {ran:?}");
+        assert_eq!(ran.last_line()["being_rebuilt"], true, "{point}: {ran:?}");
+        fs::remove_file(&gate).expect("removed");
+        crate::world::finish(build).summary();
+        assert_eq!(world.verified("o-sharded/p")["being_rebuilt"], false);
+    }
+}
+
+#[test]
+fn an_emptied_manifest_is_a_fault() {
+    let world = World::corpus(1, 3);
+    world.build("o", &[]);
+    let manifest = world.path("o-sharded/manifest.json");
+    let before = fs::read(&manifest).expect("a manifest");
+    for (emptied, code) in [("", 14), ("{}", 14), ("[]", 14), ("{\"name\": 1}", 0)] {
+        fs::write(&manifest, emptied).expect("written");
+        let ran = world.run(&["verify", "o-sharded/p", "--json"]);
+        assert_eq!(ran.code, Some(code), "{emptied:?}: {ran:?}");
+        assert!(
+            code == 0 || ran.stdout.contains("\"kind\":\"manifest\""),
+            "{ran:?}"
+        );
+    }
+    fs::write(&manifest, before).expect("restored");
+    world.verified("o-sharded/p");
+}
+
+#[test]
+fn a_database_of_another_program_is_no_index_anywhere() {
+    let world = World::new();
+    for name in ["app.db", "main.genome.db"] {
+        world.write(&format!("{name}/keep"), "");
+        let database = format!("{name}/{name}");
+        change(
+            &world,
+            &database,
+            "CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')",
+        );
+        let before = fs::read(world.path(&database)).expect("a database");
+        for named in [database.as_str(), name] {
+            for arguments in [
+                vec!["verify", named],
+                vec!["query", named, "mine", "--mode", "lexical"],
+                vec!["inspect", named],
+            ] {
+                let ran = world.run(&arguments);
+                assert_eq!(ran.code, Some(10), "{arguments:?}: {ran:?}");
+                assert!(ran.stderr.contains("without an index's tables"), "{ran:?}");
+            }
+        }
+        assert_eq!(fs::read(world.path(&database)).expect("a database"), before);
+    }
+}
+
+#[test]
+fn an_index_of_another_format_is_read_and_replaced_by_nobody() {
+    let world = World::corpus(1, 3);
+    world.build("o", &[]);
+    let shard = "o-sharded/p/shards/root0.genome.db";
+    change(
+        &world,
+        shard,
+        "UPDATE build_meta SET value = 7 WHERE key = 'format'; UPDATE build_meta SET value = '9.9.9' WHERE key = 'tool_version'",
+    );
+    let before = fs::read(world.path(shard)).expect("a shard");
+    let mut build = vec!["--profile", "p.toml", "--out-dir", "o"];
+    build.extend(crate::world::BARE);
+    let mut plan = vec!["plan"];
+    plan.extend(&build);
+    for arguments in [
+        &build[..],
+        &plan[..],
+        &["query", "o-sharded", "gadget", "--mode", "lexical"],
+        &["inspect", "o-sharded"],
+    ] {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, Some(12), "{arguments:?}: {ran:?}");
+        let says = |words: &str| ran.stderr.contains(words);
+        assert!(
+            says("format 7") && says("9.9.9") && says("--rebuild"),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(fs::read(world.path(shard)).expect("a shard"), before);
+    let ran = world.run(&["verify", "o-sharded", "--json"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    assert!(ran.stdout.contains("\"kind\":\"format\""), "{ran:?}");
+    world.build("o", &["--rebuild"]);
+    world.verified("o-sharded/p");
+}
+
+/// A trigger in the routing database must not undo what a build registers.
+#[test]
+fn a_planted_trigger_is_found_and_never_fires() {
+    let world = World::corpus(1, 3);
+    world.build("o", &[]);
+    change(
+        &world,
+        "o-sharded/p/main.genome.db",
+        "CREATE TRIGGER t AFTER UPDATE ON shards BEGIN DELETE FROM fingerprint_index; END",
+    );
+    let faults = |ran: &Ran| -> Vec<String> {
+        let lines = ran.lines();
+        let faults = lines.iter().filter(|line| line["type"] == "fault");
+        faults
+            .map(|fault| fault["row"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    world.write(
+        "root0/dir0/file0.rs",
+        "pub fn another_text_altogether() -> u32 { 77 }\n",
+    );
+    world.build("o", &[]);
+    let ran = world.run(&["verify", "o-sharded/p", "--json"]);
+    assert_eq!(
+        (ran.code, faults(&ran)),
+        (Some(14), vec!["t".to_owned()]),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -456,7 +621,7 @@ fn a_routing_database_that_a_server_has_used_is_sound() {
         "INSERT INTO claims (claim_id, gene_id, shard_name, claim_type, claim_text, updated_at)
              SELECT 'c', gene_id, shard_name, 'path_value', 'text', 1.8e9 FROM fingerprint_index LIMIT 1",
         "INSERT INTO orgs VALUES ('o', 'O', 'local', 1.8e9, NULL); INSERT INTO parties VALUES ('p', 'P', 'local', 'o', NULL, 1.8e9, NULL)",
-        "CREATE INDEX idx_of_a_later_server ON claims(claim_text)",
+        "CREATE TABLE IF NOT EXISTS sync_lock ( id INTEGER PRIMARY KEY CHECK (id = 1), holder TEXT NOT NULL, heartbeat_at REAL NOT NULL)",
     ] {
         let world = World::corpus(1, 4);
         world.build("o", &[]);

@@ -23,7 +23,7 @@ pub struct Wanted<'a> {
 }
 
 /// The ledger of the shard at `path` if it is complete and unchanged. A shard of another fingerprint
-/// is exit code 12; a missing or unreadable one is simply not there.
+/// or of another format is exit code 12; a missing or unreadable one is simply not there.
 pub fn unchanged(
     path: &Path,
     plan: &Plan,
@@ -34,8 +34,15 @@ pub fn unchanged(
     if !path.exists() {
         return Ok(None);
     }
-    let Ok(ledger) = ledger::read_ledger(path) else {
-        return Ok(None);
+    let ledger = match ledger::read_ledger(path) {
+        Ok(ledger) => ledger,
+        Err(error @ StoreError::Format { .. }) => {
+            return Err(Exit::error(
+                ExitCode::FingerprintMismatch,
+                error.to_string(),
+            ));
+        }
+        Err(_) => return Ok(None),
     };
     if ledger.fingerprint != wanted.fingerprint {
         let found = built_with(path)

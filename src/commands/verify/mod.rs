@@ -7,13 +7,14 @@ use super::query::no_index;
 use crate::cli::{GlobalFlags, VerifyArgs};
 use crate::exit_code::ExitCode;
 use crate::progress;
-use crate::store::locate::locate;
-use crate::store::verify::{Faults, Level, Report, verify};
+use crate::store::locate::locate_ours;
+use crate::store::verify::{Faults, Level, Report, Watch, verify};
 use reencode::{Outcome, Reencoder};
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// Exit code 14 when a fault is found, 10 when there is no index. With `--reencode`, 12 and 13 when the
+/// Exit code 14 when a fault is found, 10 when there is no index, 11 when a build is at work on it and nothing can be
+/// said for certain. With `--reencode`, 12 and 13 when the
 /// encoders are not those of the index; they are loaded first, so that this is known before the rest.
 pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let level = if args.quick {
@@ -22,7 +23,8 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
         Level::Full
     };
     let mut faults = Faults::default();
-    let reencoder = match (args.again.reencode, locate(&args.index)) {
+    let watch = Watch::start(&args.index);
+    let reencoder = match (args.again.reencode, locate_ours(&args.index)) {
         (Some(_), Ok(index)) => Reencoder::open(&index, &args.models, &mut faults)?,
         // No index, or none that can be read, is told below.
         _ => None,
@@ -32,8 +34,13 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
     let reencoded = reencoder
         .map(|reencoder| reencoder.run(&args.again, &mut report.faults))
         .transpose()?;
+    if args.again.reencode.is_some() && !report.faults.is_empty() && watch.is_disturbed() {
+        report.doubt();
+    }
     let code = if report.is_sound() {
         ExitCode::Success
+    } else if report.faults.is_empty() {
+        ExitCode::Locked
     } else {
         ExitCode::VerifyFailed
     };
@@ -56,6 +63,12 @@ struct Verdict<'a> {
     faults: u64,
     /// A build of the index has begun and not finished.
     unfinished: bool,
+    /// A build was at work on the index during the check.
+    being_rebuilt: bool,
+    /// Contradictions that this build may explain: no faults, and only another check tells.
+    unconfirmed: u64,
+    /// Registered shards of another builder, which were not checked.
+    foreign_shards: &'a [String],
     /// Recomputed from the stored rows; absent at level `quick`, or when a shard cannot be read.
     digest: Option<String>,
     content_digest: Option<String>,
@@ -81,6 +94,9 @@ fn print_json(
         chunks: report.shards.iter().map(|s| s.chunks).sum(),
         faults: report.faults.total(),
         unfinished: report.unfinished,
+        being_rebuilt: report.being_rebuilt,
+        unconfirmed: report.unconfirmed,
+        foreign_shards: &report.foreign_shards,
         digest: report.digest().map(|d| d.to_string()),
         content_digest: report.content_digest().map(|d| d.to_string()),
         reencoded,
@@ -122,18 +138,50 @@ fn print_text(
         )?;
         writeln!(out, "      {}", fault.advice)?;
     }
-    if report.unfinished {
+    for label in &report.foreign_shards {
+        writeln!(out, "{label}: another builder's shard, not checked")?;
+    }
+    let written: Vec<_> = report
+        .shards
+        .iter()
+        .filter(|shard| shard.was_written || shard.is_mounted)
+        .map(|shard| shard.label.as_str())
+        .collect();
+    if !written.is_empty() {
         writeln!(
             out,
-            "a build of this index is running or was stopped: what is there was checked; run the build again to finish it"
+            "a server has written to {}: rows were checked, the file's bytes were not",
+            written.join(", ")
         )?;
+    }
+    match (report.being_rebuilt, report.unfinished) {
+        (true, _) => writeln!(out, "being rebuilt: a build is at work on this index")?,
+        (false, true) => writeln!(
+            out,
+            "unfinished: a build of this index was stopped; what is there was checked, run the build again to finish it"
+        )?,
+        (false, false) => {}
     }
     let total = report.faults.total();
     if total > 0 {
         return writeln!(out, "{total} faults");
     }
+    if report.unconfirmed > 0 {
+        return writeln!(
+            out,
+            "being rebuilt: {} contradictions that the build may explain; run verify again when it has ended",
+            report.unconfirmed
+        );
+    }
+    let state = if report.being_rebuilt {
+        "sound so far, and being rebuilt"
+    } else if report.unfinished {
+        "sound so far, and unfinished"
+    } else {
+        "sound"
+    };
     match report.digest() {
-        Some(digest) => writeln!(out, "sound; digest {digest}"),
-        None => writeln!(out, "sound at this level; --full recomputes every row"),
+        Some(digest) => writeln!(out, "{state}; digest {digest}"),
+        None => writeln!(out, "{state} at this level; --full recomputes every row"),
     }
 }

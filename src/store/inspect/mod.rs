@@ -16,6 +16,7 @@ pub use shard::{RootView, SegmentView, ShardView, TableView, inspect_shards};
 
 use super::connect::open_read_only;
 use super::error::StoreError;
+use super::ledger::check_format;
 use super::locate::Index;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -29,9 +30,10 @@ fn each_shard<T>(
     mut read: impl FnMut(&str, &PathBuf, &Connection) -> Result<T, rusqlite::Error>,
 ) -> Result<Vec<T>, StoreError> {
     let mut views = Vec::new();
-    for (name, path) in index.databases() {
+    for (name, path) in index.databases_of_ours() {
         if label.is_none_or(|label| label == name) {
             let connection = open_read_only(&path)?;
+            check_format(&connection, &path)?;
             views.push(read(&name, &path, &connection).map_err(StoreError::sql(&path))?);
         }
     }

@@ -21,7 +21,9 @@ pub enum FaultKind {
     LeftBeside,
     /// SQLite's own check of pages, trees and indexes.
     Structure,
-    /// A table, index or view is missing or has another shape.
+    /// Another version of the builder wrote the database, in a format that this one does not know.
+    Format,
+    /// A table, index, view or trigger is missing, has another shape, or is nobody's.
     Schema,
     /// Numbers of rows that must agree do not.
     Counts,
@@ -76,6 +78,9 @@ impl FaultKind {
             Self::LeftBeside => {
                 "stop the server that has the index open, or delete the files when no process uses them"
             }
+            Self::Format => {
+                "run the version of helix-build that wrote it, or build the index again with --rebuild"
+            }
             Self::FullText => {
                 "delete the shard and run the build again; a server repairs missing rows but not wrong ones"
             }
@@ -108,12 +113,13 @@ impl FaultKind {
     }
 
     /// All kinds, in their order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Missing,
         Self::Unreadable,
         Self::Header,
         Self::LeftBeside,
         Self::Structure,
+        Self::Format,
         Self::Schema,
         Self::Counts,
         Self::FullText,

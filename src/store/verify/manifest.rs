@@ -4,7 +4,7 @@ use super::fault::{FaultKind, Faults, Finder};
 use crate::ids::Digest;
 use crate::report::Manifest;
 use crate::store::locate::Index;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const NAME: &str = "manifest.json";
 
@@ -19,7 +19,7 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
         shard: NAME,
         faults,
     };
-    let place = Place::of(index);
+    let place = index.surroundings();
     let bytes = match std::fs::read(&place.manifest) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Noted(None),
@@ -30,21 +30,19 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
         }
     };
     let text = String::from_utf8_lossy(&bytes);
-    if !Manifest::is_of_this_tool(&text) {
+    if Manifest::is_of_another_tool(&text) {
         return Noted(None);
     }
     let manifest = Manifest::parse(&text);
     if manifest.is_none() {
         let row = place.manifest.display().to_string();
-        let what = "the text is not the one that its field blake3 stands for";
+        let what = match Manifest::is_of_this_tool(&text) {
+            true => "the text is not the one that its field blake3 stands for",
+            false => "it is emptied, or no manifest",
+        };
         finder.fault(FaultKind::Manifest, "", row, what);
     }
-    Noted(manifest.filter(|_| !place.segments.is_dir()))
-}
-
-/// Whether a build of the index has begun and its manifest is not written yet.
-pub fn is_unfinished(index: &Index) -> bool {
-    Place::of(index).segments.is_dir()
+    Noted(manifest.filter(|_| !place.is_unfinished()))
 }
 
 impl Noted {
@@ -60,34 +58,5 @@ impl Noted {
     pub fn of_single(&self, path: &Path, digest: Option<Digest>) -> Option<String> {
         let path = std::path::absolute(path).ok()?;
         self.0.as_ref()?.file_hash(&path, &digest?)
-    }
-}
-
-/// Where the build that wrote an index keeps what belongs to it.
-struct Place {
-    manifest: PathBuf,
-    /// There from the start of a build until its manifest is written: meanwhile the manifest is of an
-    /// earlier state.
-    segments: PathBuf,
-}
-
-impl Place {
-    fn of(index: &Index) -> Self {
-        let (Index::Sharded { routing: path, .. } | Index::Single { path }) = index;
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        match index {
-            Index::Sharded { .. } => Self {
-                manifest: folder.parent().unwrap_or(folder).join(NAME),
-                segments: folder.join(".build").join("segments"),
-            },
-            Index::Single { .. } => {
-                let profile = path.file_stem().unwrap_or_default().to_string_lossy();
-                Self {
-                    manifest: folder.join(NAME),
-                    segments: folder.join(format!(".{profile}.build")).join("segments"),
-                }
-            }
-        }
     }
 }

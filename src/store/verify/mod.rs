@@ -8,6 +8,8 @@
 //! An index that a server has mounted stays sound: rows that a server adds, and columns that it
 //! rewrites when it delivers a chunk, are known and left alone.
 
+mod additions;
+mod beside;
 mod chunks;
 mod columns;
 mod fault;
@@ -28,14 +30,14 @@ mod vectors;
 #[cfg(test)]
 mod tests;
 
+pub use beside::Watch;
 pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
-pub use manifest::is_unfinished;
 pub use shard::ShardReport;
 pub use vectors::{Agreement, Recorded, Sampled, Sampler, Vectors};
 
 use super::digest::{ContentDigest, digest_index};
 use super::locate::{
-    Index, LocateError, ROUTING_NAME, Registered, SHARDS_FOLDER, label_of, locate,
+    Index, LocateError, ROUTING_NAME, Registered, SHARDS_FOLDER, label_of, locate_ours,
 };
 use crate::failpoint;
 use crate::ids::Digest;
@@ -44,6 +46,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,14 +66,39 @@ pub struct Report {
     pub level: Level,
     /// A build of this index has begun and not finished: what is there was checked, and more is to come.
     pub unfinished: bool,
+    /// A build was at work on the index during the check. What was sound in spite of it is sound.
+    pub being_rebuilt: bool,
+    /// Contradictions that the build may explain, so that they are no faults: nothing but another check tells.
+    pub unconfirmed: u64,
+    /// Labels of registered shards that another builder wrote: none of them was checked.
+    pub foreign_shards: Vec<String>,
     /// In the order of the labels.
     pub shards: Vec<ShardReport>,
     pub faults: Faults,
 }
 
 impl Report {
+    fn new(level: Level) -> Self {
+        Self {
+            level,
+            unfinished: false,
+            being_rebuilt: false,
+            unconfirmed: 0,
+            foreign_shards: Vec::new(),
+            shards: Vec::new(),
+            faults: Faults::default(),
+        }
+    }
+
+    /// Nothing is wrong, and nothing is in doubt.
     pub fn is_sound(&self) -> bool {
-        self.faults.is_empty()
+        self.faults.is_empty() && self.unconfirmed == 0
+    }
+
+    /// Takes the faults for what a build that is at work may explain.
+    pub fn doubt(&mut self) {
+        self.being_rebuilt = true;
+        self.unconfirmed += std::mem::take(&mut self.faults).total();
     }
 
     /// The index's digest, recomputed from its rows; at level [`Level::Full`] and when every shard
@@ -95,12 +123,43 @@ impl Report {
 
 /// Checks the index that `out` names. Fails only when there is no index to check: a database that is
 /// there and cannot be read is a fault like others.
+///
+/// A build at work replaces shards and rows while they are read. Where that may be the reason of a fault the
+/// index is checked again, for half a minute; then the faults count as unconfirmed.
 pub fn verify(out: &Path, level: Level) -> Result<Report, LocateError> {
-    let mut faults = Faults::default();
-    match locate(out) {
+    verify_within(beside::PATIENCE, out, level)
+}
+
+fn verify_within(patience: Duration, out: &Path, level: Level) -> Result<Report, LocateError> {
+    let mut tries = beside::Tries::start(patience);
+    loop {
+        let watch = Watch::start(out);
+        let checked = check_once(out, level);
+        let is_disturbed = watch.is_disturbed();
+        match checked {
+            Ok(mut report) => {
+                report.being_rebuilt = is_disturbed;
+                if report.is_sound() || !is_disturbed {
+                    return Ok(report);
+                }
+                if !tries.wait_for_another() {
+                    report.doubt();
+                    return Ok(report);
+                }
+            }
+            // A database that is being created looks like another program's.
+            Err(error) if !is_disturbed || !tries.wait_for_another() => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+fn check_once(out: &Path, level: Level) -> Result<Report, LocateError> {
+    let mut report = Report::new(level);
+    match locate_ours(out) {
         Ok(index) => return Ok(verify_index(&index, level)),
         Err(LocateError::Routing { path, source }) => {
-            let mut finder = routing_finder(&mut faults);
+            let mut finder = routing_finder(&mut report.faults);
             file::header(&path, &mut finder);
             let mut cause = source.to_string();
             if let Some(deeper) = std::error::Error::source(&source) {
@@ -112,19 +171,14 @@ pub fn verify(out: &Path, level: Level) -> Result<Report, LocateError> {
             let label = label_of(&path);
             let mut finder = Finder {
                 shard: &label,
-                faults: &mut faults,
+                faults: &mut report.faults,
             };
             let what = "the file does not begin as an SQLite database does";
             finder.fault(FaultKind::Unreadable, "", file::file_name(&path), what);
         }
         Err(error) => return Err(error),
     }
-    Ok(Report {
-        level,
-        unfinished: false,
-        shards: Vec::new(),
-        faults,
-    })
+    Ok(report)
 }
 
 /// Whether the name says that the file is, or was, a database of ours.
@@ -144,10 +198,8 @@ fn start_pool() -> Option<rayon::ThreadPool> {
 /// [`verify`] of an index already found.
 pub fn verify_index(index: &Index, level: Level) -> Report {
     let mut report = Report {
-        level,
-        unfinished: manifest::is_unfinished(index),
-        shards: Vec::new(),
-        faults: Faults::default(),
+        unfinished: index.surroundings().is_unfinished(),
+        ..Report::new(level)
     };
     let manifest = manifest::read(index, &mut report.faults);
     let mut databases = index.databases();
@@ -166,6 +218,14 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         );
         databases.sort();
     }
+    registered.retain(|shard| {
+        let is_foreign = shard.is_of_another_builder();
+        if is_foreign {
+            report.foreign_shards.push(shard.name.clone());
+        }
+        !is_foreign
+    });
+    databases.retain(|(label, _)| !report.foreign_shards.contains(label));
     let check = |(label, path): &(String, PathBuf)| {
         let entry = registered.iter().find(|shard| shard.name == *label);
         shard::check(label, path, entry, &manifest, level)

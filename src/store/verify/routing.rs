@@ -1,10 +1,12 @@
 //! The routing database against the shards it registers.
 
+use super::additions::Additions;
 use super::fault::{FaultKind, Finder};
 use super::file::{self, Stamp};
 use super::manifest::Noted;
+use super::objects::{self, Shape};
 use super::queries::{self, Check};
-use super::{Level, chunks, objects, shard::noted};
+use super::{Level, chunks, shard::noted};
 use crate::store::connect::open_read_only;
 use crate::store::locate::Registered;
 use crate::store::schema;
@@ -68,6 +70,11 @@ pub fn check(
     }
 }
 
+const SHAPE: Shape = Shape {
+    builder: &[schema::ROUTING_SCHEMA],
+    server: Additions::Routing,
+};
+
 /// Whether a server has written.
 fn rows(
     connection: &Connection,
@@ -76,10 +83,9 @@ fn rows(
     level: Level,
     finder: &mut Finder<'_>,
 ) -> bool {
-    let schema = &[schema::ROUTING_SCHEMA];
-    let has_tables = objects::complete(connection, schema, finder);
+    let held = objects::compare(connection, &SHAPE, finder);
     file::structure(connection, path, level, finder);
-    if !has_tables {
+    if !held.has_tables {
         return false;
     }
     queries::run(connection, ROUTING, level, finder);
@@ -92,7 +98,7 @@ fn rows(
         finder.on_error("fingerprint_index", compared);
     }
     let rows = connection.query_row(SERVER_ROWS, [], |row| row.get::<_, i64>(0));
-    !matches!(rows, Ok(0)) || !matches!(objects::others(connection, schema), Ok(0))
+    !matches!(rows, Ok(0)) || held.of_server > 0
 }
 
 /// Rows that only a server writes; a server registers chunks without raising `gene_count`.

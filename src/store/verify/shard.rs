@@ -1,12 +1,16 @@
 //! All checks of one database of chunks, in order.
 
+use super::additions::Additions;
 use super::fault::{FaultKind, Faults, Finder};
 use super::file::{self, Stamp};
 use super::manifest::Noted;
-use super::{Level, chunks, full_text, indexes, ledger, objects, queries, sparse, traces};
+use super::objects::{self, Shape};
+use super::{Level, chunks, full_text, indexes, ledger, queries, sparse, traces};
 use crate::ids::Digest;
 use crate::store::connect::open_read_only;
 use crate::store::digest::{ContentDigest, digest_connection};
+use crate::store::error::StoreError;
+use crate::store::ledger::check_format;
 use crate::store::locate::Registered;
 use crate::store::schema;
 use rusqlite::{Connection, OptionalExtension as _};
@@ -33,6 +37,9 @@ pub struct ShardReport {
     /// Chunks that a server has delivered or aged.
     pub touched_chunks: u64,
     pub dense_dims: BTreeSet<usize>,
+    /// Whether the file's bytes were compared with the hash noted of them; not when a server has written to
+    /// it, nor when none was noted.
+    pub bytes_checked: bool,
     /// Whether a server has written rows or columns.
     #[serde(skip)]
     pub was_written: bool,
@@ -90,13 +97,16 @@ pub fn check(
     (report, faults)
 }
 
-const SCHEMA: [&str; 5] = [
-    schema::SHARD_TABLES,
-    schema::BUILD_TABLES,
-    schema::SERVER_TABLES,
-    schema::SHARD_INDEXES,
-    schema::SERVER_INDEXES,
-];
+const SHAPE: Shape = Shape {
+    builder: &[
+        schema::SHARD_TABLES,
+        schema::BUILD_TABLES,
+        schema::SERVER_TABLES,
+        schema::SHARD_INDEXES,
+        schema::SERVER_INDEXES,
+    ],
+    server: Additions::Shard,
+};
 
 fn rows(
     connection: &Connection,
@@ -105,11 +115,16 @@ fn rows(
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
 ) {
-    let has_tables = objects::complete(connection, &SCHEMA, finder);
-    file::structure(connection, &report.path, level, finder);
-    if !has_tables {
+    if let Err(error @ StoreError::Format { .. }) = check_format(connection, &report.path) {
+        finder.fault(FaultKind::Format, "build_meta", "format", error.to_string());
         return;
     }
+    let held = objects::compare(connection, &SHAPE, finder);
+    file::structure(connection, &report.path, level, finder);
+    if !held.has_tables {
+        return;
+    }
+    report.was_written = held.of_server > 0;
     queries::run(connection, queries::SHARD, level, finder);
     let counted = counts(connection, report);
     finder.on_error("build_files", counted);
@@ -130,7 +145,7 @@ fn full(
     report.text_bytes = seen.text_bytes;
     report.server_chunks = seen.server_chunks;
     report.touched_chunks = seen.touched_chunks;
-    report.was_written = seen.was_written();
+    report.was_written |= seen.was_written();
     if seen.dense_dims.len() > 1 {
         let what = format!("dense vectors of different lengths: {:?}", seen.dense_dims);
         finder.fault(FaultKind::DenseVector, "genes", "embedding_dense_v2", what);
@@ -213,7 +228,7 @@ fn stored_digest(connection: &Connection) -> Result<Option<String>, rusqlite::Er
 fn bytes(
     connection: &Connection,
     noted: Option<String>,
-    report: &ShardReport,
+    report: &mut ShardReport,
     finder: &mut Finder<'_>,
 ) {
     let Some(noted) = noted else {
@@ -221,10 +236,10 @@ fn bytes(
     };
     let is_pristine = !report.was_written
         && !report.is_mounted
-        && matches!(traces::server_rows(connection), Ok(0))
-        && matches!(objects::others(connection, &SCHEMA), Ok(0));
+        && matches!(traces::server_rows(connection), Ok(0));
     if is_pristine {
         file::bytes(&report.path, &noted, finder);
+        report.bytes_checked = true;
     }
 }
 

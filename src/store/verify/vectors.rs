@@ -10,6 +10,7 @@ use crate::store::locate::Index;
 use crate::vector::{DenseVector, SparseTerm, SparseVector};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// How far a sparse weight may be off, in units of 1e-4, besides a hundredth of itself. Another kind
 /// of processor, or another version of the runtime, adds up in another order: that moves a weight by
@@ -24,14 +25,14 @@ const LEAST_COSINE: f64 = 0.999;
 /// pushed out one as light.
 const MOST_TERMS: usize = 128;
 
-/// The shards of an index, open for picking.
+/// The shards of an index, looked at for picking; each is opened again when chunks of it are picked.
 pub struct Sampler {
-    shards: Vec<OpenShard>,
+    shards: Vec<KnownShard>,
 }
 
-struct OpenShard {
+struct KnownShard {
     label: String,
-    connection: Connection,
+    path: PathBuf,
     /// Chunks of the builder's; they are numbered from 1.
     chunks: u64,
     recorded: Recorded,
@@ -75,14 +76,14 @@ pub enum Agreement {
 impl Sampler {
     /// Opens every shard that can be read and says how it was made; others become faults.
     pub fn open(index: &Index, faults: &mut Faults) -> Self {
-        let mut shards: Vec<OpenShard> = Vec::new();
-        for (label, path) in index.databases() {
+        let mut shards: Vec<KnownShard> = Vec::new();
+        for (label, path) in index.databases_of_ours() {
             let mut finder = Finder {
                 shard: &label,
                 faults,
             };
             let opened = open_read_only(&path)
-                .and_then(|conn| open_shard(&label, conn).map_err(StoreError::sql(&path)));
+                .and_then(|conn| look_at(&label, &path, &conn).map_err(StoreError::sql(&path)));
             match opened {
                 Err(error) => {
                     let what = format!("its vectors cannot be looked at: {error}");
@@ -121,8 +122,16 @@ impl Sampler {
         let mut before = 0;
         let mut picked = distinct(n, total, seed).into_iter().peekable();
         for shard in &self.shards {
+            let mut open = None;
             while let Some(number) = picked.next_if(|number| *number < before + shard.chunks) {
-                match shard.chunk(number - before + 1) {
+                let opened = open.get_or_insert_with(|| open_read_only(&shard.path));
+                let chunk = match opened {
+                    Ok(connection) => shard
+                        .chunk(connection, number - before + 1)
+                        .map_err(|error| error.to_string()),
+                    Err(error) => Err(error.to_string()),
+                };
+                match chunk {
                     Ok(chunk) => visit(chunk, faults)?,
                     Err(error) => {
                         let mut finder = Finder {
@@ -130,7 +139,7 @@ impl Sampler {
                             faults,
                         };
                         let row = format!("row {}", number - before + 1);
-                        finder.fault(FaultKind::Unreadable, "genes", row, error.to_string());
+                        finder.fault(FaultKind::Unreadable, "genes", row, error);
                     }
                 }
             }
@@ -140,7 +149,11 @@ impl Sampler {
     }
 }
 
-fn open_shard(label: &str, connection: Connection) -> Result<OpenShard, rusqlite::Error> {
+fn look_at(
+    label: &str,
+    path: &Path,
+    connection: &Connection,
+) -> Result<KnownShard, rusqlite::Error> {
     let noted = |key: &str| {
         let sql = "SELECT value FROM build_meta WHERE key = ?1";
         connection.query_row(sql, [key], |row| row.get::<_, String>(0))
@@ -150,23 +163,22 @@ fn open_shard(label: &str, connection: Connection) -> Result<OpenShard, rusqlite
         [],
         |row| row.get(0),
     )?;
-    Ok(OpenShard {
+    Ok(KnownShard {
         label: label.to_owned(),
         recorded: Recorded {
             encoder: noted("encoder")?,
             recipe: noted("recipe")?,
         },
         chunks: u64::try_from(chunks).unwrap_or(0),
-        connection,
+        path: path.to_path_buf(),
     })
 }
 
-impl OpenShard {
-    fn chunk(&self, number: u64) -> Result<Sampled, rusqlite::Error> {
+impl KnownShard {
+    fn chunk(&self, connection: &Connection, number: u64) -> Result<Sampled, rusqlite::Error> {
         let sql = "SELECT g.gene_id, g.content, g.embedding_dense_v2, r.terms, r.encoded
                    FROM build_routes AS r JOIN genes AS g ON g.gene_id = r.gene_id WHERE r.rowid = ?1";
-        let (gene_id, text, dense, words, encoded) = self
-            .connection
+        let (gene_id, text, dense, words, encoded) = connection
             .prepare_cached(sql)?
             .query_row([number as i64], |row| {
                 Ok((
@@ -181,8 +193,7 @@ impl OpenShard {
             .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         let mut words: Vec<String> = serde_json::from_str(&words).unwrap_or_default();
         words.truncate(encoded as usize);
-        let terms = self
-            .connection
+        let terms = connection
             .prepare_cached(
                 "SELECT term, weight FROM splade_terms WHERE gene_id = ?1 ORDER BY rowid",
             )?

@@ -39,10 +39,159 @@ fn an_index_that_a_server_has_used_is_sound() {
     assert!(report.shards[0].touched_chunks > 0);
 }
 
+/// As `sync/tracker.py` of 0.11.3 has it.
+const SYNC: &str = "
+CREATE TABLE IF NOT EXISTS sync_tracked ( path TEXT PRIMARY KEY, root TEXT NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL, size INTEGER NOT NULL, synced_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS idx_sync_tracked_root ON sync_tracked(root);
+CREATE TABLE IF NOT EXISTS sync_lock ( id INTEGER PRIMARY KEY CHECK (id = 1), holder TEXT NOT NULL, heartbeat_at REAL NOT NULL);
+INSERT INTO sync_tracked VALUES ('/srv/a/README.md', '/srv/a', '00', 1.0, 2, 3.0);";
+
+/// Some of what `storage/ddl.py` of 0.11.3 makes of a routing database that it takes for a database of chunks.
+const MOUNTED_AS_CHUNKS: &str = "
+ALTER TABLE participants ADD COLUMN agent_kind TEXT;
+ALTER TABLE participants ADD COLUMN mcp_host TEXT;
+ALTER TABLE participants ADD COLUMN ide_detected TEXT;
+ALTER TABLE participants ADD COLUMN ide_detection_via TEXT;
+ALTER TABLE participants ADD COLUMN model_id TEXT;
+    CREATE TABLE IF NOT EXISTS genes (
+        gene_id      TEXT PRIMARY KEY,
+        content      TEXT,
+        complement   TEXT,
+        codons       TEXT,     -- JSON list[str]
+        promoter     TEXT,     -- JSON PromoterTags
+        epigenetics  TEXT,     -- JSON EpigeneticMarkers
+        chromatin    INTEGER,
+        is_fragment  INTEGER,
+        embedding    TEXT,     -- JSON list[float] | NULL
+        source_id    TEXT,
+        repo_root    TEXT,
+        source_kind  TEXT,
+        observed_at  REAL,
+        mtime        REAL,
+        content_hash TEXT,
+        volatility_class TEXT,
+        authority_class  TEXT,
+        support_span     TEXT,
+        last_verified_at REAL,
+        version      INTEGER,
+        supersedes   TEXT,
+        key_values   TEXT,    -- JSON list[str] | NULL
+        embedding_dense TEXT  -- JSON list[float] | NULL (BGE-M3, Step 4)
+    );
+ALTER TABLE genes ADD COLUMN embedding_dense_v2 BLOB;
+ALTER TABLE genes ADD COLUMN compression_tier INTEGER DEFAULT 0;
+ALTER TABLE genes ADD COLUMN last_seen REAL;
+ALTER TABLE genes ADD COLUMN live_truth_score REAL DEFAULT 1.0;
+    CREATE TABLE IF NOT EXISTS promoter_index (
+        gene_id   TEXT,
+        tag_type  TEXT,   -- 'domain' | 'entity'
+        tag_value TEXT
+    );
+CREATE VIEW IF NOT EXISTS genes_fts_source AS
+SELECT
+    g.rowid AS rowid,
+    g.gene_id AS gene_id,
+    COALESCE(g.source_id,'') || ' ' ||
+    COALESCE((SELECT GROUP_CONCAT(t.tag_value, ' ') FROM (
+        SELECT pi.tag_value FROM promoter_index pi
+        WHERE pi.gene_id = g.gene_id ORDER BY pi.rowid) t), '')
+    || ' ' || g.content AS content,
+    COALESCE(g.complement, '') AS complement
+FROM genes g;
+CREATE VIRTUAL TABLE genes_fts USING fts5(
+    gene_id,
+    content,
+    complement,
+    content='genes_fts_source',
+    content_rowid='rowid'
+);
+CREATE INDEX IF NOT EXISTS idx_genes_dense_v2_hot ON genes(gene_id) WHERE embedding_dense_v2 IS NOT NULL AND chromatin < 2;
+    CREATE TABLE IF NOT EXISTS health_log (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        timestamp  REAL,
+        query      TEXT,
+        ellipticity REAL,
+        coverage   REAL,
+        density    REAL,
+        freshness  REAL,
+        genes_expressed INTEGER,
+        genes_available INTEGER,
+        status     TEXT
+    );
+ANALYZE;";
+
+#[test]
+fn what_a_known_server_adds_is_sound() {
+    let fixture = Fixture::new();
+    fixture.note_bytes();
+    change(&fixture.routing(), MOUNTED_AS_CHUNKS);
+    change(&fixture.shard("a"), SYNC);
+    change(&fixture.shard("a"), "ANALYZE harmonic_links");
+    let report = fixture.verify(Level::Full);
+    assert!(report.is_sound(), "{:#?}", listed(&report));
+    let checked: Vec<_> = report
+        .shards
+        .iter()
+        .map(|shard| shard.bytes_checked)
+        .collect();
+    assert_eq!(checked, [false, true]);
+}
+
+/// What is neither the builder's nor a known server's.
+const NOBODYS: [(&str, &str); 8] = [
+    (
+        "t",
+        "CREATE TRIGGER t AFTER UPDATE ON {} BEGIN SELECT 1; END",
+    ),
+    (
+        "t",
+        "CREATE TRIGGER t AFTER INSERT ON {} BEGIN DELETE FROM {} WHERE rowid > 1; END",
+    ),
+    ("v", "CREATE VIEW v AS SELECT * FROM {}"),
+    ("t", "CREATE TABLE t (a)"),
+    ("t_fts", "CREATE VIRTUAL TABLE t_fts USING fts5(a)"),
+    ("i", "CREATE INDEX i ON {}(metadata)"),
+    (
+        "i",
+        "CREATE UNIQUE INDEX i ON {}(metadata) WHERE metadata IS NULL",
+    ),
+    // Under a name of the list, in another shape.
+    (
+        "sync_lock",
+        "CREATE TABLE sync_lock (id INTEGER PRIMARY KEY, holder TEXT, heartbeat_at REAL)",
+    ),
+];
+
+#[test]
+fn what_nobody_makes_is_a_fault_in_every_database() {
+    for (name, sql) in NOBODYS {
+        for (is_routing, table) in [(true, "shards"), (false, "participants")] {
+            let fixture = Fixture::new();
+            fixture.note_bytes();
+            let (path, shard) = match is_routing {
+                true => (fixture.routing(), ROUTING_NAME),
+                false => (fixture.shard("a"), "a"),
+            };
+            let sql = sql.replace("{}", table);
+            change(&path, &sql);
+            for level in [Level::Quick, Level::Full] {
+                let report = fixture.verify(level);
+                let mut faults = report.faults.listed();
+                assert!(
+                    faults
+                        .any(|f| f.shard == shard && f.kind == FaultKind::Schema && f.row == name),
+                    "{sql}: {:#?}",
+                    listed(&report)
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn what_a_server_writes_explains_other_bytes() {
     for sql in [
-        "CREATE INDEX idx_of_a_later_server ON genes(authority_class)",
+        SYNC,
         "UPDATE genes SET last_verified_at = 9.0 WHERE rowid = 1",
         "UPDATE genes SET last_seen = 9.0 WHERE rowid = 1",
         "UPDATE genes SET live_truth_score = 0.5 WHERE rowid = 1",

@@ -1,0 +1,100 @@
+//! What servers add to a database that they mount: the closed list.
+//!
+//! Taken from the statements of cymatix-context 0.9.0 and 0.11.3 (`storage/ddl.py`, `sync/tracker.py`,
+//! `backends/splade_backend.py`, `filename_anchor.py`), and tried by opening databases of this builder with both.
+//! The tables that this builder creates for a server to fill are the builder's own and not listed here.
+
+use super::objects::{Object, made_by, object};
+use crate::store::schema;
+use std::collections::BTreeMap;
+
+/// What a server may have added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Additions {
+    /// To a database of chunks.
+    Shard,
+    /// To a routing database, which a server that was not told of shards takes for a database of chunks.
+    Routing,
+}
+
+/// Notes of the server's sync of folders (0.11).
+const SYNC: &str = "
+CREATE TABLE sync_tracked (
+    path TEXT PRIMARY KEY,
+    root TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    mtime REAL NOT NULL,
+    size INTEGER NOT NULL,
+    synced_at REAL NOT NULL
+);
+CREATE INDEX idx_sync_tracked_root ON sync_tracked(root);
+CREATE TABLE sync_lock (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    holder TEXT NOT NULL,
+    heartbeat_at REAL NOT NULL
+);
+";
+
+/// The view behind the full-text index as a server creates it where there is none.
+const VIEW: &str = "
+DROP VIEW genes_fts_source;
+CREATE VIEW genes_fts_source AS
+SELECT
+    g.rowid AS rowid,
+    g.gene_id AS gene_id,
+    COALESCE(g.source_id,'') || ' ' ||
+    COALESCE((SELECT GROUP_CONCAT(t.tag_value, ' ') FROM (
+        SELECT pi.tag_value FROM promoter_index pi
+        WHERE pi.gene_id = g.gene_id ORDER BY pi.rowid) t), '')
+    || ' ' || g.content AS content,
+    COALESCE(g.complement, '') AS complement
+FROM genes g;
+";
+
+/// Columns by which a server widens a table of the routing database.
+const WIDENED: &str = "
+ALTER TABLE participants ADD COLUMN agent_kind TEXT;
+ALTER TABLE participants ADD COLUMN mcp_host TEXT;
+ALTER TABLE participants ADD COLUMN ide_detected TEXT;
+ALTER TABLE participants ADD COLUMN ide_detection_via TEXT;
+ALTER TABLE participants ADD COLUMN model_id TEXT;
+";
+
+/// Tables that both kinds of database have: in a routing database they have its own shape.
+const IN_BOTH: [&str; 4] = ["orgs", "parties", "participants", "agents"];
+
+/// What SQLite keeps of `ANALYZE`, which operators run on harmonic_links; it cannot be created by hand.
+const STATISTICS: [(&str, &str); 2] = [
+    ("sqlite_stat1", "CREATE TABLE sqlite_stat1(tbl,idx,stat)"),
+    (
+        "sqlite_stat4",
+        "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
+    ),
+];
+
+impl Additions {
+    /// The objects by name, in the server's shape.
+    pub(super) fn objects(self) -> Result<BTreeMap<String, Object>, rusqlite::Error> {
+        let mut objects = made_by(&[SYNC])?;
+        if self == Self::Routing {
+            objects.extend(made_by(&[
+                schema::SHARD_TABLES,
+                schema::SERVER_TABLES,
+                VIEW,
+                schema::SHARD_INDEXES,
+                schema::SERVER_INDEXES,
+            ])?);
+            objects.retain(|name, _| !IN_BOTH.contains(&name.as_str()));
+            let widened = made_by(&[schema::ROUTING_SCHEMA, WIDENED])?;
+            objects.extend(
+                widened
+                    .into_iter()
+                    .filter(|(name, _)| name == "participants"),
+            );
+        }
+        for (name, sql) in STATISTICS {
+            objects.insert(name.to_owned(), object("table", name, sql));
+        }
+        Ok(objects)
+    }
+}
