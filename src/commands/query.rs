@@ -9,13 +9,13 @@ use crate::encode::{self, EncodeError, EncoderInfo, Encoders};
 use crate::exit_code::{Exit, ExitCode};
 use crate::profile::encoders::ModelSource;
 use crate::profile::recipe::Recipe;
+use crate::store::StoreError;
 use crate::store::locate::{self, Index, LocateError};
-use crate::store::query::{Hit, Mode, Query, Scope, Searcher};
-use crate::store::verify;
+use crate::store::query::{Hit, Mode, Query, QueryError, Scope, Searcher};
 use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{self, BufRead as _, Write};
+use std::io::{self, BufRead, Read as _, Write};
 use std::path::Path;
 
 /// What there is to say of an index whose build has not come to its end.
@@ -25,40 +25,151 @@ const UNFINISHED: &str = "a build of this index is running or was stopped: what 
 /// Characters of a hit's text that are printed for people.
 const EXCERPT_CHARS: usize = 200;
 
+/// Longest line of a file of queries, in bytes. What is longer is no question but another file.
+const LONGEST_QUERY: u64 = 1 << 20;
+
+/// Answers the query, or every line of `--queries`. A line that cannot be answered says why and the others go on:
+/// exit code 3 then.
 pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let index = open_index(&args.index)?;
-    let is_unfinished = verify::is_unfinished(&index);
+    let is_unfinished = index.surroundings().is_unfinished();
     if is_unfinished {
         tracing::warn!("{}: {UNFINISHED}", args.index.display());
     }
-    let searcher = Searcher::open(&index)?;
+    let searcher = Searcher::open(&index).map_err(unsearchable)?;
     let mut encoders = encoders(args, &searcher)?;
-    let queries = queries(args)?;
-    let numbered = args.queries.is_some();
-    let mut failed = None;
+    let mut answer = |text: &str| answer(&searcher, encoders.as_mut(), args, text);
+    let Some(file) = &args.queries else {
+        let text = args.text.as_deref().unwrap_or_default();
+        let hits = answer(text)?;
+        return output::text(|out| {
+            if global.json {
+                note_unfinished(out, is_unfinished)?;
+                return print_json(out, None, &hits);
+            }
+            print_text(out, &hits)
+        });
+    };
+    let mut lines = Lines::open(file)?;
+    let mut code = ExitCode::Success;
+    let mut unread = Ok(());
     output::text(|out| {
-        if is_unfinished && global.json {
-            let line = serde_json::json!({"what": UNFINISHED});
-            output::json_line(out, "unfinished", &line)?;
+        if global.json {
+            note_unfinished(out, is_unfinished)?;
         }
-        for (n, text) in queries.iter().enumerate() {
-            let hits = match answer(&searcher, encoders.as_mut(), args, text) {
-                Ok(hits) => hits,
+        for query in 0.. {
+            let line = match lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
                 Err(error) => {
-                    failed = Some(error);
-                    return Ok(());
+                    unread = Err(error);
+                    break;
                 }
             };
-            let query = numbered.then_some(n);
-            if global.json {
-                print_json(out, query, &hits)?;
-            } else {
-                print_text(out, query.map(|_| text.as_str()), &hits)?;
+            let shown = line.clone().unwrap_or_else(|unusable| unusable);
+            let answered = match &line {
+                Ok(text) => answer(text).map_err(|error| format!("{error:#}")),
+                Err(_) => Err(NO_QUERY.to_owned()),
+            };
+            if !global.json {
+                writeln!(out, "== {shown}")?;
             }
+            match answered {
+                Ok(hits) if global.json => print_json(out, Some(query), &hits)?,
+                Ok(hits) => print_text(out, &hits)?,
+                Err(error) => {
+                    code = ExitCode::Incomplete;
+                    if global.json {
+                        let line = serde_json::json!({"query": query, "error": error});
+                        output::json_line(out, "unanswered", &line)?;
+                    } else {
+                        writeln!(out, "not answered: {error}")?;
+                    }
+                }
+            }
+            // Whoever asks over a pipe waits for this answer before the next question.
+            out.flush()?;
         }
         Ok(())
     })?;
-    failed.map_or(Ok(ExitCode::Success), Err)
+    unread.map(|()| code)
+}
+
+fn note_unfinished(out: &mut impl Write, is_unfinished: bool) -> io::Result<()> {
+    match is_unfinished {
+        true => output::json_line(out, "unfinished", &serde_json::json!({"what": UNFINISHED})),
+        false => Ok(()),
+    }
+}
+
+/// An index of another format is exit code 12.
+fn unsearchable(error: QueryError) -> anyhow::Error {
+    match error {
+        QueryError::Store(error @ StoreError::Format { .. }) => {
+            Exit::error(ExitCode::FingerprintMismatch, error.to_string())
+        }
+        other => other.into(),
+    }
+}
+
+/// Why a line of `--queries` is none.
+const NO_QUERY: &str = "the line is not UTF-8, or longer than 1 MiB";
+
+/// The lines of `--queries`, one at a time.
+struct Lines {
+    from: Box<dyn BufRead>,
+    name: String,
+}
+
+impl Lines {
+    fn open(file: &Path) -> anyhow::Result<Self> {
+        if file == Path::new("-") {
+            return Ok(Self {
+                from: Box::new(io::stdin().lock()),
+                name: "standard input".to_owned(),
+            });
+        }
+        let name = file.display().to_string();
+        let unusable =
+            |error: io::Error| Exit::error(ExitCode::Usage, format!("--queries {name}: {error}"));
+        let opened = std::fs::File::open(file).map_err(unusable)?;
+        if opened.metadata().map_err(unusable)?.is_dir() {
+            return Err(unusable(io::ErrorKind::IsADirectory.into()));
+        }
+        Ok(Self {
+            from: Box::new(io::BufReader::new(opened)),
+            name,
+        })
+    }
+
+    /// The next line without its end; `Err` inside for one that is no query, as far as it can be shown.
+    fn next(&mut self) -> anyhow::Result<Option<Result<String, String>>> {
+        let mut bytes = Vec::new();
+        let mut read = |most: u64, bytes: &mut Vec<u8>| {
+            let from = &mut self.from;
+            from.by_ref()
+                .take(most)
+                .read_until(b'\n', bytes)
+                .with_context(|| format!("reading --queries from {}", self.name))
+        };
+        if read(LONGEST_QUERY, &mut bytes)? == 0 {
+            return Ok(None);
+        }
+        let is_whole = bytes.len() < LONGEST_QUERY as usize || bytes.ends_with(b"\n");
+        let mut rest = Vec::new();
+        while !is_whole && read(LONGEST_QUERY, &mut rest)? > 0 && !rest.ends_with(b"\n") {
+            rest.clear();
+        }
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Ok(Some(match std::str::from_utf8(line) {
+            Ok(text) if is_whole => Ok(text.to_owned()),
+            _ => {
+                let text = String::from_utf8_lossy(line);
+                Err(text.chars().take(EXCERPT_CHARS).collect())
+            }
+        }))
+    }
 }
 
 /// Finds the index at `path`; none is exit code 10.
@@ -69,7 +180,10 @@ pub fn open_index(path: &Path) -> anyhow::Result<Index> {
 /// Why there is no index, with its exit code.
 pub fn no_index(error: LocateError) -> anyhow::Error {
     let code = match error {
-        LocateError::NotFound { .. } | LocateError::NotADatabase { .. } => ExitCode::NoSuchOutput,
+        LocateError::NotFound { .. }
+        | LocateError::NotADatabase { .. }
+        | LocateError::Foreign { .. }
+        | LocateError::OfAnotherBuilder { .. } => ExitCode::NoSuchOutput,
         LocateError::Ambiguous { .. } => ExitCode::Usage,
         _ => ExitCode::Failure,
     };
@@ -149,17 +263,6 @@ fn unavailable(error: EncodeError) -> anyhow::Error {
     Exit::error(ExitCode::Unavailable, text)
 }
 
-fn queries(args: &QueryArgs) -> anyhow::Result<Vec<String>> {
-    let lines = match (&args.queries, &args.text) {
-        (None, text) => return Ok(text.iter().cloned().collect()),
-        (Some(file), _) if file == Path::new("-") => io::stdin().lock().lines().collect(),
-        (Some(file), _) => {
-            std::fs::File::open(file).and_then(|file| io::BufReader::new(file).lines().collect())
-        }
-    };
-    lines.with_context(|| "reading --queries".to_owned())
-}
-
 fn answer(
     searcher: &Searcher,
     encoders: Option<&mut Encoders>,
@@ -204,10 +307,7 @@ fn print_json(out: &mut impl Write, query: Option<usize>, hits: &[Hit]) -> io::R
         .try_for_each(|hit| output::json_line(out, "hit", &HitLine { query, hit }))
 }
 
-fn print_text(out: &mut impl Write, query: Option<&str>, hits: &[Hit]) -> io::Result<()> {
-    if let Some(query) = query {
-        writeln!(out, "== {query}")?;
-    }
+fn print_text(out: &mut impl Write, hits: &[Hit]) -> io::Result<()> {
     if hits.is_empty() {
         return writeln!(out, "no hits");
     }

@@ -3,10 +3,10 @@
 //! A published shard is the cache: there is no second store to grow stale. Shards of another encoder
 //! fingerprint, of another format, or unreadable ones are left out. Reading only.
 
-use super::connect::open_read_only;
+use super::connect::{most_open_databases, open_read_only};
 use super::error::StoreError;
 use super::ledger::{check_format, digest_of};
-use crate::ids::{ContentHash, Digest};
+use crate::ids::{ChunkId, ContentHash, Digest};
 use crate::vector::{DenseVector, SparseTerm, SparseVector};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use std::path::{Path, PathBuf};
@@ -22,10 +22,14 @@ pub struct KnownVectors {
     pub route_words: Vec<String>,
 }
 
-/// Earlier shards opened for look-ups. One thread's own.
+/// Earlier shards ready for look-ups. One thread's own.
+///
+/// As many stay open as the system allows. Of the others it is noted which texts they hold (8 bytes each), so that
+/// they are only opened for a text that is there.
 #[derive(Debug)]
 pub struct VectorCache {
-    shards: Vec<Shard>,
+    kept: Vec<Shard>,
+    others: Others,
     encoder_fingerprint: Digest,
 }
 
@@ -36,6 +40,16 @@ struct Shard {
     open: Option<Connection>,
 }
 
+/// Shards that do not stay open.
+#[derive(Debug, Default)]
+struct Others {
+    paths: Vec<PathBuf>,
+    /// The beginning of a chunk's id, and the position of the shard that holds it; sorted.
+    places: Vec<(u32, u32)>,
+    /// Opened last: what follows is likely to be there as well.
+    last: Option<(usize, Connection)>,
+}
+
 /// Page cache of one shard in KiB: the upper levels of two trees.
 const CACHE_KIB: u32 = 1024;
 
@@ -43,17 +57,30 @@ impl VectorCache {
     /// Opens those of `paths` whose vectors fit `encoder_fingerprint`. What cannot be used is not
     /// an error: its texts are encoded again.
     pub fn open(paths: &[PathBuf], encoder_fingerprint: Digest) -> Self {
-        let shard = |path: &PathBuf| {
-            let open = open_fitting(path, encoder_fingerprint)?;
-            Some(Shard {
-                path: path.clone(),
-                open: Some(open),
-            })
-        };
+        Self::keep(most_open_databases(), paths, encoder_fingerprint)
+    }
+
+    /// [`Self::open`] with at most `most` of them open.
+    fn keep(most: usize, paths: &[PathBuf], encoder_fingerprint: Digest) -> Self {
         let mut cache = Self {
-            shards: paths.iter().filter_map(shard).collect(),
+            kept: Vec::new(),
+            others: Others::default(),
             encoder_fingerprint,
         };
+        for path in paths {
+            let Some(open) = open_fitting(path, encoder_fingerprint) else {
+                continue;
+            };
+            if cache.kept.len() < most {
+                cache.kept.push(Shard {
+                    path: path.clone(),
+                    open: Some(open),
+                });
+            } else {
+                cache.others.add(path, &open);
+            }
+        }
+        cache.others.places.sort_unstable();
         cache.rest();
         cache
     }
@@ -62,24 +89,25 @@ impl VectorCache {
     /// so they are closed until the next look-up.
     pub fn rest(&mut self) {
         if cfg!(windows) {
-            for shard in &mut self.shards {
+            for shard in &mut self.kept {
                 shard.open = None;
             }
+            self.others.last = None;
         }
     }
 
     /// Number of shards that are looked through.
     pub fn len(&self) -> usize {
-        self.shards.len()
+        self.kept.len() + self.others.paths.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.shards.is_empty()
+        self.len() == 0
     }
 
     /// The vectors of the text with this hash, from the first shard that has it.
     pub fn look_up(&mut self, hash: ContentHash) -> Result<Option<KnownVectors>, StoreError> {
-        for Shard { path, open } in &mut self.shards {
+        for Shard { path, open } in &mut self.kept {
             if open.is_none() {
                 // Replaced meanwhile, it may be of no use any more.
                 *open = open_fitting(path, self.encoder_fingerprint);
@@ -89,8 +117,62 @@ impl VectorCache {
                 return Ok(Some(known));
             }
         }
+        self.others.look_up(hash, self.encoder_fingerprint)
+    }
+}
+
+impl Others {
+    /// Notes what a shard holds. One that cannot be read to its end is used as far as it was read.
+    fn add(&mut self, path: &Path, conn: &Connection) {
+        let number = self.paths.len() as u32;
+        self.paths.push(path.to_path_buf());
+        let mut ids = || -> rusqlite::Result<()> {
+            let mut statement = conn.prepare("SELECT gene_id FROM build_routes")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if let Some(id) = ChunkId::parse(row.get_ref(0)?.as_str()?) {
+                    self.places.push((beginning(id), number));
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = ids() {
+            tracing::debug!("{}: {error}", path.display());
+        }
+    }
+
+    fn look_up(
+        &mut self,
+        hash: ContentHash,
+        encoder_fingerprint: Digest,
+    ) -> Result<Option<KnownVectors>, StoreError> {
+        let wanted = beginning(hash.chunk_id());
+        let first = self.places.partition_point(|(id, _)| *id < wanted);
+        for at in first..self.places.len() {
+            let (id, number) = self.places[at];
+            if id != wanted {
+                break;
+            }
+            let number = number as usize;
+            let path = &self.paths[number];
+            if self.last.as_ref().is_none_or(|(open, _)| *open != number) {
+                self.last = open_fitting(path, encoder_fingerprint).map(|conn| (number, conn));
+            }
+            // Replaced meanwhile, it may be of no use any more.
+            let Some((_, conn)) = &self.last else {
+                continue;
+            };
+            if let Some(known) = look_up_in(conn, path, hash)? {
+                return Ok(Some(known));
+            }
+        }
         Ok(None)
     }
+}
+
+/// Half of an id: of a million texts in 10,000 shards few share it, and those cost an opening each.
+fn beginning(id: ChunkId) -> u32 {
+    u32::from_be_bytes([id.0[0], id.0[1], id.0[2], id.0[3]])
 }
 
 /// The shard at `path`, if its vectors are of this encoder.
@@ -148,4 +230,43 @@ fn sparse_term(row: &Row<'_>) -> rusqlite::Result<SparseTerm> {
         // Weights have 4 decimals; a float is off by less than half a unit.
         weight_e4: (weight * 1e4).round() as u32,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::sample::{build_shard, corpus, indexed, shard_header};
+
+    #[test]
+    fn shards_that_do_not_stay_open_give_the_same_vectors() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let more = [indexed(
+            "b/one.rs",
+            &["fn One Config Parser", "words of b alone"],
+        )];
+        build_shard(folder.path(), "a.genome.db", "/a", &corpus(), &[]);
+        build_shard(folder.path(), "b.genome.db", "/b", &more, &[]);
+        build_shard(folder.path(), "c.genome.db", "/c", &corpus()[..1], &[]);
+        let paths = ["a", "b", "c"].map(|name| folder.path().join(format!("{name}.genome.db")));
+        let fingerprint = shard_header("s", &[]).encoder_fingerprint;
+        let texts = [
+            "words of b alone",
+            "fn Parser Config tick",
+            "plain words only",
+        ];
+        for most in 0..=3 {
+            let mut cache = VectorCache::keep(most, &paths, fingerprint);
+            assert_eq!((cache.kept.len(), cache.len()), (most, 3));
+            for text in texts {
+                let known = cache.look_up(ContentHash::of(text)).expect("reads");
+                assert!(
+                    known.is_some_and(|known| known.dense.is_some()),
+                    "{most}: {text}"
+                );
+            }
+            let unknown = cache.look_up(ContentHash::of("nowhere")).expect("reads");
+            assert_eq!(unknown, None);
+        }
+        assert!(VectorCache::keep(1, &paths, Digest([1; 32])).is_empty());
+    }
 }

@@ -8,6 +8,7 @@ use super::layout::Layout;
 use crate::file::{self, RelPath};
 use crate::ids::ShardId;
 use crate::plan::{Plan, ShardPlan};
+use crate::platform;
 use crate::protocol::{Failure, FailureKind};
 use crate::publish::{self, PublishedShard, ShardPublisher};
 use crate::report::{Ending, FinishedSegment, PublishOutcome};
@@ -15,7 +16,7 @@ use crate::store::StoreError;
 use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -38,6 +39,39 @@ pub struct Publishing {
     pub stopping: Arc<AtomicBool>,
 }
 
+/// Shards that are loaded at the same time at most. Each takes up to a dozen descriptors (its database, what its
+/// sorters spill, a segment); more than these few finish no sooner, since a disk and a few cores serve them all.
+fn most_loading() -> usize {
+    const DESCRIPTORS: u64 = 12;
+    const MOST: u64 = 32;
+    (platform::most_open_files() / DESCRIPTORS).clamp(2, MOST) as usize
+}
+
+/// Segments of shards that are not loaded yet.
+#[derive(Default)]
+struct Waiting {
+    /// In the order in which their first segments came.
+    shards: VecDeque<ShardId>,
+    segments: BTreeMap<ShardId, Vec<FinishedSegment>>,
+}
+
+impl Waiting {
+    fn add(&mut self, segment: FinishedSegment) {
+        let of_shard = self.segments.entry(segment.id.shard).or_default();
+        if of_shard.is_empty() {
+            self.shards.push_back(segment.id.shard);
+        }
+        of_shard.push(segment);
+    }
+
+    /// All of the shard that has waited longest.
+    fn next(&mut self) -> Vec<FinishedSegment> {
+        let shard = self.shards.pop_front();
+        let segments = shard.and_then(|shard| self.segments.remove(&shard));
+        segments.unwrap_or_default()
+    }
+}
+
 impl Publishing {
     /// Starts a thread that serves `ready` until it closes. Shards whose segments do not all arrive
     /// are abandoned; their segments stay. Join the handle to know that nothing is being written.
@@ -58,25 +92,56 @@ impl Publishing {
         }
     }
 
+    /// Serves as many shards at a time as may be loaded together; the segments of others wait, as files.
     fn route(
         self: &Arc<Self>,
         ready: &Receiver<FinishedSegment>,
         outcomes: &Sender<PublishOutcome>,
     ) {
-        let mut shards: BTreeMap<ShardId, Sender<FinishedSegment>> = BTreeMap::new();
+        let most = most_loading();
+        let mut loading: BTreeMap<ShardId, Sender<FinishedSegment>> = BTreeMap::new();
+        let mut over = BTreeSet::new();
+        let mut waiting = Waiting::default();
+        // One message a shard.
+        let (end, ended) = unbounded();
         thread::scope(|scope| {
-            for segment in ready {
-                let sender = shards.entry(segment.id.shard).or_insert_with(|| {
-                    // Names only: unbounded costs nothing.
-                    let (sender, segments) = unbounded();
-                    let outcomes = outcomes.clone();
-                    scope.spawn(move || self.serve(segment.id.shard, &segments, &outcomes));
-                    sender
-                });
-                // A shard that has failed has said so.
-                let _ = sender.send(segment);
+            loop {
+                let arrived = crossbeam_channel::select! {
+                    recv(ready) -> segment => match segment {
+                        Ok(segment) => vec![segment],
+                        Err(_) => break,
+                    },
+                    recv(ended) -> shard => {
+                        if let Ok(shard) = shard {
+                            loading.remove(&shard);
+                            over.insert(shard);
+                        }
+                        waiting.next()
+                    }
+                };
+                for segment in arrived {
+                    let shard = segment.id.shard;
+                    if over.contains(&shard) {
+                        continue; // It has failed, and has said so.
+                    }
+                    if loading.len() >= most && !loading.contains_key(&shard) {
+                        waiting.add(segment);
+                        continue;
+                    }
+                    let sender = loading.entry(shard).or_insert_with(|| {
+                        // Names only: unbounded costs nothing.
+                        let (sender, segments) = unbounded();
+                        let (outcomes, end) = (outcomes.clone(), end.clone());
+                        scope.spawn(move || {
+                            self.serve(shard, &segments, &outcomes);
+                            let _ = end.send(shard);
+                        });
+                        sender
+                    });
+                    let _ = sender.send(segment);
+                }
             }
-            shards.clear();
+            loading.clear();
         });
     }
 

@@ -17,7 +17,7 @@ mod tests;
 
 pub use terms::terms;
 
-use super::connect::open_read_only;
+use super::connect::{most_open_databases, open_read_only};
 use super::error::StoreError;
 use super::locate::Index;
 use crate::vector::{DenseVector, SparseVector};
@@ -26,7 +26,7 @@ use rank::{Ranked, Scored};
 use rusqlite::Connection;
 use serde::Serialize;
 pub use shard::Noted;
-use shard::OpenShard;
+use shard::{Keep, OpenShard};
 use std::path::PathBuf;
 
 /// How many hits of each tier are fused: rank 100 adds 1/160, a tenth of what could still change
@@ -116,7 +116,7 @@ pub enum QueryError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct ShardIndex(usize);
 
-/// An index with its databases open, for any number of queries.
+/// An index ready for any number of queries.
 pub struct Searcher {
     shards: Vec<OpenShard>,
     routing: Option<(PathBuf, Connection)>,
@@ -131,7 +131,7 @@ struct Tiers {
 }
 
 impl Searcher {
-    /// Opens every database of the index. Shards whose health is not `ok` are left out, as servers
+    /// Opens every database of the index, and keeps as many open as the system allows. Shards whose health is not `ok` are left out, as servers
     /// leave them out.
     pub fn open(index: &Index) -> Result<Self, QueryError> {
         let (routing, databases) = match index {
@@ -143,9 +143,13 @@ impl Searcher {
                 (Some((routing.clone(), connection)), databases)
             }
         };
+        // The first ones stay open: of a ring that is read round and round, those used last are needed last.
+        let kept = most_open_databases();
+        let keep = |n| if n < kept { Keep::Open } else { Keep::Closed };
         let shards = databases
             .into_iter()
-            .map(|(label, path)| OpenShard::open(label, path))
+            .enumerate()
+            .map(|(n, (label, path))| OpenShard::open(label, path, keep(n)))
             .collect::<Result<_, _>>()?;
         Ok(Self { shards, routing })
     }
@@ -216,8 +220,8 @@ impl Searcher {
         }
         if matches!(query.mode, Mode::Sparse | Mode::Hybrid) {
             tiers.sparse = match query.sparse {
-                Some(vector) => self.each(asked, depth, |shard, at| {
-                    vectors::sparse(&shard.connection, at, vector, depth)
+                Some(vector) => self.each(asked, depth, |connection, at| {
+                    vectors::sparse(connection, at, vector, depth)
                 })?,
                 None if query.mode == Mode::Hybrid => Vec::new(),
                 None => return Err(QueryError::NoVector { wanted: "sparse" }),
@@ -225,8 +229,8 @@ impl Searcher {
         }
         if matches!(query.mode, Mode::Dense | Mode::Hybrid) {
             tiers.dense = match query.dense {
-                Some(vector) => self.each(asked, depth, |shard, at| {
-                    vectors::dense(&shard.connection, at, vector, depth)
+                Some(vector) => self.each(asked, depth, |connection, at| {
+                    vectors::dense(connection, at, vector, depth)
                 })?,
                 None if query.mode == Mode::Hybrid => Vec::new(),
                 None => return Err(QueryError::NoVector { wanted: "dense" }),
@@ -247,19 +251,19 @@ impl Searcher {
         let global = statistics.fold(Statistics::default(), Statistics::plus);
         let mut counts = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
-            counts.push(shard.on_error(lexical::count(&shard.connection, terms))?);
+            counts.push(shard.read(|connection| lexical::count(connection, terms))?);
         }
         let global_counts = lexical::sum(terms, &counts);
         let telling = lexical::telling(&global_counts, global);
-        self.each(asked, depth, |shard, at| {
+        self.each(asked, depth, |connection, at| {
             let scale = lexical::Scale {
-                own: shard.statistics,
+                own: self.shard(at).statistics,
                 own_counts: &counts[at.0],
                 global,
                 global_counts: &global_counts,
                 asked: &telling,
             };
-            lexical::search(&shard.connection, at, &scale, depth)
+            lexical::search(connection, at, &scale, depth)
         })
     }
 
@@ -267,23 +271,22 @@ impl Searcher {
         &self,
         asked: &[ShardIndex],
         depth: usize,
-        search: impl Fn(&OpenShard, ShardIndex) -> Result<Vec<Scored>, rusqlite::Error>,
+        search: impl Fn(&Connection, ShardIndex) -> Result<Vec<Scored>, rusqlite::Error>,
     ) -> Result<Vec<Ranked>, QueryError> {
         let mut found = Vec::new();
         for at in asked {
-            let shard = self.shard(*at);
-            found.extend(shard.on_error(search(shard, *at))?);
+            found.extend(self.shard(*at).read(|connection| search(connection, *at))?);
         }
         Ok(rank::merge(found, depth))
     }
 
     fn hit(&self, at: usize, ranked: &Ranked, tiers: &Tiers) -> Result<Hit, QueryError> {
         let first = self.shard(ranked.shards[0]);
-        let (text, path) = first.on_error(first.text_and_path(&ranked.gene_id))?;
+        let (text, path) = first.text_and_path(&ranked.gene_id)?;
         let mut places = Vec::new();
         for at in &ranked.shards {
             let shard = self.shard(*at);
-            let paths = shard.on_error(shard.paths(&ranked.gene_id))?;
+            let paths = shard.paths(&ranked.gene_id)?;
             places.extend(paths.into_iter().map(|path| PlaceOfText {
                 shard: shard.label.clone(),
                 path,

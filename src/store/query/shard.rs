@@ -4,15 +4,16 @@ use super::QueryError;
 use super::lexical::Statistics;
 use crate::store::connect::open_read_only;
 use crate::store::error::StoreError;
-use crate::store::ledger::meta;
+use crate::store::ledger::{check_format, meta};
 use rusqlite::Connection;
 use std::path::PathBuf;
 
-/// A database of chunks, open for queries.
+/// A database of chunks, ready for queries.
 pub struct OpenShard {
     pub label: String,
     path: PathBuf,
-    pub connection: Connection,
+    /// `None`: it is opened for each reading.
+    kept: Option<Connection>,
     pub statistics: Statistics,
     has_build_tables: bool,
 }
@@ -24,60 +25,99 @@ pub struct Noted {
     pub recipe: String,
 }
 
+/// Whether a database stays open between readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    Open,
+    Closed,
+}
+
 impl OpenShard {
     /// `encoder` and `recipe` of `build_meta`, in a shard that the builder wrote.
     pub fn noted(&self) -> Result<Option<Noted>, QueryError> {
         if !self.has_build_tables {
             return Ok(None);
         }
-        let value = |key| meta(&self.connection, &self.path, key);
-        Ok(Some(Noted {
-            encoder: value("encoder")?,
-            recipe: value("recipe")?,
-        }))
+        self.with(|connection| {
+            let value = |key| meta(connection, &self.path, key);
+            Ok(Some(Noted {
+                encoder: value("encoder")?,
+                recipe: value("recipe")?,
+            }))
+        })
     }
 
-    pub fn open(label: String, path: PathBuf) -> Result<Self, QueryError> {
+    pub fn open(label: String, path: PathBuf, keep: Keep) -> Result<Self, QueryError> {
         let connection = open_read_only(&path)?;
-        let read = Statistics::of(&connection)
-            .and_then(|s| Ok((s, connection.table_exists(None, "build_sources")?)));
-        let (statistics, has_build_tables) = read.map_err(StoreError::sql(&path))?;
+        let failed = StoreError::sql(&path);
+        if connection
+            .table_exists(None, "build_meta")
+            .map_err(&failed)?
+        {
+            check_format(&connection, &path)?;
+        }
+        let statistics = Statistics::of(&connection).map_err(&failed)?;
+        let has_build_tables = connection
+            .table_exists(None, "build_sources")
+            .map_err(failed)?;
         Ok(Self {
             label,
             path,
-            connection,
+            kept: (keep == Keep::Open).then_some(connection),
             statistics,
             has_build_tables,
         })
     }
 
-    /// Names the file in an error.
-    pub fn on_error<T>(&self, result: Result<T, rusqlite::Error>) -> Result<T, QueryError> {
-        Ok(result.map_err(StoreError::sql(&self.path))?)
+    /// Reads from the database; an error names the file.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, QueryError> {
+        self.with(|connection| Ok(read(connection).map_err(StoreError::sql(&self.path))?))
+    }
+
+    fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
+        match &self.kept {
+            Some(connection) => read(connection),
+            None => read(&open_read_only(&self.path)?),
+        }
     }
 
     /// Content and owner's path of a chunk.
-    pub fn text_and_path(&self, gene_id: &str) -> Result<(String, String), rusqlite::Error> {
-        self.connection
-            .prepare_cached(
-                "SELECT coalesce(content, ''), coalesce(source_id, '') FROM genes WHERE gene_id = ?1",
-            )?
-            .query_row([gene_id], |row| Ok((row.get(0)?, row.get(1)?)))
+    pub fn text_and_path(&self, gene_id: &str) -> Result<(String, String), QueryError> {
+        self.read(|connection| text_and_path(connection, gene_id))
     }
 
     /// The owner's path, then those of the other files of this shard that hold the same text.
-    pub fn paths(&self, gene_id: &str) -> Result<Vec<String>, rusqlite::Error> {
-        let (_, owner) = self.text_and_path(gene_id)?;
-        let mut paths = vec![owner];
-        if self.has_build_tables {
-            for path in ledger_paths(&self.connection, gene_id)? {
-                if !paths.contains(&path) {
-                    paths.push(path);
+    pub fn paths(&self, gene_id: &str) -> Result<Vec<String>, QueryError> {
+        self.read(|connection| {
+            let (_, owner) = text_and_path(connection, gene_id)?;
+            let mut paths = vec![owner];
+            if self.has_build_tables {
+                for path in ledger_paths(connection, gene_id)? {
+                    if !paths.contains(&path) {
+                        paths.push(path);
+                    }
                 }
             }
-        }
-        Ok(paths)
+            Ok(paths)
+        })
     }
+}
+
+fn text_and_path(
+    connection: &Connection,
+    gene_id: &str,
+) -> Result<(String, String), rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(content, ''), coalesce(source_id, '') FROM genes WHERE gene_id = ?1",
+        )?
+        .query_row([gene_id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// A file's path as `genes.source_id` spells it.

@@ -35,6 +35,9 @@ fn write_shard(path: &Path, chunks: &[Chunk]) {
         schema::BUILD_TABLES
     ))
     .expect("schema");
+    let format = "INSERT INTO build_meta VALUES ('format', ?1)";
+    db.execute(format, [schema::FORMAT_VERSION])
+        .expect("a format");
     for chunk in chunks {
         let id = ContentHash::of(&chunk.text).chunk_id().to_string();
         let dense = DenseVector(chunk.dense.clone()).to_le_bytes();
