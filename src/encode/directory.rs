@@ -25,6 +25,12 @@ use std::path::Path;
 /// `ModelMissing` for a file that is needed and not there, `ModelBad` for one that makes no sense,
 /// `WrongKind` when the directory says that it holds the other kind.
 pub(super) fn read(kind: Kind, dir: &Path) -> Result<Model, EncodeError> {
+    if dir.is_file() {
+        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.unwrap_or(Path::new(".")).display();
+        let reason = format!("it is a file; name the directory that holds it, {above}");
+        return Err(EncodeError::file(kind, dir, reason));
+    }
     let files = Files {
         kind,
         dir: &home(dir),

@@ -42,33 +42,43 @@ pub(super) struct Unpacked {
 }
 
 impl Embedded {
-    /// A checked copy on disk: in the user's cache, else in a private directory.
-    pub fn unpack(&self) -> Result<Unpacked, EncodeError> {
-        let mut tried = Vec::new();
-        let mut reasons = Vec::new();
+    /// Calls `load` with a checked copy on disk: in the user's cache, else in a private directory. The next place is
+    /// tried when the copy cannot be made, and when it cannot be loaded from there, as on a disk that is mounted
+    /// without permission to run programs.
+    pub fn unpack<T>(
+        &self,
+        mut load: impl FnMut(&Path) -> Result<T, String>,
+    ) -> Result<(Unpacked, T), EncodeError> {
+        let mut failed = Vec::new();
+        let mut give_up = |place: String, reason: String| failed.push((place, reason));
         match cache_dir() {
-            Some(dir) => match self.unpack_into(&dir) {
-                Ok(path) => {
-                    return Ok(Unpacked {
-                        path,
-                        private: None,
-                    });
+            Some(dir) => {
+                let loaded = self.unpack_into(&dir).map_err(|error| error.to_string());
+                match loaded.and_then(|path| Ok((load(&path)?, path))) {
+                    Ok((loaded, path)) => {
+                        return Ok((
+                            Unpacked {
+                                path,
+                                private: None,
+                            },
+                            loaded,
+                        ));
+                    }
+                    Err(reason) => give_up(dir.display().to_string(), reason),
                 }
-                Err(error) => {
-                    tried.push(dir.display().to_string());
-                    reasons.push(error.to_string());
-                }
-            },
-            None => reasons.push("no home directory".to_owned()),
+            }
+            None => give_up("the cache".to_owned(), "no home directory".to_owned()),
         }
-        tried.push(std::env::temp_dir().display().to_string());
-        match self.unpack_privately() {
-            Ok(unpacked) => Ok(unpacked),
-            Err(error) => {
-                reasons.push(error.to_string());
+        let private = self.unpack_privately().map_err(|error| error.to_string());
+        match private.and_then(|unpacked| Ok((load(&unpacked.path)?, unpacked))) {
+            Ok((loaded, unpacked)) => Ok((unpacked, loaded)),
+            Err(reason) => {
+                give_up(std::env::temp_dir().display().to_string(), reason);
+                let place = |(place, _): &(String, String)| place.clone();
+                let reason = |(_, reason): &(String, String)| reason.clone();
                 Err(EncodeError::RuntimeUnpack {
-                    tried: tried.join(" or "),
-                    reason: reasons.join("; "),
+                    tried: failed.iter().map(place).collect::<Vec<_>>().join(" or "),
+                    reason: failed.iter().map(reason).collect::<Vec<_>>().join("; "),
                 })
             }
         }

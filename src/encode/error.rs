@@ -36,8 +36,8 @@ pub enum EncodeError {
     RuntimeBad { path: PathBuf, reason: String },
     /// The embedded library could not be unpacked anywhere.
     #[error(
-        "the embedded ONNX Runtime cannot be unpacked into {tried} ({reason}); \
-         free some space there, set XDG_CACHE_HOME or TMPDIR, or name a library with --ort-lib"
+        "the embedded ONNX Runtime cannot be used from {tried} ({reason}); set XDG_CACHE_HOME or TMPDIR to a \
+         folder with some space from which programs may be run, or name a library with --ort-lib"
     )]
     RuntimeUnpack { tried: String, reason: String },
     /// A process can load one library only, and this one has loaded another.
@@ -121,6 +121,15 @@ pub enum EncodeError {
         device: Device,
         reason: String,
     },
+}
+
+/// What the runtime says of an error: its own words on one line. The error's debug form has addresses in it.
+pub(super) fn said<R>(error: &ort::Error<R>) -> String {
+    let lines = error.message().lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 impl EncodeError {

@@ -19,6 +19,7 @@ mod prepare;
 mod tokenizer;
 
 mod batch;
+mod canary;
 mod cuda;
 mod fault;
 mod output;
@@ -26,6 +27,7 @@ mod session;
 
 mod dense;
 mod dense_encoder;
+mod endless;
 mod sparse;
 mod sparse_encoder;
 mod words;
@@ -80,13 +82,8 @@ pub struct Encoders {
     sparse: Option<SparseEncoder>,
     dense: Option<DenseEncoder>,
     device_name: String,
+    faults: Vec<EncodeError>,
 }
-
-/// Texts that every model can encode: prose, and a line of code.
-const CANARIES: [&str; 2] = [
-    "The quick brown fox jumps over the lazy dog, twice a day.",
-    "fn main() { println!(\"{}\", 6 * 7); }",
-];
 
 /// Name of the ONNX Runtime library inside this binary; `None` when it was built without one.
 pub fn embedded_runtime() -> Option<&'static str> {
@@ -159,37 +156,11 @@ impl Encoders {
             sparse,
             dense,
             device_name: choice.device_name(),
+            faults: Vec::new(),
         };
-        encoders.try_out()?;
+        let exact = choice.device().is_none() && choice.cpu_threads <= 1;
+        encoders.try_out(exact)?;
         Ok(encoders)
-    }
-
-    /// Encodes two ordinary texts, so that a model that cannot is an error before any work is done, and
-    /// not a reason to leave out every file.
-    fn try_out(&mut self) -> Result<(), EncodeError> {
-        for text in CANARIES {
-            let prepared = self.preparer.prepare(text);
-            let (kind, reason) = match self.encode(&prepared) {
-                // A tokenizer may refuse words that it does not know; others are refused one by one.
-                Ok(_) | Err(EncodeError::TextRefused { .. }) => continue,
-                Err(EncodeError::BadOutput { kind, .. }) => (
-                    kind,
-                    "it gives numbers that are not finite for an ordinary text; \
-                     it may be damaged, or exported with too few bits"
-                        .to_owned(),
-                ),
-                Err(EncodeError::RunFailed { kind, reason, .. }) => {
-                    (kind, format!("it fails on an ordinary text: {reason}"))
-                }
-                Err(other) => return Err(other),
-            };
-            let name = match kind {
-                Kind::Sparse => self.sparse.as_ref().map(|e| e.session.name()),
-                Kind::Dense => self.dense.as_ref().map(|e| e.session.name()),
-            };
-            return Err(EncodeError::bad(kind, name.unwrap_or_default(), reason));
-        }
-        Ok(())
     }
 
     /// What prepares texts for these encoders. Share it with a thread pool.

@@ -6,7 +6,7 @@ mod choice;
 
 pub(super) use choice::{Chosen, Declared, Numbers, choose, declared, fits};
 
-use super::error::EncodeError;
+use super::error::{EncodeError, said};
 use super::model::{Model, Pooling};
 use choice::Form;
 use half::{bf16, f16};
@@ -171,10 +171,10 @@ fn floats<'a>(
     space: &'a mut Vec<f32>,
 ) -> Result<(&'a [i64], &'a [f32]), String> {
     let output = &outputs[position];
-    let failed = |error: ort::Error| format!("{error:?}");
+    let failed = |error: ort::Error| said(&error);
     let element = match output.dtype() {
         ValueType::Tensor { ty, .. } => *ty,
-        other => return Err(format!("its output is {other:?}")),
+        other => return Err(format!("its output is {other}")),
     };
     match element {
         TensorElementType::Float16 => {
@@ -202,6 +202,6 @@ fn integers(outputs: &SessionOutputs<'_>, position: usize) -> Result<Vec<i64>, S
         return Ok(values.iter().map(|value| i64::from(*value)).collect());
     }
     let values = output.try_extract_tensor::<i64>();
-    let (_, values) = values.map_err(|error| format!("{error:?}"))?;
+    let (_, values) = values.map_err(|error| said(&error))?;
     Ok(values.to_vec())
 }

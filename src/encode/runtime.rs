@@ -9,11 +9,11 @@
 //! environment is created, prevents that: see [`forbid_telemetry`].
 
 use super::embedded;
-use super::error::EncodeError;
+use super::error::{EncodeError, said};
 use crate::profile::encoders::EncoderChoice;
 use ort::environment::Environment;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the library came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,31 +87,30 @@ fn with_loaded<T>(
 }
 
 fn load(wanted: Option<PathBuf>) -> Result<Loaded, EncodeError> {
+    forbid_telemetry();
     let (path, origin, private) = match &wanted {
-        Some(path) => (path.clone(), RuntimeOrigin::Named, None),
+        Some(path) => {
+            open_library(path).map_err(|reason| bad(path, reason))?;
+            (path.clone(), RuntimeOrigin::Named, None)
+        }
         None => {
             let library = embedded::embedded().ok_or(EncodeError::RuntimeMissing)?;
-            let unpacked = library.unpack()?;
+            let (unpacked, ()) = library.unpack(open_library)?;
             (unpacked.path, RuntimeOrigin::Embedded, unpacked.private)
         }
     };
-    let bad = |reason: String| EncodeError::RuntimeBad {
-        path: path.clone(),
-        reason,
-    };
-    if let Err(error) = std::fs::File::open(&path) {
-        return Err(bad(error.to_string()));
-    }
-    forbid_telemetry();
-    // Debug, not Display: the latter leaves the reason out.
     let environment = ort::init_from(&path)
-        .map_err(|error| bad(format!("{error:?}")))?
+        .map_err(|error| bad(&path, error.to_string()))?
         .with_name("helix-build")
         .with_telemetry(false)
+        // Its own lines on standard error are coloured. What matters in them comes as an error as well.
+        .with_logger(Arc::new(|level, _, _, _, text| {
+            tracing::debug!(?level, "{text}");
+        }))
         .build()
-        .map_err(|error| bad(format!("{error:?}")))?;
+        .map_err(|error| bad(&path, said(&error)))?;
     let info = RuntimeInfo {
-        version: version(&path).map_err(|error| bad(error.to_string()))?,
+        version: version(&path).map_err(|error| bad(&path, error.to_string()))?,
         path: path.clone(),
         origin,
     };
@@ -123,6 +122,32 @@ fn load(wanted: Option<PathBuf>) -> Result<Loaded, EncodeError> {
         info,
         wanted,
     })
+}
+
+fn bad(path: &Path, reason: String) -> EncodeError {
+    EncodeError::RuntimeBad {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+/// Maps the library into this process, where it stays, or says in the system's words why that cannot be.
+fn open_library(path: &Path) -> Result<(), String> {
+    std::fs::File::open(path).map_err(|error| error.to_string())?;
+    // SAFETY: the library is about to be used; its initialisers run now rather than a moment later.
+    let library = unsafe { libloading::Library::new(path) };
+    let library = library.map_err(|error| in_full(&error))?;
+    // What is loaded twice is mapped once; unloading it would run its end and its beginning again.
+    std::mem::forget(library);
+    Ok(())
+}
+
+/// The error with its cause: the first says that loading failed, the second why.
+fn in_full(error: &libloading::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 /// On Unix a loaded library needs its name no more; Windows keeps the file until the process ends,

@@ -8,7 +8,8 @@ mod batches;
 
 use super::batch::{Shape, Shapes};
 use super::cuda::{self, Hardware};
-use super::error::{EncodeError, Kind};
+use super::endless::{self, Ended};
+use super::error::{EncodeError, Kind, said};
 use super::fault::{Fault, classify};
 use super::model::{Graph, Model};
 use super::output::{Output, fits};
@@ -63,7 +64,7 @@ pub(super) struct ModelSession {
     ids: Vec<i64>,
     mask: Vec<i64>,
     /// For every run, and for one that gives the arena's unused memory back.
-    options: RunOptions,
+    options: Arc<RunOptions>,
     releasing: RunOptions,
     release: bool,
     /// Requests for that from outside, and how many of them have been met.
@@ -157,7 +158,7 @@ impl ModelSession {
         };
         let session =
             load(environment, &model.graph, edited, place).map_err(|error| match place.device {
-                Device::Cpu => bad(format!("{error:?}")),
+                Device::Cpu => bad(said(&error)),
                 device => unusable(device, &error),
             })?;
         if !place.device.is_cpu() && place.hardware == Hardware::Real {
@@ -169,12 +170,12 @@ impl ModelSession {
             .map(|input| Input::new(input).map_err(bad))
             .collect::<Result<_, _>>()?;
         let output = Output::choose(model, &session, vocabulary)?;
-        let options = || RunOptions::new().map_err(|error| bad(format!("{error:?}")));
+        let options = || RunOptions::new().map_err(|error| bad(said(&error)));
         let mut releasing = options()?;
         let arena = cuda::arena_name(place.device, place.hardware);
         releasing
             .set("memory.enable_memory_arena_shrinkage", arena)
-            .map_err(|error| bad(format!("{error:?}")))?;
+            .map_err(|error| bad(said(&error)))?;
         let mut opened = Self {
             kind: model.kind,
             name: model.name.clone(),
@@ -190,14 +191,14 @@ impl ModelSession {
             positions: (0..model.max_len as i64).collect(),
             ids: Vec::new(),
             mask: Vec::new(),
-            options: options()?,
+            options: Arc::new(options()?),
             releasing,
             release: false,
             releases: Arc::default(),
             heeded: 0,
             spent: Spent::default(),
         };
-        opened.width = opened.run(&PROBE, |_, width| Ok(width))?;
+        opened.width = opened.probe()?;
         if !fits(model.kind, opened.width, vocabulary) {
             let reason = format!("its vectors have {} numbers", opened.width);
             return Err(EncodeError::wrong_kind(model.kind, &model.name, reason));
@@ -207,6 +208,26 @@ impl ModelSession {
         }
         opened.take_spent();
         Ok(opened)
+    }
+
+    /// Ends the run in hand when it is called, from any thread.
+    pub fn terminator(&self) -> impl Fn() + Send + Sync + use<> {
+        let options = Arc::clone(&self.options);
+        move || {
+            // Without an effect when nothing runs.
+            let _ = options.terminate();
+        }
+    }
+
+    /// Runs the graph for the first time and learns the numbers in a row of its output.
+    fn probe(&mut self) -> Result<usize, EncodeError> {
+        let terminate = self.terminator();
+        let run = || self.run(&PROBE, |_, width| Ok(width));
+        let (width, ended) = endless::watched(terminate, run);
+        match (width, ended) {
+            (Err(_), Ended::Late) => Err(EncodeError::bad(self.kind, &self.name, endless::REASON)),
+            (width, _) => width,
+        }
     }
 
     fn asks_positions(&self) -> bool {
@@ -267,7 +288,7 @@ impl ModelSession {
         read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         let (kind, shape, device) = (self.kind, tensors.shape, self.device);
-        let failed = |error: ort::Error| failure(kind, shape, device, format!("{error:?}"));
+        let failed = |error: ort::Error| failure(kind, shape, device, said(&error));
         if self.shapes.is_some() {
             asked_to_fail(kind, shape, device)?;
         }
@@ -289,7 +310,7 @@ impl ModelSession {
         self.heeded = asked;
         let options = match release {
             true => &self.releasing,
-            false => &self.options,
+            false => &*self.options,
         };
         // In a test: a device that crawls, or hangs.
         match self.shapes {
@@ -373,6 +394,19 @@ impl Input {
                 ));
             }
         };
+        if let ValueType::Tensor { shape, .. } = input.dtype()
+            && (shape.len() != 2 || shape[1] > 0 || shape[0] > 1)
+        {
+            let sizes = shape.iter().map(|size| match size {
+                1.. => size.to_string(),
+                _ => "?".to_owned(),
+            });
+            return Err(format!(
+                "its input {name} has the shape [{}], and texts are of any length: export it with dynamic axes \
+                 [batch, sequence]",
+                sizes.collect::<Vec<_>>().join(", ")
+            ));
+        }
         let narrow = match input.dtype() {
             ValueType::Tensor {
                 ty: TensorElementType::Int64,
@@ -384,7 +418,7 @@ impl Input {
             } => true,
             other => {
                 return Err(format!(
-                    "its input {name} is {other:?}; export it with integers of 64 or 32 bits"
+                    "its input {name} is of type {other}; export it with integers of 64 or 32 bits"
                 ));
             }
         };
@@ -442,7 +476,7 @@ fn load(
 fn unusable(device: Device, error: &ort::Error) -> EncodeError {
     EncodeError::DeviceUnusable {
         device,
-        reason: format!("{error:?}"),
+        reason: said(error),
     }
 }
 

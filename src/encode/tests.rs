@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 mod description;
 mod devices;
 mod embedded;
+mod faults;
 mod onnx;
 mod pooling;
 mod refitting;

@@ -78,6 +78,9 @@ pub fn try_model(dir: &Path, ort_lib: Option<&Path>) -> Result<Trial, EncodeErro
     let files = files(&model);
     let before = platform::resident_memory_bytes();
     let mut encoders = Encoders::open(&choice)?;
+    if let Some(fault) = encoders.take_fault() {
+        return Err(fault);
+    }
     let encoded = [
         encoders.encode_text(TEXTS[0])?,
         encoders.encode_text(TEXTS[1])?,

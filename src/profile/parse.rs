@@ -98,11 +98,30 @@ impl ProfileFile {
     pub fn parse(path: &Path, text: &str) -> Result<Self, ProfileError> {
         let syntax = |error: toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
-            invalid(path, text, at, error.message())
+            invalid(path, text, at, &said(text, &error))
         };
         let table = DeTable::parse(text).map_err(syntax)?;
         check_keys(table.get_ref()).map_err(|(at, message)| invalid(path, text, at, &message))?;
         toml::from_str(text).map_err(syntax)
+    }
+}
+
+/// What is wrong with a TOML text, on one line and without the place.
+pub fn said(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim_end().replace('\n', ", ");
+    let at = error.span().map_or(0, |span| span.start);
+    let start = text
+        .get(..at)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |end| end + 1);
+    let line = text.get(start..).and_then(|rest| rest.lines().next());
+    let is_escape = message.contains("escape") || message.contains("unicode");
+    match line {
+        Some(line) if is_escape && line.contains('\\') => format!(
+            "{message}: between double quotes a backslash begins an escape; put a Windows path in single quotes \
+             ('C:\\Users\\me'), or write it with forward slashes"
+        ),
+        _ => message,
     }
 }
 

@@ -95,6 +95,8 @@ pub enum FromWorker {
     Ready {
         /// Where the sessions run, for people and the ledger.
         device: String,
+        /// What is odd about the encoders, for people.
+        warnings: Vec<String>,
     },
     /// A segment was opened; `files` of its files were there already, holding `chunks`.
     Opened {

@@ -166,6 +166,7 @@ fn serve(
     encoders.heed_releases(releases);
     reporter.tell(FromWorker::Ready {
         device: encoders.device_name(),
+        warnings: encoders.faults().iter().map(ToString::to_string).collect(),
     });
     dispatch::serve(*setup, encoders, inbox, reporter, stop)
 }

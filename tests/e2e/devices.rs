@@ -107,8 +107,8 @@ fn a_file_that_kills_is_found_among_those_encoded_with_it() {
 #[test]
 fn a_device_that_is_lost_is_no_files_fault() {
     let world = World::corpus(1, 6);
-    // Opening takes six runs.
-    let lost = "encode::lost=6*off->return(skip)";
+    // Opening takes ten runs.
+    let lost = "encode::lost=10*off->return(skip)";
     let ran = build(
         &world,
         "o",

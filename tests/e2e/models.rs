@@ -216,3 +216,54 @@ fn doctor_points_at_the_directory_that_is_at_fault() {
     let alone = ["doctor", "--sparse-model", "m", "--dense-model", "none"];
     assert_eq!(world.run(&alone).code, Some(0));
 }
+
+/// Graphs of three numbers a token: one that loops for ever, and one that gives the same for every text.
+const ENDLESS: &[u8] = include_bytes!("data/endless.onnx");
+const CONSTANT: &[u8] = include_bytes!("data/constant.onnx");
+
+#[test]
+fn a_graph_without_end_is_named_and_not_waited_for() {
+    let world = World::corpus(1, 2);
+    model(&world, "m", ENDLESS);
+    world.write("m/helix-model.toml", "pooling = \"mean\"\n");
+    let build = [
+        "--profile",
+        "p.toml",
+        "--sparse-model",
+        "none",
+        "--dense-model",
+        "m",
+    ];
+    for arguments in [&["models", "check", "m"][..], &build] {
+        let mut command = world.command(arguments);
+        command.env("FAILPOINTS", "encode::patience=return(200)");
+        let ran = finish(command.spawn().expect("starts"));
+        assert_eq!(ran.code, Some(13), "{ran:?}");
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(
+            said.contains("dense encoder m cannot be used") && said.contains("loop without end"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_model_that_says_the_same_of_every_text_fails_its_check_and_warns_a_build() {
+    let world = World::corpus(1, 2);
+    model(&world, "m", CONSTANT);
+    world.write("m/helix-model.toml", "pooling = \"mean\"\n");
+    let ran = world.run(&["models", "check", "m"]);
+    assert_eq!(ran.code, Some(13), "{ran:?}");
+    assert!(ran.stdout.contains("the same vector"), "{ran:?}");
+    let build = [
+        "--profile",
+        "p.toml",
+        "--sparse-model",
+        "none",
+        "--dense-model",
+        "m",
+    ];
+    let ran = world.run(&[&build[..], &["--shard-workers", "2", "--progress", "plain"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.stderr.matches("the same vector").count(), 1, "{ran:?}");
+}

@@ -8,7 +8,7 @@ mod libraries;
 
 pub(super) use graph::{Edited, edited};
 
-use super::error::EncodeError;
+use super::error::{EncodeError, said};
 use super::runtime;
 use crate::failpoint;
 use crate::profile::encoders::{Device, EncoderChoice, Precision};
@@ -100,8 +100,12 @@ const PROVIDER: &str = "CUDAExecutionProvider";
 /// `DeviceUnusable`.
 pub(super) fn check_assignment(session: &Session, device: Device) -> Result<(), EncodeError> {
     let unusable = |reason: String| EncodeError::DeviceUnusable { device, reason };
-    let nodes = assignment(session)
-        .map_err(|error| unusable(format!("it cannot be told where the graph runs: {error:?}")))?;
+    let nodes = assignment(session).map_err(|error| {
+        unusable(format!(
+            "it cannot be told where the graph runs: {}",
+            said(&error)
+        ))
+    })?;
     let all: usize = nodes.iter().map(|(_, n)| n).sum();
     let on_device: usize = nodes
         .iter()

@@ -3,6 +3,7 @@
 use super::statements::Overrides;
 use crate::encode::check;
 use crate::encode::error::{EncodeError, Kind};
+use crate::profile::toml_said;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
@@ -55,8 +56,12 @@ impl Files<'_> {
 
     pub fn overrides(&self) -> Result<Overrides, EncodeError> {
         let text = self.optional("helix-model.toml")?.unwrap_or_default();
-        let overrides: Overrides = toml::from_str(&text)
-            .map_err(|error| self.bad(format!("helix-model.toml cannot be read: {error}")))?;
+        let overrides: Overrides = toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = 1 + before.unwrap_or_default().matches('\n').count();
+            let reason = toml_said(&text, &error);
+            self.bad(format!("helix-model.toml:{line} cannot be read: {reason}"))
+        })?;
         if overrides.dim == Some(0) || overrides.char_cap == Some(0) {
             return Err(self.bad("helix-model.toml gives 0 for dim or char_cap".to_owned()));
         }

@@ -90,6 +90,10 @@ pub(super) struct Module {
 /// that treat queries another way.
 const SPLADE_FOLDERS: [&str; 2] = ["1_SpladePooling", "document_1_SpladePooling"];
 
+/// Tokens that any encoder reads at once at most: the longest contexts that are published. Room for this many is taken
+/// when a model is opened, a few megabytes.
+const MOST_TOKENS: usize = 1 << 17;
+
 /// Without any statement, what BERT allows.
 const DEFAULT_MAX_LEN: usize = 512;
 
@@ -110,10 +114,14 @@ impl Files<'_> {
                 "helix-model.toml sets max_len = {max_len}, and the model has {limit} positions; \
                  set {limit} or less"
             ))),
-            (Some(max_len), _) => Ok(max_len),
+            (Some(max_len), None) if max_len > MOST_TOKENS => Err(self.bad(format!(
+                "helix-model.toml sets max_len = {max_len}, and no encoder reads more than {MOST_TOKENS} tokens at \
+                 once; set the length that the model was trained for"
+            ))),
+            (Some(max_len), _) => Ok(max_len.min(MOST_TOKENS)),
             (None, limit) => {
                 let stated = sentence.max_seq_length.or(limit).unwrap_or(DEFAULT_MAX_LEN);
-                Ok(stated.min(limit.unwrap_or(usize::MAX)))
+                Ok(stated.min(limit.unwrap_or(MOST_TOKENS)).min(MOST_TOKENS))
             }
         }
     }

@@ -39,9 +39,16 @@ impl State {
         match message {
             // Checked by `run`, which knows its own build id.
             FromWorker::Hello { pid, .. } => slot.pid = Some(pid),
-            FromWorker::Ready { device } => {
+            FromWorker::Ready { device, warnings } => {
                 slot.ready = true;
                 slot.failed_starts = 0;
+                // All workers have the same models: one word is enough.
+                if !self.ever_ready {
+                    let said = warnings
+                        .into_iter()
+                        .map(|text| BuildEvent::Warning { text });
+                    effects.extend(said.map(Effect::Emit));
+                }
                 self.ever_ready = true;
                 if slot.phase == Phase::Starting {
                     slot.phase = Phase::Ready;

@@ -201,7 +201,13 @@ impl World {
             }
             process.ready = true;
             let device = "cpu".to_owned();
-            return self.say(worker, FromWorker::Ready { device });
+            return self.say(
+                worker,
+                FromWorker::Ready {
+                    device,
+                    warnings: Vec::new(),
+                },
+            );
         }
         if process.stopping {
             process.alive = false;

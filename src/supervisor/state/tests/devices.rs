@@ -191,6 +191,7 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
     };
     let ready = || FromWorker::Ready {
         device: "cuda:0".to_owned(),
+        warnings: Vec::new(),
     };
     seen.extend(step(&mut now, generation, None));
     seen.extend(step(&mut now, generation, Some(ready())));
@@ -237,7 +238,13 @@ fn a_pause_does_not_wait_for_a_collection_that_crawls() {
     let worker = WorkerId(0);
     world.feed(Event::Tick);
     let device = "cuda:0".to_owned();
-    world.say(worker, FromWorker::Ready { device });
+    world.say(
+        worker,
+        FromWorker::Ready {
+            device,
+            warnings: Vec::new(),
+        },
+    );
     world.feed(Event::Interrupt);
     let asked = world.now;
     let patience = limits().pause_patience;

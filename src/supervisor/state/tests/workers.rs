@@ -92,7 +92,10 @@ fn what_an_unkillable_worker_holds_is_begun_anew_elsewhere() {
     let build_id = String::new();
     let hello = FromWorker::Hello { build_id, pid: 77 };
     let device = "cpu".to_owned();
-    let ready = FromWorker::Ready { device };
+    let ready = FromWorker::Ready {
+        device,
+        warnings: Vec::new(),
+    };
     let mut state = State::new(1, vec![segment(0, 0)], [ShardId(0)], limits());
     state.step(Duration::ZERO, Event::Tick);
     state.step(Duration::ZERO, message(hello));
@@ -116,7 +119,13 @@ fn what_an_unkillable_worker_holds_is_begun_anew_elsewhere() {
         message,
     };
     let device = "cpu".to_owned();
-    let assigned = state.step(now, second(FromWorker::Ready { device }));
+    let assigned = state.step(
+        now,
+        second(FromWorker::Ready {
+            device,
+            warnings: Vec::new(),
+        }),
+    );
     assert!(
         assigned.iter().any(
             |effect| matches!(effect, Effect::Assign { handling, .. } if handling.attempt == 1)
