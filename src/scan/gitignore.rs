@@ -5,12 +5,14 @@
 //! `.git/info/exclude` holds below its `.gitignore` files. Tracked files are not known here, so a
 //! rule hides them too, as `git check-ignore --no-index` would.
 
+mod listed;
+
+pub use listed::{Rules, Verdict};
+
 use super::Failure;
 use super::read::read_bytes;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::Limits;
-use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::path::Path;
 
 /// Bytes of a rule file at most. Larger ones are data with an unlucky name.
@@ -25,7 +27,7 @@ struct Layer {
     /// Components between the root and the folder.
     depth: usize,
     /// In order of precedence: `.gitignore`, then `.git/info/exclude`.
-    files: Vec<Gitignore>,
+    files: Vec<Rules>,
     starts_repository: bool,
 }
 
@@ -76,14 +78,9 @@ impl Layers {
         for layer in self.0.iter().rev() {
             for file in &layer.files {
                 match file.matched(path, is_folder) {
-                    Match::Ignore(glob) => {
-                        return Some(Ignored {
-                            line: glob.original(),
-                            file: glob.from(),
-                        });
-                    }
-                    Match::Whitelist(_) => return None,
-                    Match::None => {}
+                    Some((Verdict::Hidden, rule)) => return Some(rule),
+                    Some((Verdict::Shown, _)) => return None,
+                    None => {}
                 }
             }
             if layer.starts_repository {
@@ -100,7 +97,7 @@ fn rules(
     folder: &Path,
     file: &RelPath,
     limits: &Limits,
-) -> Result<Option<Gitignore>, Failure> {
+) -> Result<Option<Rules>, Failure> {
     let limits = Limits {
         max_file_bytes: MAX_RULE_FILE_BYTES,
         ..*limits
@@ -117,18 +114,5 @@ fn rules(
             });
         }
     };
-    Ok(parse_rules(&bytes, folder, &file.on_disk(root)))
-}
-
-/// The rules in the `bytes` of the rule file `file`, for paths below `folder`. `None` when they are more
-/// than can be matched at once.
-pub fn parse_rules(bytes: &[u8], folder: &Path, file: &Path) -> Option<Gitignore> {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut builder = GitignoreBuilder::new(folder);
-    for line in text.lines() {
-        // A line that is no pattern hides nothing, as in git.
-        let _ = builder.add_line(Some(file.to_path_buf()), line);
-    }
-    builder.build().ok()
+    Ok(Some(Rules::parse(&bytes, folder, &file.on_disk(root))))
 }

@@ -12,7 +12,7 @@ mod secrets;
 mod walk;
 mod why;
 
-pub use gitignore::parse_rules;
+pub use gitignore::{Ignored, Rules, Verdict};
 pub use read::{ReadFailure, ReadFile, read_file};
 pub use secrets::secret_pattern;
 pub use walk::{OnSkip, scan, scan_with};
