@@ -269,11 +269,7 @@ pub fn profiles(flag: Option<&str>) -> Result<Vec<Profile>, Failed> {
         return Err(Exit::error(ExitCode::Usage, text).into());
     };
     let mut profiles: Vec<Profile> = Vec::new();
-    for name in names
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-    {
+    for name in split_names(names) {
         let found = match name {
             "all" => all_profiles()?,
             name => {
@@ -303,6 +299,25 @@ pub fn profiles(flag: Option<&str>) -> Result<Vec<Profile>, Failed> {
         }
         false => Ok(profiles),
     }
+}
+
+/// The names between the commas; a path with commas in it is one name where there is such a file.
+fn split_names(names: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = names;
+    while !rest.is_empty() {
+        let ends = rest.match_indices(',').map(|(at, _)| at);
+        let ends: Vec<usize> = ends.chain([rest.len()]).collect();
+        let is_file = |end: &&usize| {
+            let path = rest[..**end].trim();
+            path.ends_with(".toml") && Path::new(path).is_file()
+        };
+        let end = *ends.iter().rev().find(is_file).unwrap_or(&ends[0]);
+        found.push(rest[..end].trim());
+        rest = rest[end..].strip_prefix(',').unwrap_or_default();
+    }
+    found.retain(|name| !name.is_empty());
+    found
 }
 
 /// The profiles of the first folder that has any: one's own, not the shipped ones besides.
@@ -377,4 +392,25 @@ pub fn search_dirs() -> Vec<PathBuf> {
     }
     dirs.retain(|dir| dir.is_dir());
     dirs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_a_path_does_not_cut_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::create_dir(folder.path().join("a,b")).expect("a folder");
+        for name in ["a,b/p,q.toml", "r.toml"] {
+            std::fs::write(path(name), "").expect("written");
+        }
+        let (one, two) = (path("a,b/p,q.toml"), path("r.toml"));
+        assert_eq!(split_names(&one), [one.as_str()]);
+        let both = format!("demo, {one} ,{two},,x.toml");
+        assert_eq!(split_names(&both), ["demo", &one, &two, "x.toml"]);
+        assert_eq!(split_names("a,b"), ["a", "b"]);
+        assert!(split_names(" , ").is_empty());
+    }
 }
