@@ -20,6 +20,7 @@ mod isolation;
 #[cfg(target_os = "linux")]
 mod kills;
 mod layers;
+mod limits;
 #[cfg(target_os = "linux")]
 mod live;
 #[cfg(target_os = "linux")]
