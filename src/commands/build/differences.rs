@@ -57,7 +57,7 @@ pub fn differences(before: &BuiltWith, recipe: &Recipe, encoders: &EncoderInfo) 
     if found.is_empty() {
         let now = env!("CARGO_PKG_VERSION");
         found.push(format!(
-            "rules of helix-build {} -> {now}",
+            "rules that shape every index, of helix-build {} -> {now}",
             before.tool_version
         ));
     }
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(
             told((&recipe, &recipe), (&both, &both)),
             [format!(
-                "rules of helix-build 0.0.9 -> {}",
+                "rules that shape every index, of helix-build 0.0.9 -> {}",
                 env!("CARGO_PKG_VERSION")
             )]
         );
