@@ -237,6 +237,8 @@ pub enum SkipReason {
     OtherRoot,
     /// Killed its worker repeatedly; left out so that the rest could be built.
     Quarantined,
+    /// Written by this program: an index, its work files, a manifest, metrics or a log.
+    Output,
 }
 
 impl SkipReason {
@@ -259,6 +261,7 @@ impl SkipReason {
         Self::SecretInText,
         Self::OtherRoot,
         Self::Quarantined,
+        Self::Output,
     ];
 
     /// The stable spelling in JSON, manifests and databases.
@@ -282,6 +285,7 @@ impl SkipReason {
             Self::SecretInText => "secret_in_text",
             Self::OtherRoot => "other_root",
             Self::Quarantined => "quarantined",
+            Self::Output => "output",
         }
     }
 

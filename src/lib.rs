@@ -12,6 +12,7 @@ pub mod credential;
 pub mod failpoint;
 pub mod file;
 pub mod ids;
+pub mod named_file;
 pub mod platform;
 pub mod profile;
 pub mod terminal;

@@ -7,6 +7,7 @@ use super::output;
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
 use crate::encode::{self, EncodeError, EncoderInfo, Encoders};
 use crate::exit_code::{Exit, ExitCode};
+use crate::named_file;
 use crate::profile::encoders::ModelSource;
 use crate::profile::recipe::Recipe;
 use crate::store::StoreError;
@@ -132,10 +133,7 @@ impl Lines {
         let name = file.display().to_string();
         let unusable =
             |error: io::Error| Exit::error(ExitCode::Usage, format!("--queries {name}: {error}"));
-        let opened = std::fs::File::open(file).map_err(unusable)?;
-        if opened.metadata().map_err(unusable)?.is_dir() {
-            return Err(unusable(io::ErrorKind::IsADirectory.into()));
-        }
+        let opened = named_file::open_stream(file).map_err(unusable)?;
         Ok(Self {
             from: Box::new(io::BufReader::new(opened)),
             name,
@@ -157,7 +155,15 @@ impl Lines {
         }
         let is_whole = bytes.len() < LONGEST_QUERY as usize || bytes.ends_with(b"\n");
         let mut rest = Vec::new();
+        let mut skipped = 0;
         while !is_whole && read(LONGEST_QUERY, &mut rest)? > 0 && !rest.ends_with(b"\n") {
+            skipped += rest.len() as u64;
+            anyhow::ensure!(
+                skipped < named_file::MOST_LINE_BYTES,
+                "--queries {}: a line of more than {} MiB; this is no file of queries",
+                self.name,
+                named_file::MOST_LINE_BYTES >> 20
+            );
             rest.clear();
         }
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);

@@ -7,9 +7,8 @@
 use super::error::{EncodeError, Kind};
 use super::onnx::{self, Data, Graph, Node, OnnxError, ValueInfo};
 use super::tokenizer::Tokenizer;
+use crate::named_file;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// What a graph's file says of itself.
@@ -48,9 +47,8 @@ pub(super) fn look(kind: Kind, path: &Path) -> Result<Facts, EncodeError> {
 /// # Errors
 /// `FileBad`, or `ModelMissing` when it cannot be read.
 pub(super) fn check_head(kind: Kind, path: &Path) -> Result<(), EncodeError> {
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(512).read_to_end(&mut head));
-    read.map_err(|error| EncodeError::missing(kind, path, error))?;
+    let head = named_file::head(path, 512);
+    let head = head.map_err(|error| EncodeError::missing(kind, path, error))?;
     let text = head.trim_ascii_start();
     let reason = if text.is_empty() {
         "it is empty; fetch it again"

@@ -6,11 +6,11 @@ use super::model::{Graph, Model, Pooling};
 use super::sparse::DOCUMENT_TERMS;
 use super::tokenizer::Tokenizer;
 use crate::ids::Digest;
+use crate::named_file;
 use crate::profile::encoders::{EncoderChoice, Precision};
 use crate::profile::recipe::Coverage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::fs;
 use std::path::Path;
 
 /// Rises when this module's code changes any vector for an unchanged model.
@@ -181,7 +181,7 @@ pub(super) fn sha256_of(kind: Kind, path: &Path) -> Result<String, EncodeError> 
 fn stream(kind: Kind, path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), EncodeError> {
     use std::io::Read as _;
     let missing = |error| EncodeError::missing(kind, path, error);
-    let mut file = fs::File::open(path).map_err(missing)?;
+    let mut file = named_file::open(path).map_err(missing)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer).map_err(missing)? {

@@ -10,6 +10,7 @@
 
 use super::embedded;
 use super::error::{EncodeError, said};
+use crate::named_file;
 use crate::profile::encoders::EncoderChoice;
 use ort::environment::Environment;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,7 @@ fn bad(path: &Path, reason: String) -> EncodeError {
 
 /// Maps the library into this process, where it stays, or says in the system's words why that cannot be.
 fn open_library(path: &Path) -> Result<(), String> {
-    std::fs::File::open(path).map_err(|error| error.to_string())?;
+    named_file::open(path).map_err(|error| error.to_string())?;
     // SAFETY: the library is about to be used; its initialisers run now rather than a moment later.
     let library = unsafe { libloading::Library::new(path) };
     let library = library.map_err(|error| in_full(&error))?;

@@ -61,6 +61,67 @@ pub fn replace_file(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
 
+/// Makes `options` open a FIFO or a device without waiting for its other end. A FIFO that is opened for writing while
+/// nobody reads is an error then.
+pub fn without_waiting(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits() as i32);
+    }
+    options
+}
+
+/// Makes reads of a file that was opened [`without_waiting`] wait for data.
+pub fn wait_for_data(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::fcntl_getfl(file)?;
+        rustix::fs::fcntl_setfl(file, flags - rustix::fs::OFlags::NONBLOCK)?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
+
+/// What a file is, in words, where it is neither a file nor a folder.
+pub fn kind_in_words(kind: std::fs::FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        if kind.is_fifo() {
+            return "a FIFO";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+        if kind.is_block_device() || kind.is_char_device() {
+            return "a device";
+        }
+    }
+    match kind {
+        kind if kind.is_dir() => "a folder",
+        kind if kind.is_symlink() => "a link",
+        kind if kind.is_file() => "a file",
+        _ => "neither a file nor a folder",
+    }
+}
+
+/// Whether data can flow through a file of this kind: FIFOs, terminals and other character devices.
+pub fn is_stream(kind: std::fs::FileType) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        kind.is_fifo() || kind.is_char_device()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = kind;
+        false
+    }
+}
+
 /// Keeps a terminal's Ctrl-C from reaching a child: its parent stops it in order.
 pub fn own_process_group(command: &mut Command) {
     #[cfg(unix)]

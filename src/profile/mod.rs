@@ -24,11 +24,12 @@ pub use find::{ProfileName, find_profile, list_profiles};
 pub use labels::{slug, unique_labels};
 pub use parse::{EncodersTable, ProfileFile, RootEntry, said as toml_said};
 pub use patterns::{BadPattern, Patterns};
-pub use roots::{MissingRoot, Root};
+pub use roots::{KnownRoot, MissingRoot, Root};
 pub use rules::{
     DEFAULT_EXTENSIONS, DEFAULT_SKIP_DIRS, DEFAULT_SKIP_NAMES, Limits, Rules, Secrets,
 };
 
+use crate::named_file;
 use encoders::{Device, ModelSource, Precision};
 use recipe::Recipe;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ impl Profile {
     /// Fails when the file cannot be read or does not say what it must, and with
     /// [`ProfileError::NoRoots`] when none of its folders exists.
     pub fn load(path: &Path, env: Env<'_>) -> Result<Self, ProfileError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
+        let text = read(path).map_err(|source| ProfileError::Read {
             path: path.to_path_buf(),
             source,
         })?;
@@ -89,9 +90,15 @@ impl Profile {
         resolve::resolve(typed, path, text, env)
     }
 
+    /// Takes over what earlier builds of this profile know of its roots, so that those that are away keep their labels;
+    /// see [`missing`](Self::missing).
+    pub fn remember(&mut self, known: &[KnownRoot]) {
+        roots::remember(&mut self.roots, &mut self.missing, known);
+    }
+
     /// The description in the profile file `path`, whether or not its folders exist.
     pub fn describe(path: &Path) -> Result<String, ProfileError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
+        let text = read(path).map_err(|source| ProfileError::Read {
             path: path.to_path_buf(),
             source,
         })?;
@@ -138,6 +145,11 @@ impl FromStr for DeviceSetting {
             Err(_) => Err(NoSuchDevice(text.to_string())),
         }
     }
+}
+
+/// The text of a profile.
+fn read(path: &Path) -> std::io::Result<String> {
+    named_file::read_text(path, named_file::MOST_TEXT_BYTES)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::resolve::Place;
 use super::{Patterns, ProfileError, RootEntry};
 use crate::file::RelPath;
 use crate::platform;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,22 @@ pub struct Root {
     pub exclude: Patterns,
     /// Other roots of the profile inside this one. Their files are theirs.
     pub inner: Vec<RelPath>,
+    /// Files inside this root that the build itself writes, such as its log.
+    pub outputs: Vec<RelPath>,
+    /// The entry of the profile that it comes from, as it stands there.
+    pub typed: String,
+    wish: Wish,
+}
+
+/// What a root's label is made of, beside its path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Wish {
+    /// Given in the profile.
+    label: Option<String>,
+    /// The last component of the path as typed.
+    name: String,
+    /// The entry is a pattern.
+    by_glob: bool,
 }
 
 impl Root {
@@ -36,6 +53,9 @@ impl Root {
             include: Patterns::default(),
             exclude: Patterns::default(),
             inner: Vec::new(),
+            outputs: Vec::new(),
+            typed: String::new(),
+            wish: Wish::default(),
         }
     }
 
@@ -54,6 +74,19 @@ pub struct MissingRoot {
     pub resolved: String,
     /// For people: what is wrong with it.
     pub detail: String,
+    /// Where it lies when it is there, as far as can be told, and the label that is kept for it. `None` for a pattern.
+    pub place: Option<(PathBuf, String)>,
+    wish: Wish,
+}
+
+/// A root as an earlier build found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownRoot {
+    /// The entry of the profile, as it stood there.
+    pub typed: String,
+    /// Absolute and free of links.
+    pub path: PathBuf,
+    pub label: String,
 }
 
 /// Finds the folders of `entries`. Roots that do not exist come second; other mistakes are errors
@@ -72,16 +105,15 @@ pub fn resolve_roots(
         }
     }
     let found = without_repeats(found, place)?;
-    let labels = labels(&found);
     let paths: Vec<PathBuf> = found.iter().map(|folder| folder.path.clone()).collect();
     let mut roots = Vec::with_capacity(found.len());
-    for (folder, label) in found.iter().zip(labels) {
+    for folder in &found {
         let patterns = |list: &[String]| {
             Patterns::compile(list.iter().map(String::as_str))
                 .map_err(|bad| place.invalid(&folder.entry.path, &bad.to_string()))
         };
         roots.push(Root {
-            label,
+            label: String::new(),
             path: folder.path.clone(),
             include: patterns(&folder.entry.include)?,
             exclude: patterns(&folder.entry.exclude)?,
@@ -89,9 +121,55 @@ pub fn resolve_roots(
                 .iter()
                 .filter_map(|other| RelPath::below(&folder.path, other))
                 .collect(),
+            outputs: Vec::new(),
+            typed: folder.entry.path.get_ref().clone(),
+            wish: Wish {
+                label: folder.entry.label.clone(),
+                name: folder.name.clone(),
+                by_glob: folder.by_glob,
+            },
         });
     }
+    give_labels(&mut roots, &mut missing);
     Ok((roots, missing))
+}
+
+/// Adds to `missing` what earlier builds know: where a missing root lay, and folders of a pattern that are not there
+/// any more. Roots that the profile names no longer are forgotten. Labels are given anew, so that none moves to
+/// another root while one is away.
+pub fn remember(roots: &mut [Root], missing: &mut Vec<MissingRoot>, known: &[KnownRoot]) {
+    let is_there = |known: &KnownRoot| roots.iter().any(|root| root.path == known.path);
+    for known in known.iter().filter(|known| !is_there(known)) {
+        let named = missing.iter_mut().find(|it| {
+            let lay_there = |(path, _): &(PathBuf, String)| *path == known.path;
+            it.place.is_some() && it.typed == known.typed || it.place.as_ref().is_some_and(lay_there)
+        });
+        if let Some(MissingRoot { place, .. }) = named {
+            *place = Some((known.path.clone(), String::new()));
+            continue;
+        }
+        // A pattern finds others, or nothing. What is no pattern was found elsewhere.
+        let others = roots.iter().map(|root| (&root.typed, &root.wish));
+        let others = others.chain(missing.iter().map(|it| (&it.typed, &it.wish)));
+        let pattern = others
+            .into_iter()
+            .find(|(typed, wish)| **typed == known.typed && wish.by_glob);
+        if let Some((_, wish)) = pattern {
+            let label = wish.label.clone();
+            missing.push(MissingRoot {
+                typed: known.typed.clone(),
+                resolved: known.path.display().to_string(),
+                detail: "the folder is not there any more".to_owned(),
+                wish: Wish {
+                    label,
+                    name: known.label.clone(),
+                    by_glob: true,
+                },
+                place: Some((known.path.clone(), String::new())),
+            });
+        }
+    }
+    give_labels(roots, missing);
 }
 
 /// A folder that exists.
@@ -117,6 +195,12 @@ fn folders<'e>(
         typed: typed.clone(),
         resolved: literal.display().to_string(),
         detail,
+        place: (!expanded.is_glob).then(|| (expected(&literal), String::new())),
+        wish: Wish {
+            label: entry.label.clone(),
+            name: file_name(&literal),
+            by_glob: expanded.is_glob,
+        },
     };
     let found = match literal.metadata() {
         // A folder whose name looks like a glob is meant as it stands.
@@ -222,28 +306,39 @@ fn check_labels(entries: &[RootEntry], place: &Place<'_>) -> Result<(), ProfileE
     Ok(())
 }
 
-/// A unique label for each folder: those given first, then those made from names, both in the
-/// order of their paths.
-fn labels(found: &[Folder<'_>]) -> Vec<String> {
-    let mut order: Vec<usize> = (0..found.len()).collect();
-    order.sort_by_key(|index| {
-        let folder = &found[*index];
-        (folder.entry.label.is_none(), &folder.path)
+/// A unique label for each root, those that are away included: those given first, then those made from names, both in
+/// the order of their paths.
+fn give_labels(roots: &mut [Root], missing: &mut [MissingRoot]) {
+    let away = missing.iter_mut().filter_map(|it| {
+        let (path, label) = it.place.as_mut()?;
+        Some((&it.wish, &*path, label))
     });
-    let wanted: Vec<String> = order
+    let there = roots.iter_mut().map(|root| (&root.wish, &root.path, &mut root.label));
+    let mut all: Vec<(&Wish, &PathBuf, &mut String)> = there.chain(away).collect();
+    all.sort_by(|(one, one_path, _), (other, other_path, _)| {
+        (one.label.is_none(), one_path).cmp(&(other.label.is_none(), other_path))
+    });
+    let wanted: Vec<String> = all
         .iter()
-        .map(|index| {
-            let folder = &found[*index];
-            folder
-                .entry
-                .label
-                .clone()
-                .unwrap_or_else(|| slug(&folder.name))
-        })
+        .map(|(wish, ..)| wish.label.clone().unwrap_or_else(|| slug(&wish.name)))
         .collect();
-    let mut labels = vec![String::new(); found.len()];
-    for (index, label) in order.into_iter().zip(unique_labels(&wanted)) {
-        labels[index] = label;
+    for ((_, _, label), given) in all.into_iter().zip(unique_labels(&wanted)) {
+        *label = given;
     }
-    labels
+}
+
+/// Where a folder that is not there would lie: free of the links that can be followed.
+fn expected(path: &Path) -> PathBuf {
+    let plain: PathBuf = path.components().collect();
+    for above in plain.ancestors().skip(1) {
+        if let (Ok(real), Ok(below)) = (platform::real_path(above), plain.strip_prefix(above)) {
+            return real.join(below);
+        }
+    }
+    plain
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }

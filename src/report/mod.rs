@@ -3,6 +3,7 @@
 //! Values only. The engine emits events; `progress` draws them; `commands` prints the summary.
 
 mod manifest;
+pub mod marks;
 mod metrics;
 mod summary;
 mod totals;

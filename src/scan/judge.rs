@@ -5,7 +5,7 @@
 
 use super::gitignore::{Ignored, Layers};
 use super::read::{io_reason, mtime_ns};
-use super::{Failure, secrets};
+use super::{Failure, outputs, secrets};
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::platform;
 use crate::profile::{Root, Rules, Secrets};
@@ -60,6 +60,8 @@ pub enum Rule<'j> {
         limit: u64,
     },
     InnerRoot,
+    /// What builds wrote there.
+    Output(&'static str),
     Link(&'static str),
     Kind,
     Io(io::Error),
@@ -107,6 +109,9 @@ impl<'r> Judge<'r> {
         if self.is_inner_root(candidate.real) {
             return Err((SkipReason::OtherRoot, Rule::InnerRoot));
         }
+        if let Some(what) = outputs::folder(self.root, candidate.rel, &self.rules.limits) {
+            return Err((SkipReason::Output, Rule::Output(what)));
+        }
         let name = std::str::from_utf8(candidate.rel.file_name()).ok();
         if let Some(entry) = name.and_then(|name| self.rules.skip_dirs.get(name)) {
             let key = "skip_dirs";
@@ -125,6 +130,9 @@ impl<'r> Judge<'r> {
         let rel = candidate.rel;
         self.not_excluded(candidate)?;
         self.included(candidate)?;
+        if let Some(what) = outputs::file(self.root, rel, &self.rules.limits) {
+            return Err((SkipReason::Output, Rule::Output(what)));
+        }
         self.not_secret(rel, secrets::secret_pattern)?;
         if let Some(entry) = self.rules.skip_names.matching(self.below(candidate)) {
             let key = "skip_names";
@@ -139,6 +147,9 @@ impl<'r> Judge<'r> {
         let metadata =
             metadata(candidate.path).map_err(|error| (io_reason(&error), Rule::Io(error)))?;
         self.within_limits(metadata.len())?;
+        if let Some(what) = outputs::text(self.root, rel, &self.rules.limits) {
+            return Err((SkipReason::Output, Rule::Output(what)));
+        }
         Ok(Verdict::Eligible(FileEntry {
             path: rel.clone(),
             size: metadata.len(),
@@ -256,6 +267,7 @@ impl fmt::Display for Rule<'_> {
             },
             Self::Bytes { bytes, key, limit } => write!(f, "{bytes} bytes, {key} is {limit}"),
             Self::InnerRoot => f.write_str("belongs to another root of the profile"),
+            Self::Output(what) => write!(f, "{what}, written by helix-build"),
             Self::Link(why) => f.write_str(why),
             Self::Kind => f.write_str("neither a file nor a folder"),
             Self::Io(error) => error.fmt(f),

@@ -7,6 +7,7 @@
 
 mod gitignore;
 mod judge;
+mod outputs;
 mod read;
 mod secrets;
 mod walk;

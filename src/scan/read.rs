@@ -96,6 +96,21 @@ pub(super) fn read_bytes(
         .map_err(|failure| of_root(root, failure))
 }
 
+/// The first bytes of a file, `most` at most.
+pub(super) fn head(
+    root: &Path,
+    path: &RelPath,
+    limits: &Limits,
+    most: u64,
+) -> Result<Vec<u8>, ReadFailure> {
+    let file = open_below(root, path, limits)?;
+    regular(&file)?;
+    let mut head = Vec::new();
+    let read = file.take(most).read_to_end(&mut head);
+    read.map_err(|error| failure(&error))?;
+    Ok(head)
+}
+
 /// Files do not vanish all at once: where the root is gone, none of them could be read.
 fn of_root(root: &Path, failure: ReadFailure) -> ReadFailure {
     let is_there = || root.symlink_metadata().is_ok_and(|root| root.is_dir());

@@ -3,6 +3,7 @@
 use super::error::{StoreError, note_system_error};
 use super::schema::PAGE_BYTES;
 use crate::ids::FileHash;
+use crate::named_file;
 use crate::platform;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
@@ -119,11 +120,9 @@ pub(super) fn end_when_set(conn: &mut Connection, stop: Arc<AtomicBool>) -> rusq
 /// Makes sure that the file can be written, creating it. SQLite would fall back to reading, or say
 /// "unable to open"; the system's own reason is better.
 fn ensure_writable(path: &Path) -> Result<(), StoreError> {
-    let opened = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path);
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    let opened = platform::without_waiting(&mut options).open(path);
     opened.map(drop).map_err(StoreError::io(path))
 }
 
@@ -200,7 +199,7 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
 pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     set_up();
     // SQLite would say "unable to open"; the system's own reason is better.
-    File::open(path).map_err(StoreError::io(path))?;
+    named_file::open(path).map_err(StoreError::io(path))?;
     let has_log = std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = if has_log {
@@ -220,7 +219,7 @@ pub fn seal_as_wal(path: &Path) -> Result<(), StoreError> {
     let closed = open_owned(path)?.close();
     closed.map_err(|(_, error)| StoreError::sql(path)(error))?;
     let mut header = [0; 20];
-    File::open(path)
+    named_file::open(path)
         .and_then(|mut file| file.read_exact(&mut header))
         .map_err(StoreError::io(path))?;
     // File format write and read versions: 2 is WAL (SQLite file format, section 1.3).
@@ -236,7 +235,7 @@ pub fn seal_as_wal(path: &Path) -> Result<(), StoreError> {
 /// The hash of a whole file.
 pub fn hash_file(path: &Path) -> Result<FileHash, StoreError> {
     let mut hasher = blake3::Hasher::new();
-    File::open(path)
+    named_file::open(path)
         .and_then(|file| hasher.update_reader(file).map(drop))
         .map_err(StoreError::io(path))?;
     Ok(FileHash(hasher.finalize().into()))

@@ -8,6 +8,7 @@ use super::connect::open_read_only;
 use super::error::StoreError;
 use super::maker::{Maker, maker_of};
 use super::surroundings::Surroundings;
+use crate::named_file;
 use rusqlite::Connection;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -334,11 +335,7 @@ pub(super) fn is_routing(database: &Path) -> bool {
 }
 
 fn has_magic(path: &Path) -> Result<bool, LocateError> {
-    use std::io::Read as _;
-    let mut start = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(16).read_to_end(&mut start))
-        .map_err(|e| io_error(path, e))?;
+    let start = named_file::head(path, 16).map_err(|e| io_error(path, e))?;
     Ok(start == SQLITE_MAGIC)
 }
 

@@ -13,6 +13,7 @@ const LAYERS: [&[&str]; 6] = [
         "ids",
         "vector",
         "file",
+        "named_file",
         "platform",
         "terminal",
         "profile",

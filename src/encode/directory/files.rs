@@ -3,9 +3,10 @@
 use super::statements::Overrides;
 use crate::encode::check;
 use crate::encode::error::{EncodeError, Kind};
+use crate::named_file;
 use crate::profile::toml_said;
 use serde::de::DeserializeOwned;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A directory being read as one kind of encoder.
 pub(super) struct Files<'a> {
@@ -32,13 +33,14 @@ impl Files<'_> {
             first
         };
         check::check_head(self.kind, &path)?;
-        std::fs::read(&path).map_err(|error| EncodeError::missing(self.kind, &path, error))
+        named_file::read(&path, named_file::MOST_TOKENIZER_BYTES)
+            .map_err(|error| EncodeError::missing(self.kind, &path, error))
     }
 
     /// A file that may be absent, but not unreadable.
     fn optional(&self, file: &str) -> Result<Option<String>, EncodeError> {
         let path = self.dir.join(file);
-        match std::fs::read_to_string(&path) {
+        match named_file::read_text(&path, named_file::MOST_TEXT_BYTES) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(EncodeError::missing(self.kind, &path, error)),
@@ -70,13 +72,23 @@ impl Files<'_> {
 
     pub fn graph(&self, named: Option<&Path>) -> Result<PathBuf, EncodeError> {
         let candidates = match named {
+            Some(file) if !is_inside(file) => {
+                return Err(self.bad(format!(
+                    "helix-model.toml names {} as file, which is not below its directory: \
+                     put the graph there, and name it without `..`",
+                    file.display()
+                )));
+            }
             Some(file) => vec![self.dir.join(file)],
             None => ["model.onnx", "onnx/model.onnx"]
                 .map(|file| self.dir.join(file))
                 .to_vec(),
         };
-        if let Some(found) = candidates.iter().find(|path| path.is_file()) {
-            return Ok(found.clone());
+        if let Some(found) = candidates.iter().find(|path| path.exists()) {
+            return match named_file::open(found) {
+                Ok(_) => Ok(found.clone()),
+                Err(error) => Err(EncodeError::missing(self.kind, found, error)),
+            };
         }
         let others = self.other_graphs();
         let reason = match (named, others.as_slice()) {
@@ -118,4 +130,10 @@ impl Files<'_> {
     pub fn bad(&self, reason: String) -> EncodeError {
         EncodeError::bad(self.kind, &self.name(), reason)
     }
+}
+
+/// Whether a path that a directory's file names stays below it. Links there are the user's own.
+fn is_inside(file: &Path) -> bool {
+    file.components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }

@@ -4,7 +4,7 @@ use super::OnnxError;
 use super::graph::{Graph, Node, Proto, ValueInfo};
 use super::tensor::{Data, Element, Extent, Tensor};
 use super::wire::{self, Field, Head, Source, Value};
-use std::fs::File;
+use crate::named_file;
 use std::io::{self, Read, Seek};
 use std::path::{Component, Path};
 
@@ -18,7 +18,7 @@ const LEAVE: u64 = 4096;
 /// `Unreadable`, `Truncated`, `Foreign`, `Outside`.
 pub fn read(path: &Path) -> Result<Proto, OnnxError> {
     let owned = || path.to_owned();
-    let file = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let file = named_file::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     let (length, file) = file.map_err(|source| OnnxError::Unreadable {
         path: owned(),
         source,

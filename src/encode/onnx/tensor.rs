@@ -2,6 +2,7 @@
 
 use super::OnnxError;
 use super::wire::{Field, Value};
+use crate::named_file;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
@@ -146,7 +147,7 @@ impl Tensor {
 
 impl Extent {
     pub fn open(&self) -> std::io::Result<std::io::Take<File>> {
-        let mut file = File::open(&self.path)?;
+        let mut file = named_file::open(&self.path)?;
         file.seek(SeekFrom::Start(self.offset))?;
         Ok(file.take(self.length))
     }

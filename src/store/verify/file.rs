@@ -2,10 +2,10 @@
 
 use super::Level;
 use super::fault::{FaultKind, Finder};
+use crate::named_file;
 use crate::store::connect::{hash_file, sidecar};
 use crate::store::schema::PAGE_BYTES;
 use rusqlite::Connection;
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -51,7 +51,7 @@ const HEADER: [Field; 12] = [
 /// The first 100 bytes, as far as the format fixes them.
 pub fn header(path: &Path, finder: &mut Finder<'_>) {
     let mut header = [0; 100];
-    if let Err(error) = File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
+    if let Err(error) = named_file::open(path).and_then(|mut file| file.read_exact(&mut header)) {
         let row = file_name(path);
         finder.fault(FaultKind::Unreadable, "", row, error.to_string());
         return;

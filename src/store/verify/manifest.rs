@@ -2,6 +2,7 @@
 
 use super::fault::{FaultKind, Faults, Finder};
 use crate::ids::Digest;
+use crate::named_file;
 use crate::report::Manifest;
 use crate::store::locate::Index;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
         faults,
     };
     let place = index.surroundings();
-    let bytes = match std::fs::read(&place.manifest) {
+    let bytes = match named_file::read(&place.manifest, named_file::MOST_MANIFEST_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Noted(None),
         Err(error) => {
