@@ -55,22 +55,7 @@ impl RelPath {
     /// Reads a [spelling](Self::spelling) back. `None` for an empty or absolute path, or one with
     /// an empty, `.` or `..` component.
     pub fn from_spelling(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        let mut path = Vec::with_capacity(bytes.len());
-        let mut at = 0;
-        while at < bytes.len() {
-            match escape_at(bytes, at) {
-                Some(byte) => {
-                    path.push(byte);
-                    at += 4;
-                }
-                None => {
-                    path.push(bytes[at]);
-                    at += 1;
-                }
-            }
-        }
-        Self::try_from(path).ok()
+        Self::try_from(unescaped(text)).ok()
     }
 
     /// The path as text, for databases and people. Bytes that are not UTF-8 are written `\xHH`, and
@@ -126,6 +111,33 @@ pub fn root_spelling(root: &Path) -> Cow<'_, str> {
     return spelled(root.as_os_str().as_encoded_bytes());
     #[cfg(not(unix))]
     return root.to_string_lossy();
+}
+
+/// Reads a [`root_spelling`] back, where it can be.
+pub fn root_from_spelling(text: &str) -> PathBuf {
+    #[cfg(unix)]
+    return os_name(&unescaped(text)).into_owned().into();
+    #[cfg(not(unix))]
+    return text.into();
+}
+
+fn unescaped(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut path = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match escape_at(bytes, at) {
+            Some(byte) => {
+                path.push(byte);
+                at += 4;
+            }
+            None => {
+                path.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    path
 }
 
 fn spelled(bytes: &[u8]) -> Cow<'_, str> {
@@ -242,7 +254,7 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Extension,
         Self::TooSmall,
         Self::TooLarge,

@@ -113,7 +113,14 @@ pub fn target(path: &Path) -> io::Result<Target> {
     if !platform::is_stream(real.file_type()) {
         return Err(odd(real.file_type(), "a regular file or a stream"));
     }
-    let file = open_anything(OpenOptions::new().write(true), path)?;
+    let file = open_anything(OpenOptions::new().write(true), path).map_err(|error| {
+        // The system says "no such device".
+        let is_fifo = platform::kind_in_words(real.file_type()) == "a FIFO";
+        match is_fifo && error.kind() != io::ErrorKind::PermissionDenied {
+            true => io::Error::new(error.kind(), "it is a FIFO that nobody reads"),
+            false => error,
+        }
+    })?;
     match platform::is_stream(file.metadata()?.file_type()) {
         true => Ok(Target::Stream(file)),
         false => Err(io::Error::other("it has just become another file")),
@@ -189,13 +196,20 @@ mod tests {
         let read = |name: &str| read_text(&dir.path().join(name), 100);
         assert_eq!(read("file").expect("a file"), "text");
         assert_eq!(read("link").expect("by a link"), "text");
-        for (name, what) in [("fifo", "a FIFO"), ("zero", "a device"), ("folder", "a folder")] {
+        for (name, what) in [
+            ("fifo", "a FIFO"),
+            ("zero", "a device"),
+            ("folder", "a folder"),
+        ] {
             let error = read(name).expect_err(name).to_string();
             assert_eq!(error, format!("it is {what}, not a regular file"));
         }
         assert!(read("socket").is_err() && read("dangling").is_err());
         let error = read_text(&dir.path().join("file"), 3).expect_err("too long");
-        assert!(error.to_string().contains("longer than the 3 bytes"), "{error}");
+        assert!(
+            error.to_string().contains("longer than the 3 bytes"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -217,7 +231,9 @@ mod tests {
         let real = dir.path().canonicalize().expect("exists");
         assert!(matches!(target("null"), Ok(Target::Stream(_))));
         assert!(matches!(target("new"), Ok(Target::File(path)) if path == dir.path().join("new")));
-        assert!(matches!(target("file"), Ok(Target::File(path)) if path == dir.path().join("file")));
+        assert!(
+            matches!(target("file"), Ok(Target::File(path)) if path == dir.path().join("file"))
+        );
         assert!(matches!(target("link"), Ok(Target::File(path)) if path == real.join("file")));
         for name in ["folder", "socket", "dangling", "fifo"] {
             assert!(target(name).is_err(), "{name}");

@@ -4,7 +4,10 @@
 //! by `progress`.
 
 use crate::cli::{ColorWhen, Command, GlobalFlags};
+use crate::exit_code::{Exit, ExitCode};
+use crate::named_file::{self, Target};
 pub use crate::report::LOG_ONLY;
+use crate::report::marks;
 use crate::terminal;
 use anyhow::Context as _;
 use std::fmt::Debug;
@@ -47,15 +50,16 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
     let file = match &flags.log_file {
         None => None,
         Some(path) => {
-            let file = open_log(path, is_worker)
-                .with_context(|| format!("creating log file {}", path.display()));
+            let file = open_log(path, is_worker);
             // A worker that cannot add to it works all the same.
             let file = if is_worker { file.ok() } else { Some(file?) };
             file.map(|file| {
                 let layer = fmt::layer()
                     .fmt_fields(fields())
                     .with_writer(Mutex::new(file))
-                    .with_ansi(false);
+                    .with_ansi(false)
+                    // A stream that nobody reads loses lines; it is no use to say so for each.
+                    .log_internal_errors(false);
                 layer.with_filter(LevelFilter::DEBUG)
             })
         }
@@ -78,12 +82,34 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For appending, since workers write to the same file: each line is one call.
-fn open_log(path: &Path, is_worker: bool) -> io::Result<File> {
-    if !is_worker {
-        File::create(path)?;
+/// For appending, since workers write to the same file: each line is one call. An earlier log of this program is
+/// replaced, a stream is written through, and anything else is exit code 2.
+fn open_log(path: &Path, is_worker: bool) -> anyhow::Result<File> {
+    let refused = |why: &str| {
+        let text = format!("--log-file {}: {why}", path.display());
+        Exit::error(ExitCode::Usage, text)
+    };
+    let file = match named_file::target(path).map_err(|error| refused(&error.to_string()))? {
+        Target::Stream(file) => return Ok(file),
+        Target::File(file) => file,
+    };
+    let create = || -> io::Result<File> {
+        if !is_worker {
+            File::create(&file)?;
+        }
+        File::options().append(true).create(true).open(&file)
+    };
+    match named_file::head(&file, marks::HEAD_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(head) if head.is_empty() || marks::is_log(&head) => {}
+        Err(error) => return Err(refused(&error.to_string())),
+        Ok(_) => {
+            return Err(refused(
+                "it holds something other than a log of this program, and would be replaced: name another file",
+            ));
+        }
     }
-    File::options().append(true).create(true).open(path)
+    create().with_context(|| format!("creating log file {}", path.display()))
 }
 
 /// The command line, with everything quoted that a shell would not take as one plain word.

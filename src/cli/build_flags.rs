@@ -46,9 +46,15 @@ pub struct BuildFlags {
     /// Build shards in the order in which the profile names them, not largest first
     #[arg(long)]
     pub no_shard_sort: bool,
-    /// Build afresh, whatever is there
+    /// Build afresh, whatever is there; repeated after a stop, it goes on
     #[arg(long)]
     pub rebuild: bool,
+    /// Delete the shards of roots that are missing or empty
+    #[arg(long)]
+    pub prune: bool,
+    /// Replace the index that another profile file of the same name has built
+    #[arg(long)]
+    pub take_over: bool,
     /// Category under which servers list the shards [default: reference]
     #[arg(long, value_name = "CATEGORY")]
     pub shard_category: Option<ShardCategory>,

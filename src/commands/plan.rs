@@ -25,11 +25,16 @@ pub fn run(
     why: Option<&Path>,
     global: &GlobalFlags,
 ) -> Result<ExitCode, Failed> {
-    for profile in settings::profiles(flags.profile.as_deref())? {
+    for profile in settings::profiles(flags.profile.as_deref())?.found {
         let name = profile.name.clone();
-        let shown = Settings::resolve(flags, profile).and_then(|settings| match why {
-            Some(path) => explain(&settings, path, global),
-            None => show(&settings, global),
+        let shown = Settings::resolve(flags, profile).and_then(|mut settings| {
+            if let Some(file) = &global.log_file {
+                settings.profile.leave_out(file);
+            }
+            match why {
+                Some(path) => explain(&settings, path, global),
+                None => show(&settings, global),
+            }
         });
         shown.map_err(Failed::of_profile(&name))?;
     }

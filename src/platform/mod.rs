@@ -108,6 +108,36 @@ pub fn kind_in_words(kind: std::fs::FileType) -> &'static str {
     }
 }
 
+/// What tells a file from all others on this machine; `None` where the system does not say.
+pub fn file_identity(metadata: &std::fs::Metadata) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        Some((metadata.dev(), metadata.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        None
+    }
+}
+
+/// The regular files that standard output and standard error of this process are written to, by
+/// [`file_identity`].
+pub fn own_streams() -> Vec<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        let streams = [rustix::stdio::stdout(), rustix::stdio::stderr()];
+        let files = streams.into_iter().filter_map(|stream| {
+            let file = File::from(rustix::io::fcntl_dupfd_cloexec(stream, 3).ok()?);
+            file.metadata().ok().filter(|found| found.is_file())
+        });
+        files.filter_map(|found| file_identity(&found)).collect()
+    }
+    #[cfg(not(unix))]
+    Vec::new()
+}
+
 /// Whether data can flow through a file of this kind: FIFOs, terminals and other character devices.
 pub fn is_stream(kind: std::fs::FileType) -> bool {
     #[cfg(unix)]

@@ -30,6 +30,7 @@ pub use rules::{
 };
 
 use crate::named_file;
+use crate::platform;
 use encoders::{Device, ModelSource, Precision};
 use recipe::Recipe;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,21 @@ impl Profile {
     /// see [`missing`](Self::missing).
     pub fn remember(&mut self, known: &[KnownRoot]) {
         roots::remember(&mut self.roots, &mut self.missing, known);
+    }
+
+    /// Makes a file that the build itself writes no input of it, wherever it lies.
+    pub fn leave_out(&mut self, file: &Path) {
+        let absolute = std::path::absolute(file).ok();
+        let beside = absolute.as_deref().and_then(|file| {
+            let folder = platform::real_path(file.parent()?).ok()?;
+            Some(folder.join(file.file_name()?))
+        });
+        let behind = platform::real_path(file).ok();
+        for path in [beside, behind].into_iter().flatten() {
+            for root in &mut self.roots {
+                root.outputs.extend(root.relative(&path));
+            }
+        }
     }
 
     /// The description in the profile file `path`, whether or not its folders exist.

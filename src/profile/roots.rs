@@ -101,7 +101,7 @@ pub fn resolve_roots(
     for entry in entries {
         match folders(entry, place)? {
             Ok(folders) => found.extend(folders),
-            Err(gone) => missing.push(gone),
+            Err(gone) => missing.push(*gone),
         }
     }
     let found = without_repeats(found, place)?;
@@ -141,8 +141,12 @@ pub fn remember(roots: &mut [Root], missing: &mut Vec<MissingRoot>, known: &[Kno
     let is_there = |known: &KnownRoot| roots.iter().any(|root| root.path == known.path);
     for known in known.iter().filter(|known| !is_there(known)) {
         let named = missing.iter_mut().find(|it| {
-            let lay_there = |(path, _): &(PathBuf, String)| *path == known.path;
-            it.place.is_some() && it.typed == known.typed || it.place.as_ref().is_some_and(lay_there)
+            let is_entry = !it.wish.by_glob && it.place.is_some() && it.typed == known.typed;
+            is_entry
+                || it
+                    .place
+                    .as_ref()
+                    .is_some_and(|(path, _)| *path == known.path)
         });
         if let Some(MissingRoot { place, .. }) = named {
             *place = Some((known.path.clone(), String::new()));
@@ -186,21 +190,23 @@ struct Folder<'e> {
 fn folders<'e>(
     entry: &'e RootEntry,
     place: &Place<'_>,
-) -> Result<Result<Vec<Folder<'e>>, MissingRoot>, ProfileError> {
+) -> Result<Result<Vec<Folder<'e>>, Box<MissingRoot>>, ProfileError> {
     let typed = entry.path.get_ref();
     let expanded = expand(typed, place.env);
     let expanded = expanded.map_err(|message| place.invalid(&entry.path, &message))?;
     let literal = place.folder.join(&expanded.literal);
-    let missing = |detail: String| MissingRoot {
-        typed: typed.clone(),
-        resolved: literal.display().to_string(),
-        detail,
-        place: (!expanded.is_glob).then(|| (expected(&literal), String::new())),
-        wish: Wish {
-            label: entry.label.clone(),
-            name: file_name(&literal),
-            by_glob: expanded.is_glob,
-        },
+    let missing = |detail: String| {
+        Box::new(MissingRoot {
+            typed: typed.clone(),
+            resolved: literal.display().to_string(),
+            detail,
+            place: (!expanded.is_glob).then(|| (expected(&literal), String::new())),
+            wish: Wish {
+                label: entry.label.clone(),
+                name: file_name(&literal),
+                by_glob: expanded.is_glob,
+            },
+        })
     };
     let found = match literal.metadata() {
         // A folder whose name looks like a glob is meant as it stands.
@@ -313,7 +319,9 @@ fn give_labels(roots: &mut [Root], missing: &mut [MissingRoot]) {
         let (path, label) = it.place.as_mut()?;
         Some((&it.wish, &*path, label))
     });
-    let there = roots.iter_mut().map(|root| (&root.wish, &root.path, &mut root.label));
+    let there = roots
+        .iter_mut()
+        .map(|root| (&root.wish, &root.path, &mut root.label));
     let mut all: Vec<(&Wish, &PathBuf, &mut String)> = there.chain(away).collect();
     all.sort_by(|(one, one_path, _), (other, other_path, _)| {
         (one.label.is_none(), one_path).cmp(&(other.label.is_none(), other_path))

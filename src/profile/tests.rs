@@ -269,6 +269,58 @@ fn missing_roots_are_listed_and_no_root_at_all_is_its_own_error() {
 }
 
 #[test]
+fn a_root_that_is_away_keeps_its_label_from_others() {
+    let setup = Setup::with_folders(&["a/src", "b/src", "c/one-src", "c/two-src"]);
+    let text = "roots = ['a/src', 'b/src', 'c/*-src', { path = 'x', label = 'mine' }]";
+    let all = setup.loaded(text);
+    assert_eq!(labels(&all), ["src", "src-2", "one-src", "two-src"]);
+    let known = |profile: &Profile| -> Vec<KnownRoot> {
+        let roots = profile.roots.iter();
+        roots
+            .map(|root| KnownRoot {
+                typed: root.typed.clone(),
+                path: root.path.clone(),
+                label: root.label.clone(),
+            })
+            .collect()
+    };
+    let known = known(&all);
+    let away = |folder: &str| fs::remove_dir(setup.path(folder)).expect("removed");
+    let place = |profile: &Profile, typed: &str| {
+        let missing = profile.missing.iter().filter(|it| it.typed == typed);
+        missing
+            .filter_map(|it| it.place.clone())
+            .collect::<Vec<_>>()
+    };
+    away("a/src");
+    away("c/one-src");
+    let mut some = setup.loaded(text);
+    // What is named and missing counts without any memory; a pattern has to be told.
+    assert_eq!(labels(&some), ["src-2", "two-src"]);
+    assert_eq!(
+        place(&some, "a/src"),
+        [(setup.path("a/src"), "src".to_owned())]
+    );
+    assert_eq!(place(&some, "c/*-src"), []);
+    some.remember(&known);
+    assert_eq!(labels(&some), ["src-2", "two-src"]);
+    let one = (setup.path("c/one-src"), "one-src".to_owned());
+    assert_eq!(place(&some, "c/*-src"), std::slice::from_ref(&one));
+    assert_eq!(place(&some, "x"), [(setup.path("x"), "mine".to_owned())]);
+    // Told twice, or of roots that the profile names no longer, it is the same.
+    let n_missing = some.missing.len();
+    some.remember(&known);
+    assert_eq!(some.missing.len(), n_missing);
+    away("c/two-src");
+    let mut fewer = setup.loaded("roots = ['b/src', 'c/*-src']");
+    fewer.remember(&known);
+    let two = (setup.path("c/two-src"), "two-src".to_owned());
+    assert_eq!(place(&fewer, "c/*-src"), [one, two]);
+    assert_eq!(labels(&fewer), ["src"]);
+    assert!(place(&fewer, "a/src").is_empty());
+}
+
+#[test]
 fn mistakes_name_line_key_and_fix() {
     let setup = Setup::with_folders(&["a", "b"]);
     fs::write(setup.path("file"), "").expect("file");

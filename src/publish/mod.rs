@@ -18,8 +18,6 @@
 
 mod attempt;
 
-pub use attempt::{Stale, remove_stale_attempts};
-
 use crate::failpoint;
 use crate::file::RelPath;
 use crate::ids::{Digest, FileHash};

@@ -48,6 +48,9 @@ pub struct Target {
 /// all that a user names.
 const HASH_FIELD: &str = "\"blake3\": \"";
 
+/// The field behind it.
+const TARGETS_FIELD: &str = "\"targets\": {";
+
 /// Digits of a hash in hexadecimal.
 const HASH_DIGITS: usize = 64;
 
@@ -83,7 +86,8 @@ impl Manifest {
     /// Whether some manifest of this tool was the text's origin, whatever happened to it since. Two
     /// marks, so that no single damaged place hides both.
     pub fn is_of_this_tool(text: &str) -> bool {
-        text.contains("\"tool\": \"helix-build ") || text.contains(HASH_FIELD)
+        let has_hash = || text.contains(HASH_FIELD) && text.contains(TARGETS_FIELD);
+        text.contains("\"tool\": \"helix-build ") || has_hash()
     }
 
     /// Whether another tool wrote the text: a JSON object with something in it, and none of this tool's marks.
@@ -189,10 +193,12 @@ mod tests {
             assert!(Manifest::is_of_this_tool(&damaged), "bit {at}");
         }
         let other = r#"{"targets": {}, "tool": "other 1"}"#;
-        for foreign in ["", " \n", "{}", "[]", "null", "\0\0", "{", other] {
+        let app = r#"{"name": "an app", "blake3": "x"}"#;
+        for foreign in ["", " \n", "{}", "[]", "null", "\0\0", "{", other, app] {
             assert!(Manifest::parse(foreign).is_none());
             assert!(!Manifest::is_of_this_tool(foreign));
-            assert_eq!(Manifest::is_of_another_tool(foreign), foreign == other);
+            let is_another = foreign == other || foreign == app;
+            assert_eq!(Manifest::is_of_another_tool(foreign), is_another);
         }
         assert!(!Manifest::is_of_another_tool(&text));
     }

@@ -49,7 +49,9 @@ pub fn is_lines(head: &[u8]) -> bool {
         "{\"type\":\"planned\",\"profile\":",
         "{\"type\":\"paused\",\"exit\":",
     ];
-    starts.iter().any(|start| head.starts_with(start.as_bytes()))
+    starts
+        .iter()
+        .any(|start| head.starts_with(start.as_bytes()))
 }
 
 /// Whether a file of this name belongs to an index: a shard or a routing database, what SQLite keeps beside one, an
@@ -95,13 +97,18 @@ pub fn is_lock(head: &[u8]) -> bool {
     head.starts_with(b"process ")
 }
 
-/// Whether a file of this name in the folder of segments is a build's own: `<name>.seg` with what lies beside it.
+/// Whether a file of this name in the folder of segments is a build's own: `<name>.seg`, for a later attempt with its
+/// number behind (`.seg.1`), with what lies beside it.
 pub fn is_segment_name(name: &str) -> bool {
     let plain = [".lock", "-wal", "-shm", "-journal"]
         .iter()
         .find_map(|suffix| name.strip_suffix(suffix))
         .unwrap_or(name);
-    plain.ends_with(".seg")
+    let first = match plain.rsplit_once('.') {
+        Some((first, n)) if !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) => first,
+        _ => plain,
+    };
+    first.ends_with(".seg")
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
@@ -123,7 +130,7 @@ mod tests {
             targets: BTreeMap::new(),
         };
         assert!(is_manifest(manifest.to_text().as_bytes()));
-        assert!(is_metrics(Metrics::default().render().as_bytes()));
+        assert!(is_metrics(Metrics::default().render("").as_bytes()));
         assert!(is_log(
             b"2026-11-26T14:57:09.123456Z DEBUG helix_build::telemetry: the log begins\nmore"
         ));
@@ -159,16 +166,28 @@ mod tests {
         ] {
             assert!(is_index_name(name), "{name}");
         }
-        for name in [".genome.db", "a.db", "a.genome.dbx", "a.genome.db.tmp-x-1", "manifest.lock"] {
+        for name in [
+            ".genome.db",
+            "a.db",
+            "a.genome.dbx",
+            "a.genome.db.tmp-x-1",
+            "manifest.lock",
+        ] {
             assert!(!is_index_name(name), "{name}");
         }
         assert_eq!(attempt_of("a.genome.db.tmp-1-2-wal"), Some("a.genome.db"));
-        for name in ["a.genome.db.tmp-1", "a.genome.db.tmp-1-2x", "a.genome.db", "b.tmp-x-1"] {
+        for name in [
+            "a.genome.db.tmp-1",
+            "a.genome.db.tmp-1-2x",
+            "a.genome.db",
+            "b.tmp-x-1",
+        ] {
             assert_eq!(attempt_of(name), None, "{name}");
         }
         assert!(is_work_name(".build") && is_work_name(".p.build"));
         assert!(!is_work_name("build") && !is_work_name("..build") && !is_work_name("p.build"));
         assert!(is_segment_name("a-1.seg") && is_segment_name("a-1.seg.lock"));
-        assert!(!is_segment_name("notes.txt") && !is_segment_name("a.seg.bak"));
+        assert!(is_segment_name("a-1.seg.2") && is_segment_name("a-1.seg.12-wal"));
+        assert!(!is_segment_name("notes.txt") && !is_segment_name("a.seg.bak.1"));
     }
 }

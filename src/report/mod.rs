@@ -11,7 +11,8 @@ mod totals;
 pub use manifest::{Manifest, Target};
 pub use metrics::{DeviceMetrics, Metrics, Runs};
 pub use summary::{
-    FileSecrets, IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary, TextSecrets,
+    FileSecrets, IndexSummary, KeptRoot, RunSummary, ShardSummary, SkippedFile, Summary,
+    TextSecrets,
 };
 pub use totals::Totals;
 

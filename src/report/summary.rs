@@ -50,6 +50,9 @@ pub struct IndexSummary {
     #[serde(default)]
     pub secrets_in_text: TextSecrets,
     pub missing_roots: Vec<String>,
+    /// Roots that are away, with the shards of theirs that stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptRoot>,
     pub shards: Vec<ShardSummary>,
 }
 
@@ -112,6 +115,18 @@ pub struct ShardSummary {
     /// Of the file as it was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_blake3: Option<String>,
+}
+
+/// A root that is away, whose shards stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRoot {
+    /// Its label, or for a missing one the entry of the profile.
+    pub root: String,
+    pub path: String,
+    /// Why it counts as away, for people.
+    pub detail: String,
+    /// Labels.
+    pub shards: Vec<String>,
 }
 
 /// A file that was left out although it was meant to be indexed.

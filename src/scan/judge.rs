@@ -19,6 +19,8 @@ pub struct Judge<'r> {
     root: &'r Root,
     rules: &'r Rules,
     layers: Layers,
+    /// Files that this process's standard output and error go to.
+    streams: Vec<(u64, u64)>,
 }
 
 /// A path under judgement.
@@ -73,6 +75,7 @@ impl<'r> Judge<'r> {
             root,
             rules,
             layers: Layers::default(),
+            streams: platform::own_streams(),
         }
     }
 
@@ -147,6 +150,10 @@ impl<'r> Judge<'r> {
         let metadata =
             metadata(candidate.path).map_err(|error| (io_reason(&error), Rule::Io(error)))?;
         self.within_limits(metadata.len())?;
+        if platform::file_identity(&metadata).is_some_and(|it| self.streams.contains(&it)) {
+            let what = "what this run says";
+            return Err((SkipReason::Output, Rule::Output(what)));
+        }
         if let Some(what) = outputs::text(self.root, rel, &self.rules.limits) {
             return Err((SkipReason::Output, Rule::Output(what)));
         }

@@ -42,15 +42,16 @@ pub fn text(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str>
         return None;
     }
     let head = read::head(&root.path, rel, limits, marks::HEAD_BYTES).ok()?;
-    let marks: [(fn(&[u8]) -> bool, _); 4] = [
-        (marks::is_manifest, "the manifest of builds"),
-        (marks::is_metrics, "figures of a build"),
-        (marks::is_log, "the log of a build"),
-        (marks::is_lines, "what a build said"),
-    ];
-    marks
-        .into_iter()
-        .find_map(|(is, what)| is(&head).then_some(what))
+    if marks::is_manifest(&head) {
+        return Some("the manifest of builds");
+    }
+    if marks::is_metrics(&head) {
+        return Some("figures of a build");
+    }
+    if marks::is_log(&head) {
+        return Some("the log of a build");
+    }
+    marks::is_lines(&head).then_some("what a build said")
 }
 
 fn is_work(root: &Root, folder: &[u8], limits: &Limits) -> bool {

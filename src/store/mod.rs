@@ -16,6 +16,7 @@ mod ledger_row;
 pub mod links;
 pub mod locate;
 mod maker;
+pub mod ownership;
 pub mod paths;
 pub mod query;
 pub mod reuse;

@@ -19,6 +19,7 @@ fn a_sharded_build_is_complete_and_sound() {
             ".manifest.lock",
             "manifest.json",
             "p/.build/lock",
+            "p/.build/output.json",
             "p/main.genome.db",
             "p/shards/root0.genome.db",
             "p/shards/root1.genome.db",

@@ -132,7 +132,13 @@ impl Ground {
         let (index, mut files) = match flavour.blob {
             true => (
                 "o/p.db",
-                vec![".manifest.lock", ".p.build/lock", "manifest.json", "p.db"],
+                vec![
+                    ".manifest.lock",
+                    ".p.build/lock",
+                    ".p.build/output.json",
+                    "manifest.json",
+                    "p.db",
+                ],
             ),
             false => (
                 "o-sharded/p",
@@ -140,6 +146,7 @@ impl Ground {
                     ".manifest.lock",
                     "manifest.json",
                     "p/.build/lock",
+                    "p/.build/output.json",
                     "p/main.genome.db",
                     "p/shards/root0.genome.db",
                     "p/shards/root1.genome.db",

@@ -109,7 +109,7 @@ fn a_lock_that_cannot_be_taken_names_the_file() {
     let world = World::corpus(1, 6);
     fs::create_dir_all(lock_path(&world)).expect("a folder in its place");
     let ran = world.run(&arguments("o", false, &[]));
-    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("o-sharded/p/.build/lock"), "{ran:?}");
 }
 

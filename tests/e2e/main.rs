@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod abuse;
 mod alerts;
+mod away;
 mod build;
 #[cfg(target_os = "linux")]
 mod crash_points;
@@ -26,6 +27,8 @@ mod live;
 #[cfg(target_os = "linux")]
 mod locks;
 mod models;
+mod not_ours;
+mod outputs;
 #[cfg(target_os = "linux")]
 mod played;
 #[cfg(target_os = "linux")]
@@ -44,6 +47,8 @@ mod security;
 mod segments;
 #[cfg(target_os = "linux")]
 mod signals;
+#[cfg(unix)]
+mod special_files;
 #[cfg(target_os = "linux")]
 mod strace;
 #[cfg(target_os = "linux")]

@@ -213,3 +213,50 @@ fn a_renamed_file_gives_the_digest_of_a_fresh_build() {
         world.build("f", &[])["digest"]
     );
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_rebuild_that_was_stopped_goes_on() {
+    use crate::live::Live;
+    for mode in ["sharded", "blob"] {
+        let world = World::corpus(3, 12);
+        let first = world.build("o", &["--mode", mode]);
+        let flags = [
+            "--mode",
+            mode,
+            "--rebuild",
+            "--shard-workers",
+            "1",
+            "--progress",
+            "json",
+        ];
+        let rebuild = crate::live::arguments("o", false, &flags);
+        // Killed when a shard has been loaded; of three, others are left.
+        let mut live = Live::start(&world, &rebuild, "publish::deleted=return(hold)");
+        live.wait_held().expect("is reached");
+        crate::live::signal(live.pid(), rustix::process::Signal::KILL);
+        assert_eq!(live.finish().0.code, None);
+        // Whoever does not ask for a rebuild is not kept waiting by it, but here the same command follows.
+        let ran = world.run(&rebuild);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains("going on with the rebuild"), "{ran:?}");
+        let summary = ran.summary();
+        assert_eq!(summary["digest"], first["digest"]);
+        let (unchanged, resumed) = (&summary["unchanged_shards"], &summary["resumed_chunks"]);
+        assert!(
+            unchanged.as_u64() > Some(0) || resumed.as_u64() > Some(0),
+            "{summary}"
+        );
+        world.verified(if mode == "blob" {
+            "o/p.db"
+        } else {
+            "o-sharded/p"
+        });
+        // Done: the next one begins anew.
+        let ran = world.run(&rebuild);
+        assert!(!ran.stderr.contains("going on"), "{ran:?}");
+        let summary = ran.summary();
+        assert_eq!(summary["unchanged_shards"], 0);
+        assert_eq!(summary["resumed_chunks"], 0);
+    }
+}

@@ -68,6 +68,19 @@ fn a_signal_in_any_phase_pauses_the_build() {
     }
 }
 
+/// Never let go: a folder on a server that is gone, say.
+#[test]
+fn what_hangs_outside_of_the_work_is_left() {
+    let mut ground = Ground::new(4);
+    let mut live = ground.start(BARE, &holding("build::scan", 0));
+    live.wait_held().expect("is reached");
+    signal(live.pid(), Signal::TERM);
+    let (ran, _) = live.finish();
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    assert!(ran.stderr.contains("the same command goes on"), "{ran:?}");
+    ground.settle(BARE, "a build that hung");
+}
+
 #[test]
 fn the_file_in_hand_is_finished_and_kept() {
     let mut ground = Ground::new(10);

@@ -408,7 +408,7 @@ fn figures_are_kept_for_prometheus() {
         "--metrics-file",
         "no/such/dir/x",
     ]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(
         ran.stderr.contains("--metrics-file no/such/dir/x"),
         "{ran:?}"

@@ -204,6 +204,12 @@ fn file_text(root: usize, n: usize) -> String {
     text
 }
 
+/// Makes a FIFO, where there are some.
+pub fn make_fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("runs").success());
+}
+
 /// Every file below `folder`, relative, sorted.
 pub fn files_below(folder: &Path) -> Vec<String> {
     fn visit(folder: &Path, root: &Path, found: &mut Vec<String>) {

@@ -3,6 +3,7 @@
 //! Pure translation: settings and plan in, their input out; the routing database is opened.
 
 use super::cores;
+use super::obstacles;
 use super::prepare::Prepared;
 use super::publishing::Publishing;
 use super::settings::Settings;
@@ -20,6 +21,7 @@ use crate::store::{self, locate};
 use crate::supervisor::Job;
 use crate::supervisor::state::Limits;
 use anyhow::Context as _;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -68,6 +70,9 @@ pub fn publishing(settings: &Settings, prepared: &Prepared) -> anyhow::Result<Pu
             sorter_threads: sorter_threads(prepared),
         },
         routing,
+        records: prepared.records.clone(),
+        other_formats: obstacles::other_formats(settings),
+        rebuild: prepared.rebuild.clone(),
         published: Mutex::default(),
         stopping: Arc::default(),
     })
@@ -177,13 +182,25 @@ fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> O
     })
 }
 
-/// Databases whose vectors may be taken over: the shards that this build replaces, and those of the
-/// indexes named by `--reuse-from`. After `--rebuild` only the latter.
+/// Unchanged shards that are looked through for vectors: only copies of their files find any there, and each look
+/// takes time for every text that nobody knows.
+const MOST_UNCHANGED: usize = 64;
+
+/// Databases whose vectors may be taken over: the shards that this build replaces, those that leave it or
+/// stay of a root that is away, some of the unchanged ones, and those of the indexes named by `--reuse-from`. After
+/// `--rebuild` only the last.
 fn reuse(settings: &Settings, prepared: &Prepared, todo: &[&ShardPlan]) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     if !settings.rebuild {
-        let own = todo.iter().map(|shard| prepared.layout.shard(&shard.label));
-        paths.extend(own.filter(|path| path.exists()));
+        let shard = |shard: &ShardPlan| prepared.layout.shard(&shard.label);
+        let own: BTreeSet<PathBuf> = todo.iter().map(|it| shard(it)).collect();
+        let plan = &prepared.survey.plan.shards;
+        let planned: BTreeSet<PathBuf> = plan.iter().map(shard).collect();
+        let earlier = || prepared.earlier.iter();
+        paths.extend(earlier().filter(|path| own.contains(*path)).cloned());
+        paths.extend(earlier().filter(|path| !planned.contains(*path)).cloned());
+        let unchanged = planned.difference(&own).take(MOST_UNCHANGED);
+        paths.extend(unchanged.cloned());
     }
     for folder in &settings.reuse_from {
         if let Ok(index) = locate::locate(folder) {

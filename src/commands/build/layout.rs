@@ -3,6 +3,7 @@
 //! Pure path arithmetic; creates nothing.
 
 use crate::plan::{Mode, Segment};
+use crate::report::marks::MANIFEST_NAME;
 use crate::store::locate::{ROUTING_NAME, SHARDS_FOLDER};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ pub struct Layout {
     pub database: PathBuf,
     /// Where shards lie; in blob mode the blob's own folder.
     pub shards: PathBuf,
-    /// Segments and the lock. Only the lock file outlives a finished build.
+    /// Segments, the lock, and what the output remembers. The last two outlive a finished build.
     pub work: PathBuf,
     pub manifest: PathBuf,
 }
@@ -32,7 +33,7 @@ impl Layout {
                 database: out_dir.join(format!("{profile}.db")),
                 shards: out_dir.to_path_buf(),
                 work: out_dir.join(format!(".{profile}.build")),
-                manifest: out_dir.join("manifest.json"),
+                manifest: out_dir.join(MANIFEST_NAME),
             },
             Mode::Sharded => {
                 // From its components: a slash at the end must not become a folder `-sharded`.
@@ -45,7 +46,7 @@ impl Layout {
                     database: folder.join(ROUTING_NAME),
                     shards: folder.join(SHARDS_FOLDER),
                     work: folder.join(".build"),
-                    manifest: base.join("manifest.json"),
+                    manifest: base.join(MANIFEST_NAME),
                 }
             }
         }
@@ -70,6 +71,21 @@ impl Layout {
 
     pub fn lock(&self) -> PathBuf {
         self.work.join("lock")
+    }
+
+    /// What the output remembers of the builds that made it.
+    pub fn provenance(&self) -> PathBuf {
+        self.work.join("output.json")
+    }
+
+    /// The mark of a rebuild in progress.
+    pub fn rebuild(&self) -> PathBuf {
+        self.work.join("rebuild")
+    }
+
+    /// The manifest while it is written.
+    pub fn manifest_draft(&self) -> PathBuf {
+        self.manifest.with_file_name(".manifest.json.tmp")
     }
 
     /// Held while the manifest is written, by builds of all profiles in its folder.

@@ -1,12 +1,14 @@
 //! Keeps a build's figures in a file for Prometheus, from the build's events.
 //!
 //! Written whole, once a second for as long as the build lives and at its end: a temporary file beside it, then a
-//! rename, so that a collector never sees half of it. What the file says of other profiles stays. A file that cannot
+//! rename, so that a collector never sees half of it. Into a FIFO or a device it is written as it is. What the file says of other profiles stays. A file that cannot
 //! be written any more is said once, and the build goes on.
 
-use crate::exit_code::ExitCode;
+use crate::exit_code::{Exit, ExitCode};
 use crate::ids::WorkerId;
+use crate::named_file::{self, Target};
 use crate::platform;
+use crate::report::marks;
 use crate::report::{BuildEvent, DeviceMetrics, Metrics, Runs, Totals};
 use crate::watchdog::Noticed;
 use anyhow::Context as _;
@@ -48,11 +50,8 @@ impl MetricsFile {
     /// # Errors
     /// When it cannot be written: somebody waits for it.
     pub fn start(path: Option<&Path>, profile: &str) -> anyhow::Result<Self> {
-        let mut kept = Kept::new(path, profile);
-        if let Some(path) = path {
-            kept.write(path)
-                .with_context(|| format!("--metrics-file {}", path.display()))?;
-        }
+        let mut kept = Kept::new(path, profile)?;
+        kept.write().with_context(|| kept.what())?;
         let kept = Arc::new(Mutex::new(kept));
         let (beat, stop) = bounded(0);
         if path.is_some() {
@@ -103,7 +102,10 @@ fn keep_writing(kept: &Mutex<Kept>, stop: &Receiver<()>) {
 
 /// What will stand in the file.
 struct Kept {
-    path: Option<PathBuf>,
+    /// `None`: nothing is written, or not any more.
+    target: Option<Target>,
+    /// As the user named it.
+    name: PathBuf,
     metrics: Metrics,
     began: Instant,
     /// When workers could be at work.
@@ -117,11 +119,16 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(path: Option<&Path>, profile: &str) -> Self {
+    fn new(path: Option<&Path>, profile: &str) -> anyhow::Result<Self> {
         let now = Instant::now();
-        let before = path.map(read).unwrap_or_default();
-        Self {
-            path: path.map(Path::to_path_buf),
+        let target = path.map(open).transpose()?;
+        let before = match &target {
+            Some(Target::File(path)) => read(path),
+            _ => String::new(),
+        };
+        Ok(Self {
+            target,
+            name: path.unwrap_or(Path::new("")).to_path_buf(),
             metrics: Metrics {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 profile: profile.to_owned(),
@@ -138,7 +145,7 @@ impl Kept {
             totals: Totals::default(),
             n_workers: 0,
             ready: BTreeSet::new(),
-        }
+        })
     }
 
     fn add(&mut self, event: &BuildEvent) {
@@ -190,7 +197,7 @@ impl Kept {
             runs.succeeded_at = Some(now);
         }
         self.save();
-        self.path = None;
+        self.target = None;
     }
 
     fn save_if_due(&mut self) {
@@ -200,19 +207,20 @@ impl Kept {
     }
 
     fn save(&mut self) {
-        let Some(path) = self.path.clone() else {
-            return;
-        };
-        if let Err(error) = self.write(&path) {
-            tracing::warn!(
-                "--metrics-file {}: {error:#}; metrics are disabled",
-                path.display()
-            );
-            self.path = None;
+        if let Err(error) = self.write() {
+            tracing::warn!("{}: {error:#}; metrics are disabled", self.what());
+            self.target = None;
         }
     }
 
-    fn write(&mut self, path: &Path) -> anyhow::Result<()> {
+    fn what(&self) -> String {
+        format!("--metrics-file {}", self.name.display())
+    }
+
+    fn write(&mut self) -> anyhow::Result<()> {
+        if self.target.is_none() {
+            return Ok(());
+        }
         let worked = self.work_began.elapsed().as_secs_f64();
         let available = worked * f64::from(self.n_workers);
         let spent = self.totals.spent;
@@ -222,19 +230,51 @@ impl Kept {
         self.metrics.elapsed_s = self.began.elapsed().as_secs_f64();
         self.metrics.encoder_busy = (busy / available.max(1e-9)).min(1.0);
         self.metrics.updated_at = unix_seconds();
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let text = self.metrics.render(&read(path));
-        let mut file = platform::new_file(folder)?;
-        file.write_all(text.as_bytes())?;
-        // Closed; removed unless it gets its name.
-        let temporary = file.into_temp_path();
-        platform::replace_file(&temporary, path)?;
+        match &mut self.target {
+            None => {}
+            // Not with its cause: no disk of ours is full.
+            Some(Target::Stream(file)) => {
+                let written = file.write_all(self.metrics.render("").as_bytes());
+                written.map_err(|error| anyhow::anyhow!("{error}"))?;
+            }
+            Some(Target::File(path)) => replace(path, &self.metrics.render(&read(path)))?,
+        }
         self.written = Instant::now();
         Ok(())
     }
+}
+
+/// Looks where `path` leads. What holds something other than figures is not replaced: exit code 2.
+fn open(path: &Path) -> anyhow::Result<Target> {
+    let refused = |why: &str| {
+        let text = format!("--metrics-file {}: {why}", path.display());
+        Exit::error(ExitCode::Usage, text)
+    };
+    let target = named_file::target(path).map_err(|error| refused(&error.to_string()))?;
+    let Target::File(file) = &target else {
+        return Ok(target);
+    };
+    match named_file::head(file, marks::HEAD_BYTES) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(target),
+        Err(error) => Err(refused(&error.to_string())),
+        Ok(head) if head.is_empty() || marks::is_metrics(&head) => Ok(target),
+        Ok(_) => Err(refused(
+            "it holds something other than a build's figures, and would be replaced: name another file",
+        )),
+    }
+}
+
+fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut file = platform::new_file(folder)?;
+    file.write_all(text.as_bytes())?;
+    // Closed; removed unless it gets its name.
+    let temporary = file.into_temp_path();
+    platform::replace_file(&temporary, path)?;
+    Ok(())
 }
 
 /// The device's entry: one whose memory was never asked for has none.
@@ -278,7 +318,7 @@ mod tests {
     #[test]
     fn a_replaced_worker_is_one_and_busy_counts_all() {
         let now = Instant::now();
-        let mut kept = Kept::new(None, "p");
+        let mut kept = Kept::new(None, "p").expect("nothing to open");
         kept.work_began = now - Duration::from_secs(10);
         kept.totals.spent.busy_us = 10_000_000;
         kept.n_workers = 2;
@@ -301,7 +341,8 @@ mod tests {
             kept.add(&event);
         }
         let folder = tempfile::tempdir().expect("a folder");
-        kept.write(&folder.path().join("m.prom")).expect("written");
+        kept.target = Some(Target::File(folder.path().join("m.prom")));
+        kept.write().expect("written");
         assert_eq!(kept.metrics.workers, 2);
         assert!(
             (0.4..=0.5).contains(&kept.metrics.encoder_busy),

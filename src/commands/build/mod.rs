@@ -3,15 +3,19 @@
 //! Joins the parts: settings, the walk and plan, the supervisor with its workers, the publisher, and
 //! the report. The rules are theirs; the order of things is here.
 
+mod delivery;
 mod devices;
 mod differences;
 mod job;
+mod kept;
 mod layout;
-mod links;
 mod lock;
 mod metrics;
+mod obstacles;
 mod prepare;
+mod provenance;
 mod publishing;
+mod rebuild;
 mod report;
 mod secrets;
 pub mod settings;
@@ -34,11 +38,11 @@ use crate::profile::Profile;
 use crate::progress::{Display, Style};
 use crate::report::{BuildEvent, RunSummary, Summary};
 use crate::store::ledger::ShardLedger;
-use layout::Layout;
 use lock::BuildLock;
 use metrics::MetricsFile;
 pub use prepare::already_built;
 use prepare::prepare;
+use rebuild::Rebuild;
 use settings::Settings;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -65,14 +69,32 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed>
     };
     let (interrupted, profiles) = prepare().inspect_err(|failed| note_failure(flags, failed))?;
     let mut worst = ExitCode::Success;
-    for profile in profiles {
+    let run = Run {
+        flags,
+        global,
+        interrupted: &interrupted,
+    };
+    // All are looked at before any is built.
+    let mut todo = Vec::new();
+    for profile in profiles.found {
         let name = profile.name.clone();
-        let run = Run {
-            flags,
-            global,
-            interrupted: &interrupted,
-        };
-        let code = run.profile(profile).map_err(Failed::of_profile(&name))?;
+        let settings = run.resolve(profile)?;
+        let refused = refuse(&settings).map_err(Failed::of_profile(&name));
+        refused.inspect_err(|failed| note_failure(flags, failed))?;
+        todo.push(settings);
+    }
+    for name in &profiles.absent {
+        // All of its roots are away.
+        if let Some(settings) = todo.first()
+            && settings.layout_of(name).database.exists()
+        {
+            tracing::warn!("profile {name}: every root of it is away; its index stays");
+            worst = ExitCode::Incomplete;
+        }
+    }
+    for settings in todo {
+        let name = settings.profile.name.clone();
+        let code = run.profile(&settings).map_err(Failed::of_profile(&name))?;
         if code == ExitCode::Paused {
             return Ok(code);
         }
@@ -91,10 +113,26 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// What a profile means with these flags; a failure is noted, unless the file for it is what is wrong.
+    fn resolve(&self, profile: Profile) -> Result<Settings, Failed> {
+        let name = profile.name.clone();
+        let resolved = Settings::resolve(self.flags, profile).map_err(Failed::of_profile(&name));
+        let mut settings = resolved.inspect_err(|failed| note_failure(self.flags, failed))?;
+        settings.worker_arguments = worker_arguments(self.global);
+        if let Some(file) = &self.global.log_file {
+            settings.profile.leave_out(file);
+        }
+        if let Some(file) = &self.flags.metrics_file {
+            obstacles::refuse_metrics(&settings, file).map_err(Failed::of_profile(&name))?;
+        }
+        Ok(settings)
+    }
+
     /// Builds one profile, and notes how that ended.
-    fn profile(&self, profile: Profile) -> anyhow::Result<ExitCode> {
-        let metrics = MetricsFile::start(self.flags.metrics_file.as_deref(), &profile.name)?;
-        let ended = self.build(profile, &metrics);
+    fn profile(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let file = self.flags.metrics_file.as_deref();
+        let metrics = MetricsFile::start(file, &settings.profile.name)?;
+        let ended = self.build(settings, &metrics);
         metrics.ended(match &ended {
             Ok(code) => *code,
             Err(error) => ExitCode::of(error),
@@ -102,12 +140,10 @@ impl Run<'_> {
         ended
     }
 
-    fn build(&self, profile: Profile, metrics: &MetricsFile) -> anyhow::Result<ExitCode> {
-        let mut settings = Settings::resolve(self.flags, profile)?;
-        settings.worker_arguments = worker_arguments(self.global);
+    fn build(&self, settings: &Settings, metrics: &MetricsFile) -> anyhow::Result<ExitCode> {
         let style = style(self.flags.progress, self.global);
-        let ended = build(&settings, style, self.interrupted, metrics)
-            .map_err(|error| space::explain(error, &settings))?;
+        let ended = build(settings, style, self.interrupted, metrics)
+            .map_err(|error| space::explain(error, settings))?;
         let code = match &ended {
             Ended::Built(summary) if summary.exit == ExitCode::Incomplete as u8 => {
                 ExitCode::Incomplete
@@ -115,7 +151,7 @@ impl Run<'_> {
             Ended::Built(_) => ExitCode::Success,
             Ended::Paused => ExitCode::Paused,
         };
-        report::print(&ended, &settings, self.global)?;
+        report::print(&ended, settings, self.global)?;
         Ok(code)
     }
 }
@@ -142,6 +178,26 @@ fn worker_arguments(global: &GlobalFlags) -> Vec<OsString> {
         .collect()
 }
 
+/// What must not be built, before anything is done.
+fn refuse(settings: &Settings) -> anyhow::Result<()> {
+    let layout = settings.layout();
+    if settings.mode == Mode::Sharded && layout.database.to_str().is_none() {
+        return Err(Exit::error(
+            ExitCode::Usage,
+            format!(
+                "{}: the routing database would name shards that no server can open, since this path is \
+                 not Unicode; give another with --out-dir, or use --mode blob",
+                layout.database.display()
+            ),
+        ));
+    }
+    obstacles::refuse(settings)?;
+    match settings.take_over {
+        true => Ok(()),
+        false => provenance::refuse_another(&settings.profile, &layout),
+    }
+}
+
 /// How the build of one profile ended, when it did not fail.
 pub enum Ended {
     Built(Box<Summary>),
@@ -155,23 +211,13 @@ fn build(
     metrics: &MetricsFile,
 ) -> anyhow::Result<Ended> {
     let began = Instant::now();
-    let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
-    links::refuse(&layout)?;
-    if settings.mode == Mode::Sharded && layout.database.to_str().is_none() {
-        return Err(Exit::error(
-            ExitCode::Usage,
-            format!(
-                "{}: the routing database would name shards that no server can open, since this path is \
-                 not Unicode; give another with --out-dir, or use --mode blob",
-                layout.database.display()
-            ),
-        ));
-    }
+    let layout = settings.layout();
     let _lock = BuildLock::take(&layout.lock())?;
     let prepared = prepare(settings, layout)?;
     let mut display = Display::new(style);
     let said = prepared.survey.warnings.iter();
-    for text in said.chain(&settings.devices.notices) {
+    let rebuild = prepared.rebuild.as_ref().and_then(Rebuild::notice);
+    for text in said.chain(&settings.devices.notices).chain(&rebuild) {
         display.event(&BuildEvent::Warning { text: text.clone() });
     }
     let sizing = size(settings, &prepared.survey.plan, &prepared.unchanged);
@@ -229,5 +275,5 @@ fn cores() -> usize {
 
 /// The database that a build with these settings writes.
 pub fn database(settings: &Settings) -> PathBuf {
-    Layout::new(&settings.out_dir, &settings.profile.name, settings.mode).database
+    settings.layout().database
 }

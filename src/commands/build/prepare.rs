@@ -1,9 +1,13 @@
 //! What is known before any work is done: the plan, the fingerprint, and what is built already.
 //!
-//! Looks at the corpus, the models and the output; of the output it changes only what killed builds left
-//! behind, and with `--rebuild` the segments.
+//! Looks at the corpus, the models and the output, and refuses what is not ours to replace. Of the output it changes
+//! only what killed builds left behind, what the output remembers, and with `--rebuild` the segments.
 
+use super::kept;
 use super::layout::Layout;
+use super::obstacles;
+use super::provenance::Provenance;
+use super::rebuild::{self, Rebuild};
 use super::settings::Settings;
 use super::survey::{self, Survey};
 use super::unchanged::{self, Wanted};
@@ -12,11 +16,14 @@ use crate::exit_code::{Exit, ExitCode};
 use crate::failpoint;
 use crate::ids::{Digest, FileHash, ShardId};
 use crate::plan::{Mode, Plan};
-use crate::publish::{self, Stale};
+use crate::profile::recipe::encoder_fingerprint;
 use crate::store::hash_file;
 use crate::store::ledger::ShardLedger;
+use crate::store::ownership::{self, Records, Stale};
+use crate::store::routing::RegisteredShard;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// What is known before any work is done.
@@ -34,6 +41,16 @@ pub struct Prepared {
     /// Of the routing database as it was found; `None` when there is none, or when an earlier build did not
     /// come to its end: what the manifest says is of an earlier state then.
     pub routing_before: Option<FileHash>,
+    /// No earlier run was stopped on its way: what the manifest says is of this state.
+    pub is_finished: bool,
+    /// Databases that lay in the output when the run began, whatever they are: sources of vectors.
+    pub earlier: Vec<PathBuf>,
+    /// With `--rebuild`.
+    pub rebuild: Option<Rebuild>,
+    /// What the output said of its files when the run began.
+    pub records: Records,
+    /// What the output shall remember in the end.
+    pub provenance: Provenance,
 }
 
 /// The encoders of these settings and the fingerprint of their build. Unusable ones are exit code 13.
@@ -55,17 +72,23 @@ fn find_unchanged(
     layout: &Layout,
     plan: &Plan,
     (encoders, fingerprint): (&encode::EncoderInfo, Digest),
+    rebuild: Option<&Rebuild>,
 ) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
     let mut found = BTreeMap::new();
-    if settings.rebuild {
-        return Ok(found);
-    }
     let wanted = Wanted {
         profile: &settings.profile,
         encoders,
         fingerprint,
     };
     for shard in &plan.shards {
+        // A rebuild knows its own shards alone.
+        let counts = match rebuild {
+            Some(rebuild) => rebuild.is_done(&shard.label),
+            None => !settings.rebuild,
+        };
+        if !counts {
+            continue;
+        }
         let path = layout.shard(&shard.label);
         if let Some(ledger) = unchanged::unchanged(&path, plan, shard, &wanted)? {
             found.insert(shard.id, ledger);
@@ -79,9 +102,9 @@ pub fn already_built(
     settings: &Settings,
     plan: &Plan,
 ) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
-    let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
+    let layout = settings.layout();
     let (encoders, fingerprint) = identify(settings)?;
-    find_unchanged(settings, &layout, plan, (&encoders, fingerprint))
+    find_unchanged(settings, &layout, plan, (&encoders, fingerprint), None)
 }
 
 pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
@@ -89,21 +112,38 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
     failpoint::at("build::scan", &settings.profile.name);
     let survey = survey::survey(settings)?;
     failpoint::at("build::planned", &settings.profile.name);
+    let provenance = Provenance::of(&settings.profile, &layout);
+    let remembered = provenance.clone().with(Provenance::read(&layout));
+    let records = obstacles::records(&layout, &remembered.root_paths())?;
+    refuse_foreign(settings, &layout, &survey, &records)?;
+    refuse_mixture(&survey, encoder_fingerprint(encoders.hashes()))?;
     let stale = match layout.mode {
         Mode::Sharded => Stale::All,
         Mode::Blob => Stale::Of(&layout.database),
     };
-    publish::remove_stale_attempts(&layout.shards, stale)?;
-    let is_finished = !layout.segments().exists();
-    std::fs::create_dir_all(layout.segments())
-        .with_context(|| format!("creating {}", layout.segments().display()))?;
-    if settings.rebuild {
-        let segments = layout.segments();
-        std::fs::remove_dir_all(&segments)
-            .and_then(|()| std::fs::create_dir_all(&segments))
-            .with_context(|| format!("emptying {}", segments.display()))?;
+    ownership::remove_stale_attempts(&layout.shards, stale)?;
+    remembered.write(&layout)?;
+    let earlier = kept::databases(&layout)?;
+    let segments = layout.segments();
+    let is_finished = !segments.exists();
+    let rebuild = match settings.rebuild {
+        true => Some(Rebuild::begin(&layout.rebuild(), fingerprint, || {
+            Ok(ownership::remove_segments(&segments)?)
+        })?),
+        false => None,
+    };
+    std::fs::create_dir_all(&segments)
+        .with_context(|| format!("creating {}", segments.display()))?;
+    let unchanged = find_unchanged(
+        settings,
+        &layout,
+        &survey.plan,
+        (&encoders, fingerprint),
+        rebuild.as_ref(),
+    )?;
+    if rebuild.is_none() {
+        rebuild::forget(&layout.rebuild())?;
     }
-    let unchanged = find_unchanged(settings, &layout, &survey.plan, (&encoders, fingerprint))?;
     let (epoch, reproducible) = epoch()?;
     let routing_before = match layout.mode {
         // Under a fixed date no hash is noted.
@@ -119,7 +159,67 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
         epoch,
         reproducible,
         unchanged,
+        is_finished,
+        earlier,
+        rebuild,
+        records,
+        provenance,
     })
+}
+
+/// Refuses a plan that would replace what is not ours: a file where a shard will be, or the registration of another
+/// tool's shard of the same name.
+fn refuse_foreign(
+    settings: &Settings,
+    layout: &Layout,
+    survey: &Survey,
+    records: &Records,
+) -> anyhow::Result<()> {
+    for shard in &survey.plan.shards {
+        let path = layout.shard(&shard.label);
+        obstacles::refuse_beside(&path)?;
+        let holding = ownership::look(&path)?;
+        records
+            .may_replace(
+                &path,
+                &holding,
+                &shard.label,
+                obstacles::other_formats(settings),
+            )
+            .map_err(obstacles::not_ours)?;
+        let rival = |row: &RegisteredShard| row.name == shard.label && row.build.is_none();
+        if records.registered.iter().any(rival) {
+            let text = format!(
+                "{} has a shard {} that another program registered: give the root another label in the profile, or choose another --out-dir",
+                layout.database.display(),
+                shard.label
+            );
+            return Err(Exit::error(ExitCode::Usage, text));
+        }
+        if survey.kept.shards.contains_key(&shard.label) {
+            let text = format!(
+                "the shard {} is that of a root that is away: bring it back, give the other root a label in the profile, or delete it with --prune",
+                shard.label
+            );
+            return Err(Exit::error(ExitCode::Usage, text));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to leave a shard of other encoders beside new ones: their vectors cannot be compared.
+fn refuse_mixture(survey: &Survey, encoders: Digest) -> anyhow::Result<()> {
+    let others = survey.kept.shards.iter();
+    let mut others = others.filter(|(_, shard)| shard.encoders != Some(encoders));
+    match others.next() {
+        Some((label, _)) if !survey.plan.shards.is_empty() => {
+            let text = format!(
+                "the shard {label} was built with other models, and its root is away: bring it back, or delete the shard with --prune"
+            );
+            Err(Exit::error(ExitCode::FingerprintMismatch, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The time to write everywhere: `SOURCE_DATE_EPOCH` when set, else now.

@@ -5,6 +5,7 @@
 //! the build: failures are reported and end it.
 
 use super::layout::Layout;
+use super::rebuild::Rebuild;
 use crate::file::{self, RelPath};
 use crate::ids::ShardId;
 use crate::plan::{Plan, ShardPlan};
@@ -13,13 +14,14 @@ use crate::protocol::{Failure, FailureKind};
 use crate::publish::{self, PublishedShard, ShardPublisher};
 use crate::report::{Ending, FinishedSegment, PublishOutcome};
 use crate::store::StoreError;
+use crate::store::ownership::{self, OtherFormats, Records};
 use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -32,6 +34,11 @@ pub struct Publishing {
     pub header: ShardHeader,
     /// `None` for a blob.
     pub routing: Option<Mutex<RoutingDb>>,
+    /// What the output said of its files when the run began.
+    pub records: Records,
+    pub other_formats: OtherFormats,
+    /// With `--rebuild`: hears of each shard.
+    pub rebuild: Option<Rebuild>,
     /// What was published, for the summary.
     pub published: Mutex<BTreeMap<ShardId, PublishedShard>>,
     /// Set when the build ends early: no shard is begun any more, and what SQLite is doing for one that
@@ -211,10 +218,15 @@ impl Publishing {
             return Ok(None);
         }
         self.roots_are_there(&roots)?;
+        self.nobody_came_first(&target, &shard.label)?;
         let published = publisher.finish()?;
         if let Some(routing) = &self.routing {
             let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
             publish::register(&mut routing, &published)?;
+        }
+        if let Some(rebuild) = &self.rebuild {
+            let noted = rebuild.note(&shard.label);
+            noted.map_err(StoreError::io(&self.layout.rebuild()))?;
         }
         publish::delete_segments(arrived.values().map(PathBuf::as_path))?;
         self.published
@@ -235,6 +247,15 @@ impl Publishing {
             }
         }
         Ok(())
+    }
+
+    /// Looks again, since the build may have taken hours: what somebody has put there meanwhile is not ours.
+    fn nobody_came_first(&self, target: &Path, label: &str) -> Result<(), StoreError> {
+        let holding = ownership::look(target)?;
+        let refused = |error| StoreError::io(target)(io::Error::other(error));
+        self.records
+            .may_replace(target, &holding, label, self.other_formats)
+            .map_err(refused)
     }
 
     fn root(&self, index: u32) -> Root {

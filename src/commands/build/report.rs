@@ -1,7 +1,10 @@
 //! The end of a build: clean up, write the manifest, say what was made.
 
+use super::layout::Layout;
 use super::lock;
+use super::obstacles;
 use super::prepare::Prepared;
+use super::rebuild;
 use super::secrets;
 use super::settings::Settings;
 use super::{Ended, Published, output};
@@ -9,6 +12,7 @@ use crate::cli::GlobalFlags;
 use crate::exit_code::ExitCode;
 use crate::failpoint;
 use crate::file::{FileOutcome, SkipReason};
+use crate::named_file;
 use crate::plan::Mode;
 use crate::platform;
 use crate::progress;
@@ -17,9 +21,10 @@ use crate::report::{
     TextSecrets,
 };
 use crate::store::digest::{ContentDigest, digest_index};
+use crate::store::hash_file;
 use crate::store::ledger::{self, ShardLedger};
-use crate::store::routing::{RoutingDb, registered_shards};
-use crate::store::{hash_file, remove_database};
+use crate::store::ownership;
+use crate::store::routing::registered_shards;
 use anyhow::Context as _;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -29,64 +34,6 @@ use std::time::Duration;
 /// For another build that has the manifest in hand: it reads its shards' ledgers meanwhile, which takes
 /// seconds for the largest.
 const MANIFEST_PATIENCE: Duration = Duration::from_secs(120);
-
-/// Makes the routing database list exactly the plan's shards, and leaves it as one file. A shard that
-/// was in its place before this run is registered when it is not, or not as it is now: an earlier run
-/// may have been stopped between the two, or the output moved. Shards that the plan no longer has go,
-/// with their files.
-pub fn deliver_routing(
-    mut routing: RoutingDb,
-    settings: &Settings,
-    prepared: &Prepared,
-) -> anyhow::Result<()> {
-    failpoint::at("build::deliver", &settings.profile.name);
-    let registered = routing.shards()?;
-    for shard in &prepared.survey.plan.shards {
-        let Some(ledger) = prepared.unchanged.get(&shard.id) else {
-            continue;
-        };
-        let path = prepared.layout.shard(&shard.label);
-        let known = registered.iter().find(|known| known.name == shard.label);
-        let as_it_is = known.is_some_and(|known| {
-            known.path == path
-                && known.category == settings.category
-                && known
-                    .build
-                    .is_some_and(|build| build.digest == ledger.digest)
-        });
-        if !as_it_is {
-            // The hash of the file is kept when it was noted: a server may have written since.
-            let noted = known
-                .and_then(|known| known.build)
-                .filter(|b| b.digest == ledger.digest);
-            let file_hash = match noted.and_then(|build| build.file_hash) {
-                Some(noted) => noted,
-                None => hash_file(&path)?,
-            };
-            routing.register(&path, Some(file_hash))?;
-        }
-    }
-    let plan = &prepared.survey.plan;
-    let is_planned = |name: &str| plan.shards.iter().any(|shard| shard.label == name);
-    // Shards that another tool registered are its own business.
-    routing.unregister(|shard| shard.build.is_none() || is_planned(&shard.name))?;
-    failpoint::at("build::delivered", &settings.profile.name);
-    routing.finish()?;
-    let planned: Vec<_> = plan
-        .shards
-        .iter()
-        .map(|shard| prepared.layout.shard(&shard.label))
-        .collect();
-    let folder = &prepared.layout.shards;
-    for file in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
-        let path = file?.path();
-        let is_shard = path.to_string_lossy().ends_with(".genome.db");
-        if is_shard && !planned.contains(&path) {
-            remove_database(&path)?;
-        }
-    }
-    Ok(())
-}
 
 /// Gathers the summary, writes the manifest, and removes what only the build needed.
 pub fn conclude(
@@ -99,13 +46,16 @@ pub fn conclude(
     // Other profiles of the same folder write to the manifest too.
     let _lock = lock::wait_for(&prepared.layout.manifest_lock(), MANIFEST_PATIENCE)?;
     failpoint::at("build::conclude", &settings.profile.name);
+    // Looked at again: the build may have taken hours.
+    obstacles::refuse_manifest(manifest)?;
     let previous = read_manifest(manifest)?;
     let index = describe(settings, prepared, published, previous.as_ref())?;
     secrets::warn(&index.secrets_in_text);
-    let exit = if index.quarantined.is_empty() && index.unreadable.is_empty() {
-        ExitCode::Success
-    } else {
-        ExitCode::Incomplete
+    let is_whole =
+        index.quarantined.is_empty() && index.unreadable.is_empty() && index.kept.is_empty();
+    let exit = match is_whole {
+        true => ExitCode::Success,
+        false => ExitCode::Incomplete,
     };
     let target = Target {
         built_at: prepared.epoch,
@@ -115,10 +65,11 @@ pub fn conclude(
         routing_blake3: routing_hash(settings, prepared, previous.as_ref())?,
         run: (!prepared.reproducible).then(|| run.clone()),
     };
-    write_manifest(manifest, &Manifest::with(previous, target))?;
+    write_manifest(&prepared.layout, &Manifest::with(previous, target))?;
+    prepared.provenance.write(&prepared.layout)?;
+    rebuild::forget(&prepared.layout.rebuild())?;
     // Last: while this folder is there, the manifest may be of an earlier state, as `verify` knows.
-    let segments = prepared.layout.segments();
-    fs::remove_dir_all(&segments).with_context(|| format!("removing {}", segments.display()))?;
+    ownership::remove_segments(&prepared.layout.segments())?;
     failpoint::at("build::cleaned", &settings.profile.name);
     Ok(Summary {
         index,
@@ -152,6 +103,7 @@ fn describe(
             ..TextSecrets::default()
         },
         missing_roots: survey.missing_roots.clone(),
+        kept: survey.kept.roots.clone(),
         shards: Vec::new(),
     };
     let registered = match settings.mode {
@@ -160,18 +112,25 @@ fn describe(
     };
     let mut digests = Vec::new();
     let mut whole = ContentDigest::default();
-    for shard in &survey.plan.shards {
+    let planned = survey.plan.shards.iter().map(|shard| {
         let path = prepared.layout.shard(&shard.label);
+        (Some(shard.id), shard.label.as_str(), path)
+    });
+    let kept = survey.kept.shards.iter();
+    let kept = kept.map(|(label, shard)| (None, label.as_str(), shard.path.clone()));
+    for (id, label, path) in planned.chain(kept) {
         let ledger = ledger::read_ledger(&path)?;
-        digests.push((shard.label.as_str(), ledger.digest));
+        digests.push((label, ledger.digest));
         whole = whole.and(ledger.content);
         // Of an unchanged shard, what was noted when it was published.
         let noted = || {
             let build = registered.iter().find(|known| known.path == path)?.build?;
             build.file_hash.filter(|_| build.digest == ledger.digest)
         };
-        let in_manifest = || previous.and_then(|it| it.file_hash(&path, &ledger.digest));
-        let file_hash = match published.get(&shard.id) {
+        // A run that was stopped may have put another file of the same digest there since.
+        let of_this_state = previous.filter(|_| prepared.is_finished);
+        let in_manifest = || of_this_state.and_then(|it| it.file_hash(&path, &ledger.digest));
+        let file_hash = match id.and_then(|id| published.get(&id)) {
             Some(done) => done.file_hash.to_string(),
             None => match noted().map(|hash| hash.to_string()).or_else(in_manifest) {
                 Some(noted) => noted,
@@ -262,7 +221,7 @@ fn describe_shard(
 /// The manifest of earlier builds. One that is missing or damaged is replaced; one that only cannot be read
 /// just now is an error, since the entries of other profiles would be lost.
 fn read_manifest(path: &Path) -> anyhow::Result<Option<Manifest>> {
-    let text = match fs::read(path) {
+    let text = match named_file::read(path, named_file::MOST_MANIFEST_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
@@ -280,10 +239,11 @@ fn read_manifest(path: &Path) -> anyhow::Result<Option<Manifest>> {
 
 /// Writes the manifest: temporary file, fsync, rename. The caller holds its lock, so the temporary name
 /// can be the same every time: what a killed build left is written over.
-fn write_manifest(path: &Path, manifest: &Manifest) -> anyhow::Result<()> {
+fn write_manifest(layout: &Layout, manifest: &Manifest) -> anyhow::Result<()> {
+    let path = &layout.manifest;
     let folder = path.parent().unwrap_or(Path::new("."));
     let text = manifest.to_text();
-    let temporary = folder.join(".manifest.json.tmp");
+    let temporary = layout.manifest_draft();
     let write = || -> std::io::Result<()> {
         // A link of that name would be written through; a new file is never one.
         match fs::remove_file(&temporary) {
@@ -331,7 +291,9 @@ fn print_summary(
     settings: &Settings,
 ) -> std::io::Result<()> {
     let Summary { index, run, .. } = summary;
-    let nothing_new = run.unchanged_shards == index.shards.len() as u64;
+    let kept: usize = index.kept.iter().map(|root| root.shards.len()).sum();
+    let kept = kept.min(index.shards.len());
+    let nothing_new = run.unchanged_shards + kept as u64 >= index.shards.len() as u64;
     let how = if nothing_new {
         "unchanged, nothing to do".to_owned()
     } else {
@@ -381,6 +343,15 @@ fn print_summary(
     secrets::print(out, &index.secrets_in_text)?;
     for root in &index.missing_roots {
         writeln!(out, "  missing root: {root}")?;
+    }
+    for root in &index.kept {
+        writeln!(
+            out,
+            "  away: {} ({}); its index stays ({}), --prune deletes it",
+            root.root,
+            root.detail,
+            root.shards.join(", ")
+        )?;
     }
     writeln!(out, "  {}", index.output)?;
     writeln!(out, "  digest {}", index.digest)?;

@@ -4,6 +4,8 @@
 //! from is kept, for `plan` to show.
 
 use super::devices::{self, Devices};
+use super::layout::Layout;
+use super::provenance::Provenance;
 use super::watch;
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
 use crate::exit_code::{Exit, ExitCode, Failed};
@@ -46,6 +48,10 @@ pub struct Settings {
     /// 0: choose.
     pub file_workers: u32,
     pub rebuild: bool,
+    /// Delete the shards of roots that are away.
+    pub prune: bool,
+    /// Replace what another profile file of the same name has built.
+    pub take_over: bool,
     pub stall_timeout: Duration,
     /// Bytes of memory for each worker; 0: choose.
     pub worker_memory: u64,
@@ -65,7 +71,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn resolve(flags: &BuildFlags, profile: Profile) -> anyhow::Result<Self> {
+    pub fn resolve(flags: &BuildFlags, mut profile: Profile) -> anyhow::Result<Self> {
         let mut listed = Vec::new();
         let mut pick = |name, given: Option<String>, default: &str| {
             let origin = if given.is_some() {
@@ -161,14 +167,25 @@ impl Settings {
         };
         let devices = devices::settle(flags, &profile, &mut encoders)?;
         listed.extend(devices.listed.iter().cloned());
+        let layout = Layout::new(&out_dir, &profile.name, mode);
+        if let Some(known) = Provenance::read(&layout)
+            && !flags.prune
+        {
+            profile.remember(&known.roots());
+        }
         let crawl = watch::knobs(flags)?;
         listed.extend(watch::listed(&crawl));
+        if let Some(file) = &flags.metrics_file {
+            profile.leave_out(file);
+        }
         Ok(Self {
             mode,
             out_dir,
             workers: flags.shard_workers.unwrap_or(0),
             file_workers: flags.shard_file_workers.unwrap_or(0),
             rebuild: flags.rebuild,
+            prune: flags.prune,
+            take_over: flags.take_over,
             stall_timeout: Duration::from_secs(flags.stall_timeout.into()),
             worker_memory: u64::from(flags.worker_memory) << 20,
             category: category.as_str(),
@@ -183,6 +200,16 @@ impl Settings {
             listed,
             profile,
         })
+    }
+
+    /// Where the parts of the output lie.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.out_dir, &self.profile.name, self.mode)
+    }
+
+    /// The same for another profile of this run.
+    pub fn layout_of(&self, profile: &str) -> Layout {
+        Layout::new(&self.out_dir, profile, self.mode)
     }
 
     /// Whether a probe of device memory was given, and the CPU asked for: then it plays a device. Where `auto` has
@@ -258,7 +285,7 @@ fn model_name(source: &ModelSource) -> String {
 ///
 /// # Errors
 /// Of the first that cannot be read; it is named as its output would be.
-pub fn profiles(flag: Option<&str>) -> Result<Vec<Profile>, Failed> {
+pub fn profiles(flag: Option<&str>) -> Result<Profiles, Failed> {
     let Some(names) = flag else {
         let known = list_profiles(&search_dirs());
         let known: Vec<_> = known.into_iter().map(|p| p.name).collect();
@@ -269,9 +296,14 @@ pub fn profiles(flag: Option<&str>) -> Result<Vec<Profile>, Failed> {
         return Err(Exit::error(ExitCode::Usage, text).into());
     };
     let mut profiles: Vec<Profile> = Vec::new();
+    let mut absent = Vec::new();
     for name in split_names(names) {
         let found = match name {
-            "all" => all_profiles()?,
+            "all" => {
+                let all = all_profiles()?;
+                absent.extend(all.absent);
+                all.found
+            }
             name => {
                 let found = find(name).and_then(|file| load(&file));
                 vec![found.map_err(Failed::of_profile(&name_of(name)))?]
@@ -297,7 +329,10 @@ pub fn profiles(flag: Option<&str>) -> Result<Vec<Profile>, Failed> {
             );
             Err(Exit::error(ExitCode::Usage, text).into())
         }
-        false => Ok(profiles),
+        false => Ok(Profiles {
+            found: profiles,
+            absent,
+        }),
     }
 }
 
@@ -320,28 +355,36 @@ fn split_names(names: &str) -> Vec<&str> {
     found
 }
 
+/// What `--profile` names.
+pub struct Profiles {
+    pub found: Vec<Profile>,
+    /// Names of those without a root on this machine.
+    pub absent: Vec<String>,
+}
+
 /// The profiles of the first folder that has any: one's own, not the shipped ones besides.
-fn all_profiles() -> Result<Vec<Profile>, Failed> {
+fn all_profiles() -> Result<Profiles, Failed> {
     let dirs = search_dirs();
     let mut lists = dirs
         .iter()
         .map(|dir| list_profiles(std::slice::from_ref(dir)));
     let first = lists.find(|list| !list.is_empty()).unwrap_or_default();
-    let mut found = Vec::new();
-    let mut absent = None;
+    let (mut found, mut absent) = (Vec::new(), Vec::new());
+    let mut why = None;
     for profile in first {
         match load(&profile.file) {
             Ok(profile) => found.push(profile),
             Err(error) if ExitCode::of(&error) == ExitCode::NothingToIndex => {
                 tracing::warn!("profile {} is left out: {error:#}", profile.name);
-                absent = Some(error);
+                absent.push(profile.name);
+                why = Some(error);
             }
             Err(error) => return Err(Failed::of_profile(&profile.name)(error)),
         }
     }
-    match absent {
+    match why {
         Some(error) if found.is_empty() => Err(error.into()),
-        _ => Ok(found),
+        _ => Ok(Profiles { found, absent }),
     }
 }
 

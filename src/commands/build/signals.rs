@@ -1,11 +1,18 @@
 //! Signals: the first asks for an orderly pause, a second interrupt ends the process at once.
+//!
+//! The supervisor looks for it while workers are at work. Elsewhere something may hang that has no end: a folder on a
+//! server that is gone, a library. Nothing is lost there, so the process ends by itself after a while.
 
 use crate::exit_code::ExitCode;
+use crate::platform;
 use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// A flag that a first SIGINT, SIGTERM or SIGUSR1 sets. With it set, a second SIGINT exits with 130;
 /// the workers see the end of their input and stop.
@@ -22,5 +29,51 @@ pub fn install() -> anyhow::Result<Arc<AtomicBool>> {
         flag::register(signal, Arc::clone(&interrupted))
             .with_context(|| format!("handling signal {signal}"))?;
     }
+    let flag = Arc::clone(&interrupted);
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || end_what_hangs(&flag))
+        .context("starting the thread that waits for signals")?;
     Ok(interrupted)
+}
+
+/// Longest that a signal waits for what is done before and after the workers' time: together with the look that finds
+/// it less than the ten seconds after which service managers lose patience.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Whether the supervisor sees to signals.
+static SUPERVISED: AtomicBool = AtomicBool::new(false);
+
+/// While it lives, signals are the supervisor's business.
+pub struct Supervised(());
+
+impl Supervised {
+    pub fn begin() -> Self {
+        SUPERVISED.store(true, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        SUPERVISED.store(false, Ordering::Relaxed);
+    }
+}
+
+fn end_what_hangs(interrupted: &AtomicBool) {
+    let mut waited = Duration::ZERO;
+    while waited < PATIENCE {
+        thread::sleep(LOOK);
+        let waits = interrupted.load(Ordering::Relaxed) && !SUPERVISED.load(Ordering::Relaxed);
+        waited = if waits { waited + LOOK } else { Duration::ZERO };
+    }
+    let mut errors = std::io::stderr();
+    // Standard error may be closed; the exit code says it then.
+    let _ = writeln!(
+        errors,
+        "paused while it waited for the system: the same command goes on"
+    );
+    platform::exit_now(i32::from(ExitCode::Paused as u8));
 }

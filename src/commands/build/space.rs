@@ -3,7 +3,6 @@
 //! Looks at the inputs and the output, changes nothing. It runs when a build has failed for want of
 //! space, wherever that was noticed.
 
-use super::layout::Layout;
 use super::prepare::already_built;
 use super::settings::Settings;
 use super::survey::survey;
@@ -50,7 +49,7 @@ pub fn explain(error: anyhow::Error, settings: &Settings) -> anyhow::Error {
         // The inputs cannot be looked at either; the first error matters more.
         Err(_) => "more space is".to_owned(),
     };
-    let layout = Layout::new(&settings.out_dir, &settings.profile.name, settings.mode);
+    let layout = settings.layout();
     let free = match layout.work.ancestors().find_map(platform::free_space) {
         Some(Free {
             bytes,

@@ -1,9 +1,10 @@
 //! What there is to index: the walk over a profile's roots, and the plan made of it.
 
+use super::kept::{self, Kept};
 use super::settings::Settings;
 use crate::exit_code::{Exit, ExitCode};
 use crate::file::SkipReason;
-use crate::plan::{self, Plan, RootFiles};
+use crate::plan::{self, Mode, Plan, RootFiles};
 use crate::report::SkippedFile;
 use crate::scan;
 use anyhow::Context as _;
@@ -17,6 +18,8 @@ pub struct Survey {
     /// What the walk could not look at.
     pub unreadable: Vec<SkippedFile>,
     pub missing_roots: Vec<String>,
+    /// What stays of roots that are away.
+    pub kept: Kept,
     /// For people.
     pub warnings: Vec<String>,
 }
@@ -46,16 +49,25 @@ pub fn survey(settings: &Settings) -> anyhow::Result<Survey> {
         });
     }
     let missing_roots: Vec<_> = profile.missing.iter().map(|m| m.typed.clone()).collect();
-    for missing in &profile.missing {
+    let is_empty = roots.iter().all(|root| root.files.is_empty());
+    let mut plan = plan::plan(roots, &settings.plan);
+    plan.check_coverage().context("planning")?;
+    let kept = kept::find(settings, &plan)?;
+    let stays = |typed: &str| kept.roots.iter().any(|root| root.root == typed);
+    for missing in profile.missing.iter().filter(|it| !stays(&it.typed)) {
         warnings.push(format!(
             "root {} is left out: {}",
             missing.typed, missing.detail
         ));
     }
+    warnings.extend(kept.warnings());
     if let (false, Some(hint)) = (profile.missing.is_empty(), &profile.typed.missing_hint) {
         warnings.push(format!("for the missing roots: {hint}"));
     }
-    if roots.iter().all(|root| root.files.is_empty()) {
+    if settings.mode == Mode::Blob && !kept.shards.is_empty() {
+        plan.shards.clear();
+    }
+    if is_empty && kept.shards.is_empty() {
         let counts: Vec<_> = skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
         let counts = match counts.as_slice() {
             [] => "the folders are empty".to_owned(),
@@ -69,9 +81,8 @@ pub fn survey(settings: &Settings) -> anyhow::Result<Survey> {
             ),
         ));
     }
-    let plan = plan::plan(roots, &settings.plan);
-    plan.check_coverage().context("planning")?;
     Ok(Survey {
+        kept,
         plan,
         skipped,
         unreadable,

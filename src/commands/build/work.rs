@@ -7,8 +7,9 @@ use super::metrics::{MetricsFile, Todo};
 use super::prepare::Prepared;
 use super::publishing::Publishing;
 use super::settings::Settings;
+use super::signals::Supervised;
 use super::watch::MemoryReadings;
-use super::{report, space};
+use super::{delivery, space};
 use crate::exit_code::{Exit, ExitCode};
 use crate::ids::ShardId;
 use crate::plan::ShardPlan;
@@ -88,7 +89,7 @@ impl Site<'_> {
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(routing) = publishing.routing {
             let routing = routing.into_inner().unwrap_or_else(PoisonError::into_inner);
-            report::deliver_routing(routing, settings, prepared)?;
+            delivery::deliver(routing, settings, prepared)?;
         }
         run.cpu_s += platform::process_cpu_time().as_secs_f64();
         Ok(Some((published, run)))
@@ -119,6 +120,7 @@ impl Site<'_> {
         let job = job(self.settings, self.prepared, sizing, todo)?;
         let mut devices = BTreeSet::new();
         let mut totals = Totals::default();
+        let supervised = Supervised::begin();
         let outcome = supervisor::run(job, &links, &mut |event| {
             totals.add(&event);
             match &event {
@@ -138,6 +140,7 @@ impl Site<'_> {
         if publisher.join().is_err() {
             anyhow::bail!("the publisher panicked");
         }
+        drop(supervised);
         let Totals {
             done,
             resumed,

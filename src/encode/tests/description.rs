@@ -80,6 +80,31 @@ fn a_table_of_positions_limits_a_window() {
     assert_eq!(model.map(|m| (m.max_len, m.n_tokens)), Some((12, Some(8))));
 }
 
+#[cfg(unix)]
+#[test]
+fn weights_that_are_no_regular_file_are_refused_without_waiting() {
+    for (odd, what) in [
+        ("fifo", "a FIFO"),
+        ("zero", "a device"),
+        ("folder", "a folder"),
+    ] {
+        let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
+        let (graph, _) = onnx::with_external_table();
+        fs::write(dir.path().join("onnx/model.onnx"), &graph).expect("writes");
+        let weights = dir.path().join("onnx/w.bin");
+        match odd {
+            "fifo" => {
+                let made = std::process::Command::new("mkfifo").arg(&weights).status();
+                assert!(made.expect("runs").success());
+            }
+            "zero" => std::os::unix::fs::symlink("/dev/zero", &weights).expect("linked"),
+            _ => fs::create_dir(&weights).expect("made"),
+        }
+        let error = dir.describe_dense().expect_err(odd).to_string();
+        assert!(error.contains("w.bin") && error.contains(what), "{error}");
+    }
+}
+
 #[test]
 fn weights_in_a_file_of_their_own_are_found_hashed_and_missed() {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");

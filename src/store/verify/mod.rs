@@ -39,6 +39,7 @@ use super::digest::{ContentDigest, digest_index};
 use super::locate::{
     Index, LocateError, ROUTING_NAME, Registered, SHARDS_FOLDER, label_of, locate_ours,
 };
+use super::ownership::{self, Holding};
 use crate::failpoint;
 use crate::ids::Digest;
 use fault::Finder;
@@ -275,9 +276,22 @@ fn unregistered(index: &Index) -> Vec<PathBuf> {
         .map(|file| file.path());
     let is_unknown = |path: &PathBuf| {
         let known = |shard: &Registered| shard.path.file_name() == path.file_name();
-        is_named_database(path) && !shards.iter().any(known)
+        is_named_database(path) && !shards.iter().any(known) && is_our_shard(path)
     };
     paths.filter(is_unknown).collect()
+}
+
+/// Whether a build put the database there under this name. What else lies there is somebody's own business.
+fn is_our_shard(path: &Path) -> bool {
+    // One that cannot be looked at is reported by whoever opens it.
+    let Ok(holding) = ownership::look(path) else {
+        return true;
+    };
+    let name = label_of(path);
+    // A long label, or the name of a device, is spelled otherwise in a file's name.
+    let fits =
+        |label: &str| name == label || name == format!("{label}-") || label.len() > name.len();
+    matches!(holding, Holding::Ours(mark) if fits(&mark.label))
 }
 
 fn never_registered(shards: &[PathBuf], finder: &mut Finder<'_>) {

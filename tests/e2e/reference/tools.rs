@@ -79,7 +79,7 @@ impl Tools {
     }
 
     /// A folder with the named model as it was made and `toml` besides what it says itself. The graph
-    /// stays where it is.
+    /// stays where it is, where links can be made.
     pub fn model(&self, world: &World, kind: &str, (name, toml): (&str, &str)) -> PathBuf {
         let made = self.models.join(name);
         if toml.is_empty() {
@@ -87,10 +87,15 @@ impl Tools {
         }
         let folder = world.path(&format!("{kind}-{name}"));
         for file in crate::world::files_below(&made) {
-            if !file.starts_with("model.onnx") {
-                let bytes = fs::read(made.join(&file)).expect("reads");
-                world.write(&format!("{kind}-{name}/{file}"), bytes);
+            let there = made.join(&file);
+            #[cfg(unix)]
+            if file.starts_with("model.onnx") {
+                fs::create_dir_all(&folder).expect("made");
+                std::os::unix::fs::symlink(&there, folder.join(&file)).expect("linked");
+                continue;
             }
+            let bytes = fs::read(there).expect("reads");
+            world.write(&format!("{kind}-{name}/{file}"), bytes);
         }
         let path = folder.join("helix-model.toml");
         let stated = fs::read_to_string(&path).expect("reads");
@@ -98,12 +103,7 @@ impl Tools {
         let kept = stated
             .lines()
             .filter(|line| !given.iter().any(|key| line.starts_with(key)));
-        let graph = made.join("model.onnx");
-        let text = format!(
-            "file = {:?}\n{}\n{toml}\n",
-            graph.to_str().expect("Unicode"),
-            kept.collect::<Vec<_>>().join("\n")
-        );
+        let text = format!("{}\n{toml}\n", kept.collect::<Vec<_>>().join("\n"));
         fs::write(&path, text).expect("writes");
         folder
     }

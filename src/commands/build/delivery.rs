@@ -1,0 +1,82 @@
+//! The end of a sharded build: the routing database lists what there is, and what is not wanted any more goes.
+
+use super::kept::{self, KeptShard};
+use super::prepare::Prepared;
+use super::settings::Settings;
+use crate::failpoint;
+use crate::store::hash_file;
+use crate::store::ownership::{self, Holding};
+use crate::store::routing::{RegisteredShard, RoutingDb};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Makes the routing database list exactly the plan's shards and those of roots that are away, beside what others
+/// registered, and leaves it as one file. A shard that was in its place before this run is registered when
+/// it is not, or not as it is now: an earlier run may have been stopped between the two, or the output moved. Shards
+/// that the plan no longer has go, with their files.
+pub fn deliver(
+    mut routing: RoutingDb,
+    settings: &Settings,
+    prepared: &Prepared,
+) -> anyhow::Result<()> {
+    failpoint::at("build::deliver", &settings.profile.name);
+    let registered = routing.shards()?;
+    for shard in &prepared.survey.plan.shards {
+        let Some(ledger) = prepared.unchanged.get(&shard.id) else {
+            continue;
+        };
+        let path = prepared.layout.shard(&shard.label);
+        let known = registered.iter().find(|known| known.name == shard.label);
+        let as_it_is = known.is_some_and(|known| {
+            known.path == path
+                && known.category == settings.category
+                && known
+                    .build
+                    .is_some_and(|build| build.digest == ledger.digest)
+        });
+        if !as_it_is {
+            // The hash of the file is kept when it was noted: a server may have written since.
+            let noted = known
+                .and_then(|known| known.build)
+                .filter(|b| b.digest == ledger.digest);
+            let file_hash = match noted.and_then(|build| build.file_hash) {
+                Some(noted) => noted,
+                None => hash_file(&path)?,
+            };
+            routing.register(&path, Some(file_hash))?;
+        }
+    }
+    let plan = &prepared.survey.plan;
+    let kept = &prepared.survey.kept.shards;
+    for (label, KeptShard { path, .. }) in kept {
+        let is_known = |known: &RegisteredShard| known.name == *label && known.path == *path;
+        if !registered.iter().any(is_known) {
+            routing.register(path, Some(hash_file(path)?))?;
+        }
+    }
+    let stays =
+        |name: &str| kept.contains_key(name) || plan.shards.iter().any(|shard| shard.label == name);
+    // Shards that another tool registered are its own business, also when it copied what we note of ours.
+    let is_theirs = |shard: &RegisteredShard| {
+        shard.build.is_none()
+            || matches!(ownership::look(&shard.path), Ok(Holding::Ours(mark)) if mark.label != shard.name)
+    };
+    routing.unregister(|shard| stays(&shard.name) || is_theirs(shard))?;
+    failpoint::at("build::delivered", &settings.profile.name);
+    routing.finish()?;
+    let name_of = |label: &str| prepared.layout.shard(label);
+    let planned = plan.shards.iter().map(|shard| name_of(&shard.label));
+    let kept = kept.values().map(|shard| shard.path.clone());
+    let stay: BTreeSet<PathBuf> = planned.chain(kept).collect();
+    for path in kept::databases(&prepared.layout)? {
+        if stay.contains(&path) {
+            continue;
+        }
+        let holding = ownership::look(&path)?;
+        match prepared.records.may_delete(&path, &holding, name_of) {
+            true => ownership::remove_shard(&path)?,
+            false => tracing::info!("{} is not this build's own: it stays", path.display()),
+        }
+    }
+    Ok(())
+}

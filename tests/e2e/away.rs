@@ -1,0 +1,291 @@
+//! Roots that are away for a while: their index stays, their labels do not move, and their vectors are found again.
+
+use crate::world::{BARE, Ran, World};
+use serde_json::Value;
+use std::fs;
+
+fn run(world: &World, flags: &[&str]) -> Ran {
+    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
+    arguments.extend(BARE);
+    arguments.extend(flags);
+    world.run(&arguments)
+}
+
+fn labels(summary: &Value) -> Vec<&str> {
+    let shards = summary["shards"].as_array().expect("a list");
+    let mut labels: Vec<&str> = shards
+        .iter()
+        .filter_map(|it| it["label"].as_str())
+        .collect();
+    labels.sort_unstable();
+    labels
+}
+
+/// Takes a root away in one of two ways, and says how to bring it back.
+fn take_away(world: &World, root: &str, emptied: bool) {
+    fs::rename(world.path(root), world.path("elsewhere")).expect("moved");
+    if emptied {
+        fs::create_dir(world.path(root)).expect("made");
+    }
+}
+
+fn bring_back(world: &World, root: &str) {
+    let _ = fs::remove_dir(world.path(root));
+    fs::rename(world.path("elsewhere"), world.path(root)).expect("moved");
+}
+
+#[test]
+fn a_root_that_is_away_keeps_its_index_until_told_otherwise() {
+    for mode in ["sharded", "blob"] {
+        for emptied in [false, true] {
+            let world = World::corpus(3, 6);
+            let flags = ["--mode", mode];
+            let first = world.build("o", &flags);
+            let index = if mode == "blob" {
+                "o/p.db"
+            } else {
+                "o-sharded/p"
+            };
+            take_away(&world, "root1", emptied);
+            // Another root changes meanwhile.
+            world.write(
+                "root0/new.md",
+                "# New\n\nA file that was not there before, long enough.\n",
+            );
+            for _ in 0..2 {
+                let ran = run(&world, &flags);
+                assert_eq!(ran.code, Some(3), "{mode} {emptied}: {ran:?}");
+                let summary = ran.summary();
+                assert_eq!(labels(&summary), labels(&first));
+                let kept = &summary["kept"][0];
+                assert_eq!(
+                    kept["shards"].as_array().map(Vec::len),
+                    Some(1),
+                    "{summary}"
+                );
+                assert!(
+                    kept["path"]
+                        .as_str()
+                        .is_some_and(|path| path.ends_with("root1"))
+                );
+                assert!(ran.stderr.contains("--prune"), "{ran:?}");
+                assert_eq!(world.verified(index)["digest"], summary["digest"]);
+            }
+            bring_back(&world, "root1");
+            let back = world.build("o", &flags);
+            assert_eq!(back["exit"], 0);
+            assert_eq!(back.get("kept"), None);
+            assert_eq!(back["digest"], world.build("fresh", &flags)["digest"]);
+            if mode == "sharded" {
+                assert_eq!(back["unchanged_shards"], 3, "{back}");
+            }
+            take_away(&world, "root1", emptied);
+            let pruned = world.build("o", &[&flags[..], &["--prune"]].concat());
+            assert_eq!(pruned["exit"], 0);
+            assert_eq!(pruned["files"], 13);
+            assert_eq!(world.verified(index)["digest"], pruned["digest"]);
+            assert!(!world.path("o-sharded/p/shards/root1.genome.db").exists());
+        }
+    }
+}
+
+#[test]
+fn a_root_that_leaves_the_profile_while_it_is_away_goes() {
+    let world = World::corpus(2, 4);
+    world.build("o", &[]);
+    take_away(&world, "root1", false);
+    assert_eq!(run(&world, &[]).code, Some(3));
+    world.profile(&["root0"]);
+    assert_eq!(run(&world, &[]).code, Some(0));
+    assert!(!world.path("o-sharded/p/shards/root1.genome.db").exists());
+}
+
+#[test]
+fn when_every_root_is_away_the_index_stays() {
+    let world = World::corpus(2, 4);
+    let first = world.build("o", &[]);
+    for root in ["root0", "root1"] {
+        fs::rename(world.path(root), world.path(&format!("{root}-away"))).expect("moved");
+    }
+    // No root exists.
+    assert_eq!(run(&world, &[]).code, Some(4));
+    assert_eq!(world.verified("o-sharded/p")["digest"], first["digest"]);
+    for root in ["root0", "root1"] {
+        fs::create_dir(world.path(root)).expect("made");
+    }
+    let ran = run(&world, &[]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(ran.summary()["digest"], first["digest"]);
+    // An index of nothing is not what anybody wants.
+    assert_eq!(run(&world, &["--prune"]).code, Some(4));
+    assert_eq!(world.verified("o-sharded/p")["digest"], first["digest"]);
+}
+
+#[test]
+fn of_all_profiles_one_whose_roots_are_away_is_told() {
+    let world = World::corpus(2, 4);
+    for (name, root) in [("one", "root0"), ("two", "root1"), ("never", "nowhere")] {
+        world.write(
+            &format!("profiles/{name}.toml"),
+            format!("roots = ['../{root}']\n"),
+        );
+    }
+    let all = || {
+        let mut arguments = vec!["--profile", "all", "--out-dir", "o", "--json"];
+        arguments.extend(BARE);
+        world.run(&arguments)
+    };
+    assert_eq!(all().code, Some(0), "one that was never built is no loss");
+    take_away(&world, "root1", false);
+    let ran = all();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(
+        ran.stderr.contains("profile two: every root of it is away"),
+        "{ran:?}"
+    );
+    world.verified("o-sharded/two");
+}
+
+#[test]
+fn a_root_of_several_shards_keeps_them_all() {
+    let world = World::corpus(2, 12);
+    let flags = ["--auto-subshard-threshold-files", "5"];
+    let first = world.build("o", &flags);
+    assert!(labels(&first).len() > 4, "{first}");
+    take_away(&world, "root1", true);
+    let ran = run(&world, &flags);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(ran.summary()["digest"], first["digest"]);
+}
+
+#[test]
+fn labels_do_not_move_while_a_sibling_is_away() {
+    let world = World::new();
+    for folder in ["a/src", "b/src", "c/src"] {
+        world.write(
+            &format!("{folder}/f.py"),
+            format!(
+                "def of_{}():\n    return 'a text that is long enough to be indexed'\n",
+                &folder[..1]
+            ),
+        );
+    }
+    world.profile(&["a/src", "b/src", "c/src"]);
+    let first = world.build("o", &[]);
+    assert_eq!(labels(&first), ["src", "src-2", "src-3"]);
+    for emptied in [false, true] {
+        take_away(&world, "a/src", emptied);
+        let ran = run(&world, &[]);
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert_eq!(ran.summary()["digest"], first["digest"]);
+        assert_eq!(ran.summary()["unchanged_shards"], 2);
+        bring_back(&world, "a/src");
+        assert_eq!(world.build("o", &[])["unchanged_shards"], 3);
+    }
+    // Also from the beginning, and when it was given up.
+    take_away(&world, "a/src", false);
+    let pruned = world.build("o", &["--prune"]);
+    assert_eq!(labels(&pruned), ["src-2", "src-3"]);
+    assert_eq!(labels(&world.build("n", &[])), ["src-2", "src-3"]);
+    bring_back(&world, "a/src");
+    assert_eq!(world.build("o", &[])["digest"], first["digest"]);
+}
+
+#[test]
+fn folders_of_a_pattern_and_roots_behind_links_are_remembered() {
+    let world = World::corpus(3, 4);
+    fs::create_dir(world.path("all")).expect("made");
+    for root in ["root0", "root1", "root2"] {
+        fs::rename(world.path(root), world.path(&format!("all/{root}"))).expect("moved");
+    }
+    world.profile(&["all/root*"]);
+    let first = world.build("o", &[]);
+    take_away(&world, "all/root1", false);
+    let ran = run(&world, &[]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(ran.summary()["digest"], first["digest"]);
+    let pruned = world.build("o", &["--prune"]);
+    assert_eq!(labels(&pruned), ["root0", "root2"]);
+    // What was given up is not remembered.
+    assert_eq!(run(&world, &[]).code, Some(0));
+    #[cfg(unix)]
+    {
+        bring_back(&world, "all/root1");
+        std::os::unix::fs::symlink("all/root1", world.path("link")).expect("linked");
+        world.profile(&["all/root0", "link"]);
+        let first = world.build("o", &[]);
+        // The link goes with what it leads to.
+        take_away(&world, "all/root1", false);
+        let ran = run(&world, &[]);
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert_eq!(ran.summary()["digest"], first["digest"]);
+        fs::remove_file(world.path("link")).expect("removed");
+        assert_eq!(run(&world, &[]).summary()["digest"], first["digest"]);
+    }
+}
+
+#[test]
+fn vectors_survive_renames_moves_and_copies() {
+    let world = World::corpus(3, 10);
+    let build = || {
+        world
+            .run(&["--profile", "p.toml", "--out-dir", "o", "--json"])
+            .summary()
+    };
+    let n_chunks = |summary: &Value| summary["chunks"].as_u64().expect("a number");
+    let n_reused = |summary: &Value| summary["reused_chunks"].as_u64().expect("a number");
+    build();
+    // A root under another name, and one with another label.
+    fs::rename(world.path("root0"), world.path("renamed")).expect("renamed");
+    world.write(
+        "p.toml",
+        "roots = ['renamed', { path = 'root1', label = 'other' }, 'root2']\n",
+    );
+    let renamed = build();
+    assert_eq!(labels(&renamed), ["other", "renamed", "root2"]);
+    let unchanged = renamed["shards"].as_array().into_iter().flatten();
+    let unchanged: u64 = unchanged
+        .filter(|shard| shard["label"] == "root2")
+        .filter_map(|shard| shard["chunks"].as_u64())
+        .sum();
+    // Equal texts of several files are asked for once each.
+    assert!(
+        n_reused(&renamed) >= n_chunks(&renamed) - unchanged,
+        "{renamed}"
+    );
+    // Files that move to another root, and a copy of a whole one.
+    fs::rename(world.path("renamed/dir1"), world.path("root2/dir1-moved")).expect("moved");
+    fs::create_dir(world.path("copy")).expect("made");
+    for folder in fs::read_dir(world.path("root1")).expect("listed").flatten() {
+        let to = world.path("copy").join(folder.file_name());
+        fs::create_dir(&to).expect("made");
+        for file in fs::read_dir(folder.path()).expect("listed").flatten() {
+            fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+        }
+    }
+    world.write(
+        "p.toml",
+        "roots = ['renamed', { path = 'root1', label = 'other' }, 'root2', 'copy']\n",
+    );
+    let moved = build();
+    let other = moved["shards"].as_array().into_iter().flatten();
+    let other: u64 = other
+        .filter(|shard| shard["label"] == "other")
+        .filter_map(|shard| shard["chunks"].as_u64())
+        .sum();
+    assert!(n_reused(&moved) >= n_chunks(&moved) - other, "{moved}");
+    let fresh = world
+        .run(&["--profile", "p.toml", "--out-dir", "f", "--json"])
+        .summary();
+    assert_eq!(moved["digest"], fresh["digest"]);
+    // Nothing is taken over by a rebuild.
+    let rebuilt = world.run(&[
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--json",
+        "--rebuild",
+    ]);
+    assert_eq!(n_reused(&rebuilt.summary()), 0);
+}

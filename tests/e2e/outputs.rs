@@ -1,0 +1,140 @@
+//! What builds write below a root of theirs is no input of any build.
+
+use crate::world::{BARE, World};
+use serde_json::Value;
+use std::fs;
+
+const SOURCE: &str = "def a_fn(x):\n    return x  # a text that is long enough to be indexed\n";
+
+fn world() -> World {
+    let world = World::new();
+    world.write("src/a.py", SOURCE);
+    // All that a build writes is of these kinds.
+    world.write(
+        "p.toml",
+        "roots = ['.']\nextensions = ['...', 'db', 'log', 'prom', 'seg', 'jsonl', 'lock', 'tmp']\nskip_dirs = []\n",
+    );
+    world
+}
+
+fn build(world: &World, flags: &[&str]) -> Value {
+    let mut arguments = vec!["--profile", "p.toml", "--json"];
+    arguments.extend(BARE);
+    arguments.extend(flags);
+    world.run(&arguments).summary()
+}
+
+#[test]
+fn an_output_below_its_root_changes_nothing() {
+    for mode in [
+        &["--mode", "sharded"][..],
+        &["--mode", "blob"],
+        &["--mode", "blob", "--out-dir", "."],
+    ] {
+        let world = world();
+        let written = ["--metrics-file", "src/build.txt", "--log-file", "build.md"];
+        let first = build(&world, &[mode, &written].concat());
+        assert_eq!(first["files"], 2, "the source and the profile: {first}");
+        for flags in [
+            &written[..],
+            &[],
+            &written,
+            &["--metrics-file", "other.prom"],
+            &[],
+        ] {
+            let again = build(&world, &[mode, flags].concat());
+            assert_eq!(
+                again["digest"], first["digest"],
+                "{mode:?} {flags:?}: {again}"
+            );
+            assert_eq!(again["unchanged_shards"], 1, "{mode:?} {flags:?}");
+            assert!(
+                again["skipped"]["output"].as_u64().is_some_and(|n| n >= 3),
+                "{again}"
+            );
+        }
+    }
+}
+
+#[test]
+fn outputs_of_other_builds_are_left_out_wherever_they_lie() {
+    let world = world();
+    let first = build(&world, &["--out-dir", "deep/down/x"]);
+    build(&world, &["--mode", "blob", "--out-dir", "blobs"]);
+    build(
+        &world,
+        &[
+            "--out-dir",
+            "y",
+            "--log-file",
+            "y.log",
+            "--metrics-file",
+            "blobs/m.prom",
+        ],
+    );
+    let last = build(&world, &["--out-dir", "z"]);
+    assert_eq!(last["files"], 2, "{last}");
+    assert_eq!(last["content_digest"], first["content_digest"]);
+    for (path, what) in [
+        ("blobs/p.db", "an index"),
+        ("blobs/.p.build", "work files"),
+        ("deep/down/x-sharded/p/main.genome.db", "part of an index"),
+        ("deep/down/x-sharded/manifest.json", "manifest"),
+        ("y.log", "log"),
+        ("blobs/m.prom", "figures"),
+    ] {
+        let ran = world.run(&["plan", "--profile", "p.toml", "--why", path, "--json"]);
+        let why = ran.last_line();
+        assert_eq!(why["verdict"], "output", "{path}: {why}");
+        assert!(
+            why["rule"].as_str().is_some_and(|rule| rule.contains(what)),
+            "{path}: {why}"
+        );
+    }
+}
+
+#[test]
+fn files_that_only_look_like_outputs_are_indexed() {
+    let world = world();
+    let text = "a text of somebody's own that is long enough to be indexed, one would think";
+    world.write(
+        "manifest.json",
+        format!("{{\"name\": \"{text}\", \"tool\": \"webpack\"}}\n"),
+    );
+    world.write(
+        "notes.log",
+        format!("2026-11-26 12:00:00 helix_build: {text}\n"),
+    );
+    world.write(
+        "node.prom",
+        format!("# HELP node_load1 {text}\nnode_load1 1\n"),
+    );
+    world.write(".build/notes.md", text);
+    world.write(".p.build/notes.md", text);
+    let summary = build(&world, &[]);
+    assert_eq!(summary["files"], 7, "{summary}");
+    fs::remove_dir_all(world.path("genomes-sharded")).expect("removed");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_run_says_into_a_file_is_no_input_of_it() {
+    let world = world();
+    let say = || {
+        let said = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(world.path("src/said.md"))
+            .expect("opened");
+        let mut arguments = vec!["--profile", "p.toml", "--progress", "plain"];
+        arguments.extend(BARE);
+        let mut command = world.command(&arguments);
+        let errors = said.try_clone().expect("a second");
+        let ended = command.stdout(said).stderr(errors).status();
+        assert!(ended.is_ok_and(|ended| ended.success()));
+    };
+    say();
+    say();
+    let text = fs::read_to_string(world.path("src/said.md")).expect("reads");
+    assert!(text.contains("unchanged, nothing to do"), "{text}");
+}

@@ -1,0 +1,269 @@
+//! FIFOs, devices and endless files under every name that a user gives: refused with a word, or written through, and
+//! never waited for.
+
+use crate::world::{BARE, Ran, World, finish, make_fifo};
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::time::{Duration, Instant};
+
+/// Runs to the end; a run that waits for something is ended, and fails the test.
+fn run(world: &World, arguments: &[&str]) -> Ran {
+    let mut child = world.command(arguments).spawn().expect("starts");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().expect("waited").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("killed");
+            panic!("{arguments:?} hangs");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    finish(child)
+}
+
+fn build(world: &World, flags: &[&str]) -> Ran {
+    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
+    arguments.extend(BARE);
+    arguments.extend(flags);
+    run(world, &arguments)
+}
+
+/// A FIFO, a device without an end, a folder, by name.
+fn oddities(world: &World) -> [&'static str; 3] {
+    make_fifo(&world.path("fifo"));
+    symlink("/dev/zero", world.path("zero")).expect("linked");
+    fs::create_dir(world.path("folder")).expect("made");
+    ["fifo", "zero", "folder"]
+}
+
+fn says(ran: &Ran, codes: &[i32], texts: &[&str]) {
+    assert!(
+        ran.code.is_some_and(|code| codes.contains(&code)),
+        "{ran:?}"
+    );
+    for text in texts {
+        assert!(ran.stderr.contains(text), "{text}: {ran:?}");
+    }
+    let errors = ran.stderr.lines().filter(|line| line.starts_with("error"));
+    assert_eq!(errors.count(), 1, "{ran:?}");
+}
+
+#[test]
+fn profiles_libraries_and_indexes_are_regular_files() {
+    let world = World::corpus(1, 3);
+    for name in oddities(&world) {
+        let profile = format!("{name}.toml");
+        fs::rename(world.path(name), world.path(&profile)).expect("renamed");
+        let ran = run(&world, &["--profile", &profile]);
+        says(&ran, &[2], &[&profile, "not a regular file"]);
+        fs::rename(world.path(&profile), world.path(name)).expect("renamed");
+        let ran = run(&world, &["--profile", "p.toml", "--ort-lib", name]);
+        says(&ran, &[13], &[name]);
+        if name != "folder" {
+            for command in ["query", "verify", "inspect"] {
+                let mut arguments = vec![command, name];
+                arguments.extend((command == "query").then_some("text"));
+                says(&run(&world, &arguments), &[1, 10], &[name]);
+            }
+        }
+        let reuse = build(&world, &["--reuse-from", name]);
+        assert_eq!(reuse.code, Some(0), "{reuse:?}");
+    }
+}
+
+#[test]
+fn a_manifest_or_database_that_is_none_is_said() {
+    let world = World::corpus(1, 3);
+    world.build("o", &[]);
+    let manifest = world.path("o-sharded/manifest.json");
+    fs::remove_file(&manifest).expect("removed");
+    make_fifo(&manifest);
+    let ran = run(&world, &["verify", "o-sharded/p", "--json"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    says(&build(&world, &[]), &[2], &["manifest.json", "a FIFO"]);
+}
+
+#[test]
+fn queries_come_from_files_and_streams() {
+    let world = World::corpus(1, 5);
+    world.build("o", &[]);
+    let query = |file: &str| {
+        run(
+            &world,
+            &[
+                "query",
+                "o-sharded/p",
+                "--mode",
+                "lexical",
+                "--queries",
+                file,
+                "--json",
+            ],
+        )
+    };
+    let [fifo, zero, folder] = oddities(&world);
+    says(&query(zero), &[1, 2], &["--queries", "zero"]);
+    says(&query(folder), &[1, 2], &["--queries", "folder"]);
+    // Nobody writes: there is no query in it.
+    assert_eq!(query(fifo).stdout, "");
+    let mut command = world.command(&[
+        "query",
+        "o-sharded/p",
+        "--mode",
+        "lexical",
+        "--queries",
+        "/dev/stdin",
+        "--json",
+    ]);
+    let mut child = command
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut stdin, b"gadget\nwidget\n").expect("written");
+    drop(stdin);
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.lines().iter().any(|hit| hit["query"] == 1), "{ran:?}");
+}
+
+#[test]
+fn figures_and_logs_are_written_through_streams_and_links() {
+    let world = World::corpus(1, 3);
+    // Never the machine's own: a mistake would replace it. Making one takes root.
+    let made = std::process::Command::new("mknod")
+        .args(["null", "c", "1", "3"])
+        .current_dir(world.path(""))
+        .status();
+    let made = made.is_ok_and(|made| made.success());
+    let has_device = made && fs::write(world.path("null"), "x").is_ok();
+    if !has_device {
+        eprintln!("without a device: none can be made and opened here");
+    }
+    world.write("real/m.prom", "");
+    symlink("real/m.prom", world.path("link")).expect("linked");
+    let [fifo, _, folder] = oddities(&world);
+    let reader = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(world.path(fifo))
+        .expect("read");
+    for flag in ["--metrics-file", "--log-file"] {
+        for name in [fifo, "null"].into_iter().take(1 + usize::from(has_device)) {
+            let ran = build(&world, &[flag, name]);
+            assert_eq!(ran.code, Some(0), "{flag} {name}: {ran:?}");
+        }
+        says(&build(&world, &[flag, folder]), &[2], &[flag, "a folder"]);
+    }
+    drop(reader);
+    if has_device {
+        let null = world.path("null").symlink_metadata().expect("is there");
+        assert!(null.file_type().is_char_device());
+    }
+    let kind = world
+        .path(fifo)
+        .symlink_metadata()
+        .expect("is there")
+        .file_type();
+    assert!(kind.is_fifo());
+    assert_eq!(build(&world, &["--metrics-file", "link"]).code, Some(0));
+    assert!(
+        world
+            .path("link")
+            .symlink_metadata()
+            .is_ok_and(|it| it.is_symlink())
+    );
+    let text = fs::read_to_string(world.path("real/m.prom")).expect("reads");
+    assert!(text.starts_with("# HELP helix_"), "{text}");
+    // Nobody reads: that is said before any work, not waited for.
+    for flag in ["--metrics-file", "--log-file"] {
+        says(
+            &build(&world, &[flag, fifo, "--rebuild"]),
+            &[2],
+            &[flag, fifo, "nobody reads"],
+        );
+    }
+}
+
+#[test]
+fn figures_and_logs_replace_their_own_kind_alone() {
+    let world = World::corpus(1, 3);
+    world.build("o", &[]);
+    for flag in ["--metrics-file", "--log-file"] {
+        world.write("thesis.txt", "the only copy\n");
+        says(
+            &build(&world, &[flag, "thesis.txt"]),
+            &[2],
+            &[flag, "thesis.txt", "name another"],
+        );
+        let text = fs::read_to_string(world.path("thesis.txt")).expect("reads");
+        assert_eq!(text, "the only copy\n");
+        let own = [
+            "o-sharded/manifest.json",
+            "p.toml",
+            "o-sharded/p/main.genome.db",
+        ];
+        for name in own {
+            let before = fs::read(world.path(name)).expect("reads");
+            says(&build(&world, &[flag, name]), &[2], &[flag, name]);
+            assert!(
+                fs::read(world.path(name)).expect("reads") == before,
+                "{name}"
+            );
+        }
+        for _ in 0..2 {
+            assert_eq!(build(&world, &[flag, "own.txt"]).code, Some(0));
+        }
+        fs::remove_file(world.path("own.txt")).expect("removed");
+    }
+    // Not there yet, but soon.
+    fs::remove_dir_all(world.path("o-sharded")).expect("removed");
+    fs::create_dir(world.path("o-sharded")).expect("made");
+    let own = "o-sharded/manifest.json";
+    says(
+        &build(&world, &["--metrics-file", own]),
+        &[2],
+        &["--metrics-file", own],
+    );
+}
+
+#[test]
+fn a_model_is_made_of_regular_files_below_its_folder() {
+    let graph = include_bytes!("../../assets/models/helix-sparse-mini.onnx");
+    let tokenizer = include_bytes!("../../assets/models/tokenizer.json");
+    let world = World::corpus(1, 3);
+    oddities(&world);
+    let build = |texts: &[&str]| {
+        let flags = [
+            "--profile",
+            "p.toml",
+            "--sparse-model",
+            "m",
+            "--dense-model",
+            "none",
+        ];
+        says(&run(&world, &flags), &[13], texts);
+    };
+    for file in [
+        "model.onnx",
+        "tokenizer.json",
+        "config.json",
+        "helix-model.toml",
+    ] {
+        for (odd, what) in [("fifo", "a FIFO"), ("zero", "a device")] {
+            world.write("m/model.onnx", graph);
+            world.write("m/tokenizer.json", tokenizer);
+            let path = world.path("m").join(file);
+            let _ = fs::remove_file(&path);
+            symlink(world.path(odd), &path).expect("linked");
+            build(&[file, what]);
+            fs::remove_file(&path).expect("removed");
+        }
+    }
+    world.write("m/model.onnx", graph);
+    world.write("m/tokenizer.json", tokenizer);
+    world.write("x.onnx", graph);
+    for outside in ["../x.onnx", "/x.onnx", "onnx/../../x.onnx"] {
+        world.write("m/helix-model.toml", format!("file = {outside:?}\n"));
+        build(&[outside, "not below its directory"]);
+    }
+}
