@@ -44,6 +44,9 @@ pub struct Target {
     pub run: Option<RunSummary>,
 }
 
+/// [`Manifest::format`] as this version writes it.
+const FORMAT: u32 = 1;
+
 /// What stands before the digits of the hash. The first such text in the file: the field comes before
 /// all that a user names.
 const HASH_FIELD: &str = "\"blake3\": \"";
@@ -90,6 +93,13 @@ impl Manifest {
         text.contains("\"tool\": \"helix-build ") || has_hash()
     }
 
+    /// The format of an intact manifest, when it is another than this version's.
+    pub fn unknown_format(text: &str) -> Option<u64> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let format = value["format"].as_u64()?;
+        (Self::is_intact(text) && format != u64::from(FORMAT)).then_some(format)
+    }
+
     /// Whether another tool wrote the text: a JSON object with something in it, and none of this tool's marks.
     /// What is emptied is nobody's.
     pub fn is_of_another_tool(text: &str) -> bool {
@@ -121,7 +131,7 @@ impl Manifest {
         let mut targets = previous.map(|m| m.targets).unwrap_or_default();
         targets.insert(key(&target.index), target);
         Self {
-            format: 1,
+            format: FORMAT,
             tool: concat!("helix-build ", env!("CARGO_PKG_VERSION")).to_owned(),
             blake3: String::new(),
             targets,
@@ -180,6 +190,14 @@ mod tests {
         assert_eq!(read.to_text(), text);
         assert_eq!(read.routing_hash("blake3\": \"p"), Some("r"));
         assert_eq!(read.routing_hash("q"), None);
+        assert_eq!(Manifest::unknown_format(&text), None);
+        let later = Manifest {
+            format: 7,
+            ..manifest
+        };
+        assert_eq!(Manifest::unknown_format(&later.to_text()), Some(7));
+        let damaged = text.replacen("\"format\": 1", "\"format\": 3", 1);
+        assert_eq!(Manifest::unknown_format(&damaged), None);
     }
 
     #[test]

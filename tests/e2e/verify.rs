@@ -359,6 +359,28 @@ fn an_index_of_another_format_is_read_and_replaced_by_nobody() {
     world.verified("o-sharded/p");
 }
 
+#[test]
+fn a_manifest_of_another_format_is_replaced_by_nobody() {
+    let world = World::corpus(1, 2);
+    world.build("o", &[]);
+    let path = world.path("o-sharded/manifest.json");
+    let text = fs::read_to_string(&path).expect("a manifest");
+    let mut manifest = helix_build::report::Manifest::parse(&text).expect("intact");
+    manifest.format = 7;
+    let later = manifest.to_text();
+    fs::write(&path, &later).expect("written");
+    for flags in [&[][..], &["--rebuild"]] {
+        let build = ["--profile", "p.toml", "--out-dir", "o"];
+        let ran = world.run(&[&build[..], &crate::world::BARE, flags].concat());
+        assert_eq!(ran.code, Some(12), "{ran:?}");
+        assert!(ran.stderr.contains("format 7"), "{ran:?}");
+        assert_eq!(fs::read_to_string(&path).expect("a manifest"), later);
+    }
+    let ran = world.run(&["verify", "o-sharded", "--json"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    assert!(ran.stdout.contains("\"kind\":\"format\""), "{ran:?}");
+}
+
 /// A trigger in the routing database must not undo what a build registers.
 #[test]
 fn a_planted_trigger_is_found_and_never_fires() {

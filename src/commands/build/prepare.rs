@@ -15,8 +15,10 @@ use crate::encode;
 use crate::exit_code::{Exit, ExitCode};
 use crate::failpoint;
 use crate::ids::{Digest, FileHash, ShardId};
+use crate::named_file;
 use crate::plan::{Mode, Plan};
 use crate::profile::recipe::encoder_fingerprint;
+use crate::report::Manifest;
 use crate::store::hash_file;
 use crate::store::ledger::ShardLedger;
 use crate::store::ownership::{self, Records, Stale};
@@ -107,7 +109,32 @@ pub fn already_built(
     find_unchanged(settings, &layout, plan, (&encoders, fingerprint), None)
 }
 
+/// Refuses to replace a manifest of another version's format, unless asked to: exit code 12, before any work.
+fn refuse_unknown_manifest(settings: &Settings, layout: &Layout) -> anyhow::Result<()> {
+    if settings.rebuild {
+        return Ok(());
+    }
+    let path = &layout.manifest;
+    // What cannot be read is told when it is written.
+    let text = match path.is_file() {
+        true => named_file::read_text(path, named_file::MOST_MANIFEST_BYTES).unwrap_or_default(),
+        false => return Ok(()),
+    };
+    match Manifest::unknown_format(&text) {
+        None => Ok(()),
+        Some(format) => Err(Exit::error(
+            ExitCode::FingerprintMismatch,
+            format!(
+                "{}: written in format {format}, which this version does not know: use the version of helix-build \
+                 that wrote it, or another --out-dir; --rebuild replaces it",
+                path.display()
+            ),
+        )),
+    }
+}
+
 pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
+    refuse_unknown_manifest(settings, &layout)?;
     let (encoders, fingerprint) = identify(settings)?;
     failpoint::at("build::scan", &settings.profile.name);
     let survey = survey::survey(settings)?;

@@ -34,6 +34,12 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
     if Manifest::is_of_another_tool(&text) {
         return Noted(None);
     }
+    if let Some(format) = Manifest::unknown_format(&text) {
+        let row = place.manifest.display().to_string();
+        let what = format!("format {format} is not known to this version");
+        finder.fault(FaultKind::Format, "", row, what);
+        return Noted(None);
+    }
     let manifest = Manifest::parse(&text);
     if manifest.is_none() {
         let row = place.manifest.display().to_string();
