@@ -158,7 +158,7 @@ fn print_text(
         (true, _) => writeln!(out, "being rebuilt: a build is at work on this index")?,
         (false, true) => writeln!(
             out,
-            "unfinished: a build of this index was stopped; what is there was checked, run the build again to finish it"
+            "unfinished: a build of this index is running or was stopped; what is there was checked, run the build again to finish it"
         )?,
         (false, false) => {}
     }
