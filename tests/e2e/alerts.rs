@@ -278,6 +278,8 @@ fn alerts_fire_when_they_should_and_after_no_good_night() {
     );
     look("killed a moment ago", 0.0, &[]);
     look("killed an hour ago", 1.0, &[("HelixBuildKilled", "p")]);
+    // A rebuild that was killed goes on when it is asked for again; any other build ends it.
+    assert_eq!(run("p.toml", &BARE, ""), Some(0));
     let quarantine = "worker::prepare=return(panic@file0.rs)";
     assert_eq!(run("p.toml", &killed, quarantine), Some(3));
     look("left out", 1.0, &[("HelixBuildIncomplete", "p")]);
