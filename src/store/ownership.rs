@@ -24,8 +24,11 @@ use std::path::{Path, PathBuf};
 pub enum Holding {
     Nothing,
     Ours(Mark),
-    /// Written by another version of this program, with this format number.
-    OtherFormat(i64),
+    /// Written by another version of this program, with this format number; `by` is the version, as it says.
+    OtherFormat {
+        format: i64,
+        by: String,
+    },
     /// A file that cannot be read as a database.
     Unreadable,
     /// Somebody else's: what it is, in words.
@@ -72,7 +75,10 @@ fn mark_of(path: &Path) -> Result<Holding, StoreError> {
     );
     match format {
         Ok(FORMAT_VERSION) => {}
-        Ok(other) => return Ok(Holding::OtherFormat(other)),
+        Ok(format) => {
+            let by = meta(&conn, path, "tool_version").unwrap_or_default();
+            return Ok(Holding::OtherFormat { format, by });
+        }
         Err(error) => {
             return match StoreError::sql(path)(error) {
                 StoreError::Sql { .. } => Ok(Holding::Foreign("another program's database")),
@@ -139,10 +145,14 @@ pub enum NotOurs {
     )]
     Foreign { path: PathBuf, what: String },
     #[error(
-        "{} was written by another version of this program (format {format}): --rebuild builds it afresh, another --out-dir keeps both",
+        "{} was written by another version of this program ({by}, format {format}): --rebuild builds it afresh, another --out-dir keeps both",
         path.display()
     )]
-    OtherFormat { path: PathBuf, format: i64 },
+    OtherFormat {
+        path: PathBuf,
+        format: i64,
+        by: String,
+    },
 }
 
 /// What is done with a database of another version of this program.
@@ -169,10 +179,11 @@ impl Records {
             Holding::Nothing => Ok(()),
             Holding::Ours(mark) if mark.label == label => Ok(()),
             Holding::Ours(mark) => foreign(format!("a copy of the shard {}", mark.label)),
-            Holding::OtherFormat(_) if others == OtherFormats::Replace => Ok(()),
-            Holding::OtherFormat(format) => Err(NotOurs::OtherFormat {
+            Holding::OtherFormat { .. } if others == OtherFormats::Replace => Ok(()),
+            Holding::OtherFormat { format, by } => Err(NotOurs::OtherFormat {
                 path: path.to_path_buf(),
                 format: *format,
+                by: by.clone(),
             }),
             Holding::Unreadable if self.is_recorded(path) => Ok(()),
             Holding::Unreadable => foreign("a file that is no index".to_owned()),
@@ -203,7 +214,7 @@ impl Records {
                 name_of(&mark.label) == path && (registered || mark.roots.iter().all(known))
             }
             Holding::Unreadable => registered,
-            Holding::Nothing | Holding::OtherFormat(_) | Holding::Foreign(_) => false,
+            Holding::Nothing | Holding::OtherFormat { .. } | Holding::Foreign(_) => false,
         }
     }
 
@@ -336,6 +347,13 @@ mod tests {
         })
     }
 
+    fn other_format(format: i64) -> Holding {
+        Holding::OtherFormat {
+            format,
+            by: String::new(),
+        }
+    }
+
     fn records() -> Records {
         Records {
             registered: vec![row("a", true), row("theirs", false)],
@@ -362,11 +380,11 @@ mod tests {
             ("b", ours("a", "/r")),
             ("b", Holding::Unreadable),
             ("theirs", Holding::Unreadable),
-            ("a", Holding::OtherFormat(7)),
+            ("a", other_format(7)),
         ] {
             assert!(may(label, &holding).is_err(), "{label} {holding:?}");
         }
-        let other = Holding::OtherFormat(7);
+        let other = other_format(7);
         let replaced = records().may_replace(&path_of("a"), &other, "a", OtherFormats::Replace);
         assert_eq!(replaced, Ok(()));
     }
@@ -386,7 +404,7 @@ mod tests {
             ("theirs", ours("theirs", "/r")),
             ("b", Holding::Unreadable),
             ("a", Holding::Foreign("another program's database")),
-            ("a", Holding::OtherFormat(7)),
+            ("a", other_format(7)),
         ] {
             assert!(!may(label, &holding), "{label} {holding:?}");
         }
@@ -419,7 +437,7 @@ mod tests {
             look("meta.db"),
             Holding::Foreign("another program's database")
         );
-        assert_eq!(look("later.db"), Holding::OtherFormat(99));
+        assert_eq!(look("later.db"), other_format(99));
         assert_eq!(look("text"), Holding::Unreadable);
         assert_eq!(look("empty"), Holding::Unreadable);
         assert_eq!(look("folder"), Holding::Foreign("a folder"));

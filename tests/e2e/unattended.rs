@@ -46,7 +46,7 @@ fn every_failure_is_a_last_line_with_its_profile() {
     failed(&ran, 4, json!("empty"));
     assert_eq!(ran.lines()[0]["type"], "summary");
     let metrics = [&BARE[..], &["--metrics-file", "no/such/folder"]].concat();
-    failed(&build(&world, "p.toml", &metrics, ""), 1, p.clone());
+    failed(&build(&world, "p.toml", &metrics, ""), 2, p.clone());
     failed(
         &build(&world, "p.toml", &["--sparse-model", "no"], ""),
         13,

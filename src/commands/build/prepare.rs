@@ -109,11 +109,9 @@ pub fn already_built(
     find_unchanged(settings, &layout, plan, (&encoders, fingerprint), None)
 }
 
-/// Refuses to replace a manifest of another version's format, unless asked to: exit code 12, before any work.
-fn refuse_unknown_manifest(settings: &Settings, layout: &Layout) -> anyhow::Result<()> {
-    if settings.rebuild {
-        return Ok(());
-    }
+/// Refuses to replace a manifest of another version's format, `--rebuild` or not, since it lists other indexes too: exit
+/// code 12, before any work.
+fn refuse_unknown_manifest(layout: &Layout) -> anyhow::Result<()> {
     let path = &layout.manifest;
     // What cannot be read is told when it is written.
     let text = match path.is_file() {
@@ -126,7 +124,7 @@ fn refuse_unknown_manifest(settings: &Settings, layout: &Layout) -> anyhow::Resu
             ExitCode::FingerprintMismatch,
             format!(
                 "{}: written in format {format}, which this version does not know: use the version of helix-build \
-                 that wrote it, or another --out-dir; --rebuild replaces it",
+                 that wrote it, or another --out-dir",
                 path.display()
             ),
         )),
@@ -134,7 +132,7 @@ fn refuse_unknown_manifest(settings: &Settings, layout: &Layout) -> anyhow::Resu
 }
 
 pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
-    refuse_unknown_manifest(settings, &layout)?;
+    refuse_unknown_manifest(&layout)?;
     let (encoders, fingerprint) = identify(settings)?;
     failpoint::at("build::scan", &settings.profile.name);
     let survey = survey::survey(settings)?;
