@@ -47,7 +47,7 @@ fn phase_of(point: &str, is_supervisor: bool) -> &'static str {
         "scan::read" if is_supervisor => "scanning",
         "build::planned" => "supervising",
         "worker::start" => "opening encoders",
-        "encode::device" => "opening encoders",
+        "encode::device" | "encode::patience" | "worker::pool" => "opening encoders",
         "segment::reopen" | "segment::forgot" => "reopening a segment",
         "segment::open" | "segment::clear" | "segment::create" | "segment::opened" => {
             "opening a segment"

@@ -197,7 +197,15 @@ fn check(variant: Variant) {
     build.extend(models);
     let mut command = match variant.on_device {
         true => {
-            build.extend(["--device", "cuda", "--dense-device", "cuda"]);
+            // Few rows a batch: what the CPU would spend on blank ones is minutes.
+            build.extend([
+                "--device",
+                "cuda",
+                "--dense-device",
+                "cuda",
+                "--batch-size",
+                "5",
+            ]);
             let mut command = world.command(&build);
             command.env("FAILPOINTS", "encode::device=return(skip)");
             command
