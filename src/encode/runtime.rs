@@ -106,7 +106,7 @@ fn load(wanted: Option<PathBuf>) -> Result<Loaded, EncodeError> {
         .with_telemetry(false)
         // Its own lines on standard error are coloured. What matters in them comes as an error as well.
         .with_logger(Arc::new(|level, _, _, _, text| {
-            tracing::debug!(?level, "{text}");
+            tracing::trace!(?level, "{text}");
         }))
         .build()
         .map_err(|error| bad(&path, said(&error)))?;

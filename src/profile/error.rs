@@ -45,7 +45,7 @@ fn found_instead(suggestion: Option<&str>, known: &[String]) -> String {
     match (suggestion, known) {
         (Some(meant), _) => format!("; did you mean `{meant}`? There are: {}", known.join(", ")),
         (None, []) => {
-            "; there are no profiles in the folders searched: give the path of one".into()
+            "; there are no profiles in the folders searched: give the path of one, which ends in .toml".into()
         }
         (None, known) => format!("; there are: {}", known.join(", ")),
     }

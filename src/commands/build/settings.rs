@@ -289,9 +289,12 @@ pub fn profiles(flag: Option<&str>) -> Result<Profiles, Failed> {
     let Some(names) = flag else {
         let known = list_profiles(&search_dirs());
         let known: Vec<_> = known.into_iter().map(|p| p.name).collect();
+        let known = match known.is_empty() {
+            true => "there are none in the folders searched".to_owned(),
+            false => format!("there are: {}", known.join(", ")),
+        };
         let text = format!(
-            "which profile? --profile NAME, NAME,NAME, all, or the path of a TOML file; there are: {}",
-            known.join(", ")
+            "which profile? --profile NAME, NAME,NAME, all, or the path of a TOML file; {known}"
         );
         return Err(Exit::error(ExitCode::Usage, text).into());
     };

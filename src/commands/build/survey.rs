@@ -77,7 +77,8 @@ pub fn survey(settings: &Settings) -> anyhow::Result<Survey> {
             ExitCode::NothingToIndex,
             format!(
                 "profile {} has no file to index ({counts}); `helix-build plan --profile {} --why PATH` names the rule for a file",
-                profile.name, profile.name
+                profile.name,
+                profile.file.display()
             ),
         ));
     }
