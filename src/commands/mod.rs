@@ -83,8 +83,10 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         Command::Doctor(args) => doctor::run(&args, global),
         Command::Version => version::run(global),
         Command::Completions { shell } => output::raw(|out| {
-            cli::completions(shell, out);
-            Ok(())
+            // The generator panics where it cannot write.
+            let mut script = Vec::new();
+            cli::completions(shell, &mut script);
+            out.write_all(&script)
         }),
         Command::Man => output::raw(cli::manual),
         Command::Probe => probe::run(),

@@ -54,6 +54,10 @@ impl Trouble {
     }
 }
 
+/// How long a build that shall stop waits for a worker that is not ready for work. Together with what else has to end,
+/// a request to stop is met within ten seconds.
+const START_PAUSE_PATIENCE: Duration = Duration::from_secs(5);
+
 impl State {
     /// A process has ended: in order, or not.
     pub(super) fn exited(
@@ -220,6 +224,10 @@ impl State {
                 Phase::Absent | Phase::GivenUp => continue,
                 Phase::Ready if slot.assigned.is_empty() => continue,
                 Phase::Ready => self.limits.stall,
+                // It has nothing in hand yet: a library or a driver hangs.
+                Phase::Leaving if self.mood != Mood::Working && !slot.ready => {
+                    self.limits.pause_patience.min(START_PAUSE_PATIENCE)
+                }
                 Phase::Leaving if self.mood != Mood::Working => self.limits.pause_patience,
                 Phase::Starting | Phase::Leaving => self.limits.patience,
                 // Its end is the system's business, and a matter of milliseconds.

@@ -48,6 +48,20 @@ fn a_pause_does_not_wait_long_for_a_stuck_worker() {
     assert!(world.now - asked <= limits().pause_patience + Duration::from_secs(2));
 }
 
+#[test]
+fn a_pause_waits_less_for_a_worker_that_hangs_at_its_start() {
+    let mut world = World::new(1, one_shard(vec![vec![File::Good]]));
+    world.feed(Event::Tick);
+    world.feed(Event::Interrupt);
+    let asked = world.now;
+    while world.ending.is_none() {
+        assert!(world.now - asked < limits().pause_patience);
+        world.now += Duration::from_secs(1);
+        world.feed(Event::Tick);
+    }
+    assert_eq!(world.ending, Some(Ending::Paused));
+}
+
 proptest! {
     /// Whatever dies when, the build ends, every file is committed or left out, each segment is loaded
     /// once, and no poisoned file gets in. (A good file that somebody kills a worker over twice in a
