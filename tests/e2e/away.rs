@@ -289,3 +289,26 @@ fn vectors_survive_renames_moves_and_copies() {
     ]);
     assert_eq!(n_reused(&rebuilt.summary()), 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_empty_folder_behind_a_link_is_a_root_that_is_away() {
+    use std::os::unix::fs::symlink;
+    for mode in ["sharded", "blob"] {
+        let world = World::corpus(2, 3);
+        fs::create_dir_all(world.path("full")).expect("made");
+        fs::create_dir_all(world.path("empty/a")).expect("made");
+        fs::rename(world.path("root1"), world.path("full/a")).expect("moved");
+        symlink("full", world.path("mount")).expect("linked");
+        world.write("p.toml", "roots = [\"root0\", \"mount/a\"]\n");
+        let first = world.build("o", &["--mode", mode]);
+        fs::remove_file(world.path("mount")).expect("removed");
+        symlink("empty", world.path("mount")).expect("linked");
+        let ran = run(&world, &["--mode", mode]);
+        assert_eq!(ran.code, Some(3), "{mode}: {ran:?}");
+        assert_eq!(labels(&ran.summary()), labels(&first), "{mode}");
+        let pruned = run(&world, &["--mode", mode, "--prune"]);
+        assert_eq!(pruned.code, Some(0), "{mode}: {pruned:?}");
+        assert_eq!(pruned.summary()["chunks"], 3, "{mode}: {pruned:?}");
+    }
+}

@@ -68,7 +68,7 @@ pub fn find(settings: &Settings, plan: &Plan) -> anyhow::Result<Kept> {
             continue;
         }
         let of_away: Vec<usize> = (0..away.len())
-            .filter(|n| has(&mark, &away[*n].0))
+            .filter(|n| is_of(&mark, &away[*n].0))
             .collect();
         let stays = match layout.mode {
             Mode::Blob => !of_away.is_empty(),
@@ -87,9 +87,17 @@ pub fn find(settings: &Settings, plan: &Plan) -> anyhow::Result<Kept> {
     Ok(kept)
 }
 
-/// The roots that are away, with their spelled paths.
-fn away(settings: &Settings, plan: &Plan) -> Vec<(String, KeptRoot)> {
-    let entry = |path: &Path, root: &str, detail: &str| {
+/// By what a database's roots are known.
+struct Known {
+    /// The spelled path.
+    path: String,
+    /// Of a folder that is there and empty: behind a link it may be another folder than the one that was indexed.
+    label: Option<String>,
+}
+
+/// The roots that are away.
+fn away(settings: &Settings, plan: &Plan) -> Vec<(Known, KeptRoot)> {
+    let entry = |path: &Path, root: &str, label: Option<&str>, detail: &str| {
         let spelled = file::root_spelling(path).into_owned();
         let root = KeptRoot {
             root: root.to_owned(),
@@ -97,20 +105,30 @@ fn away(settings: &Settings, plan: &Plan) -> Vec<(String, KeptRoot)> {
             detail: detail.to_owned(),
             shards: Vec::new(),
         };
-        (spelled, root)
+        let label = label.map(str::to_owned);
+        let path = spelled;
+        (Known { path, label }, root)
     };
     let missing = settings.profile.missing.iter().filter_map(|root| {
         let (path, _) = root.place.as_ref()?;
-        Some(entry(path, &root.typed, &root.detail))
+        Some(entry(path, &root.typed, None, &root.detail))
     });
     let emptied = plan.roots.iter().filter(|root| root.n_files == 0);
-    let emptied =
-        emptied.map(|root| entry(&root.path, &root.label, "no file to index is left in it"));
+    let emptied = emptied.map(|root| {
+        let label = Some(root.label.as_str());
+        entry(
+            &root.path,
+            &root.label,
+            label,
+            "no file to index is left in it",
+        )
+    });
     missing.chain(emptied).collect()
 }
 
-fn has(mark: &Mark, path: &str) -> bool {
-    mark.roots.iter().any(|root| root.path == path)
+fn is_of(mark: &Mark, known: &Known) -> bool {
+    let mut roots = mark.roots.iter();
+    roots.any(|root| root.path == known.path || known.label.as_ref() == Some(&root.label))
 }
 
 /// The databases that lie where this output's shards do; in blob mode the blob alone.
