@@ -20,7 +20,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often silence and interrupts are looked for.
@@ -53,6 +53,9 @@ pub struct Links {
     pub memory: Receiver<Reading>,
     /// Set by a signal.
     pub interrupted: Arc<AtomicBool>,
+    /// Rises with every turn of the supervisor's loop, at least once a tick: one that stands still is blocked, by a
+    /// standard error that nobody reads, say.
+    pub turns: Arc<AtomicU64>,
 }
 
 /// What the workers' part of a build came to.
@@ -159,6 +162,7 @@ impl Running {
         let mut announced = false;
         let mut event = Event::Tick;
         loop {
+            links.turns.fetch_add(1, Ordering::Relaxed);
             self.note(&event);
             let lasted = clock.look();
             if lasted > Duration::ZERO {

@@ -231,6 +231,18 @@ pub fn workers_of(supervisor: u32) -> Vec<u32> {
 }
 
 /// Sends a signal; one that is gone already needs none.
+/// What `look` finds, sooner or later.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < DEADLINE, "waiting for {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);

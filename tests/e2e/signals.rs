@@ -81,6 +81,36 @@ fn what_hangs_outside_of_the_work_is_left() {
     ground.settle(BARE, "a build that hung");
 }
 
+/// A full pipe that nobody reads.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_error_that_nobody_reads_keeps_no_build_alive() {
+    use crate::world::{BARE, World};
+    use std::io::Write as _;
+    const CAPACITY: usize = 65_536;
+    let world = World::corpus(20, 2);
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(&[b'.'; CAPACITY]).expect("room");
+    let mut arguments = vec![
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--progress",
+        "json",
+    ];
+    arguments.extend(BARE);
+    let mut command = world.command(&arguments);
+    let mut child = command.stderr(writer).spawn().expect("starts");
+    let lock = world.path("o-sharded/p/.build/lock");
+    crate::live::eventually("the build has begun", || lock.exists().then_some(()));
+    signal(child.id(), Signal::TERM);
+    let status = crate::live::eventually("the build ends", || child.try_wait().expect("waits"));
+    assert_eq!(status.code(), Some(75));
+    drop((command, reader));
+    world.build("o", &[]);
+}
+
 #[test]
 fn the_file_in_hand_is_finished_and_kept() {
     let mut ground = Ground::new(10);

@@ -116,11 +116,12 @@ impl Site<'_> {
             published,
             memory: memory.receiver(),
             interrupted: Arc::clone(self.interrupted),
+            turns: Arc::default(),
         };
         let job = job(self.settings, self.prepared, sizing, todo)?;
         let mut devices = BTreeSet::new();
         let mut totals = Totals::default();
-        let supervised = Supervised::begin();
+        let supervised = Supervised::begin(Arc::clone(&links.turns));
         let outcome = supervisor::run(job, &links, &mut |event| {
             totals.add(&event);
             match &event {
@@ -135,6 +136,7 @@ impl Site<'_> {
         });
         // However it ended: a shard on its way into place is brought there and registered, others are
         // given up at their next segment.
+        supervised.publishing();
         publishing.ending(&outcome.ending);
         drop(links);
         if publisher.join().is_err() {
