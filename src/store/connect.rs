@@ -5,6 +5,7 @@ use super::schema::PAGE_BYTES;
 use crate::ids::FileHash;
 use crate::named_file;
 use crate::platform;
+use crate::report::marks;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -199,8 +200,11 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
 pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     set_up();
     // SQLite would say "unable to open"; the system's own reason is better.
-    named_file::open(path).map_err(StoreError::io(path))?;
-    let has_log = std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let file = named_file::open(path).map_err(StoreError::io(path))?;
+    let bytes = file.metadata().map_err(StoreError::io(path))?.len();
+    // SQLite deletes a log that it finds beside an empty file.
+    let has_log =
+        bytes > 0 && std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = if has_log {
         Connection::open_with_flags(path, flags)
@@ -248,15 +252,22 @@ pub(super) fn sidecar(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Removes a database and what SQLite keeps beside it; what is not there is no error.
+/// Removes a database and what SQLite keeps beside it; what is not there is no error. The database goes last: a log
+/// without one would be taken for somebody else's.
 pub fn remove_database(path: &Path) -> Result<(), StoreError> {
-    remove_files(path, &["", "-wal", "-shm", "-journal"])
+    remove_files(path, &["-wal", "-shm", "-journal", ""])
 }
 
 /// Removes what SQLite keeps beside a database that is about to be replaced: it would be taken for
 /// the new one's.
 pub fn remove_log(path: &Path) -> Result<(), StoreError> {
     remove_files(path, &["-wal", "-shm", "-journal"])
+}
+
+/// What SQLite keeps beside the database at `path` and holds something, if there is any.
+pub fn log_beside(path: &Path) -> Option<PathBuf> {
+    let mut logs = marks::BESIDE.iter().map(|suffix| sidecar(path, suffix));
+    logs.find(|log| std::fs::symlink_metadata(log).is_ok_and(|found| found.len() > 0))
 }
 
 fn remove_files(path: &Path, suffixes: &[&str]) -> Result<(), StoreError> {

@@ -81,18 +81,22 @@ pub(super) fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreEr
             path: path.to_path_buf(),
         });
     }
-    let text = |value: Value| match value {
-        Value::Integer(number) => number.to_string(),
-        Value::Text(text) => text,
-        _ => "?".to_owned(),
-    };
     match meta::<Value>(conn, path, "format")? {
         Value::Integer(FORMAT_VERSION) => Ok(()),
         found => Err(StoreError::Format {
             path: path.to_path_buf(),
-            found: text(found),
-            by: meta(conn, path, "tool_version").map_or_else(|_| "?".to_owned(), text),
+            found: spelled_value(found),
+            by: meta(conn, path, "tool_version").map_or_else(|_| "?".to_owned(), spelled_value),
         }),
+    }
+}
+
+/// A value of `build_meta` for people.
+pub(super) fn spelled_value(value: Value) -> String {
+    match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text,
+        _ => "?".to_owned(),
     }
 }
 

@@ -28,7 +28,8 @@ pub mod surroundings;
 pub mod verify;
 
 pub use connect::{
-    hash_file, most_open_databases, open_read_only, remove_database, remove_log, spill_into,
+    hash_file, log_beside, most_open_databases, open_read_only, remove_database, remove_log,
+    spill_into,
 };
 pub use error::{StoreError, is_full};
 

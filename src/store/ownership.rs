@@ -4,16 +4,17 @@
 //! rows (`build_meta`), one that is too damaged to be read in the records beside it; temporary files, segments and
 //! manifests carry it in their names and first bytes ([`marks`]). Everything that replaces or deletes asks here.
 
-use super::connect::{self, open_read_only};
+use super::connect::{self, log_beside, open_read_only};
 use super::error::StoreError;
-use super::ledger::{digest_of, meta, roots_of};
+use super::ledger::{digest_of, meta, roots_of, spelled_value};
 use super::routing::RegisteredShard;
 use super::schema::FORMAT_VERSION;
 use super::shard::Root;
 use crate::ids::Digest;
 use crate::platform;
 use crate::report::marks;
-use rusqlite::Connection;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
@@ -26,10 +27,10 @@ pub enum Holding {
     Ours(Mark),
     /// Written by another version of this program, with this format number; `by` is the version, as it says.
     OtherFormat {
-        format: i64,
+        format: String,
         by: String,
     },
-    /// A file that cannot be read as a database.
+    /// A file that cannot be read as a database, or an index that does not say any more what it is.
     Unreadable,
     /// Somebody else's: what it is, in words.
     Foreign(&'static str),
@@ -43,6 +44,9 @@ pub struct Mark {
     /// `None` when it is no hash.
     pub encoders: Option<Digest>,
 }
+
+/// Tables of a shard that no other program has.
+const OUR_TABLES: [&str; 2] = ["build_files", "build_roots"];
 
 /// Looks at what lies at `path`; opens nothing but regular files.
 pub fn look(path: &Path) -> Result<Holding, StoreError> {
@@ -62,35 +66,52 @@ pub fn look(path: &Path) -> Result<Holding, StoreError> {
 fn mark_of(path: &Path) -> Result<Holding, StoreError> {
     let conn = open_read_only(path)?;
     let tables = tables(&conn).map_err(StoreError::sql(path))?;
-    if !tables.contains("build_meta") {
-        return Ok(match tables.is_empty() {
-            true => Holding::Unreadable,
-            false => Holding::Foreign("another program's database"),
-        });
+    if tables.is_empty() {
+        return Ok(Holding::Unreadable);
     }
-    let format = conn.query_row(
-        "SELECT value FROM build_meta WHERE key = 'format'",
-        [],
-        |row| row.get::<_, i64>(0),
-    );
+    // Without its mark, or with a part of it.
+    let unmarked = || match OUR_TABLES.iter().any(|name| tables.contains(*name)) {
+        true => Holding::Unreadable,
+        false => Holding::Foreign("another program's database"),
+    };
+    let or_unmarked = |error| match error {
+        StoreError::Sql { .. } => Ok(unmarked()),
+        error => Err(error),
+    };
+    let format = conn
+        .query_row(
+            "SELECT value FROM build_meta WHERE key = 'format'",
+            [],
+            |row| row.get::<_, Value>(0),
+        )
+        .optional();
     match format {
-        Ok(FORMAT_VERSION) => {}
-        Ok(format) => {
+        Ok(Some(Value::Integer(FORMAT_VERSION))) => {}
+        Ok(Some(value)) if is_format(&value) || unmarked() == Holding::Unreadable => {
             let by = meta(&conn, path, "tool_version").unwrap_or_default();
+            let format = spelled_value(value);
             return Ok(Holding::OtherFormat { format, by });
         }
-        Err(error) => {
-            return match StoreError::sql(path)(error) {
-                StoreError::Sql { .. } => Ok(Holding::Foreign("another program's database")),
-                error => Err(error),
-            };
-        }
+        Ok(_) => return Ok(unmarked()),
+        Err(error) => return or_unmarked(StoreError::sql(path)(error)),
     }
-    Ok(Holding::Ours(Mark {
-        label: meta(&conn, path, "label")?,
-        roots: roots_of(&conn).map_err(StoreError::sql(path))?,
-        encoders: digest_of(&conn, path, "encoder_fingerprint").ok(),
-    }))
+    let mark = || {
+        Ok(Mark {
+            label: meta(&conn, path, "label")?,
+            roots: roots_of(&conn).map_err(StoreError::sql(path))?,
+            encoders: digest_of(&conn, path, "encoder_fingerprint").ok(),
+        })
+    };
+    mark().map(Holding::Ours).or_else(or_unmarked)
+}
+
+/// Whether a value of `build_meta` may be the format number of some version.
+fn is_format(value: &Value) -> bool {
+    match value {
+        Value::Integer(_) => true,
+        Value::Text(text) => text.trim().parse::<i64>().is_ok(),
+        _ => false,
+    }
 }
 
 /// Tables and views, SQLite's own left out.
@@ -140,17 +161,22 @@ pub struct Records {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
     #[error(
-        "{} is {what}, which this program did not write and will not replace: move it away, or choose another --out-dir",
+        "{} is {what}, which this program did not write and will not replace: move it away with its -wal and -shm, or choose another --out-dir",
         path.display()
     )]
     Foreign { path: PathBuf, what: String },
+    #[error(
+        "{} is the log of a database that is not there, and may hold what is nowhere else: move it away to its database, or choose another --out-dir",
+        path.display()
+    )]
+    Log { path: PathBuf },
     #[error(
         "{} was written by another version of this program ({by}, format {format}): --rebuild builds it afresh, another --out-dir keeps both",
         path.display()
     )]
     OtherFormat {
         path: PathBuf,
-        format: i64,
+        format: String,
         by: String,
     },
 }
@@ -176,13 +202,16 @@ impl Records {
             Err(NotOurs::Foreign { path, what })
         };
         match holding {
-            Holding::Nothing => Ok(()),
+            Holding::Nothing => match log_beside(path) {
+                None => Ok(()),
+                Some(path) => Err(NotOurs::Log { path }),
+            },
             Holding::Ours(mark) if mark.label == label => Ok(()),
             Holding::Ours(mark) => foreign(format!("a copy of the shard {}", mark.label)),
             Holding::OtherFormat { .. } if others == OtherFormats::Replace => Ok(()),
             Holding::OtherFormat { format, by } => Err(NotOurs::OtherFormat {
                 path: path.to_path_buf(),
-                format: *format,
+                format: format.clone(),
                 by: by.clone(),
             }),
             Holding::Unreadable if self.is_recorded(path) => Ok(()),
@@ -349,7 +378,7 @@ mod tests {
 
     fn other_format(format: i64) -> Holding {
         Holding::OtherFormat {
-            format,
+            format: format.to_string(),
             by: String::new(),
         }
     }

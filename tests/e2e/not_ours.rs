@@ -417,3 +417,91 @@ fn what_comes_while_a_build_runs_is_not_replaced_either() {
         });
     }
 }
+
+/// What a database of somebody else left beside a place of ours: the log may hold all that was written lately.
+#[test]
+fn logs_without_their_database_are_not_deleted() {
+    for (place, mode) in [
+        ("o-sharded/p/main.genome.db", "sharded"),
+        ("o-sharded/p/shards/root0.genome.db", "sharded"),
+        ("o/p.db", "blob"),
+    ] {
+        for suffix in ["-wal", "-shm", "-journal"] {
+            // Nothing was built before; the database of ours was moved away; it is empty.
+            for state in ["new", "moved", "empty"] {
+                let world = World::corpus(1, 3);
+                let log = format!("{place}{suffix}");
+                if state != "new" {
+                    world.build("o", &["--mode", mode]);
+                    fs::remove_file(world.path(place)).expect("moved");
+                }
+                if state == "empty" && place.ends_with("main.genome.db") {
+                    world.write(place, "");
+                }
+                world.write(&log, "the only copy");
+                for flags in [&["--mode", mode][..], &["--mode", mode, "--rebuild"]] {
+                    refused(&world, flags, 2, &[&log, "move it away"]);
+                    let text = fs::read_to_string(world.path(&log)).expect("reads");
+                    assert_eq!(text, "the only copy");
+                }
+                fs::remove_file(world.path(&log)).expect("removed");
+                world.write(&log, "");
+                world.build("o", &["--mode", mode]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_live_database_of_another_program_is_named_with_its_log() {
+    let world = World::corpus(1, 3);
+    world.write("o/p.db", "");
+    let conn = rusqlite::Connection::open(world.path("o/p.db")).expect("opened");
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
+         CREATE TABLE customers (name); INSERT INTO customers VALUES ('only copy')",
+    )
+    .expect("written");
+    let log = fs::read(world.path("o/p.db-wal")).expect("a log");
+    let texts = ["another program's database", "with its -wal and -shm"];
+    refused(&world, &["--mode", "blob"], 2, &texts);
+    assert_eq!(fs::read(world.path("o/p.db-wal")).expect("a log"), log);
+}
+
+#[test]
+fn an_index_whose_mark_is_damaged_is_still_ours() {
+    for (mode, place) in [
+        ("sharded", "o-sharded/p/shards/root0.genome.db"),
+        ("blob", "o/p.db"),
+    ] {
+        let flags = ["--mode", mode];
+        let world = World::corpus(1, 3);
+        let first = world.build("o", &flags);
+        for damage in [
+            "DELETE FROM build_meta",
+            "DROP TABLE build_meta",
+            "DELETE FROM build_meta WHERE key = 'label'",
+            "DROP TABLE build_roots",
+            "UPDATE build_meta SET value = x'00' WHERE key = 'label'",
+        ] {
+            sql(&world, place, damage);
+            let again = world.build("o", &flags);
+            assert_eq!(again["digest"], first["digest"], "{damage}");
+        }
+        for format in ["'9'", "'1'", "'later'", "2.5"] {
+            let text = format!("UPDATE build_meta SET value = {format} WHERE key = 'format'");
+            sql(&world, place, &text);
+            refused(&world, &flags, 12, &[place, "another version", "--rebuild"]);
+            let rebuilt = world.build("o", &["--mode", mode, "--rebuild"]);
+            assert_eq!(rebuilt["digest"], first["digest"], "{format}");
+        }
+        // A database that only looks a little like ours stays, also where one of ours was.
+        fs::remove_file(world.path(place)).expect("removed");
+        sql(
+            &world,
+            place,
+            "CREATE TABLE build_meta (key, value); INSERT INTO build_meta VALUES ('format', 'pdf')",
+        );
+        refused(&world, &flags, 2, &[place, "another program's database"]);
+    }
+}

@@ -13,6 +13,7 @@ use crate::plan::Mode;
 use crate::platform;
 use crate::profile::slug;
 use crate::report::{Manifest, marks};
+use crate::store::log_beside;
 use crate::store::ownership::{self, NotOurs, OtherFormats, Records};
 use crate::store::routing::registered_shards;
 use anyhow::Context as _;
@@ -75,8 +76,15 @@ pub fn refuse(settings: &Settings) -> anyhow::Result<()> {
     refuse_manifest(&layout.manifest)?;
     match layout.mode {
         Mode::Sharded => {
+            // A build that was killed may have left a log of its own.
+            let is_fresh = !layout.segments().exists()
+                && !fs::metadata(&layout.database).is_ok_and(|found| found.len() > 0);
+            if let (true, Some(path)) = (is_fresh, log_beside(&layout.database)) {
+                return Err(not_ours(NotOurs::Log { path }));
+            }
             if let Err(what) = ownership::is_routing(&layout.database)? {
-                return Err(in_the_way(&layout.database, what));
+                let (path, what) = (layout.database.clone(), what.to_owned());
+                return Err(not_ours(NotOurs::Foreign { path, what }));
             }
         }
         Mode::Blob => {
@@ -94,7 +102,7 @@ pub fn refuse(settings: &Settings) -> anyhow::Result<()> {
 /// Why a database must not be replaced, with its exit code.
 pub fn not_ours(error: NotOurs) -> anyhow::Error {
     let code = match error {
-        NotOurs::Foreign { .. } => ExitCode::Usage,
+        NotOurs::Foreign { .. } | NotOurs::Log { .. } => ExitCode::Usage,
         NotOurs::OtherFormat { .. } => ExitCode::FingerprintMismatch,
     };
     Exit::error(code, error.to_string())
