@@ -1,19 +1,19 @@
 //! `plan`: what a build would do, and why; with `--why`, the rule for one file.
 //!
-//! Reads the corpus folders and earlier shards' ledgers; writes nothing.
+//! Reads the corpus folders and the output; writes nothing. What a build would refuse is refused here as well.
 
+use super::build::Foreseen;
 use super::build::settings::{self, Origin, Setting, Settings};
 use super::build::survey::{self, Survey};
 use super::{build, output};
 use crate::cli::{BuildFlags, GlobalFlags};
 use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::file::SkipReason;
-use crate::ids::ShardId;
 use crate::plan::sizing::Sizing;
 use crate::platform;
 use crate::progress;
+use crate::report::KeptRoot;
 use crate::scan::{self, Why};
-use crate::store::ledger::ShardLedger;
 use anyhow::Context as _;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,18 +25,25 @@ pub fn run(
     why: Option<&Path>,
     global: &GlobalFlags,
 ) -> Result<ExitCode, Failed> {
+    let mut todo = Vec::new();
     for profile in settings::profiles(flags.profile.as_deref())?.found {
         let name = profile.name.clone();
-        let shown = Settings::resolve(flags, profile).and_then(|mut settings| {
-            if let Some(file) = &global.log_file {
-                settings.profile.leave_out(file);
-            }
-            match why {
-                Some(path) => explain(&settings, path, global),
-                None => show(&settings, global),
-            }
-        });
-        shown.map_err(Failed::of_profile(&name))?;
+        let mut settings = Settings::resolve(flags, profile).map_err(Failed::of_profile(&name))?;
+        if let Some(file) = &global.log_file {
+            settings.profile.leave_out(file);
+        }
+        // As a build does: all are looked at before any is shown.
+        if why.is_none() {
+            build::refuse(&settings).map_err(Failed::of_profile(&name))?;
+        }
+        todo.push(settings);
+    }
+    for settings in &todo {
+        let shown = match why {
+            Some(path) => explain(settings, path, global),
+            None => show(settings, global),
+        };
+        shown.map_err(Failed::of_profile(&settings.profile.name))?;
     }
     Ok(ExitCode::Success)
 }
@@ -52,6 +59,10 @@ struct PlanLine<'a> {
     file_workers: usize,
     skipped: &'a BTreeMap<SkipReason, u64>,
     missing_roots: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    kept: &'a [KeptRoot],
+    /// Labels of the shards that a build would delete.
+    deleted: &'a [String],
     shards: Vec<ShardLine<'a>>,
     reasons: Vec<&'a str>,
     settings: &'a [Setting],
@@ -69,9 +80,9 @@ struct ShardLine<'a> {
 
 fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<()> {
     let survey = survey::survey(settings)?;
-    let built = build::already_built(settings, &survey.plan)?;
-    let sizing = build::size(settings, &survey.plan, &built);
-    let line = line(settings, &survey, &sizing, &built);
+    let foreseen = build::foresee(settings, &survey)?;
+    let sizing = build::size(settings, &survey.plan, &foreseen.built);
+    let line = line(settings, &survey, &sizing, &foreseen);
     output::text(|out| {
         if global.json {
             output::json_line(out, "plan", &line)
@@ -86,7 +97,7 @@ fn line<'a>(
     settings: &'a Settings,
     survey: &'a Survey,
     sizing: &'a Sizing,
-    built: &BTreeMap<ShardId, ShardLedger>,
+    foreseen: &'a Foreseen,
 ) -> PlanLine<'a> {
     let plan = &survey.plan;
     PlanLine {
@@ -99,6 +110,8 @@ fn line<'a>(
         file_workers: sizing.file_workers,
         skipped: &survey.skipped,
         missing_roots: &survey.missing_roots,
+        kept: &survey.kept.roots,
+        deleted: &foreseen.deleted,
         shards: plan
             .shards
             .iter()
@@ -107,7 +120,7 @@ fn line<'a>(
                 files: shard.files.len(),
                 bytes: shard.bytes,
                 segments: shard.segments.len(),
-                unchanged: built.contains_key(&shard.id),
+                unchanged: foreseen.built.contains_key(&shard.id),
             })
             .collect(),
         reasons: plan
@@ -156,6 +169,12 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
             progress::bytes(shard.bytes),
             shard.segments,
             if shard.unchanged { "  unchanged" } else { "" }
+        )?;
+    }
+    for label in line.deleted {
+        writeln!(
+            out,
+            "  {label:32} would be deleted: the profile has its folder or files no more"
         )?;
     }
     if !line.skipped.is_empty() {

@@ -91,6 +91,9 @@ pub struct RunSummary {
     pub resumed_chunks: u64,
     /// Shards that were complete already.
     pub unchanged_shards: u64,
+    /// Labels of shards that were deleted: the profile or `--prune` says that they are wanted no more.
+    #[serde(default)]
+    pub deleted: Vec<String>,
     pub workers: u32,
     pub file_workers: u32,
     pub devices: Vec<String>,

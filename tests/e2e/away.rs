@@ -312,3 +312,62 @@ fn an_empty_folder_behind_a_link_is_a_root_that_is_away() {
         assert_eq!(pruned.summary()["chunks"], 3, "{mode}: {pruned:?}");
     }
 }
+
+/// Nothing goes in silence: what a build deletes is announced by `plan` and named by the build.
+#[test]
+fn shards_that_go_are_named_before_and_after() {
+    for by_prune in [true, false] {
+        let world = World::corpus(3, 4);
+        world.build("o", &[]);
+        take_away(&world, "root1", false);
+        if by_prune {
+            let plan = world.run(&[
+                "plan",
+                "--profile",
+                "p.toml",
+                "--out-dir",
+                "o",
+                "--json",
+                BARE[0],
+                BARE[1],
+                BARE[2],
+                BARE[3],
+            ]);
+            let plan = plan.last_line();
+            assert_eq!(plan["kept"][0]["shards"][0], "root1", "{plan}");
+            assert_eq!(plan["deleted"], serde_json::json!([]));
+        } else {
+            world.profile(&["root0", "root2"]);
+        }
+        let prune = ["--prune", "--log-file", "x.log"];
+        let flags = if by_prune { &prune[..] } else { &prune[1..] };
+        let planned = run(&world, &[flags, &["--dry-run"]].concat());
+        assert_eq!(planned.last_line()["deleted"][0], "root1", "{planned:?}");
+        assert!(world.path("o-sharded/p/shards/root1.genome.db").exists());
+        let ran = run(&world, flags);
+        assert_eq!(ran.summary()["deleted"], serde_json::json!(["root1"]));
+        let log = fs::read_to_string(world.path("x.log")).expect("a log");
+        assert!(log.contains("shard root1 is deleted"), "{log}");
+        assert_eq!(
+            run(&world, flags).summary()["deleted"],
+            serde_json::json!([])
+        );
+    }
+    // For people.
+    let world = World::corpus(2, 4);
+    world.build("o", &[]);
+    world.profile(&["root0"]);
+    let plain = |flags: &[&str]| {
+        let build = ["--profile", "p.toml", "--out-dir", "o"];
+        world.run(&[&build[..], &BARE, flags].concat()).stdout
+    };
+    let plan = plain(&["--dry-run"]);
+    assert!(
+        plan.lines()
+            .any(|line| line.contains("root1") && line.contains("would be deleted")),
+        "{plan}"
+    );
+    let built = plain(&[]);
+    assert!(built.contains("deleted: shard root1"), "{built}");
+    assert!(!built.contains("nothing to do"), "{built}");
+}

@@ -505,3 +505,45 @@ fn an_index_whose_mark_is_damaged_is_still_ours() {
         refused(&world, &flags, 2, &[place, "another program's database"]);
     }
 }
+
+/// What a build would refuse is no plan.
+#[test]
+fn a_plan_foresees_refusals() {
+    let world = World::corpus(2, 3);
+    let plan = |profile: &str, out: &str, mode: &str| {
+        let mut arguments = vec![
+            "plan",
+            "--profile",
+            profile,
+            "--out-dir",
+            out,
+            "--mode",
+            mode,
+            "--json",
+        ];
+        arguments.extend(BARE);
+        world.run(&arguments)
+    };
+    let refused = |ran: Ran, code: i32, text: &str| {
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.stderr.contains(text), "{ran:?}");
+        assert_eq!(ran.last_line()["exit"], code);
+    };
+    world.write("n/p.db", "");
+    sql(&world, "n/p.db", "CREATE TABLE customers (name)");
+    refused(plan("p.toml", "n", "blob"), 2, "another program's database");
+    world.write("d1/x.toml", "roots = ['../root0']\n");
+    world.write("d2/x.toml", "roots = ['../root1']\n");
+    let mut build = vec!["--profile", "d1/x.toml", "--out-dir", "o"];
+    build.extend(BARE);
+    assert_eq!(world.run(&build).code, Some(0));
+    refused(plan("d2/x.toml", "o", "sharded"), 2, "--take-over");
+    let shard = "o-sharded/x/shards/root0.genome.db";
+    fs::remove_file(world.path(shard)).expect("removed");
+    sql(&world, shard, "CREATE TABLE customers (name)");
+    refused(plan("d1/x.toml", "o", "sharded"), 2, shard);
+    world.write("m-sharded/manifest.json", "{\"name\": \"an app\"}");
+    refused(plan("p.toml", "m", "sharded"), 2, "manifest.json");
+    // Nothing was made.
+    assert!(!world.path("m-sharded/p").exists());
+}

@@ -1,24 +1,28 @@
 //! The end of a sharded build: the routing database lists what there is, and what is not wanted any more goes.
 
 use super::kept::{self, KeptShard};
+use super::layout::Layout;
 use super::prepare::Prepared;
 use super::settings::Settings;
+use super::survey::Survey;
 use crate::failpoint;
+use crate::plan::Mode;
 use crate::store::hash_file;
-use crate::store::ownership::{self, Holding};
+use crate::store::locate::label_of;
+use crate::store::ownership::{self, Holding, Records};
 use crate::store::routing::{RegisteredShard, RoutingDb};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Makes the routing database list exactly the plan's shards and those of roots that are away, beside what others
-/// registered, and leaves it as one file. A shard that was in its place before this run is registered when
+/// registered, and leaves it as one file. Returns the labels of the shards whose files it has deleted. A shard that was in its place before this run is registered when
 /// it is not, or not as it is now: an earlier run may have been stopped between the two, or the output moved. Shards
 /// that the plan no longer has go, with their files.
 pub fn deliver(
     mut routing: RoutingDb,
     settings: &Settings,
     prepared: &Prepared,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     failpoint::at("build::deliver", &settings.profile.name);
     let registered = routing.shards()?;
     for shard in &prepared.survey.plan.shards {
@@ -64,19 +68,54 @@ pub fn deliver(
     routing.unregister(|shard| stays(&shard.name) || is_theirs(shard))?;
     failpoint::at("build::delivered", &settings.profile.name);
     routing.finish()?;
-    let name_of = |label: &str| prepared.layout.shard(label);
+    let mut deleted = Vec::new();
+    for Leftover { label, path } in
+        leftovers(&prepared.layout, &prepared.survey, &prepared.records)?
+    {
+        ownership::remove_shard(&path)?;
+        tracing::info!("shard {label} is deleted: {}", path.display());
+        deleted.push(label);
+    }
+    Ok(deleted)
+}
+
+/// A shard in the output that is wanted no more.
+pub struct Leftover {
+    pub label: String,
+    pub path: PathBuf,
+}
+
+/// The shards that a build deletes at its end, in the order of their paths: neither planned nor of a root that is away.
+/// A blob is replaced or stays.
+pub fn leftovers(
+    layout: &Layout,
+    survey: &Survey,
+    records: &Records,
+) -> anyhow::Result<Vec<Leftover>> {
+    if layout.mode == Mode::Blob {
+        return Ok(Vec::new());
+    }
+    let name_of = |label: &str| layout.shard(label);
+    let plan = &survey.plan;
+    let kept = &survey.kept.shards;
     let planned = plan.shards.iter().map(|shard| name_of(&shard.label));
     let kept = kept.values().map(|shard| shard.path.clone());
     let stay: BTreeSet<PathBuf> = planned.chain(kept).collect();
-    for path in kept::databases(&prepared.layout)? {
+    let mut found = Vec::new();
+    for path in kept::databases(layout)? {
         if stay.contains(&path) {
             continue;
         }
         let holding = ownership::look(&path)?;
-        match prepared.records.may_delete(&path, &holding, name_of) {
-            true => ownership::remove_shard(&path)?,
-            false => tracing::info!("{} is not this build's own: it stays", path.display()),
+        if !records.may_delete(&path, &holding, name_of) {
+            tracing::info!("{} is not this build's own: it stays", path.display());
+            continue;
         }
+        let label = match holding {
+            Holding::Ours(mark) => mark.label,
+            _ => label_of(&path),
+        };
+        found.push(Leftover { label, path });
     }
-    Ok(())
+    Ok(found)
 }

@@ -40,8 +40,8 @@ use crate::report::{BuildEvent, RunSummary, Summary};
 use crate::store::ledger::ShardLedger;
 use lock::BuildLock;
 use metrics::MetricsFile;
-pub use prepare::already_built;
 use prepare::prepare;
+pub use prepare::{Foreseen, foresee};
 use rebuild::Rebuild;
 use settings::Settings;
 use std::collections::BTreeMap;
@@ -179,7 +179,10 @@ fn worker_arguments(global: &GlobalFlags) -> Vec<OsString> {
 }
 
 /// What must not be built, before anything is done.
-fn refuse(settings: &Settings) -> anyhow::Result<()> {
+///
+/// # Errors
+/// What is in the way, with its exit code.
+pub fn refuse(settings: &Settings) -> anyhow::Result<()> {
     let layout = settings.layout();
     if settings.mode == Mode::Sharded && layout.database.to_str().is_none() {
         return Err(Exit::error(

@@ -3,6 +3,7 @@
 //! Looks at the corpus, the models and the output, and refuses what is not ours to replace. Of the output it changes
 //! only what killed builds left behind, what the output remembers, and with `--rebuild` the segments.
 
+use super::delivery;
 use super::kept;
 use super::layout::Layout;
 use super::obstacles;
@@ -99,14 +100,49 @@ fn find_unchanged(
     Ok(found)
 }
 
-/// What of a plan is built already, for `plan`; reads only.
+/// What a build would find and do.
+pub struct Foreseen {
+    /// Complete already, with what they say of themselves.
+    pub built: BTreeMap<ShardId, ShardLedger>,
+    /// Labels of the shards that it would delete.
+    pub deleted: Vec<String>,
+}
+
+/// What a build would make of a survey, for `plan`; reads only.
+///
+/// # Errors
+/// Those with which the build would be refused, under the same exit codes.
+pub fn foresee(settings: &Settings, survey: &Survey) -> anyhow::Result<Foreseen> {
+    let layout = settings.layout();
+    refuse_unknown_manifest(&layout)?;
+    let (encoders, fingerprint) = identify(settings)?;
+    let (_, records) = remembered(settings, &layout)?;
+    refuse_foreign(settings, &layout, survey, &records)?;
+    refuse_mixture(survey, encoder_fingerprint(encoders.hashes()))?;
+    let leftovers = delivery::leftovers(&layout, survey, &records)?;
+    let encoders = (&encoders, fingerprint);
+    Ok(Foreseen {
+        built: find_unchanged(settings, &layout, &survey.plan, encoders, None)?,
+        deleted: leftovers.into_iter().map(|shard| shard.label).collect(),
+    })
+}
+
+/// What of a plan is built already; reads only.
 pub fn already_built(
     settings: &Settings,
     plan: &Plan,
 ) -> anyhow::Result<BTreeMap<ShardId, ShardLedger>> {
-    let layout = settings.layout();
     let (encoders, fingerprint) = identify(settings)?;
+    let layout = settings.layout();
     find_unchanged(settings, &layout, plan, (&encoders, fingerprint), None)
+}
+
+/// What the output remembers once this build has begun, and what it says of its files.
+fn remembered(settings: &Settings, layout: &Layout) -> anyhow::Result<(Provenance, Records)> {
+    let now = Provenance::of(&settings.profile, layout);
+    let remembered = now.with(Provenance::read(layout));
+    let records = obstacles::records(layout, &remembered.root_paths())?;
+    Ok((remembered, records))
 }
 
 /// Refuses to replace a manifest of another version's format, `--rebuild` or not, since it lists other indexes too: exit
@@ -138,8 +174,7 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
     let survey = survey::survey(settings)?;
     failpoint::at("build::planned", &settings.profile.name);
     let provenance = Provenance::of(&settings.profile, &layout);
-    let remembered = provenance.clone().with(Provenance::read(&layout));
-    let records = obstacles::records(&layout, &remembered.root_paths())?;
+    let (remembered, records) = remembered(settings, &layout)?;
     refuse_foreign(settings, &layout, &survey, &records)?;
     refuse_mixture(&survey, encoder_fingerprint(encoders.hashes()))?;
     let stale = match layout.mode {

@@ -293,7 +293,8 @@ fn print_summary(
     let Summary { index, run, .. } = summary;
     let kept: usize = index.kept.iter().map(|root| root.shards.len()).sum();
     let kept = kept.min(index.shards.len());
-    let nothing_new = run.unchanged_shards + kept as u64 >= index.shards.len() as u64;
+    let nothing_new =
+        run.deleted.is_empty() && run.unchanged_shards + kept as u64 >= index.shards.len() as u64;
     let how = if nothing_new {
         "unchanged, nothing to do".to_owned()
     } else {
@@ -351,6 +352,12 @@ fn print_summary(
             root.root,
             root.detail,
             root.shards.join(", ")
+        )?;
+    }
+    for label in &run.deleted {
+        writeln!(
+            out,
+            "  deleted: shard {label}, whose folder or files the profile has no more"
         )?;
     }
     writeln!(out, "  {}", index.output)?;

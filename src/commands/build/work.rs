@@ -89,7 +89,7 @@ impl Site<'_> {
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(routing) = publishing.routing {
             let routing = routing.into_inner().unwrap_or_else(PoisonError::into_inner);
-            delivery::deliver(routing, settings, prepared)?;
+            run.deleted = delivery::deliver(routing, settings, prepared)?;
         }
         run.cpu_s += platform::process_cpu_time().as_secs_f64();
         Ok(Some((published, run)))
