@@ -127,6 +127,15 @@ pub fn target(path: &Path) -> io::Result<Target> {
     }
 }
 
+/// Why a stream or file took no more, for people.
+pub fn unwritten(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => "its reader is too slow, and it is full".to_owned(),
+        io::ErrorKind::BrokenPipe => "nobody reads it any more".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 fn open_anything(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     platform::without_waiting(options).open(path)
 }

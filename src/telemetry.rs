@@ -12,8 +12,8 @@ use crate::terminal;
 use anyhow::Context as _;
 use std::fmt::Debug;
 use std::fs::File;
-use std::io::{self, IsTerminal as _};
-use std::path::Path;
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tracing::field::Field;
 use tracing_subscriber::field::MakeExt as _;
@@ -56,10 +56,8 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
             file.map(|file| {
                 let layer = fmt::layer()
                     .fmt_fields(fields())
-                    .with_writer(Mutex::new(file))
-                    .with_ansi(false)
-                    // A stream that nobody reads loses lines; it is no use to say so for each.
-                    .log_internal_errors(false);
+                    .with_writer(Mutex::new(Log::new(file, path, is_worker)))
+                    .with_ansi(false);
                 layer.with_filter(LevelFilter::DEBUG)
             })
         }
@@ -109,7 +107,52 @@ fn open_log(path: &Path, is_worker: bool) -> anyhow::Result<File> {
             ));
         }
     }
-    create().with_context(|| format!("creating log file {}", path.display()))
+    create().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => refused("there is no such folder: make it, or name another"),
+        _ => refused(&error.to_string()),
+    })
+}
+
+/// A log file. That it takes no more is said once on standard error; the lines are lost, and the work goes on.
+struct Log {
+    file: File,
+    /// As the user named it.
+    name: PathBuf,
+    /// Nothing is said any more. A worker's supervisor says it.
+    is_silent: bool,
+}
+
+impl Log {
+    fn new(file: File, name: &Path, is_silent: bool) -> Self {
+        let name = name.to_path_buf();
+        Self {
+            file,
+            name,
+            is_silent,
+        }
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = self.file.write_all(bytes)
+            && !self.is_silent
+        {
+            self.is_silent = true;
+            let why = named_file::unwritten(&error);
+            let text = format!(
+                "warning: --log-file {}: {why}; lines are missing in it",
+                self.name.display()
+            );
+            // Not through the log: this is its writer.
+            let _ = writeln!(io::stderr(), "{}", terminal::line(&text));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The command line, with everything quoted that a shell would not take as one plain word.

@@ -3,7 +3,8 @@
 
 use crate::world::{BARE, Ran, World, finish, make_fifo};
 use std::fs;
-use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, symlink};
 use std::time::{Duration, Instant};
 
 /// Runs to the end; a run that waits for something is ended, and fails the test.
@@ -266,4 +267,49 @@ fn a_model_is_made_of_regular_files_below_its_folder() {
         world.write("m/helix-model.toml", format!("file = {outside:?}\n"));
         build(&[outside, "not below its directory"]);
     }
+}
+
+/// What cannot take figures or a log is said once, in plain words, and stops no build.
+#[test]
+fn a_stream_that_takes_no_more_stops_no_build() {
+    let world = World::corpus(1, 3);
+    make_fifo(&world.path("full"));
+    let mut reader = fs::File::options();
+    let reader = reader.read(true).write(true).open(world.path("full"));
+    let mut reader = reader.expect("opened");
+    // More than a FIFO holds: its end that is written to does not wait, like that of the program.
+    let nonblocking = if cfg!(target_os = "linux") { 0o4000 } else { 4 };
+    let filler = fs::File::options()
+        .write(true)
+        .custom_flags(nonblocking)
+        .open(world.path("full"));
+    let mut filler = filler.expect("opened");
+    while filler.write(&[b'\n'; 1]).is_ok() {}
+    for (name, why) in [("full", "too slow"), ("/dev/full", "No space left")] {
+        if !std::path::Path::new("/dev/full").exists() && name == "/dev/full" {
+            continue;
+        }
+        for flag in ["--metrics-file", "--log-file"] {
+            let ran = build(&world, &[flag, name, "--rebuild"]);
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+            let told = format!("{flag} {name}");
+            let lines: Vec<_> = ran.stderr.lines().filter(|l| l.contains(&told)).collect();
+            assert_eq!(lines.len(), 1, "{ran:?}");
+            assert!(lines[0].contains(why), "{ran:?}");
+            assert!(!ran.stderr.contains("temporarily"), "{ran:?}");
+        }
+    }
+    reader.read_exact(&mut [0]).expect("still there");
+}
+
+#[test]
+fn a_log_that_cannot_be_made_is_a_wrong_flag() {
+    let world = World::corpus(1, 3);
+    let log = "no/such/folder.log";
+    says(
+        &build(&world, &["--log-file", log]),
+        &[2],
+        &["--log-file", log],
+    );
+    assert!(!world.path("o-sharded").exists());
 }

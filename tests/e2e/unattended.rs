@@ -209,8 +209,8 @@ fn one_metrics_file_tells_of_each_profile_how_its_runs_went() {
     assert!(success("q") > run);
     // A log that cannot be written is a failure as well.
     let no_log = [&flags[..], &["--log-file", "no/such/folder"]].concat();
-    failed(&build(&world, "q.toml", &no_log, ""), 1, Value::Null);
-    assert_eq!((code(""), code("q")), (Some(1.0), Some(0.0)));
+    failed(&build(&world, "q.toml", &no_log, ""), 2, Value::Null);
+    assert_eq!((code(""), code("q")), (Some(2.0), Some(0.0)));
     // Arguments that make no sense are nobody's success, and stay nobody's after a good run.
     let mut command = world.command(&["--metrics-file", "m.prom"]);
     assert_eq!(finish(command.spawn().expect("starts")).code, Some(2));

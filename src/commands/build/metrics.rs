@@ -48,10 +48,14 @@ impl MetricsFile {
     /// Writes it for the first time: a run of `profile` has begun.
     ///
     /// # Errors
-    /// When it cannot be written: somebody waits for it.
+    /// When a file cannot be written: somebody waits for it. A stream whose reader is slow or gone is said, and the
+    /// build goes on without figures.
     pub fn start(path: Option<&Path>, profile: &str) -> anyhow::Result<Self> {
         let mut kept = Kept::new(path, profile)?;
-        kept.write().with_context(|| kept.what())?;
+        match kept.target {
+            Some(Target::Stream(_)) => kept.save(),
+            _ => kept.write().with_context(|| kept.what())?,
+        }
         let kept = Arc::new(Mutex::new(kept));
         let (beat, stop) = bounded(0);
         if path.is_some() {
@@ -235,7 +239,7 @@ impl Kept {
             // Not with its cause: no disk of ours is full.
             Some(Target::Stream(file)) => {
                 let written = file.write_all(self.metrics.render("").as_bytes());
-                written.map_err(|error| anyhow::anyhow!("{error}"))?;
+                written.map_err(|error| anyhow::anyhow!(named_file::unwritten(&error)))?;
             }
             Some(Target::File(path)) => replace(path, &self.metrics.render(&read(path)))?,
         }
