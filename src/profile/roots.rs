@@ -79,6 +79,16 @@ pub struct MissingRoot {
     wish: Wish,
 }
 
+impl MissingRoot {
+    /// The entry of the profile; for a folder that a pattern matched before, its path.
+    pub fn name(&self) -> String {
+        match (self.wish.by_glob, &self.place) {
+            (true, Some((path, _))) => path.display().to_string(),
+            _ => self.typed.clone(),
+        }
+    }
+}
+
 /// A root as an earlier build found it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownRoot {

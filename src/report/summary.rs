@@ -123,7 +123,7 @@ pub struct ShardSummary {
 /// A root that is away, whose shards stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptRoot {
-    /// Its label, or for a missing one the entry of the profile.
+    /// Its label, or for a missing one the entry of the profile; the path of a folder that a pattern matched before.
     pub root: String,
     pub path: String,
     /// Why it counts as away, for people.

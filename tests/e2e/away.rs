@@ -371,3 +371,39 @@ fn shards_that_go_are_named_before_and_after() {
     assert!(built.contains("deleted: shard root1"), "{built}");
     assert!(!built.contains("nothing to do"), "{built}");
 }
+
+#[test]
+fn a_root_that_is_away_is_named_by_its_folder() {
+    let world = World::corpus(1, 3);
+    for folder in ["a/src", "b/src"] {
+        let text = format!("A note in {folder}, long enough to be worth a chunk of its own.\n");
+        world.write(&format!("{folder}/note.md"), text);
+    }
+    world.write("p.toml", "roots = ['root0', '?/src']\n");
+    world.build("o", &[]);
+    for emptied in [true, false] {
+        take_away(&world, "b/src", emptied);
+        let folder = fs::canonicalize(world.path("b"))
+            .expect("there")
+            .join("src");
+        let folder = folder.display().to_string();
+        let ran = run(&world, &[]);
+        assert!(
+            ran.stderr.contains(&format!("root {folder} is away")),
+            "{ran:?}"
+        );
+        assert_eq!(ran.summary()["kept"][0]["path"], folder.as_str(), "{ran:?}");
+        if !emptied {
+            assert_eq!(
+                ran.summary()["missing_roots"][0],
+                folder.as_str(),
+                "{ran:?}"
+            );
+        }
+        let arguments = ["--profile", "p.toml", "--out-dir", "o"];
+        let ran = world.run(&[&arguments[..], &BARE].concat());
+        assert!(ran.stdout.contains(&format!("away: {folder}")), "{ran:?}");
+        assert!(!ran.stdout.contains("?/src"), "{ran:?}");
+        bring_back(&world, "b/src");
+    }
+}

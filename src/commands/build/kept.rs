@@ -41,7 +41,7 @@ impl Kept {
         self.roots.iter().map(|root| {
             format!(
                 "root {} is away ({}): its index stays ({}); --prune deletes it",
-                root.root,
+                root.path,
                 root.detail,
                 root.shards.join(", ")
             )
@@ -111,7 +111,7 @@ fn away(settings: &Settings, plan: &Plan) -> Vec<(Known, KeptRoot)> {
     };
     let missing = settings.profile.missing.iter().filter_map(|root| {
         let (path, _) = root.place.as_ref()?;
-        Some(entry(path, &root.typed, None, &root.detail))
+        Some(entry(path, &root.name(), None, &root.detail))
     });
     let emptied = plan.roots.iter().filter(|root| root.n_files == 0);
     let emptied = emptied.map(|root| {

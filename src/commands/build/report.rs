@@ -349,7 +349,7 @@ fn print_summary(
         writeln!(
             out,
             "  away: {} ({}); its index stays ({}), --prune deletes it",
-            root.root,
+            root.path,
             root.detail,
             root.shards.join(", ")
         )?;

@@ -48,16 +48,17 @@ pub fn survey(settings: &Settings) -> anyhow::Result<Survey> {
             files: found.files,
         });
     }
-    let missing_roots: Vec<_> = profile.missing.iter().map(|m| m.typed.clone()).collect();
+    let missing_roots: Vec<_> = profile.missing.iter().map(|m| m.name()).collect();
     let is_empty = roots.iter().all(|root| root.files.is_empty());
     let mut plan = plan::plan(roots, &settings.plan);
     plan.check_coverage().context("planning")?;
     let kept = kept::find(settings, &plan)?;
-    let stays = |typed: &str| kept.roots.iter().any(|root| root.root == typed);
-    for missing in profile.missing.iter().filter(|it| !stays(&it.typed)) {
+    let stays = |name: &str| kept.roots.iter().any(|root| root.root == name);
+    for missing in profile.missing.iter().filter(|it| !stays(&it.name())) {
         warnings.push(format!(
             "root {} is left out: {}",
-            missing.typed, missing.detail
+            missing.name(),
+            missing.detail
         ));
     }
     warnings.extend(kept.warnings());
