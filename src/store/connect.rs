@@ -194,27 +194,61 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
+/// What of a write-ahead log lies beside a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Log {
+    None,
+    /// The file is empty, and its shared memory is there: a program has the database open and has written nothing
+    /// since the last checkpoint, or died like that.
+    Empty,
+    /// What was committed last may stand in the log alone.
+    Filled,
+}
+
+impl Log {
+    pub fn beside(path: &Path) -> Self {
+        match std::fs::metadata(sidecar(path, "-wal")) {
+            Ok(log) if log.len() > 0 => Self::Filled,
+            Ok(_) if sidecar(path, "-shm").exists() => Self::Empty,
+            _ => Self::None,
+        }
+    }
+}
+
 /// Opens a finished database for reading only. Without a write-ahead log beside it the file is
 /// taken as unchanging, so that reading creates nothing next to it and works in a folder that
-/// cannot be written; with one (a server has it open) the log is read too.
+/// cannot be written; with one (a server has it open) the log is read too, under SQLite's locks.
 pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     set_up();
     // SQLite would say "unable to open"; the system's own reason is better.
     let file = named_file::open(path).map_err(StoreError::io(path))?;
     let bytes = file.metadata().map_err(StoreError::io(path))?.len();
-    // SQLite deletes a log that it finds beside an empty file.
-    let has_log =
-        bytes > 0 && std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = if has_log {
-        Connection::open_with_flags(path, flags)
-    } else {
-        Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)
+    let open = |is_shared: bool| {
+        let conn = match is_shared {
+            true => Connection::open_with_flags(path, flags)?,
+            false => Connection::open_with_flags(
+                immutable_uri(path),
+                flags | OpenFlags::SQLITE_OPEN_URI,
+            )?,
+        };
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(conn)
     };
-    let conn = opened.map_err(StoreError::sql(path))?;
-    conn.busy_timeout(BUSY_TIMEOUT)
-        .map_err(StoreError::sql(path))?;
-    Ok(conn)
+    let opened = match Log::beside(path) {
+        // SQLite deletes a log that it finds beside an empty file.
+        _ if bytes == 0 => open(false),
+        Log::None => open(false),
+        Log::Filled => open(true),
+        // The shared memory may be another user's; the file says all there is.
+        Log::Empty => open(true)
+            .and_then(|conn| {
+                conn.pragma_query(None, "schema_version", |_| Ok(()))
+                    .map(|()| conn)
+            })
+            .or_else(|_| open(false)),
+    };
+    opened.map_err(StoreError::sql(path))
 }
 
 /// Writes the journal mode that servers expect into the header, and checks that nothing is left

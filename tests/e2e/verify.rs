@@ -3,6 +3,7 @@
 
 use crate::world::{Ran, World, count, files_below, finish};
 use helix_build::store::verify::{Level, verify};
+use rusqlite::Connection;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -693,4 +694,74 @@ fn without_threads_shards_are_checked_one_after_the_other() {
     let ran = finish(command.spawn().expect("starts"));
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.last_line(), expected);
+}
+
+/// What a program that has the index open does, and what it leaves when it is killed.
+#[test]
+fn an_index_that_is_open_elsewhere_is_sound() {
+    let world = World::corpus(2, 4);
+    world.build("o", &[]);
+    let databases = [
+        "o-sharded/p/shards/root0.genome.db",
+        "o-sharded/p/main.genome.db",
+    ];
+    let beside = |database: &str, end: &str| world.path(&format!("{database}{end}"));
+    for database in databases {
+        let published = fs::read(world.path(database)).expect("reads");
+        let table = if database.contains("root0") {
+            "genes"
+        } else {
+            "shards"
+        };
+        for doing in [
+            format!("SELECT count(*) FROM {table}"),
+            format!("BEGIN; SELECT count(*) FROM {table}"),
+            format!("BEGIN IMMEDIATE; UPDATE {table} SET rowid = rowid"),
+            format!("UPDATE {table} SET rowid = rowid"),
+            format!("UPDATE {table} SET rowid = rowid; PRAGMA wal_checkpoint"),
+        ] {
+            let open = Connection::open(world.path(database)).expect("opens");
+            open.execute_batch(&doing).expect("runs");
+            assert!(beside(database, "-shm").exists(), "{doing}");
+            world.verified("o-sharded/p");
+            let ran = world.run(&["query", "o-sharded/p", "gadget", "--mode", "lexical"]);
+            assert_eq!(ran.code, Some(0), "{doing}: {ran:?}");
+            let (wal, shm) = (beside(database, "-wal"), beside(database, "-shm"));
+            let left = [&wal, &shm].map(|path| fs::read(path).expect("reads"));
+            let file = fs::read(world.path(database)).expect("reads");
+            drop(open);
+            // As a killed server leaves them.
+            fs::write(world.path(database), file).expect("writes");
+            fs::write(wal, &left[0]).expect("writes");
+            fs::write(shm, &left[1]).expect("writes");
+            world.verified("o-sharded/p");
+            for end in ["-wal", "-shm"] {
+                fs::remove_file(beside(database, end)).expect("removes");
+            }
+            fs::write(world.path(database), &published).expect("writes");
+        }
+        for ends in [&["-shm"][..], &["-wal"], &["-wal", "-shm"]] {
+            for end in ends {
+                fs::write(beside(database, end), "").expect("writes");
+            }
+            world.verified("o-sharded/p");
+            for end in ends {
+                fs::remove_file(beside(database, end)).expect("removes");
+            }
+        }
+    }
+}
+
+/// A log whose rows are not the builder's is judged by them.
+#[test]
+fn damage_in_a_log_is_found() {
+    let world = World::corpus(1, 4);
+    world.build("o", &[]);
+    let shard = world.path("o-sharded/p/shards/root0.genome.db");
+    let open = Connection::open(&shard).expect("opens");
+    let damage = "UPDATE genes SET content = 'another text' WHERE rowid = 1";
+    open.execute_batch(damage).expect("runs");
+    let ran = world.run(&["verify", "o-sharded/p"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    assert!(ran.stdout.contains("FAULT root0 genes"), "{ran:?}");
 }

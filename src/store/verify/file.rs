@@ -3,7 +3,7 @@
 use super::Level;
 use super::fault::{FaultKind, Finder};
 use crate::named_file;
-use crate::store::connect::{hash_file, sidecar};
+use crate::store::connect::{Log, hash_file, sidecar};
 use crate::store::schema::PAGE_BYTES;
 use rusqlite::Connection;
 use std::io::Read as _;
@@ -74,24 +74,20 @@ pub fn header(path: &Path, finder: &mut Finder<'_>) {
     }
 }
 
-/// Journals beside `path`. A write-ahead log with rows in it and its shared memory are no fault:
-/// a server has the database open.
+/// A rollback journal beside `path`, which nobody writes for a database in WAL mode. A write-ahead log and its shared
+/// memory are no fault, whatever is in them: a program has the database open, or had. The rows of a log are read with
+/// the database's, and judged.
 pub fn neighbours(path: &Path, finder: &mut Finder<'_>) {
-    let mut left = vec!["-journal"];
-    if !has_log(path) {
-        left.extend(["-wal", "-shm"]);
-    }
-    for suffix in left {
-        if sidecar(path, suffix).exists() {
-            let row = file_name(&sidecar(path, suffix));
-            finder.fault(FaultKind::LeftBeside, "", row, "left beside the database");
-        }
+    let journal = sidecar(path, "-journal");
+    if journal.exists() {
+        let row = file_name(&journal);
+        finder.fault(FaultKind::LeftBeside, "", row, "left beside the database");
     }
 }
 
 /// Whether a write-ahead log with something in it lies beside the database.
 fn has_log(path: &Path) -> bool {
-    std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0)
+    Log::beside(path) == Log::Filled
 }
 
 /// Files of unfinished publishing in the folders of the index: `<name>.tmp-<attempt>`.
@@ -193,17 +189,16 @@ fn plain_tables(connection: &Connection) -> Result<Vec<String>, rusqlite::Error>
 pub struct Stamp {
     bytes: u64,
     modified: Option<SystemTime>,
-    has_log: bool,
+    log: Log,
 }
 
 impl Stamp {
     pub fn of(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok()?;
-        let log = std::fs::metadata(sidecar(path, "-wal"));
         Some(Self {
             bytes: file.len(),
             modified: file.modified().ok(),
-            has_log: log.is_ok_and(|log| log.len() > 0),
+            log: Log::beside(path),
         })
     }
 
@@ -211,15 +206,17 @@ impl Stamp {
         self.bytes
     }
 
-    /// Whether a server has the database open, or died with it open.
+    /// Whether a server has written, and what it wrote may stand in the log alone.
     pub fn has_log(self) -> bool {
-        self.has_log
+        self.log == Log::Filled
     }
 
     /// A fault when the file is no longer what it was. While a server has it open this is its
     /// business: SQLite's locks keep what we read consistent.
     pub fn check_unchanged(self, path: &Path, finder: &mut Finder<'_>) {
-        if !self.has_log && Self::of(path) != Some(self) {
+        let state = |stamp: Self| (stamp.bytes, stamp.modified);
+        // What comes into a log meanwhile leaves the file, and so what was read, as it was.
+        if self.log == Log::None && Self::of(path).map(state) != Some(state(self)) {
             let what = "written by another process while it was being checked";
             finder.fault(FaultKind::Changed, "", file_name(path), what);
         }

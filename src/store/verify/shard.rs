@@ -28,7 +28,7 @@ pub struct ShardReport {
     pub files: i64,
     /// Distinct chunks that the builder wrote.
     pub chunks: i64,
-    /// Whether a server has the database open, or has left its log.
+    /// Whether a server has written, and has the database open or has left its log.
     pub is_mounted: bool,
     /// Level full only, as are the following: bytes of text.
     pub text_bytes: u64,
