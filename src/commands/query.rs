@@ -23,6 +23,9 @@ use std::path::Path;
 const UNFINISHED: &str = "a build of this index is running or was stopped: what is not in it yet is not found; \
      run the build again to finish it";
 
+/// Labels that a warning lists.
+const MOST_LABELS: usize = 12;
+
 /// Characters of a hit's text that are printed for people.
 const EXCERPT_CHARS: usize = 200;
 
@@ -38,6 +41,9 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         tracing::warn!("{}: {UNFINISHED}", args.index.display());
     }
     let searcher = Searcher::open(&index).map_err(unsearchable)?;
+    if !searcher.skipped().is_empty() {
+        tracing::warn!("{}", skipped(searcher.skipped()));
+    }
     let mut encoders = encoders(args, &searcher)?;
     let mut answer = |text: &str| answer(&searcher, encoders.as_mut(), args, text);
     let Some(file) = &args.queries else {
@@ -94,6 +100,19 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         Ok(())
     })?;
     unread.map(|()| code)
+}
+
+/// What is said of registrations that cannot be searched.
+fn skipped(labels: &[String]) -> String {
+    let shown = labels.len().min(MOST_LABELS);
+    let more = match labels.len() - shown {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "not searched, since another program registered it and it is no shard that can be read: {}{more}",
+        labels[..shown].join(", ")
+    )
 }
 
 fn note_unfinished(out: &mut impl Write, is_unfinished: bool) -> io::Result<()> {

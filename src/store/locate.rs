@@ -6,10 +6,12 @@
 
 use super::connect::open_read_only;
 use super::error::StoreError;
+use super::ledger::read_text;
 use super::maker::{Maker, maker_of};
 use super::surroundings::Surroundings;
 use crate::named_file;
 use rusqlite::Connection;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -64,16 +66,38 @@ impl Index {
         Surroundings::of(self.database())
     }
 
-    /// [`Self::databases`] without those that another builder registered.
+    /// [`Self::databases`] without those that other programs registered.
     pub fn databases_of_ours(&self) -> Vec<(String, PathBuf)> {
-        match self {
-            Self::Single { .. } => self.databases(),
-            Self::Sharded { shards, .. } => {
-                let ours = shards.iter().filter(|shard| !shard.is_of_another_builder());
-                ours.map(|shard| (shard.name.clone(), shard.path.clone()))
-                    .collect()
+        let foreign = self.foreign();
+        let mut databases = self.databases();
+        databases.retain(|(label, _)| !foreign.contains(label));
+        databases
+    }
+
+    /// Labels under which other programs registered something: rows without a record of a build, unless the file is
+    /// our shard of that label, and rows with the record of another row, whose shard's copy they name.
+    pub fn foreign(&self) -> BTreeSet<String> {
+        let Self::Sharded { shards, .. } = self else {
+            return BTreeSet::new();
+        };
+        let digests: Vec<_> = shards.iter().map(Registered::noted_digest).collect();
+        let mut by_digest: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (shard, digest) in shards.iter().zip(&digests) {
+            if let Some(digest) = digest {
+                by_digest.entry(digest).or_default().push(&shard.name);
             }
         }
+        let is_foreign = |(shard, digest): (&Registered, &Option<String>)| {
+            let label = || read_text(&shard.path, "label").ok();
+            let is_foreign = match digest.as_deref().map(|digest| &by_digest[digest]) {
+                None => label().as_ref() != Some(&shard.name),
+                Some(names) if names.len() == 1 => false,
+                Some(names) => label()
+                    .is_some_and(|label| label != shard.name && names.contains(&label.as_str())),
+            };
+            is_foreign.then(|| shard.name.clone())
+        };
+        shards.iter().zip(&digests).filter_map(is_foreign).collect()
     }
 
     /// Every database with its label, in the order of the labels.
@@ -89,15 +113,15 @@ impl Index {
 }
 
 impl Registered {
-    /// Whether another builder registered the shard and wrote its file.
-    pub fn is_of_another_builder(&self) -> bool {
-        let noted: Option<serde_json::Value> = self
-            .metadata
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok());
-        let is_noted = noted.is_some_and(|noted| !noted["build"].is_null());
-        !is_noted && maker_of(&self.path) == Maker::AnotherBuilder
+    /// The digest that publishing noted beside the shard. `None` when another program registered it.
+    fn noted_digest(&self) -> Option<String> {
+        noted_digest(self.metadata.as_deref())
     }
+}
+
+fn noted_digest(metadata: Option<&str>) -> Option<String> {
+    let noted: serde_json::Value = serde_json::from_str(metadata?).ok()?;
+    Some(noted["build"]["digest"].as_str()?.to_owned())
 }
 
 /// Why a path is no index. The caller decides on the exit code.
@@ -215,13 +239,19 @@ pub fn registered_shards(
     )?;
     let rows = statement.query_map([], |row| {
         let recorded_path: String = row.get(1)?;
+        let metadata: Option<String> = row.get(4)?;
+        // Another program means the path that it wrote.
+        let path = match noted_digest(metadata.as_deref()) {
+            Some(_) => shard_path(folder, &recorded_path),
+            None => folder.join(&recorded_path),
+        };
         Ok(Registered {
             name: row.get(0)?,
-            path: shard_path(folder, &recorded_path),
+            path,
             recorded_path,
             health: row.get(2)?,
             gene_count: row.get(3)?,
-            metadata: row.get(4)?,
+            metadata,
         })
     })?;
     rows.collect()

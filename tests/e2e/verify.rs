@@ -765,3 +765,72 @@ fn damage_in_a_log_is_found() {
     assert_eq!(ran.code, Some(14), "{ran:?}");
     assert!(ran.stdout.contains("FAULT root0 genes"), "{ran:?}");
 }
+
+/// What other programs register in the routing database is theirs: it is listed, and neither checked nor searched.
+#[test]
+fn registrations_of_other_programs_are_no_fault() {
+    let world = World::corpus(2, 4);
+    world.build("o", &[]);
+    let routing = "o-sharded/p/main.genome.db";
+    let theirs = world.path("customers.db");
+    change(&world, "customers.db", "CREATE TABLE customers (name)");
+    fs::write(world.path("empty.db"), "").expect("writes");
+    let ours = world.path("o-sharded/p/shards/root1.genome.db");
+    let paths = [
+        ("gone", "/nowhere/gone.genome.db".to_owned()),
+        // Of the name of a file of ours.
+        ("namesake", "/nowhere/root0.genome.db".to_owned()),
+        ("customers", theirs.display().to_string()),
+        ("empty", world.path("empty.db").display().to_string()),
+        ("mirror", ours.display().to_string()),
+    ];
+    let register = |(name, path): &(&str, String)| {
+        let sql = format!(
+            "INSERT INTO shards (shard_name, category, path, created_at, updated_at, gene_count)
+             VALUES ('{name}', 'agent', '{path}', 1.0, 1.0, 3)"
+        );
+        change(&world, routing, &sql);
+    };
+    paths.iter().for_each(register);
+    // With a record copied from ours.
+    let copied = "INSERT INTO shards SELECT 'copied', category, path, 1, 1, gene_count, byte_size, health, metadata
+                  FROM shards WHERE shard_name = 'root0'";
+    change(&world, routing, copied);
+    let before = fs::read(&theirs).expect("reads");
+    let labels = ["copied", "customers", "empty", "gone", "mirror", "namesake"];
+    for _ in 0..2 {
+        let verdict = world.verified("o-sharded/p");
+        assert_eq!(verdict["foreign_shards"], serde_json::json!(labels));
+        let ran = world.run(&[
+            "query",
+            "o-sharded/p",
+            "gadget",
+            "--mode",
+            "lexical",
+            "--json",
+        ]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(!ran.lines().is_empty());
+        assert_eq!(ran.stderr.matches("not searched").count(), 1, "{ran:?}");
+        assert!(ran.stderr.contains(&labels.join(", ")), "{ran:?}");
+        // They stay in builds.
+        world.write(
+            "root0/more.md",
+            "More words about gadgets and frobnicators.\n",
+        );
+        world.build("o", &[]);
+    }
+    assert_eq!(fs::read(&theirs).expect("reads"), before);
+    // A row of ours whose file is missing, or whose record is, stays a fault.
+    let noted = "UPDATE shards SET metadata = NULL WHERE shard_name = 'root0'";
+    change(&world, routing, noted);
+    let ran = world.run(&["verify", "o-sharded/p"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    fs::remove_file(world.path(routing)).expect("removed");
+    world.build("o", &[]);
+    world.verified("o-sharded/p");
+    fs::remove_file(&ours).expect("removed");
+    let ran = world.run(&["verify", "o-sharded/p"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    assert!(ran.stdout.contains("FAULT root1"), "{ran:?}");
+}

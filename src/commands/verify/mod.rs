@@ -67,7 +67,7 @@ struct Verdict<'a> {
     being_rebuilt: bool,
     /// Contradictions that this build may explain: no faults, and only another check tells.
     unconfirmed: u64,
-    /// Registered shards of another builder, which were not checked.
+    /// What other programs registered, which was not checked.
     foreign_shards: &'a [String],
     /// Recomputed from the stored rows; absent at level `quick`, or when a shard cannot be read.
     digest: Option<String>,
@@ -139,7 +139,7 @@ fn print_text(
         writeln!(out, "      {}", fault.advice)?;
     }
     for label in &report.foreign_shards {
-        writeln!(out, "{label}: another builder's shard, not checked")?;
+        writeln!(out, "{label}: registered by another program, not checked")?;
     }
     let written: Vec<_> = report
         .shards

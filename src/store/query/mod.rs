@@ -20,6 +20,7 @@ pub use terms::terms;
 use super::connect::{most_open_databases, open_read_only};
 use super::error::StoreError;
 use super::locate::Index;
+use super::maker::{Maker, maker_of};
 use crate::vector::{DenseVector, SparseVector};
 use lexical::Statistics;
 use rank::{Ranked, Scored};
@@ -120,6 +121,7 @@ struct ShardIndex(usize);
 pub struct Searcher {
     shards: Vec<OpenShard>,
     routing: Option<(PathBuf, Connection)>,
+    skipped: Vec<String>,
 }
 
 /// The ranked chunks of each tier that was asked.
@@ -132,7 +134,8 @@ struct Tiers {
 
 impl Searcher {
     /// Opens every database of the index, and keeps as many open as the system allows. Shards whose health is not `ok` are left out, as servers
-    /// leave them out.
+    /// leave them out, and so is what other programs registered, unless it is a shard of another builder that can be
+    /// searched: [`Self::skipped`].
     pub fn open(index: &Index) -> Result<Self, QueryError> {
         let (routing, databases) = match index {
             Index::Single { .. } => (None, index.databases()),
@@ -146,12 +149,31 @@ impl Searcher {
         // The first ones stay open: of a ring that is read round and round, those used last are needed last.
         let kept = most_open_databases();
         let keep = |n| if n < kept { Keep::Open } else { Keep::Closed };
-        let shards = databases
-            .into_iter()
-            .enumerate()
-            .map(|(n, (label, path))| OpenShard::open(label, path, keep(n)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { shards, routing })
+        let foreign = index.foreign();
+        let mut skipped = Vec::new();
+        let mut shards = Vec::new();
+        for (label, path) in databases {
+            let is_foreign = foreign.contains(&label);
+            if is_foreign && maker_of(&path) != Maker::AnotherBuilder {
+                skipped.push(label);
+                continue;
+            }
+            match OpenShard::open(label.clone(), path, keep(shards.len())) {
+                Ok(shard) => shards.push(shard),
+                Err(_) if is_foreign => skipped.push(label),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self {
+            shards,
+            routing,
+            skipped,
+        })
+    }
+
+    /// Labels under which other programs registered what cannot be searched.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
     }
 
     /// The encoders that the index was built with, and the recipe. `None` when no shard is the builder's.

@@ -71,7 +71,7 @@ pub struct Report {
     pub being_rebuilt: bool,
     /// Contradictions that the build may explain, so that they are no faults: nothing but another check tells.
     pub unconfirmed: u64,
-    /// Labels of registered shards that another builder wrote: none of them was checked.
+    /// Labels under which other programs registered something: none of it was checked.
     pub foreign_shards: Vec<String>,
     /// In the order of the labels.
     pub shards: Vec<ShardReport>,
@@ -203,12 +203,15 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         ..Report::new(level)
     };
     let manifest = manifest::read(index, &mut report.faults);
-    let mut databases = index.databases();
+    let mut databases = index.databases_of_ours();
     let mut registered = match index {
         Index::Sharded { shards, .. } => shards.clone(),
         Index::Single { .. } => Vec::new(),
     };
-    let unregistered = unregistered(index);
+    let foreign = index.foreign();
+    registered.retain(|shard| !foreign.contains(&shard.name));
+    report.foreign_shards.extend(foreign);
+    let unregistered = unregistered(index, &registered);
     if report.unfinished {
         // A build puts a shard into place before it registers it: such a one is checked by itself.
         registered.retain(|shard| !shard::is_ahead_of(shard));
@@ -219,14 +222,6 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         );
         databases.sort();
     }
-    registered.retain(|shard| {
-        let is_foreign = shard.is_of_another_builder();
-        if is_foreign {
-            report.foreign_shards.push(shard.name.clone());
-        }
-        !is_foreign
-    });
-    databases.retain(|(label, _)| !report.foreign_shards.contains(label));
     let check = |(label, path): &(String, PathBuf)| {
         let entry = registered.iter().find(|shard| shard.name == *label);
         shard::check(label, path, entry, &manifest, level)
@@ -246,7 +241,11 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
     let mut finder = routing_finder(&mut report.faults);
     if let Index::Sharded { routing, .. } = index {
         folders.extend(folder(routing));
-        routing::check(routing, &registered, &manifest, level, &mut finder);
+        let rows = routing::Rows {
+            ours: &registered,
+            has_foreign: !report.foreign_shards.is_empty(),
+        };
+        routing::check(routing, &rows, &manifest, level, &mut finder);
         // A build that did not finish leaves its log, which the next one takes up.
         if !report.unfinished {
             file::neighbours(routing, &mut finder);
@@ -261,9 +260,9 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
     report
 }
 
-/// Shards in the index's own folder that servers do not know of.
-fn unregistered(index: &Index) -> Vec<PathBuf> {
-    let Index::Sharded { routing, shards } = index else {
+/// Shards in the index's own folder that no row of ours names.
+fn unregistered(index: &Index, shards: &[Registered]) -> Vec<PathBuf> {
+    let Index::Sharded { routing, .. } = index else {
         return Vec::new();
     };
     let own = folder(routing).map(|folder| folder.join(SHARDS_FOLDER));

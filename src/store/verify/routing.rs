@@ -40,9 +40,16 @@ const ROUTING: &[Check] = &[
     },
 ];
 
+/// The rows of `shards`.
+pub struct Rows<'a> {
+    pub ours: &'a [Registered],
+    /// Whether other programs registered something. They write to the database then, as servers do.
+    pub has_foreign: bool,
+}
+
 pub fn check(
     path: &Path,
-    shards: &[Registered],
+    shards: &Rows<'_>,
     manifest: &Noted,
     level: Level,
     finder: &mut Finder<'_>,
@@ -79,7 +86,7 @@ const SHAPE: Shape = Shape {
 fn rows(
     connection: &Connection,
     path: &Path,
-    shards: &[Registered],
+    shards: &Rows<'_>,
     level: Level,
     finder: &mut Finder<'_>,
 ) -> bool {
@@ -89,7 +96,7 @@ fn rows(
         return false;
     }
     queries::run(connection, ROUTING, level, finder);
-    for shard in shards {
+    for shard in shards.ours {
         entry(shard, finder);
         let Ok(opened) = open_read_only(&shard.path) else {
             continue; // Told by the shard's own check.
@@ -98,7 +105,7 @@ fn rows(
         finder.on_error("fingerprint_index", compared);
     }
     let rows = connection.query_row(SERVER_ROWS, [], |row| row.get::<_, i64>(0));
-    !matches!(rows, Ok(0)) || held.of_server > 0
+    !matches!(rows, Ok(0)) || held.of_server > 0 || shards.has_foreign
 }
 
 /// Rows that only a server writes; a server registers chunks without raising `gene_count`.
