@@ -121,8 +121,27 @@ pub fn said(text: &str, error: &toml::de::Error) -> String {
             "{message}: between double quotes a backslash begins an escape; put a Windows path in single quotes \
              ('C:\\Users\\me'), or write it with forward slashes"
         ),
-        _ => message,
+        _ => typed(line.unwrap_or_default(), &message).unwrap_or(message),
     }
+}
+
+/// What a wrong type is, in the terms of a profile; `line` has the key. `None`: the message says something else.
+fn typed(line: &str, message: &str) -> Option<String> {
+    let wrong = ["invalid type: ", "invalid value: "];
+    let rest = wrong.iter().find_map(|start| message.strip_prefix(start))?;
+    let (found, expected) = rest.split_once(", expected ")?;
+    let expected = match expected {
+        "a sequence" => "a list in brackets, as in [\"...\"]",
+        "a boolean" => "true or false",
+        "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "a map" | "struct EncodersTable" | "struct RootTable" => "a table",
+        other => other,
+    };
+    let key = line.split('=').next().map_or("", str::trim);
+    Some(match key.is_empty() || key == line.trim() {
+        true => format!("{found} stands here, where {expected} is expected"),
+        false => format!("{key}: {found} stands here, where {expected} is expected"),
+    })
 }
 
 /// An error at byte `at` of the profile's text.
@@ -155,8 +174,15 @@ fn check_keys(profile: &DeTable<'_>) -> Result<(), (usize, String)> {
                 _ => Ok(()),
             })
         }
-        // Not a list: the types say so better.
-        Some(_) => Ok(()),
+        Some((at, value)) => {
+            let example = match value {
+                DeValue::String(path) => path.as_ref(),
+                _ => "~/src",
+            };
+            let message =
+                format!("roots is no list: put brackets around it, as in roots = [{example:?}]");
+            Err((at, message))
+        }
     }
 }
 

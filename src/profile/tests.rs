@@ -353,15 +353,27 @@ fn mistakes_name_line_key_and_fix() {
         ),
         (
             "roots = ['a']\ngitignore = 'yes'",
-            ":2: invalid type: string \"yes\", expected a boolean",
+            ":2: gitignore: string \"yes\" stands here, where true or false is expected",
         ),
         (
             "roots = ['a']\nmax_file_bytes = -1",
-            ":2: invalid value: integer `-1`",
+            ":2: max_file_bytes: integer `-1` stands here, where a whole number that is not negative is expected",
+        ),
+        (
+            "roots = 'r'",
+            ":1: roots is no list: put brackets around it, as in roots = [\"r\"]",
+        ),
+        (
+            "roots = ['a']\nextensions = '.rs'",
+            ":2: extensions: string \".rs\" stands here, where a list in brackets, as in [\"...\"] is expected",
+        ),
+        (
+            "roots = ['a']\nencoders = 'none'",
+            ":2: encoders: string \"none\" stands here, where a table is expected",
         ),
         (
             "roots = ['a', 3]",
-            ":1: invalid type: integer `3`, expected a path, or a table with `path`",
+            ":1: roots: integer `3` stands here, where a path, or a table with `path` is expected",
         ),
         ("roots = [{ label = 'x' }]", ":1: missing field `path`"),
         ("roots = ['a'", ":1: "),
