@@ -128,6 +128,11 @@ fn unsearchable(error: QueryError) -> anyhow::Error {
         QueryError::Store(error @ StoreError::Format { .. }) => {
             Exit::error(ExitCode::FingerprintMismatch, error.to_string())
         }
+        QueryError::Store(error @ (StoreError::Corrupt { .. } | StoreError::Sql { .. })) => {
+            anyhow::anyhow!(
+                "{error}; helix-build verify says what is wrong with the index, and how to mend it"
+            )
+        }
         other => other.into(),
     }
 }
@@ -315,7 +320,7 @@ fn answer(
         },
         k: args.k,
     };
-    Ok(searcher.search(&query)?)
+    searcher.search(&query).map_err(unsearchable)
 }
 
 #[derive(Serialize)]

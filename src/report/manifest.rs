@@ -93,6 +93,12 @@ impl Manifest {
         text.contains("\"tool\": \"helix-build ") || has_hash()
     }
 
+    /// Whether the text is a manifest that was emptied: nobody's, so that a build may replace it.
+    pub fn is_blank(text: &str) -> bool {
+        let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        ["", "{}"].contains(&plain.trim_matches('\0'))
+    }
+
     /// The format of an intact manifest, when it is another than this version's.
     pub fn unknown_format(text: &str) -> Option<u64> {
         let value: Value = serde_json::from_str(text).ok()?;
@@ -215,6 +221,8 @@ mod tests {
         for foreign in ["", " \n", "{}", "[]", "null", "\0\0", "{", other, app] {
             assert!(Manifest::parse(foreign).is_none());
             assert!(!Manifest::is_of_this_tool(foreign));
+            let is_blank = ["", " \n", "{}", "\0\0"].contains(&foreign);
+            assert_eq!(Manifest::is_blank(foreign), is_blank, "{foreign:?}");
             let is_another = foreign == other || foreign == app;
             assert_eq!(Manifest::is_of_another_tool(foreign), is_another);
         }

@@ -48,7 +48,7 @@ pub enum StoreError {
     IdCollision { path: PathBuf, gene_id: String },
     #[error("{}: reading or writing failed", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("{}: a database call failed: {error}", path.display())]
+    #[error("{}: a database call failed: {}", path.display(), in_words(error))]
     Sql {
         path: PathBuf,
         /// Not named `source`: its own source repeats its words.
@@ -106,6 +106,41 @@ impl StoreError {
             path: path.to_path_buf(),
             detail: lines.join("; "),
         }
+    }
+}
+
+/// What a failed call of SQLite's library says, without the library's own terms.
+pub fn in_words(error: &rusqlite::Error) -> String {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
+        SqliteFailure, Utf8Error,
+    };
+    use rusqlite::types::Type;
+    let type_in_words = |found: &Type| match found {
+        Type::Null => "nothing",
+        Type::Integer => "an integer",
+        Type::Real => "a real number",
+        Type::Text => "a text",
+        Type::Blob => "bytes",
+    };
+    match error {
+        QueryReturnedNoRows => "a row that must be there is missing".to_owned(),
+        InvalidColumnType(_, _, found) | FromSqlConversionFailure(_, found, _) => {
+            let found = type_in_words(found);
+            format!("a row holds {found} where a build writes a value of another type")
+        }
+        IntegralValueOutOfRange(_, number) => {
+            format!("a row holds the number {number}, which is out of range")
+        }
+        Utf8Error(..) => "a row holds a text that is not UTF-8".to_owned(),
+        SqliteFailure(_, Some(message)) => ["table", "column"]
+            .iter()
+            .find_map(|kind| {
+                let name = message.strip_prefix(&format!("no such {kind}: "))?;
+                Some(format!("the {kind} {name} is missing"))
+            })
+            .unwrap_or_else(|| message.clone()),
+        other => other.to_string(),
     }
 }
 

@@ -238,6 +238,33 @@ fn a_killed_first_build_is_unfinished_and_not_damaged() {
     assert_eq!(world.run(&query).stderr, "");
 }
 
+/// A build that was killed before its first shard was in place.
+#[test]
+fn an_index_without_shards_is_said_to_be_unfinished_and_no_more() {
+    let world = World::corpus(1, 3);
+    let arguments = [
+        &["--profile", "p.toml", "--out-dir", "o"],
+        &crate::world::BARE[..],
+    ]
+    .concat();
+    let mut command = world.command(&arguments);
+    command.env("FAILPOINTS", "publish::load=return(abort)");
+    let ran = crate::world::finish(command.spawn().expect("starts"));
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    for (flags, last) in [
+        (&[][..], "sound so far, and unfinished"),
+        (&["--full"], "sound so far, and unfinished"),
+        (
+            &["--quick"],
+            "sound so far, and unfinished at this level; --full recomputes every row",
+        ),
+    ] {
+        let ran = world.run(&[&["verify", "o-sharded/p"], flags].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.stdout.lines().last(), Some(last), "{ran:?}");
+    }
+}
+
 /// A build that waits in the middle of its changes: of a shard, of the routing database, of the manifest.
 #[test]
 fn a_check_beside_a_build_finds_no_damage() {
@@ -833,4 +860,166 @@ fn registrations_of_other_programs_are_no_fault() {
     let ran = world.run(&["verify", "o-sharded/p"]);
     assert_eq!(ran.code, Some(14), "{ran:?}");
     assert!(ran.stdout.contains("FAULT root1"), "{ran:?}");
+}
+
+/// Words of libraries, which tell nobody what to do.
+const RAW: [&str; 6] = [
+    "Query returned",
+    "Invalid column",
+    "whole buffer",
+    "Rusqlite",
+    "expected a sequence",
+    "no such table",
+];
+
+fn assert_no_raw_words(ran: &Ran) {
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    let raw = RAW.iter().find(|raw| said.contains(**raw));
+    assert!(raw.is_none(), "{raw:?} in {ran:?}");
+}
+
+/// What a test does to a file.
+enum Harm {
+    Bytes(fn(Vec<u8>) -> Vec<u8>),
+    Sql(&'static str),
+}
+
+fn garbage(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[..7].copy_from_slice(b"garbage");
+    bytes
+}
+
+fn half(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len() / 2);
+    bytes
+}
+
+fn start(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(50);
+    bytes
+}
+
+/// The file that is damaged is the one that is blamed, and the advice mends it.
+#[test]
+fn the_damaged_file_is_blamed_and_the_advice_mends_it() {
+    const SHARD: &str = "o-sharded/p/shards/root0.genome.db";
+    const MAIN: &str = "o-sharded/p/main.genome.db";
+    let world = World::corpus(2, 4);
+    world.build("o", &[]);
+    let digest = world.verified("o-sharded/p")["digest"].clone();
+    let on_genes = "CREATE TRIGGER t AFTER INSERT ON genes BEGIN SELECT 1; END";
+    let on_shards = "CREATE TRIGGER t AFTER INSERT ON shards BEGIN SELECT 1; END";
+    for (database, harm) in [
+        (SHARD, Harm::Bytes(garbage)),
+        (SHARD, Harm::Bytes(half)),
+        (SHARD, Harm::Bytes(start)),
+        (SHARD, Harm::Bytes(|_| Vec::new())),
+        (SHARD, Harm::Sql(on_genes)),
+        (
+            SHARD,
+            Harm::Sql("DELETE FROM build_meta WHERE key = 'fingerprint'"),
+        ),
+        (SHARD, Harm::Sql("UPDATE genes SET promoter = NULL")),
+        (
+            SHARD,
+            Harm::Sql("UPDATE genes SET content = NULL, source_id = x'ff'"),
+        ),
+        (SHARD, Harm::Sql("DROP TABLE build_routes")),
+        (MAIN, Harm::Bytes(garbage)),
+        (MAIN, Harm::Bytes(half)),
+        (MAIN, Harm::Bytes(start)),
+        (MAIN, Harm::Bytes(|_| Vec::new())),
+        (MAIN, Harm::Sql(on_shards)),
+        (MAIN, Harm::Sql("DROP TABLE fingerprint_index")),
+        (
+            MAIN,
+            Harm::Sql("UPDATE shards SET gene_count = x'00' WHERE shard_name = 'root0'"),
+        ),
+        (
+            MAIN,
+            Harm::Sql("UPDATE shards SET metadata = x'00' WHERE shard_name = 'root0'"),
+        ),
+    ] {
+        let path = world.path(database);
+        let what = match harm {
+            Harm::Bytes(harm) => {
+                let harmed = harm(fs::read(&path).expect("reads"));
+                let what = format!("{database}: {} bytes", harmed.len());
+                fs::write(&path, harmed).expect("writes");
+                what
+            }
+            Harm::Sql(sql) => {
+                change(&world, database, sql);
+                format!("{database}: {sql}")
+            }
+        };
+        let ran = world.run(&["verify", "o-sharded/p", "--json"]);
+        assert_eq!(ran.code, Some(14), "{what}: {ran:?}");
+        assert_no_raw_words(&ran);
+        let faults: Vec<Value> = ran
+            .lines()
+            .into_iter()
+            .filter(|l| l["type"] == "fault")
+            .collect();
+        for fault in &faults {
+            let advice = fault["advice"].as_str().expect("advice");
+            let blames_main = advice.contains("main.genome.db");
+            assert_eq!(blames_main, database == MAIN, "{what}: {fault}");
+            assert!(
+                database == MAIN || fault["shard"] == "root0",
+                "{what}: {fault}"
+            );
+        }
+        assert_no_raw_words(&world.run(&["query", "o-sharded/p", "gadget", "--mode", "lexical"]));
+        fs::remove_file(&path).expect("removes");
+        world.build("o", &[]);
+        assert_eq!(world.verified("o-sharded/p")["digest"], digest, "{what}");
+    }
+}
+
+/// What `verify` advises of a manifest, the build does.
+#[test]
+fn the_advice_for_a_manifest_works() {
+    let world = World::corpus(1, 3);
+    world.build("o", &[]);
+    let manifest = world.path("o-sharded/manifest.json");
+    let written = fs::read_to_string(&manifest).expect("reads");
+    let damaged = written.replacen("p-sharded", "q-sharded", 1);
+    for text in [
+        "x",
+        "[]",
+        "null",
+        "{",
+        "\u{1}\u{2}",
+        "{\"a\":1}",
+        "",
+        "{}",
+        damaged.as_str(),
+    ] {
+        fs::write(&manifest, text).expect("writes");
+        let ran = world.run(&["verify", "o-sharded/p"]);
+        assert_eq!(
+            ran.code,
+            Some(if text.contains("\"a\"") { 0 } else { 14 }),
+            "{text:?}: {ran:?}"
+        );
+        let shall_move = ran.stdout.contains("move it away");
+        let flags = [
+            &["--profile", "p.toml", "--out-dir", "o"],
+            &crate::world::BARE[..],
+        ]
+        .concat();
+        let built = world.run(&flags);
+        assert_eq!(
+            built.code,
+            Some(if shall_move { 2 } else { 0 }),
+            "{text:?}: {built:?}"
+        );
+        if shall_move {
+            assert_eq!(fs::read_to_string(&manifest).expect("reads"), text);
+            fs::remove_file(&manifest).expect("removes");
+            world.build("o", &[]);
+        }
+        world.verified("o-sharded/p");
+    }
 }

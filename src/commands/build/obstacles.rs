@@ -21,9 +21,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Manifests whose marks are gone, without white space: nothing is lost with them.
-const BLANK_MANIFESTS: [&str; 2] = ["", "{}"];
-
 /// Exit code 2 when something is in the way of a build of this profile; 12 when another version wrote its blob.
 pub fn refuse(settings: &Settings) -> anyhow::Result<()> {
     let layout = &settings.layout();
@@ -174,11 +171,7 @@ pub fn refuse_manifest(path: &Path) -> anyhow::Result<()> {
         text => text.with_context(|| format!("reading {}", path.display()))?,
     };
     let text = String::from_utf8_lossy(&text);
-    let is_blank = || {
-        let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        BLANK_MANIFESTS.contains(&plain.trim_matches('\0'))
-    };
-    match Manifest::is_of_this_tool(&text) || is_blank() {
+    match Manifest::is_of_this_tool(&text) || Manifest::is_blank(&text) {
         true => Ok(()),
         false => Err(in_the_way(path, "another program's manifest")),
     }

@@ -12,6 +12,7 @@ use crate::store::verify::{Faults, Level, Report, Watch, verify};
 use reencode::{Outcome, Reencoder};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Exit code 14 when a fault is found, 10 when there is no index, 11 when a build is at work on it and nothing can be
 /// said for certain. With `--reencode`, 12 and 13 when the
@@ -69,6 +70,9 @@ struct Verdict<'a> {
     unconfirmed: u64,
     /// What other programs registered, which was not checked.
     foreign_shards: &'a [String],
+    /// Where another program's manifest lies in the place of the index's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    foreign_manifest: Option<&'a Path>,
     /// Recomputed from the stored rows; absent at level `quick`, or when a shard cannot be read.
     digest: Option<String>,
     content_digest: Option<String>,
@@ -97,6 +101,7 @@ fn print_json(
         being_rebuilt: report.being_rebuilt,
         unconfirmed: report.unconfirmed,
         foreign_shards: &report.foreign_shards,
+        foreign_manifest: report.foreign_manifest.as_deref(),
         digest: report.digest().map(|d| d.to_string()),
         content_digest: report.content_digest().map(|d| d.to_string()),
         reencoded,
@@ -137,6 +142,13 @@ fn print_text(
             fault.what
         )?;
         writeln!(out, "      {}", fault.advice)?;
+    }
+    if let Some(path) = &report.foreign_manifest {
+        writeln!(
+            out,
+            "{}: another program's manifest, not checked; move it away before you build again, since no build replaces it",
+            path.display()
+        )?;
     }
     for label in &report.foreign_shards {
         writeln!(out, "{label}: registered by another program, not checked")?;
@@ -182,6 +194,7 @@ fn print_text(
     };
     match report.digest() {
         Some(digest) => writeln!(out, "{state}; digest {digest}"),
+        None if report.level == Level::Full => writeln!(out, "{state}"),
         None => writeln!(out, "{state} at this level; --full recomputes every row"),
     }
 }

@@ -1,5 +1,7 @@
 //! Faults as values, and a bounded, ordered list of them.
 
+use crate::store::error::in_words;
+use crate::store::locate::ROUTING_NAME;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,7 +88,7 @@ impl FaultKind {
             }
             Self::Changed => "run verify again while nothing writes to the index",
             Self::Routing => {
-                "delete main.genome.db and run the build again: it registers the shards anew"
+                "delete main.genome.db, with its -wal and -shm, and run the build again: it registers the shards anew"
             }
             Self::Manifest => {
                 "run the build of every profile in its folder again: that writes the manifest anew, and encodes nothing that is unchanged"
@@ -108,6 +110,26 @@ impl FaultKind {
             | Self::Ledger
             | Self::Digest => {
                 "delete the shard and run the build again; a server that deleted or compacted chunks of the builder causes this as well"
+            }
+        }
+    }
+
+    /// What to do next when the fault is in the routing database itself, which holds rows of others as well.
+    pub fn advice_for_routing(self) -> &'static str {
+        match self {
+            Self::Missing
+            | Self::LeftBeside
+            | Self::Format
+            | Self::Changed
+            | Self::Routing
+            | Self::Manifest
+            | Self::Replaced
+            | Self::Reencoded => self.advice(),
+            Self::Bytes => {
+                "move main.genome.db away and run the build again: it registers the shards anew; a server that compacted the file (VACUUM) causes this as well, and then nothing is damaged"
+            }
+            _ => {
+                "move main.genome.db away, with its -wal and -shm, and run the build again: it registers the shards anew; what servers and other programs keep there stays in the file that you moved"
             }
         }
     }
@@ -216,20 +238,35 @@ impl Finder<'_> {
         row: impl Into<String>,
         what: impl Into<String>,
     ) {
+        let advice = match self.shard == ROUTING_NAME {
+            true => kind.advice_for_routing(),
+            false => kind.advice(),
+        };
+        self.advise(kind, (table, &row.into()), &what.into(), advice);
+    }
+
+    /// A fault in a table and a row, with advice of its own.
+    pub fn advise(
+        &mut self,
+        kind: FaultKind,
+        (table, row): (&str, &str),
+        what: &str,
+        advice: &'static str,
+    ) {
         self.faults.add(Fault {
             shard: self.shard.to_string(),
             kind,
             table: table.to_string(),
-            row: row.into(),
-            what: what.into(),
-            advice: kind.advice(),
+            row: row.to_string(),
+            what: what.to_string(),
+            advice,
         });
     }
 
     /// Turns an error of SQLite into a fault: the check that met it could not be finished.
     pub fn on_error(&mut self, table: &str, result: Result<(), rusqlite::Error>) {
         if let Err(error) = result {
-            self.fault(FaultKind::Unreadable, table, "", error.to_string());
+            self.fault(FaultKind::Unreadable, table, "", in_words(&error));
         }
     }
 }

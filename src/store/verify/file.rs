@@ -4,9 +4,9 @@ use super::Level;
 use super::fault::{FaultKind, Finder};
 use crate::named_file;
 use crate::store::connect::{Log, hash_file, sidecar};
+use crate::store::error::{StoreError, in_words};
 use crate::store::schema::PAGE_BYTES;
 use rusqlite::Connection;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -30,6 +30,9 @@ const fn field(offset: usize, bytes: usize, expected: u32, name: &'static str) -
     }
 }
 
+/// Bytes of the header of a database.
+const HEADER_BYTES: usize = 100;
+
 /// Where the text encoding stands.
 const TEXT_ENCODING: usize = 56;
 
@@ -48,14 +51,28 @@ const HEADER: [Field; 12] = [
     field(68, 4, 0, "application_id"),
 ];
 
-/// The first 100 bytes, as far as the format fixes them.
-pub fn header(path: &Path, finder: &mut Finder<'_>) {
-    let mut header = [0; 100];
-    if let Err(error) = named_file::open(path).and_then(|mut file| file.read_exact(&mut header)) {
-        let row = file_name(path);
-        finder.fault(FaultKind::Unreadable, "", row, error.to_string());
-        return;
-    }
+/// The first 100 bytes, as far as the format fixes them. `false` when there are fewer, so that no more can be read.
+pub fn header(path: &Path, finder: &mut Finder<'_>) -> bool {
+    let head = match named_file::head(path, HEADER_BYTES as u64) {
+        Ok(head) => head,
+        Err(error) => {
+            finder.fault(
+                FaultKind::Unreadable,
+                "",
+                file_name(path),
+                error.to_string(),
+            );
+            return false;
+        }
+    };
+    let Ok(header) = <[u8; HEADER_BYTES]>::try_from(head.as_slice()) else {
+        let what = match head.len() {
+            0 => "the file is empty".to_owned(),
+            bytes => format!("the file has {bytes} bytes and is cut off: a database has more"),
+        };
+        finder.fault(FaultKind::Unreadable, "", file_name(path), what);
+        return false;
+    };
     for field in &HEADER {
         let bytes = &header[field.offset..field.offset + field.bytes];
         let found = bytes.iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
@@ -72,6 +89,7 @@ pub fn header(path: &Path, finder: &mut Finder<'_>) {
         let row = format!("{} byte 72", file_name(path));
         finder.fault(FaultKind::Header, "", row, what);
     }
+    true
 }
 
 /// A rollback journal beside `path`, which nobody writes for a database in WAL mode. A write-ahead log and its shared
@@ -104,12 +122,21 @@ pub fn temporary_files(folders: &[PathBuf], finder: &mut Finder<'_>) {
     }
 }
 
+/// A database that cannot be opened or read. One that another process holds is not damaged.
+pub fn unreadable(path: &Path, error: &StoreError, finder: &mut Finder<'_>) {
+    let kind = match error {
+        StoreError::Busy { .. } => FaultKind::Changed,
+        _ => FaultKind::Unreadable,
+    };
+    finder.fault(kind, "", file_name(path), error.to_string());
+}
+
 /// SQLite's check of its pages, trees and full-text indexes, and at level full of every index
 /// against its table, but for the one table that [`super::indexes`] compares faster.
 pub fn structure(connection: &Connection, path: &Path, level: Level, finder: &mut Finder<'_>) {
     if let Err(error) = structure_faults(connection, path, level, finder) {
         let row = file_name(path);
-        finder.fault(FaultKind::Unreadable, "", row, error.to_string());
+        finder.fault(FaultKind::Unreadable, "", row, in_words(&error));
     }
 }
 

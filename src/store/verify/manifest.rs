@@ -5,13 +5,21 @@ use crate::ids::Digest;
 use crate::named_file;
 use crate::report::Manifest;
 use crate::store::locate::Index;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const NAME: &str = "manifest.json";
 
 /// What the manifest of an index notes, as far as it can be relied on.
 #[derive(Default)]
-pub struct Noted(Option<Manifest>);
+pub struct Noted {
+    manifest: Option<Manifest>,
+    /// Where another program's manifest lies in the place of ours.
+    pub foreign: Option<PathBuf>,
+}
+
+/// For what lies in the manifest's place and no build replaces.
+const MOVE_AWAY: &str = "move it away and run the build again, which writes a new one and encodes nothing that is unchanged; a build replaces \
+     no manifest that it does not know";
 
 /// Reads the manifest of `index`. One that was changed since it was written is a fault, and notes
 /// nothing; so does a missing one, since an index may be copied without it.
@@ -23,33 +31,50 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
     let place = index.surroundings();
     let bytes = match named_file::read(&place.manifest, named_file::MOST_MANIFEST_BYTES) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Noted(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Noted::default(),
         Err(error) => {
             let row = place.manifest.display().to_string();
-            finder.fault(FaultKind::Unreadable, "", row, error.to_string());
-            return Noted(None);
+            finder.advise(
+                FaultKind::Unreadable,
+                ("", &row),
+                &error.to_string(),
+                MOVE_AWAY,
+            );
+            return Noted::default();
         }
     };
     let text = String::from_utf8_lossy(&bytes);
     if Manifest::is_of_another_tool(&text) {
-        return Noted(None);
+        return Noted {
+            foreign: Some(place.manifest),
+            ..Noted::default()
+        };
     }
     if let Some(format) = Manifest::unknown_format(&text) {
         let row = place.manifest.display().to_string();
         let what = format!("format {format} is not known to this version");
-        finder.fault(FaultKind::Format, "", row, what);
-        return Noted(None);
+        let advice =
+            "run the version of helix-build that wrote it, or move it away and run the build again";
+        finder.advise(FaultKind::Format, ("", &row), &what, advice);
+        return Noted::default();
     }
     let manifest = Manifest::parse(&text);
     if manifest.is_none() {
         let row = place.manifest.display().to_string();
-        let what = match Manifest::is_of_this_tool(&text) {
-            true => "the text is not the one that its field blake3 stands for",
-            false => "it is emptied, or no manifest",
+        let (what, advice) = if Manifest::is_of_this_tool(&text) {
+            let what = "the text is not the one that its field blake3 stands for";
+            (what, FaultKind::Manifest.advice())
+        } else if Manifest::is_blank(&text) {
+            ("it is emptied", FaultKind::Manifest.advice())
+        } else {
+            ("it is no manifest of this program", MOVE_AWAY)
         };
-        finder.fault(FaultKind::Manifest, "", row, what);
+        finder.advise(FaultKind::Manifest, ("", &row), what, advice);
     }
-    Noted(manifest.filter(|_| !place.is_unfinished()))
+    Noted {
+        manifest: manifest.filter(|_| !place.is_unfinished()),
+        foreign: None,
+    }
 }
 
 impl Noted {
@@ -57,13 +82,13 @@ impl Noted {
     pub fn of_routing(&self, path: &Path) -> Option<&str> {
         let path = std::path::absolute(path).ok()?;
         let profile = path.parent()?.file_name()?.to_str()?;
-        self.0.as_ref()?.routing_hash(profile)
+        self.manifest.as_ref()?.routing_hash(profile)
     }
 
     /// The hash of a database that no routing database lists. A manifest of another state of it says
     /// nothing.
     pub fn of_single(&self, path: &Path, digest: Option<Digest>) -> Option<String> {
         let path = std::path::absolute(path).ok()?;
-        self.0.as_ref()?.file_hash(&path, &digest?)
+        self.manifest.as_ref()?.file_hash(&path, &digest?)
     }
 }

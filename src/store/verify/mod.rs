@@ -73,6 +73,9 @@ pub struct Report {
     pub unconfirmed: u64,
     /// Labels under which other programs registered something: none of it was checked.
     pub foreign_shards: Vec<String>,
+    /// Where another program's manifest lies in the place of the index's: no fault, but the next build will refuse to
+    /// replace it.
+    pub foreign_manifest: Option<PathBuf>,
     /// In the order of the labels.
     pub shards: Vec<ShardReport>,
     pub faults: Faults,
@@ -86,6 +89,7 @@ impl Report {
             being_rebuilt: false,
             unconfirmed: 0,
             foreign_shards: Vec::new(),
+            foreign_manifest: None,
             shards: Vec::new(),
             faults: Faults::default(),
         }
@@ -161,12 +165,14 @@ fn check_once(out: &Path, level: Level) -> Result<Report, LocateError> {
         Ok(index) => return Ok(verify_index(&index, level)),
         Err(LocateError::Routing { path, source }) => {
             let mut finder = routing_finder(&mut report.faults);
-            file::header(&path, &mut finder);
-            let mut cause = source.to_string();
-            if let Some(deeper) = std::error::Error::source(&source) {
-                cause = format!("{cause}: {deeper}");
+            // What is too short to be a database needs no other reason.
+            if file::header(&path, &mut finder) {
+                let mut cause = source.to_string();
+                if let Some(deeper) = std::error::Error::source(&source) {
+                    cause = format!("{cause}: {deeper}");
+                }
+                finder.fault(FaultKind::Unreadable, "shards", "", cause);
             }
-            finder.fault(FaultKind::Unreadable, "shards", "", cause);
         }
         Err(LocateError::NotADatabase { path }) if is_named_database(&path) => {
             let label = label_of(&path);
@@ -203,6 +209,7 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
         ..Report::new(level)
     };
     let manifest = manifest::read(index, &mut report.faults);
+    report.foreign_manifest.clone_from(&manifest.foreign);
     let mut databases = index.databases_of_ours();
     let mut registered = match index {
         Index::Sharded { shards, .. } => shards.clone(),

@@ -10,7 +10,7 @@ use super::{Level, chunks, shard::noted};
 use crate::store::connect::open_read_only;
 use crate::store::locate::Registered;
 use crate::store::schema;
-use rusqlite::{Connection, Row, Statement};
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -67,10 +67,7 @@ pub fn check(
                 file::bytes(path, noted, finder);
             }
         }
-        Err(error) => {
-            let row = file::file_name(path);
-            finder.fault(FaultKind::Unreadable, "", row, error.to_string());
-        }
+        Err(error) => file::unreadable(path, &error, finder),
     }
     if let Some(stamp) = stamp {
         stamp.check_unchanged(path, finder);
@@ -98,11 +95,23 @@ fn rows(
     queries::run(connection, ROUTING, level, finder);
     for shard in shards.ours {
         entry(shard, finder);
-        let Ok(opened) = open_read_only(&shard.path) else {
-            continue; // Told by the shard's own check.
+        // One that cannot be read at all is told by the shard's own check.
+        let opened = open_read_only(&shard.path).ok();
+        let Some(opened) = opened.filter(|opened| opened.table_exists(None, "genes") == Ok(true))
+        else {
+            continue;
         };
-        let compared = one_shard(connection, &opened, shard, level, finder);
-        finder.on_error("fingerprint_index", compared);
+        match one_shard(connection, &opened, shard, level, finder) {
+            Ok(()) => {}
+            Err(Failed::Routing(error)) => finder.on_error("fingerprint_index", Err(error)),
+            Err(Failed::Shard(error)) => {
+                let mut finder = Finder {
+                    shard: &shard.name,
+                    faults: finder.faults,
+                };
+                finder.on_error("genes", Err(error));
+            }
+        }
     }
     let rows = connection.query_row(SERVER_ROWS, [], |row| row.get::<_, i64>(0));
     !matches!(rows, Ok(0)) || held.of_server > 0 || shards.has_foreign
@@ -137,18 +146,24 @@ fn entry(shard: &Registered, finder: &mut Finder<'_>) {
     }
 }
 
+/// Which of the two databases could not be read.
+enum Failed {
+    Routing(rusqlite::Error),
+    Shard(rusqlite::Error),
+}
+
 fn one_shard(
     routing: &Connection,
     opened: &Connection,
     shard: &Registered,
     level: Level,
     finder: &mut Finder<'_>,
-) -> Result<(), rusqlite::Error> {
+) -> Result<(), Failed> {
     let number = |connection: &Connection, sql: &str| -> Result<i64, rusqlite::Error> {
         connection.query_row(sql, [], |row| row.get(0))
     };
-    let ours = number(opened, "SELECT count(*) FROM build_routes")?;
-    let all = number(opened, "SELECT count(*) FROM genes")?;
+    let ours = number(opened, "SELECT count(*) FROM build_routes").map_err(Failed::Shard)?;
+    let all = number(opened, "SELECT count(*) FROM genes").map_err(Failed::Shard)?;
     // Chunks that a server adds to a shard are registered by its own rules, or not at all.
     let mut compare = |table: &str, found: i64| {
         if !(ours..=all).contains(&found) {
@@ -161,12 +176,18 @@ fn one_shard(
         let sql = format!("SELECT count(*) FROM {table} WHERE shard_name = ?1");
         compare(
             table,
-            routing.query_row(&sql, [&shard.name], |row| row.get(0))?,
+            routing
+                .query_row(&sql, [&shard.name], |row| row.get(0))
+                .map_err(Failed::Routing)?,
         );
     }
     let sql = "SELECT value FROM build_meta WHERE key = 'fingerprint'";
-    let fingerprint: String = opened.query_row(sql, [], |row| row.get(0))?;
-    if noted(shard, "fingerprint").as_ref() != Some(&fingerprint) {
+    let fingerprint: Option<String> = opened
+        .query_row(sql, [], |row| row.get(0))
+        .optional()
+        .map_err(Failed::Shard)?;
+    // A missing one is told by the shard's own check.
+    if fingerprint.is_some() && noted(shard, "fingerprint") != fingerprint {
         let what = "the fingerprint noted is not the shard's own";
         finder.fault(FaultKind::Routing, "shards", &shard.name, what);
     }
@@ -202,19 +223,22 @@ fn every_chunk(
     opened: &Connection,
     shard: &Registered,
     finder: &mut Finder<'_>,
-) -> Result<(), rusqlite::Error> {
-    let mut fingerprint = routing.prepare(FINGERPRINT)?;
-    let mut source = routing.prepare(SOURCE)?;
-    let mut chunks = opened.prepare(&chunks_of_ours())?;
-    let mut chunks = chunks.query([])?;
-    while let Some(chunk) = chunks.next()? {
-        let gene_id: String = chunk.get(0)?;
+) -> Result<(), Failed> {
+    let mut fingerprint = routing.prepare(FINGERPRINT).map_err(Failed::Routing)?;
+    let mut source = routing.prepare(SOURCE).map_err(Failed::Routing)?;
+    let mut chunks = opened.prepare(&chunks_of_ours()).map_err(Failed::Shard)?;
+    let mut chunks = chunks.query([]).map_err(Failed::Shard)?;
+    while let Some(chunk) = chunks.next().map_err(Failed::Shard)? {
+        let chunk = ChunkRow::read(chunk).map_err(Failed::Shard)?;
+        let gene_id = &chunk.gene_id;
         let row = format!("{} {gene_id}", shard.name);
-        if let Some(what) = fingerprint_fault(&mut fingerprint, chunk, &shard.name)? {
+        if let Some(what) =
+            fingerprint_fault(&mut fingerprint, &chunk, &shard.name).map_err(Failed::Routing)?
+        {
             finder.fault(FaultKind::Routing, "fingerprint_index", &row, what);
         }
-        let (source_id, hash): (Option<String>, Option<String>) = (chunk.get(1)?, chunk.get(4)?);
-        if !source.exists((&gene_id, &shard.name, source_id, hash))? {
+        let wanted = (gene_id, &shard.name, &chunk.source_id, &chunk.hash);
+        if !source.exists(wanted).map_err(Failed::Routing)? {
             let what = "the row is missing or not the chunk's";
             finder.fault(FaultKind::Routing, "source_index", &row, what);
         }
@@ -222,21 +246,51 @@ fn every_chunk(
     Ok(())
 }
 
+/// What of a chunk the routing database repeats.
+struct ChunkRow {
+    gene_id: String,
+    source_id: Option<String>,
+    key_values: Option<String>,
+    is_parent: bool,
+    hash: Option<String>,
+    promoter: String,
+    routes: String,
+}
+
+impl ChunkRow {
+    /// Reads a row of [`chunks_of_ours`].
+    fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            gene_id: row.get(0)?,
+            source_id: row.get(1)?,
+            key_values: row.get(2)?,
+            is_parent: row.get(3)?,
+            hash: row.get(4)?,
+            promoter: row.get(5)?,
+            routes: row.get(6)?,
+        })
+    }
+}
+
 /// What is wrong with a chunk's row, if anything.
 fn fingerprint_fault(
     fingerprint: &mut Statement<'_>,
-    chunk: &Row<'_>,
+    chunk: &ChunkRow,
     shard: &str,
 ) -> Result<Option<&'static str>, rusqlite::Error> {
-    let (gene_id, source_id): (String, Option<String>) = (chunk.get(0)?, chunk.get(1)?);
-    let (key_values, is_parent): (Option<String>, bool) = (chunk.get(2)?, chunk.get(3)?);
-    let mut rows = fingerprint.query((gene_id, shard, source_id, key_values, is_parent))?;
+    let mut rows = fingerprint.query((
+        &chunk.gene_id,
+        shard,
+        &chunk.source_id,
+        &chunk.key_values,
+        chunk.is_parent,
+    ))?;
     let Some(row) = rows.next()? else {
         return Ok(Some("the row is missing or not the chunk's"));
     };
     let list = |text: Option<String>| serde_json::from_str(&text.unwrap_or_default()).ok();
     let found: (Option<Vec<String>>, Option<Vec<String>>) = (list(row.get(0)?), list(row.get(1)?));
-    let (domains, entities) = words(&chunk.get::<_, String>(5)?, &chunk.get::<_, String>(6)?);
+    let (domains, entities) = words(&chunk.promoter, &chunk.routes);
     let same = found == (Some(domains), Some(entities));
     Ok((!same).then_some("the words are not the chunk's domains, entities and routing words"))
 }
@@ -262,20 +316,20 @@ fn words(promoter: &str, routes: &str) -> (Vec<String>, Vec<String>) {
 }
 
 /// Harmonic links may lead to another shard; servers find it through the fingerprint rows.
-fn links(
-    routing: &Connection,
-    opened: &Connection,
-    finder: &mut Finder<'_>,
-) -> Result<(), rusqlite::Error> {
-    let mut known = routing.prepare("SELECT 1 FROM fingerprint_index WHERE gene_id = ?1")?;
-    let mut foreign = opened.prepare(
-        "SELECT DISTINCT gene_id_b FROM harmonic_links AS l
-         WHERE NOT EXISTS (SELECT 1 FROM genes AS g WHERE g.gene_id = l.gene_id_b)",
-    )?;
-    let mut foreign = foreign.query([])?;
-    while let Some(row) = foreign.next()? {
-        let gene_id: String = row.get(0)?;
-        if !known.exists([&gene_id])? {
+fn links(routing: &Connection, opened: &Connection, finder: &mut Finder<'_>) -> Result<(), Failed> {
+    let mut known = routing
+        .prepare("SELECT 1 FROM fingerprint_index WHERE gene_id = ?1")
+        .map_err(Failed::Routing)?;
+    let mut foreign = opened
+        .prepare(
+            "SELECT DISTINCT gene_id_b FROM harmonic_links AS l
+             WHERE NOT EXISTS (SELECT 1 FROM genes AS g WHERE g.gene_id = l.gene_id_b)",
+        )
+        .map_err(Failed::Shard)?;
+    let mut foreign = foreign.query([]).map_err(Failed::Shard)?;
+    while let Some(row) = foreign.next().map_err(Failed::Shard)? {
+        let gene_id: String = row.get(0).map_err(Failed::Shard)?;
+        if !known.exists([&gene_id]).map_err(Failed::Routing)? {
             let what = "a link leads to a chunk that no shard holds";
             finder.fault(FaultKind::Orphan, "harmonic_links", gene_id, what);
         }

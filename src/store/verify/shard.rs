@@ -81,17 +81,16 @@ pub fn check(
     };
     report.bytes = stamp.bytes();
     report.is_mounted = stamp.has_log();
-    file::header(path, &mut finder);
     file::neighbours(path, &mut finder);
+    if !file::header(path, &mut finder) {
+        return (report, faults);
+    }
     match open_read_only(path) {
         Ok(connection) => {
             let noted = (entry, manifest);
             rows(&connection, noted, level, &mut report, &mut finder);
         }
-        Err(error) => {
-            let row = file::file_name(path);
-            finder.fault(FaultKind::Unreadable, "", row, error.to_string());
-        }
+        Err(error) => file::unreadable(path, &error, &mut finder),
     }
     stamp.check_unchanged(path, &mut finder);
     (report, faults)
@@ -199,6 +198,13 @@ fn digests(
         finder.fault(FaultKind::Digest, "build_meta", "digest", what);
     }
     let Some(entry) = entry else { return };
+    // Rows that are as the shard itself says are not what is wrong.
+    let is_as_noted =
+        stored_digest(connection).is_ok_and(|stored| stored == Some(found.digest.to_string()));
+    let advice = match is_as_noted {
+        true => FaultKind::Routing.advice(),
+        false => FaultKind::Digest.advice(),
+    };
     let recomputed = [
         ("digest", found.digest.to_string()),
         ("content_digest", found.content.to_digest().to_string()),
@@ -208,7 +214,7 @@ fn digests(
             Some(noted) if noted == found => {}
             Some(noted) => {
                 let what = format!("the rows give {found}, the routing database says {noted}");
-                finder.fault(FaultKind::Digest, "shards", key, what);
+                finder.advise(FaultKind::Digest, ("shards", key), &what, advice);
             }
             None => {
                 let what = "the routing database notes none, so the rows cannot be compared";
