@@ -128,13 +128,19 @@ fn unsearchable(error: QueryError) -> anyhow::Error {
         QueryError::Store(error @ StoreError::Format { .. }) => {
             Exit::error(ExitCode::FingerprintMismatch, error.to_string())
         }
-        QueryError::Store(error @ (StoreError::Corrupt { .. } | StoreError::Sql { .. })) => {
-            anyhow::anyhow!(
-                "{error}; helix-build verify says what is wrong with the index, and how to mend it"
-            )
-        }
+        QueryError::Store(
+            error @ (StoreError::Corrupt { .. } | StoreError::Sql { .. } | StoreError::Io { .. }),
+        ) => told_by_verify(error),
         other => other.into(),
     }
+}
+
+/// An error of an index that may be damaged.
+fn told_by_verify(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+    let error = anyhow::Error::new(error);
+    anyhow::anyhow!(
+        "{error:#}; helix-build verify says what is wrong with the index, and how to mend it"
+    )
 }
 
 /// Why a line of `--queries` is none.
@@ -204,7 +210,10 @@ impl Lines {
 
 /// Finds the index at `path`; none is exit code 10.
 pub fn open_index(path: &Path) -> anyhow::Result<Index> {
-    locate::locate(path).map_err(no_index)
+    locate::locate(path).map_err(|error| match error {
+        error @ LocateError::Routing { .. } => told_by_verify(error),
+        error => no_index(error),
+    })
 }
 
 /// Why there is no index, with its exit code.

@@ -54,14 +54,16 @@ impl RoutingDb {
     /// Opens the database at `path`, creating what is missing. `epoch` (seconds since 1970) dates
     /// the one row that a new one holds.
     pub fn open_or_create(path: &Path, epoch: f64) -> Result<Self, StoreError> {
-        let mut conn = connect::open_shared(path)?;
+        let mut conn = connect::open_shared(path).map_err(damaged)?;
         let create = |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(schema::ROUTING_SCHEMA)?;
             transaction.execute(schema::INSERT_LOCAL_ORG, [epoch])?;
             transaction.commit()
         };
-        create(&mut conn).map_err(StoreError::sql(path))?;
+        create(&mut conn)
+            .map_err(StoreError::sql(path))
+            .map_err(damaged)?;
         Ok(Self {
             conn,
             path: path.to_path_buf(),
@@ -149,6 +151,19 @@ impl RoutingDb {
             });
         }
         self.conn.close().map_err(|(_, error)| failed(error))
+    }
+}
+
+/// Says what to do with a routing database that cannot be read: no build replaces it, since others keep rows in it.
+fn damaged(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Corrupt { path, detail } => StoreError::corrupt(
+            &path,
+            format!(
+                "{detail}; move it away, with its -wal and -shm, and run the build again, which registers the shards anew"
+            ),
+        ),
+        error => error,
     }
 }
 
