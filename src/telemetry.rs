@@ -4,6 +4,7 @@
 //! by `progress`.
 
 use crate::cli::{ColorWhen, Command, GlobalFlags};
+use crate::credential::{self, Style};
 use crate::exit_code::{Exit, ExitCode};
 use crate::named_file::{self, Target};
 pub use crate::report::LOG_ONLY;
@@ -155,12 +156,14 @@ impl Write for Log {
     }
 }
 
-/// The command line, with everything quoted that a shell would not take as one plain word.
+/// The command line, without its credentials, with everything quoted that a shell would not take as one plain word.
 fn arguments() -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:@%+".contains(c);
     let words = std::env::args_os().map(|word| match word.to_str() {
         Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
-        _ => format!("{word:?}"),
+        // Quoting escapes quotes inside, so credentials are looked for before.
+        Some(text) => format!("{:?}", credential::redact(text, Style::Any).0),
+        None => format!("{word:?}"),
     });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -170,8 +173,9 @@ fn fields() -> impl for<'w> FormatFields<'w> {
     let field = |to: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
         let text = format!("{value:?}");
         match field.name() {
-            "message" => write!(to, "{}", terminal::line(&text)),
-            name => write!(to, "{name}={}", terminal::line(&text)),
+            "message" => write!(to, "{}", terminal::message(&text)),
+            // A name may announce a credential.
+            name => write!(to, "{}", terminal::message(&format!("{name}={text}"))),
         }
     };
     fmt::format::debug_fn(field).delimited(" ")

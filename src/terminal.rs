@@ -6,6 +6,7 @@
 //! [`line`], at the few places that print: `commands/output.rs`, `progress`, `telemetry` and `main`. Files and JSON
 //! keep what they hold; JSON states the same characters as `\u....`, and so reads back as it was.
 
+use crate::credential::{self, Style};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -29,6 +30,13 @@ pub fn line(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// The same for what the program itself says, in a log or beside its results: without the credentials in it. Command
+/// lines, names of roots and errors of libraries quote what people type.
+pub fn message(text: &str) -> String {
+    let (text, _) = credential::redact(text, Style::Any);
+    line(&text).into_owned()
 }
 
 /// Control characters (C0, DEL, C1), the separators of lines and paragraphs, and those that set the direction of

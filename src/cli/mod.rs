@@ -234,12 +234,12 @@ pub fn parse(
 /// Says what [`parse`] has to say (help, the version, or a mistake) and ends the process.
 pub fn refuse(error: &clap::Error) -> ! {
     let plain = error.render().to_string();
-    let is_harmless = plain.lines().all(|line| terminal::line(line) == line);
+    let is_harmless = plain.lines().all(|line| terminal::message(line) == line);
     if is_harmless || !error.use_stderr() {
         error.exit();
     }
     for line in plain.lines() {
-        let _ = writeln!(std::io::stderr(), "{}", terminal::line(line));
+        let _ = writeln!(std::io::stderr(), "{}", terminal::message(line));
     }
     std::process::exit(error.exit_code());
 }

@@ -16,6 +16,7 @@ mod verify;
 mod version;
 
 use crate::cli::{self, Command, GlobalFlags};
+use crate::credential::{self, Style};
 use crate::exit_code::{ExitCode, Failed};
 use crate::telemetry::LOG_ONLY;
 use crate::terminal;
@@ -51,6 +52,7 @@ pub fn note_failed_start(command: &Command, failed: &Failed) {
 pub fn report_failure(failed: &Failed, global: &GlobalFlags) -> ExitCode {
     let code = failed.code();
     let error = format!("{:#}", failed.error);
+    let (error, _) = credential::redact(&error, Style::Any);
     // Either may be closed; the exit code says it then.
     let text = format!("error: {error}");
     let _ = writeln!(std::io::stderr(), "{}", terminal::line(&text));

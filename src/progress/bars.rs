@@ -59,7 +59,7 @@ impl Bars {
     /// Prints a line above the bars.
     pub fn say(&self, line: &str) {
         // Fails with the terminal; the build goes on.
-        let _ = self.all.println(terminal::line(line));
+        let _ = self.all.println(terminal::message(line));
     }
 
     pub fn clear(self) {

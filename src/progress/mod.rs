@@ -194,7 +194,7 @@ fn status(tally: &Tally, now: Duration) -> String {
 
 fn say(line: &str) {
     // A closed standard error must not stop the build.
-    let _ = writeln!(io::stderr().lock(), "{}", terminal::line(line));
+    let _ = writeln!(io::stderr().lock(), "{}", terminal::message(line));
 }
 
 /// Bytes with a binary unit and three digits.

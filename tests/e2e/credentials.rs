@@ -358,3 +358,64 @@ fn files_with_values_are_left_out_on_request() {
     assert_silent("inspect", &said(&ran), &values, seed);
     world.verified("o-sharded/p");
 }
+
+/// Credentials that people type: in a command, a question, a root.
+#[test]
+fn no_value_of_the_command_line_is_written_down() {
+    let token = "ghp_Zk39vbQw81LmXsT6RyU2pEoN4dHaJc7FgK5i";
+    let world = World::corpus(1, 2);
+    let header = format!("Authorization: Bearer {token}");
+    let probe = format!("false -H '{header}'");
+    let quoted = format!("false -H \"{header}\" --password qW7tZk2PxR9m");
+    let away = format!("https://u:{token}@x");
+    world.write(
+        "p.toml",
+        format!("roots = ['root0', '{away}']\nmin_file_bytes = 10\n"),
+    );
+    let build = [
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--log-file",
+        "t.log",
+    ];
+    let json = [
+        &build[..],
+        &["--json", "--metrics-file", "m.prom", "--vram-probe", &probe],
+    ]
+    .concat();
+    let rebuild = [&build[..], &["--rebuild", "--vram-probe", &quoted]].concat();
+    let query = ["query", "o-sharded/p", &header, "--log-file", "t.log"];
+    let lexical = [&query[..], &["--mode", "lexical", "--json"]].concat();
+    let plan = [
+        "plan",
+        "--profile",
+        "p.toml",
+        "--log-file",
+        "t.log",
+        "--json",
+    ];
+    let wrong = ["inspect", &away, "--log-file", "t.log"];
+    let refused = ["query", "o-sharded/p", "x", &format!("--token={token}")];
+    let values = [token.to_owned(), "qW7tZk2PxR9m".to_owned()];
+    for arguments in [
+        &refused[..],
+        &json,
+        &rebuild,
+        &query,
+        &lexical,
+        &plan,
+        &wrong,
+    ] {
+        let ran = world.run(arguments);
+        assert_silent("the output", &said(&ran), &values, 0);
+        let log = fs::read_to_string(world.path("t.log")).unwrap_or_default();
+        assert_silent("t.log", &log, &values, 0);
+        assert!(log.is_empty() || log.contains(arguments[0]), "{log}");
+    }
+    for file in ["o-sharded/manifest.json", "m.prom"] {
+        let text = fs::read_to_string(world.path(file)).expect(file);
+        assert_silent(file, &text, &values, 0);
+    }
+}

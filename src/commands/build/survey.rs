@@ -2,6 +2,7 @@
 
 use super::kept::{self, Kept};
 use super::settings::Settings;
+use crate::credential::{self, Style};
 use crate::exit_code::{Exit, ExitCode};
 use crate::file::SkipReason;
 use crate::plan::{self, Mode, Plan, RootFiles};
@@ -48,7 +49,14 @@ pub fn survey(settings: &Settings) -> anyhow::Result<Survey> {
             files: found.files,
         });
     }
-    let missing_roots: Vec<_> = profile.missing.iter().map(|m| m.name()).collect();
+    let missing_roots: Vec<_> = profile
+        .missing
+        .iter()
+        .map(|missing| {
+            let name = missing.name();
+            credential::redact(&name, Style::Any).0.into_owned()
+        })
+        .collect();
     let is_empty = roots.iter().all(|root| root.files.is_empty());
     let mut plan = plan::plan(roots, &settings.plan);
     plan.check_coverage().context("planning")?;
