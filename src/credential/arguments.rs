@@ -20,6 +20,10 @@ pub(super) const ARGUMENTS: &[(&str, Form)] = &[
     ("docker login", flag),
     ("podman login", flag),
     ("securestring ", secure_string),
+    ("-stdin", piped),
+    ("--with-token", piped),
+    ("sudo -s", piped),
+    ("chpasswd", piped),
     ("?key=", query),
     ("&key=", query),
     ("?sig=", query),
@@ -99,6 +103,61 @@ fn flag(text: &str, start: usize, found: &mut Vec<Found>) {
             found,
         );
     }
+}
+
+/// `echo x | docker login --password-stdin`, `printf '%s' x | gh auth login --with-token`, `... <<< x`.
+fn piped(text: &str, start: usize, found: &mut Vec<Found>) {
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line_start = text.ceil_char_boundary(line_start.max(start.saturating_sub(MAX_BYTES)));
+    let before = &text[line_start..start];
+    let behind = line_at(text, start);
+    if let Some(at) = behind.find("<<<") {
+        let at = start + at + 3;
+        word(text, at + blanks(&text[at..]), start + behind.len(), found);
+    }
+    let Some(pipe) = before.rfind('|') else {
+        return;
+    };
+    let words = &before[..pipe];
+    let Some((at, command)) = ["echo ", "printf "]
+        .iter()
+        .filter_map(|command| Some((words.rfind(command)?, command)))
+        .max()
+    else {
+        return;
+    };
+    let mut at = line_start + at + command.len();
+    let end = line_start + pipe;
+    loop {
+        at += blanks(&text[at..end]);
+        let rest = &text[at..end];
+        let first = rest.split([' ', '\t']).next().unwrap_or(rest);
+        if !first.starts_with('-') && !first.contains('%') {
+            break;
+        }
+        at += first.len();
+    }
+    word(text, at, end, found);
+}
+
+/// The word that begins at `start`, without its quotes and the user before a colon.
+fn word(text: &str, start: usize, end: usize, found: &mut Vec<Found>) {
+    let rest = &text[start..end];
+    let inside = rest.trim_start_matches(['"', '\'']);
+    let length = inside.find(|c: char| c.is_whitespace() || "\"'|;".contains(c));
+    let value = &inside[..length.unwrap_or(inside.len())];
+    let password = value
+        .split_once(':')
+        .map_or(value, |(_, password)| password);
+    let at = start + (rest.len() - inside.len()) + (value.len() - password.len());
+    if !password.is_empty() {
+        let range = at..at + password.len();
+        add(text, range, How::Argument, Key::Password, found);
+    }
+}
+
+fn blanks(text: &str) -> usize {
+    text.len() - text.trim_start_matches([' ', '\t']).len()
 }
 
 /// PowerShell's `ConvertTo-SecureString "x"`.

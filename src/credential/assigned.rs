@@ -5,6 +5,8 @@
 //! and [`super::values`] for what counts as a value.
 
 mod literal;
+mod signs;
+mod table;
 
 use super::forms::floor;
 use super::keys::{self, Key};
@@ -29,14 +31,29 @@ pub(super) fn value(
     let Some(key) = keys::key(&text[name.clone()]) else {
         return name.end;
     };
-    let place = Place {
-        text,
-        name: &name,
-        style,
-    };
-    if let Some((range, how)) = place.value()
-        && let Some(is_certain) = values::judge(key, &text[range.clone()], how, style)
-    {
+    judge(text, &name, key, style, found);
+    name.end
+}
+
+/// The same for a word that means a password in another language, at `start..end`.
+pub(super) fn foreign(text: &str, start: usize, end: usize, style: Style, found: &mut Vec<Found>) {
+    let is_inside = |c: char| c.is_alphanumeric();
+    // Chinese and Japanese have no blanks between words.
+    let is_letter = text[start..end].chars().all(|c| u32::from(c) < 0x2e80);
+    let begins = !is_letter || !text[..start].ends_with(is_inside);
+    let ends = !is_letter || !text[end..].starts_with(is_inside);
+    if begins && ends {
+        judge(text, &(start..end), Key::Password, style, found);
+    }
+}
+
+fn judge(text: &str, name: &Range<usize>, key: Key, style: Style, found: &mut Vec<Found>) {
+    let place = Place { text, name, style };
+    let values = place.value().into_iter().chain(place.column());
+    for (range, how) in values {
+        let Some(is_certain) = values::judge(key, &text[range.clone()], how, style) else {
+            continue;
+        };
         let what = match key {
             Key::Password => "password",
             Key::Token => "token or key",
@@ -47,7 +64,6 @@ pub(super) fn value(
             what,
         });
     }
-    name.end
 }
 
 /// The name that the stem is part of, with the dots and dashes inside.
@@ -81,8 +97,16 @@ impl Place<'_> {
         let bytes = self.text.as_bytes();
         let (mut at, is_quoted) = self.closed_name();
         let gap = at;
+        if bytes.get(at) == Some(&b'\t')
+            && let Some(found) = self.field(at)
+        {
+            return Some(found);
+        }
         at = self.skip_blanks(at);
         let next = |n: usize| bytes.get(at + n).copied().unwrap_or(b'\n');
+        if let Some(found) = self.behind_sign(at, gap, is_quoted) {
+            return Some(found);
+        }
         match next(0) {
             b'=' | b'!' if next(1) == b'=' => self.quoted(at + 2 + usize::from(next(2) == b'=')),
             b'=' if next(1) == b'>' => self.literal(at + 2),
@@ -98,6 +122,8 @@ impl Place<'_> {
             b'/' if next(1) == b'>' => None,
             b'<' if next(1) == b'/' => self.next_element(at),
             b',' if is_quoted => self.argument(at + 1).or_else(|| self.sibling(at + 1)),
+            b'|' => self.cell(at),
+            b',' | b';' if gap == at => self.field(at),
             b'(' if gap == at && !is_quoted && self.is_setter() => self.quoted(at + 1),
             b'\n' | b'\r' => self.sibling(at),
             _ if at > gap => self.behind_blank(at),
@@ -201,7 +227,8 @@ impl Place<'_> {
             }
             b'|' | b'>' => self.block(at),
             _ => self
-                .wrapped(at)
+                .opened(at)
+                .or_else(|| self.wrapped(at))
                 .or_else(|| self.alternative(at))
                 .or_else(|| self.bare(at)),
         }
@@ -210,7 +237,7 @@ impl Place<'_> {
     /// `<key>password</key> <string>x</string>`.
     fn next_element(&self, at: usize) -> Option<(Range<usize>, How)> {
         let rest = &self.text[at..floor(self.text, at + 80)];
-        let open = ["<string>", "<value>"]
+        let open = ["<string>", "<value>", "<code>", "<td>", "<dd>"]
             .iter()
             .find_map(|open| Some(rest.find(open)? + open.len()))?;
         self.element(at + open)
@@ -280,6 +307,7 @@ impl Place<'_> {
             .iter()
             .any(|word| before.contains(word))
             || before.ends_with(" set ")
+            || is_setting(before)
             || self.style == Style::Settings && before.trim().is_empty();
         if !is_netrc && self.begins_line() {
             return self.lone_word(at).or_else(|| self.typed(at));
@@ -289,4 +317,17 @@ impl Place<'_> {
         }
         self.typed(at)
     }
+}
+
+/// Whether a command that sets a variable, name and value behind it, stands before the name.
+fn is_setting(before: &str) -> bool {
+    const COMMANDS: [&str; 7] = ["setenv", "setx", "set", "env", "-gx", "-Ux", "config"];
+    let before = before.trim();
+    let last = before.rsplit([' ', '\t']).next().unwrap_or(before);
+    // In a sentence something else stands before: `the git config token setting`.
+    let first = before.split([' ', '\t']).next().unwrap_or(before);
+    COMMANDS
+        .iter()
+        .any(|known| last.eq_ignore_ascii_case(known))
+        && (first == last || matches!(first, "set" | "git" | "npm" | "yarn" | "pip" | "$" | "RUN"))
 }

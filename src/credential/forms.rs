@@ -1,6 +1,7 @@
 //! Credentials known by what stands around them: private keys, passwords in URLs, arguments of tools.
 
-use super::random::Mix;
+use super::issuers::follows_escape;
+use super::random::{Mix, is_digest_word};
 use super::{Found, stand_ins, values};
 
 /// Adds what it makes of the text from a byte on.
@@ -16,6 +17,8 @@ pub(super) const FORMS: &[(&str, Form)] = &[
     ("basic ", basic),
     ("~", azure),
     (":AA", telegram),
+    ("-us", mailchimp),
+    ("pat", airtable),
 ];
 
 /// A key of 8,192 bits takes 6,400 characters.
@@ -55,7 +58,7 @@ pub(super) fn has_user_info(value: &str) -> bool {
         return false;
     };
     let host = rest.split('/').next().unwrap_or(rest);
-    host.contains('@')
+    host.contains('@') || odd_user_info(rest).is_some()
 }
 
 /// `scheme://user:password@host`, `scheme://token@host`: `start` is where `://` stands.
@@ -65,10 +68,10 @@ fn user_info(text: &str, start: usize, found: &mut Vec<Found>) {
     let rest = &text[start..floor(text, start + MAX_BYTES)];
     let ends = |c: char| c.is_whitespace() || "/?#\"'`<>".contains(c);
     let authority = rest.find(ends).map_or(rest, |end| &rest[..end]);
-    let Some(at) = authority.rfind('@') else {
+    let Some(at) = authority.rfind('@').or_else(|| odd_user_info(rest)) else {
         return;
     };
-    let info = &authority[..at];
+    let info = &rest[..at];
     match info.split_once(':') {
         Some((user, password)) => {
             let range = start + user.len() + 1..start + at;
@@ -91,6 +94,40 @@ fn user_info(text: &str, start: usize, found: &mut Vec<Found>) {
             }
         }
     }
+}
+
+/// Where user and password end, if the password holds `/`, `?` or `#` as it should not: `user:a/1#b@host`. Ports,
+/// and paths with versions (`npm/@scope/name@2`), are none.
+fn odd_user_info(rest: &str) -> Option<usize> {
+    let ends = |c: char| c.is_whitespace() || "\"'`<>{}()[]|\\".contains(c);
+    let word = rest.find(ends).map_or(rest, |end| &rest[..end]);
+    let (user, behind) = word.split_once(':')?;
+    let is_user = |c: char| c.is_ascii_alphanumeric() || "_-.+%".contains(c);
+    let port = behind.bytes().take_while(u8::is_ascii_digit).count();
+    let is_port = port > 0 && behind[port..].starts_with(['/', '?', '#']);
+    if user.is_empty() || !user.chars().all(is_user) || is_port {
+        return None;
+    }
+    // A later `@` belongs to the path.
+    let at = behind.find("@").and_then(|first| {
+        let host = behind[first + 1..].find(['/', '?', '#']);
+        let host = &behind[first + 1..host.map_or(behind.len(), |end| first + 1 + end)];
+        Some(first + host.rfind('@').map_or(0, |last| last + 1))
+    })?;
+    let password = &behind[..at];
+    let host = &behind[at + 1..];
+    let length = host.find(['/', '?', '#', ':', ',']).unwrap_or(host.len());
+    let host = &host[..length];
+    let is_host = !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let mix = Mix::of(password);
+    // A word of the path is none: `a/b:c3d4/e5@v2`.
+    let is_strong =
+        mix.digits > 0 && mix.is_mixed() && mix.len >= 8 || mix.digits > 0 && mix.other > 2;
+    let is_path = password.starts_with("//");
+    (is_host && is_strong && !is_path).then_some(user.len() + 1 + at)
 }
 
 /// `curl -u user:password`.
@@ -206,6 +243,42 @@ fn telegram(text: &str, start: usize, found: &mut Vec<Found>) {
             start - digits..start + 1 + length,
             "Telegram token",
         ));
+    }
+}
+
+/// Keys of Mailchimp: 32 hexadecimal digits, `-us`, the number of a data centre.
+fn mailchimp(text: &str, start: usize, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let Some(begin) = start.checked_sub(32) else {
+        return;
+    };
+    let end = start + "-us".len();
+    let behind = bytes[end..].iter().take(4);
+    let digits = behind.take_while(|b| b.is_ascii_digit()).count();
+    let is_key = text.get(begin..start).is_some_and(is_digest_word);
+    if is_key && begins_word(bytes, begin) && (1..=2).contains(&digits) {
+        found.push(Found::certain(begin..end + digits, "Mailchimp key"));
+    }
+}
+
+fn begins_word(bytes: &[u8], start: usize) -> bool {
+    start == 0 || !bytes[start - 1].is_ascii_alphanumeric() || follows_escape(bytes, start)
+}
+
+/// Tokens of Airtable: `pat`, 14 letters and digits, a dot, 64 hexadecimal digits.
+fn airtable(text: &str, start: usize, found: &mut Vec<Found>) {
+    let dot = start + 17;
+    let end = dot + 65;
+    let Some(token) = text.get(start..end) else {
+        return;
+    };
+    let begins = begins_word(text.as_bytes(), start);
+    let Some((head, digits)) = token.split_once('.') else {
+        return;
+    };
+    let is_head = head.len() == 17 && head.bytes().all(|b| b.is_ascii_alphanumeric());
+    if begins && is_head && is_digest_word(digits) {
+        found.push(Found::certain(start..end, "Airtable token"));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Prefixes, characters and lengths are those that each issuer documents for its tokens, or shows in its
 //! examples. Where the length is not promised, the shortest ever shown counts.
 
-use super::random::Mix;
+use super::random::{Mix, is_uuid};
 use super::{Found, stand_ins};
 
 /// How the tokens of an issuer look.
@@ -13,6 +13,8 @@ pub(super) struct Issuer {
     body: Body,
     /// How many at least.
     least: usize,
+    /// How many at most. Where the prefix is a word of its own, a fixed length tells the token from a name.
+    most: usize,
     /// Whether it is worth keeping secret. Public keys are kept out of tags, no more.
     is_secret: bool,
     what: &'static str,
@@ -23,6 +25,12 @@ enum Body {
     /// Capitals and digits.
     Upper,
     Hex,
+    /// The same with `-`.
+    UrlHex,
+    /// Hexadecimal digits, `8-4-4-4-12`.
+    Uuid,
+    /// Letters, digits, `$`.
+    Dollars,
     /// Letters and digits.
     Letters,
     /// Letters, digits, `_`.
@@ -42,6 +50,8 @@ impl Body {
         match self {
             Self::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
             Self::Hex => byte.is_ascii_hexdigit(),
+            Self::UrlHex | Self::Uuid => byte.is_ascii_hexdigit() || byte == b'-',
+            Self::Dollars => byte.is_ascii_alphanumeric() || byte == b'$',
             Self::Letters => byte.is_ascii_alphanumeric(),
             Self::Word => byte.is_ascii_alphanumeric() || byte == b'_',
             Self::Url => byte.is_ascii_alphanumeric() || b"_-".contains(&byte),
@@ -56,7 +66,7 @@ impl Issuer {
     /// Whether no name begins and goes on like this.
     fn is_telling(&self) -> bool {
         match self.body {
-            Body::Upper => true,
+            Body::Upper | Body::Uuid | Body::UrlHex => true,
             Body::Letters | Body::Hex => {
                 self.prefix.len() >= 4 && self.prefix.ends_with(['_', '-'])
             }
@@ -70,8 +80,17 @@ const fn secret(prefix: &'static str, body: Body, least: usize, what: &'static s
         prefix,
         body,
         least,
+        most: MAX_BYTES,
         is_secret: true,
         what,
+    }
+}
+
+/// A token of a fixed length.
+const fn exact(prefix: &'static str, body: Body, length: usize, what: &'static str) -> Issuer {
+    Issuer {
+        most: length,
+        ..secret(prefix, body, length, what)
     }
 }
 
@@ -80,12 +99,13 @@ const fn public(prefix: &'static str, body: Body, least: usize, what: &'static s
         prefix,
         body,
         least,
+        most: MAX_BYTES,
         is_secret: false,
         what,
     }
 }
 
-use Body::{Base64, Dotted, Hex, Letters, Path, Upper, Url, Word};
+use Body::{Base64, Dollars, Dotted, Hex, Letters, Path, Upper, Url, UrlHex, Uuid, Word};
 
 pub(super) const ISSUERS: &[Issuer] = &[
     // Hosts of code.
@@ -110,6 +130,7 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("ATATT3", Base64, 40, "Atlassian token"),
     secret("ATCTT3", Base64, 40, "Atlassian token"),
     secret("ATBB", Letters, 28, "Bitbucket password"),
+    exact("ATTA", Hex, 72, "Trello token"),
     secret("sgp_", Word, 40, "Sourcegraph token"),
     // Clouds.
     secret("AKIA", Upper, 16, "AWS access key"),
@@ -127,6 +148,19 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("dop_v1_", Hex, 40, "DigitalOcean token"),
     secret("doo_v1_", Hex, 40, "DigitalOcean token"),
     secret("dor_v1_", Hex, 40, "DigitalOcean token"),
+    exact("EXO", Hex, 24, "Exoscale key"),
+    secret("SCW", Upper, 17, "Scaleway key"),
+    secret("v1.0-", UrlHex, 100, "Cloudflare key"),
+    secret("YC", Url, 38, "Yandex key"),
+    secret("t1.", Base64, 80, "Yandex token"),
+    secret("tk-us-", Url, 48, "Scalingo token"),
+    secret("rnd_", Letters, 28, "Render key"),
+    secret("pscale_tkn_", Base64, 32, "PlanetScale token"),
+    secret("pscale_oauth_", Base64, 32, "PlanetScale token"),
+    secret("pscale_pw_", Base64, 32, "PlanetScale password"),
+    secret("dnkey-", Url, 60, "Defined Networking key"),
+    secret("amzn.mws.", Uuid, 36, "Amazon key"),
+    secret("ico-", Letters, 32, "Infracost key"),
     secret("HRKU-", Url, 30, "Heroku key"),
     secret("dapi", Hex, 32, "Databricks token"),
     secret("pul-", Hex, 40, "Pulumi token"),
@@ -157,10 +191,21 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("sq0atp-", Url, 22, "Square token"),
     secret("sq0csp-", Url, 22, "Square secret"),
     secret("EAAAE", Base64, 50, "Square token"),
-    secret("FLWSECK", Url, 20, "Flutterwave key"),
+    secret("FLWSECK_TEST-", Letters, 12, "Flutterwave key"),
+    secret("FLWSECK-", Url, 20, "Flutterwave key"),
     secret("shippo_live_", Hex, 40, "Shippo token"),
+    secret("shippo_test_", Hex, 40, "Shippo token"),
+    exact("live_", Hex, 35, "Lob key"),
+    exact("test_", Hex, 35, "Lob key"),
+    secret("access_token$production$", Dollars, 40, "Braintree token"),
+    secret("rzp_live_", Letters, 14, "Razorpay key"),
+    secret("rzp_test_", Letters, 14, "Razorpay key"),
+    secret("sk_prod_", Letters, 10, "Stripe key"),
+    secret("rk_prod_", Letters, 10, "Stripe key"),
+    secret("duffel_test_", Url, 40, "Duffel token"),
     secret("duffel_live_", Url, 40, "Duffel token"),
     secret("access-production-", Hex, 8, "Plaid token"),
+    secret("access-development-", Hex, 8, "Plaid token"),
     secret("access-sandbox-", Hex, 8, "Plaid token"),
     // Shops and mail.
     secret("shpat_", Hex, 32, "Shopify token"),
@@ -171,6 +216,9 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("xkeysib-", Url, 40, "Brevo key"),
     secret("xsmtpsib-", Url, 40, "Brevo key"),
     secret("key-", Hex, 32, "Mailgun key"),
+    secret("pubkey-", Hex, 32, "Mailgun key"),
+    exact("pk_", Hex, 34, "Klaviyo key"),
+    exact("SK", Hex, 32, "Twilio key"),
     secret("re_", Word, 20, "Resend key"),
     // Chat.
     secret("xoxb-", Url, 15, "Slack token"),
@@ -199,9 +247,14 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("AKCp", Letters, 60, "Artifactory key"),
     secret("cmVmdGtu", Letters, 50, "Artifactory token"),
     secret("packagist_", Word, 40, "Packagist token"),
+    secret("CLOJARS_", Letters, 60, "Clojars token"),
+    exact("API-", Upper, 26, "Octopus key"),
     secret("cio", Letters, 32, "crates.io token"),
     // Models.
     secret("sk-", Url, 20, "API key"),
+    exact("sk_", Hex, 48, "ElevenLabs key"),
+    exact("sk_", Hex, 64, "API key"),
+    secret("csk-", Letters, 40, "Cerebras key"),
     secret("sk-ant-", Url, 20, "Anthropic key"),
     secret("sk-proj-", Url, 20, "OpenAI key"),
     secret("hf_", Letters, 30, "Hugging Face token"),
@@ -221,6 +274,11 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("NRAK-", Upper, 20, "New Relic key"),
     secret("NRII-", Url, 20, "New Relic key"),
     secret("NRJS-", Hex, 15, "New Relic key"),
+    secret("hcaik_", Letters, 40, "Honeycomb key"),
+    secret("xaat-", Uuid, 36, "Axiom token"),
+    secret("sdk-", Uuid, 36, "LaunchDarkly key"),
+    secret("signkey-prod-", Hex, 32, "Inngest key"),
+    secret("signkey-test-", Hex, 32, "Inngest key"),
     secret("sntrys_", Base64, 30, "Sentry token"),
     secret("sntryu_", Hex, 40, "Sentry token"),
     secret("dt0c01.", Dotted, 60, "Dynatrace token"),
@@ -242,6 +300,15 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("figd_", Url, 30, "Figma token"),
     secret("PMAK-", Url, 40, "Postman key"),
     secret("CFPAT-", Url, 40, "Contentful token"),
+    secret("RGAPI-", Uuid, 36, "Riot key"),
+    secret("pat-na1-", Uuid, 36, "HubSpot token"),
+    secret("pat-eu1-", Uuid, 36, "HubSpot token"),
+    secret("s-s4t2ud-", Hex, 64, "42 secret"),
+    secret("s-s4t2af-", Hex, 64, "42 secret"),
+    secret("sm_aat_", Letters, 16, "SettleMint token"),
+    secret("sm_pat_", Letters, 16, "SettleMint token"),
+    secret("sm_sat_", Letters, 16, "SettleMint token"),
+    secret("hooks.zapier.com/hooks/catch/", Path, 10, "Zapier webhook"),
     secret("rdme_", Letters, 50, "ReadMe key"),
     secret("tfp_", Dotted, 40, "Typeform token"),
     secret("fio-u-", Url, 40, "Frame.io token"),
@@ -279,10 +346,13 @@ pub(super) fn token(text: &str, start: usize, issuer: &Issuer, found: &mut Vec<F
     while end > body && b"./".contains(&bytes[end - 1]) {
         end -= 1;
     }
-    if end - body < issuer.least || is_longer_word(issuer, bytes, end) {
+    if end - body < issuer.least || end - body > issuer.most || is_longer_word(issuer, bytes, end) {
         return;
     }
     let token = &text[body..end];
+    if issuer.body == Body::Uuid && !is_uuid(token) {
+        return;
+    }
     if !is_drawn(token, issuer.is_telling()) {
         return;
     }
@@ -296,13 +366,14 @@ pub(super) fn token(text: &str, start: usize, issuer: &Issuer, found: &mut Vec<F
 const MAX_BYTES: usize = 8192;
 
 /// A letter before the token that belongs to an escape: `\nghp_...`.
-fn follows_escape(bytes: &[u8], start: usize) -> bool {
+pub(super) fn follows_escape(bytes: &[u8], start: usize) -> bool {
     start >= 2 && bytes[start - 2] == b'\\' && b"nrt".contains(&bytes[start - 1])
 }
 
-/// AWS's keys have a fixed length, and are parts of longer words in encoded bytes.
+/// Such keys have a fixed length, and are parts of longer words in encoded bytes.
 fn is_longer_word(issuer: &Issuer, bytes: &[u8], end: usize) -> bool {
-    issuer.body == Body::Upper && bytes.get(end).is_some_and(u8::is_ascii_alphanumeric)
+    let is_fixed = issuer.body == Body::Upper || issuer.most == issuer.least;
+    is_fixed && bytes.get(end).is_some_and(u8::is_ascii_alphanumeric)
 }
 
 /// Whether the body was drawn by lot: several different characters and, unless the prefix is telling, digits

@@ -334,7 +334,7 @@ pub(super) fn is_number(word: &str) -> bool {
 }
 
 /// `8-4-4-4-12` hexadecimal digits.
-fn is_uuid(run: &str) -> bool {
+pub(super) fn is_uuid(run: &str) -> bool {
     let lengths = [8, 4, 4, 4, 12];
     let mut parts = run.split('-');
     run.len() == 36

@@ -31,8 +31,38 @@ const KEYS: &[&str] = &[
     "pw",
 ];
 
+/// Passwords in languages whose words are none of [`super::keys`]' or hold other letters. Upper case stands apart
+/// where the search, which folds ASCII alone, cannot fold it.
+const FOREIGN: &[&str] = &[
+    "contrase\u{f1}a",
+    "contrase\u{d1}a",
+    "clave de acceso",
+    "wachtwoord",
+    "has\u{142}o",
+    "has\u{141}o",
+    "haslo",
+    "heslo",
+    "l\u{f6}senord",
+    "losenord",
+    "adgangskode",
+    "jelsz\u{f3}",
+    "salasana",
+    "\u{15f}ifre",
+    "\u{15e}ifre",
+    "parola d'ordine",
+    "\u{43f}\u{430}\u{440}\u{43e}\u{43b}\u{44c}",
+    "\u{41f}\u{430}\u{440}\u{43e}\u{43b}\u{44c}",
+    "\u{41f}\u{410}\u{420}\u{41e}\u{41b}\u{42c}",
+    "\u{5bc6}\u{7801}",
+    "\u{5bc6}\u{78bc}",
+    "\u{53e3}\u{4ee4}",
+    "\u{30d1}\u{30b9}\u{30ef}\u{30fc}\u{30c9}",
+    "\u{be44}\u{bc00}\u{bc88}\u{d638}",
+];
+
 enum Stem {
     Key,
+    Foreign,
     Issuer(usize),
     Form(forms::Form),
 }
@@ -51,6 +81,10 @@ impl Stems {
         for key in KEYS {
             texts.push(*key);
             stems.push(Stem::Key);
+        }
+        for word in FOREIGN {
+            texts.push(*word);
+            stems.push(Stem::Foreign);
         }
         for (at, issuer) in ISSUERS.iter().enumerate() {
             texts.push(issuer.prefix);
@@ -77,6 +111,7 @@ pub(super) fn visit(text: &str, style: Style, found: &mut Vec<Found>) {
         match &STEMS.stems[hit.pattern().as_usize()] {
             Stem::Key if hit.start() < key_end => {}
             Stem::Key => key_end = assigned::value(text, hit.start(), hit.end(), style, found),
+            Stem::Foreign => assigned::foreign(text, hit.start(), hit.end(), style, found),
             Stem::Issuer(at) => issuers::token(text, hit.start(), &ISSUERS[*at], found),
             Stem::Form(form) => form(text, hit.start(), found),
         }

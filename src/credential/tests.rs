@@ -186,6 +186,126 @@ fn one_value_is_found_in_many_ways() {
     }
 }
 
+/// What is behind another sign, in a table, in another language, or piped.
+#[test]
+fn one_value_is_found_behind_any_sign() {
+    let value = "qW7tZk2PxR9m";
+    for text in [
+        "| password | `qW7tZk2PxR9m` |",
+        "| `password` | qW7tZk2PxR9m | of the store |",
+        "| user | password |\n|------|:--------:|\n| bob | `qW7tZk2PxR9m` |\n| eve | |",
+        "user | password\n--- | ---\nann | none\nbob | qW7tZk2PxR9m",
+        "name,password,mail\nbob,qW7tZk2PxR9m,b@x.org\n",
+        "name;password\nann;-\nbob;\"qW7tZk2PxR9m\"\n",
+        "bob,password,qW7tZk2PxR9m",
+        "bob\tpassword\tqW7tZk2PxR9m",
+        "<tr><td>password</td><td><code>qW7tZk2PxR9m</code></td></tr>",
+        "<th>Password</th>\n<td>qW7tZk2PxR9m</td>",
+        "<dt>Password</dt><dd>qW7tZk2PxR9m</dd>",
+        "setenv DB_PASSWORD qW7tZk2PxR9m",
+        "set -gx DB_PASSWORD qW7tZk2PxR9m",
+        "setx DB_PASSWORD qW7tZk2PxR9m",
+        "ENV DB_PASSWORD qW7tZk2PxR9m",
+        "git config x.token qW7tZk2PxR9m",
+        "password = (\n    \"qW7tZk2PxR9m\"\n)",
+        "password = \\\n    'qW7tZk2PxR9m'",
+        "passwords = [\n    \"qW7tZk2PxR9m\",\n]",
+        "process.env.TOKEN || \"qW7tZk2PxR9m\"",
+        "process.env.TOKEN ?? 'qW7tZk2PxR9m'",
+        "process.env[\"TOKEN\"] || 'qW7tZk2PxR9m'",
+        "os.environ.get(\"TOKEN\") or \"qW7tZk2PxR9m\"",
+        "config.password ?: \"qW7tZk2PxR9m\"",
+        "password -> qW7tZk2PxR9m",
+        "password \u{2192} qW7tZk2PxR9m",
+        "Password \u{2014} qW7tZk2PxR9m",
+        "password - qW7tZk2PxR9m",
+        "contrase\u{f1}a: qW7tZk2PxR9m",
+        "CONTRASE\u{d1}A=qW7tZk2PxR9m",
+        "senha: qW7tZk2PxR9m",
+        "wachtwoord: qW7tZk2PxR9m",
+        "has\u{142}o: qW7tZk2PxR9m",
+        "\u{43f}\u{430}\u{440}\u{43e}\u{43b}\u{44c}: qW7tZk2PxR9m",
+        "\u{41f}\u{430}\u{440}\u{43e}\u{43b}\u{44c} = 'qW7tZk2PxR9m'",
+        "\u{5bc6}\u{7801}\u{ff1a}qW7tZk2PxR9m",
+        "\u{5bc6}\u{7801}\u{662f} qW7tZk2PxR9m",
+        "\u{30d1}\u{30b9}\u{30ef}\u{30fc}\u{30c9}: qW7tZk2PxR9m",
+        "echo qW7tZk2PxR9m | docker login --password-stdin",
+        "echo -n 'qW7tZk2PxR9m' | helm registry login x -u me --password-stdin",
+        "docker login x --password-stdin <<< qW7tZk2PxR9m",
+        "printf '%s' qW7tZk2PxR9m | gh auth login --with-token",
+        "echo \"qW7tZk2PxR9m\" | sudo -S apt update",
+        "echo bob:qW7tZk2PxR9m | chpasswd",
+        "postgres://user:qW7tZk2PxR9m@host/db",
+    ] {
+        for style in [Style::Any, Style::Settings] {
+            let redacted = redact(text, style).0;
+            assert!(!redacted.contains(value), "{redacted}, {style:?}");
+        }
+        assert_eq!(certain(text, Style::Any), [value], "{text}");
+    }
+}
+
+#[test]
+fn passwords_in_urls_may_hold_what_ends_the_host() {
+    for password in [
+        "Kx9#mQ2vLp7z",
+        "Kx9/mQ2vLp7z",
+        "Kx9?mQ2vLp7z",
+        "/Kx9mQ2vLp7z",
+        "Kx9@mQ2vLp7z",
+        "p#/9aB?c",
+    ] {
+        for text in [
+            format!("postgres://user:{password}@host/db"),
+            format!("url = \"amqp://user:{password}@10.0.0.1:5672/\""),
+            format!("See <mongodb://user:{password}@a.example,b.example/db>."),
+        ] {
+            assert_eq!(certain(&text, Style::Any), [password], "{text}");
+            assert!(is_guarded("url", &text, true), "{text}");
+        }
+    }
+    for text in [
+        "https://host:8080/npm/@scope2/pack",
+        "https://host:8080/a1#b2@c",
+        "https://host/x1:y2@z",
+        "https://host/a/b:c3d4/e5@v2",
+        "http://localhost:{port2}/a@b",
+        "see http://a:b/ and mail me2@x.org",
+        "https://cdn.org/npm:left-pad2@1.3",
+    ] {
+        assert_eq!(certain(text, Style::Any), Vec::<&str>::new(), "{text}");
+    }
+}
+
+#[test]
+fn tables_and_signs_about_credentials_hold_none() {
+    for text in [
+        "| password | string | required | 8 |",
+        "| Field | Type |\n|---|---|\n| password | varchar2 |\n| token | string32 |",
+        "| password | Meaning |\n|---|---|\n| sha256 | how it is stored |\n| none | not at all |",
+        "| token | kind |\n|---|---|\n| LBrace2 | sign |\n| KwWhile | word |",
+        "login(user,password,address2)",
+        "f(user, password, sha256)",
+        "user,password,mail",
+        "match token { Token::Pass -> next2, _ -> none }",
+        "x = n_pass - count2",
+        "fn f(token: u8) -> Result2",
+        "token -> token2",
+        "if token || other2 {}",
+        "if (token || \"\") {}",
+        "password = (old, new2)",
+        "tokens = [\"if\", \"else\", \"while2\"]",
+        "echo done2 | tee log",
+        "echo $PASSWORD | docker login --password-stdin",
+        "cat token.txt | docker login --password-stdin",
+        "the git config token setting",
+        "has\u{142}o: string",
+        "\u{5bc6}\u{7801}\u{ff1a}${PASSWORD}",
+    ] {
+        assert_eq!(certain(text, Style::Any), Vec::<&str>::new(), "{text}");
+    }
+}
+
 #[test]
 fn what_stands_for_a_credential_is_none() {
     for text in [
@@ -368,6 +488,44 @@ const TOKENS: &[&[(&str, char, usize)]] = &[
     &[("GOCSPX-", '-', 28)],
     &[("ya29.", '-', 60)],
     &[("", 'd', 9), (":AA", '-', 33)],
+    // Prefix, and hexadecimal digits.
+    &[("SK", 'h', 32)],
+    &[("key-", 'h', 32)],
+    &[("", 'h', 32), ("-us", 'd', 2)],
+    &[("dapi", 'h', 32)],
+    &[("live_", 'h', 35)],
+    &[("sk_", 'h', 48)],
+    &[("ico-", 'x', 32)],
+    &[("patQ7w2zK9xLm4Rt", 'x', 1), (".", 'h', 64)],
+    &[("s-s4t2ud-", 'h', 64)],
+    &[("v1.0-", 'h', 24), ("-", 'h', 146)],
+    &[("sgp_", 'h', 16), ("_", 'h', 40)],
+    &[("ATTA", 'h', 72)],
+    &[("EXO", 'h', 24)],
+    &[("pk_", 'h', 34)],
+    &[("signkey-prod-", 'h', 64)],
+    &[("access_token$production$", 'h', 16), ("$", 'h', 32)],
+    &[
+        ("amzn.mws.", 'h', 8),
+        ("-", 'h', 4),
+        ("-", 'h', 4),
+        ("-", 'h', 4),
+        ("-", 'h', 12),
+    ],
+    &[
+        ("RGAPI-", 'h', 8),
+        ("-", 'h', 4),
+        ("-", 'h', 4),
+        ("-", 'h', 4),
+        ("-", 'h', 12),
+    ],
+    &[("pscale_tkn_", '-', 43)],
+    &[("dnkey-", 'x', 26), ("-", 'x', 52)],
+    &[("API-", 'u', 26)],
+    &[("CLOJARS_", 'x', 60)],
+    &[("sm_pat_", 'x', 16)],
+    &[("FLWSECK_TEST-", 'h', 12)],
+    &[("rzp_live_", 'x', 14)],
 ];
 
 /// Passwords and keys without a form of their own; each begins as it likes.

@@ -1,0 +1,66 @@
+//! Values behind what is no sign of assignment in most languages: alternatives, arrows, dashes, parentheses.
+
+use super::super::values::How;
+use super::Place;
+use std::ops::Range;
+
+/// Arrows and dashes of notes; what stands behind them must look drawn by lot, since code has them too.
+const ARROWS: [&str; 6] = ["->", "\u{2192}", "=>", "\u{2014}", "\u{2013}", "-"];
+
+impl Place<'_> {
+    /// `KEY || "x"`, `get("KEY") or "x"`, `key -> x`, and the colon of Chinese and Japanese. `gap` is where the
+    /// key ends, `at` where the next character stands.
+    pub(super) fn behind_sign(
+        &self,
+        at: usize,
+        gap: usize,
+        is_quoted: bool,
+    ) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..];
+        for colon in ["\u{ff1a}", "\u{662f}"] {
+            if rest.starts_with(colon) {
+                return self.literal(at + colon.len());
+            }
+        }
+        if is_quoted && rest.starts_with([')', ']']) {
+            let at = self.skip_blanks(at + 1);
+            return self.otherwise(at);
+        }
+        if at == gap {
+            return None;
+        }
+        if let Some(found) = self.otherwise(at) {
+            return Some(found);
+        }
+        for arrow in ARROWS {
+            let Some(behind) = rest.strip_prefix(arrow) else {
+                continue;
+            };
+            let start = self.skip_blanks(at + arrow.len());
+            if !behind.starts_with([' ', '\t']) || self.in_quotes(start).is_some() {
+                return None;
+            }
+            return self.word(start).map(|range| (range, How::Inside));
+        }
+        None
+    }
+
+    /// `|| "x"`, `?? "x"`, `?: "x"`, `or "x"`.
+    fn otherwise(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..];
+        let mark = ["||", "??", "?:", "or "]
+            .iter()
+            .find(|mark| rest.starts_with(**mark))?;
+        self.quoted(at + mark.len())
+    }
+
+    /// What is opened before a value: `(`, `[`, and the backslash before the end of a line.
+    pub(super) fn opened(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let bytes = self.text.as_bytes();
+        match bytes[at] {
+            b'(' | b'[' => self.quoted(at + 1),
+            b'\\' if bytes.get(at + 1).is_some_and(|b| b"\r\n".contains(b)) => self.quoted(at + 1),
+            _ => None,
+        }
+    }
+}
