@@ -8,12 +8,14 @@ use super::build::survey::{self, Survey};
 use super::{build, output};
 use crate::cli::{BuildFlags, GlobalFlags};
 use crate::exit_code::{Exit, ExitCode, Failed};
-use crate::file::SkipReason;
+use crate::file::{FileEntry, SkipReason};
 use crate::plan::sizing::Sizing;
 use crate::platform;
+use crate::profile::Root;
 use crate::progress;
 use crate::report::KeptRoot;
 use crate::scan::{self, Why};
+use crate::{terminal, worker};
 use anyhow::Context as _;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -157,7 +159,7 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
         writeln!(out, "  {reason}")?;
     }
     for warning in warnings {
-        writeln!(out, "  warning: {warning}")?;
+        writeln!(out, "  warning: {}", terminal::message(warning))?;
     }
     writeln!(out, "shards, in the order in which they are built:")?;
     for shard in &line.shards {
@@ -214,10 +216,7 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
         ));
     };
     let (verdict, rule) = match scan::why(root, &settings.profile.rules, &relative) {
-        Why::Eligible(entry) => (
-            "indexed",
-            format!("{} bytes, root {}", entry.size, root.label),
-        ),
+        Why::Eligible(entry) => read_verdict(settings, root, &entry),
         Why::Entered => (
             "entered",
             "a folder whose files are judged one by one".to_owned(),
@@ -236,4 +235,23 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
         }
     })?;
     Ok(())
+}
+
+/// What becomes of a file that the walk found eligible, once its text is read.
+fn read_verdict(settings: &Settings, root: &Root, entry: &FileEntry) -> (&'static str, String) {
+    let profile = &settings.profile;
+    match worker::unread(&root.path, entry, &profile.rules.limits, &profile.recipe) {
+        None => (
+            "indexed",
+            format!("{} bytes, root {}", entry.size, root.label),
+        ),
+        Some((reason, detail)) if detail.is_empty() => {
+            (reason.as_str(), "by its content".to_owned())
+        }
+        Some((reason @ SkipReason::SecretInText, detail)) => (
+            reason.as_str(),
+            format!("secrets_in_text = \"skip\", {detail}"),
+        ),
+        Some((reason, detail)) => (reason.as_str(), detail),
+    }
 }

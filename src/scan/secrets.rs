@@ -25,7 +25,7 @@ const NAMES: &str = "
     bootstrap-kubelet.conf super-admin.conf talosconfig http-client.private.env.json cookies.txt
     service_principal_entries.json credentials-config.json .sentryclirc .mbsyncrc .offlineimaprc .passwd-s3fs
     oauth_creds.json appsettings.production.json appsettings.prod.json appsettings.staging.json
-    appsettings.local.json
+    appsettings.local.json token.json .clasprc.json .dbshell deploy_key deploy-key deploy_token
 ";
 
 /// Words that mean secrets when only a [data format](DATA) follows.
@@ -261,6 +261,16 @@ const SSH_KEYS: &[&str] = &[
     "ssh_host_ed25519_key",
 ];
 
+/// Endings of names without an extension under which people keep keys of SSH for one service: `github_rsa`.
+const KEY_ENDINGS: &[&str] = &[
+    "_rsa",
+    "_dsa",
+    "_ecdsa",
+    "_ed25519",
+    "_deploy_key",
+    "-deploy-key",
+];
+
 /// Endings of files that show what to fill in: `.env.example`, `example.env`.
 const TEMPLATES: &[&str] = &[
     "example", "sample", "template", "tmpl", "tpl", "dist", "defaults", "schema",
@@ -303,6 +313,12 @@ fn pattern(folder: &str, name: &str) -> Option<String> {
     }
     if let Some(key) = SSH_KEYS.iter().find(|key| is_ssh_key(name, key)) {
         return Some(format!("{key}*"));
+    }
+    if let Some(end) = KEY_ENDINGS
+        .iter()
+        .find(|end| extension.is_empty() && name.ends_with(**end))
+    {
+        return Some(format!("*{end}"));
     }
     if stem.strip_prefix("wg").is_some_and(is_number) && extension == "conf" {
         return Some("wg*.conf".into());

@@ -25,6 +25,7 @@ use crate::protocol::{
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use halt::Halt;
+pub use prepare::unread;
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -15,6 +15,7 @@ use crate::protocol::SegmentTask;
 use crate::scan;
 use crate::tag::{self, TagInput, Tags};
 use std::borrow::Cow;
+use std::path::Path;
 
 /// A file ready for the encoders.
 pub(super) struct PreparedFile {
@@ -44,25 +45,18 @@ pub(super) struct Preparer {
 impl Preparer {
     pub fn prepare(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
         failpoint::at("worker::prepare", &entry.path.spelling());
-        let read = match scan::read_file(&task.root_path, entry, &self.limits) {
-            Ok(read) => read,
-            Err(failure) => return left_out(entry, failure.reason, failure.detail),
-        };
-        let text = match chunk::decode(&read.bytes, self.recipe.chunker) {
-            Decoded::Text(text) => text,
-            Decoded::Binary => return skipped(read, SkipReason::Binary),
-            Decoded::Blank => return skipped(read, SkipReason::Blank),
-        };
-        let (text, redacted) = match self.recipe.secrets_in_text {
-            SecretsInText::Keep => (text, 0),
-            SecretsInText::Redact => redact(text, entry),
-            SecretsInText::Skip => match first_credential(&text, entry) {
-                Some(detail) => {
-                    return PreparedFile::skipped(read, SkipReason::SecretInText, detail);
-                }
-                None => (text, 0),
-            },
-        };
+        let (read, text, redacted) =
+            match read_text(&task.root_path, entry, &self.limits, &self.recipe) {
+                Ok(text) => text,
+                Err(Unread {
+                    read,
+                    reason,
+                    detail,
+                }) => match read {
+                    Some(read) => return PreparedFile::skipped(read, reason, detail),
+                    None => return left_out(entry, reason, detail),
+                },
+            };
         let chunks: Vec<_> = chunk::chunk(&text, &entry.path, &self.recipe)
             .into_iter()
             .map(|chunk| self.chunk(task, entry, chunk))
@@ -120,6 +114,60 @@ impl Preparer {
             found,
             text: chunk.text.into_owned(),
         }
+    }
+}
+
+/// Why reading leaves out a file that the walk found eligible, as a build with the same profile would; `None` if
+/// nothing does. Reads the file.
+pub fn unread(
+    root: &Path,
+    entry: &FileEntry,
+    limits: &Limits,
+    recipe: &Recipe,
+) -> Option<(SkipReason, String)> {
+    let unread = read_text(root, entry, limits, recipe).err()?;
+    Some((unread.reason, unread.detail))
+}
+
+/// A file that is not cut into chunks, with what was read of it.
+struct Unread {
+    read: Option<scan::ReadFile>,
+    reason: SkipReason,
+    detail: String,
+}
+
+/// The file, its text as it is indexed, and how many credentials were replaced in that.
+fn read_text(
+    root: &Path,
+    entry: &FileEntry,
+    limits: &Limits,
+    recipe: &Recipe,
+) -> Result<(scan::ReadFile, String, u32), Unread> {
+    let read = scan::read_file(root, entry, limits).map_err(|failure| Unread {
+        read: None,
+        reason: failure.reason,
+        detail: failure.detail,
+    })?;
+    let skipped = |read, reason, detail| Unread {
+        read: Some(read),
+        reason,
+        detail,
+    };
+    let text = match chunk::decode(&read.bytes, recipe.chunker) {
+        Decoded::Text(text) => text,
+        Decoded::Binary => return Err(skipped(read, SkipReason::Binary, String::new())),
+        Decoded::Blank => return Err(skipped(read, SkipReason::Blank, String::new())),
+    };
+    match recipe.secrets_in_text {
+        SecretsInText::Keep => Ok((read, text, 0)),
+        SecretsInText::Redact => {
+            let (text, redacted) = redact(text, entry);
+            Ok((read, text, redacted))
+        }
+        SecretsInText::Skip => match first_credential(&text, entry) {
+            Some(detail) => Err(skipped(read, SkipReason::SecretInText, detail)),
+            None => Ok((read, text, 0)),
+        },
     }
 }
 

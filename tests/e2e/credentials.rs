@@ -353,6 +353,15 @@ fn files_with_values_are_left_out_on_request() {
             assert_silent(&place, &value, &values, seed);
         }
     }
+    for (file, verdict) in [
+        ("deploy.yaml", "secret_in_text"),
+        ("../clean.md", "indexed"),
+    ] {
+        let path = format!("r/d0/{file}");
+        let ran = world.run(&["plan", "--profile", "p.toml", "--why", &path, "--json"]);
+        assert_eq!(ran.last_line()["verdict"], verdict, "{ran:?}");
+        assert_silent("plan --why", &said(&ran), &values, seed);
+    }
     let ran = world.run(&["inspect", "o-sharded/p", "d0/deploy.yaml"]);
     assert!(said(&ran).contains("line 2: "), "{ran:?}");
     assert_silent("inspect", &said(&ran), &values, seed);
@@ -396,6 +405,7 @@ fn no_value_of_the_command_line_is_written_down() {
         "t.log",
         "--json",
     ];
+    let plain = ["plan", "--profile", "p.toml", "--log-file", "t.log"];
     let wrong = ["inspect", &away, "--log-file", "t.log"];
     let refused = ["query", "o-sharded/p", "x", &format!("--token={token}")];
     let values = [token.to_owned(), "qW7tZk2PxR9m".to_owned()];
@@ -406,6 +416,7 @@ fn no_value_of_the_command_line_is_written_down() {
         &query,
         &lexical,
         &plan,
+        &plain,
         &wrong,
     ] {
         let ran = world.run(arguments);
