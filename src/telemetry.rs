@@ -57,7 +57,11 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
             file.map(|file| {
                 let layer = fmt::layer()
                     .fmt_fields(fields())
-                    .with_writer(Mutex::new(Log::new(file, path, is_worker)))
+                    .with_writer(Mutex::new(Log::new(
+                        file,
+                        path,
+                        is_worker || flags.quiet > 1,
+                    )))
                     .with_ansi(false);
                 layer.with_filter(LevelFilter::DEBUG)
             })

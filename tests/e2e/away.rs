@@ -407,3 +407,26 @@ fn a_root_that_is_away_is_named_by_its_folder() {
         bring_back(&world, "b/src");
     }
 }
+
+/// A damaged shard does not say whose it was; it may be mended, or built again when the root is back.
+#[test]
+fn a_damaged_shard_stays_while_a_root_is_away() {
+    for emptied in [true, false] {
+        let world = World::corpus(3, 4);
+        let first = world.build("o", &[]);
+        let shard = world.path("o-sharded/p/shards/root1.genome.db");
+        take_away(&world, "root1", emptied);
+        fs::write(&shard, "damaged").expect("written");
+        let ran = run(&world, &[]);
+        assert_eq!(ran.summary()["deleted"], serde_json::json!([]), "{ran:?}");
+        assert!(ran.stderr.contains("root1.genome.db is damaged"), "{ran:?}");
+        assert!(shard.exists());
+        bring_back(&world, "root1");
+        assert_eq!(world.build("o", &[])["digest"], first["digest"]);
+        take_away(&world, "root1", emptied);
+        fs::write(&shard, "damaged").expect("written");
+        let ran = run(&world, &["--prune"]);
+        assert_eq!(ran.summary()["deleted"], serde_json::json!(["root1"]));
+        assert!(!shard.exists());
+    }
+}

@@ -1,12 +1,11 @@
 //! The end of a sharded build: the routing database lists what there is, and what is not wanted any more goes.
 
 use super::kept::{self, KeptShard};
-use super::layout::Layout;
 use super::prepare::Prepared;
 use super::settings::Settings;
 use super::survey::Survey;
 use crate::failpoint;
-use crate::plan::Mode;
+use crate::plan::{Mode, Plan};
 use crate::store::hash_file;
 use crate::store::locate::label_of;
 use crate::store::ownership::{self, Holding, Records};
@@ -65,18 +64,26 @@ pub fn deliver(
         shard.build.is_none()
             || matches!(ownership::look(&shard.path), Ok(Holding::Ours(mark)) if mark.label != shard.name)
     };
-    routing.unregister(|shard| stays(&shard.name) || is_theirs(shard))?;
+    let is_waiting = |shard: &RegisteredShard| {
+        some_root_is_away(settings, plan)
+            && matches!(ownership::look(&shard.path), Ok(Holding::Unreadable))
+    };
+    routing.unregister(|shard| stays(&shard.name) || is_theirs(shard) || is_waiting(shard))?;
     failpoint::at("build::delivered", &settings.profile.name);
     routing.finish()?;
     let mut deleted = Vec::new();
-    for Leftover { label, path } in
-        leftovers(&prepared.layout, &prepared.survey, &prepared.records)?
-    {
+    for Leftover { label, path } in leftovers(settings, &prepared.survey, &prepared.records)? {
         ownership::remove_shard(&path)?;
         tracing::info!("shard {label} is deleted: {}", path.display());
         deleted.push(label);
     }
     Ok(deleted)
+}
+
+/// Whether a root is missing or has no file, and was not given up with `--prune`.
+fn some_root_is_away(settings: &Settings, plan: &Plan) -> bool {
+    let is_empty = || plan.roots.iter().any(|root| root.n_files == 0);
+    !settings.prune && (!settings.profile.missing.is_empty() || is_empty())
 }
 
 /// A shard in the output that is wanted no more.
@@ -86,12 +93,13 @@ pub struct Leftover {
 }
 
 /// The shards that a build deletes at its end, in the order of their paths: neither planned nor of a root that is away.
-/// A blob is replaced or stays.
+/// A blob is replaced or stays. A damaged one does not say whose it was: it stays while a root is away.
 pub fn leftovers(
-    layout: &Layout,
+    settings: &Settings,
     survey: &Survey,
     records: &Records,
 ) -> anyhow::Result<Vec<Leftover>> {
+    let layout = &settings.layout();
     if layout.mode == Mode::Blob {
         return Ok(Vec::new());
     }
@@ -113,6 +121,13 @@ pub fn leftovers(
         }
         let label = match holding {
             Holding::Ours(mark) => mark.label,
+            _ if some_root_is_away(settings, plan) => {
+                tracing::warn!(
+                    "{} is damaged, and may be of a root that is away: it stays; --prune deletes it",
+                    path.display()
+                );
+                continue;
+            }
             _ => label_of(&path),
         };
         found.push(Leftover { label, path });

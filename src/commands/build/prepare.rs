@@ -119,7 +119,7 @@ pub fn foresee(settings: &Settings, survey: &Survey) -> anyhow::Result<Foreseen>
     let (_, records) = remembered(settings, &layout)?;
     refuse_foreign(settings, &layout, survey, &records)?;
     refuse_mixture(survey, encoder_fingerprint(encoders.hashes()))?;
-    let leftovers = delivery::leftovers(&layout, survey, &records)?;
+    let leftovers = delivery::leftovers(settings, survey, &records)?;
     let encoders = (&encoders, fingerprint);
     Ok(Foreseen {
         built: find_unchanged(settings, &layout, &survey.plan, encoders, None)?,
