@@ -238,19 +238,28 @@ pub fn registered_shards(
         "SELECT shard_name, path, health, gene_count, metadata FROM shards ORDER BY shard_name",
     )?;
     let rows = statement.query_map([], |row| {
-        let recorded_path: String = row.get(1)?;
-        let metadata: Option<String> = row.get(4)?;
+        // Other programs may write anything, and what is none of ours must not hide what is.
+        let text = |at| -> rusqlite::Result<Option<String>> {
+            Ok(row
+                .get_ref(at)?
+                .as_str_or_null()
+                .ok()
+                .flatten()
+                .map(str::to_owned))
+        };
+        let recorded_path = text(1)?.unwrap_or_default();
+        let metadata = text(4)?;
         // Another program means the path that it wrote.
         let path = match noted_digest(metadata.as_deref()) {
             Some(_) => shard_path(folder, &recorded_path),
             None => folder.join(&recorded_path),
         };
         Ok(Registered {
-            name: row.get(0)?,
+            name: text(0)?.unwrap_or_default(),
             path,
             recorded_path,
-            health: row.get(2)?,
-            gene_count: row.get(3)?,
+            health: text(2)?.unwrap_or_default(),
+            gene_count: row.get_ref(3)?.as_i64().unwrap_or_default(),
             metadata,
         })
     })?;

@@ -178,13 +178,20 @@ fn shards_of(conn: &Connection) -> rusqlite::Result<Vec<RegisteredShard>> {
          ORDER BY shard_name",
     )?
     .query_map([], |row| {
-        let metadata: Option<String> = row.get(4)?;
+        // Other programs may write anything; it must not hide what is ours.
+        let text = |at| -> rusqlite::Result<Option<String>> {
+            let text = row.get_ref(at)?.as_str_or_null().ok().flatten();
+            Ok(text.map(str::to_owned))
+        };
+        let number =
+            |at| -> rusqlite::Result<i64> { Ok(row.get_ref(at)?.as_i64().unwrap_or_default()) };
+        let metadata = text(4)?;
         Ok(RegisteredShard {
-            name: row.get(0)?,
-            category: row.get(5)?,
-            path: PathBuf::from(row.get::<_, String>(1)?),
-            chunks: row.get(2)?,
-            bytes: row.get(3)?,
+            name: text(0)?.unwrap_or_default(),
+            category: text(5)?.unwrap_or_default(),
+            path: PathBuf::from(text(1)?.unwrap_or_default()),
+            chunks: number(2)?,
+            bytes: number(3)?,
             build: metadata.as_deref().and_then(build_of),
         })
     })?

@@ -2,6 +2,7 @@
 
 use crate::store::error::in_words;
 use crate::store::locate::ROUTING_NAME;
+use rusqlite::ErrorCode;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,11 +58,19 @@ pub enum FaultKind {
     Replaced,
     /// Encoding a chunk's text again gives other vectors.
     Reencoded,
-    /// The database was written while it was being read.
+    /// The database was written while it was being read, or another process has it locked.
     Changed,
 }
 
 impl FaultKind {
+    /// Of a database that could not be read for this reason.
+    pub fn of(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Changed,
+            _ => Self::Unreadable,
+        }
+    }
+
     /// What to do next.
     pub fn advice(self) -> &'static str {
         match self {
@@ -86,7 +95,9 @@ impl FaultKind {
             Self::FullText => {
                 "delete the shard and run the build again; a server repairs missing rows but not wrong ones"
             }
-            Self::Changed => "run verify again while nothing writes to the index",
+            Self::Changed => {
+                "run verify again while nothing writes to the index or holds it locked"
+            }
             Self::Routing => {
                 "delete main.genome.db, with its -wal and -shm, and run the build again: it registers the shards anew"
             }
@@ -263,10 +274,11 @@ impl Finder<'_> {
         });
     }
 
-    /// Turns an error of SQLite into a fault: the check that met it could not be finished.
+    /// Turns an error of SQLite into a fault: the check that met it could not be finished. A database that another
+    /// process has locked is not damaged.
     pub fn on_error(&mut self, table: &str, result: Result<(), rusqlite::Error>) {
         if let Err(error) = result {
-            self.fault(FaultKind::Unreadable, table, "", in_words(&error));
+            self.fault(FaultKind::of(&error), table, "", in_words(&error));
         }
     }
 }
@@ -274,6 +286,7 @@ impl Finder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::ffi;
 
     #[test]
     fn every_kind_says_what_to_do() {
@@ -289,6 +302,20 @@ mod tests {
                 "{kind:?}: {advice}"
             );
         }
+    }
+
+    #[test]
+    fn a_locked_database_is_not_damaged() {
+        let mut faults = Faults::default();
+        let mut finder = Finder {
+            shard: "a",
+            faults: &mut faults,
+        };
+        let failed = |code| Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        finder.on_error("genes", failed(ffi::SQLITE_BUSY));
+        finder.on_error("genes", failed(ffi::SQLITE_CORRUPT));
+        let kinds: Vec<_> = faults.counts().keys().copied().collect();
+        assert_eq!(kinds, [FaultKind::Unreadable, FaultKind::Changed]);
     }
 
     #[test]

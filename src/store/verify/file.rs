@@ -136,7 +136,7 @@ pub fn unreadable(path: &Path, error: &StoreError, finder: &mut Finder<'_>) {
 pub fn structure(connection: &Connection, path: &Path, level: Level, finder: &mut Finder<'_>) {
     if let Err(error) = structure_faults(connection, path, level, finder) {
         let row = file_name(path);
-        finder.fault(FaultKind::Unreadable, "", row, in_words(&error));
+        finder.fault(FaultKind::of(&error), "", row, in_words(&error));
     }
 }
 

@@ -36,6 +36,7 @@ pub use shard::ShardReport;
 pub use vectors::{Agreement, Recorded, Sampled, Sampler, Vectors};
 
 use super::digest::{ContentDigest, digest_index};
+use super::error::StoreError;
 use super::locate::{
     Index, LocateError, ROUTING_NAME, Registered, SHARDS_FOLDER, label_of, locate_ours,
 };
@@ -167,11 +168,15 @@ fn check_once(out: &Path, level: Level) -> Result<Report, LocateError> {
             let mut finder = routing_finder(&mut report.faults);
             // What is too short to be a database needs no other reason.
             if file::header(&path, &mut finder) {
+                let kind = match *source {
+                    StoreError::Busy { .. } => FaultKind::Changed,
+                    _ => FaultKind::Unreadable,
+                };
                 let mut cause = source.to_string();
                 if let Some(deeper) = std::error::Error::source(&source) {
                     cause = format!("{cause}: {deeper}");
                 }
-                finder.fault(FaultKind::Unreadable, "shards", "", cause);
+                finder.fault(kind, "shards", "", cause);
             }
         }
         Err(LocateError::NotADatabase { path }) if is_named_database(&path) => {
