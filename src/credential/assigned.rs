@@ -11,7 +11,7 @@ mod table;
 use super::forms::floor;
 use super::keys::{self, Key};
 use super::values::{self, How};
-use super::{Found, Style};
+use super::{Found, Style, random, stand_ins};
 use std::ops::Range;
 
 /// Longer names are generated.
@@ -50,6 +50,7 @@ pub(super) fn foreign(text: &str, start: usize, end: usize, style: Style, found:
 fn judge(text: &str, name: &Range<usize>, key: Key, style: Style, found: &mut Vec<Found>) {
     let place = Place { text, name, style };
     let values = place.value().into_iter().chain(place.column());
+    let known = found.len();
     for (range, how) in values {
         let Some(is_certain) = values::judge(key, &text[range.clone()], how, style) else {
             continue;
@@ -63,6 +64,10 @@ fn judge(text: &str, name: &Range<usize>, key: Key, style: Style, found: &mut Ve
             is_certain,
             what,
         });
+    }
+    let is_found = found[known..].iter().any(|one| one.is_certain);
+    if key == Key::Password && !is_found {
+        found.extend(place.drawn());
     }
 }
 
@@ -129,6 +134,19 @@ impl Place<'_> {
             _ if at > gap => self.behind_blank(at),
             _ => None,
         }
+    }
+
+    /// The first text on the rest of the line that looks drawn by lot, whatever is written between.
+    fn drawn(&self) -> Option<Found> {
+        const MAX_BYTES: usize = 120;
+        let start = self.name.end;
+        let rest = &self.text[start..floor(self.text, start + MAX_BYTES)];
+        let line = rest.lines().next()?;
+        let mut runs = Vec::new();
+        random::runs(line, &mut runs);
+        let range = runs.first()?.range.clone();
+        let is_sure = !stand_ins::is_example(&line[range.clone()]);
+        is_sure.then(|| Found::certain(start + range.start..start + range.end, "password"))
     }
 
     /// The end of the name with its closing quote and bracket, and whether there is a quote.
@@ -222,7 +240,10 @@ impl Place<'_> {
         }
         match bytes.get(at)? {
             b'\n' | b'\r' => {
+                // The first of a list.
                 let at = self.skip_space(at);
+                let is_item = self.text[at..].starts_with("- ");
+                let at = at + if is_item { 2 } else { 0 };
                 self.quoted(at).or_else(|| self.lone_word(at))
             }
             b'|' | b'>' => self.block(at),

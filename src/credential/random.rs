@@ -152,7 +152,7 @@ pub fn is_random(word: &str) -> bool {
         return mix.is_short_and_strewn();
     }
     if !mix.has_underscore {
-        return mix.is_hash() || mix.is_no_name();
+        return mix.is_hash() || mix.is_no_name() || is_marked_digest(word);
     }
     // Names of registers, formats and versions: `_mm256_permute2x128_si256`.
     let mut parts = word.split('_').filter(|part| part.len() >= PART_BYTES);
@@ -318,6 +318,15 @@ pub(super) fn is_digest_word(word: &str) -> bool {
             && word.bytes().any(|b| b.is_ascii_uppercase()))
 }
 
+/// A few letters and then hexadecimal digits, as many as a digest has: how issuers mark ids and keys, `SK9f86...`.
+fn is_marked_digest(word: &str) -> bool {
+    let letters = word.bytes().take_while(u8::is_ascii_alphabetic).count();
+    word.is_ascii() && (1..=letters.min(MARK_BYTES)).any(|mark| is_digest_word(&word[mark..]))
+}
+
+/// The longest mark of an issuer.
+const MARK_BYTES: usize = 6;
+
 /// A number, in decimal or hexadecimal digits.
 pub(super) fn is_number(word: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
@@ -391,6 +400,18 @@ mod tests {
             let mut found = Vec::new();
             runs(text, &mut found);
             assert_eq!(found, [], "{text}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_digits_behind_a_mark_are_random() {
+        for mark in ["SK", "AC", "dapi", "x", "KEYKEY"] {
+            for digits in [
+                "9f86d081884c7d659a2feaa0c55ad015",
+                "00000000000000000000000000000001",
+            ] {
+                assert!(is_random(&format!("{mark}{digits}")), "{mark}{digits}");
+            }
         }
     }
 

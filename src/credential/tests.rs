@@ -623,3 +623,39 @@ proptest! {
         }
     }
 }
+
+/// However it is said: what looks drawn by lot behind a password's key on its line is one.
+#[test]
+fn what_is_drawn_is_found_on_the_line_of_a_password() {
+    let value = "qW7tZk2PxR9m";
+    for text in [
+        "Password: qW7tZk2PxR9m (temporary)",
+        "Passwort lautet qW7tZk2PxR9m",
+        "The password is set to qW7tZk2PxR9m, change it.",
+        "password ~> qW7tZk2PxR9m",
+        "password | qW7tZk2PxR9m",
+        "password (qW7tZk2PxR9m)",
+        "password=<qW7tZk2PxR9m>",
+        "PASSWORD ?= qW7tZk2PxR9m",
+        "password ||= 'qW7tZk2PxR9m'",
+        "set password [list qW7tZk2PxR9m]",
+        "password: !!str qW7tZk2PxR9m",
+        "<input name=\"password\" type=\"text\" value=\"qW7tZk2PxR9m\">",
+        "env::var(\"DB_PASSWORD\").unwrap_or_else(|_| \"qW7tZk2PxR9m\".into())",
+        "os.environ.get('DB_PASSWORD', default='qW7tZk2PxR9m')",
+        "has\u{142}o bazy: qW7tZk2PxR9m",
+        "passwords:\n  - qW7tZk2PxR9m\n  - other",
+    ] {
+        for style in [Style::Any, Style::Settings] {
+            assert!(!redact(text, style).0.contains(value), "{text}, {style:?}");
+        }
+    }
+    for text in [
+        "fn password_hash(input: &Uint8Array, len: NonZeroI16) {}",
+        "password = digest(9398de8a1f0c2b3d4e5f60718293a4b5c6d7e8f9)",
+        "check_password(HUFv07_decompress4X4_usingDTable)",
+        "password_file = qW7tZk2PxR9m",
+    ] {
+        assert_eq!(certain(text, Style::Any), Vec::<&str>::new(), "{text}");
+    }
+}
