@@ -109,10 +109,10 @@ fn odd_user_info(rest: &str) -> Option<usize> {
         return None;
     }
     // A later `@` belongs to the path.
-    let at = behind.find("@").and_then(|first| {
+    let at = behind.find("@").map(|first| {
         let host = behind[first + 1..].find(['/', '?', '#']);
         let host = &behind[first + 1..host.map_or(behind.len(), |end| first + 1 + end)];
-        Some(first + host.rfind('@').map_or(0, |last| last + 1))
+        first + host.rfind('@').map_or(0, |last| last + 1)
     })?;
     let password = &behind[..at];
     let host = &behind[at + 1..];

@@ -53,7 +53,7 @@ impl Preparer {
                     reason,
                     detail,
                 }) => match read {
-                    Some(read) => return PreparedFile::skipped(read, reason, detail),
+                    Some(read) => return PreparedFile::skipped(*read, reason, detail),
                     None => return left_out(entry, reason, detail),
                 },
             };
@@ -131,7 +131,7 @@ pub fn unread(
 
 /// A file that is not cut into chunks, with what was read of it.
 struct Unread {
-    read: Option<scan::ReadFile>,
+    read: Option<Box<scan::ReadFile>>,
     reason: SkipReason,
     detail: String,
 }
@@ -149,7 +149,7 @@ fn read_text(
         detail: failure.detail,
     })?;
     let skipped = |read, reason, detail| Unread {
-        read: Some(read),
+        read: Some(Box::new(read)),
         reason,
         detail,
     };
