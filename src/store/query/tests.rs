@@ -60,15 +60,20 @@ fn write_shard(path: &Path, chunks: &[Chunk]) {
         .expect("full text");
 }
 
+/// What a build notes beside a shard, as far as it tells whose the row is.
+fn record(label: &str) -> String {
+    format!("{{\"build\":{{\"digest\":\"{label}\"}}}}")
+}
+
 fn write_routing(folder: &Path, shards: &[(&str, &[&str])]) {
     let db = Connection::open(folder.join("main.genome.db")).expect("new");
     db.execute_batch(schema::ROUTING_SCHEMA).expect("schema");
     for (label, domains) in shards {
         let path = folder.join(format!("{label}.genome.db"));
         db.execute(
-            "INSERT INTO shards (shard_name, category, path, created_at, updated_at)
-             VALUES (?1, 'reference', ?2, 0, 0)",
-            params![label, path.to_string_lossy()],
+            "INSERT INTO shards (shard_name, category, path, created_at, updated_at, metadata)
+             VALUES (?1, 'reference', ?2, 0, 0, ?3)",
+            params![label, path.to_string_lossy(), record(label)],
         )
         .expect("shard");
         for (at, domain) in domains.iter().enumerate() {
@@ -351,7 +356,7 @@ fn a_missing_shard_is_an_error_and_an_unhealthy_one_is_left_out() {
         recorded_path: String::new(),
         health: health.into(),
         gene_count: 1,
-        metadata: None,
+        metadata: Some(record(name)),
     };
     write_routing(dir.path(), &[]);
     let index = |health: &str| Index::Sharded {
