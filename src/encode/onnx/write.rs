@@ -1,7 +1,7 @@
 //! A graph into a file.
 //!
 //! Weights that lie in other files are copied from there, so memory holds what was edited only: all come to lie
-//! in the graph's own file ([`write`]). Or they stay where they are, and the graph names the place ([`write_beside`]).
+//! in the graph's own file ([`write()`]). Or they stay where they are, and the graph names the place ([`write_beside`]).
 
 use super::OnnxError;
 use super::graph::{Attribute, Graph, Node, Proto};
@@ -24,7 +24,7 @@ pub fn write(proto: &Proto, to: &mut impl Write) -> Result<(), OnnxError> {
 /// reading at once on this machine, since it names byte offsets of files that it does not own.
 ///
 /// # Errors
-/// As [`write`]; the 2 GiB are those of edited weights alone.
+/// As [`write()`]; the 2 GiB are those of edited weights alone.
 pub fn write_beside(proto: &Proto, folder: &Path, to: &mut impl Write) -> Result<(), OnnxError> {
     write_message(proto, Weights::Beside(folder), to)
 }
