@@ -3,7 +3,7 @@
 //! Names of files, texts of chunks and messages of libraries may hold anything: sequences that set a terminal's
 //! title, clear its screen or write to its clipboard, characters that turn the order of letters around, and ends of
 //! lines, with which a name could pretend to be a line of this program's. Everything for people goes through
-//! [`line`], at the few places that print: `commands/output.rs`, `progress`, `telemetry` and `main`. Files and JSON
+//! [`line()`], at the few places that print: `commands/output.rs`, `progress`, `telemetry` and `main`. Files and JSON
 //! keep what they hold; JSON states the same characters as `\u....`, and so reads back as it was.
 
 use crate::credential::{self, Style};

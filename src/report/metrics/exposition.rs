@@ -70,7 +70,7 @@ pub fn write(families: &[Family]) -> String {
     text
 }
 
-/// The families of a text that [`write`] made. Lines that it would not write are passed over, and so are samples
+/// The families of a text that [`write()`] made. Lines that it would not write are passed over, and so are samples
 /// that stand there twice.
 pub fn read(text: &str) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
