@@ -547,3 +547,30 @@ fn a_plan_foresees_refusals() {
     // Nothing was made.
     assert!(!world.path("m-sharded/p").exists());
 }
+
+/// Of these the lock is the worst: with another file in its place two builds would work on one output.
+#[test]
+fn figures_are_never_written_over_what_the_build_itself_needs() {
+    let world = World::corpus(1, 2);
+    world.build("o", &[]);
+    let lock = fs::read(world.path("o-sharded/p/.build/lock")).expect("a lock");
+    for name in [
+        "o-sharded/p/.build/lock",
+        "o-sharded/p/.build/figures.prom",
+        "o-sharded/p/shards/figures.prom",
+        "o-sharded/p/main.genome.db-wal",
+        "o-sharded/.manifest.lock",
+    ] {
+        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o"];
+        arguments.extend(["--metrics-file", name]);
+        arguments.extend(BARE);
+        let ran = world.run(&arguments);
+        assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
+        assert!(ran.stderr.contains("--metrics-file"), "{name}: {ran:?}");
+    }
+    assert_eq!(
+        fs::read(world.path("o-sharded/p/.build/lock")).expect("a lock"),
+        lock
+    );
+    world.build("o", &["--metrics-file", "o-sharded/p/figures.prom"]);
+}

@@ -200,7 +200,20 @@ pub fn refuse_metrics(settings: &Settings, path: &Path) -> anyhow::Result<()> {
         ));
     }
     let own = [&layout.manifest, &layout.database, &settings.profile.file];
-    if own.iter().any(|own| place(own).as_ref() == Some(&meant)) {
+    let is_inside = |folder: &Path| {
+        let folder = platform::real_path(folder);
+        folder.is_ok_and(|folder| meant.starts_with(folder))
+    };
+    let named = meant.file_name().unwrap_or_default().to_string_lossy();
+    let is_beside = |own: &Path| place(own).is_some_and(|own| own.parent() == meant.parent());
+    // What SQLite puts beside a database, and a build beside its manifest.
+    let database = layout.database.file_name().unwrap_or_default();
+    let log = format!("{}-", database.to_string_lossy());
+    let is_work = is_inside(&layout.work)
+        || (layout.mode == Mode::Sharded && is_inside(&layout.shards))
+        || (is_beside(&layout.database) && named.starts_with(&log))
+        || (is_beside(&layout.manifest) && named.starts_with(".manifest."));
+    if is_work || own.iter().any(|own| place(own).as_ref() == Some(&meant)) {
         return Err(refused(
             "the build has another use for that file: name another".to_owned(),
         ));
