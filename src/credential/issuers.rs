@@ -249,7 +249,7 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("packagist_", Word, 40, "Packagist token"),
     secret("CLOJARS_", Letters, 60, "Clojars token"),
     exact("API-", Upper, 26, "Octopus key"),
-    secret("cio", Letters, 32, "crates.io token"),
+    secret("cio", Letters, 32, "Cargo registry token"),
     // Models.
     secret("sk-", Url, 20, "API key"),
     exact("sk_", Hex, 48, "ElevenLabs key"),

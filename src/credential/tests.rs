@@ -144,7 +144,7 @@ fn one_value_is_found_in_many_ways() {
         "redis-cli -a k3JfLq9ZxPa7 ping",
         "redis://:k3JfLq9ZxPa7@host:6379/0",
         "jdbc:mysql://host/db?user=me&password=k3JfLq9ZxPa7",
-        "//registry.npmjs.org/:_authToken=k3JfLq9ZxPa7",
+        "//registry.example.org/:_authToken=k3JfLq9ZxPa7",
         "requests.post(url, auth=(\"me\", \"k3JfLq9ZxPa7\"))",
         "smtp.login(\"me@x.org\", \"k3JfLq9ZxPa7\")",
         "os.environ[\"API_TOKEN\"] = \"k3JfLq9ZxPa7\"",
