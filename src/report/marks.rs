@@ -23,9 +23,18 @@ pub fn is_manifest(head: &[u8]) -> bool {
     head.starts_with(b"{\n  \"format\": ") && contains(head, b"\n  \"tool\": \"helix-build ")
 }
 
-/// Whether this is the start of figures that [`Metrics::render`](super::Metrics::render) wrote.
+/// The first line of the figures: to collectors a comment.
+pub const METRICS_MARK: &str =
+    "# helix-build keeps its figures here, and replaces the file with every run.\n";
+
+/// How the figures began when they had no [`METRICS_MARK`].
+const UNMARKED_METRICS: &str = "# HELP helix_build_info The program that built the profile; always 1.\n\
+                                # TYPE helix_build_info gauge\nhelix_build_info{";
+
+/// Whether this is the start of figures that [`Metrics::render`](super::Metrics::render) wrote. What stands behind it
+/// may be of others: [`Metrics::is_ours`](super::Metrics::is_ours) reads it all.
 pub fn is_metrics(head: &[u8]) -> bool {
-    head.starts_with(b"# HELP helix_")
+    head.starts_with(METRICS_MARK.as_bytes()) || head.starts_with(UNMARKED_METRICS.as_bytes())
 }
 
 /// Whether this is the start of a log file: the first line has a time, a level and a module of this program.
@@ -143,6 +152,8 @@ mod tests {
             "{\n  \"format\": 1,\n  \"tool\": \"webpack\"\n}",
             "{\"name\": \"app\", \"blake3\": \"x\"}",
             "# HELP node_load1 1m load average.",
+            "# HELP helix_antenna_gain_db Gain of the antenna.",
+            "# helix-builder keeps its figures here",
             "2026-11-26T14:57:09Z INFO server: helix_builder: is not it\nhelix_build:",
             "2026-11-26 14:57:09 INFO helix_build: another form",
             "text about helix_build",

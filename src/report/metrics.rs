@@ -7,6 +7,7 @@
 
 mod exposition;
 
+use super::marks;
 use crate::protocol::Work;
 use crate::watchdog::{Counts, Memory};
 use exposition::{Family, Kind, Sample, labelled, plain};
@@ -69,6 +70,9 @@ const EXIT_CODE: &str = "helix_build_exit_code";
 const LAST_RUN: &str = "helix_build_last_run_timestamp_seconds";
 const LAST_SUCCESS: &str = "helix_build_last_success_timestamp_seconds";
 
+/// How the name of every family begins.
+const FAMILIES: &str = "helix_";
+
 /// The label that every sample has.
 const PROFILE: &str = "profile";
 
@@ -92,6 +96,25 @@ impl Runs {
 }
 
 impl Metrics {
+    /// Whether a file's text is figures that a build wrote, and nothing else, so that it may be replaced. One with
+    /// the mark may have lost its end; one without it must be as an earlier version wrote it, to the byte.
+    pub fn is_ours(text: &str) -> bool {
+        if !marks::is_metrics(text.as_bytes()) {
+            return false;
+        }
+        match text.strip_prefix(marks::METRICS_MARK) {
+            Some(figures) => {
+                let mut lines = figures.split_inclusive('\n');
+                lines.all(|line| exposition::is_of(line, FAMILIES) || !line.ends_with('\n'))
+            }
+            None => {
+                let families = exposition::read(text);
+                let is_known = |family: &Family| family.name.starts_with(FAMILIES);
+                families.iter().all(is_known) && exposition::write(&families) == text
+            }
+        }
+    }
+
     /// The whole text; every line ends. `before` is the file's text so far: what it says of other profiles stays.
     pub fn render(&self, before: &str) -> String {
         let mut families = self.families();
@@ -109,11 +132,11 @@ impl Metrics {
             });
             match families.iter_mut().find(|known| known.name == other.name) {
                 Some(known) => known.samples.append(&mut other.samples),
-                None if other.name.starts_with("helix_") => families.push(other),
+                None if other.name.starts_with(FAMILIES) => families.push(other),
                 None => {}
             }
         }
-        exposition::write(&families)
+        marks::METRICS_MARK.to_owned() + &exposition::write(&families)
     }
 
     fn families(&self) -> Vec<Family> {

@@ -13,6 +13,7 @@ mod devices;
 mod disk;
 mod documents;
 mod exit_codes;
+mod flag_files;
 #[cfg(target_os = "linux")]
 mod ground;
 mod hostile;

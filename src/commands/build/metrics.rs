@@ -258,10 +258,12 @@ fn open(path: &Path) -> anyhow::Result<Target> {
     let Target::File(file) = &target else {
         return Ok(target);
     };
+    // Most of what is not ours is told by its beginning, however long it is.
+    let is_ours = |head: &[u8]| marks::is_metrics(head) && Metrics::is_ours(&read(file));
     match named_file::head(file, marks::HEAD_BYTES) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(target),
         Err(error) => Err(refused(&error.to_string())),
-        Ok(head) if head.is_empty() || marks::is_metrics(&head) => Ok(target),
+        Ok(head) if head.is_empty() || is_ours(&head) => Ok(target),
         Ok(_) => Err(refused(
             "it holds something other than a build's figures, and would be replaced: name another file",
         )),

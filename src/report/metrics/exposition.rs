@@ -108,6 +108,13 @@ pub fn read(text: &str) -> Vec<Family> {
     families
 }
 
+/// Whether a line, with or without its end, is of a family whose name begins so.
+pub fn is_of(line: &str, families: &str) -> bool {
+    let comment = ["# HELP ", "# TYPE "];
+    let name = comment.iter().find_map(|start| line.strip_prefix(start));
+    name.unwrap_or(line).starts_with(families)
+}
+
 fn read_sample(line: &str) -> Option<(&str, Sample)> {
     let end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(end);

@@ -35,6 +35,10 @@ fn parse(text: &str) -> Result<Samples, String> {
             current = name.to_owned();
             continue;
         }
+        // Any other line that begins so is a comment.
+        if line.starts_with('#') {
+            continue;
+        }
         let end = line.find(['{', ' ']).ok_or("no value")?;
         let name = &line[..end];
         // Samples of a family stand together, behind their type.
@@ -237,6 +241,7 @@ proptest! {
             for (name, found) in &samples {
                 prop_assert!(both.get(name).is_some_and(|kept| same(Some(*kept), *found)), "{name:?}");
             }
+            prop_assert!(Metrics::is_ours(&text) && Metrics::is_ours(&beside.render(&text)));
             prop_assert_eq!(both.len(), samples.len() + parse(&beside.render("")).map_err(TestCaseError::fail)?.len());
         }
     }
