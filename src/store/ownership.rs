@@ -15,7 +15,7 @@ use crate::platform;
 use crate::report::marks;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -43,10 +43,9 @@ pub struct Mark {
     pub roots: Vec<Root>,
     /// `None` when it is no hash.
     pub encoders: Option<Digest>,
+    /// Of its rows, as it says; `None` when it is no hash.
+    pub digest: Option<Digest>,
 }
-
-/// Tables of a shard that no other program has.
-const OUR_TABLES: [&str; 2] = ["build_files", "build_roots"];
 
 /// Looks at what lies at `path`; opens nothing but regular files.
 pub fn look(path: &Path) -> Result<Holding, StoreError> {
@@ -100,6 +99,7 @@ fn mark_of(path: &Path) -> Result<Holding, StoreError> {
             label: meta(&conn, path, "label")?,
             roots: roots_of(&conn).map_err(StoreError::sql(path))?,
             encoders: digest_of(&conn, path, "encoder_fingerprint").ok(),
+            digest: digest_of(&conn, path, "digest").ok(),
         })
     };
     mark().map(Holding::Ours).or_else(or_unmarked)
@@ -151,10 +151,12 @@ pub fn is_routing(path: &Path) -> Result<Result<(), &'static str>, StoreError> {
 pub struct Records {
     /// In its routing database.
     pub registered: Vec<RegisteredShard>,
-    /// Databases that its manifest lists.
-    pub listed: BTreeSet<PathBuf>,
+    /// Databases that its manifest lists, with their digests in hexadecimal.
+    pub listed: BTreeMap<PathBuf, String>,
     /// Spelled paths of the roots that it was built from.
     pub roots: BTreeSet<String>,
+    /// The user has said that whatever another profile built here may be replaced.
+    pub taken_over: bool,
 }
 
 /// Why a build must not replace what lies somewhere.
@@ -170,6 +172,11 @@ pub enum NotOurs {
         path.display()
     )]
     Log { path: PathBuf },
+    #[error(
+        "{} is the shard of another profile, from other folders: move it away, choose another --out-dir, or replace it with --take-over",
+        path.display()
+    )]
+    OfAnotherProfile { path: PathBuf },
     #[error(
         "{} was written by another version of this program ({by}, format {format}): --rebuild builds it afresh, another --out-dir keeps both",
         path.display()
@@ -206,7 +213,14 @@ impl Records {
                 None => Ok(()),
                 Some(path) => Err(NotOurs::Log { path }),
             },
-            Holding::Ours(mark) if mark.label == label => Ok(()),
+            Holding::Ours(mark) if mark.label == label => {
+                match self.taken_over || self.made(path, mark) {
+                    true => Ok(()),
+                    false => Err(NotOurs::OfAnotherProfile {
+                        path: path.to_path_buf(),
+                    }),
+                }
+            }
             Holding::Ours(mark) => foreign(format!("a copy of the shard {}", mark.label)),
             Holding::OtherFormat { .. } if others == OtherFormats::Replace => Ok(()),
             Holding::OtherFormat { format, by } => Err(NotOurs::OtherFormat {
@@ -247,11 +261,30 @@ impl Records {
         }
     }
 
+    /// Whether this output made the database at `path`: it is the one that is recorded, or, made by a build that was
+    /// killed before it could record it, of roots that the output knows.
+    fn made(&self, path: &Path, mark: &Mark) -> bool {
+        let of_known_roots = || {
+            let known = |root: &Root| self.roots.contains(&root.path);
+            !mark.roots.is_empty() && mark.roots.iter().all(known)
+        };
+        let is_registered = |digest: Digest| {
+            let mut rows = self.registered.iter();
+            rows.any(|row| {
+                row.path.file_name() == path.file_name()
+                    && row.build.is_some_and(|build| build.digest == digest)
+            })
+        };
+        let is_listed = |digest: Digest| self.listed.get(path) == Some(&digest.to_string());
+        let is_recorded = |digest: Digest| is_registered(digest) || is_listed(digest);
+        of_known_roots() || mark.digest.is_some_and(is_recorded)
+    }
+
     /// Whether our records name the database at `path`.
-    fn is_recorded(&self, path: &Path) -> bool {
+    pub fn is_recorded(&self, path: &Path) -> bool {
         let ours =
             |row: &RegisteredShard| row.build.is_some() && row.path.file_name() == path.file_name();
-        self.listed.contains(path) || self.registered.iter().any(ours)
+        self.listed.contains_key(path) || self.registered.iter().any(ours)
     }
 }
 
@@ -373,7 +406,19 @@ mod tests {
                 path: root.to_owned(),
             }],
             encoders: None,
+            digest: Some(Digest([2; 32])),
         })
+    }
+
+    /// Of roots that nobody knows, with this digest.
+    fn recorded(label: &str, digest: u8) -> Holding {
+        match ours(label, "/elsewhere") {
+            Holding::Ours(mark) => Holding::Ours(Mark {
+                digest: Some(Digest([digest; 32])),
+                ..mark
+            }),
+            other => other,
+        }
     }
 
     fn other_format(format: i64) -> Holding {
@@ -386,8 +431,9 @@ mod tests {
     fn records() -> Records {
         Records {
             registered: vec![row("a", true), row("theirs", false)],
-            listed: BTreeSet::from([path_of("listed")]),
+            listed: BTreeMap::from([(path_of("listed"), Digest([3; 32]).to_string())]),
             roots: BTreeSet::from(["/r".to_owned()]),
+            taken_over: false,
         }
     }
 
@@ -398,7 +444,9 @@ mod tests {
         };
         for (label, holding) in [
             ("new", Holding::Nothing),
-            ("a", ours("a", "/elsewhere")),
+            ("a", ours("a", "/r")),
+            ("a", recorded("a", 1)),
+            ("listed", recorded("listed", 3)),
             ("a", Holding::Unreadable),
             ("listed", Holding::Unreadable),
         ] {
@@ -406,6 +454,9 @@ mod tests {
         }
         for (label, holding) in [
             ("a", Holding::Foreign("a folder")),
+            ("a", ours("a", "/elsewhere")),
+            ("listed", ours("listed", "/elsewhere")),
+            ("a", recorded("a", 3)),
             ("b", ours("a", "/r")),
             ("b", Holding::Unreadable),
             ("theirs", Holding::Unreadable),
@@ -413,6 +464,13 @@ mod tests {
         ] {
             assert!(may(label, &holding).is_err(), "{label} {holding:?}");
         }
+        let taken_over = Records {
+            taken_over: true,
+            ..records()
+        };
+        let (path, other) = (path_of("a"), ours("a", "/elsewhere"));
+        let replaced = taken_over.may_replace(&path, &other, "a", OtherFormats::Keep);
+        assert_eq!(replaced, Ok(()));
         let other = other_format(7);
         let replaced = records().may_replace(&path_of("a"), &other, "a", OtherFormats::Replace);
         assert_eq!(replaced, Ok(()));

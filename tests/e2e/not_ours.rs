@@ -358,8 +358,13 @@ fn two_profiles_of_one_name_do_not_share_an_output() {
         let taken = run("d2/x.toml", &["--take-over"]).summary();
         assert_ne!(taken["digest"], first["digest"]);
         assert_eq!(run("d1/x.toml", &[]).code, Some(2));
-        // A file that is gone claims nothing.
+        // That a file is away proves nothing.
         fs::remove_file(world.path("d2/x.toml")).expect("removed");
+        let ran = run("d1/x.toml", &[]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("--take-over"), "{ran:?}");
+        let back = run("d1/x.toml", &["--take-over"]).summary();
+        assert_eq!(back["digest"], first["digest"]);
         assert_eq!(run("d1/x.toml", &[]).summary()["digest"], first["digest"]);
     }
 }
@@ -573,4 +578,78 @@ fn figures_are_never_written_over_what_the_build_itself_needs() {
         lock
     );
     world.build("o", &["--metrics-file", "o-sharded/p/figures.prom"]);
+}
+
+/// Who made an index is known from what lies beside it, and nowhere else.
+#[test]
+fn an_index_of_another_project_is_not_replaced_because_its_work_folder_is_gone() {
+    for (mode, work, index) in [
+        (
+            "sharded",
+            "o-sharded/p/.build",
+            "o-sharded/p/shards/root0.genome.db",
+        ),
+        ("blob", "o/.p.build", "o/p.db"),
+    ] {
+        let world = World::corpus(1, 3);
+        world.build("o", &["--mode", mode]);
+        fs::remove_dir_all(world.path(work)).expect("removed");
+        let before = fs::read(world.path(index)).expect("reads");
+        world.write(
+            "a/other/root0/x.md",
+            "A text that is long enough to be indexed, of another project.\n",
+        );
+        world.write("a/p.toml", "roots = ['other/root0']\n");
+        for profile in ["a/p.toml", "p.toml"] {
+            for flags in [&[][..], &["--rebuild"], &["--dry-run"]] {
+                let mut arguments = vec!["--profile", profile, "--out-dir", "o", "--mode", mode];
+                arguments.extend(BARE);
+                arguments.extend(flags);
+                let ran = world.run(&arguments);
+                assert_eq!(ran.code, Some(2), "{ran:?}");
+                assert!(ran.stderr.contains("--take-over"), "{ran:?}");
+            }
+        }
+        assert!(fs::read(world.path(index)).expect("reads") == before);
+        world.build("o", &["--mode", mode, "--take-over"]);
+        world.build("o", &["--mode", mode]);
+    }
+}
+
+#[test]
+fn a_shard_of_another_project_under_the_same_name_is_not_replaced() {
+    for (mode, index, from) in [
+        (
+            "sharded",
+            "o-sharded/p/shards/root0.genome.db",
+            "n-sharded/p/shards/root0.genome.db",
+        ),
+        ("blob", "o/p.db", "n/p.db"),
+    ] {
+        let world = World::corpus(1, 3);
+        world.write(
+            "other/root0/x.md",
+            "A text that is long enough to be indexed, of another project.\n",
+        );
+        world.write("other/p.toml", "roots = ['root0']\n");
+        world.build("o", &["--mode", mode]);
+        let mut arguments = vec![
+            "--profile",
+            "other/p.toml",
+            "--out-dir",
+            "n",
+            "--mode",
+            mode,
+        ];
+        arguments.extend(BARE);
+        assert_eq!(world.run(&arguments).code, Some(0));
+        copy(&world, from, index);
+        let before = fs::read(world.path(index)).expect("reads");
+        for flags in [&["--mode", mode][..], &["--mode", mode, "--rebuild"]] {
+            refused(&world, flags, 2, &["another profile", "--take-over"]);
+        }
+        assert!(fs::read(world.path(index)).expect("reads") == before);
+        world.build("o", &["--mode", mode, "--take-over"]);
+        world.build("o", &["--mode", mode]);
+    }
 }

@@ -6,6 +6,7 @@
 //! write there at the very moment of the build can still swap a name; this is against what lies in wait.
 
 use super::layout::Layout;
+use super::provenance;
 use super::settings::Settings;
 use crate::exit_code::{Exit, ExitCode};
 use crate::named_file::{self, Target};
@@ -87,7 +88,7 @@ pub fn refuse(settings: &Settings) -> anyhow::Result<()> {
         Mode::Blob => {
             let holding = ownership::look(&layout.database)?;
             let label = slug(&settings.profile.name);
-            let records = records(layout, &[])?;
+            let records = provenance::remembered(settings, layout).1;
             records
                 .may_replace(&layout.database, &holding, &label, other_formats(settings))
                 .map_err(not_ours)?;
@@ -99,7 +100,9 @@ pub fn refuse(settings: &Settings) -> anyhow::Result<()> {
 /// Why a database must not be replaced, with its exit code.
 pub fn not_ours(error: NotOurs) -> anyhow::Error {
     let code = match error {
-        NotOurs::Foreign { .. } | NotOurs::Log { .. } => ExitCode::Usage,
+        NotOurs::Foreign { .. } | NotOurs::Log { .. } | NotOurs::OfAnotherProfile { .. } => {
+            ExitCode::Usage
+        }
         NotOurs::OtherFormat { .. } => ExitCode::FingerprintMismatch,
     };
     Exit::error(code, error.to_string())
@@ -113,12 +116,9 @@ pub fn other_formats(settings: &Settings) -> OtherFormats {
     }
 }
 
-/// What the output's routing database and manifest say of its files. `roots` are spelled.
-pub fn records(layout: &Layout, roots: &[String]) -> anyhow::Result<Records> {
-    let mut records = Records {
-        roots: roots.iter().cloned().collect(),
-        ..Records::default()
-    };
+/// What the output's routing database and manifest say of its files.
+pub fn records(layout: &Layout) -> Records {
+    let mut records = Records::default();
     let has_routing = layout.mode == Mode::Sharded
         && fs::metadata(&layout.database).is_ok_and(|found| found.len() > 0);
     if has_routing {
@@ -131,8 +131,9 @@ pub fn records(layout: &Layout, roots: &[String]) -> anyhow::Result<Records> {
         .map(|manifest| manifest.targets)
         .unwrap_or_default();
     let shards = targets.into_values().flat_map(|target| target.index.shards);
-    records.listed = shards.map(|shard| PathBuf::from(shard.path)).collect();
-    Ok(records)
+    let listed = shards.map(|shard| (PathBuf::from(shard.path), shard.digest));
+    records.listed = listed.collect();
+    records
 }
 
 /// Names of profiles that would make a file or folder of ours into another.

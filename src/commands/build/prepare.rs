@@ -7,7 +7,7 @@ use super::delivery;
 use super::kept;
 use super::layout::Layout;
 use super::obstacles;
-use super::provenance::Provenance;
+use super::provenance::{Provenance, remembered};
 use super::rebuild::{self, Rebuild};
 use super::settings::Settings;
 use super::survey::{self, Survey};
@@ -116,7 +116,7 @@ pub fn foresee(settings: &Settings, survey: &Survey) -> anyhow::Result<Foreseen>
     let layout = settings.layout();
     refuse_unknown_manifest(&layout)?;
     let (encoders, fingerprint) = identify(settings)?;
-    let (_, records) = remembered(settings, &layout)?;
+    let (_, records) = remembered(settings, &layout);
     refuse_foreign(settings, &layout, survey, &records)?;
     refuse_mixture(survey, encoder_fingerprint(encoders.hashes()))?;
     let leftovers = delivery::leftovers(settings, survey, &records)?;
@@ -135,14 +135,6 @@ pub fn already_built(
     let (encoders, fingerprint) = identify(settings)?;
     let layout = settings.layout();
     find_unchanged(settings, &layout, plan, (&encoders, fingerprint), None)
-}
-
-/// What the output remembers once this build has begun, and what it says of its files.
-fn remembered(settings: &Settings, layout: &Layout) -> anyhow::Result<(Provenance, Records)> {
-    let now = Provenance::of(&settings.profile, layout);
-    let remembered = now.with(Provenance::read(layout));
-    let records = obstacles::records(layout, &remembered.root_paths())?;
-    Ok((remembered, records))
 }
 
 /// Refuses to replace a manifest of another version's format, `--rebuild` or not, since it lists other indexes too: exit
@@ -174,7 +166,7 @@ pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> 
     let survey = survey::survey(settings)?;
     failpoint::at("build::planned", &settings.profile.name);
     let provenance = Provenance::of(&settings.profile, &layout);
-    let (remembered, records) = remembered(settings, &layout)?;
+    let (remembered, records) = remembered(settings, &layout);
     refuse_foreign(settings, &layout, &survey, &records)?;
     refuse_mixture(&survey, encoder_fingerprint(encoders.hashes()))?;
     let stale = match layout.mode {

@@ -2,14 +2,18 @@
 //!
 //! A small file in the work folder, `output.json`. The profile file is there so that two profiles of one name do not
 //! replace each other's index; the roots, so that one that is away keeps its shard and its label. It is a memory, not
-//! a record: without it a build takes the profile that it is given, and knows roots by their shards alone.
+//! a record: without it an index is nobody's, and `--take-over` says whose it is from now on.
 
+use super::kept;
 use super::layout::Layout;
+use super::obstacles;
+use super::settings::Settings;
 use crate::exit_code::{Exit, ExitCode};
 use crate::file;
 use crate::named_file;
 use crate::platform;
 use crate::profile::{KnownRoot, Profile};
+use crate::store::ownership::{self, Holding, Records};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
@@ -117,26 +121,69 @@ pub fn replace(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> 
     platform::sync_directory(folder)
 }
 
-/// Exit code 2 when the output at `layout` was made from another profile file, which still exists. One that was
-/// moved, with its output or alone, is the same.
+/// What the output remembers once a build with these settings has begun, and what it says of its files.
+pub fn remembered(settings: &Settings, layout: &Layout) -> (Provenance, Records) {
+    let now = Provenance::of(&settings.profile, layout);
+    let remembered = now.with(Provenance::read(layout));
+    let records = Records {
+        roots: remembered.root_paths().into_iter().collect(),
+        taken_over: settings.take_over,
+        ..obstacles::records(layout)
+    };
+    (remembered, records)
+}
+
+/// Exit code 2 when the output at `layout` was made from another profile file, or has an index and does not say from
+/// which. One that was moved with its output is the same. That the other file is not there proves nothing: it may be on
+/// a disk that is away.
 pub fn refuse_another(profile: &Profile, layout: &Layout) -> anyhow::Result<()> {
+    let refused = |text: String| {
+        let text =
+            format!("{text}: choose another --out-dir, or replace that index with --take-over");
+        Err(Exit::error(ExitCode::Usage, text))
+    };
     let Some(known) = Provenance::read(layout) else {
-        return Ok(());
+        return match index_in(layout)? {
+            None => Ok(()),
+            Some(index) => refused(format!(
+                "{} was built before, and {}, which would say from which profile, is not there or cannot be read",
+                index.display(),
+                layout.provenance().display()
+            )),
+        };
     };
     let now = Provenance::of(profile, layout);
     let same_place =
         now.profile_from_here.is_some() && known.profile_from_here == now.profile_from_here;
-    let earlier = file::root_from_spelling(&known.profile);
-    if known.profile == now.profile || same_place || !earlier.exists() {
+    if known.profile == now.profile || same_place {
         return Ok(());
     }
-    let text = format!(
-        "{} was built from {}, and {} has the same name: choose another --out-dir, rename one of them, or replace that index with --take-over",
+    refused(format!(
+        "{} was built from {}, and {} is another file of that name",
         layout.database.display(),
-        earlier.display(),
+        file::root_from_spelling(&known.profile).display(),
         profile.file.display(),
-    );
-    Err(Exit::error(ExitCode::Usage, text))
+    ))
+}
+
+/// A database in the output that some build put there, if there is one.
+fn index_in(layout: &Layout) -> anyhow::Result<Option<PathBuf>> {
+    let records = obstacles::records(layout);
+    if records.registered.iter().any(|row| row.build.is_some()) {
+        return Ok(Some(layout.database.clone()));
+    }
+    for path in kept::databases(layout)? {
+        let is_built = match ownership::look(&path)? {
+            Holding::Ours(mark) => layout.shard(&mark.label) == path,
+            Holding::OtherFormat { .. } => true,
+            Holding::Unreadable => records.is_recorded(&path),
+            Holding::Nothing | Holding::Foreign(_) => false,
+        };
+        if is_built {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 fn real(path: &Path) -> PathBuf {
