@@ -19,8 +19,8 @@ fn main() -> std::process::ExitCode {
         Err(error) => cli::refuse(&error),
     };
     let is_worker = matches!(command, cli::Command::Worker);
-    let ended = telemetry::start(&command, &flags)
-        .map_err(Failed::from)
+    let ended = commands::refuse_log(&command, &flags)
+        .and_then(|()| telemetry::start(&command, &flags).map_err(Failed::from))
         .inspect_err(|failed| commands::note_failed_start(&command, failed))
         .and_then(|()| commands::run(command, &flags));
     let code = ended.unwrap_or_else(|failed| commands::report_failure(&failed, &flags));

@@ -38,6 +38,20 @@ pub fn run(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {
     }
 }
 
+/// Exit code 2 when `--log-file` names what a build has another use for. Ask before the log is opened.
+pub fn refuse_log(command: &Command, global: &GlobalFlags) -> Result<(), Failed> {
+    let flags = match command {
+        Command::Build(flags) | Command::Plan { build: flags, .. } => Some(flags),
+        // Its supervisor was asked.
+        Command::Worker | Command::Probe => return Ok(()),
+        _ => None,
+    };
+    match &global.log_file {
+        Some(log) => Ok(build::refuse_log(flags, log)?),
+        None => Ok(()),
+    }
+}
+
 /// The log cannot be started: a build that somebody watches by its metrics notes it there.
 pub fn note_failed_start(command: &Command, failed: &Failed) {
     if let Command::Build(flags) = command

@@ -120,6 +120,11 @@ pub fn is_segment_name(name: &str) -> bool {
     first.ends_with(".seg")
 }
 
+/// Whether this is the start of a database of SQLite, whosoever.
+pub fn is_database(head: &[u8]) -> bool {
+    head.starts_with(b"SQLite format 3\0")
+}
+
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }

@@ -50,3 +50,68 @@ fn figures_of_other_programs_stay_whatever_they_are_called() {
         assert!(text.starts_with(mark), "{text}");
     }
 }
+
+/// A log where a lock or a segment will be is worse than none: two builds would work on one output.
+#[test]
+fn no_name_that_a_build_needs_is_given_away() {
+    let fresh = World::corpus(1, 2);
+    fs::create_dir_all(fresh.path("o-sharded/p/.build/segments")).expect("made");
+    fs::create_dir_all(fresh.path("o-sharded/p/shards")).expect("made");
+    fs::create_dir_all(fresh.path("o/.p.build")).expect("made");
+    let built = World::corpus(1, 2);
+    built.build("o", &[]);
+    built.build("o", &["--mode", "blob"]);
+    fs::create_dir_all(built.path("o-sharded/p/.build/segments")).expect("made");
+    for name in [
+        "o-sharded/p/.build/lock",
+        "o-sharded/p/.build/x.log",
+        "o-sharded/p/.build/segments/x.seg.lock",
+        "o-sharded/p/.build/segments/x",
+        "o-sharded/p/shards/x",
+        "o-sharded/p/shards/root0.genome.db-wal",
+        "o-sharded/p/main.genome.db-shm",
+        "o-sharded/p/main.genome.db.tmp-1-1",
+        "o-sharded/p/new.genome.db",
+        "o-sharded/.manifest.lock",
+        "o-sharded/.manifest.json.tmp",
+        "o/p.db-journal",
+        "o/p.db-wal",
+        "o/p.db",
+        "o/p.db.tmp-1-1",
+        "o/q.db-wal",
+        "o/.p.build/lock",
+    ] {
+        let mode = if name.starts_with("o/") {
+            "blob"
+        } else {
+            "sharded"
+        };
+        for (world, flag) in [
+            (&fresh, "--log-file"),
+            (&fresh, "--metrics-file"),
+            (&built, "--log-file"),
+            (&built, "--metrics-file"),
+        ] {
+            let before = fs::read(world.path(name)).ok();
+            let ran = build(world, &["--mode", mode, flag, name]);
+            refused(&ran, &[flag, name, "name another"]);
+            let after = fs::read(world.path(name)).ok();
+            assert!(after == before, "{flag} {name}");
+        }
+        // Also by a command that has nothing to do with it.
+        let ran = built.run(&["verify", "o-sharded/p", "--log-file", name]);
+        refused(&ran, &["--log-file", name, "name another"]);
+    }
+    // Where a folder will have to be.
+    let world = World::corpus(1, 2);
+    fs::create_dir_all(world.path("o-sharded")).expect("made");
+    for flag in ["--log-file", "--metrics-file"] {
+        refused(
+            &build(&world, &[flag, "o-sharded/p"]),
+            &[flag, "name another"],
+        );
+    }
+    for name in ["o-sharded/p/x.log", "o/x.log", "x-wal"] {
+        assert_eq!(build(&built, &["--log-file", name]).code, Some(0), "{name}");
+    }
+}

@@ -6,6 +6,7 @@
 mod delivery;
 mod devices;
 mod differences;
+mod flag_files;
 mod job;
 mod kept;
 mod layout;
@@ -46,14 +47,32 @@ use rebuild::Rebuild;
 use settings::Settings;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use work::{Published, Site};
 
+/// Exit code 2 when `--log-file` names what a build has another use for. Without flags of a build it is told by what is
+/// there alone. Ask before the log is opened.
+pub fn refuse_log(flags: Option<&BuildFlags>, log: &Path) -> anyhow::Result<()> {
+    let layouts = flags.map(settings::layouts).unwrap_or_default();
+    flag_files::refuse("--log-file", log, &layouts)
+}
+
+fn refuse_metrics(flags: &BuildFlags) -> anyhow::Result<()> {
+    match &flags.metrics_file {
+        Some(file) => flag_files::refuse("--metrics-file", file, &settings::layouts(flags)),
+        None => Ok(()),
+    }
+}
+
 /// Notes in the metrics file that a run failed before it began to build.
 pub fn note_failure(flags: &BuildFlags, failed: &Failed) {
+    // Then it is no place for figures.
+    if refuse_metrics(flags).is_err() {
+        return;
+    }
     let profile = failed.profile.as_deref().unwrap_or_default();
     match MetricsFile::start(flags.metrics_file.as_deref(), profile) {
         Ok(metrics) => metrics.ended(failed.code()),
@@ -64,6 +83,7 @@ pub fn note_failure(flags: &BuildFlags, failed: &Failed) {
 pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed> {
     let prepare = || {
         let interrupted = signals::install()?;
+        refuse_metrics(flags)?;
         let profiles = settings::profiles(flags.profile.as_deref())?;
         Ok((interrupted, profiles))
     };

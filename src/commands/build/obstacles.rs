@@ -178,9 +178,8 @@ pub fn refuse_manifest(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Refuses a `--metrics-file` that the build has another use for, now or later.
+/// Refuses a `--metrics-file` that is the profile, or whose folder is not there.
 pub fn refuse_metrics(settings: &Settings, path: &Path) -> anyhow::Result<()> {
-    let layout = &settings.layout();
     let refused = |why: String| {
         let text = format!("--metrics-file {}: {why}", path.display());
         Exit::error(ExitCode::Usage, text)
@@ -200,23 +199,9 @@ pub fn refuse_metrics(settings: &Settings, path: &Path) -> anyhow::Result<()> {
             "there is no such folder: make it, or name another".to_owned(),
         ));
     }
-    let own = [&layout.manifest, &layout.database, &settings.profile.file];
-    let is_inside = |folder: &Path| {
-        let folder = platform::real_path(folder);
-        folder.is_ok_and(|folder| meant.starts_with(folder))
-    };
-    let named = meant.file_name().unwrap_or_default().to_string_lossy();
-    let is_beside = |own: &Path| place(own).is_some_and(|own| own.parent() == meant.parent());
-    // What SQLite puts beside a database, and a build beside its manifest.
-    let database = layout.database.file_name().unwrap_or_default();
-    let log = format!("{}-", database.to_string_lossy());
-    let is_work = is_inside(&layout.work)
-        || (layout.mode == Mode::Sharded && is_inside(&layout.shards))
-        || (is_beside(&layout.database) && named.starts_with(&log))
-        || (is_beside(&layout.manifest) && named.starts_with(".manifest."));
-    if is_work || own.iter().any(|own| place(own).as_ref() == Some(&meant)) {
+    if place(&settings.profile.file).as_ref() == Some(&meant) {
         return Err(refused(
-            "the build has another use for that file: name another".to_owned(),
+            "it is the profile, and would be replaced: name another".to_owned(),
         ));
     }
     Ok(())

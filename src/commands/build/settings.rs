@@ -85,19 +85,12 @@ impl Settings {
                 origin,
             });
         };
-        let mode = match flags.mode {
-            Some(OutputMode::Blob) => Mode::Blob,
-            Some(OutputMode::Sharded) | None => Mode::Sharded,
-        };
+        let (out_dir, mode) = output(flags);
         let mode_name = |mode| match mode {
             OutputMode::Blob => "blob".to_owned(),
             OutputMode::Sharded => "sharded".to_owned(),
         };
         pick("mode", flags.mode.map(mode_name), "sharded");
-        let out_dir = flags
-            .out_dir
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("genomes"));
         let out_dir = std::path::absolute(&out_dir)
             .with_context(|| format!("--out-dir {}", out_dir.display()))?;
         let shown = flags.out_dir.as_ref().map(|d| d.display().to_string());
@@ -337,6 +330,34 @@ pub fn profiles(flag: Option<&str>) -> Result<Profiles, Failed> {
             absent,
         }),
     }
+}
+
+/// The outputs that a build with these flags writes, as far as can be told without reading a profile.
+pub fn layouts(flags: &BuildFlags) -> Vec<Layout> {
+    let (out_dir, mode) = output(flags);
+    let Ok(out_dir) = std::path::absolute(out_dir) else {
+        return Vec::new();
+    };
+    let typed = split_names(flags.profile.as_deref().unwrap_or_default());
+    let names = typed.into_iter().flat_map(|name| match name {
+        "all" => {
+            let all = list_profiles(&search_dirs());
+            all.into_iter().map(|profile| profile.name).collect()
+        }
+        name => vec![name_of(name)],
+    });
+    names
+        .map(|name| Layout::new(&out_dir, &name, mode))
+        .collect()
+}
+
+fn output(flags: &BuildFlags) -> (PathBuf, Mode) {
+    let mode = match flags.mode {
+        Some(OutputMode::Blob) => Mode::Blob,
+        Some(OutputMode::Sharded) | None => Mode::Sharded,
+    };
+    let out_dir = flags.out_dir.clone();
+    (out_dir.unwrap_or_else(|| PathBuf::from("genomes")), mode)
 }
 
 /// The names between the commas; a path with commas in it is one name where there is such a file.
