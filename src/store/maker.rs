@@ -3,6 +3,8 @@
 //! Reads its schema and nothing else.
 
 use super::connect::open_read_only;
+use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Who wrote a database, told by its tables.
@@ -18,9 +20,8 @@ pub enum Maker {
 }
 
 /// Tables of which an index has at least one, whatever has happened to it: the builder's own, then those of the
-/// format.
-const TABLES_OF_OURS: [&str; 6] = [
-    "build_meta",
+/// format. `build_meta` alone tells nothing: others have one, too.
+const TABLES_OF_OURS: [&str; 5] = [
     "build_roots",
     "build_files",
     "build_sources",
@@ -41,23 +42,43 @@ pub fn maker_of(path: &Path) -> Maker {
     if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {
         return Maker::Unknown;
     }
-    let names = open_read_only(path).ok().and_then(|connection| {
-        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'";
-        let mut statement = connection.prepare(sql).ok()?;
-        let names = statement
-            .query_map([], |row| row.get::<_, String>(0))
-            .ok()?;
-        names.collect::<Result<Vec<_>, _>>().ok()
-    });
-    let Some(names) = names else {
-        return Maker::Unknown;
-    };
-    let has = |tables: &[&str]| names.iter().any(|name| tables.contains(&name.as_str()));
+    let tables = open_read_only(path)
+        .ok()
+        .and_then(|conn| tables(&conn).ok());
+    tables.map_or(Maker::Unknown, |tables| maker_by(&tables))
+}
+
+/// Who writes a database with these tables.
+pub fn maker_by(tables: &BTreeSet<String>) -> Maker {
+    let has = |names: &[&str]| names.iter().any(|name| tables.contains(*name));
     if has(&TABLES_OF_OURS) {
         Maker::Us
     } else if has(&TABLES_OF_THE_FORMAT) {
         Maker::AnotherBuilder
     } else {
         Maker::AnotherProgram
+    }
+}
+
+/// Names of the tables and views of a database.
+pub fn tables(conn: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    conn.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_tell_who_made_a_database() {
+        let by = |names: &[&str]| maker_by(&names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(by(&["build_files"]), Maker::Us);
+        assert_eq!(by(&["genes", "build_routes"]), Maker::Us);
+        assert_eq!(by(&["genes", "build_meta"]), Maker::AnotherBuilder);
+        for names in [&["build_meta"][..], &["customers"], &[]] {
+            assert_eq!(by(names), Maker::AnotherProgram, "{names:?}");
+        }
     }
 }

@@ -7,14 +7,15 @@
 use super::connect::{self, log_beside, open_read_only};
 use super::error::StoreError;
 use super::ledger::{digest_of, meta, roots_of, spelled_value};
+use super::maker::{Maker, maker_by, tables};
 use super::routing::RegisteredShard;
 use super::schema::FORMAT_VERSION;
 use super::shard::Root;
 use crate::ids::Digest;
 use crate::platform;
 use crate::report::marks;
+use rusqlite::OptionalExtension as _;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -69,7 +70,7 @@ fn mark_of(path: &Path) -> Result<Holding, StoreError> {
         return Ok(Holding::Unreadable);
     }
     // Without its mark, or with a part of it.
-    let unmarked = || match OUR_TABLES.iter().any(|name| tables.contains(*name)) {
+    let unmarked = || match maker_by(&tables) == Maker::Us {
         true => Holding::Unreadable,
         false => Holding::Foreign("another program's database"),
     };
@@ -112,13 +113,6 @@ fn is_format(value: &Value) -> bool {
         Value::Text(text) => text.trim().parse::<i64>().is_ok(),
         _ => false,
     }
-}
-
-/// Tables and views, SQLite's own left out.
-fn tables(conn: &Connection) -> rusqlite::Result<BTreeSet<String>> {
-    conn.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")?
-        .query_map([], |row| row.get(0))?
-        .collect()
 }
 
 /// Whether a build may register shards in what lies at `path`: a routing database, whoever made it, or a file that
@@ -376,6 +370,7 @@ mod tests {
     use super::*;
     use crate::store::digest::ContentDigest;
     use crate::store::routing::BuildRecord;
+    use rusqlite::Connection;
 
     fn row(name: &str, ours: bool) -> RegisteredShard {
         let digest = Digest([1; 32]);
