@@ -85,6 +85,20 @@ pub fn wait_for_data(file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a file has other names besides this one (hard links). Not known on Windows: `false`.
+pub fn has_other_names(file: &std::fs::Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        file.nlink() > 1
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
+    }
+}
+
 /// What a file is, in words, where it is neither a file nor a folder.
 pub fn kind_in_words(kind: std::fs::FileType) -> &'static str {
     #[cfg(unix)]

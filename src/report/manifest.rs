@@ -90,7 +90,7 @@ impl Manifest {
     /// marks, so that no single damaged place hides both.
     pub fn is_of_this_tool(text: &str) -> bool {
         let has_hash = || text.contains(HASH_FIELD) && text.contains(TARGETS_FIELD);
-        text.contains("\"tool\": \"helix-build ") || has_hash()
+        text.contains("\"tool\": \"helix-build ") || has_hash() || is_named(text)
     }
 
     /// Whether the text is a manifest that was emptied: nobody's, so that a build may replace it.
@@ -99,18 +99,26 @@ impl Manifest {
         ["", "{}"].contains(&plain.trim_matches('\0'))
     }
 
-    /// The format of an intact manifest, when it is another than this version's.
-    pub fn unknown_format(text: &str) -> Option<u64> {
+    /// The format of a manifest of this tool, in words, when it is another than this version's. Another version may
+    /// note its hash in another way: whether the text is intact is not asked.
+    pub fn unknown_format(text: &str) -> Option<String> {
         let value: Value = serde_json::from_str(text).ok()?;
-        let format = value["format"].as_u64()?;
-        (Self::is_intact(text) && format != u64::from(FORMAT)).then_some(format)
+        let format = value.get("format")?;
+        let is_known = format.as_u64() == Some(u64::from(FORMAT));
+        (!is_known && Self::is_of_this_tool(text)).then(|| format.to_string())
     }
 
-    /// Whether another tool wrote the text: a JSON object with something in it, and none of this tool's marks.
-    /// What is emptied is nobody's.
+    /// Whether another tool wrote the text: a JSON object with some key that no manifest has, and none of this tool's
+    /// marks. What is emptied is nobody's, and what has but our own keys is no manifest of anybody.
     pub fn is_of_another_tool(text: &str) -> bool {
+        const KEYS: [&str; 4] = ["format", "tool", "blake3", "targets"];
         let object = serde_json::from_str::<serde_json::Map<String, Value>>(text);
-        !Self::is_of_this_tool(text) && object.is_ok_and(|object| !object.is_empty())
+        let is_strange = |object: serde_json::Map<String, Value>| {
+            let tool = object.get("tool").and_then(Value::as_str);
+            tool.is_some_and(|tool| !tool.starts_with("helix-build "))
+                || object.keys().any(|key| !KEYS.contains(&key.as_str()))
+        };
+        !Self::is_of_this_tool(text) && object.is_ok_and(is_strange)
     }
 
     /// The hash noted of the database at `path` in the state with this digest.
@@ -143,6 +151,14 @@ impl Manifest {
             targets,
         }
     }
+}
+
+/// Whether the text is JSON, written in whatever way, that names this tool.
+fn is_named(text: &str) -> bool {
+    let value = serde_json::from_str::<Value>(text).unwrap_or_default();
+    value["tool"]
+        .as_str()
+        .is_some_and(|tool| tool.starts_with("helix-build "))
 }
 
 /// The text before the digits of the hash, the digits, and the text behind them.
@@ -201,9 +217,14 @@ mod tests {
             format: 7,
             ..manifest
         };
-        assert_eq!(Manifest::unknown_format(&later.to_text()), Some(7));
-        let damaged = text.replacen("\"format\": 1", "\"format\": 3", 1);
-        assert_eq!(Manifest::unknown_format(&damaged), None);
+        let unknown = |text: &str| Manifest::unknown_format(text);
+        assert_eq!(unknown(&later.to_text()).as_deref(), Some("7"));
+        // Its hash may be another, or have another name.
+        let other = text.replacen("\"format\": 1", "\"format\": 3", 1);
+        assert_eq!(unknown(&other).as_deref(), Some("3"));
+        let bare = "{\"format\":2,\"tool\":\"helix-build 9.0.0\",\"indexes\":[]}";
+        assert_eq!(unknown(bare).as_deref(), Some("2"));
+        assert_eq!(unknown("{\"format\": 2, \"tool\": \"other 1\"}"), None);
     }
 
     #[test]

@@ -101,15 +101,55 @@ pub fn is_work_name(name: &str) -> bool {
     name == ".build" || name.starts_with('.') && name.ends_with(".build") && name.len() > 7
 }
 
-/// Whether this is the start of the lock file in a work folder.
+/// Whether this is the start of the lock file in a work folder: a line `process N on HOST`.
 pub fn is_lock(head: &[u8]) -> bool {
-    head.starts_with(b"process ")
+    let Some(rest) = head.strip_prefix(b"process ") else {
+        return false;
+    };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let ends = rest.iter().position(|byte| *byte == b'\n');
+    digits > 0
+        && rest[digits..].starts_with(b" on ")
+        && ends.is_none_or(|end| end + 1 == rest.len())
 }
+
+/// Whether this is the start of what an output remembers of the builds that made it, `output.json`.
+pub fn is_output(head: &[u8]) -> bool {
+    head.starts_with(b"{\n  \"tool\": \"helix-build ")
+}
+
+/// How the mark of a rebuild in progress begins; the fingerprint follows.
+pub const REBUILD_BEGUN: &str = "rebuild of ";
+
+/// Whether this is the start of the mark of a rebuild in progress.
+pub fn is_rebuild(head: &[u8]) -> bool {
+    head.starts_with(REBUILD_BEGUN.as_bytes())
+}
+
+/// Whether this is the start of a manifest that was being written, whole or not.
+pub fn is_draft(head: &[u8]) -> bool {
+    const START: &[u8] = b"{\n  \"format\": ";
+    head.starts_with(START) || START.starts_with(head)
+}
+
+/// Whether this is the start of a database of SQLite, whosoever.
+pub fn is_database(head: &[u8]) -> bool {
+    head.starts_with(b"SQLite format 3\0")
+}
+
+/// Whether a file that begins so holds nothing: white space, or the zeros that a power cut leaves.
+pub fn is_blank(head: &[u8]) -> bool {
+    head.iter()
+        .all(|byte| *byte == 0 || byte.is_ascii_whitespace())
+}
+
+/// What lies beside a segment.
+const BESIDE_SEGMENT: [&str; 4] = [".lock", "-wal", "-shm", "-journal"];
 
 /// Whether a file of this name in the folder of segments is a build's own: `<name>.seg`, for a later attempt with its
 /// number behind (`.seg.1`), with what lies beside it.
 pub fn is_segment_name(name: &str) -> bool {
-    let plain = [".lock", "-wal", "-shm", "-journal"]
+    let plain = BESIDE_SEGMENT
         .iter()
         .find_map(|suffix| name.strip_suffix(suffix))
         .unwrap_or(name);
@@ -120,9 +160,9 @@ pub fn is_segment_name(name: &str) -> bool {
     first.ends_with(".seg")
 }
 
-/// Whether this is the start of a database of SQLite, whosoever.
-pub fn is_database(head: &[u8]) -> bool {
-    head.starts_with(b"SQLite format 3\0")
+/// Whether a file of such a name is the segment itself, not what lies beside it.
+pub fn is_segment_itself(name: &str) -> bool {
+    !BESIDE_SEGMENT.iter().any(|suffix| name.ends_with(suffix))
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
@@ -149,6 +189,11 @@ mod tests {
             b"2026-11-26T14:57:09.123456Z DEBUG helix_build::telemetry: the log begins\nmore"
         ));
         assert!(is_lines(b"{\"type\":\"summary\",\"profile\":\"p\"}"));
+        assert!(is_lock(b"process 12 on host\n") && is_lock(b"process 12 on "));
+        assert!(is_output(b"{\n  \"tool\": \"helix-build 0.1.0\",\n"));
+        assert!(
+            is_draft(manifest.to_text().as_bytes()) && is_draft(b"{\n  \"for") && is_draft(b"")
+        );
     }
 
     #[test]
@@ -162,12 +207,19 @@ mod tests {
             "2026-11-26T14:57:09Z INFO server: helix_builder: is not it\nhelix_build:",
             "2026-11-26 14:57:09 INFO helix_build: another form",
             "text about helix_build",
+            "process of our own",
+            "process 7 on a list\nand more",
             "{\"type\":\"summary\",\"name\":1}",
             "",
         ] {
             let head = text.as_bytes();
             assert!(!is_manifest(head) && !is_metrics(head), "{text}");
             assert!(!is_log(head) && !is_lines(head), "{text}");
+            assert!(
+                !is_lock(head) && !is_output(head) && !is_rebuild(head),
+                "{text}"
+            );
+            assert!(!is_draft(b"x") && !is_draft(b"{\"format\": 1"));
         }
     }
 

@@ -12,6 +12,7 @@ use super::routing::RegisteredShard;
 use super::schema::FORMAT_VERSION;
 use super::shard::Root;
 use crate::ids::Digest;
+use crate::named_file;
 use crate::platform;
 use crate::report::marks;
 use rusqlite::OptionalExtension as _;
@@ -124,6 +125,10 @@ pub fn is_routing(path: &Path) -> Result<Result<(), &'static str>, StoreError> {
     };
     if !found.is_file() {
         return Ok(Err(platform::kind_in_words(found.file_type())));
+    }
+    let head = named_file::head(path, marks::HEAD_BYTES).map_err(StoreError::io(path))?;
+    if !marks::is_blank(&head) && !marks::is_database(&head) {
+        return Ok(Err("a file that is no database"));
     }
     let conn = open_read_only(path)?;
     let tables = match tables(&conn).map_err(StoreError::sql(path)) {
@@ -287,7 +292,15 @@ pub fn foreign_in_segments(folder: &Path) -> Result<Option<PathBuf>, StoreError>
     let is_foreign = |entry: &fs::DirEntry| {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         let name = entry.file_name();
-        !is_file || !name.to_str().is_some_and(marks::is_segment_name)
+        let name = name.to_str().unwrap_or_default();
+        let begins_so = || match named_file::head(&entry.path(), marks::HEAD_BYTES) {
+            Ok(head) => marks::is_blank(&head) || marks::is_database(&head),
+            // Told by the worker that opens it.
+            Err(_) => true,
+        };
+        let is_segment =
+            || marks::is_segment_name(name) && (!marks::is_segment_itself(name) || begins_so());
+        !is_file || !is_segment()
     };
     Ok(entries(folder)?
         .into_iter()
@@ -527,6 +540,7 @@ mod tests {
             ("none", Ok(())),
             ("empty", Ok(())),
             ("theirs.db", Err("another program's database")),
+            ("text", Err("a file that is no database")),
             ("folder", Err("a folder")),
         ] {
             assert_eq!(
@@ -571,9 +585,22 @@ mod tests {
         assert_eq!(foreign_in_segments(&segments).expect("none"), None);
         fs::create_dir(&segments).expect("made");
         for name in ["a-1.seg", "a-1.seg-wal", "a-1.seg.lock"] {
-            fs::write(segments.join(name), "x").expect("written");
+            let text = if name == "a-1.seg" {
+                "SQLite format 3\0"
+            } else {
+                "x"
+            };
+            fs::write(segments.join(name), text).expect("written");
         }
         assert_eq!(foreign_in_segments(&segments).expect("listed"), None);
+        for name in ["b-1.seg", "b-1.seg.2"] {
+            fs::write(segments.join(name), "my only copy").expect("written");
+            let foreign = foreign_in_segments(&segments).expect("listed");
+            assert_eq!(foreign, Some(segments.join(name)));
+            // As a power cut leaves it.
+            fs::write(segments.join(name), [0; 99]).expect("written");
+            assert_eq!(foreign_in_segments(&segments).expect("listed"), None);
+        }
         fs::write(segments.join("notes.txt"), "x").expect("written");
         let foreign = foreign_in_segments(&segments).expect("listed");
         assert_eq!(foreign, Some(segments.join("notes.txt")));

@@ -653,3 +653,51 @@ fn a_shard_of_another_project_under_the_same_name_is_not_replaced() {
         world.build("o", &["--mode", mode]);
     }
 }
+
+/// Under names of ours in the work folder, and where the routing database will be.
+#[test]
+fn what_others_keep_under_names_of_ours_is_refused() {
+    for name in [
+        "p/.build/lock",
+        "p/.build/output.json",
+        "p/.build/rebuild",
+        "p/.build/segments/root0-1.seg",
+        ".manifest.json.tmp",
+        "p/main.genome.db",
+    ] {
+        let name = format!("o-sharded/{name}");
+        let world = World::corpus(1, 3);
+        for text in [
+            "my only copy\n",
+            "{\"tool\": \"other\"}",
+            "process of elimination",
+        ] {
+            world.write(&name, text);
+            for flags in [&[][..], &["--rebuild"], &["--dry-run"]] {
+                let file = name.rsplit('/').next().expect("a name");
+                refused(&world, flags, 2, &[file, "move it away"]);
+            }
+            assert_eq!(fs::read_to_string(world.path(&name)).expect("reads"), text);
+        }
+        fs::remove_file(world.path(&name)).expect("removed");
+        // What a power cut leaves is nobody's.
+        world.write(&name, "");
+        world.build("o", &[]);
+    }
+    if cfg!(unix) {
+        for (text, code) in [
+            ("my only copy", 2),
+            ("", 2),
+            ("process 1 on a snapshot\n", 0),
+        ] {
+            let world = World::corpus(1, 3);
+            world.write("theirs", text);
+            let lock = world.path("o-sharded/p/.build/lock");
+            fs::create_dir_all(lock.parent().expect("below")).expect("made");
+            fs::hard_link(world.path("theirs"), &lock).expect("linked");
+            assert_eq!(run(&world, &[]).code, Some(code), "{text}");
+            let kept = fs::read_to_string(world.path("theirs")).expect("reads");
+            assert!(kept == text || code == 0, "{kept}");
+        }
+    }
+}

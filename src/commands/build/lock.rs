@@ -3,9 +3,11 @@
 //! An operating-system lock, which dies with its process: a stale lock file never blocks. The file
 //! stays behind, since removing it would let two builds hold locks on two files of one name.
 
+use super::obstacles;
 use crate::exit_code::{Exit, ExitCode};
 use crate::failpoint;
 use crate::platform;
+use crate::report::marks;
 use anyhow::Context as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -54,6 +56,8 @@ impl BuildLock {
                 ),
             ));
         }
+        // Now that nobody else has it in hand: what a build wrote there, or nothing.
+        obstacles::refuse_stranger(path, marks::is_lock)?;
         let who = format!("process {} on {}\n", std::process::id(), host());
         file.set_len(0)
             .and_then(|()| file.rewind())

@@ -59,6 +59,13 @@ pub fn refuse(settings: &Settings) -> anyhow::Result<()> {
             expect(path, found.file_type(), wanted)?;
         }
     }
+    for (path, is_ours) in [
+        (layout.provenance(), marks::is_output as fn(&[u8]) -> bool),
+        (layout.rebuild(), marks::is_rebuild),
+        (layout.manifest_draft(), marks::is_draft),
+    ] {
+        refuse_stranger(&path, is_ours)?;
+    }
     if let Some(path) = ownership::foreign_in_segments(&layout.segments())? {
         let found = fs::symlink_metadata(&path).map(|found| found.file_type());
         if let Ok(kind) = found
@@ -95,6 +102,24 @@ pub fn refuse(settings: &Settings) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses what lies under a name of ours and does not begin as a build writes it. A file without content is nobody's,
+/// unless it has another name somewhere else. One that cannot be read is told by whoever opens it.
+pub fn refuse_stranger(path: &Path, is_ours: fn(&[u8]) -> bool) -> anyhow::Result<()> {
+    let Ok(head) = named_file::head(path, marks::HEAD_BYTES) else {
+        return Ok(());
+    };
+    let has_other_names = || fs::metadata(path).is_ok_and(|file| platform::has_other_names(&file));
+    let is_nobodys = || marks::is_blank(&head) && !has_other_names();
+    let is_filled = || !marks::is_blank(&head);
+    match is_nobodys() || (is_filled() && is_ours(&head)) {
+        true => Ok(()),
+        false => Err(in_the_way(
+            path,
+            "not a build's own, and would be overwritten",
+        )),
+    }
 }
 
 /// Why a database must not be replaced, with its exit code.
@@ -165,13 +190,22 @@ fn refuse_name(settings: &Settings, layout: &Layout) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A manifest that another program wrote is not ours to replace. One without any content is nobody's.
+/// A manifest that another program wrote is not ours to replace. One without any content is nobody's. One of another
+/// version's format is exit code 12, `--rebuild` or not, since it lists other indexes too.
 pub fn refuse_manifest(path: &Path) -> anyhow::Result<()> {
     let text = match named_file::read(path, named_file::MOST_MANIFEST_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         text => text.with_context(|| format!("reading {}", path.display()))?,
     };
     let text = String::from_utf8_lossy(&text);
+    if let Some(format) = Manifest::unknown_format(&text) {
+        let text = format!(
+            "{}: written in format {format}, which this version does not know: use the version of helix-build that \
+             wrote it, choose another --out-dir, or move it away",
+            path.display()
+        );
+        return Err(Exit::error(ExitCode::FingerprintMismatch, text));
+    }
     match Manifest::is_of_this_tool(&text) || Manifest::is_blank(&text) {
         true => Ok(()),
         false => Err(in_the_way(path, "another program's manifest")),

@@ -16,10 +16,9 @@ use crate::encode;
 use crate::exit_code::{Exit, ExitCode};
 use crate::failpoint;
 use crate::ids::{Digest, FileHash, ShardId};
-use crate::named_file;
 use crate::plan::{Mode, Plan};
 use crate::profile::recipe::encoder_fingerprint;
-use crate::report::Manifest;
+use crate::report::marks;
 use crate::store::hash_file;
 use crate::store::ledger::ShardLedger;
 use crate::store::ownership::{self, Records, Stale};
@@ -114,7 +113,8 @@ pub struct Foreseen {
 /// Those with which the build would be refused, under the same exit codes.
 pub fn foresee(settings: &Settings, survey: &Survey) -> anyhow::Result<Foreseen> {
     let layout = settings.layout();
-    refuse_unknown_manifest(&layout)?;
+    obstacles::refuse_manifest(&layout.manifest)?;
+    obstacles::refuse_stranger(&layout.lock(), marks::is_lock)?;
     let (encoders, fingerprint) = identify(settings)?;
     let (_, records) = remembered(settings, &layout);
     refuse_foreign(settings, &layout, survey, &records)?;
@@ -137,30 +137,8 @@ pub fn already_built(
     find_unchanged(settings, &layout, plan, (&encoders, fingerprint), None)
 }
 
-/// Refuses to replace a manifest of another version's format, `--rebuild` or not, since it lists other indexes too: exit
-/// code 12, before any work.
-fn refuse_unknown_manifest(layout: &Layout) -> anyhow::Result<()> {
-    let path = &layout.manifest;
-    // What cannot be read is told when it is written.
-    let text = match path.is_file() {
-        true => named_file::read_text(path, named_file::MOST_MANIFEST_BYTES).unwrap_or_default(),
-        false => return Ok(()),
-    };
-    match Manifest::unknown_format(&text) {
-        None => Ok(()),
-        Some(format) => Err(Exit::error(
-            ExitCode::FingerprintMismatch,
-            format!(
-                "{}: written in format {format}, which this version does not know: use the version of helix-build \
-                 that wrote it, or another --out-dir",
-                path.display()
-            ),
-        )),
-    }
-}
-
 pub fn prepare(settings: &Settings, layout: Layout) -> anyhow::Result<Prepared> {
-    refuse_unknown_manifest(&layout)?;
+    obstacles::refuse_manifest(&layout.manifest)?;
     let (encoders, fingerprint) = identify(settings)?;
     failpoint::at("build::scan", &settings.profile.name);
     let survey = survey::survey(settings)?;

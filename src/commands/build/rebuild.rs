@@ -8,6 +8,7 @@
 use super::provenance::replace;
 use crate::ids::Digest;
 use crate::named_file;
+use crate::report::marks::REBUILD_BEGUN;
 use anyhow::Context as _;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -24,7 +25,6 @@ pub struct Rebuild {
     resumed: bool,
 }
 
-const BEGUN: &str = "rebuild of ";
 const DONE: &str = "done ";
 
 impl Rebuild {
@@ -36,7 +36,7 @@ impl Rebuild {
         clear: impl FnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
         let text = named_file::read_text(path, named_file::MOST_TEXT_BYTES).unwrap_or_default();
-        let begun = format!("{BEGUN}{fingerprint}\n");
+        let begun = format!("{REBUILD_BEGUN}{fingerprint}\n");
         if let Some(rest) = text.strip_prefix(&begun) {
             // A line without an end is one that a power cut has cut off.
             let lines = rest
