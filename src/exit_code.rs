@@ -95,6 +95,20 @@ impl ExitCode {
         matches!(self, Self::Success | Self::Incomplete)
     }
 
+    /// Of two parts of one run, the code that stands for both: the first error; else that something is incomplete.
+    #[must_use]
+    pub fn or_worse(self, other: Self) -> Self {
+        let rank = |code| match code {
+            Self::Success => 0,
+            Self::Incomplete => 1,
+            _ => 2,
+        };
+        match rank(other) > rank(self) {
+            true => other,
+            false => self,
+        }
+    }
+
     /// The code for an error that reached `main`: its own, or [`ExitCode::Failure`].
     pub fn of(error: &anyhow::Error) -> Self {
         error

@@ -64,20 +64,34 @@ pub fn note_failed_start(command: &Command, failed: &Failed) {
 /// Tells what failed: text on standard error, with `--json` a last line on standard output, and a line in the log.
 /// Returns the exit code.
 pub fn report_failure(failed: &Failed, global: &GlobalFlags) -> ExitCode {
-    let code = failed.code();
-    let error = format!("{:#}", failed.error);
-    let (error, _) = credential::redact(&error, Style::Any);
-    // Either may be closed; the exit code says it then.
+    tell_failure(failed);
+    print_failure(failed, global);
+    failed.code()
+}
+
+/// Tells what failed on standard error and in the log.
+fn tell_failure(failed: &Failed) {
+    let error = text_of(failed);
+    // It may be closed; the exit code says it then.
     let text = format!("error: {error}");
     let _ = writeln!(std::io::stderr(), "{}", terminal::line(&text));
+    let profile = failed.profile.as_deref();
+    let exit = failed.code() as u8;
+    tracing::error!(target: LOG_ONLY, profile, exit, "{error}");
+}
+
+/// Tells what failed on standard output, with `--json`.
+fn print_failure(failed: &Failed, global: &GlobalFlags) {
     if global.json {
-        let line =
-            serde_json::json!({"exit": code as u8, "error": error, "profile": failed.profile});
+        let (exit, error) = (failed.code() as u8, text_of(failed));
+        let line = serde_json::json!({"exit": exit, "error": error, "profile": failed.profile});
         let _ = output::text(|out| output::json_line(out, "failed", &line));
     }
-    let profile = failed.profile.as_deref();
-    tracing::error!(target: LOG_ONLY, profile, exit = code as u8, "{error}");
-    code
+}
+
+fn text_of(failed: &Failed) -> String {
+    let error = format!("{:#}", failed.error);
+    credential::redact(&error, Style::Any).0.into_owned()
 }
 
 fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {

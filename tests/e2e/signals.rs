@@ -247,3 +247,35 @@ fn a_signal_to_a_worker_costs_that_worker_alone() {
     }
     ground.settle(BARE, "signals to workers");
 }
+
+/// A profile that fails stops no other, a signal does.
+#[test]
+fn a_signal_ends_a_run_of_several_profiles() {
+    let world = crate::world::World::corpus(2, 3);
+    std::fs::create_dir(world.path("empty")).expect("made");
+    for (name, root) in [("a", "empty"), ("b", "root0"), ("c", "root1")] {
+        world.write(&format!("{name}.toml"), format!("roots = [\"{root}\"]\n"));
+    }
+    let mut arguments = vec![
+        "--profile",
+        "a.toml,b.toml,c.toml",
+        "--out-dir",
+        "o",
+        "--json",
+    ];
+    arguments.extend(crate::world::BARE);
+    let mut live = Live::start(&world, &arguments, "worker::encode=return(hold)");
+    live.wait_held().expect("is reached");
+    signal(live.pid(), Signal::TERM);
+    live.go();
+    let (ran, _) = live.finish();
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    let lines = ran.lines();
+    let kinds: Vec<_> = lines
+        .iter()
+        .map(|line| (&line["type"], &line["profile"]))
+        .collect();
+    let (paused, failed) = (serde_json::json!("paused"), serde_json::json!("failed"));
+    assert_eq!(kinds, [(&paused, &"b".into()), (&failed, &"a".into())]);
+    assert!(!world.path("o-sharded/c").exists());
+}

@@ -24,6 +24,64 @@ fn failed(ran: &Ran, exit: i32, profile: Value) {
     assert!(!error.is_empty() && ran.stderr.contains(error), "{ran:?}");
 }
 
+/// Of several profiles one that fails keeps none of the others from being built.
+#[test]
+fn a_profile_that_fails_stops_no_other() {
+    let world = World::corpus(3, 4);
+    fs::create_dir(world.path("empty")).expect("created");
+    for (name, root) in [
+        ("a", "root0"),
+        ("b", "empty"),
+        ("c", "root1"),
+        ("d", "root2"),
+    ] {
+        world.write(&format!("{name}.toml"), format!("roots = [\"{root}\"]\n"));
+    }
+    let all = "a.toml,b.toml,c.toml,d.toml";
+    let metrics = [
+        &BARE[..],
+        &["--metrics-file", "m.prom", "--log-file", "x.log"],
+    ]
+    .concat();
+    let ran = build(&world, all, &metrics, "");
+    failed(&ran, 4, json!("b"));
+    let kinds: Vec<_> = ran
+        .lines()
+        .iter()
+        .map(|l| (l["type"].clone(), l["profile"].clone()))
+        .collect();
+    let expected = [
+        ("summary", "a"),
+        ("summary", "c"),
+        ("summary", "d"),
+        ("failed", "b"),
+    ];
+    assert_eq!(
+        kinds,
+        expected.map(|(kind, name)| (json!(kind), json!(name)))
+    );
+    let errors = ran.stderr.lines().filter(|line| line.starts_with("error"));
+    assert_eq!(errors.count(), 1, "{ran:?}");
+    let figures = fs::read_to_string(world.path("m.prom")).expect("reads");
+    for (name, code) in [("a", 0), ("b", 4), ("c", 0), ("d", 0)] {
+        let line = format!("helix_build_exit_code{{profile=\"{name}\"}} {code}\n");
+        assert!(figures.contains(&line), "{line}: {figures}");
+    }
+    let log = fs::read_to_string(world.path("x.log")).expect("reads");
+    assert!(log.contains("has no file to index"), "{log}");
+    // The first error stands for the run, before what is only incomplete.
+    world.write("c.toml", "roots = [\"root1\"]\nchunk_chars = 700\n");
+    world.write("d.toml", "roots = [\"root2\", \"mistyped\"]\n");
+    assert_eq!(
+        build(&world, "d.toml,c.toml,b.toml,a.toml", &BARE, "").code,
+        Some(12)
+    );
+    assert_eq!(
+        build(&world, "a.toml,d.toml,a.toml", &BARE, "").code,
+        Some(3)
+    );
+}
+
 #[test]
 fn every_failure_is_a_last_line_with_its_profile() {
     let world = World::corpus(2, 4);

@@ -88,7 +88,6 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed>
         Ok((interrupted, profiles))
     };
     let (interrupted, profiles) = prepare().inspect_err(|failed| note_failure(flags, failed))?;
-    let mut worst = ExitCode::Success;
     let run = Run {
         flags,
         global,
@@ -103,26 +102,43 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed>
         refused.inspect_err(|failed| note_failure(flags, failed))?;
         todo.push(settings);
     }
-    for name in &profiles.absent {
-        // All of its roots are away.
-        if let Some(settings) = todo.first()
+    let mut worst = tell_absent(&profiles.absent, &todo);
+    let mut failures = Vec::new();
+    for settings in &todo {
+        match run.profile(settings) {
+            // What was told to stop begins nothing more.
+            Ok(ExitCode::Paused) => {
+                worst = ExitCode::Paused;
+                break;
+            }
+            Ok(code) => worst = worst.or_worse(code),
+            // The others have nothing to do with it.
+            Err(error) => {
+                let failed = Failed::of_profile(&settings.profile.name)(error);
+                worst = worst.or_worse(failed.code());
+                super::tell_failure(&failed);
+                failures.push(failed);
+            }
+        }
+    }
+    for failed in &failures {
+        super::print_failure(failed, global);
+    }
+    Ok(worst)
+}
+
+/// Tells of profiles of which every root is away, and whose index stays: exit code 3 if there are any.
+pub fn tell_absent(absent: &[String], others: &[Settings]) -> ExitCode {
+    let mut worst = ExitCode::Success;
+    for name in absent {
+        if let Some(settings) = others.first()
             && settings.layout_of(name).database.exists()
         {
             tracing::warn!("profile {name}: every root of it is away; its index stays");
             worst = ExitCode::Incomplete;
         }
     }
-    for settings in todo {
-        let name = settings.profile.name.clone();
-        let code = run.profile(&settings).map_err(Failed::of_profile(&name))?;
-        if code == ExitCode::Paused {
-            return Ok(code);
-        }
-        if code != ExitCode::Success {
-            worst = code;
-        }
-    }
-    Ok(worst)
+    worst
 }
 
 /// What the builds of all profiles share.
