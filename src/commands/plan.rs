@@ -3,7 +3,7 @@
 //! Reads the corpus folders and the output; writes nothing. What a build would refuse is refused here as well.
 
 use super::build::Foreseen;
-use super::build::settings::{self, Origin, Setting, Settings};
+use super::build::settings::{self, Origin, Profiles, Setting, Settings};
 use super::build::survey::{self, Survey};
 use super::{build, output};
 use crate::cli::{BuildFlags, GlobalFlags};
@@ -13,7 +13,7 @@ use crate::plan::sizing::Sizing;
 use crate::platform;
 use crate::profile::Root;
 use crate::progress;
-use crate::report::KeptRoot;
+use crate::report::{KeptRoot, SkippedFile};
 use crate::scan::{self, Why};
 use crate::{terminal, worker};
 use anyhow::Context as _;
@@ -28,7 +28,8 @@ pub fn run(
     global: &GlobalFlags,
 ) -> Result<ExitCode, Failed> {
     let mut todo = Vec::new();
-    for profile in settings::profiles(flags.profile.as_deref())?.found {
+    let Profiles { found, absent } = settings::profiles(flags.profile.as_deref())?;
+    for profile in found {
         let name = profile.name.clone();
         let mut settings = Settings::resolve(flags, profile).map_err(Failed::of_profile(&name))?;
         if let Some(file) = &global.log_file {
@@ -40,14 +41,19 @@ pub fn run(
         }
         todo.push(settings);
     }
+    let mut worst = match why {
+        Some(_) => ExitCode::Success,
+        None => build::tell_absent(&absent, &todo),
+    };
     for settings in &todo {
         let shown = match why {
-            Some(path) => explain(settings, path, global),
+            Some(path) => explain(settings, path, global).map(|()| ExitCode::Success),
             None => show(settings, global),
         };
-        shown.map_err(Failed::of_profile(&settings.profile.name))?;
+        let code = shown.map_err(Failed::of_profile(&settings.profile.name))?;
+        worst = worst.or_worse(code);
     }
-    Ok(ExitCode::Success)
+    Ok(worst)
 }
 
 #[derive(Serialize)]
@@ -63,11 +69,19 @@ struct PlanLine<'a> {
     missing_roots: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     kept: &'a [KeptRoot],
+    /// Labels of roots whose changes a blob would not have, since another is away.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    not_indexed: &'a [String],
+    /// Known so far: of the walk, and of shards that are complete already.
+    quarantined: &'a [SkippedFile],
+    unreadable: &'a [SkippedFile],
     /// Labels of the shards that a build would delete.
     deleted: &'a [String],
     shards: Vec<ShardLine<'a>>,
     reasons: Vec<&'a str>,
     settings: &'a [Setting],
+    /// The exit code of the build, as far as can be foreseen.
+    exit: u8,
 }
 
 #[derive(Serialize)]
@@ -80,7 +94,7 @@ struct ShardLine<'a> {
     unchanged: bool,
 }
 
-fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<()> {
+fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let survey = survey::survey(settings)?;
     let foreseen = build::foresee(settings, &survey)?;
     let sizing = build::size(settings, &survey.plan, &foreseen.built);
@@ -92,7 +106,7 @@ fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<()> {
             print(out, &line, &survey.warnings)
         }
     })?;
-    Ok(())
+    Ok(foreseen.exit)
 }
 
 fn line<'a>(
@@ -113,6 +127,9 @@ fn line<'a>(
         skipped: &survey.skipped,
         missing_roots: &survey.missing_roots,
         kept: &survey.kept.roots,
+        not_indexed: &survey.not_indexed,
+        quarantined: &foreseen.failures.quarantined,
+        unreadable: &foreseen.failures.unreadable,
         deleted: &foreseen.deleted,
         shards: plan
             .shards
@@ -133,6 +150,7 @@ fn line<'a>(
             .map(String::as_str)
             .collect(),
         settings: &settings.listed,
+        exit: foreseen.exit as u8,
     }
 }
 
@@ -172,6 +190,10 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
             shard.segments,
             if shard.unchanged { "  unchanged" } else { "" }
         )?;
+    }
+    for file in line.quarantined.iter().chain(line.unreadable) {
+        let (reason, root) = (file.reason, &file.root);
+        writeln!(out, "  {reason}: {root}/{} {}", file.path, file.detail)?;
     }
     for label in line.deleted {
         writeln!(

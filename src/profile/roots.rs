@@ -140,7 +140,7 @@ pub fn resolve_roots(
             },
         });
     }
-    give_labels(&mut roots, &mut missing);
+    give_labels(&mut roots, &mut missing, &BTreeMap::new());
     Ok((roots, missing))
 }
 
@@ -183,7 +183,16 @@ pub fn remember(roots: &mut [Root], missing: &mut Vec<MissingRoot>, known: &[Kno
             });
         }
     }
-    give_labels(roots, missing);
+    // While one is away, those that were there before keep their labels beside it, whatever has come since.
+    let is_away = |known: &&KnownRoot| {
+        let mut places = missing.iter().filter_map(|it| it.place.as_ref());
+        places.any(|(path, _)| *path == known.path)
+    };
+    let pinned = match known.iter().any(|known| is_away(&known)) {
+        true => known.iter().map(|it| (&it.path, &it.label)).collect(),
+        false => BTreeMap::new(),
+    };
+    give_labels(roots, missing, &pinned);
 }
 
 /// A folder that exists.
@@ -322,9 +331,13 @@ fn check_labels(entries: &[RootEntry], place: &Place<'_>) -> Result<(), ProfileE
     Ok(())
 }
 
-/// A unique label for each root, those that are away included: those given first, then those made from names, both in
-/// the order of their paths.
-fn give_labels(roots: &mut [Root], missing: &mut [MissingRoot]) {
+/// A unique label for each root, those that are away included: those given first, then those `pinned` to a path, then
+/// those made from names, each in the order of their paths.
+fn give_labels(
+    roots: &mut [Root],
+    missing: &mut [MissingRoot],
+    pinned: &BTreeMap<&PathBuf, &String>,
+) {
     let away = missing.iter_mut().filter_map(|it| {
         let (path, label) = it.place.as_mut()?;
         Some((&it.wish, &*path, label))
@@ -333,13 +346,15 @@ fn give_labels(roots: &mut [Root], missing: &mut [MissingRoot]) {
         .iter_mut()
         .map(|root| (&root.wish, &root.path, &mut root.label));
     let mut all: Vec<(&Wish, &PathBuf, &mut String)> = there.chain(away).collect();
+    let rank = |wish: &Wish, path: &PathBuf| (wish.label.is_none(), !pinned.contains_key(path));
     all.sort_by(|(one, one_path, _), (other, other_path, _)| {
-        (one.label.is_none(), one_path).cmp(&(other.label.is_none(), other_path))
+        (rank(one, one_path), one_path).cmp(&(rank(other, other_path), other_path))
     });
-    let wanted: Vec<String> = all
-        .iter()
-        .map(|(wish, ..)| wish.label.clone().unwrap_or_else(|| slug(&wish.name)))
-        .collect();
+    let wanted = all.iter().map(|(wish, path, _)| {
+        let given = wish.label.as_ref().or(pinned.get(path).copied());
+        given.cloned().unwrap_or_else(|| slug(&wish.name))
+    });
+    let wanted: Vec<String> = wanted.collect();
     for ((_, _, label), given) in all.into_iter().zip(unique_labels(&wanted)) {
         *label = given;
     }

@@ -53,6 +53,9 @@ pub struct IndexSummary {
     /// Roots that are away, with the shards of theirs that stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<KeptRoot>,
+    /// Labels of roots whose changes are not in a blob that waits for another root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_indexed: Vec<String>,
     pub shards: Vec<ShardSummary>,
 }
 

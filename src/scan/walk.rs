@@ -3,6 +3,7 @@
 use super::judge::{Candidate, Judge, Rule, Verdict};
 use super::read::io_reason;
 use super::{Failure, RootScan, ScanError};
+use crate::failpoint;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::{Root, Rules};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use walkdir::{DirEntry, WalkDir};
 
 /// Finds the eligible files of `root`.
 ///
-/// Fails only when the root itself cannot be listed; what goes wrong below it is in the result.
+/// Fails only when the root itself cannot be listed, or not to its end; what goes wrong below it is in the result.
 pub fn scan(root: &Root, rules: &Rules) -> Result<RootScan, ScanError> {
     scan_with(root, rules, &mut |_, _, _| {})
 }
@@ -20,18 +21,26 @@ pub type OnSkip<'a> = &'a mut dyn FnMut(&RelPath, SkipReason, &dyn std::fmt::Dis
 
 /// [`scan`], telling `on_skip` about every path left out, folder by folder in the order of names.
 pub fn scan_with(root: &Root, rules: &Rules, on_skip: OnSkip<'_>) -> Result<RootScan, ScanError> {
-    std::fs::read_dir(&root.path).map_err(|source| ScanError {
+    let unlisted = |source| ScanError {
         path: root.path.clone(),
         source,
-    })?;
+    };
+    std::fs::read_dir(&root.path).map_err(unlisted)?;
+    if failpoint::at("scan::list", &root.label) {
+        return Err(unlisted(std::io::ErrorKind::PermissionDenied.into()));
+    }
     let mut walk = Walk {
         root,
         judge: Judge::new(root, rules),
         on_skip,
         found: RootScan::default(),
+        broken: None,
     };
     walk.enter(None);
     walk.branch(&root.path, None);
+    if let Some(source) = walk.broken {
+        return Err(unlisted(source));
+    }
     let mut found = walk.found;
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
     found.failures.sort_by(|a, b| a.path.cmp(&b.path));
@@ -44,6 +53,8 @@ struct Walk<'w> {
     judge: Judge<'w>,
     on_skip: OnSkip<'w>,
     found: RootScan,
+    /// Why the root itself could not be listed to its end.
+    broken: Option<std::io::Error>,
 }
 
 impl Walk<'_> {
@@ -113,6 +124,10 @@ impl Walk<'_> {
     fn fail(&mut self, error: walkdir::Error) {
         let path = error.path().unwrap_or(&self.root.path).to_path_buf();
         let error: std::io::Error = error.into();
+        if path == self.root.path {
+            self.broken = Some(error);
+            return;
+        }
         let reason = io_reason(&error);
         let Some(path) = self.root.relative(&path) else {
             return;

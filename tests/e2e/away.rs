@@ -430,3 +430,168 @@ fn a_damaged_shard_stays_while_a_root_is_away() {
         assert!(!shard.exists());
     }
 }
+
+/// A run in which these roots cannot be listed, as by their permissions or on a disk that is gone: root may read
+/// everything, so the program is told.
+fn run_unlisted(world: &World, root: &str, flags: &[&str]) -> Ran {
+    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
+    arguments.extend(BARE);
+    arguments.extend(flags);
+    let mut command = world.command(&arguments);
+    command.env("FAILPOINTS", format!("scan::list=return(skip@{root})"));
+    crate::world::finish(command.spawn().expect("starts"))
+}
+
+#[test]
+fn a_root_that_cannot_be_listed_is_away() {
+    for mode in ["sharded", "blob"] {
+        let world = World::corpus(3, 4);
+        let flags = ["--mode", mode];
+        let path = fs::canonicalize(world.path("root1")).expect("there");
+        let path = path.display().to_string();
+        // At the very first build there is nothing to keep.
+        let ran = run_unlisted(&world, "root1", &flags);
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert_eq!(ran.summary()["missing_roots"], serde_json::json!([path]));
+        assert!(ran.stderr.contains("root1 is left out"), "{ran:?}");
+        let first = world.build("o", &flags);
+        assert_eq!(first["exit"], 0, "{first}");
+        for dry in [false, true] {
+            let dry = if dry { &["--dry-run"][..] } else { &[] };
+            let ran = run_unlisted(&world, "root1", &[&flags[..], dry].concat());
+            assert_eq!(ran.code, Some(3), "{ran:?}");
+            let line = ran.last_line();
+            assert_eq!(line["exit"], 3, "{line}");
+            assert_eq!(line["kept"][0]["path"], path.as_str(), "{line}");
+            let detail = line["kept"][0]["detail"].as_str().unwrap_or_default();
+            assert!(detail.contains("ermission denied"), "{line}");
+            assert_eq!(line["missing_roots"], serde_json::json!([path]));
+            if dry.is_empty() {
+                assert_eq!(line["digest"], first["digest"], "{line}");
+            }
+        }
+        // None of them.
+        let ran = run_unlisted(&world, "root", &flags);
+        assert_eq!(ran.summary()["digest"], first["digest"], "{ran:?}");
+        let ran = run_unlisted(&world, "root", &[&flags[..], &["--prune"]].concat());
+        assert_eq!(ran.code, Some(4), "{ran:?}");
+        assert!(ran.stderr.contains("ermission denied"), "{ran:?}");
+        assert_eq!(world.build("o", &flags)["digest"], first["digest"]);
+    }
+}
+
+/// The walk begins minutes after the profile was read, where several are built.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_root_that_becomes_a_file_before_it_is_walked_is_away() {
+    let world = World::corpus(2, 4);
+    let first = world.build("o", &[]);
+    let arguments = crate::live::arguments("o", false, &[]);
+    let mut live = crate::live::Live::start(&world, &arguments, "build::scan=return(hold)");
+    live.wait_held().expect("is reached");
+    fs::rename(world.path("root1"), world.path("elsewhere")).expect("moved");
+    world.write("root1", "a file");
+    live.go();
+    let (ran, _) = live.finish();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(ran.summary()["digest"], first["digest"]);
+}
+
+#[test]
+fn a_root_that_was_never_there_is_told_each_time() {
+    let world = World::corpus(1, 3);
+    world.profile(&["root0", "mistyped"]);
+    for dry in [true, false, true, false] {
+        let dry = if dry { &["--dry-run"][..] } else { &[] };
+        let ran = run(&world, dry);
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert_eq!(ran.last_line()["exit"], 3);
+        assert_eq!(ran.last_line()["missing_roots"][0], "mistyped", "{ran:?}");
+        let told = format!("{}{}", ran.stderr, ran.stdout);
+        assert!(told.contains("mistyped"), "{ran:?}");
+    }
+    let plain = world.run(&[&["--profile", "p.toml", "--out-dir", "o"][..], &BARE].concat());
+    assert!(plain.stderr.contains("mend its path"), "{plain:?}");
+    // Whoever can do without it says so.
+    for flags in [&["--prune"][..], &["--prune", "--dry-run"]] {
+        assert_eq!(run(&world, flags).code, Some(0));
+    }
+}
+
+#[test]
+fn a_blob_that_waits_for_a_root_says_what_it_does_not_have() {
+    let world = World::corpus(3, 4);
+    let flags = ["--mode", "blob"];
+    world.build("o", &flags);
+    take_away(&world, "root1", false);
+    let people = |flags: &[&str]| {
+        let build = ["--profile", "p.toml", "--out-dir", "o", "--mode", "blob"];
+        world.run(&[&build[..], &BARE, flags].concat())
+    };
+    let ran = people(&[]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(!ran.stdout.contains("unchanged"), "{ran:?}");
+    assert!(!ran.stdout.contains("not indexed"), "{ran:?}");
+    world.write(
+        "root2/new.md",
+        "# New\n\nA file that was not there before, long enough.\n",
+    );
+    let ran = people(&[]);
+    assert!(!ran.stdout.contains("unchanged"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("kept as it was, since a root is away"),
+        "{ran:?}"
+    );
+    assert!(
+        ran.stdout.contains("not indexed: changes in root2,"),
+        "{ran:?}"
+    );
+    for dry in [&[][..], &["--dry-run"]] {
+        let ran = run(&world, &[&flags[..], dry].concat());
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        let line = ran.last_line();
+        assert_eq!(line["not_indexed"], serde_json::json!(["root2"]), "{line}");
+        assert_eq!(line["kept"][0]["shards"][0], "p", "{line}");
+    }
+    bring_back(&world, "root1");
+    let back = world.build("o", &flags);
+    assert_eq!(
+        (&back["exit"], back.get("not_indexed")),
+        (&Value::from(0), None)
+    );
+}
+
+/// Whatever name it gets, also one that comes before the others, and one that differs in case alone.
+#[test]
+fn a_folder_of_a_pattern_that_is_renamed_blocks_nothing() {
+    for (from, to) in [("b", "0"), ("a", "z"), ("a", "A"), ("c", "aa")] {
+        let world = World::new();
+        for folder in ["a", "b", "c"] {
+            let text = format!("A note in {folder}, long enough to be worth a chunk of its own.\n");
+            world.write(&format!("all/{folder}/src/note.md"), &text);
+        }
+        world.profile(&["all/*/src"]);
+        world.build("o", &[]);
+        fs::rename(
+            world.path(&format!("all/{from}")),
+            world.path(&format!("all/{to}")),
+        )
+        .expect("renamed");
+        let mut last = Value::Null;
+        for round in 0..2 {
+            let ran = run(&world, &[]);
+            assert_eq!(ran.code, Some(3), "{from} {to} {round}: {ran:?}");
+            last = ran.summary();
+            assert_eq!(last["kept"][0]["shards"].as_array().map(Vec::len), Some(1));
+            assert_eq!(labels(&last), ["src", "src-2", "src-3", "src-4"]);
+        }
+        assert_eq!(last["unchanged_shards"], 3, "{from} {to}: {last}");
+        let pruned = world.build("o", &["--prune"]);
+        assert_eq!(
+            (&pruned["exit"], &pruned["files"]),
+            (&Value::from(0), &Value::from(3))
+        );
+        assert_eq!(pruned["digest"], world.build("f", &[])["digest"]);
+        world.verified("o-sharded/p");
+    }
+}

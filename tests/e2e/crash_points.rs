@@ -335,8 +335,13 @@ fn a_second_crash_while_resuming_is_survived() {
 #[test]
 fn every_place_is_known() {
     let mut known: Vec<_> = places().collect();
-    known.extend(["scan::read", "scan::opened", "scan::piece", "lock::wait"]);
-    known.extend(["sink::group", "supervisor::kill", "worker::in_hand"]);
+    known.extend(["scan::read", "scan::opened", "scan::piece", "scan::list"]);
+    known.extend([
+        "sink::group",
+        "supervisor::kill",
+        "worker::in_hand",
+        "lock::wait",
+    ]);
     // A system that starts no thread: tests/e2e/devices.rs and verify.rs.
     known.extend(["worker::pool", "verify::pool"]);
     // What a device would do, played on the CPU: tests/e2e/devices.rs.

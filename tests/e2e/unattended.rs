@@ -158,7 +158,7 @@ fn the_log_file_has_the_start_the_warnings_and_the_end() {
             &[&BARE[..], &flags].concat(),
             "worker::pool=return(skip)",
         );
-        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.code, Some(3), "{ran:?}");
         let log = log();
         let lines: Vec<&str> = log.lines().collect();
         let start = lines.first().expect("a line");
@@ -181,7 +181,7 @@ fn the_log_file_has_the_start_the_warnings_and_the_end() {
             "of a worker: {log}"
         );
         assert!(
-            lines.last().is_some_and(|l| l.contains("exit code 0")),
+            lines.last().is_some_and(|l| l.contains("exit code 3")),
             "{log}"
         );
         assert_eq!(log.matches("ends with exit code").count(), 1, "{log}");

@@ -7,10 +7,13 @@
 
 use super::layout::Layout;
 use super::settings::Settings;
-use crate::file;
+use super::unchanged;
+use crate::file::{self, FileRecord};
 use crate::ids::Digest;
-use crate::plan::{Mode, Plan};
+use crate::plan::{Mode, Plan, PlanRoot, PlannedFile};
+use crate::profile::Limits;
 use crate::report::KeptRoot;
+use crate::store::ledger;
 use crate::store::ownership::{self, Holding, Mark};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -49,14 +52,19 @@ impl Kept {
     }
 }
 
-/// Finds what stays of the output of a `plan`: nothing with `--prune`.
-pub fn find(settings: &Settings, plan: &Plan) -> anyhow::Result<Kept> {
+/// Finds what stays of the output of a `plan`: nothing with `--prune`. `unlisted` says of roots, by label, why they
+/// could not be listed.
+pub fn find(
+    settings: &Settings,
+    plan: &Plan,
+    unlisted: &BTreeMap<String, String>,
+) -> anyhow::Result<Kept> {
     let mut kept = Kept::default();
     if settings.prune {
         return Ok(kept);
     }
     let layout = settings.layout();
-    let mut away = away(settings, plan);
+    let mut away = away(settings, plan, unlisted);
     if away.is_empty() {
         return Ok(kept);
     }
@@ -96,7 +104,11 @@ struct Known {
 }
 
 /// The roots that are away.
-fn away(settings: &Settings, plan: &Plan) -> Vec<(Known, KeptRoot)> {
+fn away(
+    settings: &Settings,
+    plan: &Plan,
+    unlisted: &BTreeMap<String, String>,
+) -> Vec<(Known, KeptRoot)> {
     let entry = |path: &Path, root: &str, label: Option<&str>, detail: &str| {
         let spelled = file::root_spelling(path).into_owned();
         let root = KeptRoot {
@@ -120,10 +132,38 @@ fn away(settings: &Settings, plan: &Plan) -> Vec<(Known, KeptRoot)> {
             &root.path,
             &root.label,
             label,
-            "no file to index is left in it",
+            unlisted
+                .get(&root.label)
+                .map_or("no file to index is left in it", String::as_str),
         )
     });
     missing.chain(emptied).collect()
+}
+
+/// The roots of a blob's plan that are not as the blob has them: their changes wait for the root that is away.
+pub fn changed_roots(plan: &Plan, kept: &Kept, limits: &Limits) -> Vec<String> {
+    let mut ledgers = kept.shards.values();
+    let ledger = ledgers.next().map(|shard| ledger::read_ledger(&shard.path));
+    // A blob that cannot be read stays as well.
+    let Some(Ok(ledger)) = ledger else {
+        return Vec::new();
+    };
+    let is_changed = |(n, root): &(usize, &PlanRoot)| {
+        let planned = plan.shards.iter().flat_map(|shard| &shard.files);
+        let planned: Vec<_> = planned.filter(|file| file.root as usize == *n).collect();
+        let label_of = |n: u32| ledger.roots.get(n as usize).map(|root| &root.label);
+        let built = ledger.files.iter();
+        let built: Vec<_> = built
+            .filter(|(n, _)| label_of(*n) == Some(&root.label))
+            .collect();
+        let same = |((_, record), file): (&&(u32, FileRecord), &&PlannedFile)| {
+            unchanged::same_file(record, file, plan, limits)
+        };
+        root.n_files > 0 && (planned.len() != built.len() || !built.iter().zip(&planned).all(same))
+    };
+    let roots = plan.roots.iter().enumerate();
+    let changed = roots.filter(is_changed);
+    changed.map(|(_, root)| root.label.clone()).collect()
 }
 
 fn is_of(mark: &Mark, known: &Known) -> bool {

@@ -6,6 +6,7 @@
 mod delivery;
 mod devices;
 mod differences;
+mod failures;
 mod flag_files;
 mod job;
 mod kept;

@@ -4,6 +4,7 @@
 //! only what killed builds left behind, what the output remembers, and with `--rebuild` the segments.
 
 use super::delivery;
+use super::failures::Failures;
 use super::kept;
 use super::layout::Layout;
 use super::obstacles;
@@ -20,7 +21,7 @@ use crate::plan::{Mode, Plan};
 use crate::profile::recipe::encoder_fingerprint;
 use crate::report::marks;
 use crate::store::hash_file;
-use crate::store::ledger::ShardLedger;
+use crate::store::ledger::{ShardLedger, read_ledger};
 use crate::store::ownership::{self, Records, Stale};
 use crate::store::routing::RegisteredShard;
 use anyhow::Context as _;
@@ -105,6 +106,10 @@ pub struct Foreseen {
     pub built: BTreeMap<ShardId, ShardLedger>,
     /// Labels of the shards that it would delete.
     pub deleted: Vec<String>,
+    /// Files that it would list: those of the walk, and of shards that stay as they are.
+    pub failures: Failures,
+    /// Its exit code, unless something goes wrong that nobody can know now.
+    pub exit: ExitCode,
 }
 
 /// What a build would make of a survey, for `plan`; reads only.
@@ -121,9 +126,30 @@ pub fn foresee(settings: &Settings, survey: &Survey) -> anyhow::Result<Foreseen>
     refuse_mixture(survey, encoder_fingerprint(encoders.hashes()))?;
     let leftovers = delivery::leftovers(settings, survey, &records)?;
     let encoders = (&encoders, fingerprint);
+    let built = find_unchanged(settings, &layout, &survey.plan, encoders, None)?;
+    let mut failures = Failures {
+        unreadable: survey.unreadable.clone(),
+        ..Failures::default()
+    };
+    let kept = survey.kept.shards.values();
+    let kept = kept.filter_map(|shard| read_ledger(&shard.path).ok());
+    for of_shard in built
+        .values()
+        .map(Failures::of)
+        .chain(kept.map(|it| Failures::of(&it)))
+    {
+        failures.quarantined.extend(of_shard.quarantined);
+        failures.unreadable.extend(of_shard.unreadable);
+    }
+    let failed = !failures.quarantined.is_empty() || !failures.unreadable.is_empty();
     Ok(Foreseen {
-        built: find_unchanged(settings, &layout, &survey.plan, encoders, None)?,
+        built,
         deleted: leftovers.into_iter().map(|shard| shard.label).collect(),
+        failures,
+        exit: match failed || survey.is_incomplete(settings) {
+            true => ExitCode::Incomplete,
+            false => ExitCode::Success,
+        },
     })
 }
 

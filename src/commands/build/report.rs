@@ -1,5 +1,6 @@
 //! The end of a build: clean up, write the manifest, say what was made.
 
+use super::failures::Failures;
 use super::layout::Layout;
 use super::lock;
 use super::obstacles;
@@ -11,14 +12,13 @@ use super::{Ended, Published, output};
 use crate::cli::GlobalFlags;
 use crate::exit_code::ExitCode;
 use crate::failpoint;
-use crate::file::{FileOutcome, SkipReason};
+use crate::file::FileOutcome;
 use crate::named_file;
 use crate::plan::Mode;
 use crate::platform;
 use crate::progress;
 use crate::report::{
-    FileSecrets, IndexSummary, Manifest, RunSummary, ShardSummary, SkippedFile, Summary, Target,
-    TextSecrets,
+    FileSecrets, IndexSummary, Manifest, RunSummary, ShardSummary, Summary, Target, TextSecrets,
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::hash_file;
@@ -43,6 +43,7 @@ pub fn conclude(
     run: RunSummary,
 ) -> anyhow::Result<Summary> {
     let manifest = &prepared.layout.manifest;
+    let survey = &prepared.survey;
     // Other profiles of the same folder write to the manifest too.
     let _lock = lock::wait_for(&prepared.layout.manifest_lock(), MANIFEST_PATIENCE)?;
     failpoint::at("build::conclude", &settings.profile.name);
@@ -51,11 +52,10 @@ pub fn conclude(
     let previous = read_manifest(manifest)?;
     let index = describe(settings, prepared, published, previous.as_ref())?;
     secrets::warn(&index.secrets_in_text);
-    let is_whole =
-        index.quarantined.is_empty() && index.unreadable.is_empty() && index.kept.is_empty();
-    let exit = match is_whole {
-        true => ExitCode::Success,
-        false => ExitCode::Incomplete,
+    let failed = !index.quarantined.is_empty() || !index.unreadable.is_empty();
+    let exit = match failed || survey.is_incomplete(settings) {
+        true => ExitCode::Incomplete,
+        false => ExitCode::Success,
     };
     let target = Target {
         built_at: prepared.epoch,
@@ -104,6 +104,7 @@ fn describe(
         },
         missing_roots: survey.missing_roots.clone(),
         kept: survey.kept.roots.clone(),
+        not_indexed: survey.not_indexed.clone(),
         shards: Vec::new(),
     };
     let registered = match settings.mode {
@@ -176,6 +177,9 @@ fn describe_shard(
     let bytes = fs::metadata(path)
         .with_context(|| format!("looking at {}", path.display()))?
         .len();
+    let failures = Failures::of(&ledger);
+    index.quarantined.extend(failures.quarantined);
+    index.unreadable.extend(failures.unreadable);
     let mut files = 0;
     for (root, record) in ledger.files {
         match record.outcome {
@@ -191,19 +195,8 @@ fn describe_shard(
                     });
                 }
             }
-            FileOutcome::Skipped { reason, detail } => {
+            FileOutcome::Skipped { reason, .. } => {
                 *index.skipped.entry(reason).or_default() += 1;
-                let list = match reason {
-                    SkipReason::Quarantined => &mut index.quarantined,
-                    _ if reason.is_failure() => &mut index.unreadable,
-                    _ => continue,
-                };
-                list.push(SkippedFile {
-                    root: ledger.roots[root as usize].label.clone(),
-                    path: record.entry.path.to_string(),
-                    reason,
-                    detail,
-                });
             }
         }
     }
@@ -295,8 +288,12 @@ fn print_summary(
     let kept = kept.min(index.shards.len());
     let nothing_new =
         run.deleted.is_empty() && run.unchanged_shards + kept as u64 >= index.shards.len() as u64;
-    let how = if nothing_new {
+    let how = if nothing_new && index.kept.is_empty() {
         "unchanged, nothing to do".to_owned()
+    } else if nothing_new && index.mode == "blob" {
+        "kept as it was, since a root is away".to_owned()
+    } else if nothing_new {
+        "nothing to do, but a root is away".to_owned()
     } else {
         format!(
             "built in {} ({:.0} s of CPU time, encoders busy {:.0} %)",
@@ -352,6 +349,13 @@ fn print_summary(
             root.path,
             root.detail,
             root.shards.join(", ")
+        )?;
+    }
+    if !index.not_indexed.is_empty() {
+        writeln!(
+            out,
+            "  not indexed: changes in {}, until that root is back",
+            index.not_indexed.join(", ")
         )?;
     }
     for label in &run.deleted {

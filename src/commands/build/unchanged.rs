@@ -90,7 +90,8 @@ fn same_roots(ledger: &ShardLedger, plan: &Plan, shard: &ShardPlan) -> bool {
     })
 }
 
-fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &Limits) -> bool {
+/// Whether a file is as it was when it was indexed.
+pub fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &Limits) -> bool {
     let entry = &planned.entry;
     if record.entry.path != entry.path {
         return false;
