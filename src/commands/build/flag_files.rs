@@ -45,7 +45,7 @@ fn is_of_an_index(file: &Path) -> bool {
     };
     marks::is_index_name(&named)
         || marks::attempt_of(&named).is_some()
-        || marks::BESIDE.iter().any(|suffix| has_database(&suffix))
+        || marks::BESIDE.iter().any(has_database)
         || file.ancestors().skip(1).any(is_inside)
 }
 
