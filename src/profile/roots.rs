@@ -183,16 +183,16 @@ pub fn remember(roots: &mut [Root], missing: &mut Vec<MissingRoot>, known: &[Kno
             });
         }
     }
-    // While one is away, those that were there before keep their labels beside it, whatever has come since.
-    let is_away = |known: &&KnownRoot| {
+    give_labels(roots, missing, &BTreeMap::new());
+    // What has come since may be before one that is away: then those that were there before keep their labels.
+    let is_moved = |known: &KnownRoot| {
         let mut places = missing.iter().filter_map(|it| it.place.as_ref());
-        places.any(|(path, _)| *path == known.path)
+        places.any(|(path, label)| *path == known.path && *label != known.label)
     };
-    let pinned = match known.iter().any(|known| is_away(&known)) {
-        true => known.iter().map(|it| (&it.path, &it.label)).collect(),
-        false => BTreeMap::new(),
-    };
-    give_labels(roots, missing, &pinned);
+    if known.iter().any(is_moved) {
+        let pinned = known.iter().map(|it| (&it.path, &it.label)).collect();
+        give_labels(roots, missing, &pinned);
+    }
 }
 
 /// A folder that exists.
