@@ -2,6 +2,8 @@
 //!
 //! The numbers are documented in README and never change their meaning.
 
+use crate::engine::{BuildError, ErrorKind};
+
 /// Why the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -111,10 +113,22 @@ impl ExitCode {
 
     /// The code for an error that reached `main`: its own, or [`ExitCode::Failure`].
     pub fn of(error: &anyhow::Error) -> Self {
-        error
-            .chain()
-            .find_map(|cause| cause.downcast_ref::<Exit>())
-            .map_or(Self::Failure, |exit| exit.code)
+        let code = |cause: &(dyn std::error::Error + 'static)| {
+            let exit = cause.downcast_ref::<Exit>().map(|exit| exit.code);
+            exit.or_else(|| Some(Self::of_build(cause.downcast_ref::<BuildError>()?.kind())))
+        };
+        error.chain().find_map(code).unwrap_or(Self::Failure)
+    }
+
+    fn of_build(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidRequest => Self::Usage,
+            ErrorKind::NothingToIndex => Self::NothingToIndex,
+            ErrorKind::Locked => Self::Locked,
+            ErrorKind::FingerprintMismatch => Self::FingerprintMismatch,
+            ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::DiskFull | ErrorKind::Failed => Self::Failure,
+        }
     }
 }
 

@@ -8,8 +8,11 @@
     reason = "the documents are for those who work on the code, and are built with private items"
 )]
 
+pub mod batch;
 pub mod credential;
+pub mod device;
 pub mod failpoint;
+pub mod failure;
 pub mod file;
 pub mod ids;
 pub mod named_file;
@@ -23,17 +26,15 @@ pub mod plan;
 pub mod protocol;
 pub mod report;
 pub mod tag;
-pub mod watchdog;
 
 pub mod encode;
 pub mod gpu;
 pub mod progress;
 pub mod scan;
 pub mod store;
+pub mod verify;
 
-pub mod publish;
-pub mod supervisor;
-pub mod worker;
+pub mod engine;
 
 pub mod cli;
 pub mod commands;

@@ -27,7 +27,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 /// Sets logging up for this process, and notes in the file how it was started. A worker adds to the file of
 /// its supervisor. `HELIX_BUILD_LOG` (for example `debug`, or
-/// `helix_build::worker=trace`) overrides `-v` and `-q`.
+/// `helix_build::engine::worker=trace`) overrides `-v` and `-q`.
 pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
     let is_worker = matches!(command, Command::Worker);
     let level = match i32::from(flags.verbose) - i32::from(flags.quiet) {

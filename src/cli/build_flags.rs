@@ -1,6 +1,7 @@
 //! The flags of `build` and `plan`.
 
 use super::ModelFlags;
+use crate::store;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -147,14 +148,14 @@ pub enum ShardCategory {
     Cold,
 }
 
-impl ShardCategory {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Participant => "participant",
-            Self::Agent => "agent",
-            Self::Reference => "reference",
-            Self::Org => "org",
-            Self::Cold => "cold",
+impl From<ShardCategory> for store::routing::ShardCategory {
+    fn from(category: ShardCategory) -> Self {
+        match category {
+            ShardCategory::Participant => Self::Participant,
+            ShardCategory::Agent => Self::Agent,
+            ShardCategory::Reference => Self::Reference,
+            ShardCategory::Org => Self::Org,
+            ShardCategory::Cold => Self::Cold,
         }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Looks, loads and encodes one sentence; changes nothing but the runtime's cache.
 
-use super::build::settings;
-use super::{output, probe};
+use super::output;
+use super::settings;
+use crate::batch::EncoderKind;
 use crate::cli::{DoctorArgs, GlobalFlags};
-use crate::encode::{self, Encoders, Kind, RuntimeOrigin};
+use crate::encode::{self, Encoders, RuntimeOrigin};
+use crate::engine::{ProcessCommand, device_probe};
 use crate::exit_code::ExitCode;
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::profile::list_profiles;
@@ -108,8 +110,8 @@ fn models(choice: &EncoderChoice) -> Finding {
     };
     let explain = |error: encode::EncodeError| {
         let source = match error.kind() {
-            Some(Kind::Sparse) => &choice.sparse,
-            Some(Kind::Dense) => &choice.dense,
+            Some(EncoderKind::Sparse) => &choice.sparse,
+            Some(EncoderKind::Dense) => &choice.dense,
             None => &ModelSource::None,
         };
         match source {
@@ -156,7 +158,8 @@ fn cuda(choice: &EncoderChoice) -> Finding {
             max_batch: 1,
             ..choice.clone()
         };
-        probe::probe(&on_device)?;
+        let probe = ProcessCommand::this_program("probe").map_err(|error| error.to_string())?;
+        device_probe::probe(&probe, &on_device)?;
         Ok(format!(
             "{device} works with these models, by {}",
             runtime.display()

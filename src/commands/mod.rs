@@ -6,21 +6,26 @@
 mod build;
 mod doctor;
 mod inspect;
+mod metrics_file;
 mod models;
 mod output;
 mod plan;
 mod probe;
 mod profile;
 mod query;
+mod secrets;
+mod settings;
+mod signals;
+mod summary;
 mod verify;
 mod version;
 
 use crate::cli::{self, Command, GlobalFlags};
 use crate::credential::{self, Style};
+use crate::engine::worker;
 use crate::exit_code::{ExitCode, Failed};
 use crate::telemetry::LOG_ONLY;
 use crate::terminal;
-use crate::worker;
 use anyhow::{Context as _, anyhow};
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,7 @@
 //! `models list|check|prepare`.
 
-use super::build::settings;
 use super::output;
+use super::settings;
 use crate::cli::{self, GlobalFlags, ModelsAction, ModelsCheck, ModelsPrepare};
 use crate::encode::{self, EncodeError, RefitOrder, Refitted, Trial};
 use crate::exit_code::{Exit, ExitCode};

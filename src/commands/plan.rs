@@ -2,20 +2,18 @@
 //!
 //! Reads the corpus folders and the output; writes nothing. What a build would refuse is refused here as well.
 
-use super::build::Foreseen;
-use super::build::settings::{self, Origin, Profiles, Setting, Settings};
-use super::build::survey::{self, Survey};
+use super::settings::{self, Origin, Profiles, Setting, Settings};
 use super::{build, output};
 use crate::cli::{BuildFlags, GlobalFlags};
+use crate::engine::{self, Preview, worker};
 use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::file::{FileEntry, SkipReason};
-use crate::plan::sizing::Sizing;
 use crate::platform;
-use crate::profile::Root;
+use crate::profile::{Profile, Root};
 use crate::progress;
 use crate::report::{KeptRoot, SkippedFile};
 use crate::scan::{self, Why};
-use crate::{terminal, worker};
+use crate::terminal;
 use anyhow::Context as _;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,11 +31,12 @@ pub fn run(
         let name = profile.name.clone();
         let mut settings = Settings::resolve(flags, profile).map_err(Failed::of_profile(&name))?;
         if let Some(file) = &global.log_file {
-            settings.profile.leave_out(file);
+            settings.request.profile.leave_out(file);
         }
         // As a build does: all are looked at before any is shown.
         if why.is_none() {
-            build::refuse(&settings).map_err(Failed::of_profile(&name))?;
+            let checked = engine::check(&settings.request).map_err(anyhow::Error::from);
+            checked.map_err(Failed::of_profile(&name))?;
         }
         todo.push(settings);
     }
@@ -50,7 +49,7 @@ pub fn run(
             Some(path) => explain(settings, path, global).map(|()| ExitCode::Success),
             None => show(settings, global),
         };
-        let code = shown.map_err(Failed::of_profile(&settings.profile.name))?;
+        let code = shown.map_err(Failed::of_profile(&settings.request.profile.name))?;
         worst = worst.or_worse(code);
     }
     Ok(worst)
@@ -95,30 +94,36 @@ struct ShardLine<'a> {
 }
 
 fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let survey = survey::survey(settings)?;
-    let foreseen = build::foresee(settings, &survey)?;
-    let sizing = build::size(settings, &survey.plan, &foreseen.built);
-    let line = line(settings, &survey, &sizing, &foreseen);
+    let preview = engine::preview(&settings.request)?;
+    let code = match preview.is_whole {
+        true => ExitCode::Success,
+        false => ExitCode::Incomplete,
+    };
+    let line = line(settings, &preview, code);
     output::text(|out| {
         if global.json {
             output::json_line(out, "plan", &line)
         } else {
-            print(out, &line, &survey.warnings)
+            print(out, &line, &preview.survey.warnings)
         }
     })?;
-    Ok(foreseen.exit)
+    Ok(code)
 }
 
-fn line<'a>(
-    settings: &'a Settings,
-    survey: &'a Survey,
-    sizing: &'a Sizing,
-    foreseen: &'a Foreseen,
-) -> PlanLine<'a> {
+fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> PlanLine<'a> {
+    let Preview {
+        survey,
+        sizing,
+        built,
+        deleted,
+        failures,
+        ..
+    } = preview;
+    let request = &settings.request;
     let plan = &survey.plan;
     PlanLine {
-        profile: &settings.profile.name,
-        output: build::database(settings).display().to_string(),
+        profile: &request.profile.name,
+        output: request.layout().database.display().to_string(),
         files: plan.n_files(),
         bytes: plan.bytes(),
         segments: plan.queue().count(),
@@ -128,9 +133,9 @@ fn line<'a>(
         missing_roots: &survey.missing_roots,
         kept: &survey.kept.roots,
         not_indexed: &survey.not_indexed,
-        quarantined: &foreseen.failures.quarantined,
-        unreadable: &foreseen.failures.unreadable,
-        deleted: &foreseen.deleted,
+        quarantined: &failures.quarantined,
+        unreadable: &failures.unreadable,
+        deleted,
         shards: plan
             .shards
             .iter()
@@ -139,7 +144,7 @@ fn line<'a>(
                 files: shard.files.len(),
                 bytes: shard.bytes,
                 segments: shard.segments.len(),
-                unchanged: foreseen.built.contains_key(&shard.id),
+                unchanged: built.contains_key(&shard.id),
             })
             .collect(),
         reasons: plan
@@ -150,7 +155,7 @@ fn line<'a>(
             .map(String::as_str)
             .collect(),
         settings: &settings.listed,
-        exit: foreseen.exit as u8,
+        exit: code as u8,
     }
 }
 
@@ -220,7 +225,8 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
             .join(name),
         _ => absolute,
     };
-    let roots = &settings.profile.roots;
+    let profile = &settings.request.profile;
+    let roots = &profile.roots;
     let inside = roots
         .iter()
         .filter_map(|root| Some((root, root.relative(&real)?)))
@@ -232,13 +238,13 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
             format!(
                 "{} lies in no root of profile {} ({})",
                 path.display(),
-                settings.profile.name,
+                profile.name,
                 known.join(", ")
             ),
         ));
     };
-    let (verdict, rule) = match scan::why(root, &settings.profile.rules, &relative) {
-        Why::Eligible(entry) => read_verdict(settings, root, &entry),
+    let (verdict, rule) = match scan::why(root, &profile.rules, &relative) {
+        Why::Eligible(entry) => read_verdict(profile, root, &entry),
         Why::Entered => (
             "entered",
             "a folder whose files are judged one by one".to_owned(),
@@ -248,7 +254,7 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
     output::text(|out| {
         if global.json {
             let line = serde_json::json!({
-                "profile": settings.profile.name, "path": real.display().to_string(),
+                "profile": profile.name, "path": real.display().to_string(),
                 "root": root.label, "verdict": verdict, "rule": rule,
             });
             output::json_line(out, "why", &line)
@@ -260,8 +266,7 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
 }
 
 /// What becomes of a file that the walk found eligible, once its text is read.
-fn read_verdict(settings: &Settings, root: &Root, entry: &FileEntry) -> (&'static str, String) {
-    let profile = &settings.profile;
+fn read_verdict(profile: &Profile, root: &Root, entry: &FileEntry) -> (&'static str, String) {
     match worker::unread(&root.path, entry, &profile.rules.limits, &profile.recipe) {
         None => (
             "indexed",

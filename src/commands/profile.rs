@@ -1,7 +1,7 @@
 //! `profile list|show|check`.
 
-use super::build::settings;
 use super::output;
+use super::settings;
 use crate::cli::{GlobalFlags, ProfileAction};
 use crate::exit_code::ExitCode;
 use crate::profile::{Profile, list_profiles};

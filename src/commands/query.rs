@@ -2,8 +2,8 @@
 //!
 //! For checking an index and for people without a server; never writes.
 
-use super::build::settings;
 use super::output;
+use super::settings;
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
 use crate::encode::{self, EncodeError, EncoderInfo, Encoders};
 use crate::exit_code::{Exit, ExitCode};

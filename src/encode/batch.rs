@@ -60,7 +60,7 @@ pub(super) struct Shapes(Vec<Shape>);
 /// Windows that run together: positions in what [`Shapes::plan`] was given. Rows of the shape that are left
 /// over stay blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Batch {
+pub(super) struct BatchPlan {
     pub shape: Shape,
     pub windows: Vec<usize>,
 }
@@ -96,7 +96,7 @@ impl Shapes {
 
     /// Puts each window, given by its position and its tokens, into one batch; the shortest come first, those
     /// of one length in the order in which they were given.
-    pub fn plan(&self, windows: impl IntoIterator<Item = (usize, usize)>) -> Vec<Batch> {
+    pub fn plan(&self, windows: impl IntoIterator<Item = (usize, usize)>) -> Vec<BatchPlan> {
         let mut by_length = vec![Vec::new(); self.0.len()];
         for (position, n_tokens) in windows {
             let fits = self.0.partition_point(|shape| shape.len < n_tokens);
@@ -105,7 +105,7 @@ impl Shapes {
         }
         let mut batches = Vec::new();
         for (shape, members) in self.0.iter().zip(by_length) {
-            batches.extend(members.chunks(shape.rows).map(|windows| Batch {
+            batches.extend(members.chunks(shape.rows).map(|windows| BatchPlan {
                 shape: *shape,
                 windows: windows.to_vec(),
             }));

@@ -5,9 +5,10 @@
 //! nothing are a fault that the caller tells of.
 
 use super::endless::{self, Ended};
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::prepare::Prepared;
 use super::{Encoded, Encoders, trial};
+use crate::batch::EncoderKind;
 use std::sync::Arc;
 
 /// Texts that every model can encode: prose, and a line of code.
@@ -74,7 +75,7 @@ impl Encoders {
         let terminate = move || sessions.iter().flatten().for_each(|terminate| terminate());
         match endless::watched(terminate, || self.encode(prepared)) {
             (Err(error), Ended::Late) => {
-                let kind = error.kind().unwrap_or(Kind::Dense);
+                let kind = error.kind().unwrap_or(EncoderKind::Dense);
                 Err(EncodeError::bad(kind, &self.name_of(kind), endless::REASON))
             }
             (encoded, _) => encoded,
@@ -85,8 +86,8 @@ impl Encoders {
     /// model's own are tried then: a vocabulary may know nothing of English.
     fn sameness(&mut self, mut seen: Vec<Encoded>) -> Result<Vec<EncodeError>, EncodeError> {
         let given = [
-            self.sparse.as_ref().map(|_| Kind::Sparse),
-            self.dense.as_ref().map(|_| Kind::Dense),
+            self.sparse.as_ref().map(|_| EncoderKind::Sparse),
+            self.dense.as_ref().map(|_| EncoderKind::Dense),
         ];
         let kinds = || given.into_iter().flatten();
         let preparer = Arc::clone(&self.preparer);
@@ -95,8 +96,8 @@ impl Encoders {
             .collect::<Vec<_>>()
         {
             let tokenizer = match kind {
-                Kind::Sparse => preparer.sparse_tokenizer(),
-                Kind::Dense => preparer.dense_tokenizer(),
+                EncoderKind::Sparse => preparer.sparse_tokenizer(),
+                EncoderKind::Dense => preparer.dense_tokenizer(),
             };
             for text in tokenizer.map_or_else(Vec::new, |t| own_words(&t.vocabulary())) {
                 match self.encode_text(&text) {
@@ -122,10 +123,10 @@ impl Encoders {
         self.faults.pop()
     }
 
-    fn name_of(&self, kind: Kind) -> String {
+    fn name_of(&self, kind: EncoderKind) -> String {
         let name = match kind {
-            Kind::Sparse => self.sparse.as_ref().map(|e| e.session.name()),
-            Kind::Dense => self.dense.as_ref().map(|e| e.session.name()),
+            EncoderKind::Sparse => self.sparse.as_ref().map(|e| e.session.name()),
+            EncoderKind::Dense => self.dense.as_ref().map(|e| e.session.name()),
         };
         name.unwrap_or_default().to_owned()
     }
@@ -148,28 +149,28 @@ fn own_words(vocabulary: &[String]) -> Vec<String> {
 }
 
 /// Why the vectors of one kind, of which there are two or more, say nothing of their texts, if that is so.
-fn sameness(seen: &[Encoded], kind: Kind) -> Option<&'static str> {
+fn sameness(seen: &[Encoded], kind: EncoderKind) -> Option<&'static str> {
     if seen.len() < 2 {
         return None;
     }
     let is_same = match kind {
-        Kind::Sparse => seen.iter().all(|e| e.sparse == seen[0].sparse),
-        Kind::Dense => seen.iter().all(|e| e.dense == seen[0].dense),
+        EncoderKind::Sparse => seen.iter().all(|e| e.sparse == seen[0].sparse),
+        EncoderKind::Dense => seen.iter().all(|e| e.dense == seen[0].dense),
     };
     if !is_same {
         return None;
     }
     match kind {
-        Kind::Sparse if seen[0].sparse.as_ref()?.0.is_empty() => Some(
+        EncoderKind::Sparse if seen[0].sparse.as_ref()?.0.is_empty() => Some(
             "it gives no term for any text: its output is zero or negative throughout; export it again",
         ),
-        Kind::Sparse => Some(
+        EncoderKind::Sparse => Some(
             "it gives every text the same terms: its output does not depend on its input; export it again",
         ),
-        Kind::Dense if seen[0].dense.is_none() => {
+        EncoderKind::Dense if seen[0].dense.is_none() => {
             Some("it gives every text a vector of zeros; export it again")
         }
-        Kind::Dense => Some(
+        EncoderKind::Dense => Some(
             "it gives every text the same vector: its output does not depend on its input; export it again",
         ),
     }
@@ -177,27 +178,29 @@ fn sameness(seen: &[Encoded], kind: Kind) -> Option<&'static str> {
 
 impl Encoded {
     /// The kind in which the vectors of one text, made twice, are not the same.
-    fn differs_in(&self, other: &Self, exact: bool) -> Option<Kind> {
+    fn differs_in(&self, other: &Self, exact: bool) -> Option<EncoderKind> {
         if exact {
             let sparse = self.sparse != other.sparse;
             let dense = self.dense != other.dense;
             return sparse
-                .then_some(Kind::Sparse)
-                .or(dense.then_some(Kind::Dense));
+                .then_some(EncoderKind::Sparse)
+                .or(dense.then_some(EncoderKind::Dense));
         }
         let only = |encoded: &Self, kind| match kind {
-            Kind::Sparse => Self {
+            EncoderKind::Sparse => Self {
                 sparse: encoded.sparse.clone(),
                 ..Self::default()
             },
-            Kind::Dense => Self {
+            EncoderKind::Dense => Self {
                 dense: encoded.dense.clone(),
                 ..Self::default()
             },
         };
-        [Kind::Sparse, Kind::Dense].into_iter().find(|kind| {
-            let (one, two) = (only(self, *kind), only(other, *kind));
-            one != two && trial::similarity(&one, &two) < LEAST_SAME
-        })
+        [EncoderKind::Sparse, EncoderKind::Dense]
+            .into_iter()
+            .find(|kind| {
+                let (one, two) = (only(self, *kind), only(other, *kind));
+                one != two && trial::similarity(&one, &two) < LEAST_SAME
+            })
     }
 }

@@ -4,9 +4,10 @@
 //! weights left behind: each is told by its own name here, where the runtime would speak of protobuf.
 //! Reads the heads of files and the structure of graphs, never weights.
 
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::onnx::{self, Data, Graph, Node, OnnxError, ValueInfo};
 use super::tokenizer::Tokenizer;
+use crate::batch::EncoderKind;
 use crate::named_file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub(super) struct Facts {
 ///
 /// # Errors
 /// `FileBad` for what is no graph, or not whole; `ModelMissing` for a file with weights that is not there.
-pub(super) fn look(kind: Kind, path: &Path) -> Result<Facts, EncodeError> {
+pub(super) fn look(kind: EncoderKind, path: &Path) -> Result<Facts, EncodeError> {
     check_head(kind, path)?;
     let proto = onnx::read(path).map_err(|error| graph_error(kind, error))?;
     let graph = proto.graph;
@@ -46,7 +47,7 @@ pub(super) fn look(kind: Kind, path: &Path) -> Result<Facts, EncodeError> {
 ///
 /// # Errors
 /// `FileBad`, or `ModelMissing` when it cannot be read.
-pub(super) fn check_head(kind: Kind, path: &Path) -> Result<(), EncodeError> {
+pub(super) fn check_head(kind: EncoderKind, path: &Path) -> Result<(), EncodeError> {
     let head = named_file::head(path, 512);
     let head = head.map_err(|error| EncodeError::missing(kind, path, error))?;
     let text = head.trim_ascii_start();
@@ -67,7 +68,7 @@ pub(super) fn check_head(kind: Kind, path: &Path) -> Result<(), EncodeError> {
 /// # Errors
 /// `TokenizerBad`.
 pub(super) fn check_vocabulary(
-    kind: Kind,
+    kind: EncoderKind,
     name: &str,
     tokenizer: &Tokenizer,
     n_tokens: Option<usize>,
@@ -87,7 +88,7 @@ pub(super) fn check_vocabulary(
     }
 }
 
-pub(super) fn graph_error(kind: Kind, error: OnnxError) -> EncodeError {
+pub(super) fn graph_error(kind: EncoderKind, error: OnnxError) -> EncodeError {
     match error {
         OnnxError::Unreadable { path, source } => EncodeError::missing(kind, &path, source),
         OnnxError::Truncated { path } => {
@@ -109,7 +110,7 @@ pub(super) fn graph_error(kind: Kind, error: OnnxError) -> EncodeError {
 }
 
 /// The files with weights, each long enough for what the graph takes from it.
-fn weights(kind: Kind, path: &Path, graph: &Graph) -> Result<Vec<PathBuf>, EncodeError> {
+fn weights(kind: EncoderKind, path: &Path, graph: &Graph) -> Result<Vec<PathBuf>, EncodeError> {
     let mut ends: BTreeMap<&Path, u64> = BTreeMap::new();
     for tensor in graph.tensors.iter().filter(|tensor| tensor.is_external) {
         if let Data::There(extent) = &tensor.data {

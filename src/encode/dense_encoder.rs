@@ -1,12 +1,13 @@
 //! Texts to dense vectors: a session, and what becomes of its output.
 
 use super::dense;
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::model::{Model, Pooling};
 use super::prepare::Windows;
-use super::session::{ModelSession, Place, RunEvent};
+use super::session::{BatchEvent, ModelSession, Place};
 use super::sparse;
 use super::tokenizer::Tokenizer;
+use crate::batch::EncoderKind;
 use crate::vector::DenseVector;
 use ort::environment::Environment;
 
@@ -27,7 +28,7 @@ impl DenseEncoder {
         let dim = model.dim.unwrap_or(session.width);
         if session.width < dim {
             let reason = format!("its vectors have {} numbers, not {dim}", session.width);
-            return Err(EncodeError::bad(Kind::Dense, &model.name, reason));
+            return Err(EncodeError::bad(EncoderKind::Dense, &model.name, reason));
         }
         Ok(Self { session, dim })
     }
@@ -36,7 +37,7 @@ impl DenseEncoder {
     pub fn encode_many(
         &mut self,
         texts: &[&Windows],
-        told: &dyn Fn(RunEvent),
+        told: &dyn Fn(BatchEvent),
     ) -> Result<Vec<Option<DenseVector>>, EncodeError> {
         let pooling = self.session.output.pooling;
         if !self.session.is_batched() {
@@ -95,7 +96,7 @@ fn pool(
     n_tokens: usize,
 ) -> Result<Vec<f32>, EncodeError> {
     if !sparse::all_finite(output) {
-        let kind = Kind::Dense;
+        let kind = EncoderKind::Dense;
         return Err(EncodeError::BadOutput { kind, n_tokens });
     }
     Ok(dense::pool(pooling, output, width))

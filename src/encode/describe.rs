@@ -1,10 +1,11 @@
 //! What identifies the encoders of a build, without running them.
 
 use super::check::check_vocabulary;
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::model::{Graph, Model, Pooling};
 use super::sparse::DOCUMENT_TERMS;
 use super::tokenizer::Tokenizer;
+use crate::batch::EncoderKind;
 use crate::ids::Digest;
 use crate::named_file;
 use crate::profile::encoders::{EncoderChoice, Precision};
@@ -68,8 +69,8 @@ pub fn describe(choice: &EncoderChoice) -> Result<EncoderInfo, EncodeError> {
             .transpose()
     };
     Ok(EncoderInfo {
-        sparse: one(Kind::Sparse, &choice.sparse)?,
-        dense: one(Kind::Dense, &choice.dense)?,
+        sparse: one(EncoderKind::Sparse, &choice.sparse)?,
+        dense: one(EncoderKind::Dense, &choice.dense)?,
     })
 }
 
@@ -145,7 +146,7 @@ fn describe_model(
 fn dim(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<usize, EncodeError> {
     match (model.dim, model.kind, tokenizer) {
         (Some(dim), ..) => Ok(dim),
-        (None, Kind::Sparse, Some(tokenizer)) => Ok(tokenizer.vocabulary().len()),
+        (None, EncoderKind::Sparse, Some(tokenizer)) => Ok(tokenizer.vocabulary().len()),
         (None, ..) => Err(EncodeError::bad(
             model.kind,
             &model.name,
@@ -156,7 +157,11 @@ fn dim(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<usize, EncodeErro
 
 /// # Errors
 /// `FileBad` for another file than the one that `helix-model.toml` means, `ModelMissing`.
-pub(super) fn check_sha256(kind: Kind, path: &Path, wanted: &str) -> Result<(), EncodeError> {
+pub(super) fn check_sha256(
+    kind: EncoderKind,
+    path: &Path,
+    wanted: &str,
+) -> Result<(), EncodeError> {
     let found = sha256_of(kind, path)?;
     if found.eq_ignore_ascii_case(wanted) {
         return Ok(());
@@ -172,13 +177,13 @@ pub(super) fn check_sha256(kind: Kind, path: &Path, wanted: &str) -> Result<(), 
 ///
 /// # Errors
 /// `ModelMissing` when it cannot be read.
-pub(super) fn sha256_of(kind: Kind, path: &Path) -> Result<String, EncodeError> {
+pub(super) fn sha256_of(kind: EncoderKind, path: &Path) -> Result<String, EncodeError> {
     let mut hasher = Sha256::new();
     stream(kind, path, |bytes| hasher.update(bytes))?;
     Ok(crate::ids::hex(&hasher.finalize()))
 }
 
-fn stream(kind: Kind, path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), EncodeError> {
+fn stream(kind: EncoderKind, path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), EncodeError> {
     use std::io::Read as _;
     let missing = |error| EncodeError::missing(kind, path, error);
     let mut file = named_file::open(path).map_err(missing)?;

@@ -10,10 +10,11 @@ mod statements;
 
 use super::check;
 use super::describe;
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::model::{Graph, Model, Pooling};
 use super::onnx;
 use super::output::{self, Declared};
+use crate::batch::EncoderKind;
 use files::Files;
 use statements::{Config, Module, PoolingConfig, Quantized, SentenceConfig, declared};
 use std::borrow::Cow;
@@ -24,7 +25,7 @@ use std::path::Path;
 /// # Errors
 /// `ModelMissing` for a file that is needed and not there, `ModelBad` for one that makes no sense,
 /// `WrongKind` when the directory says that it holds the other kind.
-pub(super) fn read(kind: Kind, dir: &Path) -> Result<Model, EncodeError> {
+pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> {
     if dir.is_file() {
         let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
         let above = above.unwrap_or(Path::new(".")).display();
@@ -56,8 +57,8 @@ pub(super) fn read(kind: Kind, dir: &Path) -> Result<Model, EncodeError> {
     })?;
     let max_len = files.max_len(&overrides, &sentence, &config, &facts)?;
     let stated = match kind {
-        Kind::Sparse => config.vocab_size,
-        Kind::Dense => pooling.word_embedding_dimension.or(config.hidden_size),
+        EncoderKind::Sparse => config.vocab_size,
+        EncoderKind::Dense => pooling.word_embedding_dimension.or(config.hidden_size),
     };
     let mut model = Model {
         kind,
@@ -77,7 +78,7 @@ pub(super) fn read(kind: Kind, dir: &Path) -> Result<Model, EncodeError> {
         licence: overrides.licence,
         sha256: overrides.sha256,
     };
-    if let (Kind::Dense, Some(width)) = (kind, width(&model, &facts.outputs)) {
+    if let (EncoderKind::Dense, Some(width)) = (kind, width(&model, &facts.outputs)) {
         let bad = |reason| Err(EncodeError::bad(kind, &model.name, reason));
         match (overrides.dim, stated) {
             (Some(dim), _) if dim > width => {
@@ -126,10 +127,10 @@ fn home(dir: &Path) -> Cow<'_, Path> {
 
 /// Which kind of encoder a directory holds: as its files state it, else as its graph's outputs look. What
 /// does not fit is told when it is read as that kind.
-pub(super) fn kind(dir: &Path) -> Kind {
+pub(super) fn kind(dir: &Path) -> EncoderKind {
     let dir = home(dir);
     let files = Files {
-        kind: Kind::Sparse,
+        kind: EncoderKind::Sparse,
         dir: &dir,
     };
     let overrides = files.overrides().unwrap_or_default();
@@ -144,9 +145,9 @@ pub(super) fn kind(dir: &Path) -> Kind {
     let graph = files.graph(overrides.file.as_deref());
     let Some(facts) = graph
         .ok()
-        .and_then(|path| check::look(Kind::Sparse, &path).ok())
+        .and_then(|path| check::look(EncoderKind::Sparse, &path).ok())
     else {
-        return Kind::Dense;
+        return EncoderKind::Dense;
     };
     let config: Config = files.json("config.json").ok().flatten().unwrap_or_default();
     let vocabulary = facts.n_tokens.or(config.vocab_size);
@@ -162,16 +163,16 @@ pub(super) fn kind(dir: &Path) -> Kind {
                     .is_some_and(|width| vocabulary.is_some_and(|vocabulary| width >= vocabulary))
         });
     match is_sparse {
-        true => Kind::Sparse,
-        false => Kind::Dense,
+        true => EncoderKind::Sparse,
+        false => EncoderKind::Dense,
     }
 }
 
-/// Kind and licence of the model in `dir`, by its files alone.
+/// EncoderKind and licence of the model in `dir`, by its files alone.
 ///
 /// # Errors
 /// What can be told to be wrong without loading it.
-pub fn glance(dir: &Path) -> Result<(Kind, Option<String>), EncodeError> {
+pub fn glance(dir: &Path) -> Result<(EncoderKind, Option<String>), EncodeError> {
     let kind = kind(dir);
     read(kind, dir).map(|model| (kind, model.licence))
 }
@@ -186,7 +187,7 @@ pub fn looks_like_model(dir: &Path) -> bool {
 pub(super) fn pooling_from(dir: &Path, chosen: Pooling) -> &'static str {
     let dir = home(dir);
     let files = Files {
-        kind: Kind::Dense,
+        kind: EncoderKind::Dense,
         dir: &dir,
     };
     let pooling: PoolingConfig = files
@@ -196,7 +197,7 @@ pub(super) fn pooling_from(dir: &Path, chosen: Pooling) -> &'static str {
         .unwrap_or_default();
     match files.overrides() {
         Ok(overrides) if overrides.pooling.is_some() => "helix-model.toml",
-        _ if declared(Kind::Dense, &pooling).is_some() => "1_Pooling/config.json",
+        _ if declared(EncoderKind::Dense, &pooling).is_some() => "1_Pooling/config.json",
         // Nothing but that folder asks for it.
         _ if chosen == Pooling::SpladeLog1p => "1_SpladePooling/config.json",
         _ => "the graph's outputs",

@@ -1,23 +1,8 @@
 //! What can go wrong with encoders, one variant per thing a caller may do differently.
 
+use crate::batch::EncoderKind;
 use crate::profile::encoders::Device;
 use std::path::{Path, PathBuf};
-
-/// The two kinds of vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    Sparse,
-    Dense,
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Sparse => "sparse",
-            Self::Dense => "dense",
-        })
-    }
-}
 
 /// Failure of [`super::Encoders`] and its parts. `TextRefused`, `RunFailed`
 /// and `BadOutput` concern one text; all others are the machine's or the user's to fix.
@@ -48,14 +33,14 @@ pub enum EncodeError {
     /// A file that the encoder needs is not there or not readable.
     #[error("the {kind} encoder needs {path} ({reason})")]
     ModelMissing {
-        kind: Kind,
+        kind: EncoderKind,
         path: PathBuf,
         reason: String,
     },
     /// A file is there, but is not what its name says.
     #[error("the {kind} encoder cannot use {path}: {reason}")]
     FileBad {
-        kind: Kind,
+        kind: EncoderKind,
         path: PathBuf,
         reason: String,
     },
@@ -65,7 +50,7 @@ pub enum EncodeError {
     /// A model, or a file that describes it, is unusable.
     #[error("the {kind} encoder {name} cannot be used: {reason}")]
     ModelBad {
-        kind: Kind,
+        kind: EncoderKind,
         name: String,
         reason: String,
     },
@@ -75,13 +60,13 @@ pub enum EncodeError {
     )]
     WrongKind {
         name: String,
-        wanted: Kind,
+        wanted: EncoderKind,
         reason: String,
     },
     /// `tokenizer.json` cannot be read as one.
     #[error("the tokenizer of the {kind} encoder {name} cannot be used: {reason}")]
     TokenizerBad {
-        kind: Kind,
+        kind: EncoderKind,
         name: String,
         reason: String,
     },
@@ -91,13 +76,13 @@ pub enum EncodeError {
     /// A session failed on one input: out of memory, a device error, a defect of the model.
     #[error("the {kind} encoder failed on {n_tokens} tokens: {reason}")]
     RunFailed {
-        kind: Kind,
+        kind: EncoderKind,
         n_tokens: usize,
         reason: String,
     },
     /// The session answered with NaN or infinite numbers.
     #[error("the {kind} encoder gave numbers that are not finite for {n_tokens} tokens")]
-    BadOutput { kind: Kind, n_tokens: usize },
+    BadOutput { kind: EncoderKind, n_tokens: usize },
     /// A device that was asked for cannot be used at all.
     #[error(
         "device {device} cannot be used: {reason}; `helix-build doctor` says what is missing, --device cpu goes without"
@@ -108,7 +93,7 @@ pub enum EncodeError {
         "the {kind} encoder has no memory left on {device} for a run of {shape} tokens: {reason}"
     )]
     OutOfMemory {
-        kind: Kind,
+        kind: EncoderKind,
         device: Device,
         /// Rows and tokens in each.
         shape: String,
@@ -117,7 +102,7 @@ pub enum EncodeError {
     /// A device failed; this process can do nothing with it any more.
     #[error("the {kind} encoder has lost {device}: {reason}")]
     DeviceLost {
-        kind: Kind,
+        kind: EncoderKind,
         device: Device,
         reason: String,
     },
@@ -134,7 +119,7 @@ pub(super) fn said<R>(error: &ort::Error<R>) -> String {
 
 impl EncodeError {
     /// The encoder that it is about; `None`: both, or neither.
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<EncoderKind> {
         match self {
             Self::ModelMissing { kind, .. }
             | Self::FileBad { kind, .. }
@@ -155,7 +140,7 @@ impl EncodeError {
         }
     }
 
-    pub(super) fn missing(kind: Kind, path: &Path, reason: impl ToString) -> Self {
+    pub(super) fn missing(kind: EncoderKind, path: &Path, reason: impl ToString) -> Self {
         Self::ModelMissing {
             kind,
             path: path.to_owned(),
@@ -163,7 +148,7 @@ impl EncodeError {
         }
     }
 
-    pub(super) fn file(kind: Kind, path: &Path, reason: impl Into<String>) -> Self {
+    pub(super) fn file(kind: EncoderKind, path: &Path, reason: impl Into<String>) -> Self {
         Self::FileBad {
             kind,
             path: path.to_owned(),
@@ -171,7 +156,7 @@ impl EncodeError {
         }
     }
 
-    pub(super) fn bad(kind: Kind, name: &str, reason: impl Into<String>) -> Self {
+    pub(super) fn bad(kind: EncoderKind, name: &str, reason: impl Into<String>) -> Self {
         Self::ModelBad {
             kind,
             name: name.to_owned(),
@@ -179,7 +164,7 @@ impl EncodeError {
         }
     }
 
-    pub(super) fn wrong_kind(wanted: Kind, name: &str, reason: impl Into<String>) -> Self {
+    pub(super) fn wrong_kind(wanted: EncoderKind, name: &str, reason: impl Into<String>) -> Self {
         Self::WrongKind {
             name: name.to_owned(),
             wanted,
@@ -187,7 +172,7 @@ impl EncodeError {
         }
     }
 
-    pub(super) fn tokenizer(kind: Kind, name: &str, reason: impl ToString) -> Self {
+    pub(super) fn tokenizer(kind: EncoderKind, name: &str, reason: impl ToString) -> Self {
         Self::TokenizerBad {
             kind,
             name: name.to_owned(),

@@ -3,16 +3,7 @@
 //! Pure. The runtime has one error code for all of these, so its text is all there is. The words are those of
 //! ONNX Runtime 1.31: `bfc_arena.cc` and `cuda_call.cc`.
 
-/// What may be done about a failed run on a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// There was no memory for this run. A smaller one may do.
-    OutOfMemory,
-    /// The device, or this process's hold on it, is broken.
-    DeviceLost,
-    /// Nothing of the device: the model, or the input.
-    Other,
-}
+use crate::device::DeviceFailure;
 
 /// More than any device has: a size that was computed from broken numbers.
 const ABSURD_BYTES: u64 = 1 << 40;
@@ -43,7 +34,8 @@ const CALL_FAILED: [&str; 8] = [
     "CUDNN_FE failure",
 ];
 
-pub(super) fn classify(text: &str) -> Fault {
+/// `None`: nothing of the device, but the model or the input.
+pub(super) fn classify(text: &str) -> Option<DeviceFailure> {
     let asked_for = ARENA_FULL.iter().find_map(|words| {
         let (_, behind) = text.split_once(words)?;
         let digits = behind.split(|c: char| !c.is_ascii_digit()).next()?;
@@ -52,11 +44,11 @@ pub(super) fn classify(text: &str) -> Fault {
     });
     let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
     match asked_for {
-        Some(bytes) if bytes < ABSURD_BYTES => Fault::OutOfMemory,
-        Some(_) => Fault::DeviceLost,
-        None if says(&CALL_WITHOUT_MEMORY) => Fault::OutOfMemory,
-        None if says(&CALL_FAILED) => Fault::DeviceLost,
-        None => Fault::Other,
+        Some(bytes) if bytes < ABSURD_BYTES => Some(DeviceFailure::OutOfMemory),
+        Some(_) => Some(DeviceFailure::Lost),
+        None if says(&CALL_WITHOUT_MEMORY) => Some(DeviceFailure::OutOfMemory),
+        None if says(&CALL_FAILED) => Some(DeviceFailure::Lost),
+        None => None,
     }
 }
 
@@ -66,59 +58,59 @@ mod tests {
 
     #[test]
     fn the_runtimes_words_are_understood() {
-        use Fault::{DeviceLost, Other, OutOfMemory};
+        use DeviceFailure::{Lost, OutOfMemory};
         let table = [
             (
                 "Non-zero status code returned while running MatMul node. Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:359 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 1073741824",
-                OutOfMemory,
+                Some(OutOfMemory),
             ),
             (
                 "Available memory of 100663296 is smaller than requested bytes of 268435456",
-                OutOfMemory,
+                Some(OutOfMemory),
             ),
             (
                 "Failed to allocate memory for requested buffer of size 18446744071562067968",
-                DeviceLost,
+                Some(Lost),
             ),
             (
                 "Failed to allocate memory for requested buffer of size 99999999999999999999999",
-                DeviceLost,
+                Some(Lost),
             ),
             (
                 "Failed to allocate memory for requested buffer of size ",
-                DeviceLost,
+                Some(Lost),
             ),
             (
                 "CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; file=cuda_allocator.cc ; line=48 ; expr=cudaMalloc((void**)&p, size);",
-                OutOfMemory,
+                Some(OutOfMemory),
             ),
             (
                 "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h ; expr=cublasCreate(&cublas_handle_);",
-                OutOfMemory,
+                Some(OutOfMemory),
             ),
             (
                 "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=h ; expr=cudaStreamSynchronize(stream)",
-                DeviceLost,
+                Some(Lost),
             ),
             (
                 "CUDA failure 201: invalid device context ; GPU=0",
-                DeviceLost,
+                Some(Lost),
             ),
             (
                 "CUDA failure 214: uncorrectable ECC error encountered ; GPU=0",
-                DeviceLost,
+                Some(Lost),
             ),
             (
                 "CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED ; GPU=0",
-                DeviceLost,
+                Some(Lost),
             ),
-            ("cudaMemcpyAsync returned an error", DeviceLost),
+            ("cudaMemcpyAsync returned an error", Some(Lost)),
             (
                 "Non-zero status code returned while running Gather node. Status Message: indices element out of data bounds, idx=40000 must be within the inclusive range [-30522,30521]",
-                Other,
+                None,
             ),
-            ("Got invalid dimensions for input: input_ids", Other),
-            ("", Other),
+            ("Got invalid dimensions for input: input_ids", None),
+            ("", None),
         ];
         for (text, expected) in table {
             assert_eq!(classify(text), expected, "{text}");

@@ -35,11 +35,12 @@ mod words;
 mod refit;
 mod trial;
 
+use crate::batch::EncoderKind;
 pub use cuda::{Hardware, cuda_runtime};
 use describe::sha256_of;
 pub use describe::{EncoderInfo, ModelInfo, describe};
 pub use directory::{glance, looks_like_model};
-pub use error::{EncodeError, Kind};
+pub use error::EncodeError;
 pub use prepare::{Prepared, TextPreparer};
 pub use refit::{Quantization, RefitOrder, Refitted, TOP_K, refit};
 pub use runtime::{RuntimeInfo, RuntimeOrigin, forbid_telemetry, runtime_info};
@@ -50,8 +51,8 @@ use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
 use crate::vector::{DenseVector, SparseVector};
 use dense_encoder::DenseEncoder;
 use model::Model;
+pub use session::BatchEvent;
 use session::{ModelSession, Place, Spent};
-pub use session::{Run, RunEvent};
 use sparse_encoder::SparseEncoder;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -100,8 +101,8 @@ impl Encoders {
     }
 
     fn open_on(choice: &EncoderChoice, hardware: Hardware) -> Result<Self, EncodeError> {
-        let sparse = Model::resolve(Kind::Sparse, &choice.sparse)?;
-        let dense = Model::resolve(Kind::Dense, &choice.dense)?;
+        let sparse = Model::resolve(EncoderKind::Sparse, &choice.sparse)?;
+        let dense = Model::resolve(EncoderKind::Dense, &choice.dense)?;
         let preparer = TextPreparer::new(sparse.as_ref(), dense.as_ref(), choice.coverage)?;
         let on_device = lanes_on_device(choice);
         let place = |device: Device| Place {
@@ -218,7 +219,7 @@ impl Encoders {
     pub fn encode_many(
         &mut self,
         texts: &[&Prepared],
-        told: &(dyn Fn(RunEvent) + Sync),
+        told: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
         self.encode_all(texts, sparse::DOCUMENT_TERMS, told)
     }
@@ -236,7 +237,7 @@ impl Encoders {
         &mut self,
         texts: &[&Prepared],
         n_terms: usize,
-        told: &(dyn Fn(RunEvent) + Sync),
+        told: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
         if let Some(reason) = texts.iter().find_map(|text| text.refused.clone()) {
             return Err(EncodeError::TextRefused { reason });

@@ -3,7 +3,8 @@
 //! The embedded models are described here; [`super::directory`] reads those of the user.
 
 use super::directory;
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
+use crate::batch::EncoderKind;
 use crate::profile::encoders::ModelSource;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -61,7 +62,7 @@ pub(super) enum Graph {
 /// One encoder, ready to be hashed or opened.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
-    pub kind: Kind,
+    pub kind: EncoderKind,
     pub name: String,
     pub graph: Graph,
     /// Files with weights beside the graph's own, sorted.
@@ -100,7 +101,7 @@ static DENSE: &[u8] = include_bytes!("../../assets/models/helix-dense-mini.onnx"
 
 impl Model {
     /// The model that `source` names; `None` when it names none.
-    pub fn resolve(kind: Kind, source: &ModelSource) -> Result<Option<Self>, EncodeError> {
+    pub fn resolve(kind: EncoderKind, source: &ModelSource) -> Result<Option<Self>, EncodeError> {
         match source {
             ModelSource::None => Ok(None),
             ModelSource::Embedded => Ok(Some(Self::embedded(kind))),
@@ -108,10 +109,10 @@ impl Model {
         }
     }
 
-    fn embedded(kind: Kind) -> Self {
+    fn embedded(kind: EncoderKind) -> Self {
         let (name, graph, dim) = match kind {
-            Kind::Sparse => ("helix-sparse-mini", SPARSE, 30_522),
-            Kind::Dense => ("helix-dense-mini", DENSE, 256),
+            EncoderKind::Sparse => ("helix-sparse-mini", SPARSE, 30_522),
+            EncoderKind::Dense => ("helix-dense-mini", DENSE, 256),
         };
         Self {
             kind,

@@ -4,9 +4,10 @@
 //! encoder thread runs. Where both encoders have the same tokenizer and rules (the embedded pair
 //! does) a text is tokenized once.
 
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::model::Model;
 use super::tokenizer::{Tokenizer, Word};
+use crate::batch::EncoderKind;
 use crate::credential::{self, Found, Style};
 use crate::profile::recipe::Coverage;
 use std::borrow::Cow;
@@ -213,8 +214,10 @@ impl Rules {
     fn of(model: &Model, coverage: Coverage) -> Self {
         let (chars, tokens) = match (coverage, model.kind) {
             (Coverage::Whole, _) => (None, None),
-            (Coverage::Head, Kind::Sparse) => (Some(HEAD_SPARSE_CHARS), Some(HEAD_SPARSE_TOKENS)),
-            (Coverage::Head, Kind::Dense) => (Some(HEAD_DENSE_CHARS), None),
+            (Coverage::Head, EncoderKind::Sparse) => {
+                (Some(HEAD_SPARSE_CHARS), Some(HEAD_SPARSE_TOKENS))
+            }
+            (Coverage::Head, EncoderKind::Dense) => (Some(HEAD_DENSE_CHARS), None),
         };
         Self {
             tokenizer: blake3::hash(&model.tokenizer),
@@ -325,10 +328,10 @@ impl Prepared {
 
     /// The token ids of each run of one encoder, special and prefix tokens included. None for an empty text,
     /// or without such an encoder.
-    pub fn sequences(&self, kind: Kind) -> impl Iterator<Item = &[i64]> {
+    pub fn sequences(&self, kind: EncoderKind) -> impl Iterator<Item = &[i64]> {
         let windows = match kind {
-            Kind::Sparse => self.sparse(),
-            Kind::Dense => self.dense(),
+            EncoderKind::Sparse => self.sparse(),
+            EncoderKind::Dense => self.dense(),
         };
         windows
             .into_iter()
@@ -360,13 +363,13 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::LazyLock;
 
-    fn embedded(kind: Kind) -> Model {
+    fn embedded(kind: EncoderKind) -> Model {
         let model = Model::resolve(kind, &ModelSource::Embedded).expect("resolves");
         model.expect("there is an embedded model")
     }
 
     fn preparer(change: impl Fn(&mut Model), coverage: Coverage) -> TextPreparer {
-        let (mut sparse, mut dense) = (embedded(Kind::Sparse), embedded(Kind::Dense));
+        let (mut sparse, mut dense) = (embedded(EncoderKind::Sparse), embedded(EncoderKind::Dense));
         change(&mut sparse);
         change(&mut dense);
         TextPreparer::new(Some(&sparse), Some(&dense), coverage).expect("a good tokenizer")
@@ -434,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_model_without_room_for_text_is_refused() {
-        let mut model = embedded(Kind::Dense);
+        let mut model = embedded(EncoderKind::Dense);
         model.max_len = 9;
         let error = TextPreparer::new(None, Some(&model), Coverage::Whole).err();
         assert!(
@@ -454,14 +457,14 @@ mod tests {
             "pre_tokenizer": null, "post_processor": null, "decoder": null,
             "model": {"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": false},
         });
-        let mut model = embedded(Kind::Dense);
+        let mut model = embedded(EncoderKind::Dense);
         model.tokenizer = tokenizer.to_string().into_bytes().into();
         model.passage_prefix = prefix.to_owned();
         model.max_len = 12;
         let preparer = TextPreparer::new(None, Some(&model), Coverage::Whole).expect("good");
         for text in ["a", "zzz", "abc"] {
             let prepared = preparer.prepare(text);
-            let windows: Vec<_> = prepared.sequences(Kind::Dense).collect();
+            let windows: Vec<_> = prepared.sequences(EncoderKind::Dense).collect();
             assert!(!windows.is_empty(), "{text}");
             assert!(
                 windows.iter().all(|ids| ids.len() <= 12),

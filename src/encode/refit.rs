@@ -4,7 +4,7 @@
 //! agreed. The given one is only read.
 
 use super::directory;
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::model::{Graph, Model, Pooling};
 use super::onnx::{self, Fold, Folded, Form, OnnxError, Quantized};
 use super::output::{self, Declared};
@@ -12,6 +12,7 @@ use super::sparse::Terms;
 use super::tokenizer::Tokenizer;
 use super::trial::{choice, similarity};
 use super::{Encoded, Encoders, sha256_of};
+use crate::batch::EncoderKind;
 use crate::platform;
 use serde::Serialize;
 use std::fs::File;
@@ -130,8 +131,8 @@ pub fn refit(order: &RefitOrder<'_>) -> Result<Refitted, EncodeError> {
 
     let mut proto = onnx::read(graph).map_err(named)?;
     let folded = match kind {
-        Kind::Sparse => fold(&model, &mut proto, order.top_k, &named)?,
-        Kind::Dense => None,
+        EncoderKind::Sparse => fold(&model, &mut proto, order.top_k, &named)?,
+        EncoderKind::Dense => None,
     };
     let mut quantized = Quantized::default();
     match order.quantize {
@@ -167,8 +168,8 @@ pub fn refit(order: &RefitOrder<'_>) -> Result<Refitted, EncodeError> {
     let described = Described {
         kind: &kind.to_string(),
         pooling: match kind {
-            Kind::Sparse => Some(Pooling::None.name()),
-            Kind::Dense => model.pooling.map(Pooling::name),
+            EncoderKind::Sparse => Some(Pooling::None.name()),
+            EncoderKind::Dense => model.pooling.map(Pooling::name),
         },
         max_len: model.max_len,
         dim: model.dim,
@@ -262,7 +263,7 @@ fn fold(
 }
 
 fn encoded_samples(
-    kind: Kind,
+    kind: EncoderKind,
     dir: &Path,
     ort_lib: Option<&Path>,
 ) -> Result<Vec<Encoded>, EncodeError> {

@@ -9,11 +9,13 @@ mod batches;
 use super::batch::{Shape, Shapes};
 use super::cuda::{self, Hardware};
 use super::endless::{self, Ended};
-use super::error::{EncodeError, Kind, said};
-use super::fault::{Fault, classify};
+use super::error::{EncodeError, said};
+use super::fault::classify;
 use super::model::{Graph, Model};
 use super::output::{Output, fits};
 use super::prepare::Windows;
+use crate::batch::{Batch, EncoderKind};
+use crate::device::DeviceFailure;
 use crate::failpoint;
 use crate::profile::encoders::{Device, Precision};
 use ort::environment::Environment;
@@ -42,7 +44,7 @@ pub(super) struct Place {
 
 /// A model in memory.
 pub(super) struct ModelSession {
-    kind: Kind,
+    kind: EncoderKind,
     name: String,
     pub(super) session: Session,
     device: Device,
@@ -75,28 +77,15 @@ pub(super) struct ModelSession {
 
 /// What there is to tell of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunEvent {
+pub enum BatchEvent {
     /// A batch of `n_slots` tokens, padding included, begins.
-    Begun { kind: Kind, n_slots: u64 },
+    Begun { encoder: EncoderKind, n_slots: u64 },
     /// A batch is over.
-    Done(Run),
+    Done(Batch),
     /// A text of `n_slots` tokens begins, on the CPU.
-    TextBegun { kind: Kind, n_slots: u64 },
+    TextBegun { encoder: EncoderKind, n_slots: u64 },
     /// A text is done, on the CPU.
-    Text(Run),
-}
-
-/// A batch on a device that is over, or all runs of a text on the CPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    pub kind: Kind,
-    /// Of the windows.
-    pub n_tokens: u64,
-    /// Of the shape: padding and blank rows included.
-    pub n_slots: u64,
-    pub n_windows: u64,
-    /// Inside the runtime.
-    pub duration: Duration,
+    Text(Batch),
 }
 
 /// What runs have cost since it was last asked.
@@ -350,17 +339,17 @@ impl ModelSession {
     }
 
     /// What there is to tell of a text whose windows are about to be run one by one.
-    pub fn text_begun(&self, windows: &Windows) -> RunEvent {
-        RunEvent::TextBegun {
-            kind: self.kind,
+    pub fn text_begun(&self, windows: &Windows) -> BatchEvent {
+        BatchEvent::TextBegun {
+            encoder: self.kind,
             n_slots: slots(windows),
         }
     }
 
     /// What there is to tell of a text whose windows were run one by one, since [`Self::busy`] was `before`.
-    pub fn text_done(&self, windows: &Windows, before: Duration) -> RunEvent {
-        RunEvent::Text(Run {
-            kind: self.kind,
+    pub fn text_done(&self, windows: &Windows, before: Duration) -> BatchEvent {
+        BatchEvent::Text(Batch {
+            encoder: self.kind,
             n_tokens: windows.n_tokens as u64,
             n_slots: slots(windows),
             n_windows: windows.iter().len() as u64,
@@ -480,24 +469,24 @@ fn unusable(device: Device, error: &ort::Error) -> EncodeError {
     }
 }
 
-fn failure(kind: Kind, shape: Shape, device: Device, reason: String) -> EncodeError {
+fn failure(kind: EncoderKind, shape: Shape, device: Device, reason: String) -> EncodeError {
     let fault = match device {
-        Device::Cpu => Fault::Other,
+        Device::Cpu => None,
         Device::Cuda(_) => classify(&reason),
     };
     match fault {
-        Fault::OutOfMemory => EncodeError::OutOfMemory {
+        Some(DeviceFailure::OutOfMemory) => EncodeError::OutOfMemory {
             kind,
             device,
             shape: shape.to_string(),
             reason,
         },
-        Fault::DeviceLost => EncodeError::DeviceLost {
+        Some(DeviceFailure::Lost) => EncodeError::DeviceLost {
             kind,
             device,
             reason,
         },
-        Fault::Other => EncodeError::RunFailed {
+        Some(DeviceFailure::Crash) | None => EncodeError::RunFailed {
             kind,
             n_tokens: shape.len,
             reason,
@@ -506,7 +495,7 @@ fn failure(kind: Kind, shape: Shape, device: Device, reason: String) -> EncodeEr
 }
 
 /// In a test: a device without memory, and one that breaks.
-fn asked_to_fail(kind: Kind, shape: Shape, device: Device) -> Result<(), EncodeError> {
+fn asked_to_fail(kind: EncoderKind, shape: Shape, device: Device) -> Result<(), EncodeError> {
     let reason = if failpoint::at("encode::memory", &format!("{kind} {shape}")) {
         format!(
             "Failed to allocate memory for requested buffer of size {}",

@@ -1,7 +1,8 @@
 //! How large the models are and of which numbers, for those who share out memory and devices.
 
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::model::{Graph, Model};
+use crate::batch::EncoderKind;
 use crate::profile::encoders::EncoderChoice;
 
 /// Bytes of the models' files.
@@ -21,8 +22,8 @@ pub fn model_bytes(choice: &EncoderChoice) -> Result<ModelBytes, EncodeError> {
         model.map_or(Ok(0), |model| graph_bytes(&model))
     };
     Ok(ModelBytes {
-        sparse: one(Kind::Sparse, &choice.sparse)?,
-        dense: one(Kind::Dense, &choice.dense)?,
+        sparse: one(EncoderKind::Sparse, &choice.sparse)?,
+        dense: one(EncoderKind::Dense, &choice.dense)?,
     })
 }
 
@@ -40,8 +41,8 @@ pub struct QuantizedKinds {
 pub fn quantized(choice: &EncoderChoice) -> Result<QuantizedKinds, EncodeError> {
     let one = |kind, source| Ok(Model::resolve(kind, source)?.is_some_and(|m| m.quantized));
     Ok(QuantizedKinds {
-        sparse: one(Kind::Sparse, &choice.sparse)?,
-        dense: one(Kind::Dense, &choice.dense)?,
+        sparse: one(EncoderKind::Sparse, &choice.sparse)?,
+        dense: one(EncoderKind::Dense, &choice.dense)?,
     })
 }
 

@@ -1,12 +1,13 @@
 //! Texts to sparse vectors: a session, and what becomes of its output.
 
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::model::{Model, Pooling};
 use super::prepare::{Prepared, Windows};
-use super::session::{ModelSession, Place, RunEvent};
+use super::session::{BatchEvent, ModelSession, Place};
 use super::sparse::{self, Terms};
 use super::tokenizer::Tokenizer;
 use super::words;
+use crate::batch::EncoderKind;
 use crate::vector::SparseVector;
 use ort::environment::Environment;
 
@@ -41,7 +42,7 @@ impl SparseEncoder {
         &mut self,
         texts: &[(&Prepared, &Windows)],
         n_terms: usize,
-        told: &dyn Fn(RunEvent),
+        told: &dyn Fn(BatchEvent),
     ) -> Result<Vec<SparseText>, EncodeError> {
         if self.session.is_batched() {
             return self.encode_batched(texts, n_terms, told);
@@ -103,7 +104,7 @@ impl SparseEncoder {
         &mut self,
         texts: &[(&Prepared, &Windows)],
         n_terms: usize,
-        told: &dyn Fn(RunEvent),
+        told: &dyn Fn(BatchEvent),
     ) -> Result<Vec<SparseText>, EncodeError> {
         let Self {
             session,
@@ -155,7 +156,7 @@ impl SparseEncoder {
 
 fn bad_output(n_tokens: usize) -> EncodeError {
     EncodeError::BadOutput {
-        kind: Kind::Sparse,
+        kind: EncoderKind::Sparse,
         n_tokens,
     }
 }

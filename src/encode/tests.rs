@@ -2,6 +2,7 @@
 //! accepted shape, written on the spot as a [`Directory`].
 
 use super::*;
+use crate::batch::EncoderKind;
 use crate::profile::encoders::ModelSource;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,17 +80,17 @@ impl Directory {
         fs::write(self.path().join(file), text).expect("writes");
     }
 
-    fn choice(&self, kind: Kind) -> EncoderChoice {
+    fn choice(&self, kind: EncoderKind) -> EncoderChoice {
         trial::choice(kind, self.path(), None)
     }
 
     fn describe_dense(&self) -> Result<ModelInfo, EncodeError> {
-        Ok(describe(&self.choice(Kind::Dense))?
+        Ok(describe(&self.choice(EncoderKind::Dense))?
             .dense
             .expect("a dense encoder"))
     }
 
-    fn open(&self, kind: Kind) -> Result<Encoders, EncodeError> {
+    fn open(&self, kind: EncoderKind) -> Result<Encoders, EncodeError> {
         Encoders::open(&self.choice(kind))
     }
 }

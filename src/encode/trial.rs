@@ -3,11 +3,12 @@
 //! Loads the model and encodes a few texts on the CPU. Changes nothing.
 
 use super::directory;
-use super::error::{EncodeError, Kind};
+use super::error::EncodeError;
 use super::model::{Graph, Model};
 use super::output::declared;
 use super::session::ModelSession;
 use super::{Encoded, Encoders, dense, describe, sha256_of};
+use crate::batch::EncoderKind;
 use crate::ids::Digest;
 use crate::platform;
 use crate::profile::encoders::{EncoderChoice, ModelSource};
@@ -88,8 +89,8 @@ pub fn try_model(dir: &Path, ort_lib: Option<&Path>) -> Result<Trial, EncodeErro
     let tokens_per_cpu_second = speed(&mut encoders)?;
     let grown = before.and_then(|before| platform::resident_memory_bytes()?.checked_sub(before));
     let tokenizer = match kind {
-        Kind::Sparse => encoders.preparer.sparse_tokenizer(),
-        Kind::Dense => encoders.preparer.dense_tokenizer(),
+        EncoderKind::Sparse => encoders.preparer.sparse_tokenizer(),
+        EncoderKind::Dense => encoders.preparer.dense_tokenizer(),
     };
     let vocabulary = tokenizer.map_or(0, |tokenizer| tokenizer.vocabulary().len());
     let norm = norm(&mut encoders)?;
@@ -131,11 +132,11 @@ pub fn try_model(dir: &Path, ort_lib: Option<&Path>) -> Result<Trial, EncodeErro
 }
 
 /// One encoder alone, on the CPU.
-pub(super) fn choice(kind: Kind, dir: &Path, ort_lib: Option<&Path>) -> EncoderChoice {
+pub(super) fn choice(kind: EncoderKind, dir: &Path, ort_lib: Option<&Path>) -> EncoderChoice {
     let source = ModelSource::Directory(dir.to_owned());
     let (sparse, dense) = match kind {
-        Kind::Sparse => (source, ModelSource::None),
-        Kind::Dense => (ModelSource::None, source),
+        EncoderKind::Sparse => (source, ModelSource::None),
+        EncoderKind::Dense => (ModelSource::None, source),
     };
     EncoderChoice {
         sparse,
@@ -151,10 +152,10 @@ impl Encoders {
         self.encode(&prepared)
     }
 
-    fn session(&self, kind: Kind) -> Result<&ModelSession, EncodeError> {
+    fn session(&self, kind: EncoderKind) -> Result<&ModelSession, EncodeError> {
         let session = match kind {
-            Kind::Sparse => self.sparse.as_ref().map(|e| &e.session),
-            Kind::Dense => self.dense.as_ref().map(|e| &e.session),
+            EncoderKind::Sparse => self.sparse.as_ref().map(|e| &e.session),
+            EncoderKind::Dense => self.dense.as_ref().map(|e| &e.session),
         };
         session.ok_or_else(|| EncodeError::bad(kind, "", "it was not opened"))
     }

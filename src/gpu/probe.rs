@@ -4,8 +4,8 @@
 //! the deadline: after it the reading is unknown, and the thread that hangs is not asked again until it
 //! has come back. Nothing here creates a context on the device, and nothing decides what a reading means.
 
+use crate::device::{DeviceId, DeviceMemory};
 use crate::platform;
-use crate::watchdog::{DeviceId, Memory};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nvml_wrapper::Nvml;
 use std::io::{self, Read as _};
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// One reading, or for people why there is none.
-pub type Answer = Result<Memory, String>;
+pub type Answer = Result<DeviceMemory, String>;
 
 /// What one device said when it was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,7 +132,7 @@ impl Probe {
             // Loaded anew after a failure: a driver that was replaced answers a new session alone.
             let memory = memory.map_err(|error| error.to_string())?;
             loaded = Some(nvml);
-            Memory::new(memory.used, memory.total)
+            DeviceMemory::new(memory.used, memory.total)
                 .ok_or_else(|| format!("{} of {} bytes in use", memory.used, memory.total))
         })
     }
@@ -345,7 +345,7 @@ pub fn parse(text: &str) -> Answer {
     };
     let (used, total) = numbers.ok_or_else(garbage)?;
     // Memory sizes are far below 2^53, and what is beyond is refused.
-    Memory::new(used as u64, total as u64).ok_or_else(garbage)
+    DeviceMemory::new(used as u64, total as u64).ok_or_else(garbage)
 }
 
 const MIB: f64 = 1_048_576.0;

@@ -127,6 +127,7 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
             unchanged,
             workers,
             file_workers,
+            ..
         } => {
             let mut line = format!(
                 "{profile}: {} files, {}",

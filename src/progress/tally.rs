@@ -188,6 +188,7 @@ mod tests {
 
     fn planned(bytes: u64) -> BuildEvent {
         BuildEvent::Planned {
+            segments: 1,
             profile: "p".to_owned(),
             shards: vec![PlannedShard {
                 shard: ShardId(0),

@@ -8,12 +8,13 @@ mod frame;
 
 pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
 
+use crate::batch::{Batch, EncoderKind};
+use crate::failure::Failure;
 use crate::file::FileEntry;
 use crate::ids::{Digest, SegmentId, ShardId, WorkerId};
 use crate::profile::Limits;
 use crate::profile::encoders::EncoderChoice;
 use crate::profile::recipe::Recipe;
-use crate::watchdog::{Batch, Encoder};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub fn build_id() -> String {
 }
 
 /// Raised with every change of a message.
-const PROTOCOL_VERSION: u32 = 4;
+const PROTOCOL_VERSION: u32 = 5;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
@@ -113,11 +114,14 @@ pub enum FromWorker {
     /// On a device: a run of `n_slots` tokens, padding included, is about to begin.
     BatchBegun {
         shard: ShardId,
-        encoder: Encoder,
+        encoder: EncoderKind,
         n_slots: u64,
     },
     /// On a device: that run is over.
-    BatchDone(Batch),
+    BatchDone {
+        shard: ShardId,
+        batch: Batch,
+    },
     /// One or more files were committed: the work they added, and the last one's name.
     Committed {
         segment: SegmentId,
@@ -204,31 +208,4 @@ impl std::ops::SubAssign for Work {
         less(&mut self.busy_us, other.busy_us);
         less(&mut self.skipped, other.skipped);
     }
-}
-
-/// Why a worker gave up: `kind` decides, `text` is for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    pub kind: FailureKind,
-    pub text: String,
-}
-
-/// What the supervisor may do about a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FailureKind {
-    /// Model, runtime or device cannot be used: no other worker will fare better.
-    Unavailable,
-    /// Models or settings are not those the build started with.
-    FingerprintMismatch,
-    /// The output cannot be written: read-only, no permission, a broken disk.
-    Output,
-    /// There is no space left for the output.
-    Full,
-    /// A device has no memory left for the smallest run: the same device with less beside it, or another,
-    /// may do.
-    DeviceMemory,
-    /// A device failed, and the process can do nothing with it any more. A fresh one may.
-    Device,
-    /// Anything else: worth one more try in a fresh process.
-    Internal,
 }

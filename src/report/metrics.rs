@@ -7,9 +7,10 @@
 
 mod exposition;
 
+use super::Counts;
 use super::marks;
+use crate::device::DeviceMemory;
 use crate::protocol::Work;
-use crate::watchdog::{Counts, Memory};
 use exposition::{Family, Kind, Sample, labelled, plain};
 
 /// Everything there is to export of one profile.
@@ -61,7 +62,7 @@ pub struct Runs {
 pub struct DeviceMetrics {
     pub name: String,
     /// As last read, if that is known.
-    pub memory: Option<Memory>,
+    pub memory: Option<DeviceMemory>,
     /// Its memory can be read: `false` after several readings in a row without an answer.
     pub can_be_read: bool,
 }

@@ -7,6 +7,7 @@ pub mod marks;
 mod metrics;
 mod summary;
 mod totals;
+mod watchdog;
 
 pub use manifest::{Manifest, Target};
 pub use metrics::{DeviceMetrics, Metrics, Runs};
@@ -15,10 +16,12 @@ pub use summary::{
     TextSecrets,
 };
 pub use totals::Totals;
+pub use watchdog::{Counts, Figures, LOG_PREFIX, Noticed, Response, WatchdogEvent};
 
+use crate::device::DeviceMemory;
+use crate::failure::Failure;
 use crate::ids::{SegmentId, ShardId, WorkerId};
-use crate::protocol::{Failure, Work};
-use crate::watchdog::{Memory, WatchdogEvent};
+use crate::protocol::Work;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -36,6 +39,9 @@ pub enum BuildEvent {
         unchanged: usize,
         workers: u32,
         file_workers: u32,
+        /// Of all shards, those that are complete included.
+        #[serde(skip)]
+        segments: usize,
     },
     WorkerStarting {
         worker: WorkerId,
@@ -69,7 +75,7 @@ pub enum BuildEvent {
     /// A reading of a device's memory; `None`: it could not be read.
     DeviceMemory {
         device: String,
-        memory: Option<Memory>,
+        memory: Option<DeviceMemory>,
     },
     Watchdog(Box<WatchdogEvent>),
     WorkerLost {

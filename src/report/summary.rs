@@ -4,9 +4,9 @@
 //! ([`IndexSummary`]) is kept apart from how this run went ([`RunSummary`]): the first depends on
 //! inputs and settings alone.
 
+use super::WatchdogEvent;
 use crate::file::SkipReason;
 use crate::profile::recipe::SecretsInText;
-use crate::watchdog::WatchdogEvent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,8 +16,6 @@ pub struct Summary {
     pub index: IndexSummary,
     #[serde(flatten)]
     pub run: RunSummary,
-    /// The exit code this process is about to end with.
-    pub exit: u8,
 }
 
 /// What was built.

@@ -9,7 +9,7 @@ mod listed;
 
 pub use listed::{Rules, Verdict};
 
-use super::Failure;
+use super::ScanFailure;
 use super::read::read_bytes;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::Limits;
@@ -46,7 +46,12 @@ impl Layers {
 
     /// Adds the rules of the folder `below` (`None`: the root itself). Rule files that cannot be
     /// read are returned, for the rules in them are not obeyed.
-    pub fn enter(&mut self, root: &Path, below: Option<&RelPath>, limits: &Limits) -> Vec<Failure> {
+    pub fn enter(
+        &mut self,
+        root: &Path,
+        below: Option<&RelPath>,
+        limits: &Limits,
+    ) -> Vec<ScanFailure> {
         let folder = below.map_or_else(|| root.to_path_buf(), |below| below.on_disk(root));
         let starts_repository = folder.join(".git").symlink_metadata().is_ok();
         let mut failures = Vec::new();
@@ -97,7 +102,7 @@ fn rules(
     folder: &Path,
     file: &RelPath,
     limits: &Limits,
-) -> Result<Option<Rules>, Failure> {
+) -> Result<Option<Rules>, ScanFailure> {
     let limits = Limits {
         max_file_bytes: MAX_RULE_FILE_BYTES,
         ..*limits
@@ -107,7 +112,7 @@ fn rules(
         // git itself reads no rules through a link, nor from anything but a file.
         Err(failure) if failure.reason == SkipReason::Vanished => return Ok(None),
         Err(failure) => {
-            return Err(Failure {
+            return Err(ScanFailure {
                 path: file.clone(),
                 reason: failure.reason,
                 detail: failure.detail,

@@ -3,9 +3,10 @@
 //! Rules are asked in a fixed order, names before anything that costs a system call, and the first
 //! that objects is the reason.
 
+use super::ScanFailure;
 use super::gitignore::{Ignored, Layers};
 use super::read::{io_reason, mtime_ns};
-use super::{Failure, outputs, secrets};
+use super::{outputs, secrets};
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::platform;
 use crate::profile::{Root, Rules, Secrets};
@@ -86,7 +87,7 @@ impl<'r> Judge<'r> {
 
     /// Must be called when a folder (`None`: the root) is entered. Returns rule files that cannot
     /// be read.
-    pub fn enter(&mut self, below: Option<&RelPath>) -> Vec<Failure> {
+    pub fn enter(&mut self, below: Option<&RelPath>) -> Vec<ScanFailure> {
         if !self.rules.gitignore {
             return Vec::new();
         }

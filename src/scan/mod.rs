@@ -34,12 +34,12 @@ pub struct RootScan {
     /// it holds: counting its files would cost the walk that the rule is there to save.
     pub skipped: BTreeMap<SkipReason, u64>,
     /// What could not be looked at, in canonical order. Counted in `skipped` as well.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<ScanFailure>,
 }
 
 /// A file or folder that could not be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct ScanFailure {
     pub path: RelPath,
     pub reason: SkipReason,
     /// The system's message.

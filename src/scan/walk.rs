@@ -1,8 +1,9 @@
 //! One walk over a root.
 
+use super::ScanFailure;
 use super::judge::{Candidate, Judge, Rule, Verdict};
 use super::read::io_reason;
-use super::{Failure, RootScan, ScanError};
+use super::{RootScan, ScanError};
 use crate::failpoint;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::{Root, Rules};
@@ -103,7 +104,7 @@ impl Walk<'_> {
                 if let Rule::Io(error) = rule
                     && reason.is_failure()
                 {
-                    self.found.failures.push(Failure {
+                    self.found.failures.push(ScanFailure {
                         path: rel,
                         reason,
                         detail: error.to_string(),
@@ -134,7 +135,7 @@ impl Walk<'_> {
         };
         (self.on_skip)(&path, reason, &error);
         *self.found.skipped.entry(reason).or_default() += 1;
-        self.found.failures.push(Failure {
+        self.found.failures.push(ScanFailure {
             path,
             reason,
             detail: error.to_string(),

@@ -196,7 +196,7 @@ pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
 
 /// What of a write-ahead log lies beside a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Log {
+pub(crate) enum Log {
     None,
     /// The file is empty, and its shared memory is there: a program has the database open and has written nothing
     /// since the last checkpoint, or died like that.
@@ -280,7 +280,7 @@ pub fn hash_file(path: &Path) -> Result<FileHash, StoreError> {
 }
 
 /// A file that SQLite keeps beside `path`.
-pub(super) fn sidecar(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn sidecar(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

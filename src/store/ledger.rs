@@ -71,7 +71,7 @@ pub fn read_text(path: &Path, key: &str) -> Result<String, StoreError> {
 
 /// Fails with [`StoreError::Foreign`] unless the database is a shard of this builder, and with
 /// [`StoreError::Format`] unless it is of this format version.
-pub(super) fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let has_table = conn
         .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'build_meta'")
         .and_then(|mut statement| statement.exists([]))

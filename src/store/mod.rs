@@ -6,13 +6,13 @@
 //! to build and when to publish is told to it. It never writes into a shard after its indexes are
 //! built; a server that mounts the shard does.
 
-mod connect;
+pub(crate) mod connect;
 pub mod digest;
-mod error;
+pub(crate) mod error;
 mod fts;
 pub mod inspect;
 pub mod ledger;
-mod ledger_row;
+pub(crate) mod ledger_row;
 pub mod links;
 pub mod locate;
 mod maker;
@@ -25,7 +25,6 @@ pub mod schema;
 pub mod segment;
 pub mod shard;
 pub mod surroundings;
-pub mod verify;
 
 pub use connect::{
     hash_file, log_beside, most_open_databases, open_read_only, remove_database, remove_log,

@@ -15,15 +15,36 @@ use rusqlite::{Connection, Row, Statement, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// `shards.category` unless another is asked for: that of what is built from files.
-const DEFAULT_CATEGORY: &str = "reference";
+/// Under which a server lists a shard: the closed set of the format's `shards.category`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShardCategory {
+    Participant,
+    Agent,
+    /// What is built from files.
+    #[default]
+    Reference,
+    Org,
+    Cold,
+}
+
+impl ShardCategory {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Participant => "participant",
+            Self::Agent => "agent",
+            Self::Reference => "reference",
+            Self::Org => "org",
+            Self::Cold => "cold",
+        }
+    }
+}
 
 /// The routing database, open for registering.
 #[derive(Debug)]
 pub struct RoutingDb {
     conn: Connection,
     path: PathBuf,
-    category: &'static str,
+    category: ShardCategory,
 }
 
 /// A shard as the routing database lists it.
@@ -67,14 +88,13 @@ impl RoutingDb {
         Ok(Self {
             conn,
             path: path.to_path_buf(),
-            category: DEFAULT_CATEGORY,
+            category: ShardCategory::default(),
         })
     }
 
-    /// The category under which servers list what is registered from now on. The format knows
-    /// `participant`, `agent`, `reference`, `org` and `cold`.
+    /// The category under which servers list what is registered from now on.
     #[must_use]
-    pub fn with_category(mut self, category: &'static str) -> Self {
+    pub fn with_category(mut self, category: ShardCategory) -> Self {
         self.category = category;
         self
     }
@@ -102,7 +122,7 @@ impl RoutingDb {
             path: shard,
             epoch: meta(&source, shard, "epoch")?,
             bytes: bytes as i64,
-            category: self.category,
+            category: self.category.as_str(),
             metadata: metadata_of(&build),
         };
         entry

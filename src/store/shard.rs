@@ -11,7 +11,7 @@ mod seal;
 
 pub use seal::seal;
 
-pub(super) use rows::epigenetics;
+pub(crate) use rows::epigenetics;
 
 use super::connect;
 use super::error::StoreError;

@@ -204,7 +204,7 @@ fn a_fault_found_is_14() {
 #[cfg(unix)]
 #[test]
 fn a_paused_build_is_75_and_goes_on() {
-    let world = World::corpus(2, 400);
+    let world = World::corpus(2, 200);
     let arguments = [
         "--profile",
         "p.toml",

@@ -124,19 +124,16 @@ impl Live {
 
     /// Looks until there is an answer.
     pub fn wait<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let began = Instant::now();
-        loop {
-            if let Some(found) = look(self) {
-                return found;
-            }
+        poll(|late| {
+            let found = look(self);
             assert!(
-                began.elapsed() < DEADLINE,
+                found.is_some() || !late,
                 "waited for {what}: {:?}, steps {:?}",
                 self.said(),
                 self.steps()
             );
-            std::thread::sleep(LOOK);
-        }
+            found
+        })
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -230,19 +227,27 @@ pub fn workers_of(supervisor: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Sends a signal; one that is gone already needs none.
-/// What `look` finds, sooner or later.
+/// Looks until there is an answer, where no build is watched.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    poll(|late| {
+        let found = look();
+        assert!(found.is_some() || !late, "waited for {what}");
+        found
+    })
+}
+
+/// Calls `look` until it finds something. It is passed whether the deadline is over, and fails the test then.
+fn poll<T>(mut look: impl FnMut(bool) -> Option<T>) -> T {
     let began = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = look(began.elapsed() >= DEADLINE) {
             return found;
         }
-        assert!(began.elapsed() < DEADLINE, "waiting for {what}");
         std::thread::sleep(LOOK);
     }
 }
 
+/// Sends a signal; a process that is gone already needs none.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);

@@ -3,13 +3,14 @@
 use crate::live::{DEADLINE, signal};
 use crate::world::World;
 use helix_build::encode;
+use helix_build::failure::FailureKind;
 use helix_build::file::{FileEntry, RelPath};
 use helix_build::ids::{SegmentId, ShardId, WorkerId};
 use helix_build::profile::Limits;
 use helix_build::profile::encoders::{EncoderChoice, ModelSource};
 use helix_build::profile::recipe::{Recipe, encoder_fingerprint};
 use helix_build::protocol::{
-    FailureKind, FromWorker, SegmentTask, ToWorker, WorkerSetup, build_id, read_frame, write_frame,
+    FromWorker, SegmentTask, ToWorker, WorkerSetup, build_id, read_frame, write_frame,
 };
 use rustix::process::Signal;
 use std::fs;

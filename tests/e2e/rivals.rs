@@ -3,13 +3,14 @@
 use crate::live::signal;
 use crate::rival::{Rival, setup, task, wait};
 use crate::world::{Dice, World, count};
+use helix_build::engine::publish::{ShardPublisher, register};
+use helix_build::failure::FailureKind;
 use helix_build::ids::Digest;
-use helix_build::protocol::{FailureKind, FromWorker, SegmentTask};
-use helix_build::publish::{ShardPublisher, register};
+use helix_build::protocol::{FromWorker, SegmentTask};
 use helix_build::store::routing::{RoutingDb, registered_shards};
 use helix_build::store::segment::SegmentReader;
 use helix_build::store::shard::{Root, ShardHeader};
-use helix_build::store::verify::{Level, verify};
+use helix_build::verify::{Level, verify};
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};

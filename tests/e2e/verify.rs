@@ -2,7 +2,7 @@
 //! the encoders.
 
 use crate::world::{Ran, World, count, files_below, finish};
-use helix_build::store::verify::{Level, verify};
+use helix_build::verify::{Level, verify};
 use rusqlite::Connection;
 use serde_json::Value;
 use std::fs::{self, File};

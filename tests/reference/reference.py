@@ -117,10 +117,11 @@ class Encoder:
         elif "sparse_weights" in outputs:
             weights = outputs["sparse_weights"].max(axis=0)
         else:
-            weights = np.log1p(np.maximum(outputs["logits"], 0))
-            if self.rules["pooling"] == "splade-log1p":
-                weights = np.log1p(weights)
-            weights = weights * mask[:, :, None].astype(np.float32)
+            weights = outputs["logits"]
+            np.maximum(weights, 0, out=weights)
+            for _ in range(2 if self.rules["pooling"] == "splade-log1p" else 1):
+                np.log1p(weights, out=weights)
+            weights *= mask[:, :, None].astype(np.float32)
             weights = weights.max(axis=(0, 1))
         # In units of the fourth decimal, a half rounded up.
         units = np.floor(weights.astype(np.float64) * 10_000 + 0.5).astype(int)

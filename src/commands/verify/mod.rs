@@ -8,7 +8,7 @@ use crate::cli::{GlobalFlags, VerifyArgs};
 use crate::exit_code::ExitCode;
 use crate::progress;
 use crate::store::locate::locate_ours;
-use crate::store::verify::{Faults, Level, Report, Watch, verify};
+use crate::verify::{Faults, Level, Report, Watch, verify};
 use reencode::{Outcome, Reencoder};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -58,7 +58,7 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
 #[derive(Serialize)]
 struct Verdict<'a> {
     level: Level,
-    shards: &'a [crate::store::verify::ShardReport],
+    shards: &'a [crate::verify::ShardReport],
     files: i64,
     chunks: i64,
     faults: u64,

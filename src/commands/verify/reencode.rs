@@ -3,13 +3,13 @@
 //! The encoders must be those that the index names; which these are, the model flags say.
 
 use crate::cli::{ModelFlags, Reencode};
-use crate::commands::build::settings;
+use crate::commands::settings;
 use crate::encode::{self, EncodeError, EncoderInfo, Encoders, ModelInfo};
 use crate::exit_code::{Exit, ExitCode};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::profile::recipe::Recipe;
 use crate::store::locate::Index;
-use crate::store::verify::{Agreement, Faults, Recorded, Sampler, Vectors};
+use crate::verify::{Agreement, Faults, Recorded, Sampler, Vectors};
 use serde::Serialize;
 use std::time::SystemTime;
 

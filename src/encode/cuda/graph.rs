@@ -3,7 +3,8 @@
 //! Edits happen in memory, each time a session opens; the user's files are only read. A graph that needs no edit is
 //! loaded from its file.
 
-use crate::encode::error::{EncodeError, Kind};
+use crate::batch::EncoderKind;
+use crate::encode::error::EncodeError;
 use crate::encode::model::{Graph, Model, Pooling};
 use crate::encode::onnx::{self, OnnxError, Proto, Rows};
 use crate::encode::output::{self, Declared};
@@ -52,7 +53,7 @@ pub(in crate::encode) fn edited(
 /// Puts a dense model's pooling into the graph, where the file says enough for it. Otherwise texts are pooled from what the
 /// graph gives, as on the CPU.
 fn pool(model: &Model, vocabulary: usize, proto: &mut Proto) -> bool {
-    if model.kind != Kind::Dense {
+    if model.kind != EncoderKind::Dense {
         return false;
     }
     let outputs: Option<Vec<Declared>> =

@@ -1,8 +1,9 @@
 //! Finds and reads the files of a model directory.
 
 use super::statements::Overrides;
+use crate::batch::EncoderKind;
 use crate::encode::check;
-use crate::encode::error::{EncodeError, Kind};
+use crate::encode::error::EncodeError;
 use crate::named_file;
 use crate::profile::toml_said;
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// A directory being read as one kind of encoder.
 pub(super) struct Files<'a> {
-    pub kind: Kind,
+    pub kind: EncoderKind,
     pub dir: &'a Path,
 }
 

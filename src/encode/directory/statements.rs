@@ -3,8 +3,9 @@
 //! `helix-model.toml` overrides all others; the graph's file limits what they may say.
 
 use super::files::Files;
+use crate::batch::EncoderKind;
 use crate::encode::check::Facts;
-use crate::encode::error::{EncodeError, Kind};
+use crate::encode::error::EncodeError;
 use crate::encode::model::Pooling;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -127,17 +128,17 @@ impl Files<'_> {
     }
 
     /// Without any statement, the graph's outputs tell when it is opened.
-    pub fn stated_kind(&self, overrides: &Overrides, modules: &[Module]) -> Option<Kind> {
+    pub fn stated_kind(&self, overrides: &Overrides, modules: &[Module]) -> Option<EncoderKind> {
         let has_module = |class: &str| modules.iter().any(|m| m.class.ends_with(class));
         Some(match (overrides.kind, overrides.pooling) {
-            (Some(DeclaredKind::Sparse), _) => Kind::Sparse,
-            (Some(DeclaredKind::Dense), _) => Kind::Dense,
-            (None, Some(Pooling::Splade | Pooling::SpladeLog1p)) => Kind::Sparse,
-            (None, Some(Pooling::Cls | Pooling::Last | Pooling::Mean)) => Kind::Dense,
-            _ if SPLADE_FOLDERS.iter().any(|f| self.dir.join(f).is_dir()) => Kind::Sparse,
-            _ if has_module("SpladePooling") => Kind::Sparse,
+            (Some(DeclaredKind::Sparse), _) => EncoderKind::Sparse,
+            (Some(DeclaredKind::Dense), _) => EncoderKind::Dense,
+            (None, Some(Pooling::Splade | Pooling::SpladeLog1p)) => EncoderKind::Sparse,
+            (None, Some(Pooling::Cls | Pooling::Last | Pooling::Mean)) => EncoderKind::Dense,
+            _ if SPLADE_FOLDERS.iter().any(|f| self.dir.join(f).is_dir()) => EncoderKind::Sparse,
+            _ if has_module("SpladePooling") => EncoderKind::Sparse,
             // Sentence transformers have this folder.
-            _ if self.dir.join("1_Pooling").is_dir() => Kind::Dense,
+            _ if self.dir.join("1_Pooling").is_dir() => EncoderKind::Dense,
             _ => return None,
         })
     }
@@ -160,7 +161,7 @@ impl Files<'_> {
             .iter()
             .find(|module| module.class.ends_with(".Dense"));
         match foreign {
-            Some(module) if self.kind == Kind::Dense => Err(self.bad(format!(
+            Some(module) if self.kind == EncoderKind::Dense => Err(self.bad(format!(
                 "modules.json lists {}, which is not in the graph; export the whole pipeline with a \
                  sentence_embedding output and set pooling = \"none\" in helix-model.toml",
                 module.class
@@ -201,12 +202,12 @@ fn usable_positions(config: &Config, rows: usize) -> usize {
 }
 
 /// What `1_Pooling/config.json` asks for.
-pub(super) fn declared(kind: Kind, config: &PoolingConfig) -> Option<Pooling> {
+pub(super) fn declared(kind: EncoderKind, config: &PoolingConfig) -> Option<Pooling> {
     match kind {
-        Kind::Sparse => None,
-        Kind::Dense if config.pooling_mode_cls_token => Some(Pooling::Cls),
-        Kind::Dense if config.pooling_mode_mean_tokens => Some(Pooling::Mean),
-        Kind::Dense if config.pooling_mode_lasttoken => Some(Pooling::Last),
-        Kind::Dense => None,
+        EncoderKind::Sparse => None,
+        EncoderKind::Dense if config.pooling_mode_cls_token => Some(Pooling::Cls),
+        EncoderKind::Dense if config.pooling_mode_mean_tokens => Some(Pooling::Mean),
+        EncoderKind::Dense if config.pooling_mode_lasttoken => Some(Pooling::Last),
+        EncoderKind::Dense => None,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Knows the names and the shapes that exporters write. Looks at no number.
 
-use crate::encode::error::{EncodeError, Kind};
+use crate::batch::EncoderKind;
+use crate::encode::error::EncodeError;
 use crate::encode::model::{Model, Pooling};
 use crate::encode::onnx::{Element, ValueInfo};
 use ort::session::Session;
@@ -190,7 +191,7 @@ pub fn choose(
 
 /// The heaviest terms: a pair of outputs [B, K], of floats and of integers. Their names vary.
 fn heaviest(model: &Model, outputs: &[Declared]) -> Option<Form> {
-    if model.kind != Kind::Sparse || !matches!(model.pooling, None | Some(Pooling::None)) {
+    if model.kind != EncoderKind::Sparse || !matches!(model.pooling, None | Some(Pooling::None)) {
         return None;
     }
     let pairs = |numbers| {
@@ -213,19 +214,21 @@ fn heaviest(model: &Model, outputs: &[Declared]) -> Option<Form> {
 fn pooling_for(model: &Model, rank: usize) -> Option<Pooling> {
     match (rank, model.pooling, model.kind) {
         (2, None | Some(Pooling::None), _) => Some(Pooling::None),
-        (3, None, Kind::Sparse) => Some(model.of_logits),
-        (3, Some(Pooling::Splade | Pooling::SpladeLog1p), Kind::Sparse) => model.pooling,
+        (3, None, EncoderKind::Sparse) => Some(model.of_logits),
+        (3, Some(Pooling::Splade | Pooling::SpladeLog1p), EncoderKind::Sparse) => model.pooling,
         // Mean or first position, they must say: neither is a safe guess.
-        (3, Some(Pooling::Mean | Pooling::Cls | Pooling::Last), Kind::Dense) => model.pooling,
+        (3, Some(Pooling::Mean | Pooling::Cls | Pooling::Last), EncoderKind::Dense) => {
+            model.pooling
+        }
         _ => None,
     }
 }
 
 /// Whether rows of `width` numbers are vectors of this kind. A vocabulary may be padded in the graph.
-pub fn fits(kind: Kind, width: usize, vocabulary: usize) -> bool {
+pub fn fits(kind: EncoderKind, width: usize, vocabulary: usize) -> bool {
     match kind {
-        Kind::Sparse => width >= vocabulary,
-        Kind::Dense => width < vocabulary,
+        EncoderKind::Sparse => width >= vocabulary,
+        EncoderKind::Dense => width < vocabulary,
     }
 }
 

@@ -3,9 +3,11 @@
 //! [`crate::encode::batch`] says which windows run together; here they are laid out, run, and halved when the
 //! device has no memory for them.
 
-use super::{ModelSession, Read, Run, RunEvent, Tensors};
-use crate::encode::batch::{Batch, Bounds, OutputBytes, Shape, Shapes, output_decides};
-use crate::encode::error::{EncodeError, Kind};
+use super::{BatchEvent, ModelSession, Read, Tensors};
+use crate::batch::Batch;
+use crate::batch::EncoderKind;
+use crate::encode::batch::{BatchPlan, Bounds, OutputBytes, Shape, Shapes, output_decides};
+use crate::encode::error::EncodeError;
 use crate::encode::model::Pooling;
 
 impl ModelSession {
@@ -24,7 +26,7 @@ impl ModelSession {
                 | Pooling::Mean => OutputBytes::PerToken(row_bytes),
             },
         };
-        if output_decides(&bounds) && self.kind == Kind::Sparse {
+        if output_decides(&bounds) && self.kind == EncoderKind::Sparse {
             tracing::warn!(
                 "{}: its output for every token keeps batches small; \
                  a graph that pools is faster on a device (helix-build models prepare)",
@@ -49,7 +51,7 @@ impl ModelSession {
         &mut self,
         windows: &[&[i64]],
         read: &mut Read<'_>,
-        told: &dyn Fn(RunEvent),
+        told: &dyn Fn(BatchEvent),
     ) -> Result<(), EncodeError> {
         let sized = |position: usize| (position, windows[position].len());
         let plan = |shapes: &Option<Shapes>, left: Vec<usize>| match shapes {
@@ -61,7 +63,10 @@ impl ModelSession {
         while let Some(batch) = batches.pop() {
             let n_slots = batch.shape.tokens() as u64;
             let kind = self.kind;
-            told(RunEvent::Begun { kind, n_slots });
+            told(BatchEvent::Begun {
+                encoder: kind,
+                n_slots,
+            });
             let before = self.spent.busy;
             match self.run_batch(&batch, windows, read) {
                 Err(EncodeError::OutOfMemory { .. }) if self.halve(batch.shape) => {
@@ -73,8 +78,8 @@ impl ModelSession {
                 done => done?,
             }
             let n_tokens: usize = batch.windows.iter().map(|w| windows[*w].len()).sum();
-            told(RunEvent::Done(Run {
-                kind,
+            told(BatchEvent::Done(Batch {
+                encoder: kind,
                 n_tokens: n_tokens as u64,
                 n_slots,
                 n_windows: batch.windows.len() as u64,
@@ -99,7 +104,7 @@ impl ModelSession {
     /// Runs one batch; the rows left over hold one token each.
     fn run_batch(
         &mut self,
-        batch: &Batch,
+        batch: &BatchPlan,
         windows: &[&[i64]],
         read: &mut Read<'_>,
     ) -> Result<(), EncodeError> {

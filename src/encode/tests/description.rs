@@ -2,6 +2,7 @@
 //! each rule.
 
 use super::*;
+use crate::batch::EncoderKind;
 use crate::profile::encoders::Precision;
 use crate::profile::recipe::Coverage;
 
@@ -57,7 +58,7 @@ fn precision_is_part_of_a_users_model_alone() {
     let infos = Precision::ALL.map(|precision| {
         described(EncoderChoice {
             precision,
-            ..dir.choice(Kind::Dense)
+            ..dir.choice(EncoderKind::Dense)
         })
     });
     let hashes = infos.each_ref().map(EncoderInfo::hashes);
@@ -76,7 +77,7 @@ fn a_table_of_positions_limits_a_window() {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
     dir.write_graph(&long);
     let source = ModelSource::Directory(dir.path().to_owned());
-    let model = Model::resolve(Kind::Dense, &source).expect("reads");
+    let model = Model::resolve(EncoderKind::Dense, &source).expect("reads");
     assert_eq!(model.map(|m| (m.max_len, m.n_tokens)), Some((12, Some(8))));
 }
 
@@ -113,7 +114,7 @@ fn weights_in_a_file_of_their_own_are_found_hashed_and_missed() {
     fs::write(dir.path().join("onnx/w.bin"), &data).expect("writes");
     let inline = Directory::new(Output::Hidden, "pooling = \"mean\"");
     let vector = |dir: &Directory| {
-        let mut encoders = dir.open(Kind::Dense).expect("opens");
+        let mut encoders = dir.open(EncoderKind::Dense).expect("opens");
         encode(&mut encoders, "red green").dense
     };
     assert_eq!(vector(&dir), vector(&inline));
@@ -140,7 +141,7 @@ fn weights_in_a_file_of_their_own_are_found_hashed_and_missed() {
 fn a_directory_of_graphs_is_read_with_what_lies_above_it() {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
     let source = ModelSource::Directory(dir.path().join("onnx"));
-    let model = Model::resolve(Kind::Dense, &source).expect("reads");
+    let model = Model::resolve(EncoderKind::Dense, &source).expect("reads");
     let name = dir.path().file_name().expect("named").display().to_string();
     assert_eq!(model.map(|m| m.name), Some(name));
 }

@@ -1,6 +1,7 @@
 //! Batches on a device, with the CPU in its stead: shapes, padding and order are those of a device.
 
 use super::*;
+use crate::batch::EncoderKind;
 use crate::profile::encoders::Precision;
 
 fn on_device(choice: EncoderChoice) -> Encoders {
@@ -75,9 +76,9 @@ fn a_device_gives_the_vectors_of_the_cpu() {
 #[test]
 fn padding_takes_no_part_in_any_pooling() {
     for (kind, output, toml) in [
-        (Kind::Sparse, Output::Logits, ""),
-        (Kind::Dense, Output::Hidden, "pooling = \"mean\""),
-        (Kind::Dense, Output::Hidden, "pooling = \"cls\""),
+        (EncoderKind::Sparse, Output::Logits, ""),
+        (EncoderKind::Dense, Output::Hidden, "pooling = \"mean\""),
+        (EncoderKind::Dense, Output::Hidden, "pooling = \"cls\""),
     ] {
         let dir = Directory::new(output, toml);
         let texts: Vec<_> = [
@@ -101,9 +102,9 @@ fn padding_takes_no_part_in_any_pooling() {
 #[test]
 fn ids_and_masks_may_be_32_bits_wide() {
     for (kind, output, toml) in [
-        (Kind::Sparse, Output::Logits, ""),
-        (Kind::Sparse, Output::Product(onnx::Shape::Tied), ""),
-        (Kind::Dense, Output::Hidden, "pooling = \"mean\""),
+        (EncoderKind::Sparse, Output::Logits, ""),
+        (EncoderKind::Sparse, Output::Product(onnx::Shape::Tied), ""),
+        (EncoderKind::Dense, Output::Hidden, "pooling = \"mean\""),
     ] {
         let wide = Directory::new(output, toml);
         let mut expected = wide.open(kind).expect("opens");
@@ -192,7 +193,7 @@ fn a_run_can_give_the_arenas_memory_back() {
         return;
     }
     let dir = Directory::new(Output::Wide, "");
-    let mut device = on_device(dir.choice(Kind::Sparse));
+    let mut device = on_device(dir.choice(EncoderKind::Sparse));
     let releases = Arc::default();
     device.heed_releases(&releases);
     let resident = || platform::resident_memory_bytes().expect("Linux counts it");
@@ -233,10 +234,10 @@ fn assert_near(found: &Encoded, expected: &Encoded) {
 #[test]
 fn sixteen_bits_give_nearly_the_vectors_of_thirty_two() {
     for (kind, output, toml) in [
-        (Kind::Sparse, Output::Product(onnx::Shape::Tied), ""),
-        (Kind::Sparse, Output::Logits, ""),
-        (Kind::Dense, Output::Hidden, "pooling = \"mean\""),
-        (Kind::Dense, Output::Hidden, "pooling = \"cls\""),
+        (EncoderKind::Sparse, Output::Product(onnx::Shape::Tied), ""),
+        (EncoderKind::Sparse, Output::Logits, ""),
+        (EncoderKind::Dense, Output::Hidden, "pooling = \"mean\""),
+        (EncoderKind::Dense, Output::Hidden, "pooling = \"cls\""),
     ] {
         let dir = Directory::new(output, toml);
         let texts = ["", "red", "red greenish blue. blue", "green . blue "].map(str::to_owned);
@@ -263,8 +264,8 @@ fn a_prepared_graph_runs_in_sixteen_bits_as_well() {
         ort_lib: None,
     };
     refit(&order).expect("prepares");
-    let choice = trial::choice(Kind::Sparse, &out, None);
-    let mut cpu = dir.open(Kind::Sparse).expect("opens");
+    let choice = trial::choice(EncoderKind::Sparse, &out, None);
+    let mut cpu = dir.open(EncoderKind::Sparse).expect("opens");
     let mut device = on_device(EncoderChoice {
         precision: Precision::Fp16,
         ..choice
@@ -280,11 +281,11 @@ fn weights_beside_the_graph_are_found_by_an_edited_one() {
     let (graph, weights) = onnx::with_external_table();
     fs::write(dir.path().join("onnx/model.onnx"), graph).expect("writes");
     fs::write(dir.path().join("onnx/w.bin"), weights).expect("writes");
-    let mut cpu = dir.open(Kind::Dense).expect("opens");
+    let mut cpu = dir.open(EncoderKind::Dense).expect("opens");
     for precision in [Precision::Fp32, Precision::Fp16] {
         let mut device = on_device(EncoderChoice {
             precision,
-            ..dir.choice(Kind::Dense)
+            ..dir.choice(EncoderKind::Dense)
         });
         assert_near(
             &encode(&mut device, "red blue"),
@@ -302,7 +303,7 @@ fn an_operator_without_sixteen_bits_is_named() {
     let choice = EncoderChoice {
         dense_device: Device::Cuda(0),
         precision: Precision::Fp16,
-        ..dir.choice(Kind::Dense)
+        ..dir.choice(EncoderKind::Dense)
     };
     let error = Encoders::open_on(&choice, Hardware::Pretended).err();
     let error = error.expect("is refused").to_string();

@@ -2,6 +2,7 @@
 
 use super::super::onnx::{Element, Node, Proto, Tensor};
 use super::*;
+use crate::batch::EncoderKind;
 use crate::encode::try_model;
 
 /// [`Output`]'s graph with `nodes` between the rows of its table and what it gives out.
@@ -20,10 +21,10 @@ fn with(output: Output, name: &str, nodes: &dyn Fn(&str) -> Vec<Node>) -> Proto 
     proto
 }
 
-fn directory(kind: Kind, nodes: &dyn Fn(&str) -> Vec<Node>) -> Directory {
+fn directory(kind: EncoderKind, nodes: &dyn Fn(&str) -> Vec<Node>) -> Directory {
     let (output, toml, name) = match kind {
-        Kind::Sparse => (Output::Logits, "", "logits"),
-        Kind::Dense => (Output::Hidden, "pooling = \"mean\"", "last_hidden_state"),
+        EncoderKind::Sparse => (Output::Logits, "", "logits"),
+        EncoderKind::Dense => (Output::Hidden, "pooling = \"mean\"", "last_hidden_state"),
     };
     let dir = Directory::new(output, toml);
     dir.write_graph(&with(output, name, nodes));
@@ -32,7 +33,7 @@ fn directory(kind: Kind, nodes: &dyn Fn(&str) -> Vec<Node>) -> Directory {
 
 #[test]
 fn a_graph_that_draws_random_numbers_is_refused() {
-    for kind in [Kind::Sparse, Kind::Dense] {
+    for kind in [EncoderKind::Sparse, EncoderKind::Dense] {
         let dir = directory(kind, &|name| {
             vec![
                 Node::new("RandomNormalLike", &["rows"], &["noise"]),
@@ -54,11 +55,11 @@ fn vectors_that_say_nothing_are_a_fault() {
         ]
     };
     type Nodes<'a> = &'a dyn Fn(&str) -> Vec<Node>;
-    let table: [(Kind, Nodes<'_>, &str); 4] = [
-        (Kind::Dense, &zeros, "a vector of zeros"),
-        (Kind::Dense, &ones, "the same vector"),
-        (Kind::Sparse, &zeros, "no term"),
-        (Kind::Sparse, &ones, "the same terms"),
+    let table: [(EncoderKind, Nodes<'_>, &str); 4] = [
+        (EncoderKind::Dense, &zeros, "a vector of zeros"),
+        (EncoderKind::Dense, &ones, "the same vector"),
+        (EncoderKind::Sparse, &zeros, "no term"),
+        (EncoderKind::Sparse, &ones, "the same terms"),
     ];
     for (kind, nodes, words) in table {
         let dir = directory(kind, nodes);
@@ -72,10 +73,16 @@ fn vectors_that_say_nothing_are_a_fault() {
             .to_string();
         assert!(error.contains(words), "{error}");
     }
-    let sound = directory(Kind::Dense, &|name| {
+    let sound = directory(EncoderKind::Dense, &|name| {
         vec![Node::new("Add", &["rows", "one"], &[name])]
     });
-    assert!(sound.open(Kind::Dense).expect("opens").faults().is_empty());
+    assert!(
+        sound
+            .open(EncoderKind::Dense)
+            .expect("opens")
+            .faults()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -90,20 +97,28 @@ fn what_the_runtime_says_has_no_address_in_it() {
         );
     }
     dir.write_graph(&proto);
-    let error = dir.open(Kind::Dense).err().expect("refused").to_string();
+    let error = dir
+        .open(EncoderKind::Dense)
+        .err()
+        .expect("refused")
+        .to_string();
     assert!(
         error.contains("[1, 32]") && error.contains("dynamic axes"),
         "{error}"
     );
     // Two rows that cannot be added: the runtime says so.
-    let broken = directory(Kind::Dense, &|name| {
+    let broken = directory(EncoderKind::Dense, &|name| {
         vec![
             Node::new("Concat", &["rows", "rows"], &["twice"])
                 .with(super::super::onnx::Attribute::integer("axis", 1)),
             Node::new("Add", &["twice", "rows"], &[name]),
         ]
     });
-    let error = broken.open(Kind::Dense).err().expect("refused").to_string();
+    let error = broken
+        .open(EncoderKind::Dense)
+        .err()
+        .expect("refused")
+        .to_string();
     for debug in ["ptr:", "0x", "Error {", "\u{1b}", "\n"] {
         assert!(!error.contains(debug), "{error}");
     }
@@ -124,7 +139,11 @@ fn a_file_in_place_of_a_directory_is_named_as_one() {
 fn a_length_that_no_encoder_reads_is_refused() {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"\nmax_len = 1000000000");
     dir.write("config.json", r#"{"hidden_size": 3}"#);
-    let error = dir.open(Kind::Dense).err().expect("refused").to_string();
+    let error = dir
+        .open(EncoderKind::Dense)
+        .err()
+        .expect("refused")
+        .to_string();
     assert!(
         error.contains("max_len = 1000000000") && error.contains("131072"),
         "{error}"
@@ -141,7 +160,11 @@ fn a_length_that_no_encoder_reads_is_refused() {
 #[test]
 fn a_windows_path_in_double_quotes_is_explained() {
     let dir = Directory::new(Output::Hidden, "file = \"C:\\Users\\me\\m.onnx\"");
-    let error = dir.open(Kind::Dense).err().expect("refused").to_string();
+    let error = dir
+        .open(EncoderKind::Dense)
+        .err()
+        .expect("refused")
+        .to_string();
     assert!(
         error.contains("single quotes") && error.contains("helix-model.toml:1"),
         "{error}"

@@ -1,11 +1,12 @@
 //! Vectors of small models: what a graph gives out is pooled as the directory says.
 
 use super::*;
+use crate::batch::EncoderKind;
 
 #[test]
 fn a_sparse_directory_pools_its_logits() {
     let dir = Directory::new(Output::Logits, "");
-    let mut encoders = dir.open(Kind::Sparse).expect("opens");
+    let mut encoders = dir.open(EncoderKind::Sparse).expect("opens");
     let encoded = encode(&mut encoders, "Greenish blue.");
     // Row t of the table is t at t, and 0.5 at the next; ln(1 + 6), ln(1 + 5), ln(1 + 4).
     let terms = encoded.sparse.expect("a sparse encoder").0;
@@ -28,7 +29,7 @@ fn a_sparse_directory_pools_its_logits() {
 #[test]
 fn windows_of_logits_are_pooled_like_one() {
     let dir = Directory::new(Output::Logits, "");
-    let mut encoders = dir.open(Kind::Sparse).expect("opens");
+    let mut encoders = dir.open(EncoderKind::Sparse).expect("opens");
     let once = encode(&mut encoders, "red blue").sparse;
     let often = encode(&mut encoders, &"red blue ".repeat(40)).sparse;
     assert_eq!(once, often);
@@ -38,7 +39,7 @@ fn windows_of_logits_are_pooled_like_one() {
 fn a_dense_directory_pools_as_it_says() {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
     let vector = |dir: &Directory, text: &str| {
-        let mut encoders = dir.open(Kind::Dense).expect("opens");
+        let mut encoders = dir.open(EncoderKind::Dense).expect("opens");
         encode(&mut encoders, text).dense.expect("a direction").0
     };
     // Row t of the table is [t, 1, t * t]; the tokens are 1, 3, 2.
@@ -65,7 +66,7 @@ fn a_dense_directory_pools_as_it_says() {
 
     // The exporter's own files say it as well.
     let dir = Directory::new(Output::Hidden, "");
-    let error = dir.open(Kind::Dense).err();
+    let error = dir.open(EncoderKind::Dense).err();
     assert!(
         matches!(error, Some(EncodeError::ModelBad { .. })),
         "{error:?}"
@@ -81,7 +82,7 @@ fn a_dense_directory_pools_as_it_says() {
 #[test]
 fn a_graph_may_pool_itself() {
     let dir = Directory::new(Output::Sentence, "");
-    let mut encoders = dir.open(Kind::Dense).expect("opens");
+    let mut encoders = dir.open(EncoderKind::Dense).expect("opens");
     let vector = encode(&mut encoders, "red").dense.expect("a direction").0;
     let expected = DenseVector::normalized(vec![2.0, 1.0, 14.0 / 3.0], 3)
         .expect("a direction")
@@ -102,8 +103,8 @@ fn the_pooling_of_a_sparse_encoder_is_the_usual_one_or_refused() {
         fs::create_dir(dir.path().join(folder)).expect("makes a directory");
         let config = |text| dir.write(&format!("{folder}/config.json"), text);
         config(r#"{"pooling_strategy": "max", "activation_function": "relu"}"#);
-        assert!(describe(&dir.choice(Kind::Sparse)).is_ok());
-        let error = describe(&dir.choice(Kind::Dense)).err();
+        assert!(describe(&dir.choice(EncoderKind::Sparse)).is_ok());
+        let error = describe(&dir.choice(EncoderKind::Dense)).err();
         assert!(
             matches!(error, Some(EncodeError::WrongKind { .. })),
             "{error:?}"
@@ -114,7 +115,7 @@ fn the_pooling_of_a_sparse_encoder_is_the_usual_one_or_refused() {
             r#"{"activation_function": "gelu"}"#,
         ] {
             config(other);
-            let said = describe(&dir.choice(Kind::Sparse))
+            let said = describe(&dir.choice(EncoderKind::Sparse))
                 .expect_err("is refused")
                 .to_string();
             assert!(said.contains(folder) && said.contains("pooling"), "{said}");
@@ -130,11 +131,11 @@ fn the_logarithm_is_taken_twice_where_the_files_say_so() {
         let dir = Directory::new(output, toml);
         fs::create_dir(dir.path().join("document_1_SpladePooling")).expect("makes a directory");
         dir.write("document_1_SpladePooling/config.json", config);
-        let mut encoders = dir.open(Kind::Sparse).expect("opens");
+        let mut encoders = dir.open(EncoderKind::Sparse).expect("opens");
         let sparse = encode(&mut encoders, "red")
             .sparse
             .expect("a sparse vector");
-        let described = describe(&dir.choice(Kind::Sparse)).expect("describes");
+        let described = describe(&dir.choice(EncoderKind::Sparse)).expect("describes");
         let hash = described.sparse.expect("a sparse encoder").hash;
         let units: Vec<u32> = sparse.0.iter().map(|term| term.weight_e4).collect();
         (units, hash)
@@ -166,7 +167,7 @@ fn the_heaviest_terms_alone_are_a_vector_too() {
     let pooled = Directory::new(Output::Logits, "");
     let cut = Directory::new(Output::Heaviest, "");
     let terms = |dir: &Directory, text: &str| {
-        let mut encoders = dir.open(Kind::Sparse).expect("opens");
+        let mut encoders = dir.open(EncoderKind::Sparse).expect("opens");
         // Once more, on what an earlier text left.
         encode(&mut encoders, "blue");
         encode(&mut encoders, text)
@@ -183,7 +184,9 @@ fn the_heaviest_terms_alone_are_a_vector_too() {
             assert!(one.weight_e4.abs_diff(other.weight_e4) < 10, "{text}");
         }
     }
-    let error = Directory::new(Output::Shifted, "").open(Kind::Sparse).err();
+    let error = Directory::new(Output::Shifted, "")
+        .open(EncoderKind::Sparse)
+        .err();
     let said = error.expect("is refused").to_string();
     assert!(
         said.contains("term 8") && said.contains("tokenizer.json"),
@@ -195,7 +198,7 @@ fn the_heaviest_terms_alone_are_a_vector_too() {
 fn numbers_of_16_bits_are_widened() {
     let vector = |output| {
         let dir = Directory::new(output, "pooling = \"mean\"");
-        let mut encoders = dir.open(Kind::Dense).expect("opens");
+        let mut encoders = dir.open(EncoderKind::Dense).expect("opens");
         encode(&mut encoders, "red green").dense
     };
     // Small integers are exact in 16 bits.

@@ -2,6 +2,7 @@
 
 use super::onnx::{Output, Shape, encoded, narrow, quantizable};
 use super::*;
+use crate::batch::EncoderKind;
 use crate::encode::cuda::Hardware;
 
 const TEXTS: [&str; 5] = [
@@ -252,7 +253,7 @@ proptest::proptest! {
         }
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), &bytes).expect("writes");
-        let _ = crate::encode::check::look(Kind::Sparse, file.path());
+        let _ = crate::encode::check::look(EncoderKind::Sparse, file.path());
         if let Ok(mut proto) = read(file.path()) {
             let order = Fold { output: "logits", form: Form::Logits { logarithms: 1 }, kept: &[true; 8], top_k: 4 };
             let _ = fold(&mut proto, &order);

@@ -1,13 +1,14 @@
 //! Models and texts that are refused, and what is said of them.
 
 use super::*;
+use crate::batch::EncoderKind;
 
 #[test]
 fn the_other_kind_is_named() {
     for (output, wanted) in [
-        (Output::Hidden, Kind::Sparse),
-        (Output::Sentence, Kind::Sparse),
-        (Output::Logits, Kind::Dense),
+        (Output::Hidden, EncoderKind::Sparse),
+        (Output::Sentence, EncoderKind::Sparse),
+        (Output::Logits, EncoderKind::Dense),
     ] {
         let error = Directory::new(output, "").open(wanted).err();
         assert!(
@@ -16,7 +17,7 @@ fn the_other_kind_is_named() {
         );
     }
     let dir = Directory::new(Output::Hidden, "kind = \"dense\"\npooling = \"mean\"");
-    let error = describe(&dir.choice(Kind::Sparse)).err();
+    let error = describe(&dir.choice(EncoderKind::Sparse)).err();
     assert!(
         matches!(error, Some(EncodeError::WrongKind { .. })),
         "{error:?}"
@@ -26,7 +27,7 @@ fn the_other_kind_is_named() {
 #[test]
 fn numbers_that_are_not_finite_are_an_error() {
     let dir = Directory::new(Output::NotFinite, "pooling = \"mean\"");
-    let mut encoders = dir.open(Kind::Dense).expect("opens");
+    let mut encoders = dir.open(EncoderKind::Dense).expect("opens");
     let prepared = encoders.tokenizer().prepare("red");
     let error = encoders.encode(&prepared).err();
     assert!(
@@ -38,7 +39,7 @@ fn numbers_that_are_not_finite_are_an_error() {
 #[test]
 fn a_model_that_fails_on_an_ordinary_text_is_refused_at_once() {
     let dir = Directory::new(Output::Damaged, "pooling = \"mean\"");
-    let error = dir.open(Kind::Dense).err();
+    let error = dir.open(EncoderKind::Dense).err();
     let Some(EncodeError::ModelBad { name, reason, .. }) = error else {
         panic!("{error:?}");
     };
@@ -54,7 +55,7 @@ fn a_text_that_a_tokenizer_refuses_is_an_error_and_others_are_not() {
         .replace("\"unk_token\":\"[UNK]\"", "\"unk_token\":\"none\"")
         .replace("\".\": 7", "\"a\": 7");
     dir.write("tokenizer.json", &without_unknown);
-    let mut encoders = dir.open(Kind::Sparse).expect("opens");
+    let mut encoders = dir.open(EncoderKind::Sparse).expect("opens");
     let tokenizer = encoders.tokenizer();
     assert!(encoders.encode(&tokenizer.prepare("red")).is_ok());
     let error = encoders.encode(&tokenizer.prepare("yellow")).err();
@@ -69,7 +70,7 @@ fn broken_directories_say_what_is_wrong() {
     let open = |break_it: &dyn Fn(&Directory)| {
         let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
         break_it(&dir);
-        dir.open(Kind::Dense).err().expect("refuses")
+        dir.open(EncoderKind::Dense).err().expect("refuses")
     };
     let remove = |file: &'static str| {
         move |dir: &Directory| fs::remove_file(dir.path().join(file)).expect("removes")
@@ -119,7 +120,7 @@ fn complaint(break_it: &dyn Fn(&Directory)) -> String {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
     break_it(&dir);
     let error = dir.describe_dense().expect_err("is refused");
-    assert!(dir.open(Kind::Dense).is_err());
+    assert!(dir.open(EncoderKind::Dense).is_err());
     error.to_string()
 }
 
@@ -218,7 +219,11 @@ fn inputs_that_a_text_has_not_are_named() {
         }
         let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
         dir.write_graph(&proto);
-        let said = dir.open(Kind::Dense).err().expect("is refused").to_string();
+        let said = dir
+            .open(EncoderKind::Dense)
+            .err()
+            .expect("is refused")
+            .to_string();
         assert!(said.contains(name) && said.contains(says), "{said}");
     }
 }

@@ -1,6 +1,7 @@
 //! Probes that answer, lie, hang and come back.
 
 use super::*;
+use crate::device::{DeviceId, DeviceMemory};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,8 +19,8 @@ fn device() -> DeviceId {
     DeviceId("cuda:0".to_owned())
 }
 
-fn memory(used_bytes: u64, total_bytes: u64) -> Memory {
-    Memory::new(used_bytes, total_bytes).expect("possible")
+fn memory(used_bytes: u64, total_bytes: u64) -> DeviceMemory {
+    DeviceMemory::new(used_bytes, total_bytes).expect("possible")
 }
 
 /// Waits for a reading that is as it should be.

@@ -1,6 +1,7 @@
 //! The text against a reader of the format, written apart from it.
 
 use super::*;
+use crate::device::DeviceMemory;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,7 +101,7 @@ fn unescape(text: &str) -> Option<(String, &str)> {
     None
 }
 
-fn device(name: &str, memory: Option<Memory>) -> DeviceMetrics {
+fn device(name: &str, memory: Option<DeviceMemory>) -> DeviceMetrics {
     DeviceMetrics {
         name: name.to_owned(),
         memory,
@@ -130,7 +131,7 @@ fn the_published_counter_and_its_companions_are_there() {
             ..Runs::default()
         },
         devices: vec![
-            device("cuda:0", Memory::new(3, 4)),
+            device("cuda:0", DeviceMemory::new(3, 4)),
             DeviceMetrics {
                 can_be_read: false,
                 ..device("cuda:1", None)
@@ -205,7 +206,7 @@ proptest! {
             watchdog: Counts { crawls: counts[0], cpu: counts[1], ..Counts::default() },
             work: Work { chunks: counts[2], ..Work::default() },
             workers: counts[3],
-            devices: names.iter().map(|n| device(n, Memory::new(total / 2, total))).collect(),
+            devices: names.iter().map(|n| device(n, DeviceMemory::new(total / 2, total))).collect(),
             encoder_busy: busy,
             elapsed_s,
             ..Metrics::default()

@@ -115,6 +115,10 @@ impl Tools {
             .args(arguments)
             .current_dir(world.path(""))
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            // Idle threads of the library spin, and glibc gives each large array back to the system at once.
+            .env("OPENBLAS_NUM_THREADS", "1")
+            .env("MALLOC_MMAP_THRESHOLD_", "1073741824")
+            .env("MALLOC_TRIM_THRESHOLD_", "4294967296")
             .output()
             .expect("starts");
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -1,0 +1,184 @@
+//! `build`: from flags to requests, from events to words.
+//!
+//! The [engine](crate::engine) builds; here it is called once for each profile, its events go to the display and the
+//! metrics file, and its outcome becomes an exit code.
+
+use super::metrics_file::MetricsFile;
+use super::settings::{self, Settings};
+use super::{signals, summary};
+use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
+use crate::engine::{self, BuildControl, BuildEvent, BuildOutcome};
+use crate::exit_code::{ExitCode, Failed};
+use crate::profile::Profile;
+use crate::progress::{Display, Style};
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Exit code 2 when `--log-file` names what a build has another use for. Without flags of a build it is told by what is
+/// there alone. Ask before the log is opened.
+pub fn refuse_log(flags: Option<&BuildFlags>, log: &Path) -> anyhow::Result<()> {
+    let layouts = flags.map(settings::layouts).unwrap_or_default();
+    Ok(engine::refuse_flag_file("--log-file", log, &layouts)?)
+}
+
+fn refuse_metrics(flags: &BuildFlags) -> anyhow::Result<()> {
+    if let Some(file) = &flags.metrics_file {
+        engine::refuse_flag_file("--metrics-file", file, &settings::layouts(flags))?;
+    }
+    Ok(())
+}
+
+/// Notes in the metrics file that a run failed before it began to build.
+pub fn note_failure(flags: &BuildFlags, failed: &Failed) {
+    // Then it is no place for figures.
+    if refuse_metrics(flags).is_err() {
+        return;
+    }
+    let profile = failed.profile.as_deref().unwrap_or_default();
+    match MetricsFile::start(flags.metrics_file.as_deref(), profile) {
+        Ok(metrics) => metrics.ended(failed.code()),
+        Err(error) => tracing::warn!("{error:#}"),
+    }
+}
+
+pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed> {
+    let prepare = || {
+        let control = signals::install()?;
+        refuse_metrics(flags)?;
+        let profiles = settings::profiles(flags.profile.as_deref())?;
+        Ok((control, profiles))
+    };
+    let (control, profiles) = prepare().inspect_err(|failed| note_failure(flags, failed))?;
+    let run = Run {
+        flags,
+        global,
+        control,
+    };
+    // All are looked at before any is built.
+    let mut todo = Vec::new();
+    for profile in profiles.found {
+        let name = profile.name.clone();
+        let settings = run.resolve(profile)?;
+        let checked = engine::check(&settings.request).map_err(anyhow::Error::from);
+        let checked = checked.map_err(Failed::of_profile(&name));
+        checked.inspect_err(|failed| note_failure(flags, failed))?;
+        todo.push(settings);
+    }
+    let mut worst = tell_absent(&profiles.absent, &todo);
+    let mut failures = Vec::new();
+    for settings in &todo {
+        match run.profile(settings) {
+            // What was told to stop begins nothing more.
+            Ok(ExitCode::Paused) => {
+                worst = ExitCode::Paused;
+                break;
+            }
+            Ok(code) => worst = worst.or_worse(code),
+            // The others have nothing to do with it.
+            Err(error) => {
+                let failed = Failed::of_profile(&settings.request.profile.name)(error);
+                worst = worst.or_worse(failed.code());
+                super::tell_failure(&failed);
+                failures.push(failed);
+            }
+        }
+    }
+    for failed in &failures {
+        super::print_failure(failed, global);
+    }
+    Ok(worst)
+}
+
+/// Tells of profiles of which every root is away, and whose index stays: exit code 3 if there are any.
+pub fn tell_absent(absent: &[String], others: &[Settings]) -> ExitCode {
+    let mut worst = ExitCode::Success;
+    for name in absent {
+        if let Some(settings) = others.first()
+            && settings.layout_of(name).database.exists()
+        {
+            tracing::warn!("profile {name}: every root of it is away; its index stays");
+            worst = ExitCode::Incomplete;
+        }
+    }
+    worst
+}
+
+/// What the builds of all profiles share.
+struct Run<'a> {
+    flags: &'a BuildFlags,
+    global: &'a GlobalFlags,
+    control: BuildControl,
+}
+
+impl Run<'_> {
+    /// What a profile means with these flags; a failure is noted, unless the file for it is what is wrong.
+    fn resolve(&self, profile: Profile) -> Result<Settings, Failed> {
+        let name = profile.name.clone();
+        let resolved = Settings::resolve(self.flags, profile).map_err(Failed::of_profile(&name));
+        let mut settings = resolved.inspect_err(|failed| note_failure(self.flags, failed))?;
+        let request = &mut settings.request;
+        request.worker.arguments.extend(verbosity(self.global));
+        if let Some(file) = &self.global.log_file {
+            request.profile.leave_out(file);
+        }
+        if let Some(file) = &self.flags.metrics_file {
+            let refused = engine::refuse_metrics(request, file).map_err(anyhow::Error::from);
+            refused.map_err(Failed::of_profile(&name))?;
+        }
+        Ok(settings)
+    }
+
+    /// Builds one profile, and notes how that ended.
+    fn profile(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
+        let file = self.flags.metrics_file.as_deref();
+        let metrics = MetricsFile::start(file, &settings.request.profile.name)?;
+        let ended = self.build(settings, &metrics);
+        metrics.ended(match &ended {
+            Ok(code) => *code,
+            Err(error) => ExitCode::of(error),
+        });
+        ended
+    }
+
+    fn build(&self, settings: &Settings, metrics: &MetricsFile) -> anyhow::Result<ExitCode> {
+        let mut display = Display::new(style(self.flags.progress, self.global));
+        let mut observe = |event: &BuildEvent| {
+            metrics.event(event);
+            display.event(event);
+        };
+        for text in &settings.devices.notices {
+            observe(&BuildEvent::Warning { text: text.clone() });
+        }
+        let ended = engine::build(&settings.request, &self.control, &mut observe);
+        display.finish();
+        let outcome = ended?;
+        let code = match &outcome {
+            BuildOutcome::Complete(_) => ExitCode::Success,
+            BuildOutcome::Incomplete(_) => ExitCode::Incomplete,
+            BuildOutcome::Paused => ExitCode::Paused,
+        };
+        summary::print(&outcome, &settings.request, code, self.global)?;
+        Ok(code)
+    }
+}
+
+fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {
+    match asked {
+        Some(ProgressStyle::Bar) => Style::Bars,
+        Some(ProgressStyle::Plain) => Style::Plain,
+        Some(ProgressStyle::Json) => Style::Json,
+        Some(ProgressStyle::None) => Style::None,
+        Some(ProgressStyle::Auto) | None if global.quiet > 0 => Style::None,
+        Some(ProgressStyle::Auto) | None => Style::for_stderr(),
+    }
+}
+
+/// Workers are as talkative as their supervisor, also in its log file.
+fn verbosity(global: &GlobalFlags) -> Vec<OsString> {
+    let talk = |flag: &str, times: u8| std::iter::repeat_n(OsString::from(flag), times.into());
+    let log_file = global.log_file.iter();
+    talk("-v", global.verbose)
+        .chain(talk("-q", global.quiet))
+        .chain(log_file.flat_map(|path| ["--log-file".into(), path.clone().into_os_string()]))
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! How a build ended, for people or as one line of JSON.
+
+use super::{output, secrets};
+use crate::cli::GlobalFlags;
+use crate::engine::{BuildOutcome, BuildRequest, Summary};
+use crate::exit_code::ExitCode;
+use crate::plan::Mode;
+use crate::progress;
+use serde::Serialize;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// The last line with `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    /// The exit code this process is about to end with.
+    exit: u8,
+}
+
+/// Tells the user how it ended: on standard output, as one line of JSON if asked for.
+pub fn print(
+    outcome: &BuildOutcome,
+    request: &BuildRequest,
+    code: ExitCode,
+    global: &GlobalFlags,
+) -> anyhow::Result<()> {
+    let exit = code as u8;
+    let summary = match outcome {
+        BuildOutcome::Complete(summary) | BuildOutcome::Incomplete(summary) => Some(summary),
+        BuildOutcome::Paused => None,
+    };
+    if let Some(summary) = summary {
+        secrets::warn(&summary.index.secrets_in_text);
+    }
+    output::text(|out| match summary {
+        Some(summary) if global.json => output::json_line(out, "summary", &Line { summary, exit }),
+        Some(summary) => print_summary(out, summary, request),
+        None if global.json => {
+            let profile = &request.profile.name;
+            output::json_line(
+                out,
+                "paused",
+                &serde_json::json!({"profile": profile, "exit": exit}),
+            )
+        }
+        None => writeln!(
+            out,
+            "{}: paused, nothing is lost; the same command goes on",
+            request.profile.name
+        ),
+    })?;
+    Ok(())
+}
+
+fn print_summary(
+    out: &mut impl std::io::Write,
+    summary: &Summary,
+    request: &BuildRequest,
+) -> std::io::Result<()> {
+    let Summary { index, run, .. } = summary;
+    let kept: usize = index.kept.iter().map(|root| root.shards.len()).sum();
+    let kept = kept.min(index.shards.len());
+    let nothing_new =
+        run.deleted.is_empty() && run.unchanged_shards + kept as u64 >= index.shards.len() as u64;
+    let how = if nothing_new && index.kept.is_empty() {
+        "unchanged, nothing to do".to_owned()
+    } else if nothing_new && index.mode == "blob" {
+        "kept as it was, since a root is away".to_owned()
+    } else if nothing_new {
+        "nothing to do, but a root is away".to_owned()
+    } else {
+        format!(
+            "built in {} ({:.0} s of CPU time, encoders busy {:.0} %)",
+            progress::duration(Duration::from_secs_f64(run.elapsed_s)),
+            run.cpu_s,
+            run.encoder_busy * 100.0
+        )
+    };
+    writeln!(out, "{}: {how}", index.profile)?;
+    writeln!(
+        out,
+        "  {} files, {} chunks, {} of text in {} {}",
+        index.files,
+        index.chunks,
+        progress::bytes(index.source_bytes),
+        index.shards.len(),
+        if index.shards.len() == 1 {
+            "shard"
+        } else {
+            "shards"
+        }
+    )?;
+    if run.reused_chunks + run.resumed_chunks > 0 {
+        writeln!(
+            out,
+            "  {} chunks resumed, {} vectors taken over from the earlier index",
+            run.resumed_chunks, run.reused_chunks
+        )?;
+    }
+    let left_out: Vec<_> = index
+        .skipped
+        .iter()
+        .map(|(r, n)| format!("{n} {r}"))
+        .collect();
+    if !left_out.is_empty() {
+        writeln!(out, "  left out: {}", left_out.join(", "))?;
+    }
+    for file in index.quarantined.iter().chain(&index.unreadable) {
+        writeln!(
+            out,
+            "  {}: {}/{} {}",
+            file.reason, file.root, file.path, file.detail
+        )?;
+    }
+    secrets::print(out, &index.secrets_in_text)?;
+    for root in &index.missing_roots {
+        writeln!(out, "  missing root: {root}")?;
+    }
+    for root in &index.kept {
+        writeln!(
+            out,
+            "  away: {} ({}); its index stays ({}), --prune deletes it",
+            root.path,
+            root.detail,
+            root.shards.join(", ")
+        )?;
+    }
+    if !index.not_indexed.is_empty() {
+        writeln!(
+            out,
+            "  not indexed: changes in {}, until that root is back",
+            index.not_indexed.join(", ")
+        )?;
+    }
+    for label in &run.deleted {
+        writeln!(
+            out,
+            "  deleted: shard {label}, whose folder or files the profile has no more"
+        )?;
+    }
+    writeln!(out, "  {}", index.output)?;
+    writeln!(out, "  digest {}", index.digest)?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "next: helix-build query {} \"how do I ...\"",
+        shown_path(&index.output, request)
+    )
+}
+
+/// The output as it can be typed here: relative to the working directory when it lies below it.
+fn shown_path(output: &str, request: &BuildRequest) -> String {
+    let path = Path::new(output);
+    // Sharded: the folder is enough and reads better.
+    let path = match request.mode() {
+        Mode::Sharded => path.parent().unwrap_or(path),
+        Mode::Blob => path,
+    };
+    let here = std::env::current_dir().ok();
+    let relative = here
+        .as_deref()
+        .and_then(|here| path.strip_prefix(here).ok());
+    relative.unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,317 @@
+//! Builds on a device that fails: what goes to the CPU, and that nothing is lost on the way.
+
+use super::*;
+use crate::batch::{Batch, EncoderKind};
+use crate::device::{DeviceId, DeviceMemory};
+use crate::engine::watchdog::knobs::{Action, Knobs};
+use crate::engine::watchdog::{Lanes, Watchdog};
+use proptest::prelude::*;
+
+impl World {
+    fn on_device(workers: u32, files: BTreeMap<SegmentId, Vec<File>>, action: Action) -> Self {
+        let mut world = Self::new(workers, files);
+        let knobs = Knobs {
+            action,
+            ..Knobs::default()
+        };
+        let watchdog = Watchdog::new(knobs, STALL / 2, []);
+        let watch = Watch::new(watchdog, Lanes::both(&DeviceId("cuda:0".to_owned())));
+        world.state = world.state.with_watch(Some(watch));
+        world
+    }
+
+    /// What each segment was encoded on, by shard.
+    fn places(&self, shard: u32) -> Vec<Place> {
+        let of_shard = self.encoded_on.iter().filter(|(s, _)| s.shard.0 == shard);
+        of_shard.map(|(_, place)| *place).collect()
+    }
+
+    fn assert_all_done(&self) {
+        assert_eq!(self.ending, Some(Ending::Complete), "{:?}", self.warnings);
+        assert_eq!(self.loaded.len(), self.files.len());
+        for (segment, files) in &self.files {
+            assert_eq!(self.committed[segment].len(), files.len(), "{segment}");
+        }
+    }
+}
+
+fn two_shards(first: Vec<File>) -> BTreeMap<SegmentId, Vec<File>> {
+    let good = vec![File::Good; 6];
+    BTreeMap::from([
+        (segment(0, 0), good.clone()),
+        (segment(0, 1), first),
+        (segment(0, 2), good.clone()),
+        (segment(1, 0), good.clone()),
+        (segment(1, 1), good),
+    ])
+}
+
+/// A shard with one such file ends on the CPU, whole segments at a time; what was done of it before stays, the next
+/// shard is the device's again, and no file is left out.
+fn assert_that_one_shard_leaves_for(file: File) {
+    for workers in [1, 2, 3] {
+        let mut hard = vec![File::Good; 6];
+        hard[4] = file;
+        let mut world = World::on_device(workers, two_shards(hard), Action::Ladder);
+        world.run(&[]);
+        world.assert_all_done();
+        assert!(world.skipped.is_empty(), "no file is to blame");
+        assert_eq!(
+            world.encoded_on[&segment(0, 1)],
+            Place::Cpu,
+            "{workers} workers"
+        );
+        assert_eq!(world.places(1), [Place::AsAsked; 2], "{workers} workers");
+    }
+}
+
+#[test]
+fn a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other() {
+    assert_that_one_shard_leaves_for(File::NoDeviceMemory);
+}
+
+/// A driver may end the process in the middle of a batch. Once nothing but the batch can have been it, the device
+/// is blamed.
+#[test]
+fn a_file_is_not_blamed_for_a_driver_that_ends_the_process() {
+    assert_that_one_shard_leaves_for(File::Crashes);
+}
+
+#[test]
+fn a_device_that_is_lost_again_and_again_is_given_up() {
+    let hard = vec![File::LosesDevice; 6];
+    let mut world = World::on_device(1, two_shards(hard), Action::Ladder);
+    world.run(&[]);
+    world.assert_all_done();
+    assert_eq!(world.places(1), [Place::Cpu; 2]);
+    assert_eq!(world.places(0)[0], Place::AsAsked, "it was done before");
+}
+
+/// A text that ends the process on the CPU as well is found there, and only that shard has left the device.
+#[test]
+fn a_text_that_ends_the_process_on_any_device_is_left_out() {
+    let mut hard = vec![File::Good; 6];
+    hard[4] = File::CrashesEncoder;
+    let mut world = World::on_device(2, two_shards(hard), Action::Ladder);
+    world.run(&[]);
+    assert_eq!(world.ending, Some(Ending::Complete), "{:?}", world.warnings);
+    assert_eq!(world.skipped, BTreeSet::from([(segment(0, 1), 4)]));
+    assert_eq!(world.places(1), [Place::AsAsked; 2]);
+}
+
+#[test]
+fn a_device_whose_driver_ends_every_process_is_given_up() {
+    let mut files = two_shards(vec![File::Crashes; 6]);
+    for shard in 1..4 {
+        files.insert(segment(shard, 0), vec![File::Crashes; 2]);
+        files.insert(segment(shard, 1), vec![File::Crashes; 2]);
+    }
+    let mut world = World::on_device(1, files, Action::Ladder);
+    world.run(&[]);
+    world.assert_all_done();
+    assert!(world.skipped.is_empty(), "no file is to blame");
+    let processes = world.process(WorkerId(0)).generation;
+    // Two shards with two deaths each until files are taken one by one, two more until the CPU has it.
+    assert!(processes <= 10, "{processes} processes");
+}
+
+#[test]
+fn with_the_ladder_off_a_driver_that_ends_processes_ends_the_build() {
+    let mut world = World::on_device(1, two_shards(vec![File::Crashes; 6]), Action::Off);
+    world.run(&[]);
+    let Some(Ending::Failed(failure)) = &world.ending else {
+        panic!("{:?}", world.ending);
+    };
+    assert!(failure.text.contains("signal: 9"), "{failure:?}");
+    assert!(world.skipped.is_empty());
+}
+
+#[test]
+fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
+    let mut files = two_shards(vec![File::Good; 6]);
+    files.insert(segment(1, 2), vec![File::LosesDevice; 2]);
+    let mut world = World::on_device(1, files, Action::Ladder);
+    world.device_shut_from = 2;
+    world.run(&[]);
+    world.assert_all_done();
+    assert_eq!(world.encoded_on[&segment(1, 2)], Place::Cpu);
+    assert!(
+        world
+            .warnings
+            .iter()
+            .any(|w| w.contains("can no longer start workers"))
+    );
+}
+
+#[test]
+fn a_device_that_takes_no_worker_at_all_ends_the_build() {
+    let mut world = World::on_device(2, two_shards(vec![File::Good; 6]), Action::Ladder);
+    world.device_shut_from = 1;
+    world.run(&[]);
+    assert!(
+        matches!(world.ending, Some(Ending::Failed(_))),
+        "{:?}",
+        world.ending
+    );
+}
+
+#[test]
+fn with_the_ladder_off_a_device_that_fails_ends_the_build() {
+    let hard = vec![File::NoDeviceMemory; 6];
+    let mut world = World::on_device(1, two_shards(hard), Action::Off);
+    world.run(&[]);
+    let Some(Ending::Failed(failure)) = &world.ending else {
+        panic!("{:?}", world.ending);
+    };
+    assert!(failure.text.contains("OutOfMemory"), "{failure:?}");
+    assert!(world.skipped.is_empty());
+}
+
+/// A crawl: the first rung is a request, the second ends the process and gives its work to a fresh one.
+#[test]
+fn a_crawl_is_answered_by_requests_and_respawns() {
+    let mut state =
+        World::on_device(1, one_shard(vec![vec![File::Good; 9]; 3]), Action::Ladder).state;
+    let worker = WorkerId(0);
+    let mut now = Duration::ZERO;
+    let mut seen = Vec::new();
+    let mut generation = 1;
+    let mut step = |now: &mut Duration, generation: u32, message: Option<FromWorker>| {
+        *now += Duration::from_millis(500);
+        let event = match message {
+            Some(message) => Event::Message {
+                worker,
+                generation,
+                message,
+            },
+            None => Event::Memory {
+                device: DeviceId("cuda:0".to_owned()),
+                answer: DeviceMemory::new(12135 << 20, 12288 << 20).ok_or(String::new()),
+            },
+        };
+        state.step(*now, event)
+    };
+    let ready = || FromWorker::Ready {
+        device: "cuda:0".to_owned(),
+        warnings: Vec::new(),
+    };
+    seen.extend(step(&mut now, generation, None));
+    seen.extend(step(&mut now, generation, Some(ready())));
+    for n in 0..40 {
+        seen.extend(step(&mut now, generation, None));
+        let milliseconds = if n < 10 { 10 } else { 1_000 };
+        let effects = step(&mut now, generation, Some(batch(milliseconds)));
+        let killed = effects.contains(&Effect::Kill { worker });
+        seen.extend(effects);
+        if killed {
+            break;
+        }
+    }
+    let release = seen
+        .iter()
+        .position(|e| *e == Effect::ReleaseMemory { worker });
+    let kill = seen.iter().position(|e| *e == Effect::Kill { worker });
+    assert!(release.is_some() && release < kill, "{seen:?}");
+    let effects = state.step(
+        now,
+        Event::Exited {
+            worker,
+            generation,
+            status: "signal: 9".to_owned(),
+        },
+    );
+    generation += 1;
+    let spawn = Effect::Spawn {
+        worker,
+        generation,
+        place: Place::AsAsked,
+    };
+    assert!(effects.contains(&spawn), "{effects:?}");
+    let blamed = effects
+        .iter()
+        .any(|e| matches!(e, Effect::Emit(BuildEvent::WorkerLost { .. })));
+    assert!(!blamed, "{effects:?}");
+}
+
+/// Batches go on, and what they belong to does not end.
+#[test]
+fn a_pause_does_not_wait_for_a_collection_that_crawls() {
+    let mut world = World::on_device(1, one_shard(vec![vec![File::Good; 9]]), Action::Ladder);
+    let worker = WorkerId(0);
+    world.feed(Event::Tick);
+    let device = "cuda:0".to_owned();
+    world.say(
+        worker,
+        FromWorker::Ready {
+            device,
+            warnings: Vec::new(),
+        },
+    );
+    world.feed(Event::Interrupt);
+    let asked = world.now;
+    let patience = limits().pause_patience;
+    while world.process(worker).alive {
+        world.now += patience / 2;
+        world.say(worker, batch(5_000));
+        world.feed(Event::Tick);
+        assert!(world.now - asked < 6 * patience, "it is never ended");
+    }
+    assert!(world.now - asked > 3 * patience, "a healthy one may end");
+    assert_eq!(world.ending, Some(Ending::Paused));
+}
+
+fn batch(milliseconds: u64) -> FromWorker {
+    FromWorker::BatchDone {
+        shard: ShardId(0),
+        batch: Batch {
+            encoder: EncoderKind::Sparse,
+            n_tokens: 1000,
+            n_slots: 1024,
+            n_windows: 4,
+            duration: Duration::from_millis(milliseconds),
+        },
+    }
+}
+
+fn any_file() -> impl Strategy<Value = File> {
+    prop_oneof![
+        20 => Just(File::Good),
+        1 => Just(File::Poison),
+        1 => Just(File::LosesDevice),
+        1 => Just(File::NoDeviceMemory),
+        1 => Just(File::Crashes),
+        1 => Just(File::CrashesEncoder),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn nothing_is_lost_on_a_device_that_fails_anywhere(
+        shards in proptest::collection::vec(
+            proptest::collection::vec(proptest::collection::vec(any_file(), 1..6), 1..4), 1..4),
+        workers in 1u32..4,
+        kills in proptest::collection::vec(proptest::option::weighted(0.02, 0u32..4), 0..400),
+        shut_from in prop_oneof![3 => Just(u32::MAX), 1 => 2u32..5],
+    ) {
+        let files: BTreeMap<_, _> = (0..)
+            .zip(shards)
+            .flat_map(|(shard, segments)| (0..).map(move |n| segment(shard, n)).zip(segments))
+            .collect();
+        let mut world = World::on_device(workers, files, Action::Ladder);
+        world.device_shut_from = shut_from;
+        world.run(&kills);
+        if world.ending == Some(Ending::Complete) {
+            world.assert_all_done();
+            // Only what kills on any device is left out.
+            for (segment, file) in &world.skipped {
+                let left_out = world.files[segment][*file as usize];
+                prop_assert!(matches!(left_out, File::Poison | File::CrashesEncoder), "{left_out:?}");
+            }
+        } else {
+            // Given up: for poison alone, or for a device that took no worker before the first was ready.
+            let poisoned = world.files.values().flatten().any(|file| matches!(file, File::Poison | File::CrashesEncoder));
+            prop_assert!(poisoned || shut_from < u32::MAX, "{:?}", world.ending);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Whether a published shard is already what the plan asks for.
+//!
+//! By identity of its files: path, size and modification time; where only the time differs, by the
+//! hash of the bytes. Never by path alone.
+
+use crate::encode::EncoderInfo;
+use crate::engine::differences::{BuiltWith, differences};
+use crate::engine::error::{BuildError, ErrorKind, Result};
+use crate::file::{self, FileRecord};
+use crate::ids::Digest;
+use crate::plan::{Plan, PlannedFile, ShardPlan};
+use crate::profile::{Limits, Profile};
+use crate::scan;
+use crate::store::StoreError;
+use crate::store::ledger::{self, ShardLedger};
+use std::path::Path;
+
+/// What a shard must have been built with.
+pub struct Wanted<'a> {
+    pub profile: &'a Profile,
+    pub encoders: &'a EncoderInfo,
+    pub fingerprint: Digest,
+}
+
+/// The ledger of the shard at `path` if it is complete and unchanged. A shard of another fingerprint
+/// or of another format is exit code 12; a missing or unreadable one is simply not there.
+pub fn unchanged(
+    path: &Path,
+    plan: &Plan,
+    shard: &ShardPlan,
+    wanted: &Wanted<'_>,
+) -> Result<Option<ShardLedger>> {
+    let limits = &wanted.profile.rules.limits;
+    if !path.exists() {
+        return Ok(None);
+    }
+    let ledger = match ledger::read_ledger(path) {
+        Ok(ledger) => ledger,
+        Err(error @ StoreError::Format { .. }) => {
+            return Err(BuildError::new(
+                ErrorKind::FingerprintMismatch,
+                error.to_string(),
+            ));
+        }
+        Err(_) => return Ok(None),
+    };
+    if ledger.fingerprint != wanted.fingerprint {
+        let found = built_with(path)
+            .map(|before| differences(&before, &wanted.profile.recipe, wanted.encoders))
+            // What it was is of no use then; that it differs is known.
+            .unwrap_or_default();
+        return Err(BuildError::new(
+            ErrorKind::FingerprintMismatch,
+            format!(
+                "{} was built with other models or request ({}): --rebuild builds it afresh, another --out-dir keeps both",
+                path.display(),
+                found.join(", ")
+            ),
+        ));
+    }
+    let same = same_roots(&ledger, plan, shard)
+        && ledger.files.len() == shard.files.len()
+        && ledger
+            .files
+            .iter()
+            .zip(&shard.files)
+            .all(|((root, record), planned)| {
+                ledger.roots[*root as usize].label == plan.roots[planned.root as usize].label
+                    && same_file(record, planned, plan, limits)
+            });
+    Ok(same.then_some(ledger))
+}
+
+fn built_with(path: &Path) -> Result<BuiltWith, StoreError> {
+    Ok(BuiltWith {
+        encoder: ledger::read_text(path, "encoder")?,
+        recipe: ledger::read_text(path, "recipe")?,
+        tool_version: ledger::read_text(path, "tool_version")?,
+    })
+}
+
+/// The roots must still lie where they were: absolute paths are stored.
+fn same_roots(ledger: &ShardLedger, plan: &Plan, shard: &ShardPlan) -> bool {
+    shard.files.iter().all(|file| {
+        let root = &plan.roots[file.root as usize];
+        ledger
+            .roots
+            .iter()
+            .any(|known| known.label == root.label && known.path == file::root_spelling(&root.path))
+    })
+}
+
+/// Whether a file is as it was when it was indexed.
+pub fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &Limits) -> bool {
+    let entry = &planned.entry;
+    if record.entry.path != entry.path {
+        return false;
+    }
+    let root = &plan.roots[planned.root as usize].path;
+    let read = || scan::read_file(root, entry, limits);
+    if let Some(reason) = record.unread() {
+        return read().is_err_and(|failure| failure.reason == reason);
+    }
+    if record.entry.size != entry.size {
+        return false;
+    }
+    record.entry.mtime_ns == entry.mtime_ns
+        || read().is_ok_and(|read| Some(read.hash) == record.hash)
+}

@@ -1,0 +1,325 @@
+//! Is this stream of batches slow?
+//!
+//! Pure arithmetic. A [`Stream`] is what one worker does with one encoder: its moving average and its row
+//! of slow batches. A [`Baseline`] is what a device has shown that it can do: it outlives segments,
+//! shards and processes, and is only ever raised, so that what starts on a device that is spilled
+//! already is seen as well. What to do about a crawl is not decided here.
+
+use super::knobs::Knobs;
+use crate::batch::Batch;
+use crate::ids::ShardId;
+use crate::report::Figures;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Weight of the newest batch in the moving average, as published. A batch's weight is under a tenth
+/// seven batches later.
+const ALPHA: f64 = 0.3;
+
+/// What a device can do with one encoder, as seen: the rate of one worker by the number of workers that
+/// shared the device when it was learned.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Baseline {
+    learned: BTreeMap<u32, f64>,
+}
+
+impl Baseline {
+    /// Notes a worker's rate when `workers` shared the device. Never lowers anything.
+    pub fn raise(&mut self, workers: u32, rate: f64) {
+        let known = self.learned.entry(workers.max(1)).or_insert(rate);
+        *known = known.max(rate);
+    }
+
+    /// The rate that one of `workers` on the device may be expected to have at least: more workers than at
+    /// the time share it at worst, fewer are not slower. `None`: nothing is known yet.
+    pub fn expected(&self, workers: u32) -> Option<f64> {
+        let share = |learned_with: u32| f64::from(learned_with) / f64::from(workers.max(1));
+        self.learned
+            .iter()
+            .map(|(learned_with, rate)| rate * share(*learned_with).min(1.0))
+            .reduce(f64::max)
+    }
+}
+
+/// What one batch means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// There is nothing to compare with yet.
+    Unjudged,
+    /// Its own rate is as it should be.
+    Healthy,
+    /// It was slow, and the moving average is not yet.
+    Sinking,
+    /// It was slow, and so is the moving average.
+    Slow,
+}
+
+/// What one worker's process does with one encoder.
+#[derive(Clone, Debug, Default)]
+pub struct Stream {
+    shard: Option<ShardId>,
+    /// Rates of the first batches of the shard, until they are a window, perhaps with those of small shards before it.
+    early: Vec<f64>,
+    /// When the first of them ended.
+    early_since: Duration,
+    figures: Figures,
+    /// This crawl has been told, and nothing could be done about it.
+    pub told: bool,
+}
+
+/// A window of early batches is full.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Learned {
+    /// Their median.
+    pub rate: f64,
+    /// When the first of them ended.
+    pub since: Duration,
+}
+
+impl Stream {
+    /// Collects a shard's first batches; once, when they are a window, returns their median. A shard that is
+    /// too small for a window shares one with the next.
+    pub fn learn(
+        &mut self,
+        now: Duration,
+        shard: ShardId,
+        rate: f64,
+        window: u32,
+    ) -> Option<Learned> {
+        if self.shard != Some(shard) {
+            self.shard = Some(shard);
+            if self.early.len() >= window as usize {
+                self.early.clear();
+            }
+        }
+        if self.early.len() >= window as usize {
+            return None;
+        }
+        if self.early.is_empty() {
+            self.early_since = now;
+        }
+        self.early.push(rate);
+        (self.early.len() == window as usize).then(|| Learned {
+            rate: median(&self.early),
+            since: self.early_since,
+        })
+    }
+
+    /// Takes the rate into the moving average and compares. The row of slow batches is not touched but by
+    /// a healthy one, which ends it, and by a sinking one, which cannot be part of it.
+    pub fn judge(&mut self, batch: &Batch, expected: Option<f64>, knobs: &Knobs) -> Judgement {
+        let rate = batch.rate().unwrap_or_default();
+        let ema = self
+            .figures
+            .ema
+            .map_or(rate, |ema| ALPHA * rate + (1.0 - ALPHA) * ema);
+        let threshold = expected.map(|expected| expected / knobs.factor);
+        let judgement = match threshold {
+            None => Judgement::Unjudged,
+            Some(threshold) if rate >= threshold => Judgement::Healthy,
+            Some(threshold) if ema >= threshold => Judgement::Sinking,
+            Some(_) => Judgement::Slow,
+        };
+        if judgement != Judgement::Slow {
+            self.figures.slow_batches = 0;
+        }
+        self.figures = Figures {
+            rate: Some(rate),
+            ema: Some(ema),
+            baseline: expected,
+            threshold,
+            chunks_per_s: Some(batch.windows_per_s()),
+            slow_batches: self.figures.slow_batches,
+        };
+        judgement
+    }
+
+    /// One more slow batch that counts; how many there are now.
+    pub fn count_slow(&mut self) -> u32 {
+        self.figures.slow_batches += 1;
+        self.figures.slow_batches
+    }
+
+    /// The slow batches so far were none of the watchdog's business.
+    pub fn forget_slow(&mut self) {
+        self.figures.slow_batches = 0;
+    }
+
+    /// Starts afresh, as after a rung: what came before must not count against what comes.
+    pub fn restart(&mut self) {
+        self.figures = Figures::default();
+        self.told = false;
+    }
+
+    pub fn figures(&self) -> Figures {
+        self.figures
+    }
+}
+
+/// The middle one, or the mean of the middle two. Of nothing: zero.
+fn median(rates: &[f64]) -> f64 {
+    let mut sorted = rates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.as_slice() {
+        [] => 0.0,
+        sorted if sorted.len().is_multiple_of(2) => {
+            f64::midpoint(sorted[middle - 1], sorted[middle])
+        }
+        sorted => sorted[middle],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::EncoderKind;
+    use proptest::prelude::*;
+
+    const SHARD: ShardId = ShardId(0);
+
+    /// A batch of `tokens` real tokens in one second.
+    fn batch(tokens: u64) -> Batch {
+        Batch {
+            encoder: EncoderKind::Sparse,
+            n_tokens: tokens,
+            n_slots: tokens,
+            n_windows: 32,
+            duration: Duration::from_secs(1),
+        }
+    }
+
+    fn judge(stream: &mut Stream, tokens: u64) -> Judgement {
+        stream.judge(&batch(tokens), Some(1000.0), &Knobs::default())
+    }
+
+    #[test]
+    fn the_median_of_the_first_window_is_learned_once_per_shard() {
+        let mut stream = Stream::default();
+        let mut learned = Vec::new();
+        for (n, rate) in [
+            90.0, 100.0, 1.0, 110.0, 100.0, 9000.0, 104.0, 96.0, 5.0, 5.0,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let now = Duration::from_secs(n as u64 + 3);
+            learned.extend(stream.learn(now, SHARD, rate, 8));
+        }
+        let since = Duration::from_secs(3);
+        let rate = 100.0;
+        assert_eq!(learned, [Learned { rate, since }]);
+        // Another shard has early batches of its own.
+        let mut learn = |rate| stream.learn(Duration::ZERO, ShardId(1), rate, 2);
+        assert_eq!(learn(2.0), None);
+        assert_eq!(learn(4.0).map(|l| l.rate), Some(3.0));
+        assert_eq!(learn(8.0), None);
+        // Small ones have one together.
+        assert_eq!(stream.learn(Duration::ZERO, ShardId(2), 5.0, 2), None);
+        let learned = stream.learn(Duration::ZERO, ShardId(3), 7.0, 2);
+        assert_eq!(learned.map(|l| l.rate), Some(6.0));
+    }
+
+    #[test]
+    fn the_average_follows_with_the_published_weight() {
+        let mut stream = Stream::default();
+        assert_eq!(judge(&mut stream, 1000), Judgement::Healthy);
+        // 1000, 730, 541, 408.7, 316.1, 251.3, 205.9 are not below 200.
+        for _ in 0..6 {
+            assert_eq!(judge(&mut stream, 100), Judgement::Sinking);
+        }
+        assert_eq!(judge(&mut stream, 100), Judgement::Slow);
+        let ema = stream.figures().ema.expect("has batches");
+        assert!((ema - 174.118_87).abs() < 1e-4, "{ema}");
+        assert_eq!(stream.figures().threshold, Some(200.0));
+    }
+
+    #[test]
+    fn one_healthy_batch_ends_the_row_though_the_average_is_still_low() {
+        let mut stream = Stream::default();
+        for n in 1..=7 {
+            assert_eq!(judge(&mut stream, 10), Judgement::Slow);
+            assert_eq!(stream.count_slow(), n);
+        }
+        assert_eq!(judge(&mut stream, 200), Judgement::Healthy);
+        assert!(stream.figures().ema < Some(200.0));
+        assert_eq!(stream.figures().slow_batches, 0);
+    }
+
+    #[test]
+    fn without_a_baseline_nothing_is_slow() {
+        let mut stream = Stream::default();
+        let judged = stream.judge(&batch(1), None, &Knobs::default());
+        assert_eq!(judged, Judgement::Unjudged);
+        assert_eq!(stream.figures().threshold, None);
+    }
+
+    #[test]
+    fn a_mostly_blank_or_timeless_batch_says_nothing() {
+        let rate = |n_tokens, n_slots, seconds| {
+            let duration = Duration::from_secs(seconds);
+            Batch {
+                n_tokens,
+                n_slots,
+                duration,
+                ..batch(1)
+            }
+            .rate()
+        };
+        assert_eq!(rate(100, 200, 2), Some(50.0));
+        assert_eq!(rate(99, 200, 2), None);
+        assert_eq!(rate(0, 0, 2), None);
+        assert_eq!(rate(100, 100, 0), None);
+    }
+
+    /// Long chunks are slow in chunks per second and not in tokens.
+    #[test]
+    fn long_chunks_are_healthy() {
+        let mut stream = Stream::default();
+        for _ in 0..20 {
+            let long = Batch {
+                n_windows: 1,
+                n_tokens: 8000,
+                n_slots: 8000,
+                duration: Duration::from_secs(10),
+                ..batch(1)
+            };
+            let judged = stream.judge(&long, Some(1000.0), &Knobs::default());
+            assert_eq!(judged, Judgement::Healthy);
+            assert_eq!(stream.figures().chunks_per_s, Some(0.1));
+        }
+    }
+
+    #[test]
+    fn a_baseline_allows_for_those_who_share_the_device() {
+        let mut baseline = Baseline::default();
+        assert_eq!(baseline.expected(1), None);
+        baseline.raise(1, 900.0);
+        assert_eq!(baseline.expected(1), Some(900.0));
+        assert_eq!(baseline.expected(3), Some(300.0));
+        // Three that do not hinder each other prove more.
+        baseline.raise(3, 800.0);
+        assert_eq!(baseline.expected(1), Some(900.0));
+        assert_eq!(baseline.expected(3), Some(800.0));
+        assert_eq!(baseline.expected(6), Some(400.0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_baseline_is_only_raised(
+            notes in proptest::collection::vec((1u32..9, 0.001f64..1e6), 1..40),
+            asked in 1u32..20,
+        ) {
+            let mut baseline = Baseline::default();
+            let mut last = 0.0;
+            for (workers, rate) in notes {
+                baseline.raise(workers, rate);
+                let expected = baseline.expected(asked).expect("something is known");
+                prop_assert!(expected >= last);
+                // More workers are never expected to be faster each.
+                prop_assert!(baseline.expected(asked + 1) <= Some(expected));
+                last = expected;
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Incidents as files: what a card did, and what the watchdog must do about it.
+//!
+//! For tests alone. `tests/incidents/*.toml` are replayed by `cargo test`, and so is the file that
+//! `HELIX_TEST_INCIDENT` names; docs/operations/vram.md describes the format.
+
+use super::knobs::{Action, Knobs};
+use super::simulator::{Course, Place};
+use crate::ids::ShardId;
+use crate::report::{Noticed, Response};
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// For people.
+    #[serde(default)]
+    pub about: String,
+    #[serde(default)]
+    knobs: ScriptedKnobs,
+    #[serde(default = "one")]
+    pub workers: u32,
+    /// Chunks of each shard, in the order in which they are built.
+    pub shards: Vec<u64>,
+    #[serde(default = "segment_chunks")]
+    pub segment_chunks: u64,
+    /// How long a process takes to start.
+    #[serde(default = "start_s")]
+    pub start_s: f64,
+    #[serde(default)]
+    pub card: Card,
+    #[serde(default)]
+    pub encoder: Pace,
+    /// By batches, ascending.
+    #[serde(default)]
+    pub script: Vec<Step>,
+    #[serde(default)]
+    pub expect: Expect,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScriptedKnobs {
+    factor: Option<f64>,
+    window: Option<u32>,
+    action: Option<Action>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Card {
+    pub total_gib: f64,
+    /// What each context takes.
+    pub context_gib: f64,
+    /// What it takes more with every batch.
+    pub growth_mib: f64,
+    /// Taken by other programs from the start.
+    pub others_gib: f64,
+    /// Share of the memory at which a context that begins a batch spills.
+    pub spills_at: f64,
+    /// Largest share that a reading shows.
+    pub most: f64,
+    /// Whether giving memory back heals a context that has spilled.
+    pub release_heals: bool,
+}
+
+impl Default for Card {
+    fn default() -> Self {
+        Self {
+            total_gib: 12.0,
+            context_gib: 3.0,
+            growth_mib: 0.0,
+            others_gib: 0.0,
+            spills_at: 0.98,
+            most: 11.85 / 12.0,
+            release_heals: false,
+        }
+    }
+}
+
+/// Chunks per second: of the whole card, and of one CPU worker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pace {
+    pub chunks_per_s: f64,
+    /// With spilled contexts.
+    pub crawl_chunks_per_s: f64,
+    pub cpu_chunks_per_s: f64,
+    pub tokens_per_chunk: f64,
+    pub batch_chunks: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            chunks_per_s: 15.3,
+            crawl_chunks_per_s: 2.3,
+            cpu_chunks_per_s: 4.6,
+            tokens_per_chunk: 200.0,
+            batch_chunks: 32,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// When so many batches are over.
+    pub at_batch: u64,
+    pub what: What,
+    #[serde(default)]
+    pub value: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The next batch never ends.
+    Hang,
+    /// The worker of the next batch dies.
+    Crash,
+    /// It fails in the device's way.
+    OutOfMemory,
+    DeviceLost,
+    /// 1: memory cannot be read from now on; 0: it can again.
+    ProbeSilent,
+    /// Other programs take so many GiB from now on.
+    OthersTake,
+    /// The card takes so many times longer from now on, whatever its memory.
+    SlowBy,
+    /// Seconds of waiting for files before each batch.
+    Disk,
+    /// Chunks are so many times longer from now on.
+    LongChunks,
+    /// Share of each shape that is real.
+    Fill,
+    /// The whole group is stopped for so many seconds.
+    Pause,
+}
+
+/// What must come of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    /// Every event, in order.
+    pub events: Vec<ExpectedEvent>,
+    /// Shards of which a part is encoded on the CPU.
+    pub cpu_shards: Vec<u32>,
+    pub hours_at_most: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedEvent {
+    pub noticed: Noticed,
+    pub action: Response,
+    /// Batches that may be over by then.
+    pub by_batch: u64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn segment_chunks() -> u64 {
+    500
+}
+
+fn start_s() -> f64 {
+    5.0
+}
+
+impl Scenario {
+    pub fn knobs(&self) -> Knobs {
+        let default = Knobs::default();
+        Knobs {
+            factor: self.knobs.factor.unwrap_or(default.factor),
+            window: self.knobs.window.unwrap_or(default.window),
+            action: self.knobs.action.unwrap_or(default.action),
+        }
+    }
+
+    #[must_use]
+    pub fn with_knobs(mut self, knobs: Knobs) -> Self {
+        self.knobs = ScriptedKnobs {
+            factor: Some(knobs.factor),
+            window: Some(knobs.window),
+            action: Some(knobs.action),
+        };
+        self
+    }
+}
+
+impl Expect {
+    /// Compares; the error says what differs.
+    pub fn check(&self, course: &Course) -> Result<(), String> {
+        let found = |n: usize| course.events.get(n);
+        for (n, expected) in self.events.iter().enumerate() {
+            let Some((batch, event)) = found(n) else {
+                return Err(format!("event {n} is missing: {expected:?}"));
+            };
+            let is_it = (event.noticed, event.action) == (expected.noticed, expected.action);
+            if !is_it || *batch > expected.by_batch {
+                return Err(format!(
+                    "event {n}, batch {batch}: {event}; expected {expected:?}"
+                ));
+            }
+        }
+        if let Some((batch, event)) = found(self.events.len()) {
+            return Err(format!("batch {batch}: nobody expected {event}"));
+        }
+        let on_cpu = course
+            .places
+            .iter()
+            .filter(|(_, p)| p.contains(&Place::Cpu));
+        let on_cpu: Vec<_> = on_cpu.map(|(ShardId(shard), _)| *shard).collect();
+        if on_cpu != self.cpu_shards {
+            return Err(format!("shards {on_cpu:?} were on the CPU"));
+        }
+        let hours = course.took.as_secs_f64() / 3600.0;
+        match self.hours_at_most {
+            Some(most) if hours > most => Err(format!("it took {hours:.2} hours")),
+            _ => Ok(()),
+        }
+    }
+}

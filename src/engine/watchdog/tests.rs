@@ -1,0 +1,159 @@
+//! The watchdog as a whole: single rules through the small driver of this file, incidents from files, and
+//! properties over random scenarios.
+
+use super::*;
+use crate::batch::{Batch, EncoderKind};
+use crate::device::{DeviceId, DeviceMemory};
+use crate::report::{Noticed, Response};
+
+mod evidence;
+mod incidents;
+mod lanes;
+mod probes;
+mod rungs;
+mod scenarios;
+mod workers;
+
+const SHARD: ShardId = ShardId(0);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Healthy and crawling, in tokens per second.
+const GOOD: u64 = 3000;
+const BAD: u64 = 300;
+
+/// Feeds a watchdog by hand. Batches take one second of the clock whatever their rate, so that a test
+/// says what the watchdog sees and nothing else happens.
+struct Driver {
+    watchdog: Watchdog,
+    now: Duration,
+    /// What each reading of memory says from now on; `None`: it cannot be read.
+    memory: Option<f64>,
+    shard: ShardId,
+    /// What was told of the probe alone.
+    probe_news: Vec<Noticed>,
+}
+
+fn device() -> DeviceId {
+    DeviceId("cuda:0".to_owned())
+}
+
+fn reading(share: f64) -> Option<DeviceMemory> {
+    DeviceMemory::new((share * 12e9) as u64, 12_000_000_000)
+}
+
+impl Driver {
+    /// Workers that have had 20 good batches each.
+    fn new(knobs: Knobs, workers: u32) -> Self {
+        let ceiling = Duration::from_secs(300);
+        let mut driver = Self {
+            watchdog: Watchdog::new(knobs, ceiling, [(SHARD, "docs".to_owned())]),
+            now: Duration::ZERO,
+            memory: Some(0.99),
+            shard: SHARD,
+            probe_news: Vec::new(),
+        };
+        for worker in 0..workers {
+            assert_eq!(driver.start(worker), []);
+        }
+        for _ in 0..20 {
+            for worker in 0..workers {
+                assert_eq!(driver.batch(worker, GOOD), []);
+            }
+        }
+        driver
+    }
+
+    fn feed(&mut self, input: Input) -> Vec<Verdict> {
+        self.watchdog.step(self.now, input)
+    }
+
+    fn start(&mut self, worker: u32) -> Vec<Verdict> {
+        self.feed(Input::WorkerStarted {
+            worker: WorkerId(worker),
+            lanes: Lanes::both(&device()),
+        })
+    }
+
+    fn end(&mut self, worker: u32) {
+        let worker = WorkerId(worker);
+        assert_eq!(self.feed(Input::WorkerEnded { worker }), []);
+    }
+
+    fn read(&mut self, share: Option<f64>) {
+        let answer = share.and_then(reading).ok_or("no answer".to_owned());
+        let device = device();
+        for verdict in self.feed(Input::MemoryRead { device, answer }) {
+            match verdict {
+                Verdict::Report(event) => self.probe_news.push(event.noticed),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// A second passes, memory is read, and the worker finishes a batch.
+    fn batch(&mut self, worker: u32, rate: u64) -> Vec<Verdict> {
+        self.now += SECOND;
+        self.read(self.memory);
+        self.bare_batch(worker, rate)
+    }
+
+    fn bare_batch(&mut self, worker: u32, rate: u64) -> Vec<Verdict> {
+        let batch = Batch {
+            encoder: EncoderKind::Sparse,
+            n_tokens: rate,
+            n_slots: rate,
+            n_windows: 1,
+            duration: SECOND,
+        };
+        let worker = WorkerId(worker);
+        let shard = self.shard;
+        self.feed(Input::BatchDone {
+            worker,
+            shard,
+            batch,
+        })
+    }
+
+    fn begin(&mut self, worker: u32) {
+        let begun = Input::BatchBegun {
+            worker: WorkerId(worker),
+            shard: self.shard,
+            encoder: EncoderKind::Sparse,
+            n_slots: GOOD,
+        };
+        assert_eq!(self.feed(begun), []);
+    }
+
+    /// Bad batches of one worker until something is said, and how many it took.
+    fn crawl(&mut self, worker: u32) -> (u32, Vec<Response>, Vec<Verdict>) {
+        for n in 1..=100 {
+            let verdicts = self.batch(worker, BAD);
+            if !verdicts.is_empty() {
+                return (n, responses(&verdicts), orders(verdicts));
+            }
+        }
+        (100, Vec::new(), Vec::new())
+    }
+}
+
+fn responses(verdicts: &[Verdict]) -> Vec<Response> {
+    let events = verdicts.iter().filter_map(|verdict| match verdict {
+        Verdict::Report(event) => Some(event.action),
+        _ => None,
+    });
+    events.collect()
+}
+
+fn orders(mut verdicts: Vec<Verdict>) -> Vec<Verdict> {
+    verdicts.retain(|verdict| !matches!(verdict, Verdict::Report(_)));
+    verdicts
+}
+
+fn respawn(worker: u32) -> Verdict {
+    Verdict::Respawn {
+        worker: WorkerId(worker),
+    }
+}
+
+/// 3000 to 300: the average is below 600 with the 7th, and 8 such are a window.
+const FIRST_CRAWL: u32 = 14;

@@ -1,0 +1,52 @@
+//! Incidents from files take the course that each states.
+
+use crate::engine::watchdog::incident::Scenario;
+use crate::engine::watchdog::simulator::{Course, Simulator};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn read(path: &Path) -> Scenario {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn show(path: &Path, scenario: &Scenario, course: &Course) -> String {
+    let events = course.events.iter();
+    let events: Vec<_> = events
+        .map(|(batch, event)| format!("  batch {batch}, {:.0} s: {event}\n", event.at_s))
+        .collect();
+    let hours = course.took.as_secs_f64() / 3600.0;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(
+        "{name}\n{}\n  {} batches, {hours:.2} hours\n{}",
+        scenario.about.trim(),
+        course.batches,
+        events.concat()
+    )
+}
+
+/// Every file of `tests/incidents`, and the one that `HELIX_TEST_INCIDENT` names.
+#[test]
+fn incidents_take_the_stated_course() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/incidents");
+    let entries = fs::read_dir(&folder).expect("the incidents").flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    paths.sort();
+    assert!(paths.len() >= 20, "{}", paths.len());
+    paths.extend(std::env::var_os("HELIX_TEST_INCIDENT").map(PathBuf::from));
+    let mut wrong = Vec::new();
+    for path in paths {
+        let scenario = read(&path);
+        match Simulator::new(&scenario).run() {
+            Err(error) => wrong.push(format!("{}: {error}", path.display())),
+            Ok(course) => {
+                println!("{}", show(&path, &scenario, &course));
+                if let Err(error) = scenario.expect.check(&course) {
+                    wrong.push(format!("{}\n{error}", show(&path, &scenario, &course)));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,132 @@
+//! A worker whose encoders have a device each: each is judged by its own memory and its own baseline.
+
+use super::*;
+use crate::batch::{Batch, EncoderKind};
+use crate::device::{DeviceId, DeviceMemory};
+use crate::report::Response;
+
+fn second() -> DeviceId {
+    DeviceId("cuda:1".to_owned())
+}
+
+struct Pair {
+    watchdog: Watchdog,
+    now: Duration,
+    /// Memory of the sparse encoder's device and of the dense one's.
+    memory: [f64; 2],
+}
+
+impl Pair {
+    fn new() -> Self {
+        let labels = [(SHARD, "docs".to_owned())];
+        let mut watchdog = Watchdog::new(Knobs::default(), Duration::from_secs(300), labels);
+        let lanes = [
+            (EncoderKind::Sparse, device()),
+            (EncoderKind::Dense, second()),
+        ];
+        let started = Input::WorkerStarted {
+            worker: WorkerId(0),
+            lanes: lanes.into_iter().collect(),
+        };
+        assert_eq!(watchdog.step(Duration::ZERO, started), []);
+        Self {
+            watchdog,
+            now: Duration::ZERO,
+            memory: [0.5, 0.5],
+        }
+    }
+
+    /// A second passes, both memories are read, and a batch of one encoder ends.
+    fn batch(&mut self, encoder: EncoderKind, rate: u64) -> Vec<Verdict> {
+        self.now += SECOND;
+        for (device, share) in [device(), second()].into_iter().zip(self.memory) {
+            let answer = reading(share).ok_or(String::new());
+            let read = Input::MemoryRead { device, answer };
+            assert_eq!(self.watchdog.step(self.now, read), []);
+        }
+        let batch = Batch {
+            encoder,
+            n_tokens: rate,
+            n_slots: rate,
+            n_windows: 1,
+            duration: SECOND,
+        };
+        let worker = WorkerId(0);
+        self.watchdog.step(
+            self.now,
+            Input::BatchDone {
+                worker,
+                shard: SHARD,
+                batch,
+            },
+        )
+    }
+
+    fn healthy(&mut self) {
+        for _ in 0..20 {
+            assert_eq!(self.batch(EncoderKind::Sparse, GOOD), []);
+            assert_eq!(self.batch(EncoderKind::Dense, GOOD * 8), []);
+        }
+    }
+}
+
+#[test]
+fn the_second_device_is_watched_as_the_first_is() {
+    for (encoder, slow_on, full) in [
+        (EncoderKind::Sparse, device(), [0.99, 0.5]),
+        (EncoderKind::Dense, second(), [0.5, 0.99]),
+    ] {
+        let mut pair = Pair::new();
+        pair.healthy();
+        pair.memory = full;
+        let mut told = Vec::new();
+        for _ in 0..FIRST_CRAWL {
+            told.extend(pair.batch(encoder, BAD));
+        }
+        let Some(Verdict::Report(event)) = told.first() else {
+            panic!("{encoder:?}: {told:?}");
+        };
+        assert_eq!(event.device, slow_on);
+        assert_eq!(event.encoder, Some(encoder));
+        assert!(event.memory.is_some_and(DeviceMemory::is_full));
+        let baseline = match encoder {
+            EncoderKind::Sparse => GOOD,
+            EncoderKind::Dense => GOOD * 8,
+        };
+        assert_eq!(event.figures.baseline, Some(baseline as f64));
+    }
+}
+
+#[test]
+fn a_full_neighbour_makes_no_crawl() {
+    for (encoder, full) in [
+        (EncoderKind::Sparse, [0.5, 0.99]),
+        (EncoderKind::Dense, [0.99, 0.5]),
+    ] {
+        let mut pair = Pair::new();
+        pair.healthy();
+        pair.memory = full;
+        for _ in 0..100 {
+            assert_eq!(pair.batch(encoder, BAD), []);
+        }
+    }
+}
+
+/// What is done about one device leaves what is known of the other alone.
+#[test]
+fn an_answer_on_one_device_does_not_restart_the_other() {
+    let mut pair = Pair::new();
+    pair.healthy();
+    pair.memory = [0.99, 0.99];
+    for _ in 1..FIRST_CRAWL {
+        assert_eq!(pair.batch(EncoderKind::Dense, BAD * 8), []);
+    }
+    let mut sparse = Vec::new();
+    for _ in 0..FIRST_CRAWL {
+        sparse.extend(pair.batch(EncoderKind::Sparse, BAD));
+    }
+    assert_eq!(responses(&sparse), [Response::ReleaseMemory]);
+    // One more is enough for the other.
+    let dense = pair.batch(EncoderKind::Dense, BAD * 8);
+    assert_eq!(responses(&dense), [Response::ReleaseMemory]);
+}

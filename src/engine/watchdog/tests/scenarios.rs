@@ -1,0 +1,171 @@
+//! What holds of the course of any scenario, drawn at random.
+
+use super::*;
+use crate::engine::watchdog::incident::{Scenario, Step, What};
+use crate::engine::watchdog::simulator::{Course, Place, Simulator};
+use crate::report::{Noticed, Response};
+use proptest::prelude::*;
+
+fn step() -> impl Strategy<Value = Step> {
+    let what = (0usize..11, 0.0f64..1.0).prop_map(|(n, x)| match n {
+        0 => (What::Hang, 0.0),
+        1 => (What::Crash, 0.0),
+        2 => (What::OutOfMemory, 0.0),
+        3 => (What::DeviceLost, 0.0),
+        4 => (What::ProbeSilent, x.round()),
+        5 => (What::OthersTake, x * 12.0),
+        6 => (What::SlowBy, 1.0 + x * 20.0),
+        7 => (What::Disk, x * 100.0),
+        8 => (What::LongChunks, 0.1 + x * 8.0),
+        9 => (What::Fill, 0.02 + x * 0.98),
+        _ => (What::Pause, x * 4000.0),
+    });
+    (0u64..250, what).prop_map(|(at_batch, (what, value))| Step {
+        at_batch,
+        what,
+        value,
+    })
+}
+
+fn knobs() -> impl Strategy<Value = Knobs> {
+    let action = prop::sample::select(vec![
+        Action::Ladder,
+        Action::Ladder,
+        Action::Cpu,
+        Action::Off,
+    ]);
+    (1.2f64..12.0, 1u32..12, action).prop_map(|(factor, window, action)| Knobs {
+        factor,
+        window,
+        action,
+    })
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let card = (0.2f64..5.0, 0.0f64..200.0, 0.0f64..9.0, any::<bool>());
+    (
+        1u32..4,
+        prop::collection::vec(1u64..2500, 1..6),
+        card,
+        0.02f64..6.0,
+        prop::collection::vec(step(), 0..10),
+        knobs(),
+    )
+        .prop_map(|(workers, shards, card, crawl, mut script, knobs)| {
+            let mut scenario: Scenario = toml::from_str("shards = []").expect("the least there is");
+            scenario.workers = workers;
+            scenario.shards = shards;
+            (
+                scenario.card.context_gib,
+                scenario.card.growth_mib,
+                scenario.card.others_gib,
+                scenario.card.release_heals,
+            ) = card;
+            scenario.encoder.crawl_chunks_per_s = crawl;
+            script.sort_by_key(|step| step.at_batch);
+            if knobs.action == Action::Off {
+                // Nobody helps a batch that takes longer than the supervisor's patience.
+                scenario.encoder.crawl_chunks_per_s = crawl.max(0.5);
+                script.retain(|step| !matches!(step.what, What::SlowBy | What::LongChunks));
+            }
+            scenario.script = script;
+            scenario.with_knobs(knobs)
+        })
+}
+
+/// What must hold of the rungs of any course.
+fn check_rungs(course: &Course, knobs: &Knobs) -> Result<(), TestCaseError> {
+    let rearm = u64::from(ladder::rearm_after(knobs));
+    let mut since_respawn = Vec::new();
+    let mut has_respawned = false;
+    let mut demoted = BTreeSet::new();
+    let mut released = BTreeMap::new();
+    for (batch, event) in &course.events {
+        let is_crawl = event.noticed == Noticed::Crawl;
+        prop_assert!(
+            event.shard.is_none() || !demoted.contains(&event.shard),
+            "{}",
+            event
+        );
+        match event.action {
+            Response::None | Response::GiveUpDevice => {}
+            Response::ReleaseMemory => {
+                prop_assert!(is_crawl && knobs.action == Action::Ladder);
+                // Only a long health gives a shard this rung again.
+                if let Some(before) = released.insert(event.shard.clone(), *batch) {
+                    prop_assert!(
+                        batch - before >= rearm,
+                        "{} after {}",
+                        event,
+                        batch - before
+                    );
+                }
+            }
+            Response::Respawn => {
+                let was_released = since_respawn.contains(&Response::ReleaseMemory);
+                prop_assert!(!is_crawl || was_released, "skipped a rung: {}", event);
+                since_respawn.clear();
+                has_respawned = true;
+            }
+            Response::Cpu => {
+                let is_last = has_respawned || knobs.action == Action::Cpu;
+                prop_assert!(is_last, "skipped a rung: {}", event);
+                demoted.insert(event.shard.clone());
+            }
+        }
+        since_respawn.push(event.action);
+        if knobs.action == Action::Off {
+            prop_assert_eq!(event.action, Response::None);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever happens when, the build ends, and the rungs are taken in order and within their budget.
+    #[test]
+    fn every_build_ends_and_no_rung_is_skipped_or_repeated(scenario in scenario()) {
+        let course = Simulator::new(&scenario).run().map_err(TestCaseError::fail)?;
+        check_rungs(&course, &scenario.knobs())?;
+        let shards = scenario.shards.len();
+        prop_assert_eq!(course.places.len(), shards);
+        // Each shard ends at three rungs; more need a long health, or a fault of the script.
+        let rearm = u64::from(ladder::rearm_after(&scenario.knobs()));
+        let counts = course.counts;
+        let rungs = counts.release_memory + counts.respawn + counts.cpu;
+        let most = 3 * (shards as u64 + course.batches / rearm) + scenario.script.len() as u64;
+        prop_assert!(rungs <= most, "{} rungs, {} batches", rungs, course.batches);
+        if scenario.knobs().action == Action::Off {
+            let on_cpu = course.places.values().flatten().any(|place| *place == Place::Cpu);
+            prop_assert!(!on_cpu && course.respawns == 0);
+        }
+    }
+
+    /// Nothing but full memory, a hang or a failing device makes it act.
+    #[test]
+    fn what_is_not_its_business_does_not_trip_it(
+        scenario in scenario(),
+        share in 0.0f64..0.9,
+    ) {
+        let mut scenario = scenario;
+        scenario.card.growth_mib = 0.0;
+        scenario.card.others_gib = 12.0 * share;
+        scenario.card.context_gib = (12.0 * 0.92 - scenario.card.others_gib) / 4.0;
+        scenario.script.retain(|step| !matches!(
+            step.what,
+            What::Hang | What::OutOfMemory | What::DeviceLost | What::OthersTake
+        ));
+        // Beyond this a batch is found by its deadline, rightly.
+        for step in &mut scenario.script {
+            if matches!(step.what, What::SlowBy | What::LongChunks) {
+                step.value = step.value.min(2.0);
+            }
+        }
+        let course = Simulator::new(&scenario).run().map_err(TestCaseError::fail)?;
+        let is_of_probe = |noticed| matches!(noticed, Noticed::ProbeSilent | Noticed::ProbeBack);
+        let tripped = course.events.iter().find(|(_, event)| !is_of_probe(event.noticed));
+        prop_assert!(tripped.is_none(), "{:?}", tripped);
+    }
+}
