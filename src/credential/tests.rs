@@ -3,6 +3,7 @@
 mod found;
 mod near_misses;
 mod sweep;
+mod tools;
 mod urls;
 
 use super::*;

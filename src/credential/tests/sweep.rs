@@ -103,7 +103,7 @@ const TOKENS: &[&[(&str, char, usize)]] = &[
 ];
 
 /// Passwords and keys without a form of their own; each begins as it likes.
-fn words() -> impl Strategy<Value = String> {
+pub(super) fn words() -> impl Strategy<Value = String> {
     prop_oneof![
         "[A-Za-z0-9][A-Za-z]{4,8}[0-9][A-Za-z]{2,4}[0-9][A-Za-z0-9]{1,8}",
         "[0-9][A-Za-z0-9]{10,30}[0-9][a-z]",
