@@ -140,7 +140,16 @@ fn a_full_standard_output_is_named() {
     let world = World::corpus(1, 2);
     world.build("o", &[]);
     let build = [&["--profile", "p.toml", "--out-dir", "o"][..], &BARE].concat();
-    for arguments in [&build[..], &["verify", "o-sharded"], &["version"], &["man"]] {
+    let said: [&[&str]; 7] = [
+        &build,
+        &["verify", "o-sharded"],
+        &["version"],
+        &["man"],
+        &["--help"],
+        &["query", "--help"],
+        &["--version"],
+    ];
+    for arguments in said {
         let mut command = world.command(arguments);
         command.stdout(
             fs::File::options()
