@@ -24,6 +24,7 @@ use crate::cli::{self, Command, GlobalFlags};
 use crate::credential::{self, Style};
 use crate::engine::worker;
 use crate::exit_code::{ExitCode, Failed};
+use crate::platform;
 use crate::telemetry::LOG_ONLY;
 use crate::terminal;
 use anyhow::{Context as _, anyhow};
@@ -56,7 +57,16 @@ pub fn note_failed_start(command: &Command, failed: &Failed) {
 /// Returns the exit code.
 pub fn report_failure(failed: &Failed, global: &GlobalFlags) -> ExitCode {
     let code = failed.code();
-    let error = format!("{:#}", failed.error);
+    let mut error = format!("{:#}", failed.error);
+    let mut causes = failed
+        .error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref());
+    if let Some(limit) = causes.find_map(platform::file_limit_met)
+        && !error.contains(&limit)
+    {
+        error = format!("{error}; {limit}");
+    }
     let (error, _) = credential::redact(&error, Style::Any);
     // Either may be closed; the exit code says it then.
     let text = format!("error: {error}");
