@@ -132,7 +132,7 @@ pub fn unwritten(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::WouldBlock => "its reader is too slow, and it is full".to_owned(),
         io::ErrorKind::BrokenPipe => "nobody reads it any more".to_owned(),
-        _ => error.to_string(),
+        _ => platform::file_limit_met(error).unwrap_or_else(|| error.to_string()),
     }
 }
 

@@ -235,7 +235,21 @@ pub fn parse(
 pub fn refuse(error: &clap::Error) -> ! {
     let plain = error.render().to_string();
     let is_harmless = plain.lines().all(|line| terminal::message(line) == line);
-    if is_harmless || !error.use_stderr() {
+    if !error.use_stderr() {
+        // Help and version are results.
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        if let Err(error) = printed
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: writing to standard output: {error}"
+            );
+            std::process::exit(1);
+        }
+        std::process::exit(error.exit_code());
+    }
+    if is_harmless {
         error.exit();
     }
     for line in plain.lines() {

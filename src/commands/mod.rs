@@ -24,6 +24,7 @@ use crate::cli::{self, Command, GlobalFlags};
 use crate::credential::{self, Style};
 use crate::engine::worker;
 use crate::exit_code::{ExitCode, Failed};
+use crate::platform;
 use crate::telemetry::LOG_ONLY;
 use crate::terminal;
 use anyhow::{Context as _, anyhow};
@@ -95,7 +96,16 @@ fn print_failure(failed: &Failed, global: &GlobalFlags) {
 }
 
 fn text_of(failed: &Failed) -> String {
-    let error = format!("{:#}", failed.error);
+    let mut error = format!("{:#}", failed.error);
+    let mut causes = failed
+        .error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref());
+    if let Some(limit) = causes.find_map(platform::file_limit_met)
+        && !error.contains(&limit)
+    {
+        error = format!("{error}; {limit}");
+    }
     credential::redact(&error, Style::Any).0.into_owned()
 }
 

@@ -221,6 +221,7 @@ pub fn no_index(error: LocateError) -> anyhow::Error {
     let code = match error {
         LocateError::NotFound { .. }
         | LocateError::NotADatabase { .. }
+        | LocateError::Odd { .. }
         | LocateError::Foreign { .. }
         | LocateError::OfAnotherBuilder { .. } => ExitCode::NoSuchOutput,
         LocateError::Ambiguous { .. } => ExitCode::Usage,

@@ -164,7 +164,7 @@ impl Settings {
             category: category.into(),
             plan,
             encoders,
-            device_memory: devices.memory,
+            device_memory: devices.memory.clone(),
             vram_limit: u64::from(flags.vram_limit.unwrap_or(0)) << 20,
             reuse_from: flags.reuse_from.clone(),
             source_date_epoch: source_date_epoch()?,

@@ -6,6 +6,7 @@
 
 use crate::engine::{BuildControl, Stage};
 use crate::exit_code::ExitCode;
+use crate::gpu::probe::end_commands;
 use crate::platform;
 use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -73,5 +74,6 @@ fn end_what_hangs(control: &BuildControl) {
         left = left.saturating_sub(LOOK / 10);
         thread::sleep(LOOK / 10);
     }
+    end_commands();
     platform::exit_now(i32::from(ExitCode::Paused as u8));
 }

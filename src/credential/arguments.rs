@@ -5,25 +5,36 @@
 use super::forms::{Form, floor};
 use super::keys::Key;
 use super::values::{self, How};
-use super::{Found, Style};
+use super::{Found, Style, documents};
 use std::ops::Range;
 
 /// What each begins with, and the rule for it.
 pub(super) const ARGUMENTS: &[(&str, Form)] = &[
     ("identified ", identified),
+    ("credentials: ", pair),
+    ("creds: ", pair),
+    ("login: ", pair),
     ("auth(", second),
     ("auth=(", second),
     ("login(", second),
     ("credential(", second),
-    ("mysql", flag),
-    ("redis-cli", flag),
-    ("docker login", flag),
-    ("podman login", flag),
+    ("credentials(", second),
+    ("authentication(", second),
+    ("getconnection(", third),
+    ("mysql_connect(", third),
+    ("mysqli_connect(", third),
+    ("new mysqli(", third),
+    ("new pdo(", third),
+    ("send \"", sent),
+    ("send -- \"", sent),
     ("securestring ", secure_string),
     ("-stdin", piped),
     ("--with-token", piped),
     ("sudo -s", piped),
     ("chpasswd", piped),
+    ("| passwd", piped),
+    ("kinit ", piped),
+    ("gh secret set", piped),
     ("?key=", query),
     ("&key=", query),
     ("?sig=", query),
@@ -40,8 +51,10 @@ fn line_at(text: &str, start: usize) -> &str {
 
 fn add(text: &str, range: Range<usize>, how: How, key: Key, found: &mut Vec<Found>) {
     let value = &text[range.clone()];
-    if values::judge(key, value, how, Style::Any) == Some(true) {
-        found.push(Found::certain(range, "password among arguments"));
+    match values::judge(key, value, how, Style::Any) {
+        Some(true) => found.push(Found::certain(range, "password among arguments")),
+        Some(false) => found.push(Found::doubtful(range)),
+        None => {}
     }
 }
 
@@ -61,15 +74,45 @@ fn identified(text: &str, start: usize, found: &mut Vec<Found>) {
         return;
     };
     let rest = line[by + 4..].trim_start();
-    if let Some(range) = in_quotes(rest, start + line.len()) {
-        add(text, range, How::Quoted, Key::Password, found);
+    let end = start + line.len();
+    match in_quotes(rest, end) {
+        Some(range) => add(text, range, How::Quoted, Key::Password, found),
+        None => word(text, end - rest.len(), end, found),
+    }
+}
+
+/// `credentials: user / x` in notes.
+fn pair(text: &str, start: usize, found: &mut Vec<Found>) {
+    let line = line_at(text, start);
+    let Some((_, rest)) = line.split_once(": ") else {
+        return;
+    };
+    let of_users = |c: char| c.is_ascii_alphanumeric() || "_-.@\\`*\"' ".contains(c);
+    let length = rest.find(|c| !of_users(c)).unwrap_or(rest.len());
+    let is_word = rest[..length].split_ascii_whitespace().count() == 1;
+    let Some(behind) = rest[length..].strip_prefix(['/', ':', '|']) else {
+        return;
+    };
+    if is_word && !behind.starts_with('/') {
+        let end = start + line.len();
+        let at = end - behind.len();
+        word(text, at + blanks(behind), end, found);
     }
 }
 
 /// `login("user", "x")`, `auth=("user", "x")`, `basic_auth("user", Some("x"))`.
 fn second(text: &str, start: usize, found: &mut Vec<Found>) {
+    nth(text, start, 1, found);
+}
+
+/// `getConnection(url, "user", "x")`.
+fn third(text: &str, start: usize, found: &mut Vec<Found>) {
+    nth(text, start, 2, found);
+}
+
+fn nth(text: &str, start: usize, n: usize, found: &mut Vec<Found>) {
     let line = line_at(text, start);
-    let Some(comma) = line.find(',') else {
+    let Some((comma, _)) = line.match_indices(',').nth(n - 1) else {
         return;
     };
     let rest = line[comma + 1..].trim_start();
@@ -79,29 +122,23 @@ fn second(text: &str, start: usize, found: &mut Vec<Found>) {
     }
 }
 
-/// `mysql -px`, `redis-cli -a x`, `docker login -p x`.
-fn flag(text: &str, start: usize, found: &mut Vec<Found>) {
+/// `expect "*?assword:"`, and then `send "x\r"`.
+fn sent(text: &str, start: usize, found: &mut Vec<Found>) {
+    let asked = &text[text.floor_char_boundary(start.saturating_sub(MAX_BYTES))..start];
+    if !asked.to_ascii_lowercase().contains("assword") {
+        return;
+    }
     let line = line_at(text, start);
-    let (mark, least) = match line.as_bytes()[0] {
-        b'r' | b'R' => (" -a ", 4),
-        b'm' | b'M' => (" -p", 3),
-        _ => (" -p ", 4),
-    };
-    let Some(at) = line.find(mark) else {
+    let open = line.find('"').unwrap_or_default();
+    let Some(range) = in_quotes(&line[open..], start + line.len()) else {
         return;
     };
-    let rest = line[at + least..].trim_start_matches(['"', '\'']);
-    let length = rest.find(|c: char| c.is_whitespace() || "\"'|;".contains(c));
-    let length = length.unwrap_or(rest.len());
-    let begin = start + line.len() - rest.len();
-    if length > 0 {
-        add(
-            text,
-            begin..begin + length,
-            How::Argument,
-            Key::Password,
-            found,
-        );
+    let value = text[range.clone()]
+        .trim_end_matches("\\n")
+        .trim_end_matches("\\r");
+    if !value.is_empty() {
+        let range = range.start..range.start + value.len();
+        add(text, range, How::Quoted, Key::Password, found);
     }
 }
 
@@ -114,6 +151,10 @@ fn piped(text: &str, start: usize, found: &mut Vec<Found>) {
     if let Some(at) = behind.find("<<<") {
         let at = start + at + 3;
         word(text, at + blanks(&text[at..]), start + behind.len(), found);
+    } else if let Some(at) = behind.find("<<")
+        && let Some(line) = documents::first_line(text, start + at)
+    {
+        word(text, line.start, line.end, found);
     }
     let Some(pipe) = before.rfind('|') else {
         return;
@@ -132,7 +173,8 @@ fn piped(text: &str, start: usize, found: &mut Vec<Found>) {
         at += blanks(&text[at..end]);
         let rest = &text[at..end];
         let first = rest.split([' ', '\t']).next().unwrap_or(rest);
-        if !first.starts_with('-') && !first.contains('%') {
+        let inside = first.trim_start_matches(['"', '\'']);
+        if !inside.starts_with(['-', '%']) {
             break;
         }
         at += first.len();
@@ -140,7 +182,7 @@ fn piped(text: &str, start: usize, found: &mut Vec<Found>) {
     word(text, at, end, found);
 }
 
-/// The word that begins at `start`, without its quotes and the user before a colon.
+/// The words that begin at `start`, one to a line of `echo -e`, without its quotes and the user before a colon.
 fn word(text: &str, start: usize, end: usize, found: &mut Vec<Found>) {
     let rest = &text[start..end];
     let inside = rest.trim_start_matches(['"', '\'']);

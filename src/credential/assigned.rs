@@ -4,6 +4,9 @@
 //! Formats are not known here; how key and value stand on their line says enough. See [`super::keys`] for keys
 //! and [`super::values`] for what counts as a value.
 
+mod before;
+mod blank;
+mod elements;
 mod literal;
 mod signs;
 mod table;
@@ -31,7 +34,10 @@ pub(super) fn value(
     let Some(key) = keys::key(&text[name.clone()]) else {
         return name.end;
     };
-    judge(text, &name, key, style, found);
+    // Encoded bytes have `PW` in them as well.
+    if !random::is_random(&text[name.clone()]) {
+        judge(text, &name, key, style, found);
+    }
     name.end
 }
 
@@ -49,8 +55,10 @@ pub(super) fn foreign(text: &str, start: usize, end: usize, style: Style, found:
 
 fn judge(text: &str, name: &Range<usize>, key: Key, style: Style, found: &mut Vec<Found>) {
     let place = Place { text, name, style };
-    let values = place.value().into_iter().chain(place.column());
     let known = found.len();
+    let value = place.value();
+    let more = place.joined_to(value.as_ref());
+    let values = value.into_iter().chain(more).chain(place.column());
     for (range, how) in values {
         let Some(is_certain) = values::judge(key, &text[range.clone()], how, style) else {
             continue;
@@ -65,6 +73,7 @@ fn judge(text: &str, name: &Range<usize>, key: Key, style: Style, found: &mut Ve
             what,
         });
     }
+    found.extend(place.before(key));
     let is_found = found[known..].iter().any(|one| one.is_certain);
     if key == Key::Password && !is_found {
         found.extend(place.drawn());
@@ -108,6 +117,9 @@ impl Place<'_> {
             return Some(found);
         }
         at = self.skip_blanks(at);
+        if let Some(found) = self.document(at) {
+            return Some(found);
+        }
         let next = |n: usize| bytes.get(at + n).copied().unwrap_or(b'\n');
         if let Some(found) = self.behind_sign(at, gap, is_quoted) {
             return Some(found);
@@ -124,12 +136,25 @@ impl Place<'_> {
             b'<' if next(1) == b'-' => self.literal(at + 2),
             b'{' if is_quoted => self.block_default(at + 1),
             b'>' if self.is_element() || is_quoted => self.element(at + 1),
+            _ if at > gap && self.is_element() => self.element_of(at),
             b'/' if next(1) == b'>' => None,
             b'<' if next(1) == b'/' => self.next_element(at),
             b',' if is_quoted => self.argument(at + 1).or_else(|| self.sibling(at + 1)),
+            b',' if self.is_compared() => self.quoted(at + 1),
+            b',' | b')' if let Some(found) = self.inserted(at) => Some(found),
             b'|' => self.cell(at),
-            b',' | b';' if gap == at => self.field(at),
-            b'(' if gap == at && !is_quoted && self.is_setter() => self.quoted(at + 1),
+            b',' if gap == at => self.field(at).or_else(|| self.sibling(at)),
+            b';' if gap == at => self.field(at),
+            b'(' if gap == at && !is_quoted && self.is_setter() => {
+                let is_lent = next(1) == b'&';
+                self.quoted(at + 1 + usize::from(is_lent))
+            }
+            b'\n' | b'\r' if self.line_before().trim() == "?" => {
+                let at = self.skip_space(at);
+                self.text[at..]
+                    .starts_with(": ")
+                    .then(|| self.literal(at + 2))?
+            }
             b'\n' | b'\r' => self.sibling(at),
             _ if at > gap => self.behind_blank(at),
             _ => None,
@@ -145,7 +170,8 @@ impl Place<'_> {
         let mut runs = Vec::new();
         random::runs(line, &mut runs);
         let range = runs.first()?.range.clone();
-        let is_sure = !stand_ins::is_example(&line[range.clone()]);
+        let run = &line[range.clone()];
+        let is_sure = !stand_ins::is_example(run) && !values::is_name_of_constant(run);
         is_sure.then(|| Found::certain(start + range.start..start + range.end, "password"))
     }
 
@@ -154,14 +180,24 @@ impl Place<'_> {
         let bytes = self.text.as_bytes();
         let mut at = self.name.end;
         let mut is_quoted = false;
-        if bytes.get(at) == Some(&b'\\') {
-            at += 1;
-        }
+        // Quoted once more for each text that it was put into.
+        at += bytes[at..]
+            .iter()
+            .take_while(|byte| **byte == b'\\')
+            .count();
         if bytes.get(at).is_some_and(|byte| b"\"'`".contains(byte)) {
             at += 1;
             is_quoted = true;
         } else {
             at = self.name.end;
+        }
+        // `char password[32]`.
+        if bytes.get(at) == Some(&b'[') {
+            let inside = bytes[at + 1..].iter().take(6);
+            let digits = inside.take_while(|byte| byte.is_ascii_digit()).count();
+            if bytes.get(at + 1 + digits) == Some(&b']') {
+                at += 1 + digits;
+            }
         }
         while bytes.get(at).is_some_and(|byte| b"]?!".contains(byte))
             && bytes.get(at + 1) != Some(&b'=')
@@ -200,7 +236,19 @@ impl Place<'_> {
     fn is_setter(&self) -> bool {
         let name = &self.text[self.name.clone()];
         let last = name.rsplit('.').next().unwrap_or(name);
-        last != "pass" && keys::key(last).is_some()
+        last != "pass" && keys::key(last).is_some() || last.starts_with("equals")
+    }
+
+    /// `strcmp(password, "x")`, `assertEquals(password, "x")`.
+    fn is_compared(&self) -> bool {
+        let before = self.line_before();
+        let Some(call) = before.trim_end_matches(['$', '&', '*']).strip_suffix('(') else {
+            return false;
+        };
+        let call = call.to_ascii_lowercase();
+        ["cmp", "equal", "equals", "compare", "digest"]
+            .iter()
+            .any(|name| call.ends_with(name))
     }
 
     /// The next argument or element behind a name that stands alone in its quotes: `("KEY", "x")`.
@@ -213,12 +261,10 @@ impl Place<'_> {
     }
 
     fn line_before(&self) -> &str {
-        let before = &self.text[..self.name.start];
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
         // Long lines are data; their beginning says nothing.
-        &before[self
-            .text
-            .floor_char_boundary(start.max(before.len().saturating_sub(200)))..]
+        let start = floor(self.text, self.name.start.saturating_sub(200));
+        let before = &self.text[start..self.name.start];
+        &before[before.rfind('\n').map_or(0, |at| at + 1)..]
     }
 
     /// Text in quotes only.
@@ -235,6 +281,7 @@ impl Place<'_> {
             true => self.skip_blanks(at + marks),
             false => self.skip_blanks(at),
         };
+        let at = at + literal::marks(&self.text[at..floor(self.text, at + 80)]);
         if let Some(range) = self.in_quotes(at) {
             return Some((self.without_scheme(range), How::Quoted));
         }
@@ -255,15 +302,6 @@ impl Place<'_> {
         }
     }
 
-    /// `<key>password</key> <string>x</string>`.
-    fn next_element(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let rest = &self.text[at..floor(self.text, at + 80)];
-        let open = ["<string>", "<value>", "<code>", "<td>", "<dd>"]
-            .iter()
-            .find_map(|open| Some(rest.find(open)? + open.len()))?;
-        self.element(at + open)
-    }
-
     /// `"value": x` or `value: x` beside `name: KEY`.
     fn sibling(&self, at: usize) -> Option<(Range<usize>, How)> {
         let at = self.skip_space(at);
@@ -282,73 +320,4 @@ impl Place<'_> {
         let start = floor(self.text, at + 24) - rest.len();
         sign.then(|| self.literal(start + 1))?
     }
-
-    /// What stands behind a key and a blank.
-    fn behind_blank(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let bytes = self.text.as_bytes();
-        let rest = &self.text[at..floor(self.text, at + 48)];
-        let lower = |word: &str| {
-            rest.get(..word.len())
-                .is_some_and(|head| head.eq_ignore_ascii_case(word))
-        };
-        for attribute in ["value=", "content=", "default="] {
-            if lower(attribute) {
-                return self.quoted(at + attribute.len());
-            }
-        }
-        // Tests `pass "x"`, sentences pass things on.
-        let is_flag = bytes[..self.name.start].ends_with(b"--")
-            || self.text[self.name.clone()].eq_ignore_ascii_case("sshpass");
-        if !is_flag && self.text[self.name.clone()].eq_ignore_ascii_case("pass") {
-            return None;
-        }
-        // SQL's `PASSWORD 'x'`.
-        if matches!(bytes[at], b'\'' | b'"') {
-            return self.quoted(at);
-        }
-        let before = self.line_before();
-        for verb in ["is ", "was ", "are "] {
-            if lower(verb) {
-                let start = self.skip_blanks(at + verb.len());
-                return match self.in_quotes(start) {
-                    Some(range) => Some((range, How::Said)),
-                    None => self.word(start).map(|range| (range, How::Said)),
-                };
-            }
-        }
-        if is_flag {
-            let start = at + if rest.starts_with("-p") { 2 } else { 0 };
-            let start = self.skip_blanks(start);
-            return match self.in_quotes(start) {
-                Some(range) => Some((range, How::Quoted)),
-                None => self.word(start).map(|range| (range, How::Argument)),
-            };
-        }
-        let is_netrc = ["machine ", "login ", "user ", "host "]
-            .iter()
-            .any(|word| before.contains(word))
-            || before.ends_with(" set ")
-            || is_setting(before)
-            || self.style == Style::Settings && before.trim().is_empty();
-        if !is_netrc && self.begins_line() {
-            return self.lone_word(at).or_else(|| self.typed(at));
-        }
-        if is_netrc && !rest.starts_with(['=', ':', '{', '[', '<']) {
-            return self.word(at).map(|range| (range, How::Argument));
-        }
-        self.typed(at)
-    }
-}
-
-/// Whether a command that sets a variable, name and value behind it, stands before the name.
-fn is_setting(before: &str) -> bool {
-    const COMMANDS: [&str; 7] = ["setenv", "setx", "set", "env", "-gx", "-Ux", "config"];
-    let before = before.trim();
-    let last = before.rsplit([' ', '\t']).next().unwrap_or(before);
-    // In a sentence something else stands before: `the git config token setting`.
-    let first = before.split([' ', '\t']).next().unwrap_or(before);
-    COMMANDS
-        .iter()
-        .any(|known| last.eq_ignore_ascii_case(known))
-        && (first == last || matches!(first, "set" | "git" | "npm" | "yarn" | "pip" | "$" | "RUN"))
 }

@@ -27,6 +27,8 @@ const PASSWORDS: &[&str] = &[
     "psw",
     "pw",
     "passw",
+    // Redis.
+    "masterauth",
 ];
 /// The same as ends of longer words: `dbpassword`.
 const PASSWORD_ENDS: &[&str] = &["password", "passwd", "passphrase", "passwort", "pwd"];

@@ -3,7 +3,7 @@
 //! One detector for all that is derived from text. [`find`] says where credentials stand; the tagger and the
 //! encoders' routing words leave out what it finds, a build counts what is certain, and [`redact`] replaces
 //! that. It has four kinds of rules: the forms of well-known issuers ([`issuers`]), private keys and passwords
-//! in URLs ([`forms`], [`arguments`]), values behind a key that announces one ([`keys`], [`values`]), and text drawn by lot
+//! in URLs or of commands ([`forms`], [`arguments`], [`commands`]), values behind a key that announces one ([`keys`], [`values`]), and text drawn by lot
 //! ([`random`]). It never looks at a file's name (see `scan::secrets`), and says nothing about where a
 //! credential is valid.
 //!
@@ -11,6 +11,8 @@
 
 mod arguments;
 mod assigned;
+mod commands;
+mod documents;
 mod forms;
 mod issuers;
 mod keys;

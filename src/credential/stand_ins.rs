@@ -3,21 +3,35 @@
 use super::REDACTED;
 use super::keys;
 use super::random::{self, Mix};
+use std::borrow::Cow;
 
-/// What stands for a value that is elsewhere: `${DB_PASS}`, `{{ secret }}`, `<token>`, `%s`, `ENC[...]`.
+/// What stands for a value that is elsewhere: `${DB_PASS}`, `{{ secret }}`, `<token>`, `%s`, `ENC[...]`. The whole
+/// of it does: passwords may hold the signs of templates.
 pub(super) fn is_reference(value: &str) -> bool {
-    let starts = [
-        "${",
-        "$(",
-        "{{",
-        "{%",
-        "<%",
-        "#{",
-        "%{",
-        "%(",
-        "$[",
-        "@{",
-        "{0",
+    let whole = |open: char, close: char| {
+        let inside = value.strip_prefix(open).and_then(|v| v.strip_suffix(close));
+        inside.is_some_and(|inside| !random::is_random(inside))
+    };
+    let is_variable = value.strip_prefix('$').is_some_and(|name| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    });
+    is_elsewhere(value)
+        || whole('<', '>')
+        || whole('%', '%')
+        || whole('[', ']')
+        || is_variable
+        || value == "REDACTED"
+        || value.starts_with(REDACTED)
+        || is_one_character(value)
+        || !without_templates(value).contains(char::is_alphanumeric)
+}
+
+/// The name of an entry in a store of secrets, of a variable, of a file.
+fn is_elsewhere(value: &str) -> bool {
+    const STORES: [&str; 24] = [
         "ENC[",
         "vault:",
         "!vault",
@@ -41,27 +55,73 @@ pub(super) fn is_reference(value: &str) -> bool {
         "local.",
         "data.",
         "module.",
-        "REDACTED",
-        REDACTED,
+        "${",
     ];
-    let whole = |open: char, close: char| value.starts_with(open) && value.ends_with(close);
-    let is_variable = value.strip_prefix('$').is_some_and(|name| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-    });
-    starts.iter().any(|start| value.starts_with(start))
-        || whole('<', '>')
-        || whole('{', '}')
-        || whole('%', '%')
-        || whole('[', ']')
-        || is_variable
-        || value.contains("${{")
-        || value.contains("{{")
-        || value.contains("%s")
-        || value.contains("{}")
-        || is_one_character(value)
+    let Some(store) = STORES.iter().find(|store| value.starts_with(**store)) else {
+        return false;
+    };
+    let name = &value[store.len()..];
+    match *store {
+        "ENC[" => name.ends_with(']'),
+        // Cut off.
+        "${" => !name.contains('}'),
+        _ => {
+            let of_names = |c: char| c.is_alphanumeric() || "_-./:#@=?&+()[]'\"<>|, ".contains(c);
+            let mut words = name.split(|c: char| !c.is_alphanumeric());
+            name.chars().all(of_names) && !words.any(random::is_random)
+        }
+    }
+}
+
+/// How templates open and close.
+const TEMPLATES: [(&str, &str); 12] = [
+    ("${{", "}}"),
+    ("{{", "}}"),
+    ("{%", "%}"),
+    ("<%", "%>"),
+    ("${", "}"),
+    ("$(", ")"),
+    ("$[", "]"),
+    ("#{", "}"),
+    ("%{", "}"),
+    ("@{", "}"),
+    ("%(", ")s"),
+    ("{", "}"),
+];
+
+/// Longer templates are none.
+const MAX_TEMPLATE_BYTES: usize = 200;
+
+/// `value` without what is filled in: `a{}b` is `ab`.
+pub(super) fn without_templates(value: &str) -> Cow<'_, str> {
+    if !value.contains(['{', '$', '%']) {
+        return Cow::Borrowed(value);
+    }
+    let mut left = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(first) = rest.chars().next() {
+        let length = template(rest).unwrap_or_else(|| {
+            left.push(first);
+            first.len_utf8()
+        });
+        rest = &rest[length..];
+    }
+    Cow::Owned(left)
+}
+
+/// How long the template is that `rest` begins with.
+fn template(rest: &str) -> Option<usize> {
+    let behind = rest.strip_prefix('%');
+    if behind.is_some_and(|kind| kind.starts_with(['s', 'd', 'v', 'q', 'x', 'i', 'u'])) {
+        return Some(2);
+    }
+    let near = &rest[..rest.floor_char_boundary(MAX_TEMPLATE_BYTES)];
+    TEMPLATES.iter().find_map(|(open, close)| {
+        let inside = near.strip_prefix(open)?;
+        let length = inside.find(close)?;
+        let is_drawn = random::is_random(inside[..length].trim());
+        (!is_drawn).then_some(open.len() + length + close.len())
+    })
 }
 
 /// `xxxx`, `****`, `....`.

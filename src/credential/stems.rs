@@ -4,7 +4,7 @@
 
 use super::arguments::ARGUMENTS;
 use super::issuers::{self, ISSUERS};
-use super::{Found, Style, assigned, forms};
+use super::{Found, Style, assigned, commands, forms};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use std::sync::LazyLock;
 
@@ -90,9 +90,10 @@ impl Stems {
             texts.push(issuer.prefix);
             stems.push(Stem::Issuer(at));
         }
-        for (text, form) in forms::FORMS.iter().chain(ARGUMENTS) {
-            texts.push(*text);
-            stems.push(Stem::Form(*form));
+        let forms = forms::FORMS.iter().chain(ARGUMENTS).copied();
+        for (text, form) in forms.chain(commands::stems()) {
+            texts.push(text);
+            stems.push(Stem::Form(form));
         }
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)

@@ -3,7 +3,7 @@
 use super::Style;
 use super::keys::{self, Key};
 use super::random::{self, Mix};
-use super::stand_ins::{is_constant, is_example, is_reference};
+use super::stand_ins::{is_constant, is_example, is_reference, without_templates};
 
 /// How a value stands in its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,18 @@ pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<boo
     if says_nothing || is_reference(value) || is_constant(value) {
         return None;
     }
+    let plain = without_templates(value);
+    let is_filled_in = plain.len() < value.len();
+    if is_filled_in && !plain.bytes().any(|byte| byte.is_ascii_digit()) {
+        return matches!(how, How::Quoted | How::Line).then_some(false);
+    }
+    match judge_plain(key, &plain, how, style) {
+        None if is_filled_in && !is_code(&plain) => Some(false),
+        judged => judged,
+    }
+}
+
+fn judge_plain(key: Key, value: &str, how: How, style: Style) -> Option<bool> {
     let mix = Mix::of(value);
     if value.contains(char::is_whitespace) {
         return phrase(key, &mix, how, style);
@@ -43,15 +55,20 @@ pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<boo
         if is_code(value) {
             return None;
         }
-        if is_type(value) || !is_drawn && is_name_of_one(value) {
+        let is_name = is_name_of_constant(value) && !random::is_random(value);
+        if is_name || is_type(value) || !is_drawn && is_name_of_one(value) {
             return (key == Key::Password).then_some(false);
         }
+    }
+    if is_bare && key == Key::Token && is_typed_number(value) {
+        return None;
     }
     let has_mark = value.bytes().any(|byte| b"!@#$%^&*+=?~".contains(&byte));
     let is_example = is_example(value);
     match (key, how) {
         (_, How::Inside) => {
-            match is_drawn || mix.digits > 0 && mix.len >= 6 && key == Key::Password {
+            let may_be = mix.digits > 0 && mix.len >= 6 && (key == Key::Password || has_mark);
+            match is_drawn || may_be {
                 true => Some(!is_example && is_drawn),
                 false => None,
             }
@@ -89,7 +106,8 @@ pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<boo
             if mix.digits == 0 && mix.len < 16 {
                 return None;
             }
-            Some(!is_example && strong && !is_place(value))
+            let is_name = is_name_of_constant(value) && !random::is_random(value);
+            Some(!is_example && strong && !is_place(value) && !is_name)
         }
     }
 }
@@ -140,6 +158,26 @@ fn is_type(value: &str) -> bool {
         && !random::is_random(value)
 }
 
+/// `D3D11_STENCIL_OP`, `Win32_Security`.
+pub(super) fn is_name_of_constant(value: &str) -> bool {
+    value.contains('_')
+        && value.split('_').all(|part| {
+            part.starts_with(|c: char| c.is_ascii_uppercase())
+                && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        })
+}
+
+/// `0x80041064`, `16384i32`.
+fn is_typed_number(value: &str) -> bool {
+    let kinds = ["8", "16", "32", "64", "128", "size"];
+    let number = kinds
+        .iter()
+        .filter_map(|kind| value.strip_suffix(kind)?.strip_suffix(['i', 'u', 'f']))
+        .find(|number| !number.is_empty())
+        .unwrap_or(value);
+    number.len() <= 24 && random::is_number(number)
+}
+
 /// `u8`, `int64`, `float32`.
 fn is_primitive(value: &str) -> bool {
     let name = value.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -150,7 +188,7 @@ fn is_primitive(value: &str) -> bool {
 }
 
 /// A path, an address or a version: where a credential is, or of what.
-fn is_place(value: &str) -> bool {
+pub(super) fn is_place(value: &str) -> bool {
     let begins = [
         "/", "./", "../", "~/", "http://", "https://", "C:\\", "s3://", "gs://",
     ];

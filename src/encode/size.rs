@@ -3,7 +3,7 @@
 use super::error::EncodeError;
 use super::model::{Graph, Model};
 use crate::batch::EncoderKind;
-use crate::profile::encoders::EncoderChoice;
+use crate::profile::encoders::{Device, EncoderChoice};
 
 /// Bytes of the models' files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,15 +64,13 @@ impl ModelBytes {
         self.sparse + self.dense
     }
 
-    /// Of those that a device holds.
-    pub fn on_device(self, choice: &EncoderChoice) -> u64 {
-        let sparse = match choice.sparse_device.is_cpu() {
-            true => 0,
-            false => self.sparse,
-        };
-        match choice.dense_device.is_cpu() {
-            true => sparse,
-            false => sparse + self.dense,
-        }
+    /// Of those that `device` holds.
+    pub fn on(self, device: Device, choice: &EncoderChoice) -> u64 {
+        let kinds = [
+            (choice.sparse_device, self.sparse),
+            (choice.dense_device, self.dense),
+        ];
+        let there = kinds.iter().filter(|(place, _)| *place == device);
+        there.map(|(_, bytes)| bytes).sum()
     }
 }

@@ -4,7 +4,7 @@ use super::failures::Failures;
 use super::work::Published;
 use crate::engine::error::Context as _;
 use crate::engine::error::Result;
-use crate::engine::output::layout::Layout;
+use crate::engine::output::draft;
 use crate::engine::output::lock;
 use crate::engine::output::obstacles;
 use crate::engine::output::rebuild;
@@ -14,7 +14,6 @@ use crate::failpoint;
 use crate::file::FileOutcome;
 use crate::named_file;
 use crate::plan::Mode;
-use crate::platform;
 use crate::report::{
     BuildEvent, FileSecrets, IndexSummary, Manifest, RunSummary, ShardSummary, Summary, Target,
     TextSecrets,
@@ -24,8 +23,7 @@ use crate::store::hash_file;
 use crate::store::ledger::{self, ShardLedger};
 use crate::store::ownership;
 use crate::store::routing::registered_shards;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,7 +55,8 @@ pub fn conclude(
         routing_blake3: routing_hash(request, prepared, previous.as_ref())?,
         run: (!prepared.reproducible).then(|| run.clone()),
     };
-    write_manifest(&prepared.layout, &Manifest::with(previous, target))?;
+    write_manifest(manifest, &Manifest::with(previous, target))
+        .with_context(|| format!("writing {}", manifest.display()))?;
     prepared.provenance.write(&prepared.layout)?;
     rebuild::forget(&prepared.layout.rebuild())?;
     // Last: while this folder is there, the manifest may be of an earlier state, as `verify` knows.
@@ -219,27 +218,11 @@ fn read_manifest(path: &Path, observe: &mut dyn FnMut(&BuildEvent)) -> Result<Op
     Ok(parsed)
 }
 
-/// Writes the manifest: temporary file, fsync, rename. The caller holds its lock, so the temporary name
-/// can be the same every time: what a killed build left is written over.
-fn write_manifest(layout: &Layout, manifest: &Manifest) -> Result<()> {
-    let path = &layout.manifest;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let text = manifest.to_text();
-    let temporary = layout.manifest_draft();
-    let write = || -> std::io::Result<()> {
-        // A link of that name would be written through; a new file is never one.
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = File::create_new(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        drop(file);
-        failpoint::at("manifest::rename", &path.to_string_lossy());
-        platform::replace_file(&temporary, path)?;
-        failpoint::at("manifest::renamed", &path.to_string_lossy());
-        platform::sync_directory(folder)
-    };
-    write().with_context(|| format!("writing {}", path.display()))
+/// The caller holds the manifest's lock.
+fn write_manifest(path: &Path, manifest: &Manifest) -> std::io::Result<()> {
+    let draft = draft::write(path, manifest.to_text().as_bytes())?;
+    failpoint::at("manifest::rename", &path.to_string_lossy());
+    draft.commit()?;
+    failpoint::at("manifest::renamed", &path.to_string_lossy());
+    Ok(())
 }

@@ -19,8 +19,8 @@ const AUTO: Device = Device::Cuda(0);
 /// Where the encoders of a build run.
 #[derive(Debug)]
 pub struct Devices {
-    /// Memory of the device that most is put on. `None`: the CPU, or a device that does not say.
-    pub memory: Option<Vram>,
+    /// Memory of each device that encoders are on, of those that say.
+    pub memory: Vec<(Device, Vram)>,
     /// For `plan`: where the devices come from.
     pub reasons: Vec<String>,
     /// For a build, which says them once: why a kind is not where one might expect it.
@@ -86,14 +86,18 @@ pub fn settle(
         reasons.push(format!("runtime for {device}: {}", runtime.display()));
         encoders.ort_lib = Some(runtime);
     }
-    let on_device = device.and_then(memory);
-    if let (Some(device), None) = (device, on_device) {
-        reasons.push(format!(
-            "{device}: its memory is not known, so workers are counted as on the CPU"
-        ));
+    let mut known = Vec::new();
+    for device in encoders.devices() {
+        match memory(device) {
+            Some(memory) => known.push((device, memory)),
+            None if device.is_cpu() => {}
+            None => reasons.push(format!(
+                "{device}: its memory is not known, so it does not limit the workers"
+            )),
+        }
     }
     Ok(Devices {
-        memory: on_device,
+        memory: known,
         reasons,
         notices,
     })

@@ -145,10 +145,9 @@ pub fn job(
 /// The choice, with what each worker may take of a device and of the cores.
 fn encoders(request: &BuildRequest, sizing: &Sizing) -> EncoderChoice {
     let choice = request.encoders.clone();
-    let on_device = super::model_sizes(request).on_device(&choice);
-    let device_memory = match (request.vram_limit, request.device_memory) {
-        (0, Some(vram)) => arena_bytes(vram, sizing.workers, on_device),
-        (asked, _) => asked,
+    let device_memory = match request.vram_limit {
+        0 => device_memory(request, sizing),
+        asked => asked,
     };
     EncoderChoice {
         device_memory,
@@ -160,6 +159,18 @@ fn encoders(request: &BuildRequest, sizing: &Sizing) -> EncoderChoice {
         },
         ..choice
     }
+}
+
+/// In bytes, for all arenas of a worker; 0 where no device says what it has. Arenas have equal parts of it, so two
+/// devices give twice what the smaller one has room for.
+fn device_memory(request: &BuildRequest, sizing: &Sizing) -> u64 {
+    let models = super::model_sizes(request);
+    let known = &request.device_memory;
+    let arenas = known.iter().map(|(device, vram)| {
+        let on_device = models.on(*device, &request.encoders);
+        arena_bytes(*vram, sizing.workers, on_device)
+    });
+    arenas.min().unwrap_or(0) * known.len() as u64
 }
 
 /// In bytes, for each worker; 0 where the machine does not say what it has.

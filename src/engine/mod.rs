@@ -45,7 +45,9 @@ pub use survey::{Survey, survey};
 
 use crate::encode;
 use crate::ids::ShardId;
-use crate::plan::sizing::{Sizing, SizingInput, ram_per_worker, size_workers, vram_per_worker};
+use crate::plan::sizing::{
+    Room, Sizing, SizingInput, ram_per_worker, size_workers, vram_per_worker,
+};
 use crate::plan::{Mode, Pace, Plan};
 use crate::platform;
 use crate::profile::encoders::{EncoderChoice, ModelSource};
@@ -200,13 +202,23 @@ fn size(request: &BuildRequest, plan: &Plan, unchanged: &BTreeMap<ShardId, Shard
     size_workers(&SizingInput {
         cpus: cores(),
         ram_bytes: platform::available_memory_bytes(),
-        vram: request.device_memory,
+        devices: rooms(request, models),
         workers: request.workers as usize,
         file_workers: request.file_workers as usize,
         n_segments: todo.map(|s| s.segments.len()).sum(),
         ram_per_worker_bytes: ram_per_worker(models.all()),
-        vram_per_worker_bytes: vram_per_worker(models.on_device(&request.encoders)),
     })
+}
+
+/// The devices of the encoders, and what each worker needs of them.
+fn rooms(request: &BuildRequest, models: encode::ModelBytes) -> Vec<Room> {
+    let known = request.device_memory.iter();
+    known
+        .map(|(device, vram)| Room {
+            vram: *vram,
+            per_worker_bytes: vram_per_worker(models.on(*device, &request.encoders)),
+        })
+        .collect()
 }
 
 /// Zeros when a model cannot be looked at: whoever opens it says why.

@@ -7,7 +7,7 @@ use super::watchdog::knobs::Knobs;
 use crate::plan::sizing::Vram;
 use crate::plan::{Mode, PlanOptions};
 use crate::profile::Profile;
-use crate::profile::encoders::EncoderChoice;
+use crate::profile::encoders::{Device, EncoderChoice};
 use crate::store::routing::ShardCategory;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -48,8 +48,8 @@ pub struct BuildRequest {
     pub plan: PlanOptions,
     /// Models, and the device of each. The devices must exist: see [`devices`](super::devices).
     pub encoders: EncoderChoice,
-    /// Memory of the device that takes most. `None`: the CPU, or a device that does not tell.
-    pub device_memory: Option<Vram>,
+    /// Memory of each device that encoders are on, of those that tell.
+    pub device_memory: Vec<(Device, Vram)>,
     /// Bytes of device memory for each worker's activations; 0: its share of what is free.
     pub vram_limit: u64,
     /// Indexes whose vectors may be reused, besides the output's own.
@@ -122,7 +122,7 @@ impl BuildRequest {
             category: ShardCategory::default(),
             plan,
             encoders,
-            device_memory: None,
+            device_memory: Vec::new(),
             vram_limit: 0,
             reuse_from: Vec::new(),
             source_date_epoch: None,

@@ -9,7 +9,8 @@ use crate::platform;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nvml_wrapper::Nvml;
 use std::io::{self, Read as _};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,16 @@ impl Default for Channel {
 pub struct Probe {
     /// Its end is the sign to stop.
     _running: Sender<()>,
+    /// The command that answers, if one does.
+    command: Option<Commands>,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if let Some(command) = &self.command {
+            command.end();
+        }
+    }
 }
 
 impl Probe {
@@ -113,7 +124,10 @@ impl Probe {
         thread::Builder::new()
             .name("vram".to_owned())
             .spawn(move || pace.run(&device, &sender, &stop))?;
-        Ok(Self { _running: running })
+        Ok(Self {
+            _running: running,
+            command: None,
+        })
     }
 
     /// Asks NVML for the device that it lists at `index`; that is not CUDA's index where the environment
@@ -138,7 +152,8 @@ impl Probe {
     }
 
     /// Asks by running a command in the system's shell; see [`parse`] for what it shall print. One that
-    /// takes longer than the deadline is ended, with all that it has started. In its environment [`DEVICE`] is the
+    /// takes longer than the deadline is ended, with all that it has started, and so is one that runs when the probe is
+    /// dropped. In its environment [`DEVICE`] is the
     /// number of the device.
     ///
     /// # Errors
@@ -150,7 +165,10 @@ impl Probe {
         command: &str,
     ) -> io::Result<Self> {
         let number = device.0.rsplit_once(':').map(|(_, number)| number);
+        let running = Commands::default();
+        running.remember();
         let mut asker = CommandAsker {
+            running: running.clone(),
             command: command.to_owned(),
             number: number.map(str::to_owned),
             deadline: timing.deadline,
@@ -161,9 +179,21 @@ impl Probe {
             deadline: timing.deadline + REAP,
             ..timing
         };
-        Self::start(device, timing, to, move || asker.ask())
+        let mut probe = Self::start(device, timing, to, move || asker.ask())?;
+        probe.command = Some(running);
+        Ok(probe)
     }
 }
+
+/// Ends the commands of all probes, for a process that ends without dropping them. No other starts.
+pub fn end_commands() {
+    let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    for state in all.iter().filter_map(Weak::upgrade) {
+        Commands(state).end();
+    }
+}
+
+static ALL: Mutex<Vec<Weak<Mutex<Running>>>> = Mutex::new(Vec::new());
 
 /// The variable in which a command finds the number of its device: 1 for `cuda:1`.
 pub const DEVICE: &str = "HELIX_DEVICE";
@@ -225,7 +255,70 @@ const REAP: Duration = Duration::from_secs(1);
 /// Longest text that a command may print: two numbers need less.
 const MOST_TEXT: u64 = 4096;
 
+/// The command that a probe runs, one at a time, where whoever ends the probe finds it.
+#[derive(Clone, Debug, Default)]
+struct Commands(Arc<Mutex<Running>>);
+
+#[derive(Debug, Default)]
+struct Running {
+    child: Option<Child>,
+    /// No other shall start.
+    is_over: bool,
+}
+
+impl Commands {
+    fn state(&self) -> MutexGuard<'_, Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self) {
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|state| state.strong_count() > 0);
+        all.push(Arc::downgrade(&self.0));
+    }
+
+    /// Starts a command, and returns what it prints to.
+    fn start(&self, command: &mut Command) -> io::Result<ChildStdout> {
+        let mut state = self.state();
+        if state.is_over {
+            return Err(io::Error::other("the probe has ended"));
+        }
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take();
+        state.child = Some(child);
+        stdout.ok_or_else(|| io::Error::other("no pipe"))
+    }
+
+    /// Kills the command that runs, and all that it has started; does not wait for it.
+    fn kill(&self) {
+        if let Some(child) = &mut self.state().child {
+            // Gone already, perhaps.
+            let _ = platform::kill_group(child);
+        }
+    }
+
+    fn end(&self) {
+        self.state().is_over = true;
+        self.kill();
+    }
+
+    /// Whether the command has ended, and how.
+    fn ended(&self) -> io::Result<Option<ExitStatus>> {
+        let mut state = self.state();
+        let child = state.child.as_mut();
+        let ended = child
+            .ok_or_else(|| io::Error::other("no command"))?
+            .try_wait()?;
+        if ended.is_some() {
+            // Its number may be another's from now on.
+            state.child = None;
+        }
+        Ok(ended)
+    }
+}
+
 struct CommandAsker {
+    running: Commands,
     command: String,
     /// Of the device, where it has one.
     number: Option<String>,
@@ -240,13 +333,12 @@ impl CommandAsker {
             // It has left its process group. One such is enough.
             return Err("something that the command started still holds its output".to_owned());
         }
-        let mut child = self.spawn().map_err(|error| format!("shell: {error}"))?;
-        let answer = self.listen(&mut child);
+        let stdout = self.spawn().map_err(|error| format!("shell: {error}"))?;
+        let answer = self.listen(stdout);
         if answer.is_err() {
-            // Gone already, as a rule.
-            let _ = platform::kill_group(&mut child);
+            self.running.kill();
         }
-        let status = reap(&mut child)?;
+        let status = reap(&self.running)?;
         let text = answer?;
         match status.success() {
             true => parse(&text),
@@ -254,7 +346,7 @@ impl CommandAsker {
         }
     }
 
-    fn spawn(&self) -> io::Result<Child> {
+    fn spawn(&self) -> io::Result<ChildStdout> {
         let mut command = shell(&self.command);
         if let Some(number) = &self.number {
             command.env(DEVICE, number);
@@ -262,12 +354,11 @@ impl CommandAsker {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         platform::own_process_group(&mut command);
-        command.spawn()
+        self.running.start(&mut command)
     }
 
     /// All that it prints, if it ends in time.
-    fn listen(&mut self, child: &mut Child) -> Result<String, String> {
-        let stdout = child.stdout.take().ok_or("no pipe")?;
+    fn listen(&mut self, stdout: ChildStdout) -> Result<String, String> {
         let (sender, output) = bounded(1);
         let reader = thread::Builder::new()
             .name("vram-read".to_owned())
@@ -302,14 +393,14 @@ fn shell(text: &str) -> Command {
 }
 
 /// Waits for a command that has closed its output or was killed; one that stays is left behind.
-fn reap(child: &mut Child) -> Result<std::process::ExitStatus, String> {
+fn reap(running: &Commands) -> Result<ExitStatus, String> {
     let deadline = Instant::now() + REAP;
     loop {
-        match child.try_wait() {
+        match running.ended() {
             Ok(Some(status)) => return Ok(status),
             Ok(None) if Instant::now() > deadline => {
-                let _ = platform::kill_group(child);
-                return Err(format!("process {} does not end", child.id()));
+                running.kill();
+                return Err("its process does not end".to_owned());
             }
             Ok(None) => thread::sleep(Duration::from_millis(1)),
             Err(error) => return Err(error.to_string()),

@@ -46,8 +46,8 @@ pub struct SizingInput {
     pub cpus: usize,
     /// Main memory available. `None`: unknown.
     pub ram_bytes: Option<u64>,
-    /// The device's memory, when the encoders run on one that reports it.
-    pub vram: Option<Vram>,
+    /// The devices that encoders run on, of those that report their memory.
+    pub devices: Vec<Room>,
     /// As asked for; 0: decide.
     pub workers: usize,
     /// As asked for; 0: decide.
@@ -56,8 +56,14 @@ pub struct SizingInput {
     pub n_segments: usize,
     /// See [`ram_per_worker`].
     pub ram_per_worker_bytes: u64,
+}
+
+/// A device, and what each worker needs of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub vram: Vram,
     /// See [`vram_per_worker`].
-    pub vram_per_worker_bytes: u64,
+    pub per_worker_bytes: u64,
 }
 
 /// Memory of a device, in bytes.
@@ -131,9 +137,9 @@ pub fn dense_on_device(vram: Vram) -> bool {
 
 /// The smallest of all limits that apply.
 fn auto_workers(input: &SizingInput, reasons: &mut Vec<String>) -> usize {
-    let mut limits = match input.vram {
-        Some(vram) => device_limits(input, vram),
-        None => vec![(input.cpus, format!("one per core of {}", input.cpus))],
+    let mut limits = match input.devices.is_empty() {
+        false => device_limits(input),
+        true => vec![(input.cpus, format!("one per core of {}", input.cpus))],
     };
     if let Some(ram) = input.ram_bytes {
         let fit = ram.checked_div(input.ram_per_worker_bytes);
@@ -157,42 +163,39 @@ fn auto_workers(input: &SizingInput, reasons: &mut Vec<String>) -> usize {
     workers
 }
 
-fn device_limits(input: &SizingInput, vram: Vram) -> Vec<(usize, String)> {
-    let need = input.vram_per_worker_bytes;
+/// Every worker has its part of each device, so the tightest counts.
+fn device_limits(input: &SizingInput) -> Vec<(usize, String)> {
     let headroom = cpu_headroom(input.cpus);
-    let mut limits = vec![
-        (
-            fitting(vram.total_bytes, need),
-            format!(
-                "{} of device memory, {} each",
-                gib(vram.total_bytes),
-                gib(need)
-            ),
-        ),
-        (
-            headroom,
-            format!("{headroom} of {} cores to spare", input.cpus),
-        ),
-        (
-            MOST_WORKERS_OF_A_DEVICE,
-            "more only get in each other's way on one device".to_owned(),
-        ),
-    ];
-    if let Some(free) = vram.free_bytes {
-        limits.push((
-            fitting(free, need),
-            format!("{} of device memory free, {} each", gib(free), gib(need)),
-        ));
+    let mut limits = Vec::new();
+    for Room {
+        vram,
+        per_worker_bytes: need,
+    } in &input.devices
+    {
+        let of = |bytes: u64, what: &str| {
+            let why = format!("{} of device memory{what}, {} each", gib(bytes), gib(*need));
+            (fitting(bytes, *need), why)
+        };
+        limits.push(of(vram.total_bytes, ""));
+        limits.extend(vram.free_bytes.map(|free| of(free, " free")));
     }
+    limits.push((
+        headroom,
+        format!("{headroom} of {} cores to spare", input.cpus),
+    ));
+    limits.push((
+        MOST_WORKERS_OF_A_DEVICE,
+        "more only get in each other's way on one device".to_owned(),
+    ));
     limits
 }
 
 /// On a CPU the workers' encoder threads own the cores, so each has its share of them to read with;
 /// beside a device the cores to spare are shared out.
 fn auto_file_workers(input: &SizingInput, workers: usize, reasons: &mut Vec<String>) -> usize {
-    let cores = match input.vram {
-        Some(_) => cpu_headroom(input.cpus),
-        None => input.cpus,
+    let cores = match input.devices.is_empty() {
+        false => cpu_headroom(input.cpus),
+        true => input.cpus,
     };
     let file_workers = (cores / workers.max(1)).max(1);
     reasons.push(format!(
@@ -230,7 +233,6 @@ mod tests {
             cpus,
             n_segments: 1000,
             ram_per_worker_bytes: ram_per_worker(320 << 20),
-            vram_per_worker_bytes: VRAM_PER_WORKER_BYTES,
             ..SizingInput::default()
         }
     }
@@ -238,10 +240,13 @@ mod tests {
     fn on_device(cpus: usize, total_gib: f64, free_gib: Option<f64>) -> SizingInput {
         let bytes = |gib: f64| (gib * GIB as f64) as u64;
         SizingInput {
-            vram: Some(Vram {
-                total_bytes: bytes(total_gib),
-                free_bytes: free_gib.map(bytes),
-            }),
+            devices: vec![Room {
+                vram: Vram {
+                    total_bytes: bytes(total_gib),
+                    free_bytes: free_gib.map(bytes),
+                },
+                per_worker_bytes: VRAM_PER_WORKER_BYTES,
+            }],
             ..input(cpus)
         }
     }
@@ -293,10 +298,8 @@ mod tests {
         }
         assert_eq!(vram_per_worker(440 << 20), VRAM_PER_WORKER_BYTES);
         assert_eq!(vram_per_worker(6 * GIB), 8 * GIB);
-        let large = SizingInput {
-            vram_per_worker_bytes: vram_per_worker(6 * GIB),
-            ..on_device(8, 12.0, None)
-        };
+        let mut large = on_device(8, 12.0, None);
+        large.devices[0].per_worker_bytes = vram_per_worker(6 * GIB);
         assert_eq!(counts(&large).0, 1);
         let few = SizingInput {
             ram_bytes: Some(2 * GIB),
@@ -340,6 +343,21 @@ mod tests {
         );
         assert_eq!(counts(&on_device(2, 80.0, None)), (1, 1));
         assert_eq!(counts(&on_device(8, 12.0, Some(0.1))).0, 1, "never none");
+    }
+
+    #[test]
+    fn each_device_has_its_say() {
+        let two = |first, second| {
+            let mut input = on_device(16, first, None);
+            input.devices.extend(on_device(16, second, None).devices);
+            counts(&input).0
+        };
+        assert_eq!(two(24.0, 24.0), 3);
+        assert_eq!((two(24.0, 4.0), two(4.0, 24.0)), (1, 1));
+        let mut uneven = on_device(16, 24.0, None);
+        uneven.devices.extend(on_device(16, 12.0, None).devices);
+        uneven.devices[0].per_worker_bytes = 20 * GIB;
+        assert_eq!(counts(&uneven).0, 1, "what each needs is its own");
     }
 
     #[test]
@@ -395,9 +413,11 @@ mod tests {
             need in 0u64..8 * GIB,
             n_segments in 0usize..5,
         ) {
-            let vram = on_device.then_some(Vram { total_bytes, free_bytes });
+            let vram = Vram { total_bytes, free_bytes };
+            let room = Room { vram, per_worker_bytes: need };
+            let devices = on_device.then_some(room).into_iter().collect();
             let sizing = size_workers(&SizingInput {
-                cpus, ram_bytes, vram, n_segments, vram_per_worker_bytes: need,
+                cpus, ram_bytes, devices, n_segments,
                 ram_per_worker_bytes: need, workers: 0, file_workers: 0,
             });
             prop_assert!(sizing.workers >= 1 && sizing.file_workers >= 1);

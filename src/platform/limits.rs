@@ -1,5 +1,7 @@
 //! Limits that the system sets to a process.
 
+use std::io;
+
 /// Open files that are asked for at most. Some systems allow a billion, and programs that close every descriptor
 /// before they start another then take minutes. 10,000 shards are read with far fewer.
 #[cfg(unix)]
@@ -52,6 +54,20 @@ pub fn most_bytes_a_file() -> Option<u64> {
     return rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
     #[cfg(not(unix))]
     None
+}
+
+/// For people: what a write beyond the limit of a file's size has met, and what to do. `None` for any other error, and
+/// where the file system has the limit.
+pub fn file_limit_met(error: &io::Error) -> Option<String> {
+    let limit = most_bytes_a_file().filter(|_| error.kind() == io::ErrorKind::FileTooLarge)?;
+    Some(file_limit(limit))
+}
+
+/// The same of a limit of so many bytes.
+pub fn file_limit(limit: u64) -> String {
+    format!(
+        "this process may write files of {limit} bytes at most: raise the limit (`ulimit -f`) and run again"
+    )
 }
 
 /// Makes a write beyond the limit of a file's size (`ulimit -f`) fail with an error that can be told, in place of

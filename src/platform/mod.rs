@@ -7,7 +7,10 @@ mod limits;
 mod memory;
 pub mod wire_path;
 
-pub use limits::{ignore_file_size_signal, most_bytes_a_file, most_open_files, raise_open_files};
+pub use limits::{
+    file_limit, file_limit_met, ignore_file_size_signal, most_bytes_a_file, most_open_files,
+    raise_open_files,
+};
 pub use memory::available_memory_bytes;
 
 use std::fs::File;

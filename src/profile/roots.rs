@@ -8,7 +8,7 @@ use super::{Patterns, ProfileError, RootEntry};
 use crate::file::RelPath;
 use crate::platform;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -115,7 +115,9 @@ pub fn resolve_roots(
         }
     }
     let found = without_repeats(found, place)?;
-    let paths: Vec<PathBuf> = found.iter().map(|folder| folder.path.clone()).collect();
+    // In this order what lies below a folder follows it.
+    let mut paths: Vec<&PathBuf> = found.iter().map(|folder| &folder.path).collect();
+    paths.sort_unstable();
     let mut roots = Vec::with_capacity(found.len());
     for folder in &found {
         let patterns = |list: &[String]| {
@@ -127,8 +129,9 @@ pub fn resolve_roots(
             path: folder.path.clone(),
             include: patterns(&folder.entry.include)?,
             exclude: patterns(&folder.entry.exclude)?,
-            inner: paths
+            inner: paths[paths.partition_point(|path| **path <= folder.path)..]
                 .iter()
+                .take_while(|other| other.starts_with(&folder.path))
                 .filter_map(|other| RelPath::below(&folder.path, other))
                 .collect(),
             outputs: Vec::new(),
@@ -148,7 +151,8 @@ pub fn resolve_roots(
 /// any more. Roots that the profile names no longer are forgotten. Labels are given anew, so that none moves to
 /// another root while one is away.
 pub fn remember(roots: &mut [Root], missing: &mut Vec<MissingRoot>, known: &[KnownRoot]) {
-    let is_there = |known: &KnownRoot| roots.iter().any(|root| root.path == known.path);
+    let there: HashSet<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
+    let is_there = |known: &KnownRoot| there.contains(&known.path);
     for known in known.iter().filter(|known| !is_there(known)) {
         let named = missing.iter_mut().find(|it| {
             let is_entry = !it.wish.by_glob && it.place.is_some() && it.typed == known.typed;

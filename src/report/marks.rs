@@ -3,6 +3,8 @@
 //!
 //! Pure. Whether a database is ours, its own rows say: `store::ownership` asks them.
 
+pub mod said;
+
 /// Bytes from the start of a file that the functions below want to see.
 pub const HEAD_BYTES: u64 = 512;
 
@@ -39,28 +41,21 @@ pub fn is_metrics(head: &[u8]) -> bool {
 
 /// Whether this is the start of a log file: the first line has a time, a level and a module of this program.
 pub fn is_log(head: &[u8]) -> bool {
-    const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd";
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or(head);
-    let is_time = line.len() > SHAPE.len()
-        && line.iter().zip(SHAPE).all(|(byte, shape)| match shape {
-            b'd' => byte.is_ascii_digit(),
-            shape => byte == shape,
-        });
-    let levels = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
-    let has_level = || levels.iter().any(|level| contains(line, level.as_bytes()));
-    is_time && has_level() && contains(line, b"helix_build:")
+    std::str::from_utf8(line).is_ok_and(is_log_line) && contains(line, b"helix_build:")
 }
 
-/// Whether this is the start of a build's JSON lines: its summary, or its progress.
-pub fn is_lines(head: &[u8]) -> bool {
-    let starts = [
-        "{\"type\":\"summary\",\"profile\":",
-        "{\"type\":\"planned\",\"profile\":",
-        "{\"type\":\"paused\",\"exit\":",
-    ];
-    starts
-        .iter()
-        .any(|start| head.starts_with(start.as_bytes()))
+/// Whether a line has the time and the level that all lines of a log file begin with.
+fn is_log_line(line: &str) -> bool {
+    const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd";
+    let is_time = line.len() > SHAPE.len()
+        && line.bytes().zip(SHAPE).all(|(byte, shape)| match shape {
+            b'd' => byte.is_ascii_digit(),
+            shape => byte == *shape,
+        });
+    let levels = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+    let level = line.split_ascii_whitespace().nth(1).unwrap_or_default();
+    is_time && levels.contains(&level)
 }
 
 /// Whether a file of this name belongs to an index: a shard or a routing database, what SQLite keeps beside one, an
@@ -188,7 +183,6 @@ mod tests {
         assert!(is_log(
             b"2026-11-26T14:57:09.123456Z DEBUG helix_build::telemetry: the log begins\nmore"
         ));
-        assert!(is_lines(b"{\"type\":\"summary\",\"profile\":\"p\"}"));
         assert!(is_lock(b"process 12 on host\n") && is_lock(b"process 12 on "));
         assert!(is_output(b"{\n  \"tool\": \"helix-build 0.1.0\",\n"));
         assert!(
@@ -209,12 +203,11 @@ mod tests {
             "text about helix_build",
             "process of our own",
             "process 7 on a list\nand more",
-            "{\"type\":\"summary\",\"name\":1}",
             "",
         ] {
             let head = text.as_bytes();
             assert!(!is_manifest(head) && !is_metrics(head), "{text}");
-            assert!(!is_log(head) && !is_lines(head), "{text}");
+            assert!(!is_log(head), "{text}");
             assert!(
                 !is_lock(head) && !is_output(head) && !is_rebuild(head),
                 "{text}"

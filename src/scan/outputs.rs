@@ -1,16 +1,18 @@
 //! What builds have written below a root: it is no input, or every run would index what the one before it said.
 //!
-//! Told by names and by the first bytes, wherever it lies and whichever build wrote it.
+//! Told by names and by the whole text, wherever it lies and whichever build wrote it.
 
 use super::read;
 use crate::file::RelPath;
 use crate::profile::{Limits, Root};
 use crate::report::marks;
 
-/// Extensions under which people keep figures and logs, and that of manifests. Only such files are opened: the
-/// others are sources.
-const TEXTS: [&str; 11] = [
-    "", "json", "jsonl", "log", "md", "metrics", "ndjson", "out", "prom", "txt", "text",
+/// Extensions of sources in programming languages: nobody saves what a program said under these, and they are most
+/// of what lies below a root. Other files are looked into.
+const SOURCES: [&str; 39] = [
+    "bash", "bat", "c", "cc", "cpp", "cs", "css", "cxx", "dart", "ex", "exs", "go", "h", "hpp",
+    "hs", "java", "jl", "js", "jsx", "kt", "lua", "m", "mjs", "php", "pl", "pm", "ps1", "py",
+    "pyi", "r", "rb", "rs", "scala", "scss", "sh", "sql", "swift", "ts", "tsx",
 ];
 
 /// What a folder holds, if builds keep their work in it.
@@ -36,22 +38,18 @@ pub fn file(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str>
     is_work(root, &work, limits).then_some("an index")
 }
 
-/// What an eligible file is, by its first bytes, if a build wrote it. One that cannot be read is for others to judge.
+/// What an eligible file is, by its text, if this program wrote all of it: see [`marks::said`]. One that cannot be
+/// read is for others to judge.
 pub fn text(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str> {
-    if !TEXTS.contains(&rel.extension().as_str()) {
+    if SOURCES.contains(&rel.extension().as_str()) {
         return None;
     }
     let head = read::head(&root.path, rel, limits, marks::HEAD_BYTES).ok()?;
-    if marks::is_manifest(&head) {
-        return Some("the manifest of builds");
+    if !marks::said::may_be(&head) {
+        return None;
     }
-    if marks::is_metrics(&head) {
-        return Some("figures of a build");
-    }
-    if marks::is_log(&head) {
-        return Some("the log of a build");
-    }
-    marks::is_lines(&head).then_some("what a build said")
+    let text = read::head(&root.path, rel, limits, limits.max_file_bytes).ok()?;
+    marks::said::what(&text)
 }
 
 fn is_work(root: &Root, folder: &[u8], limits: &Limits) -> bool {

@@ -77,7 +77,9 @@ impl StoreError {
                 Some(ErrorCode::ReadOnly) => {
                     why_it_cannot_be_written(&path).or_else(|| why_nothing_can_be_created(&path))
                 }
-                Some(ErrorCode::SystemIoFailure) => noted.or_else(|| why_it_cannot_grow(&error)),
+                Some(ErrorCode::SystemIoFailure) => {
+                    noted.map(met_limit).or_else(|| why_it_cannot_grow(&error))
+                }
                 _ => None,
             };
             match system {
@@ -181,12 +183,20 @@ fn why_it_cannot_be_written(path: &Path) -> Option<io::Error> {
     File::options().write(true).open(path).err()
 }
 
+/// The system's error, with what to do about a limit of a file's size.
+fn met_limit(error: io::Error) -> io::Error {
+    match platform::file_limit_met(&error) {
+        Some(text) => io::Error::new(error.kind(), text),
+        None => error,
+    }
+}
+
 /// SQLite logs no write that fails. One that fails under a limit of a file's size has met the limit.
 fn why_it_cannot_grow(error: &rusqlite::Error) -> Option<io::Error> {
     let code = error.sqlite_error()?.extended_code;
     let is_write = code == rusqlite::ffi::SQLITE_IOERR_WRITE;
     let limit = platform::most_bytes_a_file().filter(|_| is_write)?;
-    let text = format!("this process may write files of {limit} bytes at most (ulimit -f)");
+    let text = platform::file_limit(limit);
     Some(io::Error::new(io::ErrorKind::FileTooLarge, text))
 }
 

@@ -10,6 +10,7 @@ use super::ledger::read_text;
 use super::maker::{Maker, maker_of};
 use super::surroundings::Surroundings;
 use crate::named_file;
+use crate::platform;
 use rusqlite::Connection;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -133,6 +134,9 @@ pub enum LocateError {
     Ambiguous { path: PathBuf, found: Found },
     #[error("{} is not an SQLite database", path.display())]
     NotADatabase { path: PathBuf },
+    /// A FIFO, a device, a socket.
+    #[error("no index at {}: it is {kind}", path.display())]
+    Odd { path: PathBuf, kind: &'static str },
     /// A sound database of another program.
     #[error("no index at {}: it is an SQLite database without an index's tables", path.display())]
     Foreign { path: PathBuf },
@@ -295,6 +299,12 @@ fn database_at(path: &Path) -> Result<Place, LocateError> {
         Err(e) if missing(&e) => return Ok(Place::None(Found::default())),
         Err(source) => return Err(io_error(path, source)),
     };
+    if !kind.is_dir() && !kind.is_file() {
+        return Err(LocateError::Odd {
+            path: path.to_path_buf(),
+            kind: platform::kind_in_words(kind.file_type()),
+        });
+    }
     if !kind.is_dir() {
         return match has_magic(path)? {
             true => Ok(Place::One(path.to_path_buf())),

@@ -19,7 +19,7 @@ const TEXT: [(&str, &str); 3] = [
 ];
 
 /// File, and how it writes the value `{v}` of the key `{k}`.
-const FORMATS: [(&str, &str); 18] = [
+const FORMATS: [(&str, &str); 24] = [
     ("app.properties", "service.{k}={v}\nservice.port=80\n"),
     ("env.conf", "export {k}={v}\nMODE='release'\n"),
     ("quoted.conf", "{k}='{v}'\nMODE=\"release\"\n"),
@@ -63,6 +63,30 @@ const FORMATS: [(&str, &str); 18] = [
     (
         "notes.md",
         "# Access\n\nLog in as `app`. The {k} is {v}.\n\n- {k}: `{v}`\n",
+    ),
+    (
+        "before.md",
+        "# Access\n\n`{v}` is the password of the store. Ask before it is changed.\n",
+    ),
+    (
+        "before.yaml",
+        "env:\n  - value: {v}\n    name: {k}\n  - name: PORT\n    value: 80\n",
+    ),
+    (
+        "anchor.yaml",
+        "service:\n  password: &word !!str {v}\n  port: 80\n",
+    ),
+    (
+        "template.py",
+        "# Settings of the store of the shop.\npassword = '{v}{}{v}'\n",
+    ),
+    (
+        "tools.sh",
+        "#!/bin/sh\nset -e\ncurl -su app:{v} https://host.org/page\ndocker login -u app -p {v} host.org\nmysql -u app -p{v} shop\n",
+    ),
+    (
+        "document.sh",
+        "#!/bin/sh\nset -e\nPASSWORD=$(cat <<EOF\n{v}\nEOF\n)\nhtpasswd -b file app {v}\n",
     ),
     (
         "notes.txt",

@@ -93,6 +93,66 @@ fn outputs_of_other_builds_are_left_out_wherever_they_lie() {
     }
 }
 
+/// What runs said, saved in files of any name, and figures under an odd one.
+#[test]
+fn what_earlier_runs_said_is_left_out_and_quotations_of_it_are_not() {
+    let world = world();
+    world.write(
+        "p.toml",
+        "roots = ['.']\nextensions = ['...', 'db', 'jsonl', 'odd']\nskip_dirs = []\n",
+    );
+    let mut arguments = vec!["--profile", "p.toml", "--metrics-file", "figures.odd"];
+    arguments.extend(BARE);
+    let first = world.run(&arguments);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let before = build(&world, &[]);
+    let index = "genomes-sharded/p";
+    let mut saved = vec![("summary.txt", first.stdout)];
+    let lines: [(&str, &[&str]); 6] = [
+        ("hits.jsonl", &["query", index, "text", "--json"]),
+        ("hits.txt", &["query", index, "text"]),
+        (
+            "plan.json",
+            &[
+                "plan",
+                "--profile",
+                "p.toml",
+                "--json",
+                "--sparse-model",
+                "none",
+                "--dense-model",
+                "none",
+            ],
+        ),
+        ("verify.json", &["verify", index, "--json"]),
+        ("verify.md", &["verify", index]),
+        ("inspect.odd", &["inspect", index, "--json"]),
+    ];
+    for (name, arguments) in lines {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
+        saved.push((name, ran.stdout));
+    }
+    for (name, said) in &saved {
+        world.write(name, said);
+    }
+    let again = build(&world, &[]);
+    assert_eq!(again["unchanged_shards"], 1, "{again}");
+    assert_eq!(again["files"], 2, "{again}");
+    let outputs = |summary: &Value| summary["skipped"]["output"].as_u64();
+    let more = outputs(&again).zip(outputs(&before)).map(|(a, b)| a - b);
+    assert_eq!(more, Some(saved.len() as u64), "{again}");
+    // Somebody's own, with what was said quoted at its beginning.
+    for (name, said) in &saved {
+        world.write(
+            name,
+            format!("{said}\nWhat does the output above say about our index?\n"),
+        );
+    }
+    let last = build(&world, &[]);
+    assert_eq!(last["files"], 2 + saved.len(), "{last}");
+}
+
 #[test]
 fn files_that_only_look_like_outputs_are_indexed() {
     let world = world();

@@ -313,3 +313,18 @@ fn a_log_that_cannot_be_made_is_a_wrong_flag() {
     );
     assert!(!world.path("o-sharded").exists());
 }
+
+#[test]
+fn what_can_hold_no_index_is_none() {
+    let world = World::new();
+    for name in oddities(&world).into_iter().take(2) {
+        for command in ["query", "verify", "inspect"] {
+            let mut arguments = vec![command, name];
+            if command == "query" {
+                arguments.push("text");
+            }
+            let ran = run(&world, &arguments);
+            says(&ran, &[10], &["no index at", name, "it is a"]);
+        }
+    }
+}

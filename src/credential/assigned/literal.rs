@@ -1,8 +1,8 @@
 //! How values are written: in quotes, behind wrappers, bare, in elements and blocks.
 
-use super::super::Style;
 use super::super::forms::floor;
 use super::super::values::How;
+use super::super::{Style, documents};
 use super::{MAX_VALUE_BYTES, Place};
 use std::ops::Range;
 
@@ -24,7 +24,6 @@ impl Place<'_> {
         for (mark, close) in [
             ("\"\"\"", "\"\"\""),
             ("'''", "'''"),
-            ("\\\"", "\\\""),
             ("\u{201c}", "\u{201d}"),
             ("\u{2018}", "\u{2019}"),
             ("\u{ab}", "\u{bb}"),
@@ -35,6 +34,17 @@ impl Place<'_> {
                 let is_empty = length == 0 && mark.len() == 3 && !mark.is_ascii();
                 return (!is_empty).then(|| self.trimmed(start..start + length));
             }
+        }
+        if let Some(found) = in_delimiters(quotes) {
+            return Some(at + open + found.start..at + open + found.end);
+        }
+        // Quoted once more for each text that it was put into: `\"x\"`, `\\\"x\\\"`.
+        let slashes = quotes.bytes().take_while(|byte| *byte == b'\\').count();
+        if slashes > 0 && quotes[slashes..].starts_with(['"', '\'']) {
+            let close = &quotes[..=slashes];
+            let start = at + open + close.len();
+            let length = quotes[close.len()..].find(close)?;
+            return Some(start..start + length);
         }
         let quote = quotes
             .bytes()
@@ -139,6 +149,61 @@ impl Place<'_> {
         })?
     }
 
+    /// What is joined to a literal: `"a" + "x"`.
+    pub(super) fn joined_to(
+        &self,
+        literal: Option<&(Range<usize>, How)>,
+    ) -> Vec<(Range<usize>, How)> {
+        const MAX_PIECES: usize = 8;
+        let mut pieces = Vec::new();
+        let Some((range, How::Quoted)) = literal else {
+            return pieces;
+        };
+        let mut end = range.end;
+        while pieces.len() < MAX_PIECES {
+            let rest = &self.text[end..floor(self.text, end + 40)];
+            let Some(behind) = rest.strip_prefix(['"', '\'']) else {
+                break;
+            };
+            let behind = behind.trim_start();
+            let sign = ["+", ".. ", ". ", "& ", "||", "\\\n"];
+            let next = sign.iter().find_map(|sign| behind.strip_prefix(sign));
+            let Some(next) = next else {
+                break;
+            };
+            let start = end + (rest.len() - next.len()) + (next.len() - next.trim_start().len());
+            let Some(piece) = self.in_quotes(start) else {
+                break;
+            };
+            end = piece.end;
+            pieces.push((piece, How::Quoted));
+        }
+        pieces
+    }
+
+    /// The first line of a document, or the text of a string, that is read from behind the name: `KEY=$(cat <<EOF`,
+    /// `read KEY <<< "x"`.
+    pub(super) fn document(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..floor(self.text, at + 40)];
+        let open = rest.find("<<")?;
+        let between = rest[..open].trim_matches([' ', '\t', '=', ':', '$', '(']);
+        if !matches!(between, "" | "cat") {
+            return None;
+        }
+        let open = at + open;
+        if let Some(line) = documents::first_line(self.text, open) {
+            return Some((line, How::Line));
+        }
+        if !self.text[open..].starts_with("<<<") {
+            return None;
+        }
+        let at = self.skip_blanks(open + 3);
+        match self.in_quotes(at) {
+            Some(range) => Some((range, How::Quoted)),
+            None => self.word(at).map(|range| (range, How::Argument)),
+        }
+    }
+
     /// `${KEY:-x}`.
     pub(super) fn expansion(&self, at: usize) -> Option<(Range<usize>, How)> {
         let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
@@ -157,21 +222,6 @@ impl Place<'_> {
         let line = below.lines().next()?;
         let range = self.trimmed(at + mark.len() + 1..at + mark.len() + 1 + line.len());
         (is_mark && !range.is_empty()).then_some((range, How::Line))
-    }
-
-    /// `x</password>`, `<![CDATA[x]]>`.
-    pub(super) fn element(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
-        let data = "<![CDATA[";
-        let (start, length) = match rest.strip_prefix(data) {
-            Some(inside) => (at + data.len(), inside.find("]]>")?),
-            None => (at, rest.find('<')?),
-        };
-        let range = self.trimmed(start..start + length);
-        if range.is_empty() {
-            return None;
-        }
-        Some((range, How::Quoted))
     }
 
     /// Up to the next blank, without what closes around it.
@@ -230,6 +280,49 @@ impl Place<'_> {
             "" | "export" | "set" | "setx" | "env" | "arg" | "declare" | "- name"
         )
     }
+}
+
+/// How long the anchors and tags of YAML are that `text` begins with, the blanks behind included: `&a !!str `.
+pub(super) fn marks(text: &str) -> usize {
+    let mut rest = text;
+    for _ in 0..2 {
+        let Some(mark) = rest.strip_prefix(['&', '!']) else {
+            break;
+        };
+        let of_mark = |c: char| c.is_ascii_alphanumeric() || "_-!.:/".contains(c);
+        let length = mark.find(|c| !of_mark(c)).unwrap_or(mark.len());
+        let behind = &mark[length..];
+        if length == 0
+            || !behind.starts_with([' ', '\t'])
+            || mark.starts_with("secret")
+            || mark.starts_with("vault")
+        {
+            break;
+        }
+        rest = behind.trim_start_matches([' ', '\t']);
+    }
+    text.len() - rest.len()
+}
+
+/// `q(x)`, `qq{x}` of Perl, `%q(x)` of Ruby.
+fn in_delimiters(text: &str) -> Option<Range<usize>> {
+    let sign = usize::from(text.starts_with('%'));
+    let letters = text[sign..]
+        .bytes()
+        .take_while(|byte| b"qQ".contains(byte))
+        .count();
+    let open = sign + letters;
+    let close = match text.as_bytes().get(open)? {
+        b'(' => ')',
+        b'{' => '}',
+        b'[' => ']',
+        _ => return None,
+    };
+    let is_quoted = (1..=2).contains(&letters);
+    let line = text[open + 1..].lines().next()?;
+    let length = line.find([';', '\n']).unwrap_or(line.len());
+    let length = line[..length].rfind(close)?;
+    is_quoted.then_some(open + 1..open + 1 + length)
 }
 
 /// `[a, b]`, `{a: b}`: what is in them is found by its own keys.

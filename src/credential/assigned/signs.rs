@@ -1,11 +1,12 @@
 //! Values behind what is no sign of assignment in most languages: alternatives, arrows, dashes, parentheses.
 
+use super::super::forms::floor;
 use super::super::values::How;
 use super::Place;
 use std::ops::Range;
 
 /// Arrows and dashes of notes; what stands behind them must look drawn by lot, since code has them too.
-const ARROWS: [&str; 6] = ["->", "\u{2192}", "=>", "\u{2014}", "\u{2013}", "-"];
+const ARROWS: [&str; 5] = ["->", "=>", "\u{2014}", "\u{2013}", "-"];
 
 impl Place<'_> {
     /// `KEY || "x"`, `get("KEY") or "x"`, `key -> x`, and the colon of Chinese and Japanese. `gap` is where the
@@ -25,6 +26,13 @@ impl Place<'_> {
         if is_quoted && rest.starts_with([')', ']']) {
             let at = self.skip_blanks(at + 1);
             return self.otherwise(at);
+        }
+        if let Some(behind) = rest.strip_prefix('\u{2192}') {
+            let start = self.skip_blanks(self.text.len() - behind.len());
+            return match self.in_quotes(start) {
+                Some(range) => Some((range, How::Quoted)),
+                None => self.word(start).map(|range| (range, How::Inside)),
+            };
         }
         if at == gap {
             return None;
@@ -52,6 +60,23 @@ impl Place<'_> {
             .iter()
             .find(|mark| rest.starts_with(**mark))?;
         self.quoted(at + mark.len())
+    }
+
+    /// `password for bob is x`, `password (bob): x`.
+    pub(super) fn of_whom(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..floor(self.text, at + 60)];
+        let begins = ["for ", "of ", "to ", "on ", "("];
+        begins.iter().find(|begin| rest.starts_with(**begin))?;
+        let line = rest.lines().next()?;
+        let end = [" is ", ": ", " = "]
+            .iter()
+            .filter_map(|sign| Some(line.find(sign)? + sign.len()))
+            .min()?;
+        let start = self.skip_blanks(at + end);
+        match self.in_quotes(start) {
+            Some(range) => Some((range, How::Said)),
+            None => self.word(start).map(|range| (range, How::Said)),
+        }
     }
 
     /// What is opened before a value: `(`, `[`, and the backslash before the end of a line.

@@ -2,6 +2,7 @@
 //!
 //! Pure path arithmetic; creates nothing.
 
+use super::draft;
 use crate::plan::{Mode, Segment};
 use crate::report::marks::MANIFEST_NAME;
 use crate::store::locate::{ROUTING_NAME, SHARDS_FOLDER};
@@ -85,7 +86,7 @@ impl Layout {
 
     /// The manifest while it is written.
     pub fn manifest_draft(&self) -> PathBuf {
-        self.manifest.with_file_name(".manifest.json.tmp")
+        draft::of(&self.manifest)
     }
 
     /// Held while the manifest is written, by builds of all profiles in its folder.

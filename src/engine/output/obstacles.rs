@@ -7,6 +7,7 @@
 
 use crate::engine::error::Context as _;
 use crate::engine::error::{BuildError, ErrorKind, Result};
+use crate::engine::output::draft;
 use crate::engine::output::layout::Layout;
 use crate::engine::output::provenance;
 use crate::engine::request::BuildRequest;
@@ -47,6 +48,8 @@ pub fn refuse(request: &BuildRequest) -> Result<()> {
         layout.manifest.clone(),
         layout.manifest_lock(),
         layout.manifest_draft(),
+        draft::of(&layout.provenance()),
+        draft::of(&layout.rebuild()),
     ];
     files.extend(beside(&layout.database));
     if layout.mode == Mode::Sharded {

@@ -6,6 +6,7 @@
 
 use crate::engine::error::Context as _;
 use crate::engine::error::{BuildError, ErrorKind, Result};
+use crate::engine::output::draft;
 use crate::engine::output::kept;
 use crate::engine::output::layout::Layout;
 use crate::engine::output::obstacles;
@@ -16,7 +17,6 @@ use crate::platform;
 use crate::profile::{KnownRoot, Profile};
 use crate::store::ownership::{self, Holding, Records};
 use serde::{Deserialize, Serialize};
-use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,24 +101,14 @@ impl Provenance {
 
     /// Replaces what the output remembers, unless it is the same.
     pub fn write(&self, layout: &Layout) -> Result<()> {
-        if Self::read(layout).as_ref() == Some(self) {
-            return Ok(());
-        }
         let path = layout.provenance();
+        let writing = || format!("writing {}", path.display());
+        if Self::read(layout).as_ref() == Some(self) {
+            return draft::discard(&path).with_context(writing);
+        }
         let text = serde_json::to_string_pretty(self)? + "\n";
-        replace(&layout.work, &path, text.as_bytes())
-            .with_context(|| format!("writing {}", path.display()))
+        draft::replace(&path, text.as_bytes()).with_context(writing)
     }
-}
-
-/// Writes a small file of the work folder: temporary file, fsync, rename, fsync of the folder.
-pub fn replace(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = platform::new_file(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    let temporary = file.into_temp_path();
-    platform::replace_file(&temporary, path)?;
-    platform::sync_directory(folder)
 }
 
 /// What the output remembers once a build of this request has begun, and what it says of its files.

@@ -7,7 +7,7 @@
 
 use crate::engine::error::Context as _;
 use crate::engine::error::Result;
-use crate::engine::output::provenance::replace;
+use crate::engine::output::draft;
 use crate::ids::Digest;
 use crate::named_file;
 use crate::report::marks::REBUILD_BEGUN;
@@ -54,8 +54,7 @@ impl Rebuild {
         }
         // Before the mark is there: what is found beside it stems from this rebuild.
         clear()?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        replace(folder, path, begun.as_bytes())
+        draft::replace(path, begun.as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
         Ok(Self {
             path: path.to_path_buf(),
@@ -90,6 +89,7 @@ impl Rebuild {
 
 /// Removes the mark, if there is one.
 pub fn forget(path: &Path) -> Result<()> {
+    draft::discard(path).with_context(|| format!("removing a draft of {}", path.display()))?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", path.display()))

@@ -118,6 +118,43 @@ fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
     });
 }
 
+#[cfg(unix)]
+#[test]
+fn a_command_that_hangs_ends_with_its_probe() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pid");
+    let command = format!(
+        "sleep 1000 & echo $! > {}.new; mv {0}.new {0}; wait",
+        file.display()
+    );
+    let channel = Channel::new();
+    let timing = Timing {
+        deadline: PATIENCE,
+        ..TIMING
+    };
+    let probe = Probe::command(device(), timing, &channel, &command).expect("threads");
+    let deadline = Instant::now() + PATIENCE;
+    let pid = loop {
+        if let Ok(pid) = std::fs::read_to_string(&file) {
+            break pid;
+        }
+        assert!(Instant::now() < deadline, "the command does not begin");
+        thread::sleep(Duration::from_millis(1));
+    };
+    drop(probe);
+    // The number of a process that nobody has waited for stays for a moment.
+    let is_there = || {
+        let mut state = Command::new("ps");
+        state.args(["-o", "stat=", "-p", pid.trim()]);
+        let state = state.output().expect("ps runs").stdout;
+        !state.is_empty() && !state.starts_with(b"Z")
+    };
+    while is_there() {
+        assert!(Instant::now() < deadline, "process {pid} goes on");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn dropping_a_probe_that_hangs_waits_for_nobody() {
     let (let_go, held) = bounded::<()>(0);

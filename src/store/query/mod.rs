@@ -22,7 +22,7 @@ use super::error::StoreError;
 use super::locate::Index;
 use super::maker::{Maker, maker_of};
 use crate::vector::{DenseVector, SparseVector};
-use lexical::Statistics;
+use lexical::{Counted, Statistics};
 use rank::{Ranked, Scored};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -124,12 +124,39 @@ pub struct Searcher {
     skipped: Vec<String>,
 }
 
-/// The ranked chunks of each tier that was asked.
+/// What each tier that was asked has.
 #[derive(Default)]
-struct Tiers {
-    lexical: Vec<Ranked>,
-    sparse: Vec<Ranked>,
-    dense: Vec<Ranked>,
+struct Tiers<T = Vec<Ranked>> {
+    lexical: T,
+    sparse: T,
+    dense: T,
+}
+
+/// The words of a query, and how often each shard and all of them hold these.
+struct Words {
+    global: Statistics,
+    /// By [`ShardIndex`].
+    counts: Vec<Vec<Counted>>,
+    global_counts: Vec<Counted>,
+    telling: Vec<bool>,
+}
+
+impl Words {
+    /// Whether a shard has any that is worth asking for.
+    fn are_in(&self, at: ShardIndex) -> bool {
+        let mut asked = self.counts[at.0].iter().zip(&self.telling);
+        asked.any(|(word, is_telling)| *is_telling && word.holders > 0.0)
+    }
+
+    fn scale(&self, own: Statistics, at: ShardIndex) -> lexical::Scale<'_> {
+        lexical::Scale {
+            own,
+            own_counts: &self.counts[at.0],
+            global: self.global,
+            global_counts: &self.global_counts,
+            asked: &self.telling,
+        }
+    }
 }
 
 impl Searcher {
@@ -236,39 +263,58 @@ impl Searcher {
         asked: &[ShardIndex],
         depth: usize,
     ) -> Result<Tiers, QueryError> {
-        let mut tiers = Tiers::default();
-        if matches!(query.mode, Mode::Lexical | Mode::Hybrid) {
-            tiers.lexical = self.lexical(terms, asked, depth)?;
+        let is_asked = |mode| query.mode == mode || query.mode == Mode::Hybrid;
+        let words = is_asked(Mode::Lexical)
+            .then(|| self.words(terms))
+            .transpose()?;
+        let sparse = match query.sparse {
+            _ if !is_asked(Mode::Sparse) => None,
+            None if query.mode == Mode::Sparse => {
+                return Err(QueryError::NoVector { wanted: "sparse" });
+            }
+            vector => vector,
+        };
+        let dense = match query.dense {
+            _ if !is_asked(Mode::Dense) => None,
+            None if query.mode == Mode::Dense => {
+                return Err(QueryError::NoVector { wanted: "dense" });
+            }
+            vector => vector,
+        };
+        let mut found = Tiers::<Vec<Scored>>::default();
+        for at in asked {
+            let words = words.as_ref().filter(|words| words.are_in(*at));
+            if words.is_none() && sparse.is_none() && dense.is_none() {
+                continue;
+            }
+            // All in one opening: where many shards share few descriptors, opening is what costs.
+            self.shard(*at).read(|connection| {
+                if let Some(words) = words {
+                    let scale = words.scale(self.shard(*at).statistics, *at);
+                    let hits = lexical::search(connection, *at, &scale, depth)?;
+                    found.lexical.extend(hits);
+                }
+                if let Some(vector) = sparse {
+                    let hits = vectors::sparse(connection, *at, vector, depth)?;
+                    found.sparse.extend(hits);
+                }
+                if let Some(vector) = dense {
+                    let hits = vectors::dense(connection, *at, vector, depth)?;
+                    found.dense.extend(hits);
+                }
+                Ok(())
+            })?;
         }
-        if matches!(query.mode, Mode::Sparse | Mode::Hybrid) {
-            tiers.sparse = match query.sparse {
-                Some(vector) => self.each(asked, depth, |connection, at| {
-                    vectors::sparse(connection, at, vector, depth)
-                })?,
-                None if query.mode == Mode::Hybrid => Vec::new(),
-                None => return Err(QueryError::NoVector { wanted: "sparse" }),
-            };
-        }
-        if matches!(query.mode, Mode::Dense | Mode::Hybrid) {
-            tiers.dense = match query.dense {
-                Some(vector) => self.each(asked, depth, |connection, at| {
-                    vectors::dense(connection, at, vector, depth)
-                })?,
-                None if query.mode == Mode::Hybrid => Vec::new(),
-                None => return Err(QueryError::NoVector { wanted: "dense" }),
-            };
-        }
-        Ok(tiers)
+        Ok(Tiers {
+            lexical: rank::merge(found.lexical, depth),
+            sparse: rank::merge(found.sparse, depth),
+            dense: rank::merge(found.dense, depth),
+        })
     }
 
     /// Word statistics are those of the whole index, whichever shards are asked: a routed query then
     /// scores as an unrouted one.
-    fn lexical(
-        &self,
-        terms: &[String],
-        asked: &[ShardIndex],
-        depth: usize,
-    ) -> Result<Vec<Ranked>, QueryError> {
+    fn words(&self, terms: &[String]) -> Result<Words, QueryError> {
         let statistics = self.shards.iter().map(|s| s.statistics);
         let global = statistics.fold(Statistics::default(), Statistics::plus);
         let mut counts = Vec::with_capacity(self.shards.len());
@@ -277,29 +323,12 @@ impl Searcher {
         }
         let global_counts = lexical::sum(terms, &counts);
         let telling = lexical::telling(&global_counts, global);
-        self.each(asked, depth, |connection, at| {
-            let scale = lexical::Scale {
-                own: self.shard(at).statistics,
-                own_counts: &counts[at.0],
-                global,
-                global_counts: &global_counts,
-                asked: &telling,
-            };
-            lexical::search(connection, at, &scale, depth)
+        Ok(Words {
+            global,
+            counts,
+            global_counts,
+            telling,
         })
-    }
-
-    fn each(
-        &self,
-        asked: &[ShardIndex],
-        depth: usize,
-        search: impl Fn(&Connection, ShardIndex) -> Result<Vec<Scored>, rusqlite::Error>,
-    ) -> Result<Vec<Ranked>, QueryError> {
-        let mut found = Vec::new();
-        for at in asked {
-            found.extend(self.shard(*at).read(|connection| search(connection, *at))?);
-        }
-        Ok(rank::merge(found, depth))
     }
 
     fn hit(&self, at: usize, ranked: &Ranked, tiers: &Tiers) -> Result<Hit, QueryError> {

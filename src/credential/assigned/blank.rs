@@ -1,0 +1,94 @@
+//! Values behind a key and a blank: of flags, of settings without a sign, of sentences.
+
+use super::super::Style;
+use super::super::forms::floor;
+use super::super::values::How;
+use super::Place;
+use std::ops::Range;
+
+impl Place<'_> {
+    /// What stands behind a key and a blank.
+    pub(super) fn behind_blank(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let bytes = self.text.as_bytes();
+        let rest = &self.text[at..floor(self.text, at + 48)];
+        let lower = |word: &str| {
+            rest.get(..word.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(word))
+        };
+        for attribute in ["value=", "content=", "default="] {
+            if lower(attribute) {
+                return self.quoted(at + attribute.len());
+            }
+        }
+        // Tests `pass "x"`, sentences pass things on.
+        let before = self.line_before();
+        let is_flag = before.ends_with("--")
+            || before == "-"
+            || before.ends_with(" -")
+            || self.text[self.name.clone()].eq_ignore_ascii_case("sshpass");
+        if !is_flag && self.text[self.name.clone()].eq_ignore_ascii_case("pass") {
+            return None;
+        }
+        // SQL's `PASSWORD 'x'`.
+        if matches!(bytes[at], b'\'' | b'"') {
+            return self.quoted(at);
+        }
+        for verb in ["is ", "was ", "are "] {
+            if lower(verb) {
+                let start = self.skip_blanks(at + verb.len());
+                return match self.in_quotes(start) {
+                    Some(range) => Some((range, How::Said)),
+                    None => self.word(start).map(|range| (range, How::Said)),
+                };
+            }
+        }
+        if is_flag {
+            let start = at + if rest.starts_with("-p") { 2 } else { 0 };
+            let start = self.skip_blanks(start);
+            return match self.in_quotes(start) {
+                Some(range) => Some((range, How::Quoted)),
+                None => self.word(start).map(|range| (range, How::Argument)),
+            };
+        }
+        let is_netrc = ["machine ", "login ", "user ", "host "]
+            .iter()
+            .any(|word| before.contains(word))
+            || before.ends_with(" set ")
+            || is_setting(before)
+            || is_command(before)
+            || self.style == Style::Settings && before.trim().is_empty();
+        if let Some(found) = self.of_whom(at) {
+            return Some(found);
+        }
+        if !is_netrc && self.begins_line() {
+            return self.lone_word(at).or_else(|| self.typed(at));
+        }
+        if is_netrc && !rest.starts_with(['=', ':', '{', '[', '<']) {
+            // Cisco's `password 7 x`: how it is written down.
+            let is_kind = rest.len() > 2 && bytes[at].is_ascii_digit() && bytes[at + 1] == b' ';
+            let at = if is_kind { at + 2 } else { at };
+            return self.word(at).map(|range| (range, How::Argument));
+        }
+        self.typed(at)
+            .or_else(|| self.word(at).map(|range| (range, How::Inside)))
+    }
+}
+
+/// Whether a line begins like one that sets a password, of a command or of a switch.
+fn is_command(before: &str) -> bool {
+    let first = before.split_ascii_whitespace().next();
+    first.is_some_and(|first| ["mysqladmin", "nmcli", "enable", "username"].contains(&first))
+}
+
+/// Whether a command that sets a variable, name and value behind it, stands before the name.
+fn is_setting(before: &str) -> bool {
+    const COMMANDS: [&str; 7] = ["setenv", "setx", "set", "env", "-gx", "-Ux", "config"];
+    let before = before.trim();
+    let last = before.rsplit([' ', '\t']).next().unwrap_or(before);
+    // In a sentence something else stands before: `the git config token setting`.
+    let first = before.split([' ', '\t']).next().unwrap_or(before);
+    COMMANDS
+        .iter()
+        .any(|known| last.eq_ignore_ascii_case(known))
+        && (first == last || matches!(first, "set" | "git" | "npm" | "yarn" | "pip" | "$" | "RUN"))
+}

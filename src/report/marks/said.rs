@@ -1,0 +1,282 @@
+//! Whether a whole text is what this program wrote or said: each of its lines is one of ours.
+//!
+//! A document that quotes a log, a figure or a summary has other lines too, and is somebody's own.
+
+use serde_json::Value;
+
+/// Kinds of lines that `--json` and `--progress json` print, with fields that each has at least. A kind alone is no
+/// mark: others have lines of a `type` as well.
+const LINES: [(&str, &[&str]); 25] = [
+    (
+        "summary",
+        &["profile", "digest", "content_digest", "shards"],
+    ),
+    ("paused", &["profile", "exit"]),
+    ("failed", &["profile", "exit", "error"]),
+    ("planned", &["profile", "shards", "unchanged", "workers"]),
+    ("worker_starting", &["worker"]),
+    ("worker_ready", &["worker", "device"]),
+    ("worker_lost", &["worker", "reason"]),
+    ("segment_opened", &["worker", "segment", "already"]),
+    ("files_committed", &["worker", "segment", "work", "file"]),
+    ("segment_done", &["worker", "segment"]),
+    ("segment_undone", &["segment", "work"]),
+    ("device_memory", &["device", "memory"]),
+    ("watchdog", &[]),
+    ("quarantined", &[]),
+    ("shard_published", &["shard", "chunks", "bytes"]),
+    (
+        "hit",
+        &["rank", "score", "gene_id", "path", "shard", "text"],
+    ),
+    ("unanswered", &["query", "error"]),
+    ("unfinished", &["what"]),
+    (
+        "fault",
+        &["shard", "kind", "table", "row", "what", "advice"],
+    ),
+    ("verify", &["level", "shards"]),
+    ("plan", &["profile", "output", "segments", "workers"]),
+    ("why", &["path", "profile", "root", "rule", "verdict"]),
+    ("shard", &["label", "roots", "hot_chunks", "meta"]),
+    ("finding", &["what", "needed", "ok", "detail"]),
+    ("version", &["version", "format", "embedded_runtime"]),
+];
+
+/// Kinds that say nothing of their own: a text of these alone is not ours.
+const WEAK: [&str; 6] = [
+    "watchdog",
+    "quarantined",
+    "worker_starting",
+    "segment_done",
+    "worker_lost",
+    "unfinished",
+];
+
+/// Whether a text whose first bytes these are is worth reading for [`what`].
+pub fn may_be(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // Cut within a character.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    let first = text.lines().find(|line| !line.is_empty());
+    let Some(first) = first else {
+        return false;
+    };
+    super::is_manifest(head)
+        || super::is_metrics(head)
+        || super::is_log(head)
+        || first.starts_with("{\"type\":\"")
+        || is_outcome(first)
+        || is_hit(first)
+        || is_question(first)
+        || is_shard(first)
+        || is_plan(first)
+}
+
+/// What a text is, if all of it is ours. The last line may be torn: its writer may have been killed.
+pub fn what(text: &[u8]) -> Option<&'static str> {
+    let text = std::str::from_utf8(text).ok()?;
+    if super::is_manifest(text.as_bytes()) {
+        let is_whole = serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
+        return is_whole.then_some("the manifest of builds");
+    }
+    let whole = match text.rfind('\n') {
+        Some(end) => &text[..end],
+        None => text,
+    };
+    let lines = || whole.lines().filter(|line| !line.is_empty());
+    let all = |is_ours: fn(&str) -> bool| lines().next().is_some() && lines().all(is_ours);
+    if super::is_metrics(text.as_bytes()) {
+        return all(is_figure).then_some("figures of a build");
+    }
+    if super::is_log(text.as_bytes()) {
+        return all(super::is_log_line).then_some("the log of a build");
+    }
+    let is_telling = |line: &str| kind(line).is_some_and(|kind| !WEAK.contains(&kind));
+    if whole.starts_with("{\"type\":\"") {
+        return (all(|line| kind(line).is_some()) && lines().any(is_telling))
+            .then_some("what this program said");
+    }
+    let is_ours = summary(whole) || hits(whole) || verdict(whole) || plan(whole);
+    is_ours.then_some("what this program said")
+}
+
+fn is_figure(line: &str) -> bool {
+    let comment = line.strip_prefix("# ");
+    line.starts_with("helix_")
+        || comment.is_some_and(|comment| {
+            comment.starts_with("HELP helix_")
+                || comment.starts_with("TYPE helix_")
+                || comment.contains("helix-build")
+        })
+}
+
+/// The kind of a line of JSON of ours.
+fn kind(line: &str) -> Option<&'static str> {
+    let rest = line.strip_prefix("{\"type\":\"")?;
+    let name = &rest[..rest.find('"')?];
+    let (kind, fields) = LINES.iter().find(|(kind, _)| *kind == name)?;
+    let Ok(Value::Object(object)) = serde_json::from_str(line) else {
+        return None;
+    };
+    let has_all = fields.iter().all(|field| object.contains_key(*field));
+    has_all.then_some(*kind)
+}
+
+/// `NAME: built in 3 s (...)`, with what follows indented, once or more.
+fn summary(text: &str) -> bool {
+    let is_detail = |line: &str| {
+        line.is_empty() || line.starts_with("  ") || line.starts_with("next: helix-build query ")
+    };
+    let mut lines = text.lines();
+    let begins = lines.clone().find(|line| !line.is_empty());
+    begins.is_some_and(is_outcome) && lines.all(|line| is_outcome(line) || is_detail(line))
+}
+
+fn is_outcome(line: &str) -> bool {
+    let ends = [
+        ": unchanged, nothing to do",
+        ": paused, nothing is lost; the same command goes on",
+    ];
+    let built = || {
+        let (_, how) = line.split_once(": built in ")?;
+        Some(how.contains(" s of CPU time, encoders busy ") && how.ends_with(" %)"))
+    };
+    ends.iter().any(|end| line.ends_with(end)) || built() == Some(true)
+}
+
+/// Answers of `query`: ` 1. 0.0164  PATH  [shard]` above an indented extract.
+fn hits(text: &str) -> bool {
+    let lines = || text.lines().filter(|line| !line.is_empty());
+    let is_ours = |line: &str| {
+        is_hit(line)
+            || is_question(line)
+            || line.starts_with("    ")
+            || line == "no hits"
+            || line.starts_with("not answered: ")
+    };
+    lines()
+        .next()
+        .is_some_and(|first| is_hit(first) || is_question(first))
+        && lines().any(is_hit)
+        && lines().all(is_ours)
+}
+
+fn is_question(line: &str) -> bool {
+    line.starts_with("== ")
+}
+
+fn is_hit(line: &str) -> bool {
+    let parts = || {
+        let (rank, rest) = line.trim_start().split_once(". ")?;
+        let (score, rest) = rest.split_once("  ")?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let (whole, fraction) = score.split_once('.')?;
+        Some(
+            digits(rank)
+                && digits(whole)
+                && digits(fraction)
+                && rest.contains("  [")
+                && rest.ends_with(']'),
+        )
+    };
+    parts() == Some(true)
+}
+
+/// What `verify` says of a sound index.
+fn verdict(text: &str) -> bool {
+    let lines = || text.lines().filter(|line| !line.is_empty());
+    let is_sound = |line: &str| line.starts_with("sound; digest ");
+    lines().any(is_sound) && lines().all(|line| is_sound(line) || is_shard(line))
+}
+
+/// `LABEL   2 files   2 chunks  388 KiB`.
+fn is_shard(line: &str) -> bool {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit() || b == b',');
+    words.windows(4).any(|four| {
+        is_number(four[0]) && four[1] == "files" && is_number(four[2]) && four[3] == "chunks"
+    })
+}
+
+/// What `plan` says.
+fn plan(text: &str) -> bool {
+    let mut lines = text.lines();
+    lines.next().is_some_and(is_plan)
+        && lines
+            .next()
+            .is_some_and(|line| line.starts_with("output: "))
+        && lines.any(|line| line.starts_with("  shard-workers "))
+}
+
+/// `NAME: 1 files, 70 B in 1 shards, 1 segments`.
+fn is_plan(line: &str) -> bool {
+    let parts = || {
+        let (_, rest) = line.split_once(": ")?;
+        Some(rest.contains(" files, ") && rest.contains(" shards, ") && rest.ends_with(" segments"))
+    };
+    parts() == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUMMARY: &str = "p: built in 0 s (0 s of CPU time, encoders busy 0 %)\n  1 files, 1 chunks, 70 B of text in 1 shard\n  /tmp/x/main.genome.db\n  digest 76e2\n\nnext: helix-build query x \"how do I ...\"\n";
+    const LOG: &str = "2026-11-26T14:57:09.123456Z DEBUG helix_build::telemetry: the log begins\n";
+    const FIGURE: &str = "# HELP helix_build_files Files.\n# TYPE helix_build_files counter\nhelix_build_files{profile=\"p\"} 1\n";
+    const PAUSED: &str = "{\"type\":\"paused\",\"exit\":75,\"profile\":\"p\"}\n";
+    const HIT: &str = "{\"type\":\"hit\",\"rank\":1,\"score\":0.1,\"gene_id\":\"c6\",\"path\":\"/x\",\"shard\":\"s\",\"text\":\"t\"}\n";
+    const HITS: &str = " 1. 0.0164  /tmp/src/a.py  [src]\n    def a_fn(x): return x\n";
+    const SOUND: &str = "src            2 files        2 chunks  388 KiB\nsound; digest 91cb\n";
+    const PLAN: &str = "p: 1 files, 70 B in 1 shards, 1 segments\noutput: /tmp/x\n  mode                 sharded (default)\n  shard-workers        0 (auto) (default)\n";
+
+    const OURS: [&str; 8] = [SUMMARY, LOG, FIGURE, PAUSED, HIT, HITS, SOUND, PLAN];
+
+    #[test]
+    fn what_is_ours_as_a_whole_is_known() {
+        for text in OURS {
+            assert!(may_be(text.as_bytes()), "{text}");
+            assert!(what(text.as_bytes()).is_some(), "{text}");
+            // Appended to, and torn.
+            let twice = format!("{text}{text}");
+            assert!(what(twice.as_bytes()).is_some(), "{twice}");
+            let torn = format!("{text}{}", &text[..text.len() / 2]);
+            assert!(what(torn.as_bytes()).is_some(), "{torn}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_like_ours_is_somebody_elses() {
+        for text in &OURS[..7] {
+            for other in [
+                "Yesterday's run ended like this. What does it mean?\n",
+                "{\"type\":\"note\",\"profile\":\"p\"}\n",
+            ] {
+                let quoted = format!("{text}{other}");
+                assert_eq!(what(quoted.as_bytes()), None, "{quoted}");
+                let quoted = format!("{other}{text}");
+                assert_eq!(what(quoted.as_bytes()), None, "{quoted}");
+            }
+        }
+        for text in [
+            "{\"type\":\"summary\",\"profile\":\"me\",\"text\":\"of a game\"}\n",
+            "{\"type\":\"hit\",\"rank\":1}\n",
+            "{\"type\":\"watchdog\",\"name\":\"Rex\"}\n",
+            "# HELP helix_\nA page about helices.\n",
+            "shop: built in 1999\n",
+            "== Heading ==\n    code\n",
+            "1. 20.5  apples  [red]\nand pears\n",
+            "12 files and 13 chunks\n",
+            "",
+            "\n",
+        ] {
+            assert_eq!(what(text.as_bytes()), None, "{text}");
+        }
+    }
+}
