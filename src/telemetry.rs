@@ -41,7 +41,7 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
         .with_default_directive(level.into())
         .with_env_var("HELIX_BUILD_LOG")
         .from_env()
-        .context("HELIX_BUILD_LOG is not a log filter: write for example `debug`")?;
+        .context("HELIX_BUILD_LOG is not a log filter: write `debug`, for example")?;
     let stderr = fmt::layer()
         .fmt_fields(fields())
         .with_writer(io::stderr)
@@ -108,12 +108,12 @@ fn open_log(path: &Path, is_worker: bool) -> anyhow::Result<File> {
         Err(error) => return Err(refused(&error.to_string())),
         Ok(_) => {
             return Err(refused(
-                "it holds something other than a log of this program, and would be replaced: name another file",
+                "not a log of this program, and it would be replaced: name another file",
             ));
         }
     }
     create().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => refused("there is no such folder: make it, or name another"),
+        io::ErrorKind::NotFound => refused("no such folder: create it, or name another"),
         _ => refused(&error.to_string()),
     })
 }
@@ -146,7 +146,7 @@ impl Write for Log {
             self.is_silent = true;
             let why = named_file::unwritten(&error);
             let text = format!(
-                "warning: --log-file {}: {why}; lines are missing in it",
+                "warning: --log-file {}: {why}; some lines are missing",
                 self.name.display()
             );
             // Not through the log: this is its writer.

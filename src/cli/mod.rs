@@ -1,7 +1,6 @@
 //! The command line, as typed.
 //!
-//! Only here is `clap` known. Nothing is resolved: no file is read, no default is looked up; that is
-//! `commands`' work.
+//! The only module that uses `clap`. It resolves nothing: `commands` reads files and looks up defaults.
 
 mod build_flags;
 mod models_args;
@@ -21,8 +20,9 @@ use std::path::PathBuf;
 #[command(
     name = "helix-build",
     version,
-    about = "Turns trees of code and text into hybrid (lexical, sparse, dense) search indexes",
-    after_help = "Without a command, `build` is meant:\n  helix-build --profile demo\n  helix-build --profile medium --mode sharded --shard-workers 2 --shard-file-workers 3"
+    max_term_width = 80,
+    about = "Builds hybrid (lexical, sparse, dense) search indexes from folders of code and text",
+    after_help = "Without a command, helix-build builds:\n  helix-build --profile demo\n  helix-build --profile medium --mode sharded \\\n      --shard-workers 2 --shard-file-workers 3"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -36,19 +36,19 @@ pub struct Cli {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Messages")]
 pub struct GlobalFlags {
-    /// One JSON object per line on standard output
+    /// Print results as JSON, one object per line
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more (twice: even more)
+    /// Log more; repeat for even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Show no progress, only warnings and errors (twice: only errors)
+    /// Hide progress; repeat to hide warnings too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub quiet: u8,
-    /// Write the log to this file as well, in full
+    /// Also write the log to this file, at debug level
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// Colours in messages
+    /// Colour log messages
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
 }
@@ -63,81 +63,81 @@ pub enum ColorWhen {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build an index, or go on with one that was interrupted
+    /// Build an index, or resume an interrupted build
     Build(BuildFlags),
-    /// Say what would be built and why, without building
+    /// Show what a build would do, and why
     Plan {
         #[command(flatten)]
         build: BuildFlags,
-        /// Name the rule that decides about this file
+        /// Show the rule that includes or skips this file
         #[arg(long, value_name = "PATH")]
         why: Option<PathBuf>,
     },
     /// Search an index
     Query(QueryArgs),
-    /// Check an index
+    /// Check an index for damage
     Verify(VerifyArgs),
-    /// Show a shard, a file or a chunk of an index
+    /// Show a shard, a file or a chunk
     Inspect(InspectArgs),
-    /// Profiles: which there are, what they say, whether they are sound
+    /// List, show and check profiles
     Profile {
         #[command(subcommand)]
         action: ProfileAction,
     },
-    /// Models: which there are, whether one is sound, and how to make one smaller
+    /// List, check and shrink models
     Models {
         #[command(subcommand)]
         action: ModelsAction,
     },
-    /// What this machine offers: runtime, models, devices, folders; what is missing, and the fix
+    /// Check this machine: runtime, models, devices, folders
     Doctor(DoctorArgs),
-    /// Print the version and what is built in
+    /// Print the version and the built-in components
     Version,
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
     Man,
-    /// A worker process of a build; speaks a binary protocol on stdin and stdout
+    /// Run as a worker process (binary protocol on stdin and stdout)
     #[command(hide = true)]
     Worker,
-    /// Opens the encoders that standard input names, to see whether their device works
+    /// Open the encoders named on standard input, to test a device
     #[command(hide = true)]
     Probe,
 }
 
 #[derive(Args, Debug)]
 pub struct QueryArgs {
-    /// The index: a main.genome.db, a blob database, or a folder that holds one
+    /// Index to read: a database, or the folder that holds it
     pub index: PathBuf,
-    /// What to look for
+    /// Text to search for
     #[arg(required_unless_present = "queries")]
     pub text: Option<String>,
-    /// Answer every line of this file (`-` for standard input) with one load
+    /// Answer each line of this file (`-`: standard input)
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     pub queries: Option<PathBuf>,
-    /// How to search; `hybrid` fuses the others by reciprocal rank
+    /// Search mode; `hybrid` combines the others by reciprocal rank
     #[arg(long, default_value = "hybrid")]
     pub mode: QueryMode,
-    /// Hits to print
+    /// Number of hits
     #[arg(short, long, default_value_t = 10, value_name = "N")]
     pub k: usize,
-    /// Ask only the shards that a server's routing rule would ask
+    /// Search only the shards that a server would route the query to
     #[arg(long)]
     pub routed: bool,
     #[command(flatten)]
     pub models: ModelFlags,
 }
 
-/// Encoders other than those the index was built with cannot answer for it; these say where they are.
+/// Models given on the command line.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ModelFlags {
-    /// Directory of the sparse encoder, `embedded` or `none`
+    /// Sparse encoder: a model directory, `embedded` or `none`
     #[arg(long, value_name = "MODEL", env = "HELIX_BUILD_SPARSE_MODEL")]
     pub sparse_model: Option<String>,
-    /// Directory of the dense encoder, `embedded` or `none`
+    /// Dense encoder: a model directory, `embedded` or `none`
     #[arg(long, value_name = "MODEL", env = "HELIX_BUILD_DENSE_MODEL")]
     pub dense_model: Option<String>,
-    /// ONNX Runtime library to use in place of the built-in one
+    /// Use this ONNX Runtime library instead of the built-in one
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub ort_lib: Option<PathBuf>,
 }
@@ -152,12 +152,12 @@ pub enum QueryMode {
 
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// The index: a main.genome.db, a blob database, or a folder that holds one
+    /// Index to read: a database, or the folder that holds it
     pub index: PathBuf,
-    /// Structure, counts and invariants only
+    /// Check only structure, counts and invariants
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
-    /// Every row against digests, and the databases' own integrity checks (the default)
+    /// Also check every row against the digests (the default)
     #[arg(long)]
     pub full: bool,
     #[command(flatten)]
@@ -166,35 +166,35 @@ pub struct VerifyArgs {
     pub models: ModelFlags,
 }
 
-/// Vectors made again, besides what the level checks.
+/// Vectors to compute again.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Reencode {
-    /// Encode this many chunks again, picked at random, and compare their vectors
+    /// Encode this many random chunks again and compare their vectors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub reencode: Option<u64>,
-    /// Picks the same chunks again; another number each time when left out, and printed
+    /// Seed that selects the chunks [default: random, printed]
     #[arg(long, value_name = "S", requires = "reencode")]
     pub seed: Option<u64>,
-    /// Let no rounding pass: for the machine and the runtime that built the index
+    /// Require bit-identical vectors
     #[arg(long, requires = "reencode")]
     pub exact: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// The index: a main.genome.db, a blob database, or a folder that holds one
+    /// Index to read: a database, or the folder that holds it
     pub index: PathBuf,
-    /// A shard's label, a file's path or the end of one, or a chunk id; all shards when left out
+    /// Shard label, file path (or its end) or chunk id [default: all shards]
     pub what: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ProfileAction {
-    /// The profiles that `--profile NAME` finds
+    /// List the profiles that `--profile NAME` finds
     List,
-    /// What a profile means on this machine
+    /// Show a profile as resolved on this machine
     Show { profile: String },
-    /// Whether a profile is sound, with everything that is wrong with it
+    /// Check a profile and list all its errors
     Check { profile: String },
 }
 

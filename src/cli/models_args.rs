@@ -5,39 +5,39 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsAction {
-    /// The encoders that are built in, and the model directories that are found
+    /// List the built-in models and the model directories found
     List,
-    /// Load a model directory and say what it is, how that was told, what it costs and what is wrong
+    /// Show a model's type, how it was detected, its cost and its errors
     Check(ModelsCheck),
-    /// Make a smaller model directory of another: pooling in the graph, weights in fewer bits
+    /// Make a smaller copy of a model: pooling in the graph, smaller weights
     Prepare(ModelsPrepare),
 }
 
 #[derive(Args, Debug)]
 pub struct ModelsCheck {
-    /// The model directories
+    /// Model directories to check
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
-    /// ONNX Runtime library to use in place of the built-in one
+    /// Use this ONNX Runtime library instead of the built-in one
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub ort_lib: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
 pub struct ModelsPrepare {
-    /// The model directory, which is only read
+    /// Model directory to read
     pub dir: PathBuf,
-    /// The directory to make; must not exist
+    /// Directory to create; it must not exist
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Terms that a sparse graph hands out: the 128 that are kept, and some to spare for those whose weights
-    /// become equal when they are rounded [default: 192]
+    /// Terms per text that a sparse graph returns; 128 are kept, the rest
+    /// breaks ties [default: 192]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(128..=4096))]
     pub top_k: Option<u32>,
-    /// Store weights in fewer bits: int8 for the CPU, fp16 for GPUs
+    /// Store smaller weights: int8 for the CPU, fp16 for GPUs
     #[arg(long, value_name = "TYPE")]
     pub quantize: Option<Quantization>,
-    /// ONNX Runtime library to use in place of the built-in one
+    /// Use this ONNX Runtime library instead of the built-in one
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub ort_lib: Option<PathBuf>,
 }

@@ -117,7 +117,7 @@ fn models(choice: &EncoderChoice) -> Finding {
         match source {
             ModelSource::Directory(dir) => {
                 let dir = dir.display();
-                format!("{error}; `helix-build models check {dir}` looks closer")
+                format!("{error}; run `helix-build models check {dir}` for details")
             }
             ModelSource::Embedded | ModelSource::None => error.to_string(),
         }
@@ -181,7 +181,7 @@ fn profiles() -> Finding {
     let dirs = settings::search_dirs();
     let names: Vec<_> = list_profiles(&dirs).into_iter().map(|p| p.name).collect();
     let result = match names.as_slice() {
-        [] => Err("no profiles here; `--profile PATH.toml` names one anywhere".to_owned()),
+        [] => Err("no profiles found here; `--profile PATH.toml` names one anywhere".to_owned()),
         names => Ok(names.join(", ")),
     };
     finding("profiles", false, result)

@@ -56,7 +56,7 @@ impl MetricsFile {
                 .name("metrics".to_owned())
                 .spawn(move || keep_writing(&writer, &stop))
             {
-                tracing::warn!("--metrics-file: no thread for it: {error}");
+                tracing::warn!("--metrics-file: cannot start its thread: {error}");
             }
         }
         Ok(Self { kept, _beat: beat })
@@ -258,7 +258,7 @@ fn open(path: &Path) -> anyhow::Result<Target> {
         Err(error) => Err(refused(&error.to_string())),
         Ok(head) if head.is_empty() || is_ours(&head) => Ok(target),
         Ok(_) => Err(refused(
-            "it holds something other than a build's figures, and would be replaced: name another file",
+            "not a metrics file of this program, and it would be replaced: name another file",
         )),
     }
 }

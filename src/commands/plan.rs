@@ -162,12 +162,12 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
 fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::Result<()> {
     writeln!(
         out,
-        "{}: {} files, {} in {} shards, {} segments",
+        "{}: {}, {} in {}, {}",
         line.profile,
-        line.files,
+        progress::count(line.files, "file"),
         progress::bytes(line.bytes),
-        line.shards.len(),
-        line.segments
+        progress::count(line.shards.len() as u64, "shard"),
+        progress::count(line.segments as u64, "segment"),
     )?;
     writeln!(out, "output: {}", line.output)?;
     for setting in line.settings {
@@ -184,7 +184,7 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
     for warning in warnings {
         writeln!(out, "  warning: {}", terminal::message(warning))?;
     }
-    writeln!(out, "shards, in the order in which they are built:")?;
+    writeln!(out, "shards, in build order:")?;
     for shard in &line.shards {
         writeln!(
             out,
@@ -203,11 +203,11 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
     for label in line.deleted {
         writeln!(
             out,
-            "  {label:32} would be deleted: the profile has its folder or files no more"
+            "  {label:32} would be deleted: the profile no longer names it"
         )?;
     }
     if !line.skipped.is_empty() {
-        writeln!(out, "left out (plan --why PATH names the rule for a file):")?;
+        writeln!(out, "skipped (plan --why PATH shows the rule for a file):")?;
         for (reason, count) in line.skipped {
             writeln!(out, "  {:16} {count:7}", reason.as_str())?;
         }

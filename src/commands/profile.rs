@@ -76,7 +76,7 @@ fn show(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         let extensions: Vec<_> = rules.extensions.iter().map(String::as_str).collect();
         writeln!(out, "extensions: {}", extensions.join(" "))?;
         let dirs: Vec<_> = rules.skip_dirs.iter().map(String::as_str).collect();
-        writeln!(out, "folders left out: {}", dirs.join(" "))?;
+        writeln!(out, "skipped folders: {}", dirs.join(" "))?;
         writeln!(
             out,
             "sizes: {} to {} bytes; gitignore {}; follow links {}; secrets {:?}",

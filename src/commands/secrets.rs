@@ -11,8 +11,8 @@ pub fn warn(secrets: &TextSecrets) {
     };
     if secrets.setting == SecretsInText::Keep {
         tracing::warn!(
-            "{} values that look like credentials are in the text of {} files ({}/{}, ...) and so in the index: \
-             secrets_in_text = \"redact\" or \"skip\" in the profile keeps them out; summary and manifest list the files",
+            "{} values in {} files look like credentials and are in the index ({}/{}, ...): set secrets_in_text = \
+             \"redact\" or \"skip\" in the profile to keep them out; the summary and the manifest list the files",
             secrets.values,
             secrets.files.len(),
             first.root,

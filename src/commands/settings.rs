@@ -341,11 +341,11 @@ pub fn profiles(flag: Option<&str>) -> Result<Profiles, Failed> {
         let known = list_profiles(&search_dirs());
         let known: Vec<_> = known.into_iter().map(|p| p.name).collect();
         let known = match known.is_empty() {
-            true => "there are none in the folders searched".to_owned(),
-            false => format!("there are: {}", known.join(", ")),
+            true => "none found in the folders searched".to_owned(),
+            false => format!("available: {}", known.join(", ")),
         };
         let text = format!(
-            "which profile? --profile NAME, NAME,NAME, all, or the path of a TOML file; {known}"
+            "no profile given: pass --profile NAME, NAME,NAME, all, or the path of a TOML file; {known}"
         );
         return Err(Exit::error(ExitCode::Usage, text).into());
     };
@@ -457,7 +457,7 @@ fn all_profiles() -> Result<Profiles, Failed> {
         match load(&profile.file) {
             Ok(profile) => found.push(profile),
             Err(error) if ExitCode::of(&error) == ExitCode::NothingToIndex => {
-                tracing::warn!("profile {} is left out: {error:#}", profile.name);
+                tracing::warn!("profile {} is skipped: {error:#}", profile.name);
                 absent.push(profile.name);
                 why = Some(error);
             }

@@ -66,7 +66,7 @@ fn end_what_hangs(control: &BuildControl) {
         let mut errors = std::io::stderr();
         let _ = writeln!(
             errors,
-            "paused while it waited for the system: the same command goes on"
+            "paused while waiting for the system; the same command resumes"
         );
     });
     let mut left = LOOK;

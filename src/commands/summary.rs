@@ -48,7 +48,7 @@ pub fn print(
         }
         None => writeln!(
             out,
-            "{}: paused, nothing is lost; the same command goes on",
+            "{}: paused; nothing is lost, and the same command resumes",
             request.profile.name
         ),
     })?;
@@ -82,31 +82,27 @@ fn print_summary(
     writeln!(out, "{}: {how}", index.profile)?;
     writeln!(
         out,
-        "  {} files, {} chunks, {} of text in {} {}",
-        index.files,
-        index.chunks,
+        "  {}, {}, {} of text in {}",
+        progress::count(index.files, "file"),
+        progress::count(index.chunks, "chunk"),
         progress::bytes(index.source_bytes),
-        index.shards.len(),
-        if index.shards.len() == 1 {
-            "shard"
-        } else {
-            "shards"
-        }
+        progress::count(index.shards.len() as u64, "shard"),
     )?;
     if run.reused_chunks + run.resumed_chunks > 0 {
         writeln!(
             out,
-            "  {} chunks resumed, {} vectors taken over from the earlier index",
-            run.resumed_chunks, run.reused_chunks
+            "  resumed {}, reused {} of an earlier index",
+            progress::count(run.resumed_chunks, "chunk"),
+            progress::count(run.reused_chunks, "vector"),
         )?;
     }
-    let left_out: Vec<_> = index
+    let skipped: Vec<_> = index
         .skipped
         .iter()
         .map(|(r, n)| format!("{n} {r}"))
         .collect();
-    if !left_out.is_empty() {
-        writeln!(out, "  left out: {}", left_out.join(", "))?;
+    if !skipped.is_empty() {
+        writeln!(out, "  skipped: {}", skipped.join(", "))?;
     }
     for file in index.quarantined.iter().chain(&index.unreadable) {
         writeln!(
@@ -122,7 +118,7 @@ fn print_summary(
     for root in &index.kept {
         writeln!(
             out,
-            "  away: {} ({}); its index stays ({}), --prune deletes it",
+            "  away: {} ({}); its index stays ({}); --prune deletes it",
             root.path,
             root.detail,
             root.shards.join(", ")
@@ -138,7 +134,7 @@ fn print_summary(
     for label in &run.deleted {
         writeln!(
             out,
-            "  deleted: shard {label}, whose folder or files the profile has no more"
+            "  deleted: shard {label}, which the profile no longer names"
         )?;
     }
     writeln!(out, "  {}", index.output)?;

@@ -43,11 +43,11 @@ pub enum ProfileError {
 
 fn found_instead(suggestion: Option<&str>, known: &[String]) -> String {
     match (suggestion, known) {
-        (Some(meant), _) => format!("; did you mean `{meant}`? There are: {}", known.join(", ")),
+        (Some(meant), _) => format!("; did you mean `{meant}`? Available: {}", known.join(", ")),
         (None, []) => {
             "; there are no profiles in the folders searched: give the path of one, which ends in .toml".into()
         }
-        (None, known) => format!("; there are: {}", known.join(", ")),
+        (None, known) => format!("; available: {}", known.join(", ")),
     }
 }
 

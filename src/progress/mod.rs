@@ -198,6 +198,14 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", terminal::message(line));
 }
 
+/// A number with its noun: `1 file`, `12 files`.
+pub fn count(n: u64, noun: &str) -> String {
+    match n {
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
+    }
+}
+
 /// Bytes with a binary unit and three digits.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -48,9 +48,10 @@ mod security;
 mod segments;
 #[cfg(target_os = "linux")]
 mod signals;
+#[cfg(target_os = "linux")]
+mod snapshots;
 #[cfg(unix)]
 mod special_files;
-#[cfg(target_os = "linux")]
 mod strace;
 #[cfg(target_os = "linux")]
 mod syscalls;

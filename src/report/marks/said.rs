@@ -141,7 +141,9 @@ fn summary(text: &str) -> bool {
 fn is_outcome(line: &str) -> bool {
     let ends = [
         ": unchanged, nothing to do",
-        ": paused, nothing is lost; the same command goes on",
+        ": kept as it was, since a root is away",
+        ": nothing to do, but a root is away",
+        ": paused; nothing is lost, and the same command resumes",
     ];
     let built = || {
         let (_, how) = line.split_once(": built in ")?;
@@ -214,11 +216,20 @@ fn plan(text: &str) -> bool {
         && lines.any(|line| line.starts_with("  shard-workers "))
 }
 
-/// `NAME: 1 files, 70 B in 1 shards, 1 segments`.
+/// `NAME: 12 files, 70 KiB in 1 shard, 2 segments`.
 fn is_plan(line: &str) -> bool {
     let parts = || {
         let (_, rest) = line.split_once(": ")?;
-        Some(rest.contains(" files, ") && rest.contains(" shards, ") && rest.ends_with(" segments"))
+        let words: Vec<&str> = rest.split(' ').collect();
+        let has = |noun: &str| {
+            let is_noun = |word: &&str| {
+                let word = word.trim_end_matches(',');
+                word.strip_suffix('s').unwrap_or(word) == noun
+            };
+            words.iter().any(is_noun)
+        };
+        let last = words.last().copied().unwrap_or_default();
+        Some(has("file") && has("shard") && matches!(last, "segment" | "segments"))
     };
     parts() == Some(true)
 }
@@ -227,14 +238,14 @@ fn is_plan(line: &str) -> bool {
 mod tests {
     use super::*;
 
-    const SUMMARY: &str = "p: built in 0 s (0 s of CPU time, encoders busy 0 %)\n  1 files, 1 chunks, 70 B of text in 1 shard\n  /tmp/x/main.genome.db\n  digest 76e2\n\nnext: helix-build query x \"how do I ...\"\n";
+    const SUMMARY: &str = "p: built in 0 s (0 s of CPU time, encoders busy 0 %)\n  1 file, 1 chunk, 70 B of text in 1 shard\n  /tmp/x/main.genome.db\n  digest 76e2\n\nnext: helix-build query x \"how do I ...\"\n";
     const LOG: &str = "2026-11-26T14:57:09.123456Z DEBUG helix_build::telemetry: the log begins\n";
-    const FIGURE: &str = "# HELP helix_build_files Files.\n# TYPE helix_build_files counter\nhelix_build_files{profile=\"p\"} 1\n";
+    const FIGURE: &str = "# HELP helix_build_info The program that built the profile; always 1.\n# TYPE helix_build_info gauge\nhelix_build_info{profile=\"p\"} 1\n";
     const PAUSED: &str = "{\"type\":\"paused\",\"exit\":75,\"profile\":\"p\"}\n";
     const HIT: &str = "{\"type\":\"hit\",\"rank\":1,\"score\":0.1,\"gene_id\":\"c6\",\"path\":\"/x\",\"shard\":\"s\",\"text\":\"t\"}\n";
     const HITS: &str = " 1. 0.0164  /tmp/src/a.py  [src]\n    def a_fn(x): return x\n";
     const SOUND: &str = "src            2 files        2 chunks  388 KiB\nsound; digest 91cb\n";
-    const PLAN: &str = "p: 1 files, 70 B in 1 shards, 1 segments\noutput: /tmp/x\n  mode                 sharded (default)\n  shard-workers        0 (auto) (default)\n";
+    const PLAN: &str = "p: 1 file, 70 B in 1 shard, 1 segment\noutput: /tmp/x\n  mode                 sharded (default)\n  shard-workers        0 (auto) (default)\n";
 
     const OURS: [&str; 8] = [SUMMARY, LOG, FIGURE, PAUSED, HIT, HITS, SOUND, PLAN];
 
