@@ -471,7 +471,7 @@ fn profiles_are_found_by_name_or_path() {
         Path::new("x/y.toml")
     );
     let error = find_profile("smal", &folders).expect_err("none");
-    let expected = "no profile `smal`; did you mean `small`? There are: medium, small";
+    let expected = "no profile `smal`; did you mean `small`? Available: medium, small";
     assert_eq!(error.to_string(), expected);
     let error = find_profile("zzz", &[]).expect_err("none").to_string();
     assert!(error.contains("there are no profiles"), "{error}");
