@@ -39,6 +39,8 @@ const BUILD_EXITS: &[ExitCode] = &[
 
 const PLAIN_EXITS: &[ExitCode] = &[Success, Failure, Usage];
 
+const PROFILE_EXITS: &[ExitCode] = &[Success, Failure, Usage, NothingToIndex];
+
 const MODEL_EXITS: &[ExitCode] = &[Success, Failure, Usage, Unavailable];
 
 const PAGES: &[Page] = &[
@@ -158,7 +160,7 @@ const PAGES: &[Page] = &[
     },
     Page {
         command: "profile",
-        exits: PLAIN_EXITS,
+        exits: PROFILE_EXITS,
         examples: &[(
             "profile list",
             "List the profiles that --profile NAME finds.",
@@ -174,7 +176,7 @@ const PAGES: &[Page] = &[
     },
     Page {
         command: "profile show",
-        exits: PLAIN_EXITS,
+        exits: PROFILE_EXITS,
         examples: &[(
             "profile show demo",
             "Show roots, extensions and limits as resolved here.",
@@ -182,7 +184,7 @@ const PAGES: &[Page] = &[
     },
     Page {
         command: "profile check",
-        exits: PLAIN_EXITS,
+        exits: PROFILE_EXITS,
         examples: &[(
             "profile check services.toml",
             "List every mistake in a profile.",
