@@ -14,7 +14,6 @@ fn commands(line: &str) -> Vec<Vec<String>> {
     let mut quote = None;
     // What is redirected to or from is no argument.
     let mut is_target = false;
-    let mut characters = line.chars().peekable();
     let end = |word: &mut Option<String>, is_target: &mut bool, commands: &mut Vec<Vec<String>>| {
         if let Some(word) = word.take()
             && !std::mem::take(is_target)
@@ -22,7 +21,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
             commands.last_mut().expect("one at least").push(word);
         }
     };
-    while let Some(c) = characters.next() {
+    for c in line.chars() {
         match (quote, c) {
             (Some(q), _) if c == q => quote = None,
             (Some(_), _) => word.get_or_insert_default().push(c),
