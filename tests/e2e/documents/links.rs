@@ -1,6 +1,7 @@
 //! Links between pages, the table of contents, and numbers that stand in several places.
 
 use super::pages::{pages, repository};
+use crate::world::files_below;
 use helix_build::exit_code::ExitCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -107,4 +108,52 @@ fn every_mention_of_the_runtime_has_one_version() {
         );
     }
     assert!(n_mentions >= 5, "{n_mentions}");
+}
+
+/// docs/reliability.md names a test for each promise: a module of tests/e2e, or of src.
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let page = fs::read_to_string(repository().join("docs/reliability.md")).expect("the page");
+    let sources = files_below(&repository().join("src"));
+    let tests = files_below(&repository().join("tests"));
+    let is_there = |name: &str| {
+        let path = name.replace("::", "/");
+        // The last word may be a function, or a module in its file.
+        let outer = path
+            .rsplit_once('/')
+            .map_or(path.as_str(), |(outer, _)| outer);
+        let ends = [
+            format!("{path}.rs"),
+            format!("{path}/mod.rs"),
+            format!("{outer}.rs"),
+            format!("{outer}/mod.rs"),
+        ];
+        let is_end = |file: &String| {
+            ends.iter()
+                .any(|end| file == end || file.ends_with(&format!("/{end}")))
+        };
+        sources.iter().any(is_end)
+            || tests.contains(&format!("e2e/{path}.rs"))
+            || repository().join(name).exists()
+    };
+    let mut n_named = 0;
+    for row in page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| promise"))
+    {
+        let cells: Vec<_> = row.split(" | ").collect();
+        if cells.len() != 3 {
+            continue;
+        }
+        for name in cells[1]
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| *name != "promtool")
+        {
+            n_named += 1;
+            assert!(is_there(name), "{name}");
+        }
+    }
+    assert!(n_named > 60, "{n_named}");
 }
