@@ -117,7 +117,7 @@ impl ExitCode {
                 "A flag, a profile or a setting is wrong, or a file of another program is in the way."
             }
             Self::Incomplete => {
-                "Complete, but some files were unreadable or quarantined, or a root was away and its index was kept."
+                "Complete, but some files were unreadable or quarantined, or a root was missing or away."
             }
             Self::NothingToIndex => "No root exists, or no file is eligible.",
             Self::NoSuchOutput => "There is no index at that path.",

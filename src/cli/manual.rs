@@ -90,6 +90,7 @@ const PAGES: &[Page] = &[
             Success,
             Failure,
             Usage,
+            Incomplete,
             NothingToIndex,
             FingerprintMismatch,
             Unavailable,

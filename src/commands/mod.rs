@@ -24,6 +24,7 @@ use crate::cli::{self, Command, GlobalFlags};
 use crate::credential::{self, Style};
 use crate::engine::worker;
 use crate::exit_code::{Exit, ExitCode, Failed};
+use crate::platform;
 use crate::telemetry::LOG_ONLY;
 use crate::terminal;
 use anyhow::{Context as _, anyhow};
