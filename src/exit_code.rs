@@ -1,6 +1,6 @@
 //! Exit codes: the contract with scripts.
 //!
-//! The numbers are documented in README and never change their meaning.
+//! docs/cli.md lists the numbers; they never change their meaning.
 
 use crate::engine::{BuildError, ErrorKind};
 
@@ -92,6 +92,46 @@ impl From<anyhow::Error> for Failed {
 }
 
 impl ExitCode {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Success,
+        Self::Failure,
+        Self::Usage,
+        Self::Incomplete,
+        Self::NothingToIndex,
+        Self::NoSuchOutput,
+        Self::Locked,
+        Self::FingerprintMismatch,
+        Self::Unavailable,
+        Self::VerifyFailed,
+        Self::Paused,
+        Self::Forced,
+    ];
+
+    /// One sentence for the manual.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "Complete and checked.",
+            Self::Failure => "Failed; the message says why. A full disk is one reason.",
+            Self::Usage => {
+                "A flag, a profile or a setting is wrong, or a file of another program is in the way."
+            }
+            Self::Incomplete => {
+                "Complete, but some files were unreadable or quarantined, or a root was missing or away."
+            }
+            Self::NothingToIndex => "No root exists, or no file is eligible.",
+            Self::NoSuchOutput => "There is no index at that path.",
+            Self::Locked => "Another build is writing that output.",
+            Self::FingerprintMismatch => {
+                "The index was built with other models or settings, or has a format that this version does not know."
+            }
+            Self::Unavailable => "A model, the runtime or a device cannot be used.",
+            Self::VerifyFailed => "verify found a fault.",
+            Self::Paused => "Paused by a signal; run the same command again to continue.",
+            Self::Forced => "Stopped at once by a second interrupt.",
+        }
+    }
+
     /// Whether the output is complete.
     pub fn is_complete(self) -> bool {
         matches!(self, Self::Success | Self::Incomplete)

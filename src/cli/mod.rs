@@ -3,9 +3,11 @@
 //! The only module that uses `clap`. It resolves nothing: `commands` reads files and looks up defaults.
 
 mod build_flags;
+mod manual;
 mod models_args;
 
 pub use build_flags::{BuildFlags, OutputMode, ProgressStyle, ShardCategory};
+pub use manual::manual;
 pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare, Quantization};
 
 use crate::terminal;
@@ -95,8 +97,11 @@ pub enum Command {
     Version,
     /// Print a shell completion script
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of the program or of a command
+    Man {
+        /// Command to describe, for example `models prepare` [default: the program]
+        command: Vec<String>,
+    },
     /// Run as a worker process (binary protocol on stdin and stdout)
     #[command(hide = true)]
     Worker,
@@ -274,11 +279,6 @@ fn misplaced(parser: &clap::Command, matches: &clap::ArgMatches) -> Option<Strin
 pub fn completions(shell: clap_complete::Shell, to: &mut impl std::io::Write) {
     let mut command = Cli::command();
     clap_complete::generate(shell, &mut command, "helix-build", to);
-}
-
-/// The manual page in roff.
-pub fn manual(to: &mut impl std::io::Write) -> std::io::Result<()> {
-    clap_mangen::Man::new(Cli::command()).render(to)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `build`: from flags to requests, from events to words.
 //!
-//! The [engine](crate::engine) builds; here it is called once for each profile, its events go to the display and the
+//! The [`crate::engine`] builds; here it is called once for each profile, its events go to the display and the
 //! metrics file, and its outcome becomes an exit code.
 
 use super::metrics_file::MetricsFile;

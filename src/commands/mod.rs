@@ -23,7 +23,7 @@ mod version;
 use crate::cli::{self, Command, GlobalFlags};
 use crate::credential::{self, Style};
 use crate::engine::worker;
-use crate::exit_code::{ExitCode, Failed};
+use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::platform;
 use crate::telemetry::LOG_ONLY;
 use crate::terminal;
@@ -133,9 +133,18 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
             cli::completions(shell, &mut script);
             out.write_all(&script)
         }),
-        Command::Man => output::raw(cli::manual),
+        Command::Man { command } => manual(&command),
         Command::Probe => probe::run(),
         Command::Worker => worker::run().context("worker").map(|()| ExitCode::Success),
     };
     Ok(ended?)
+}
+
+fn manual(command: &[String]) -> anyhow::Result<ExitCode> {
+    let Some(page) = cli::manual(command) else {
+        let name = command.join(" ");
+        let text = format!("there is no command `{name}`; `helix-build --help` lists them");
+        return Err(Exit::error(ExitCode::Usage, text));
+    };
+    output::raw(|out| out.write_all(&page))
 }

@@ -36,7 +36,7 @@ pub struct DeviceWish {
 }
 
 /// Decides, and puts the devices and the runtime for them into `encoders`. `probe` starts a process that tries a
-/// device: see [`device_probe`](super::device_probe).
+/// device: see [`device_probe`].
 ///
 /// # Errors
 /// `Unavailable` for a device that was asked for and cannot be used; `InvalidRequest` for a precision without a model

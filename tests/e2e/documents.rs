@@ -1,4 +1,8 @@
-//! What docs/cli.md says of JSON lines, against the lines that the program prints.
+//! The documents against the program: JSON fields, command lines, profiles, links, numbers.
+
+mod commands;
+mod links;
+mod pages;
 
 use crate::world::{BARE, World};
 use serde_json::Value;
@@ -26,8 +30,12 @@ fn fields(value: &Value, found: &mut BTreeSet<String>) {
 fn every_field_of_a_json_line_is_documented() {
     let world = World::corpus(2, 20);
     world.write("root0/.env", "SECRET=1\n".repeat(20));
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md"));
-    let text: &'static str = text.expect("the document").leak();
+    // Profile keys are fields of `profile check`.
+    let page = |name: &str| {
+        let path = pages::repository().join("docs/reference").join(name);
+        fs::read_to_string(path).expect("the document")
+    };
+    let text: &'static str = (page("json.md") + &page("profile.md")).leak();
     // What stands between backticks.
     let code = text.split('`').skip(1).step_by(2);
     let words = |code: &'static str| code.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
@@ -59,5 +67,20 @@ fn every_field_of_a_json_line_is_documented() {
         .iter()
         .filter(|f| !names.contains(f.as_str()))
         .collect();
-    assert!(missing.is_empty(), "not in docs/cli.md: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "not in docs/reference/json.md: {missing:?}"
+    );
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let world = World::new();
+    let page = world.run(&["man", "models", "prepare"]);
+    assert_eq!(page.code, Some(0), "{page:?}");
+    assert!(page.stdout.contains("quantize"), "{page:?}");
+    assert!(page.stdout.contains("EXIT STATUS"), "{page:?}");
+    let none = world.run(&["man", "nothing"]);
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert!(none.stderr.contains("no command `nothing`"), "{none:?}");
 }

@@ -1,7 +1,7 @@
 //! Incidents as files: what a card did, and what the watchdog must do about it.
 //!
 //! For tests alone. `tests/incidents/*.toml` are replayed by `cargo test`, and so is the file that
-//! `HELIX_TEST_INCIDENT` names; docs/operations/vram.md describes the format.
+//! `HELIX_TEST_INCIDENT` names; tests/incidents/README.md describes the format.
 
 use super::knobs::{Action, Knobs};
 use super::simulator::{Course, Place};

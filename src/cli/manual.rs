@@ -1,0 +1,495 @@
+//! Manual pages: one for the program, one for each command.
+//!
+//! Names, flags and their environment variables come from the definition of the command line. Exit
+//! codes come from [`ExitCode`]. Files and examples are written down here; a test parses the examples.
+
+use super::Cli;
+use crate::exit_code::ExitCode;
+use clap::builder::Resettable;
+use clap::{Command, CommandFactory as _};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, italic, roman};
+
+/// What a page says beyond the flags.
+struct Page {
+    /// The command's words, `models prepare` for example. Empty: the program itself.
+    command: &'static str,
+    exits: &'static [ExitCode],
+    /// Command lines without the program's name, each with what it does.
+    examples: &'static [(&'static str, &'static str)],
+}
+
+use ExitCode::{
+    Failure, FingerprintMismatch, Forced, Incomplete, Locked, NoSuchOutput, NothingToIndex, Paused,
+    Success, Unavailable, Usage, VerifyFailed,
+};
+
+const BUILD_EXITS: &[ExitCode] = &[
+    Success,
+    Failure,
+    Usage,
+    Incomplete,
+    NothingToIndex,
+    Locked,
+    FingerprintMismatch,
+    Unavailable,
+    Paused,
+    Forced,
+];
+
+const PLAIN_EXITS: &[ExitCode] = &[Success, Failure, Usage];
+
+const PROFILE_EXITS: &[ExitCode] = &[Success, Failure, Usage, NothingToIndex];
+
+const MODEL_EXITS: &[ExitCode] = &[Success, Failure, Usage, Unavailable];
+
+const PAGES: &[Page] = &[
+    Page {
+        command: "",
+        exits: &ExitCode::ALL,
+        examples: &[
+            (
+                "--profile demo",
+                "Build the demo profile into ./genomes-sharded/demo.",
+            ),
+            (
+                "--profile medium --mode sharded --shard-workers 2 --shard-file-workers 3",
+                "Build with two worker processes of three file threads each.",
+            ),
+            (
+                "query genomes-sharded/demo \"how is a killed build resumed\"",
+                "Search the index.",
+            ),
+            (
+                "verify genomes-sharded/demo",
+                "Check every row and digest of the index.",
+            ),
+        ],
+    },
+    Page {
+        command: "build",
+        exits: BUILD_EXITS,
+        examples: &[
+            (
+                "build --profile services.toml --out-dir /srv/genomes",
+                "Build your own profile.",
+            ),
+            (
+                "build --profile services --json --log-file build.log --metrics-file helix.prom",
+                "Build unattended, with a log and figures for Prometheus.",
+            ),
+            (
+                "build --profile services --sparse-model ./splade --dense-model ./minilm --device cuda",
+                "Build with your own models on a GPU.",
+            ),
+        ],
+    },
+    Page {
+        command: "plan",
+        exits: &[
+            Success,
+            Failure,
+            Usage,
+            Incomplete,
+            NothingToIndex,
+            FingerprintMismatch,
+            Unavailable,
+        ],
+        examples: &[
+            (
+                "plan --profile services.toml",
+                "List the shards that a build would make.",
+            ),
+            (
+                "plan --profile services.toml --why src/billing/.env",
+                "Name the rule that includes or skips a file.",
+            ),
+        ],
+    },
+    Page {
+        command: "query",
+        exits: &[
+            Success,
+            Failure,
+            Usage,
+            Incomplete,
+            NoSuchOutput,
+            FingerprintMismatch,
+            Unavailable,
+        ],
+        examples: &[
+            (
+                "query genomes-sharded/demo \"parse a glob pattern\" -k 3",
+                "Print the best three hits.",
+            ),
+            (
+                "query genomes-sharded/demo --queries questions.txt --json",
+                "Answer every line of a file.",
+            ),
+        ],
+    },
+    Page {
+        command: "verify",
+        exits: &[
+            Success,
+            Failure,
+            Usage,
+            NoSuchOutput,
+            Locked,
+            FingerprintMismatch,
+            Unavailable,
+            VerifyFailed,
+        ],
+        examples: &[
+            ("verify genomes-sharded/demo", "Check everything."),
+            (
+                "verify genomes-sharded/demo --quick --reencode 50",
+                "Check the structure, and encode 50 chunks again.",
+            ),
+        ],
+    },
+    Page {
+        command: "inspect",
+        exits: &[Success, Failure, Usage, NoSuchOutput, FingerprintMismatch],
+        examples: &[
+            ("inspect genomes-sharded/demo", "List the shards."),
+            (
+                "inspect genomes-sharded/demo src/main.rs",
+                "Show a file and its chunks.",
+            ),
+        ],
+    },
+    Page {
+        command: "profile",
+        exits: PROFILE_EXITS,
+        examples: &[(
+            "profile list",
+            "List the profiles that --profile NAME finds.",
+        )],
+    },
+    Page {
+        command: "profile list",
+        exits: PLAIN_EXITS,
+        examples: &[(
+            "profile list",
+            "List the profiles that --profile NAME finds.",
+        )],
+    },
+    Page {
+        command: "profile show",
+        exits: PROFILE_EXITS,
+        examples: &[(
+            "profile show demo",
+            "Show roots, extensions and limits as resolved here.",
+        )],
+    },
+    Page {
+        command: "profile check",
+        exits: PROFILE_EXITS,
+        examples: &[(
+            "profile check services.toml",
+            "List every mistake in a profile.",
+        )],
+    },
+    Page {
+        command: "models",
+        exits: MODEL_EXITS,
+        examples: &[(
+            "models list",
+            "List the built-in encoders and the directories found.",
+        )],
+    },
+    Page {
+        command: "models list",
+        exits: PLAIN_EXITS,
+        examples: &[(
+            "models list",
+            "List the built-in encoders and the directories found.",
+        )],
+    },
+    Page {
+        command: "models check",
+        exits: MODEL_EXITS,
+        examples: &[(
+            "models check ./splade ./minilm",
+            "Load two models and list every problem.",
+        )],
+    },
+    Page {
+        command: "models prepare",
+        exits: MODEL_EXITS,
+        examples: &[
+            (
+                "models prepare ./splade --out ./splade-small",
+                "Fold pooling into the graph.",
+            ),
+            (
+                "models prepare ./minilm --out ./minilm-int8 --quantize int8",
+                "Store the weights in 8 bits, for the CPU.",
+            ),
+        ],
+    },
+    Page {
+        command: "doctor",
+        exits: MODEL_EXITS,
+        examples: &[
+            (
+                "doctor",
+                "Check the runtime, the built-in models and the folders.",
+            ),
+            (
+                "doctor --sparse-model ./splade",
+                "Try your own model on this machine's devices.",
+            ),
+        ],
+    },
+    Page {
+        command: "version",
+        exits: PLAIN_EXITS,
+        examples: &[("version --json", "Print version and format for a script.")],
+    },
+    Page {
+        command: "completions",
+        exits: PLAIN_EXITS,
+        examples: &[("completions bash", "Print the completion script for bash.")],
+    },
+    Page {
+        command: "man",
+        exits: PLAIN_EXITS,
+        examples: &[
+            ("man", "Print the page of the program."),
+            ("man models prepare", "Print the page of a command."),
+        ],
+    },
+];
+
+/// Variables that no flag stands for.
+const VARIABLES: &[(&str, &str)] = &[
+    (
+        "HELIX_BUILD_LOG",
+        "Log filter that overrides -v and -q, for example helix_build::store=trace.",
+    ),
+    (
+        "HELIX_BUILD_PROFILE_DIR",
+        "First folder to look for profiles.",
+    ),
+    (
+        "HELIX_BUILD_MODEL_DIR",
+        "First folder in which models list looks.",
+    ),
+    (
+        "HELIX_BFM_CRAWL_FACTOR, HELIX_BFM_CRAWL_WINDOW, HELIX_BFM_CRAWL_ACTION",
+        "Values of --crawl-factor, --crawl-window and --crawl-action.",
+    ),
+    (
+        "SOURCE_DATE_EPOCH",
+        "Time of the build, in seconds since 1970, for reproducible files.",
+    ),
+    (
+        "NO_COLOR, CLICOLOR_FORCE, TERM",
+        "Colours and progress bars, as in other programs.",
+    ),
+    (
+        "XDG_CACHE_HOME",
+        "Folder to unpack the runtime library in (30 MB, executable).",
+    ),
+    (
+        "TMPDIR",
+        "Folder to unpack it in when the cache cannot be used.",
+    ),
+];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "DIR-sharded/PROFILE/main.genome.db",
+        "Routing database of a sharded index; DIR is --out-dir.",
+    ),
+    (
+        "DIR-sharded/PROFILE/shards/LABEL.genome.db",
+        "One shard, usually one root.",
+    ),
+    ("DIR/PROFILE.db", "The index of --mode blob."),
+    (
+        "DIR-sharded/manifest.json, DIR/manifest.json",
+        "What was built, by profile.",
+    ),
+    (
+        "./profiles, ~/.config/helix-build/profiles",
+        "Profiles that --profile NAME finds.",
+    ),
+    (
+        "./models, ~/.local/share/helix-build/models",
+        "Model directories that models list finds.",
+    ),
+    (
+        "~/.cache/helix-build/runtime",
+        "The unpacked runtime library.",
+    ),
+];
+
+/// The page of a command in roff, given its words; of the program, if there are none. `None`: there is no such
+/// command.
+pub fn manual(words: &[String]) -> Option<Vec<u8>> {
+    let mut command = Cli::command()
+        .after_help(Resettable::Reset)
+        .disable_help_subcommand(true);
+    // Gives every command the program's name and the flags that hold everywhere.
+    command.build();
+    for word in words {
+        let found = command
+            .get_subcommands()
+            .find(|inner| inner.get_name() == word);
+        command = found.filter(|inner| !inner.is_hide_set())?.clone();
+    }
+    let page = PAGES.iter().find(|page| page.command == words.join(" "));
+    let mut roff = Roff::new();
+    exits(&mut roff, page.map_or(PLAIN_EXITS, |page| page.exits));
+    environment(&mut roff, &command, words.is_empty());
+    if words.is_empty() {
+        listed(&mut roff, "FILES", FILES);
+    }
+    examples(&mut roff, page.map_or(&[], |page| page.examples));
+    if !words.is_empty() {
+        roff.control("SH", ["SEE ALSO"]);
+        roff.text([bold("helix-build"), roman("(1)")]);
+    }
+    let mut text = Vec::new();
+    let page = Man::new(command).source(concat!("helix-build ", env!("CARGO_PKG_VERSION")));
+    let written = page
+        .render(&mut text)
+        .and_then(|()| roff.to_writer(&mut text));
+    written.expect("memory takes any text");
+    Some(text)
+}
+
+fn exits(roff: &mut Roff, codes: &[ExitCode]) {
+    roff.control("SH", ["EXIT STATUS"]);
+    for code in codes {
+        roff.control("TP", []);
+        roff.text([bold((*code as u8).to_string())]);
+        roff.text([roman(code.meaning())]);
+    }
+}
+
+/// The variables of the command's own flags; on the program's page also those that no flag stands for.
+fn environment(roff: &mut Roff, command: &Command, is_program: bool) {
+    roff.control("SH", ["ENVIRONMENT"]);
+    for argument in command.get_arguments().filter(|a| !a.is_hide_set()) {
+        let (Some(variable), Some(flag)) = (argument.get_env(), argument.get_long()) else {
+            continue;
+        };
+        roff.control("TP", []);
+        roff.text([bold(variable.to_string_lossy())]);
+        roff.text([
+            roman("Value of "),
+            bold(format!("--{flag}")),
+            roman(" where the flag is not given."),
+        ]);
+    }
+    if is_program {
+        for (variable, meaning) in VARIABLES {
+            roff.control("TP", []);
+            roff.text([bold(*variable)]);
+            roff.text([roman(*meaning)]);
+        }
+    } else {
+        roff.control("PP", []);
+        roff.text([
+            bold("helix-build"),
+            roman("(1) lists the variables of all commands."),
+        ]);
+    }
+}
+
+fn listed(roff: &mut Roff, title: &str, entries: &[(&str, &str)]) {
+    roff.control("SH", [title]);
+    for (name, meaning) in entries {
+        roff.control("TP", []);
+        roff.text([italic(*name)]);
+        roff.text([roman(*meaning)]);
+    }
+}
+
+fn examples(roff: &mut Roff, examples: &[(&str, &str)]) {
+    if examples.is_empty() {
+        return;
+    }
+    roff.control("SH", ["EXAMPLES"]);
+    for (line, meaning) in examples {
+        roff.control("TP", []);
+        roff.text([bold(format!("helix-build {line}"))]);
+        roff.text([roman(*meaning)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::parse;
+    use std::collections::BTreeSet;
+    use std::ffi::OsString;
+
+    /// Every command that a user may type, with its words.
+    fn commands(command: &Command, words: &str, found: &mut Vec<String>) {
+        found.push(words.to_owned());
+        let inner = command.get_subcommands();
+        for inner in inner.filter(|inner| !inner.is_hide_set() && inner.get_name() != "help") {
+            let words = format!("{words} {}", inner.get_name());
+            commands(inner, words.trim(), found);
+        }
+    }
+
+    fn page(words: &str) -> String {
+        let words: Vec<_> = words.split_whitespace().map(str::to_owned).collect();
+        String::from_utf8(manual(&words).expect("a page"))
+            .expect("text")
+            .replace("\\-", "-")
+    }
+
+    #[test]
+    fn every_command_has_a_page_with_every_section() {
+        let mut found = Vec::new();
+        commands(&Cli::command(), "", &mut found);
+        let described: Vec<_> = PAGES.iter().map(|page| page.command).collect();
+        assert_eq!(
+            found.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+            described.iter().copied().collect()
+        );
+        for words in &found {
+            let text = page(words);
+            let name = format!("helix-build {words}").trim().replace(' ', "-");
+            assert!(text.contains(&format!(".TH {name} 1")), "{words}: {text}");
+            for section in ["NAME", "SYNOPSIS", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES"] {
+                let heading = text
+                    .lines()
+                    .find(|line| line.replace('"', "") == format!(".SH {section}"));
+                assert!(heading.is_some(), "{words}, {section}: {text}");
+            }
+        }
+        assert!(page("").contains(".SH FILES"));
+    }
+
+    #[test]
+    fn every_example_is_a_command_line() {
+        for (line, _) in PAGES.iter().flat_map(|page| page.examples) {
+            let words = line.split('"').enumerate();
+            // What stands in quotation marks is one word.
+            let words = words.flat_map(|(n, part)| match n % 2 {
+                0 => part.split_whitespace().map(str::to_owned).collect(),
+                _ => vec![part.to_owned()],
+            });
+            let all = std::iter::once("helix-build".to_owned()).chain(words);
+            if let Err(error) = parse(all.map(OsString::from)) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_no_page_of_what_is_no_command() {
+        for words in [vec!["nothing"], vec!["worker"], vec!["query", "more"]] {
+            let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
+            assert!(manual(&words).is_none(), "{words:?}");
+        }
+    }
+}
