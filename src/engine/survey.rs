@@ -5,6 +5,7 @@ use crate::engine::error::Context as _;
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::output::kept::{self, Kept};
 use crate::engine::request::BuildRequest;
+use crate::engine::unchanged;
 use crate::file::SkipReason;
 use crate::plan::{self, Mode, Plan, RootFiles};
 use crate::profile::Profile;
@@ -95,7 +96,7 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
     }
     let mut not_indexed = Vec::new();
     if request.mode() == Mode::Blob && !kept.shards.is_empty() {
-        not_indexed = kept::changed_roots(&plan, &kept, &profile.rules.limits);
+        not_indexed = unchanged::changed_roots(&plan, &kept, &profile.rules.limits);
         if !not_indexed.is_empty() {
             warnings.push(format!(
                 "the blob stays as it is until that root is back: changes in {} are not indexed",

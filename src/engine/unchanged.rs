@@ -6,9 +6,10 @@
 use crate::encode::EncoderInfo;
 use crate::engine::differences::{BuiltWith, differences};
 use crate::engine::error::{BuildError, ErrorKind, Result};
+use crate::engine::output::kept::Kept;
 use crate::file::{self, FileRecord};
 use crate::ids::Digest;
-use crate::plan::{Plan, PlannedFile, ShardPlan};
+use crate::plan::{Plan, PlanRoot, PlannedFile, ShardPlan};
 use crate::profile::{Limits, Profile};
 use crate::scan;
 use crate::store::StoreError;
@@ -91,7 +92,7 @@ fn same_roots(ledger: &ShardLedger, plan: &Plan, shard: &ShardPlan) -> bool {
 }
 
 /// Whether a file is as it was when it was indexed.
-pub fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &Limits) -> bool {
+fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &Limits) -> bool {
     let entry = &planned.entry;
     if record.entry.path != entry.path {
         return false;
@@ -106,4 +107,30 @@ pub fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits
     }
     record.entry.mtime_ns == entry.mtime_ns
         || read().is_ok_and(|read| Some(read.hash) == record.hash)
+}
+
+/// The roots of a blob's plan that are not as the blob has them: their changes wait for the root that is away.
+pub fn changed_roots(plan: &Plan, kept: &Kept, limits: &Limits) -> Vec<String> {
+    let mut ledgers = kept.shards.values();
+    let ledger = ledgers.next().map(|shard| ledger::read_ledger(&shard.path));
+    // A blob that cannot be read stays as well.
+    let Some(Ok(ledger)) = ledger else {
+        return Vec::new();
+    };
+    let is_changed = |(n, root): &(usize, &PlanRoot)| {
+        let planned = plan.shards.iter().flat_map(|shard| &shard.files);
+        let planned: Vec<_> = planned.filter(|file| file.root as usize == *n).collect();
+        let label_of = |n: u32| ledger.roots.get(n as usize).map(|root| &root.label);
+        let built = ledger.files.iter();
+        let built: Vec<_> = built
+            .filter(|(n, _)| label_of(*n) == Some(&root.label))
+            .collect();
+        let same = |((_, record), file): (&&(u32, FileRecord), &&PlannedFile)| {
+            same_file(record, file, plan, limits)
+        };
+        root.n_files > 0 && (planned.len() != built.len() || !built.iter().zip(&planned).all(same))
+    };
+    let roots = plan.roots.iter().enumerate();
+    let changed = roots.filter(is_changed);
+    changed.map(|(_, root)| root.label.clone()).collect()
 }

@@ -210,7 +210,7 @@ fn doctor_points_at_the_directory_that_is_at_fault() {
         .find(|line| line.starts_with("MISSING models"));
     let line = line.unwrap_or_else(|| panic!("{ran:?}"));
     assert!(
-        line.contains("models check") && line.contains("nowhere` looks closer"),
+        line.contains("models check") && line.contains("nowhere` for details"),
         "{line}"
     );
     let alone = ["doctor", "--sparse-model", "m", "--dense-model", "none"];

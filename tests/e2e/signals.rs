@@ -77,7 +77,7 @@ fn what_hangs_outside_of_the_work_is_left() {
     signal(live.pid(), Signal::TERM);
     let (ran, _) = live.finish();
     assert_eq!(ran.code, Some(75), "{ran:?}");
-    assert!(ran.stderr.contains("the same command goes on"), "{ran:?}");
+    assert!(ran.stderr.contains("the same command resumes"), "{ran:?}");
     ground.settle(BARE, "a build that hung");
 }
 

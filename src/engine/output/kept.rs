@@ -9,13 +9,10 @@ use crate::engine::error::Context as _;
 use crate::engine::error::Result;
 use crate::engine::output::layout::Layout;
 use crate::engine::request::BuildRequest;
-use crate::engine::unchanged;
-use crate::file::{self, FileRecord};
+use crate::file;
 use crate::ids::Digest;
-use crate::plan::{Mode, Plan, PlanRoot, PlannedFile};
-use crate::profile::Limits;
+use crate::plan::{Mode, Plan};
 use crate::report::KeptRoot;
-use crate::store::ledger;
 use crate::store::ownership::{self, Holding, Mark};
 use std::collections::BTreeMap;
 use std::fs;
@@ -139,32 +136,6 @@ fn away(
         )
     });
     missing.chain(emptied).collect()
-}
-
-/// The roots of a blob's plan that are not as the blob has them: their changes wait for the root that is away.
-pub fn changed_roots(plan: &Plan, kept: &Kept, limits: &Limits) -> Vec<String> {
-    let mut ledgers = kept.shards.values();
-    let ledger = ledgers.next().map(|shard| ledger::read_ledger(&shard.path));
-    // A blob that cannot be read stays as well.
-    let Some(Ok(ledger)) = ledger else {
-        return Vec::new();
-    };
-    let is_changed = |(n, root): &(usize, &PlanRoot)| {
-        let planned = plan.shards.iter().flat_map(|shard| &shard.files);
-        let planned: Vec<_> = planned.filter(|file| file.root as usize == *n).collect();
-        let label_of = |n: u32| ledger.roots.get(n as usize).map(|root| &root.label);
-        let built = ledger.files.iter();
-        let built: Vec<_> = built
-            .filter(|(n, _)| label_of(*n) == Some(&root.label))
-            .collect();
-        let same = |((_, record), file): (&&(u32, FileRecord), &&PlannedFile)| {
-            unchanged::same_file(record, file, plan, limits)
-        };
-        root.n_files > 0 && (planned.len() != built.len() || !built.iter().zip(&planned).all(same))
-    };
-    let roots = plan.roots.iter().enumerate();
-    let changed = roots.filter(is_changed);
-    changed.map(|(_, root)| root.label.clone()).collect()
 }
 
 fn is_of(mark: &Mark, known: &Known) -> bool {
