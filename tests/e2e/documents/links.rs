@@ -46,6 +46,22 @@ fn every_link_leads_somewhere() {
     }
 }
 
+/// Pages name sources as they are seen from `src`, or from the repository.
+#[test]
+fn every_source_that_a_page_names_exists() {
+    let mut missing = Vec::new();
+    for page in pages() {
+        let code = page.text.split('`').skip(1).step_by(2);
+        for name in code.filter(|name| name.ends_with(".rs") && !name.contains(' ')) {
+            let folders = ["src", "", "tests/e2e"].map(|folder| repository().join(folder));
+            if !folders.iter().any(|folder| folder.join(name).is_file()) {
+                missing.push(format!("{}: {name}", page.name));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 #[test]
 fn the_table_of_contents_lists_every_page_once() {
     let summary = fs::read_to_string(repository().join("docs/SUMMARY.md")).expect("the contents");
