@@ -121,7 +121,7 @@ pub fn job(
             encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
             limits: request.profile.rules.limits,
             // So that the worker, which knows the file, speaks first.
-            file_patience: request.stall_timeout / 2,
+            file_timeout: request.stall_timeout / 2,
             plays_device: request.plays_device,
             memory_limit: memory_limit(request, sizing),
             reuse: reuse(request, prepared, todo),

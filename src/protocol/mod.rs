@@ -35,7 +35,7 @@ pub enum ToWorker {
     /// Sent once, after both hellos. The worker answers `Ready` or `Failed`.
     Setup(Box<WorkerSetup>),
     /// Queued behind the segments already sent.
-    Segment(Box<SegmentTask>),
+    Assign(Box<SegmentTask>),
     /// Give device memory that is not used back, with the next run.
     ReleaseMemory,
     /// Finish the file in hand, commit it, say `Stopped`, exit.
@@ -57,7 +57,7 @@ pub struct WorkerSetup {
     /// Enforced again when a file is read: files change after the walk.
     pub limits: Limits,
     /// A file that takes longer than this to read, chunk and tag has brought the worker to a halt.
-    pub file_patience: Duration,
+    pub file_timeout: Duration,
     /// The CPU plays a device: tell of each text as of a batch.
     pub plays_device: bool,
     /// Resident memory of the process, in bytes, beyond which it gives up; 0: no limit.
@@ -82,7 +82,7 @@ pub struct SegmentTask {
     pub files: Vec<FileEntry>,
     /// Positions in `files` to leave out, because they brought their worker down, and how they did.
     pub quarantined: Vec<(u32, String)>,
-    /// One file at a time, each announced by `InHand`: to find the file that kills.
+    /// One file at a time, each announced by `FileStarted`: to find the file that kills.
     pub careful: bool,
 }
 
@@ -100,36 +100,36 @@ pub enum FromWorker {
         warnings: Vec<String>,
     },
     /// A segment was opened; `files` of its files were there already, holding `chunks`.
-    Opened {
+    SegmentOpened {
         segment: SegmentId,
         done: Work,
     },
     /// In careful mode: this file is about to be worked on.
-    InHand {
+    FileStarted {
         segment: SegmentId,
         file: u32,
     },
     /// Chunks were encoded since the last message, and their file is not done: it is a long one.
-    Encoding,
+    Progress,
     /// On a device: a run of `n_slots` tokens, padding included, is about to begin.
-    BatchBegun {
+    BatchStarted {
         shard: ShardId,
         encoder: EncoderKind,
         n_slots: u64,
     },
     /// On a device: that run is over.
-    BatchDone {
+    BatchFinished {
         shard: ShardId,
         batch: Batch,
     },
     /// One or more files were committed: the work they added, and the last one's name.
-    Committed {
+    FilesCommitted {
         segment: SegmentId,
         work: Work,
         file: String,
     },
     /// All files of the segment are committed and the segment file is closed.
-    Done {
+    SegmentDone {
         segment: SegmentId,
     },
     /// The answer to `Stop`, or to the end of stdin.
@@ -140,19 +140,22 @@ pub enum FromWorker {
     /// The last message of a worker that cannot go on.
     Failed(Failure),
     /// The last message of a worker that its input has brought down: another would fare the same.
-    Fell(Fall),
+    InputCrashed(InputCrash),
 }
 
 impl FromWorker {
     /// Whether nothing comes after it.
     pub fn is_last(&self) -> bool {
-        matches!(self, Self::Stopped { .. } | Self::Failed(_) | Self::Fell(_))
+        matches!(
+            self,
+            Self::Stopped { .. } | Self::Failed(_) | Self::InputCrashed(_)
+        )
     }
 }
 
 /// What brought a worker down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fall {
+pub struct InputCrash {
     /// The file, when the worker knows it; else it is one of those it was working on.
     pub file: Option<(SegmentId, u32)>,
     /// For people, and for the ledger when the file is left out.

@@ -1,4 +1,4 @@
-//! Figures of builds in Prometheus' text exposition format, version 0.0.4.
+//! StreamFigures of builds in Prometheus' text exposition format, version 0.0.4.
 //!
 //! Rendering alone: the caller writes the text to a temporary file and renames it, so that a collector
 //! that reads files (node_exporter's textfile collector) never sees half of it. One file holds the figures of
@@ -7,7 +7,7 @@
 
 mod exposition;
 
-use super::Counts;
+use super::WatchdogCounts;
 use super::marks;
 use crate::device::DeviceMemory;
 use crate::protocol::Work;
@@ -20,7 +20,7 @@ pub struct Metrics {
     pub profile: String,
     /// How the runs of this profile went.
     pub runs: Runs,
-    pub watchdog: Counts,
+    pub watchdog: WatchdogCounts,
     /// Committed by this run. What was undone and done again counts twice: counters never fall.
     pub work: Work,
     pub quarantined_files: u64,

@@ -16,7 +16,9 @@ pub use summary::{
     TextSecrets,
 };
 pub use totals::Totals;
-pub use watchdog::{Counts, Figures, LOG_PREFIX, Noticed, Response, WatchdogEvent};
+pub use watchdog::{
+    LOG_PREFIX, StreamFigures, WatchdogCounts, WatchdogEvent, WatchdogEventKind, WatchdogResponse,
+};
 
 use crate::device::DeviceMemory;
 use crate::failure::Failure;

@@ -17,7 +17,7 @@ use crate::protocol::{FromWorker, SegmentTask, ToWorker, WorkerSetup};
 use crate::report::{BuildEvent, Ending, FinishedSegment, PublishOutcome};
 use child::Worker;
 use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
-use state::{Effect, Event, Limits, Place, State, Watch};
+use state::{Effect, EncoderTarget, Event, Limits, State, Watch};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub struct Job {
 }
 
 /// The supervisor's ends of what it shares with the rest of the program.
-pub struct Links {
+pub struct Channels {
     /// Segments that can be loaded.
     pub ready: Sender<FinishedSegment>,
     pub published: Receiver<PublishOutcome>,
@@ -64,8 +64,8 @@ pub struct Outcome {
 
 /// Runs the build to its end. Blocks; every wait inside has a deadline. `emit` is called with each
 /// event in order, from this thread.
-pub fn run(job: Job, links: &Links, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
-    Running::new(job).run(links, emit)
+pub fn run(job: Job, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
+    Running::new(job).run(channels, emit)
 }
 
 /// Time in which this process ran. A machine that was suspended, or a group of processes that was
@@ -143,7 +143,7 @@ impl Running {
         }
     }
 
-    fn run(mut self, links: &Links, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
+    fn run(mut self, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
         let mut clock = Clock::new();
         let mut state = State::new(
             self.job.workers,
@@ -156,12 +156,12 @@ impl Running {
         let mut announced = false;
         let mut event = Event::Tick;
         loop {
-            links.control.turn();
+            channels.control.turn();
             self.note(&event);
             let lasted = clock.look();
             if lasted > Duration::ZERO {
                 for effect in state.step(clock.now, Event::Paused { lasted }) {
-                    self.perform(effect, links, emit);
+                    self.perform(effect, channels, emit);
                 }
             }
             for effect in state.step(clock.now, event) {
@@ -169,17 +169,17 @@ impl Running {
                     self.outcome.ending = ending;
                     return self.outcome;
                 }
-                self.perform(effect, links, emit);
+                self.perform(effect, channels, emit);
             }
-            if links.control.is_stopped() && !announced {
+            if channels.control.is_stopped() && !announced {
                 announced = true;
                 event = Event::Interrupt;
                 continue;
             }
             event = select! {
                 recv(self.inbox) -> event => event.unwrap_or(Event::Tick),
-                recv(links.memory) -> reading => reading.map_or(Event::Tick, memory),
-                recv(links.published) -> outcome => outcome.map_or(Event::Tick, Event::Publisher),
+                recv(channels.memory) -> reading => reading.map_or(Event::Tick, memory),
+                recv(channels.published) -> outcome => outcome.map_or(Event::Tick, Event::Publisher),
                 recv(ticks) -> _ => Event::Tick,
             };
         }
@@ -197,7 +197,7 @@ impl Running {
             FromWorker::Ready { .. } => {
                 self.first_ready.get_or_insert_with(Instant::now);
             }
-            FromWorker::Done { .. } => {
+            FromWorker::SegmentDone { .. } => {
                 if let Some(first) = self.first_ready {
                     self.outcome.encoding = first.elapsed();
                 }
@@ -206,13 +206,13 @@ impl Running {
         }
     }
 
-    fn perform(&mut self, effect: Effect, links: &Links, emit: &mut dyn FnMut(BuildEvent)) {
+    fn perform(&mut self, effect: Effect, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) {
         match effect {
             Effect::Spawn {
                 worker,
                 generation,
-                place,
-            } => self.spawn(worker, generation, place),
+                target,
+            } => self.spawn(worker, generation, target),
             Effect::ReleaseMemory { worker } => {
                 if let Some(child) = self.workers.get(&worker) {
                     child.send(ToWorker::ReleaseMemory);
@@ -233,7 +233,7 @@ impl Running {
                         quarantined: handling.quarantined,
                         ..task.clone()
                     };
-                    child.send(ToWorker::Segment(Box::new(task)));
+                    child.send(ToWorker::Assign(Box::new(task)));
                     self.files.insert(segment, path);
                 }
             }
@@ -252,7 +252,7 @@ impl Running {
             Effect::Load(id) => {
                 let path = self.files.remove(&id).unwrap_or_default();
                 // A publisher that is gone has said why on the other channel.
-                let _ = links.ready.send(FinishedSegment { id, path });
+                let _ = channels.ready.send(FinishedSegment { id, path });
             }
             Effect::Quarantine {
                 segment,
@@ -284,7 +284,7 @@ impl Running {
         }
     }
 
-    fn spawn(&mut self, worker: WorkerId, generation: u32, place: Place) {
+    fn spawn(&mut self, worker: WorkerId, generation: u32, target: EncoderTarget) {
         let spawned = Worker::spawn(
             self.job.worker.command(),
             worker,
@@ -293,9 +293,9 @@ impl Running {
         );
         match spawned {
             Ok(child) => {
-                let encoders = match place {
-                    Place::AsAsked => self.job.setup.encoders.clone(),
-                    Place::Cpu => self.job.setup.encoders.on_cpu(),
+                let encoders = match target {
+                    EncoderTarget::Configured => self.job.setup.encoders.clone(),
+                    EncoderTarget::Cpu => self.job.setup.encoders.on_cpu(),
                 };
                 let setup = WorkerSetup {
                     worker,

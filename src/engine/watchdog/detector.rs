@@ -5,10 +5,10 @@
 //! shards and processes, and is only ever raised, so that what starts on a device that is spilled
 //! already is seen as well. What to do about a crawl is not decided here.
 
-use super::knobs::Knobs;
+use super::config::CrawlConfig;
 use crate::batch::Batch;
 use crate::ids::ShardId;
-use crate::report::Figures;
+use crate::report::StreamFigures;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -43,13 +43,13 @@ impl Baseline {
 
 /// What one batch means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
+pub enum BatchSpeed {
     /// There is nothing to compare with yet.
-    Unjudged,
+    Unknown,
     /// Its own rate is as it should be.
     Healthy,
     /// It was slow, and the moving average is not yet.
-    Sinking,
+    Slowing,
     /// It was slow, and so is the moving average.
     Slow,
 }
@@ -62,7 +62,7 @@ pub struct Stream {
     early: Vec<f64>,
     /// When the first of them ended.
     early_since: Duration,
-    figures: Figures,
+    figures: StreamFigures,
     /// This crawl has been told, and nothing could be done about it.
     pub told: bool,
 }
@@ -107,23 +107,28 @@ impl Stream {
 
     /// Takes the rate into the moving average and compares. The row of slow batches is not touched but by
     /// a healthy one, which ends it, and by a sinking one, which cannot be part of it.
-    pub fn judge(&mut self, batch: &Batch, expected: Option<f64>, knobs: &Knobs) -> Judgement {
+    pub fn judge(
+        &mut self,
+        batch: &Batch,
+        expected: Option<f64>,
+        config: &CrawlConfig,
+    ) -> BatchSpeed {
         let rate = batch.rate().unwrap_or_default();
         let ema = self
             .figures
             .ema
             .map_or(rate, |ema| ALPHA * rate + (1.0 - ALPHA) * ema);
-        let threshold = expected.map(|expected| expected / knobs.factor);
-        let judgement = match threshold {
-            None => Judgement::Unjudged,
-            Some(threshold) if rate >= threshold => Judgement::Healthy,
-            Some(threshold) if ema >= threshold => Judgement::Sinking,
-            Some(_) => Judgement::Slow,
+        let threshold = expected.map(|expected| expected / config.factor);
+        let speed = match threshold {
+            None => BatchSpeed::Unknown,
+            Some(threshold) if rate >= threshold => BatchSpeed::Healthy,
+            Some(threshold) if ema >= threshold => BatchSpeed::Slowing,
+            Some(_) => BatchSpeed::Slow,
         };
-        if judgement != Judgement::Slow {
+        if speed != BatchSpeed::Slow {
             self.figures.slow_batches = 0;
         }
-        self.figures = Figures {
+        self.figures = StreamFigures {
             rate: Some(rate),
             ema: Some(ema),
             baseline: expected,
@@ -131,7 +136,7 @@ impl Stream {
             chunks_per_s: Some(batch.windows_per_s()),
             slow_batches: self.figures.slow_batches,
         };
-        judgement
+        speed
     }
 
     /// One more slow batch that counts; how many there are now.
@@ -147,11 +152,11 @@ impl Stream {
 
     /// Starts afresh, as after a rung: what came before must not count against what comes.
     pub fn restart(&mut self) {
-        self.figures = Figures::default();
+        self.figures = StreamFigures::default();
         self.told = false;
     }
 
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> StreamFigures {
         self.figures
     }
 }
@@ -189,8 +194,8 @@ mod tests {
         }
     }
 
-    fn judge(stream: &mut Stream, tokens: u64) -> Judgement {
-        stream.judge(&batch(tokens), Some(1000.0), &Knobs::default())
+    fn judge(stream: &mut Stream, tokens: u64) -> BatchSpeed {
+        stream.judge(&batch(tokens), Some(1000.0), &CrawlConfig::default())
     }
 
     #[test]
@@ -223,12 +228,12 @@ mod tests {
     #[test]
     fn the_average_follows_with_the_published_weight() {
         let mut stream = Stream::default();
-        assert_eq!(judge(&mut stream, 1000), Judgement::Healthy);
+        assert_eq!(judge(&mut stream, 1000), BatchSpeed::Healthy);
         // 1000, 730, 541, 408.7, 316.1, 251.3, 205.9 are not below 200.
         for _ in 0..6 {
-            assert_eq!(judge(&mut stream, 100), Judgement::Sinking);
+            assert_eq!(judge(&mut stream, 100), BatchSpeed::Slowing);
         }
-        assert_eq!(judge(&mut stream, 100), Judgement::Slow);
+        assert_eq!(judge(&mut stream, 100), BatchSpeed::Slow);
         let ema = stream.figures().ema.expect("has batches");
         assert!((ema - 174.118_87).abs() < 1e-4, "{ema}");
         assert_eq!(stream.figures().threshold, Some(200.0));
@@ -238,10 +243,10 @@ mod tests {
     fn one_healthy_batch_ends_the_row_though_the_average_is_still_low() {
         let mut stream = Stream::default();
         for n in 1..=7 {
-            assert_eq!(judge(&mut stream, 10), Judgement::Slow);
+            assert_eq!(judge(&mut stream, 10), BatchSpeed::Slow);
             assert_eq!(stream.count_slow(), n);
         }
-        assert_eq!(judge(&mut stream, 200), Judgement::Healthy);
+        assert_eq!(judge(&mut stream, 200), BatchSpeed::Healthy);
         assert!(stream.figures().ema < Some(200.0));
         assert_eq!(stream.figures().slow_batches, 0);
     }
@@ -249,8 +254,8 @@ mod tests {
     #[test]
     fn without_a_baseline_nothing_is_slow() {
         let mut stream = Stream::default();
-        let judged = stream.judge(&batch(1), None, &Knobs::default());
-        assert_eq!(judged, Judgement::Unjudged);
+        let judged = stream.judge(&batch(1), None, &CrawlConfig::default());
+        assert_eq!(judged, BatchSpeed::Unknown);
         assert_eq!(stream.figures().threshold, None);
     }
 
@@ -284,8 +289,8 @@ mod tests {
                 duration: Duration::from_secs(10),
                 ..batch(1)
             };
-            let judged = stream.judge(&long, Some(1000.0), &Knobs::default());
-            assert_eq!(judged, Judgement::Healthy);
+            let judged = stream.judge(&long, Some(1000.0), &CrawlConfig::default());
+            assert_eq!(judged, BatchSpeed::Healthy);
             assert_eq!(stream.figures().chunks_per_s, Some(0.1));
         }
     }

@@ -4,7 +4,7 @@
 //! for every shard that is being worked on there. Holds state; decides nothing.
 
 use super::detector::Baseline;
-use super::ladder::{Ladder, Roll, Rung};
+use super::ladder::{Ladder, RollingRestart, Rung};
 use super::probe::{Probe, ProbeNews};
 use crate::batch::EncoderKind;
 use crate::device::DeviceMemory;
@@ -28,7 +28,7 @@ pub(super) struct DeviceWatch {
     pub episode: Option<Rung>,
     /// Healthy batches in a row, of all workers.
     pub healthy_run: u32,
-    pub roll: Option<Roll>,
+    pub roll: Option<RollingRestart>,
     /// Times the device was lost with no batch in between.
     pub losses: u32,
     pub is_given_up: bool,
@@ -50,7 +50,7 @@ impl DeviceWatch {
         (now.saturating_sub(at) <= STALE).then_some(memory)
     }
 
-    /// The shard's ladder. One that comes to a device in trouble begins where the device stands: else many
+    /// The shard's ladder. One that comes to a device in anomaly begins where the device stands: else many
     /// small shards would never get beyond the first rung.
     pub fn ladder(&mut self, shard: ShardId) -> &mut Ladder {
         let episode = self.episode;

@@ -3,10 +3,10 @@
 //! For tests alone. `tests/incidents/*.toml` are replayed by `cargo test`, and so is the file that
 //! `HELIX_TEST_INCIDENT` names; tests/incidents/README.md describes the format.
 
-use super::knobs::{Action, Knobs};
+use super::config::{CrawlAction, CrawlConfig};
 use super::simulator::{Course, Place};
 use crate::ids::ShardId;
-use crate::report::{Noticed, Response};
+use crate::report::{WatchdogEventKind, WatchdogResponse};
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -16,7 +16,8 @@ pub struct Scenario {
     #[serde(default)]
     pub about: String,
     #[serde(default)]
-    knobs: ScriptedKnobs,
+    #[serde(rename = "knobs")]
+    config: ScriptedConfig,
     #[serde(default = "one")]
     pub workers: u32,
     /// Chunks of each shard, in the order in which they are built.
@@ -39,10 +40,10 @@ pub struct Scenario {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ScriptedKnobs {
+struct ScriptedConfig {
     factor: Option<f64>,
     window: Option<u32>,
-    action: Option<Action>,
+    action: Option<CrawlAction>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -151,8 +152,9 @@ pub struct Expect {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedEvent {
-    pub noticed: Noticed,
-    pub action: Response,
+    #[serde(rename = "noticed")]
+    pub kind: WatchdogEventKind,
+    pub action: WatchdogResponse,
     /// Batches that may be over by then.
     pub by_batch: u64,
 }
@@ -170,21 +172,21 @@ fn start_s() -> f64 {
 }
 
 impl Scenario {
-    pub fn knobs(&self) -> Knobs {
-        let default = Knobs::default();
-        Knobs {
-            factor: self.knobs.factor.unwrap_or(default.factor),
-            window: self.knobs.window.unwrap_or(default.window),
-            action: self.knobs.action.unwrap_or(default.action),
+    pub fn config(&self) -> CrawlConfig {
+        let default = CrawlConfig::default();
+        CrawlConfig {
+            factor: self.config.factor.unwrap_or(default.factor),
+            window: self.config.window.unwrap_or(default.window),
+            action: self.config.action.unwrap_or(default.action),
         }
     }
 
     #[must_use]
-    pub fn with_knobs(mut self, knobs: Knobs) -> Self {
-        self.knobs = ScriptedKnobs {
-            factor: Some(knobs.factor),
-            window: Some(knobs.window),
-            action: Some(knobs.action),
+    pub fn with_config(mut self, config: CrawlConfig) -> Self {
+        self.config = ScriptedConfig {
+            factor: Some(config.factor),
+            window: Some(config.window),
+            action: Some(config.action),
         };
         self
     }
@@ -198,7 +200,7 @@ impl Expect {
             let Some((batch, event)) = found(n) else {
                 return Err(format!("event {n} is missing: {expected:?}"));
             };
-            let is_it = (event.noticed, event.action) == (expected.noticed, expected.action);
+            let is_it = (event.kind, event.action) == (expected.kind, expected.action);
             if !is_it || *batch > expected.by_batch {
                 return Err(format!(
                     "event {n}, batch {batch}: {event}; expected {expected:?}"

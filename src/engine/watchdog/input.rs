@@ -9,9 +9,9 @@ use std::time::Duration;
 
 /// The devices of a worker's encoders, of those that are watched. Empty: everything is on the CPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lanes(BTreeMap<EncoderKind, DeviceId>);
+pub struct EncoderDevices(BTreeMap<EncoderKind, DeviceId>);
 
-impl Lanes {
+impl EncoderDevices {
     /// Both kinds on one device.
     pub fn both(device: &DeviceId) -> Self {
         [EncoderKind::Sparse, EncoderKind::Dense]
@@ -25,7 +25,7 @@ impl Lanes {
     }
 
     /// Where this encoder runs; `None`: on the CPU.
-    pub fn device(&self, encoder: EncoderKind) -> Option<&DeviceId> {
+    pub fn get(&self, encoder: EncoderKind) -> Option<&DeviceId> {
         self.0.get(&encoder)
     }
 
@@ -34,16 +34,16 @@ impl Lanes {
     }
 
     /// Each device once, that of the sparse encoder first.
-    pub fn devices(&self) -> Vec<&DeviceId> {
+    pub fn distinct(&self) -> Vec<&DeviceId> {
         let mut devices: Vec<_> = self.0.values().collect();
         devices.dedup();
         devices
     }
 }
 
-impl FromIterator<(EncoderKind, DeviceId)> for Lanes {
-    fn from_iter<T: IntoIterator<Item = (EncoderKind, DeviceId)>>(lanes: T) -> Self {
-        Self(lanes.into_iter().collect())
+impl FromIterator<(EncoderKind, DeviceId)> for EncoderDevices {
+    fn from_iter<T: IntoIterator<Item = (EncoderKind, DeviceId)>>(devices: T) -> Self {
+        Self(devices.into_iter().collect())
     }
 }
 
@@ -53,21 +53,21 @@ pub enum Input {
     /// A worker is ready.
     WorkerStarted {
         worker: WorkerId,
-        lanes: Lanes,
+        devices: EncoderDevices,
     },
     /// Its process is gone, for whatever reason.
     WorkerEnded {
         worker: WorkerId,
     },
     /// A run began. `n_slots` as in [`Batch`].
-    BatchBegun {
+    BatchStarted {
         worker: WorkerId,
         shard: ShardId,
         encoder: EncoderKind,
         n_slots: u64,
     },
     /// The run is over.
-    BatchDone {
+    BatchFinished {
         worker: WorkerId,
         shard: ShardId,
         batch: Batch,
@@ -96,7 +96,7 @@ pub enum Input {
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum Action {
     /// The worker shall give unused device memory back with its next run.
     ReleaseMemory {
         worker: WorkerId,

@@ -1,11 +1,11 @@
-//! What is done about trouble, in which order, and how often.
+//! What is done about anomaly, in which order, and how often.
 //!
-//! Pure. A [`Ladder`] is a shard's; a [`Roll`] takes the workers of a device through a respawn, one at a
+//! Pure. A [`Ladder`] is a shard's; a [`RollingRestart`] takes the workers of a device through a respawn, one at a
 //! time, so that the device is never without work and never gets all its new contexts at once.
 
-use super::knobs::{Action, Knobs};
+use super::config::{CrawlAction, CrawlConfig};
 use crate::ids::WorkerId;
-use crate::report::{Noticed, Response};
+use crate::report::{WatchdogEventKind, WatchdogResponse};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Rung {
 /// What was noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum Anomaly {
     /// A window of slow batches while device memory was full.
     Crawl,
     /// A batch that does not end.
@@ -48,7 +48,7 @@ pub enum Trouble {
     Crash,
 }
 
-impl Trouble {
+impl Anomaly {
     pub fn name(self) -> &'static str {
         match self {
             Self::Crawl => "crawl",
@@ -83,7 +83,7 @@ impl Ladder {
     }
 
     /// The next rung; `None`: nothing is to be done.
-    pub fn next(self, trouble: Trouble, action: Action) -> Option<Rung> {
+    pub fn next(self, anomaly: Anomaly, action: CrawlAction) -> Option<Rung> {
         let above = match self.last {
             None => Some(Rung::ReleaseMemory),
             Some(Rung::ReleaseMemory) => Some(Rung::Respawn),
@@ -91,9 +91,9 @@ impl Ladder {
             Some(Rung::Cpu) => None,
         };
         match action {
-            Action::Off => None,
-            Action::Cpu => above.map(|_| Rung::Cpu),
-            Action::Ladder => above.map(|rung| rung.max(trouble.first_rung())),
+            CrawlAction::Off => None,
+            CrawlAction::Cpu => above.map(|_| Rung::Cpu),
+            CrawlAction::Ladder => above.map(|rung| rung.max(anomaly.first_rung())),
         }
     }
 
@@ -116,9 +116,9 @@ impl Ladder {
 const REARM_TIMES: f64 = 10.0;
 
 /// Healthy batches in a row after which the rungs may be taken again.
-pub fn rearm_after(knobs: &Knobs) -> u32 {
+pub fn rearm_after(config: &CrawlConfig) -> u32 {
     // At most 10 * 1000 * 1000.
-    (REARM_TIMES * f64::from(knobs.window) * knobs.factor).ceil() as u32
+    (REARM_TIMES * f64::from(config.window) * config.factor).ceil() as u32
 }
 
 /// How long a worker's respawn may take before the next one's begins: longer than the supervisor waits
@@ -127,13 +127,13 @@ const ROLL_PATIENCE: Duration = Duration::from_secs(180);
 
 /// A respawn of all workers of a device, under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Roll {
+pub struct RollingRestart {
     current: WorkerId,
     since: Duration,
     queue: VecDeque<WorkerId>,
 }
 
-impl Roll {
+impl RollingRestart {
     /// Beginning with `first`, which has been told.
     pub fn new(now: Duration, first: WorkerId, others: impl IntoIterator<Item = WorkerId>) -> Self {
         Self {
@@ -167,19 +167,19 @@ impl Roll {
     }
 }
 
-impl From<Trouble> for Noticed {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Crawl => Self::Crawl,
-            Trouble::Stall => Self::Stall,
-            Trouble::OutOfMemory => Self::OutOfMemory,
-            Trouble::DeviceLost => Self::DeviceLost,
-            Trouble::Crash => Self::Crash,
+impl From<Anomaly> for WatchdogEventKind {
+    fn from(anomaly: Anomaly) -> Self {
+        match anomaly {
+            Anomaly::Crawl => Self::Crawl,
+            Anomaly::Stall => Self::Stall,
+            Anomaly::OutOfMemory => Self::OutOfMemory,
+            Anomaly::DeviceLost => Self::DeviceLost,
+            Anomaly::Crash => Self::Crash,
         }
     }
 }
 
-impl From<Rung> for Response {
+impl From<Rung> for WatchdogResponse {
     fn from(rung: Rung) -> Self {
         match rung {
             Rung::ReleaseMemory => Self::ReleaseMemory,
@@ -194,16 +194,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TROUBLES: [Trouble; 5] = [
-        Trouble::Crawl,
-        Trouble::Stall,
-        Trouble::OutOfMemory,
-        Trouble::DeviceLost,
-        Trouble::Crash,
+    const ANOMALIES: [Anomaly; 5] = [
+        Anomaly::Crawl,
+        Anomaly::Stall,
+        Anomaly::OutOfMemory,
+        Anomaly::DeviceLost,
+        Anomaly::Crash,
     ];
 
-    fn climb(ladder: &mut Ladder, trouble: Trouble, action: Action) -> Option<Rung> {
-        let rung = ladder.next(trouble, action);
+    fn climb(ladder: &mut Ladder, anomaly: Anomaly, action: CrawlAction) -> Option<Rung> {
+        let rung = ladder.next(anomaly, action);
         if let Some(rung) = rung {
             ladder.climb(rung);
         }
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_crawl_climbs_one_rung_at_a_time_to_the_end() {
         let mut ladder = Ladder::default();
-        let mut step = || climb(&mut ladder, Trouble::Crawl, Action::Ladder);
+        let mut step = || climb(&mut ladder, Anomaly::Crawl, CrawlAction::Ladder);
         assert_eq!(step(), Some(Rung::ReleaseMemory));
         assert_eq!(step(), Some(Rung::Respawn));
         assert_eq!(step(), Some(Rung::Cpu));
@@ -222,15 +222,15 @@ mod tests {
 
     #[test]
     fn who_cannot_hear_begins_with_a_respawn() {
-        for trouble in [
-            Trouble::Stall,
-            Trouble::OutOfMemory,
-            Trouble::DeviceLost,
-            Trouble::Crash,
+        for anomaly in [
+            Anomaly::Stall,
+            Anomaly::OutOfMemory,
+            Anomaly::DeviceLost,
+            Anomaly::Crash,
         ] {
             let mut ladder = Ladder::default();
-            let mut step = || climb(&mut ladder, trouble, Action::Ladder);
-            assert_eq!(step(), Some(Rung::Respawn), "{trouble:?}");
+            let mut step = || climb(&mut ladder, anomaly, CrawlAction::Ladder);
+            assert_eq!(step(), Some(Rung::Respawn), "{anomaly:?}");
             assert_eq!(step(), Some(Rung::Cpu));
             assert_eq!(step(), None);
         }
@@ -239,10 +239,13 @@ mod tests {
     #[test]
     fn actions_are_obeyed() {
         let ladder = Ladder::default();
-        assert_eq!(ladder.next(Trouble::Crawl, Action::Cpu), Some(Rung::Cpu));
-        assert_eq!(ladder.next(Trouble::Crawl, Action::Off), None);
+        assert_eq!(
+            ladder.next(Anomaly::Crawl, CrawlAction::Cpu),
+            Some(Rung::Cpu)
+        );
+        assert_eq!(ladder.next(Anomaly::Crawl, CrawlAction::Off), None);
         let top = Ladder::at(Some(Rung::Cpu));
-        assert_eq!(top.next(Trouble::Crawl, Action::Cpu), None);
+        assert_eq!(top.next(Anomaly::Crawl, CrawlAction::Cpu), None);
     }
 
     /// A milder rung, taken for a neighbour, does not take a shard down again.
@@ -250,24 +253,27 @@ mod tests {
     fn a_ladder_is_never_descended() {
         let mut ladder = Ladder::at(Some(Rung::Respawn));
         ladder.climb(Rung::ReleaseMemory);
-        assert_eq!(ladder.next(Trouble::Crawl, Action::Ladder), Some(Rung::Cpu));
+        assert_eq!(
+            ladder.next(Anomaly::Crawl, CrawlAction::Ladder),
+            Some(Rung::Cpu)
+        );
     }
 
     #[test]
     fn rearming_follows_the_knobs() {
-        assert_eq!(rearm_after(&Knobs::default()), 400);
-        let knobs = Knobs {
+        assert_eq!(rearm_after(&CrawlConfig::default()), 400);
+        let config = CrawlConfig {
             factor: 1.5,
             window: 1,
-            ..Knobs::default()
+            ..CrawlConfig::default()
         };
-        assert_eq!(rearm_after(&knobs), 15);
+        assert_eq!(rearm_after(&config), 15);
     }
 
     #[test]
     fn a_roll_takes_each_worker_once() {
         let workers = |list: &[u32]| list.iter().map(|n| WorkerId(*n)).collect::<Vec<_>>();
-        let mut roll = Roll::new(Duration::ZERO, WorkerId(1), workers(&[0, 1, 2, 3]));
+        let mut roll = RollingRestart::new(Duration::ZERO, WorkerId(1), workers(&[0, 1, 2, 3]));
         assert!(roll.is_at(WorkerId(1)));
         assert!(roll.drop_worker(WorkerId(2)));
         assert!(!roll.drop_worker(WorkerId(1)), "it is under way");
@@ -281,26 +287,26 @@ mod tests {
     }
 
     proptest! {
-        /// Rungs of one shard only go up, whatever the trouble, and there are at most three.
+        /// Rungs of one shard only go up, whatever the anomaly, and there are at most three.
         #[test]
         fn no_rung_is_taken_twice(
-            troubles in proptest::collection::vec(0..TROUBLES.len(), 0..20),
+            anomalies in proptest::collection::vec(0..ANOMALIES.len(), 0..20),
             start in proptest::option::of(0usize..2),
         ) {
             let start = start.map(|n| [Rung::ReleaseMemory, Rung::Respawn][n]);
             let mut ladder = Ladder::at(start);
             let mut taken = Vec::from_iter(start);
-            for n in troubles {
-                let trouble = TROUBLES[n];
+            for n in anomalies {
+                let anomaly = ANOMALIES[n];
                 let before = ladder.last;
-                if let Some(rung) = climb(&mut ladder, trouble, Action::Ladder) {
+                if let Some(rung) = climb(&mut ladder, anomaly, CrawlAction::Ladder) {
                     prop_assert!(before < Some(rung));
                     let successor = match before {
                         None => Rung::ReleaseMemory,
                         Some(Rung::ReleaseMemory) => Rung::Respawn,
                         Some(_) => Rung::Cpu,
                     };
-                    prop_assert!(trouble != Trouble::Crawl || rung == successor);
+                    prop_assert!(anomaly != Anomaly::Crawl || rung == successor);
                     taken.push(rung);
                 }
             }

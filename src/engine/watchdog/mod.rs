@@ -11,31 +11,31 @@
 //!
 //! ```text
 //! batches -> detector: slow? ----+
-//! memory  -> full? --------------+-> ladder: release memory -> respawn -> CPU -> verdicts
+//! memory  -> full? --------------+-> ladder: release memory -> respawn -> CPU -> actions
 //! ticks   -> stall: hung? -------+
 //! ```
 
+pub mod config;
 mod detector;
 mod device;
 mod input;
-pub mod knobs;
 mod ladder;
 mod probe;
 mod response;
 mod stall;
 
-pub use input::{Input, Lanes, Verdict};
-pub use ladder::{Rung, Trouble};
+pub use input::{Action, EncoderDevices, Input};
+pub use ladder::{Anomaly, Rung};
 
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceFailure, DeviceId, DeviceMemory};
 use crate::ids::{ShardId, WorkerId};
-use crate::report::{Counts, Noticed, Response};
-use detector::{Judgement, Stream};
+use crate::report::{WatchdogCounts, WatchdogEventKind, WatchdogResponse};
+use config::{CrawlAction, CrawlConfig};
+use detector::{BatchSpeed, Stream};
 use device::DeviceWatch;
-use knobs::{Action, Knobs};
 use ladder::rearm_after;
-use response::Occasion;
+use response::Detection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ const CRASHES_TO_GIVE_UP: u32 = 4;
 /// The watchdog of one build.
 #[derive(Debug)]
 pub struct Watchdog {
-    knobs: Knobs,
+    config: CrawlConfig,
     /// Longest time a batch may take, whatever the baseline.
     stall_ceiling: Duration,
     /// What shards are called.
@@ -62,13 +62,13 @@ pub struct Watchdog {
     paused: Duration,
     /// When the last pause ended, pauses included.
     pause_end: Option<Duration>,
-    counts: Counts,
+    counts: WatchdogCounts,
 }
 
 /// A worker's process on its devices.
 #[derive(Debug)]
 struct WorkerWatch {
-    lanes: Lanes,
+    devices: EncoderDevices,
     streams: BTreeMap<EncoderKind, Stream>,
     /// The shard of its last batch.
     shard: Option<ShardId>,
@@ -90,12 +90,12 @@ struct InHand {
 impl Watchdog {
     /// `stall_ceiling`: no batch may take longer. `labels`: what shards are called.
     pub fn new(
-        knobs: Knobs,
+        config: CrawlConfig,
         stall_ceiling: Duration,
         labels: impl IntoIterator<Item = (ShardId, String)>,
     ) -> Self {
         Self {
-            knobs,
+            config,
             stall_ceiling,
             labels: labels.into_iter().collect(),
             devices: BTreeMap::new(),
@@ -103,20 +103,20 @@ impl Watchdog {
             demoted: BTreeSet::new(),
             paused: Duration::ZERO,
             pause_end: None,
-            counts: Counts::default(),
+            counts: WatchdogCounts::default(),
         }
     }
 
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> WatchdogCounts {
         self.counts
     }
 
     /// Takes what was seen and says what to do, in order. `now`: the supervisor's clock.
-    pub fn step(&mut self, now: Duration, input: Input) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
+    pub fn step(&mut self, now: Duration, input: Input) -> Vec<Action> {
+        let mut actions = Vec::new();
         match input {
-            Input::WorkerStarted { worker, lanes } => {
-                self.started(now, worker, lanes, &mut verdicts);
+            Input::WorkerStarted { worker, devices } => {
+                self.started(now, worker, devices, &mut actions);
             }
             Input::WorkerEnded { worker } => {
                 if self.workers.remove(&worker).is_some() {
@@ -126,7 +126,7 @@ impl Watchdog {
                     }
                 }
             }
-            Input::BatchBegun {
+            Input::BatchStarted {
                 worker,
                 shard,
                 encoder,
@@ -141,18 +141,18 @@ impl Watchdog {
                     });
                 }
             }
-            Input::BatchDone {
+            Input::BatchFinished {
                 worker,
                 shard,
                 batch,
             } => {
-                self.batch_done(now, worker, (shard, batch), &mut verdicts);
+                self.batch_done(now, worker, (shard, batch), &mut actions);
             }
             Input::DeviceFailed { worker, failure } => {
-                self.device_failed(now, worker, failure, &mut verdicts);
+                self.device_failed(now, worker, failure, &mut actions);
             }
             Input::MemoryRead { device, answer } => {
-                self.memory_read(now, device, answer, &mut verdicts);
+                self.memory_read(now, device, answer, &mut actions);
             }
             Input::ShardFinished { shard } => {
                 for device in self.devices.values_mut() {
@@ -164,10 +164,10 @@ impl Watchdog {
                 self.paused += lasted;
                 self.pause_end = Some(now + self.paused);
             }
-            Input::Tick => self.tick(now, &mut verdicts),
-            Input::Ending => self.ending(now, &mut verdicts),
+            Input::Tick => self.tick(now, &mut actions),
+            Input::Ending => self.ending(now, &mut actions),
         }
-        verdicts
+        actions
     }
 
     /// Whether the worker is known to be in the middle of a batch.
@@ -180,16 +180,16 @@ impl Watchdog {
         &mut self,
         now: Duration,
         worker: WorkerId,
-        lanes: Lanes,
-        verdicts: &mut Vec<Verdict>,
+        devices: EncoderDevices,
+        actions: &mut Vec<Action>,
     ) {
         self.workers.remove(&worker);
-        for id in lanes.devices() {
+        for id in devices.distinct() {
             self.devices.entry(id.clone()).or_default();
         }
-        if !lanes.is_empty() {
+        if !devices.is_empty() {
             let watch = WorkerWatch {
-                lanes,
+                devices,
                 streams: BTreeMap::new(),
                 shard: None,
                 in_hand: None,
@@ -206,16 +206,16 @@ impl Watchdog {
             .map(|(id, _)| id.clone())
             .collect();
         for id in turns {
-            self.advance_roll(now, &id, verdicts);
+            self.advance_roll(now, &id, actions);
         }
     }
 
     /// The device that a worker's encoder runs on; its first one where it is not one encoder's matter.
     fn device_of(&self, worker: WorkerId, encoder: Option<EncoderKind>) -> Option<DeviceId> {
-        let lanes = &self.workers.get(&worker)?.lanes;
+        let devices = &self.workers.get(&worker)?.devices;
         match encoder {
-            Some(encoder) => lanes.device(encoder).cloned(),
-            None => lanes.devices().first().map(|id| (*id).clone()),
+            Some(encoder) => devices.get(encoder).cloned(),
+            None => devices.distinct().first().map(|id| (*id).clone()),
         }
     }
 
@@ -231,7 +231,7 @@ impl Watchdog {
         now: Duration,
         worker: WorkerId,
         (shard, batch): (ShardId, Batch),
-        verdicts: &mut Vec<Verdict>,
+        actions: &mut Vec<Action>,
     ) {
         let covers_pause = self.covers_pause(now, &batch);
         let Some(watch) = self.workers.get_mut(&worker) else {
@@ -240,7 +240,7 @@ impl Watchdog {
         watch.in_hand = None;
         watch.shard = Some(shard);
         watch.last_batch = Some(now);
-        let Some(id) = watch.lanes.device(batch.encoder).cloned() else {
+        let Some(id) = watch.devices.get(batch.encoder).cloned() else {
             return;
         };
         let Some(device) = self.devices.get_mut(&id) else {
@@ -258,9 +258,9 @@ impl Watchdog {
         device.ladder(shard);
 
         let stream = watch.streams.entry(batch.encoder).or_default();
-        let learned = stream.learn(now, shard, rate, self.knobs.window);
+        let learned = stream.learn(now, shard, rate, self.config.window);
         if let Some(learned) = learned {
-            let of_device = self.workers.values().filter(|w| w.lanes.uses(&id));
+            let of_device = self.workers.values().filter(|w| w.devices.uses(&id));
             let at_work = of_device.filter(|w| w.last_batch >= Some(learned.since));
             let baseline = device.baselines.entry(batch.encoder).or_default();
             baseline.raise(at_work.count() as u32, learned.rate);
@@ -273,27 +273,32 @@ impl Watchdog {
             return;
         };
         let stream = watch.streams.entry(batch.encoder).or_default();
-        let judgement = stream.judge(&batch, expected, &self.knobs);
+        let speed = stream.judge(&batch, expected, &self.config);
         let readings = [watch.peaks.remove(&id), device.memory(now)];
         let memory = readings
             .into_iter()
             .flatten()
             .max_by(|a, b| a.share().total_cmp(&b.share()));
-        match judgement {
-            Judgement::Unjudged => {}
-            Judgement::Sinking => device.healthy_run = 0,
-            Judgement::Healthy => {
+        match speed {
+            BatchSpeed::Unknown => {}
+            BatchSpeed::Slowing => device.healthy_run = 0,
+            BatchSpeed::Healthy => {
                 stream.told = false;
                 device.healthy_run += 1;
-                if device.healthy_run == self.knobs.window && device.episode.take().is_some() {
-                    let event =
-                        self.event(now, worker, Noticed::Recovered, Some(batch.encoder), memory);
-                    self.report(event, verdicts);
-                } else if device.healthy_run >= rearm_after(&self.knobs) {
+                if device.healthy_run == self.config.window && device.episode.take().is_some() {
+                    let event = self.event(
+                        now,
+                        worker,
+                        WatchdogEventKind::Recovered,
+                        Some(batch.encoder),
+                        memory,
+                    );
+                    self.report(event, actions);
+                } else if device.healthy_run >= rearm_after(&self.config) {
                     device.rearm_all();
                 }
             }
-            Judgement::Slow => {
+            BatchSpeed::Slow => {
                 device.healthy_run = 0;
                 let slow = match memory {
                     _ if device.episode.is_some() => stream.count_slow(),
@@ -306,14 +311,14 @@ impl Watchdog {
                     // Who knows: this batch neither counts nor clears anything.
                     None => 0,
                 };
-                if slow >= self.knobs.window && !stream.told {
-                    let occasion = Occasion {
-                        trouble: Trouble::Crawl,
+                if slow >= self.config.window && !stream.told {
+                    let detection = Detection {
+                        anomaly: Anomaly::Crawl,
                         encoder: Some(batch.encoder),
                         memory,
                         wait: None,
                     };
-                    self.respond(now, worker, &occasion, verdicts);
+                    self.respond(now, worker, &detection, actions);
                 }
             }
         }
@@ -324,7 +329,7 @@ impl Watchdog {
         now: Duration,
         worker: WorkerId,
         failure: DeviceFailure,
-        verdicts: &mut Vec<Verdict>,
+        actions: &mut Vec<Action>,
     ) {
         let Some(watch) = self.workers.get_mut(&worker) else {
             return;
@@ -339,30 +344,30 @@ impl Watchdog {
         if device.is_given_up {
             return;
         }
-        let (trouble, limit) = match failure {
-            DeviceFailure::OutOfMemory => (Trouble::OutOfMemory, None),
-            DeviceFailure::Lost => (Trouble::DeviceLost, Some(LOSSES_TO_GIVE_UP)),
-            DeviceFailure::Crash => (Trouble::Crash, Some(CRASHES_TO_GIVE_UP)),
+        let (anomaly, limit) = match failure {
+            DeviceFailure::OutOfMemory => (Anomaly::OutOfMemory, None),
+            DeviceFailure::Lost => (Anomaly::DeviceLost, Some(LOSSES_TO_GIVE_UP)),
+            DeviceFailure::Crash => (Anomaly::Crash, Some(CRASHES_TO_GIVE_UP)),
         };
         device.losses += u32::from(limit.is_some());
         let memory = device.memory(now);
         let is_beyond = limit.is_some_and(|limit| device.losses >= limit);
-        if is_beyond && self.knobs.action != Action::Off {
+        if is_beyond && self.config.action != CrawlAction::Off {
             device.is_given_up = true;
             device.roll = None;
-            let mut event = self.event(now, worker, trouble.into(), encoder, memory);
-            event.action = Response::GiveUpDevice;
-            self.report(event, verdicts);
-            verdicts.push(Verdict::GiveUp { device: id });
+            let mut event = self.event(now, worker, anomaly.into(), encoder, memory);
+            event.action = WatchdogResponse::GiveUpDevice;
+            self.report(event, actions);
+            actions.push(Action::GiveUp { device: id });
             return;
         }
-        let occasion = Occasion {
-            trouble,
+        let detection = Detection {
+            anomaly,
             encoder,
             memory,
             wait: None,
         };
-        self.respond(now, worker, &occasion, verdicts);
+        self.respond(now, worker, &detection, actions);
     }
 }
 

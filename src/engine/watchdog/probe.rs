@@ -3,9 +3,9 @@
 //! While it cannot, no batch counts as slow for want of memory: crawls go unnoticed. So silence is told, once, and so
 //! is its end. Pure, like the watchdog whose part it is.
 
-use super::{Verdict, Watchdog};
+use super::{Action, Watchdog};
 use crate::device::{DeviceId, DeviceMemory};
-use crate::report::{Figures, Noticed, Response, WatchdogEvent};
+use crate::report::{StreamFigures, WatchdogEvent, WatchdogEventKind, WatchdogResponse};
 use std::time::Duration;
 
 /// Readings without an answer, in a row, that are told of. One may be a driver that was busy; with three, a second
@@ -67,10 +67,10 @@ impl Watchdog {
         now: Duration,
         id: DeviceId,
         answer: Result<DeviceMemory, String>,
-        verdicts: &mut Vec<Verdict>,
+        actions: &mut Vec<Action>,
     ) {
         if let Ok(memory) = answer {
-            for watch in self.workers.values_mut().filter(|w| w.lanes.uses(&id)) {
+            for watch in self.workers.values_mut().filter(|w| w.devices.uses(&id)) {
                 let peak = watch.peaks.entry(id.clone()).or_insert(memory);
                 if memory.share() > peak.share() {
                     *peak = memory;
@@ -79,7 +79,7 @@ impl Watchdog {
         }
         let device = self.devices.entry(id.clone()).or_default();
         if let Some(news) = device.read(now, answer) {
-            self.tell_probe(now, id, news, verdicts);
+            self.tell_probe(now, id, news, actions);
         }
     }
 
@@ -88,38 +88,38 @@ impl Watchdog {
         now: Duration,
         id: DeviceId,
         news: ProbeNews,
-        verdicts: &mut Vec<Verdict>,
+        actions: &mut Vec<Action>,
     ) {
         let memory = self.devices.get(&id).and_then(|device| device.memory(now));
-        let (noticed, reason) = match news {
-            ProbeNews::Silent { reason } => (Noticed::ProbeSilent, Some(reason)),
-            ProbeNews::Back => (Noticed::ProbeBack, None),
+        let (kind, reason) = match news {
+            ProbeNews::Silent { reason } => (WatchdogEventKind::ProbeSilent, Some(reason)),
+            ProbeNews::Back => (WatchdogEventKind::ProbeBack, None),
         };
         let event = WatchdogEvent {
             at_s: now.as_secs_f64(),
-            noticed,
-            action: Response::None,
+            kind,
+            action: WatchdogResponse::None,
             shard: None,
             worker: None,
             device: id,
             encoder: None,
-            figures: Figures::default(),
+            figures: StreamFigures::default(),
             memory,
             waited_s: None,
             deadline_s: None,
             reason,
         };
-        self.report(event, verdicts);
+        self.report(event, actions);
     }
 
     /// What is left to tell when the build ends.
-    pub(super) fn ending(&mut self, now: Duration, verdicts: &mut Vec<Verdict>) {
+    pub(super) fn ending(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let devices = self.devices.iter_mut();
         let news: Vec<_> = devices
             .filter_map(|(id, device)| Some((id.clone(), device.probe.last_news()?)))
             .collect();
         for (id, news) in news {
-            self.tell_probe(now, id, news, verdicts);
+            self.tell_probe(now, id, news, actions);
         }
     }
 }

@@ -1,20 +1,20 @@
-//! From something noticed to verdicts and an event.
+//! From something noticed to actions and an event.
 //!
 //! Takes the rung that the shard's ladder allows, on the device or for the shard, and sees a respawn of
 //! several workers through.
 
 use super::detector::Stream;
-use super::ladder::{Roll, Rung, Trouble};
-use super::{Verdict, Watchdog};
+use super::ladder::{Anomaly, RollingRestart, Rung};
+use super::{Action, Watchdog};
 use crate::batch::EncoderKind;
 use crate::device::{DeviceId, DeviceMemory};
 use crate::ids::{ShardId, WorkerId};
-use crate::report::{Noticed, Response, WatchdogEvent};
+use crate::report::{WatchdogEvent, WatchdogEventKind, WatchdogResponse};
 use std::time::Duration;
 
 /// What an event needs beside the worker.
-pub(super) struct Occasion {
-    pub trouble: Trouble,
+pub(super) struct Detection {
+    pub anomaly: Anomaly,
     pub encoder: Option<EncoderKind>,
     pub memory: Option<DeviceMemory>,
     /// Of a stall: waited, allowed.
@@ -27,15 +27,15 @@ impl Watchdog {
         &mut self,
         now: Duration,
         worker: WorkerId,
-        occasion: &Occasion,
-        verdicts: &mut Vec<Verdict>,
+        detection: &Detection,
+        actions: &mut Vec<Action>,
     ) {
-        let noticed = occasion.trouble.into();
-        let mut event = self.event(now, worker, noticed, occasion.encoder, occasion.memory);
-        event.waited_s = occasion.wait.map(|(waited, _)| waited.as_secs_f64());
-        event.deadline_s = occasion.wait.map(|(_, allowed)| allowed.as_secs_f64());
+        let kind = detection.anomaly.into();
+        let mut event = self.event(now, worker, kind, detection.encoder, detection.memory);
+        event.waited_s = detection.wait.map(|(waited, _)| waited.as_secs_f64());
+        event.deadline_s = detection.wait.map(|(_, allowed)| allowed.as_secs_f64());
 
-        let Some(id) = self.device_of(worker, occasion.encoder) else {
+        let Some(id) = self.device_of(worker, detection.encoder) else {
             return;
         };
         let (Some(watch), Some(device)) =
@@ -50,22 +50,22 @@ impl Watchdog {
             _ if is_in_turn => Some(Rung::Respawn),
             Some(shard) => device
                 .ladder(shard)
-                .next(occasion.trouble, self.knobs.action),
+                .next(detection.anomaly, self.config.action),
             None => None,
         };
         let Some(rung) = rung else {
             // Once is enough, until it is well again.
-            if let Some(encoder) = occasion.encoder {
+            if let Some(encoder) = detection.encoder {
                 watch.streams.entry(encoder).or_default().told = true;
             }
-            return self.report(event, verdicts);
+            return self.report(event, actions);
         };
         event.action = rung.into();
-        self.report(event, verdicts);
+        self.report(event, actions);
         if is_in_turn {
-            return verdicts.push(Verdict::Respawn { worker });
+            return actions.push(Action::Respawn { worker });
         }
-        self.perform(now, worker, &id, (rung, shard), verdicts);
+        self.perform(now, worker, &id, (rung, shard), actions);
     }
 
     fn perform(
@@ -74,9 +74,9 @@ impl Watchdog {
         worker: WorkerId,
         id: &DeviceId,
         (rung, shard): (Rung, Option<ShardId>),
-        verdicts: &mut Vec<Verdict>,
+        actions: &mut Vec<Action>,
     ) {
-        let of_device = self.workers.iter().filter(|(_, w)| w.lanes.uses(id));
+        let of_device = self.workers.iter().filter(|(_, w)| w.devices.uses(id));
         let workers: Vec<_> = of_device.map(|(worker, _)| *worker).collect();
         let Some(device) = self.devices.get_mut(id) else {
             return;
@@ -86,12 +86,12 @@ impl Watchdog {
             (Rung::ReleaseMemory, _) => {
                 device.climb_all(rung);
                 let all = workers.into_iter();
-                verdicts.extend(all.map(|worker| Verdict::ReleaseMemory { worker }));
+                actions.extend(all.map(|worker| Action::ReleaseMemory { worker }));
             }
             (Rung::Respawn, _) => {
                 device.climb_all(rung);
-                device.roll = Some(Roll::new(now, worker, workers));
-                verdicts.push(Verdict::Respawn { worker });
+                device.roll = Some(RollingRestart::new(now, worker, workers));
+                actions.push(Action::Respawn { worker });
             }
             (Rung::Cpu, Some(shard)) => {
                 device.episode = None;
@@ -100,7 +100,7 @@ impl Watchdog {
                     device.forget(shard);
                 }
                 self.demoted.insert(shard);
-                verdicts.push(Verdict::Demote { shard });
+                actions.push(Action::Demote { shard });
             }
             (Rung::Cpu, None) => {}
         }
@@ -108,17 +108,12 @@ impl Watchdog {
     }
 
     /// The next worker of a respawn gets its turn; after the last, all are judged again.
-    pub(super) fn advance_roll(
-        &mut self,
-        now: Duration,
-        id: &DeviceId,
-        verdicts: &mut Vec<Verdict>,
-    ) {
+    pub(super) fn advance_roll(&mut self, now: Duration, id: &DeviceId, actions: &mut Vec<Action>) {
         let Some(device) = self.devices.get_mut(id) else {
             return;
         };
         match device.roll.as_mut().and_then(|roll| roll.advance(now)) {
-            Some(worker) => verdicts.push(Verdict::Respawn { worker }),
+            Some(worker) => actions.push(Action::Respawn { worker }),
             None => {
                 device.roll = None;
                 self.restart_streams(id);
@@ -131,7 +126,7 @@ impl Watchdog {
         for watch in self.workers.values_mut() {
             let streams = watch.streams.iter_mut();
             streams
-                .filter(|(encoder, _)| watch.lanes.device(**encoder) == Some(id))
+                .filter(|(encoder, _)| watch.devices.get(**encoder) == Some(id))
                 .for_each(|(_, stream)| stream.restart());
         }
     }
@@ -140,7 +135,7 @@ impl Watchdog {
         &self,
         now: Duration,
         worker: WorkerId,
-        noticed: Noticed,
+        kind: WatchdogEventKind,
         encoder: Option<EncoderKind>,
         memory: Option<DeviceMemory>,
     ) -> WatchdogEvent {
@@ -157,12 +152,12 @@ impl Watchdog {
             && let (Some(id), Some(encoder)) = (self.device_of(worker, encoder), encoder)
         {
             figures.baseline = self.expected(&id, encoder);
-            figures.threshold = figures.baseline.map(|rate| rate / self.knobs.factor);
+            figures.threshold = figures.baseline.map(|rate| rate / self.config.factor);
         }
         WatchdogEvent {
             at_s: now.as_secs_f64(),
-            noticed,
-            action: Response::None,
+            kind,
+            action: WatchdogResponse::None,
             shard: shard.map(label),
             worker: Some(worker),
             device: self
@@ -179,13 +174,13 @@ impl Watchdog {
 
     /// The rate that each worker of the device should reach at least; `None`: not known yet.
     pub(super) fn expected(&self, id: &DeviceId, encoder: EncoderKind) -> Option<f64> {
-        let sharers = self.workers.values().filter(|w| w.lanes.uses(id)).count();
+        let sharers = self.workers.values().filter(|w| w.devices.uses(id)).count();
         let baseline = self.devices.get(id)?.baselines.get(&encoder)?;
         baseline.expected(sharers as u32)
     }
 
-    pub(super) fn report(&mut self, event: WatchdogEvent, verdicts: &mut Vec<Verdict>) {
+    pub(super) fn report(&mut self, event: WatchdogEvent, actions: &mut Vec<Action>) {
         self.counts.add(&event);
-        verdicts.push(Verdict::Report(Box::new(event)));
+        actions.push(Action::Report(Box::new(event)));
     }
 }

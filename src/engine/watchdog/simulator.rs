@@ -1,4 +1,4 @@
-//! A card, its contexts and a supervisor, simulated: what the watchdog's verdicts lead to.
+//! A card, its contexts and a supervisor, simulated: what the watchdog's actions lead to.
 //!
 //! For tests alone. A context grows with its batches; where memory is full it spills, and a spilled
 //! context stays slow until it is replaced, whatever memory it gives back. Time is stepped, never
@@ -7,7 +7,7 @@
 use super::incident::{Scenario, What};
 use super::*;
 use crate::device::{DeviceId, DeviceMemory};
-use crate::report::{Counts, WatchdogEvent};
+use crate::report::{WatchdogCounts, WatchdogEvent};
 use process::{Doing, Process, Segment};
 use std::collections::VecDeque;
 
@@ -36,7 +36,7 @@ pub struct Course {
     pub places: BTreeMap<ShardId, Vec<Place>>,
     pub took: Duration,
     pub batches: u64,
-    pub counts: Counts,
+    pub counts: WatchdogCounts,
     pub respawns: u64,
 }
 
@@ -91,7 +91,7 @@ impl<'a> Simulator<'a> {
         };
         Self {
             scenario,
-            watchdog: Watchdog::new(scenario.knobs(), STALL_TIMEOUT / 2, []),
+            watchdog: Watchdog::new(scenario.config(), STALL_TIMEOUT / 2, []),
             now: Duration::ZERO,
             next_tick: TICK,
             batches: 0,
@@ -112,7 +112,7 @@ impl<'a> Simulator<'a> {
                 places: BTreeMap::new(),
                 took: Duration::ZERO,
                 batches: 0,
-                counts: Counts::default(),
+                counts: WatchdogCounts::default(),
                 respawns: 0,
             },
         }
@@ -153,18 +153,18 @@ impl<'a> Simulator<'a> {
     }
 
     fn feed(&mut self, input: Input) {
-        for verdict in self.watchdog.step(self.now, input) {
-            match verdict {
-                Verdict::Report(event) => self.course.events.push((self.batches, *event)),
-                Verdict::ReleaseMemory { worker } => {
+        for action in self.watchdog.step(self.now, input) {
+            match action {
+                Action::Report(event) => self.course.events.push((self.batches, *event)),
+                Action::ReleaseMemory { worker } => {
                     self.process(worker).shall_release = true;
                 }
-                Verdict::Respawn { worker } => {
+                Action::Respawn { worker } => {
                     self.course.respawns += 1;
                     self.end(worker);
                 }
-                Verdict::Demote { shard } => self.demote(shard),
-                Verdict::GiveUp { .. } => {
+                Action::Demote { shard } => self.demote(shard),
+                Action::GiveUp { .. } => {
                     self.is_card_given_up = true;
                     let shards = 0..self.scenario.shards.len() as u32;
                     shards.for_each(|shard| self.demote(ShardId(shard)));
@@ -242,11 +242,11 @@ impl<'a> Simulator<'a> {
             Doing::Starting { until } if until <= now => {
                 self.process(worker).doing = Doing::Nothing;
                 let place = self.process(worker).place;
-                let lanes = match place {
-                    Place::Card => Lanes::both(&card()),
-                    Place::Cpu => Lanes::default(),
+                let devices = match place {
+                    Place::Card => EncoderDevices::both(&card()),
+                    Place::Cpu => EncoderDevices::default(),
                 };
-                self.feed(Input::WorkerStarted { worker, lanes });
+                self.feed(Input::WorkerStarted { worker, devices });
             }
             Doing::Waiting { until } if until <= now => self.begin_batch(worker),
             Doing::Encoding {

@@ -3,10 +3,10 @@
 //! A deadline for the batch in hand, made from what the device has shown that it can do. It needs no
 //! reading of memory, and knows nothing of shards: a shard may take as long as it likes.
 
-use super::knobs::Knobs;
-use super::ladder::Trouble;
-use super::response::Occasion;
-use super::{Verdict, Watchdog};
+use super::config::CrawlConfig;
+use super::ladder::Anomaly;
+use super::response::Detection;
+use super::{Action, Watchdog};
 use crate::ids::WorkerId;
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ const FLOOR: Duration = Duration::from_secs(60);
 /// How long a run of `n_slots` tokens, padding included, may take where `expected` tokens a second are
 /// the baseline: as long as a crawl just below the threshold would take to be found by its rate,
 /// so that whatever is slower is found sooner by this; and never longer than `ceiling`.
-pub fn deadline(expected: f64, n_slots: u64, knobs: &Knobs, ceiling: Duration) -> Duration {
+pub fn deadline(expected: f64, n_slots: u64, config: &CrawlConfig, ceiling: Duration) -> Duration {
     let should_take = n_slots as f64 / expected;
-    let allowed = should_take * knobs.factor * f64::from(knobs.window);
+    let allowed = should_take * config.factor * f64::from(config.window);
     // Not a number and infinite (nothing is expected) are the ceiling.
     Duration::try_from_secs_f64(allowed)
         .map_or(ceiling, |allowed| allowed.max(FLOOR))
@@ -28,7 +28,7 @@ pub fn deadline(expected: f64, n_slots: u64, knobs: &Knobs, ceiling: Duration) -
 
 impl Watchdog {
     /// Time has passed.
-    pub(super) fn tick(&mut self, now: Duration, verdicts: &mut Vec<Verdict>) {
+    pub(super) fn tick(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let late: Vec<_> = self
             .devices
             .iter()
@@ -36,22 +36,22 @@ impl Watchdog {
             .map(|(id, _)| id.clone())
             .collect();
         for id in late {
-            self.advance_roll(now, &id, verdicts);
+            self.advance_roll(now, &id, actions);
         }
         let workers: Vec<_> = self.workers.keys().copied().collect();
         for worker in workers {
-            self.look_for_stall(now, worker, verdicts);
+            self.look_for_stall(now, worker, actions);
         }
     }
 
-    fn look_for_stall(&mut self, now: Duration, worker: WorkerId, verdicts: &mut Vec<Verdict>) {
+    fn look_for_stall(&mut self, now: Duration, worker: WorkerId, actions: &mut Vec<Action>) {
         let Some(watch) = self.workers.get(&worker) else {
             return;
         };
         let Some(in_hand) = watch.in_hand else {
             return;
         };
-        let Some(id) = watch.lanes.device(in_hand.encoder) else {
+        let Some(id) = watch.devices.get(in_hand.encoder) else {
             return;
         };
         let Some(device) = self.devices.get(id) else {
@@ -65,19 +65,19 @@ impl Watchdog {
         // The first batches of a build have nothing to go by.
         let expected = self.expected(id, in_hand.encoder);
         let allowed = expected.map_or(self.stall_ceiling, |expected| {
-            deadline(expected, in_hand.n_slots, &self.knobs, self.stall_ceiling)
+            deadline(expected, in_hand.n_slots, &self.config, self.stall_ceiling)
         });
         let waited = now.saturating_sub(in_hand.since);
         if waited <= allowed {
             return;
         }
-        let occasion = Occasion {
-            trouble: Trouble::Stall,
+        let detection = Detection {
+            anomaly: Anomaly::Stall,
             encoder: Some(in_hand.encoder),
             memory: device.memory(now),
             wait: Some((waited, allowed)),
         };
-        self.respond(now, worker, &occasion, verdicts);
+        self.respond(now, worker, &detection, actions);
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
     const CEILING: Duration = Duration::from_secs(300);
 
     fn seconds(expected: f64, n_slots: u64) -> f64 {
-        deadline(expected, n_slots, &Knobs::default(), CEILING).as_secs_f64()
+        deadline(expected, n_slots, &CrawlConfig::default(), CEILING).as_secs_f64()
     }
 
     #[test]
@@ -106,6 +106,6 @@ mod tests {
             assert!((60.0..=300.0).contains(&seconds), "{expected}: {seconds}");
         }
         let short = Duration::from_secs(2);
-        assert_eq!(deadline(1.0, 1, &Knobs::default(), short), short);
+        assert_eq!(deadline(1.0, 1, &CrawlConfig::default(), short), short);
     }
 }

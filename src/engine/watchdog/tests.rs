@@ -4,14 +4,14 @@
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceId, DeviceMemory};
-use crate::report::{Noticed, Response};
+use crate::report::{WatchdogEventKind, WatchdogResponse};
 
 mod evidence;
 mod incidents;
-mod lanes;
 mod probes;
 mod rungs;
 mod scenarios;
+mod two_devices;
 mod workers;
 
 const SHARD: ShardId = ShardId(0);
@@ -30,7 +30,7 @@ struct Driver {
     memory: Option<f64>,
     shard: ShardId,
     /// What was told of the probe alone.
-    probe_news: Vec<Noticed>,
+    probe_news: Vec<WatchdogEventKind>,
 }
 
 fn device() -> DeviceId {
@@ -43,10 +43,10 @@ fn reading(share: f64) -> Option<DeviceMemory> {
 
 impl Driver {
     /// Workers that have had 20 good batches each.
-    fn new(knobs: Knobs, workers: u32) -> Self {
+    fn new(config: CrawlConfig, workers: u32) -> Self {
         let ceiling = Duration::from_secs(300);
         let mut driver = Self {
-            watchdog: Watchdog::new(knobs, ceiling, [(SHARD, "docs".to_owned())]),
+            watchdog: Watchdog::new(config, ceiling, [(SHARD, "docs".to_owned())]),
             now: Duration::ZERO,
             memory: Some(0.99),
             shard: SHARD,
@@ -63,14 +63,14 @@ impl Driver {
         driver
     }
 
-    fn feed(&mut self, input: Input) -> Vec<Verdict> {
+    fn feed(&mut self, input: Input) -> Vec<Action> {
         self.watchdog.step(self.now, input)
     }
 
-    fn start(&mut self, worker: u32) -> Vec<Verdict> {
+    fn start(&mut self, worker: u32) -> Vec<Action> {
         self.feed(Input::WorkerStarted {
             worker: WorkerId(worker),
-            lanes: Lanes::both(&device()),
+            devices: EncoderDevices::both(&device()),
         })
     }
 
@@ -82,22 +82,22 @@ impl Driver {
     fn read(&mut self, share: Option<f64>) {
         let answer = share.and_then(reading).ok_or("no answer".to_owned());
         let device = device();
-        for verdict in self.feed(Input::MemoryRead { device, answer }) {
-            match verdict {
-                Verdict::Report(event) => self.probe_news.push(event.noticed),
+        for action in self.feed(Input::MemoryRead { device, answer }) {
+            match action {
+                Action::Report(event) => self.probe_news.push(event.kind),
                 other => panic!("{other:?}"),
             }
         }
     }
 
     /// A second passes, memory is read, and the worker finishes a batch.
-    fn batch(&mut self, worker: u32, rate: u64) -> Vec<Verdict> {
+    fn batch(&mut self, worker: u32, rate: u64) -> Vec<Action> {
         self.now += SECOND;
         self.read(self.memory);
         self.bare_batch(worker, rate)
     }
 
-    fn bare_batch(&mut self, worker: u32, rate: u64) -> Vec<Verdict> {
+    fn bare_batch(&mut self, worker: u32, rate: u64) -> Vec<Action> {
         let batch = Batch {
             encoder: EncoderKind::Sparse,
             n_tokens: rate,
@@ -107,7 +107,7 @@ impl Driver {
         };
         let worker = WorkerId(worker);
         let shard = self.shard;
-        self.feed(Input::BatchDone {
+        self.feed(Input::BatchFinished {
             worker,
             shard,
             batch,
@@ -115,7 +115,7 @@ impl Driver {
     }
 
     fn begin(&mut self, worker: u32) {
-        let begun = Input::BatchBegun {
+        let begun = Input::BatchStarted {
             worker: WorkerId(worker),
             shard: self.shard,
             encoder: EncoderKind::Sparse,
@@ -125,32 +125,32 @@ impl Driver {
     }
 
     /// Bad batches of one worker until something is said, and how many it took.
-    fn crawl(&mut self, worker: u32) -> (u32, Vec<Response>, Vec<Verdict>) {
+    fn crawl(&mut self, worker: u32) -> (u32, Vec<WatchdogResponse>, Vec<Action>) {
         for n in 1..=100 {
-            let verdicts = self.batch(worker, BAD);
-            if !verdicts.is_empty() {
-                return (n, responses(&verdicts), orders(verdicts));
+            let actions = self.batch(worker, BAD);
+            if !actions.is_empty() {
+                return (n, responses(&actions), orders(actions));
             }
         }
         (100, Vec::new(), Vec::new())
     }
 }
 
-fn responses(verdicts: &[Verdict]) -> Vec<Response> {
-    let events = verdicts.iter().filter_map(|verdict| match verdict {
-        Verdict::Report(event) => Some(event.action),
+fn responses(actions: &[Action]) -> Vec<WatchdogResponse> {
+    let events = actions.iter().filter_map(|action| match action {
+        Action::Report(event) => Some(event.action),
         _ => None,
     });
     events.collect()
 }
 
-fn orders(mut verdicts: Vec<Verdict>) -> Vec<Verdict> {
-    verdicts.retain(|verdict| !matches!(verdict, Verdict::Report(_)));
-    verdicts
+fn orders(mut actions: Vec<Action>) -> Vec<Action> {
+    actions.retain(|action| !matches!(action, Action::Report(_)));
+    actions
 }
 
-fn respawn(worker: u32) -> Verdict {
-    Verdict::Respawn {
+fn respawn(worker: u32) -> Action {
+    Action::Respawn {
         worker: WorkerId(worker),
     }
 }

@@ -7,7 +7,7 @@ use super::{Effect, Handling, Mood, Phase, State};
 use crate::device::DeviceFailure;
 use crate::failure::{Failure, FailureKind};
 use crate::ids::{SegmentId, WorkerId};
-use crate::protocol::Fall;
+use crate::protocol::InputCrash;
 use crate::report::BuildEvent;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -247,7 +247,7 @@ impl State {
             let reason = format!("no progress for {} s", allowed.as_secs());
             let text = format!("worker {worker}: {reason}, killing it");
             if slot.phase == Phase::Ready {
-                slot.fall = Some(Fall { file: None, reason });
+                slot.fall = Some(InputCrash { file: None, reason });
             }
             slot.phase = Phase::Killed;
             effects.push(Effect::Emit(BuildEvent::Warning { text }));

@@ -8,7 +8,7 @@ pub enum Effect {
     Spawn {
         worker: WorkerId,
         generation: u32,
-        place: Place,
+        target: EncoderTarget,
     },
     /// Give the worker a segment, behind those it has.
     Assign {
@@ -41,10 +41,10 @@ pub enum Effect {
 
 /// Where a process runs its encoders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum EncoderTarget {
     /// Where the settings say.
     #[default]
-    AsAsked,
+    Configured,
     Cpu,
 }
 

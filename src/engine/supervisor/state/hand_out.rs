@@ -4,7 +4,7 @@
 //! process that runs where the segment belongs.
 
 use super::deaths::Trouble;
-use super::{Effect, Mood, Phase, Place, Slot, State};
+use super::{Effect, EncoderTarget, Mood, Phase, Slot, State};
 use crate::ids::WorkerId;
 use crate::report::BuildEvent;
 use std::time::Duration;
@@ -39,13 +39,13 @@ impl State {
     /// Gives the worker the next segment for where it runs. One that has nothing left to do there ends, so that
     /// another can be started where there is.
     fn assign(&mut self, now: Duration, worker: WorkerId, effects: &mut Vec<Effect>) {
-        let Some(place) = self.slots.get(&worker).map(|slot| slot.place) else {
+        let Some(target) = self.slots.get(&worker).map(|slot| slot.target) else {
             return;
         };
         let fitting = self
             .queue
             .iter()
-            .position(|segment| self.place_of(*segment) == place);
+            .position(|segment| self.place_of(*segment) == target);
         let segment = fitting.and_then(|at| self.queue.remove(at));
         let Some(slot) = self.slots.get_mut(&worker) else {
             return;
@@ -73,45 +73,48 @@ impl State {
 
     /// Starts a process where there is more work than there are workers waiting for it.
     fn start(&mut self, now: Duration, worker: WorkerId, effects: &mut Vec<Effect>) {
-        let Some(place) = self.wanted_place() else {
+        let Some(target) = self.wanted_place() else {
             return;
         };
         let Some(slot) = self.slots.get_mut(&worker) else {
             return;
         };
         slot.phase = Phase::Starting;
-        slot.place = place;
+        slot.target = target;
         slot.generation += 1;
         slot.seen = now;
         effects.push(Effect::Spawn {
             worker,
             generation: slot.generation,
-            place,
+            target,
         });
         effects.push(Effect::Emit(BuildEvent::WorkerStarting { worker }));
     }
 
-    /// The place of the first segment for which nobody is there.
-    fn wanted_place(&self) -> Option<Place> {
+    /// The target of the first segment for which nobody is there.
+    fn wanted_place(&self) -> Option<EncoderTarget> {
         let is_waiting = |slot: &&Slot| match slot.phase {
             Phase::Starting => true,
             Phase::Ready => slot.assigned.is_empty(),
             Phase::Absent | Phase::GivenUp | Phase::Leaving | Phase::Killed => false,
         };
-        let waiting = |place| {
+        let waiting = |target| {
             let waiting = self.slots.values().filter(is_waiting);
-            waiting.filter(|slot| slot.place == place).count()
+            waiting.filter(|slot| slot.target == target).count()
         };
         let mut served = [
-            (Place::AsAsked, waiting(Place::AsAsked)),
-            (Place::Cpu, waiting(Place::Cpu)),
+            (
+                EncoderTarget::Configured,
+                waiting(EncoderTarget::Configured),
+            ),
+            (EncoderTarget::Cpu, waiting(EncoderTarget::Cpu)),
         ];
         for segment in &self.queue {
-            let place = self.place_of(*segment);
-            for (_, waiting) in served.iter_mut().filter(|(served, _)| *served == place) {
+            let target = self.place_of(*segment);
+            for (_, waiting) in served.iter_mut().filter(|(served, _)| *served == target) {
                 match waiting.checked_sub(1) {
                     Some(fewer) => *waiting = fewer,
-                    None => return Some(place),
+                    None => return Some(target),
                 }
             }
         }

@@ -28,7 +28,7 @@ impl State {
         // Each batch of a crawl is slow, and they belong to a collection that may have many: a pause does not wait for it.
         let is_batch = matches!(
             message,
-            FromWorker::BatchBegun { .. } | FromWorker::BatchDone { .. }
+            FromWorker::BatchStarted { .. } | FromWorker::BatchFinished { .. }
         );
         let batches_end = self
             .stopped_at
@@ -56,7 +56,7 @@ impl State {
                 effects.push(Effect::Emit(BuildEvent::WorkerReady { worker, device }));
                 self.watch_started(now, worker, effects);
             }
-            FromWorker::Opened { segment, done } => {
+            FromWorker::SegmentOpened { segment, done } => {
                 let first = self.seen.insert(segment);
                 if first {
                     self.done.insert(segment, done);
@@ -67,14 +67,14 @@ impl State {
                     already: if first { done } else { Work::default() },
                 }));
             }
-            FromWorker::InHand { segment, file } => slot.in_hand = Some((segment, file)),
-            FromWorker::Encoding => {}
-            FromWorker::BatchBegun {
+            FromWorker::FileStarted { segment, file } => slot.in_hand = Some((segment, file)),
+            FromWorker::Progress => {}
+            FromWorker::BatchStarted {
                 shard,
                 encoder,
                 n_slots,
             } => {
-                let input = Input::BatchBegun {
+                let input = Input::BatchStarted {
                     worker,
                     shard,
                     encoder,
@@ -82,10 +82,10 @@ impl State {
                 };
                 self.tell_watchdog(now, input, effects);
             }
-            FromWorker::BatchDone { shard, batch } => {
+            FromWorker::BatchFinished { shard, batch } => {
                 self.tell_watchdog(
                     now,
-                    Input::BatchDone {
+                    Input::BatchFinished {
                         worker,
                         shard,
                         batch,
@@ -93,7 +93,7 @@ impl State {
                     effects,
                 );
             }
-            FromWorker::Committed {
+            FromWorker::FilesCommitted {
                 segment,
                 work,
                 file,
@@ -114,7 +114,7 @@ impl State {
                     file,
                 }));
             }
-            FromWorker::Done { segment } => {
+            FromWorker::SegmentDone { segment } => {
                 slot.assigned.retain(|s| *s != segment);
                 slot.in_hand = None;
                 self.barren_deaths = 0;
@@ -131,7 +131,7 @@ impl State {
                 slot.phase = Phase::Leaving;
                 self.watch_failure(now, worker, kind, effects);
             }
-            FromWorker::Fell(fall) => {
+            FromWorker::InputCrashed(fall) => {
                 // Its other threads may be stuck, or taking memory as fast as they can.
                 slot.fall = Some(fall);
                 slot.phase = Phase::Killed;

@@ -13,14 +13,14 @@ mod hand_out;
 mod messages;
 mod watch;
 
-pub use effect::{Effect, Handling, Place};
+pub use effect::{Effect, EncoderTarget, Handling};
 pub use event::Event;
 pub use watch::Watch;
 
 use crate::engine::watchdog::Input;
 use crate::failure::Failure;
 use crate::ids::{SegmentId, ShardId, WorkerId};
-use crate::protocol::{Fall, Work};
+use crate::protocol::{InputCrash, Work};
 use crate::report::{BuildEvent, Ending, PublishOutcome};
 use deaths::Trouble;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,7 +57,7 @@ enum Phase {
 struct Slot {
     phase: Phase,
     generation: u32,
-    place: Place,
+    target: EncoderTarget,
     /// Its process is ended for no fault of its input.
     recycled: bool,
     /// Segments given, oldest first; the front one is being worked on.
@@ -69,7 +69,7 @@ struct Slot {
     /// Said why it would die.
     failure: Option<Failure>,
     /// Said that its input brought it down.
-    fall: Option<Fall>,
+    fall: Option<InputCrash>,
     /// The process, once it has said so.
     pid: Option<u32>,
     /// The process has been ready for work.
@@ -128,7 +128,7 @@ impl State {
                 let slot = Slot {
                     phase: Phase::Absent,
                     generation: 0,
-                    place: Place::AsAsked,
+                    target: EncoderTarget::Configured,
                     recycled: false,
                     assigned: VecDeque::new(),
                     seen: Duration::ZERO,

@@ -51,7 +51,7 @@ enum File {
 #[derive(Debug, Default)]
 struct Process {
     generation: u32,
-    place: Place,
+    target: EncoderTarget,
     alive: bool,
     ready: bool,
     stopping: bool,
@@ -65,7 +65,7 @@ struct World {
     files: BTreeMap<SegmentId, Vec<File>>,
     committed: BTreeMap<SegmentId, BTreeSet<u32>>,
     /// Where the committed files of each segment were encoded.
-    encoded_on: BTreeMap<SegmentId, Place>,
+    encoded_on: BTreeMap<SegmentId, EncoderTarget>,
     /// Says that the device takes no worker, from this process on.
     device_shut_from: u32,
     skipped: BTreeSet<(SegmentId, u32)>,
@@ -105,11 +105,11 @@ impl World {
                 Effect::Spawn {
                     worker,
                     generation,
-                    place,
+                    target,
                 } => {
                     let process = Process {
                         generation,
-                        place,
+                        target,
                         alive: true,
                         ..Process::default()
                     };
@@ -181,7 +181,7 @@ impl World {
     }
 
     fn begin_run(&mut self, worker: WorkerId, segment: SegmentId) {
-        let begun = FromWorker::BatchBegun {
+        let begun = FromWorker::BatchStarted {
             shard: segment.shard,
             encoder: crate::batch::EncoderKind::Sparse,
             n_slots: 512,
@@ -197,7 +197,7 @@ impl World {
             return;
         }
         if !process.ready {
-            if process.place == Place::AsAsked && process.generation >= shut_from {
+            if process.target == EncoderTarget::Configured && process.generation >= shut_from {
                 self.fail(worker, FailureKind::Unavailable);
                 return;
             }
@@ -226,20 +226,20 @@ impl World {
         let Some((segment, handling)) = process.tasks.front().cloned() else {
             return;
         };
-        let place = self.process(worker).place;
+        let target = self.process(worker).target;
         let n_files = self.files[&segment].len();
         let done = self.committed.entry(segment).or_default();
-        if self.encoded_on.insert(segment, place) != Some(place) && done.len() < n_files {
+        if self.encoded_on.insert(segment, target) != Some(target) && done.len() < n_files {
             // As the worker does it: none mixes devices.
             done.clear();
         }
         let next = (0..self.files[&segment].len() as u32).find(|n| !done.contains(n));
         let Some(file) = next else {
             self.process(worker).tasks.pop_front();
-            return self.say(worker, FromWorker::Done { segment });
+            return self.say(worker, FromWorker::SegmentDone { segment });
         };
         if handling.careful {
-            self.say(worker, FromWorker::InHand { segment, file });
+            self.say(worker, FromWorker::FileStarted { segment, file });
         }
         if handling.quarantined.iter().any(|(n, _)| *n == file) {
             self.skipped.insert((segment, file));
@@ -248,32 +248,32 @@ impl World {
                 File::Good => {}
                 File::Poison => return self.die(worker),
                 File::Named => {
-                    let fall = Fall {
+                    let fall = InputCrash {
                         file: Some((segment, file)),
                         reason: "panicked".to_owned(),
                     };
-                    return self.say(worker, FromWorker::Fell(fall));
+                    return self.say(worker, FromWorker::InputCrashed(fall));
                 }
                 File::Endless => {
                     self.process(worker).hung = true;
                     return;
                 }
-                File::LosesDevice if place == Place::AsAsked => {
+                File::LosesDevice if target == EncoderTarget::Configured => {
                     return self.fail_run(
                         worker,
                         segment,
                         FailureKind::Device(DeviceFailure::Lost),
                     );
                 }
-                File::NoDeviceMemory if place == Place::AsAsked => {
+                File::NoDeviceMemory if target == EncoderTarget::Configured => {
                     return self.fail_run(
                         worker,
                         segment,
                         FailureKind::Device(DeviceFailure::OutOfMemory),
                     );
                 }
-                File::CrashesEncoder if place == Place::Cpu => return self.die(worker),
-                File::Crashes | File::CrashesEncoder if place == Place::AsAsked => {
+                File::CrashesEncoder if target == EncoderTarget::Cpu => return self.die(worker),
+                File::Crashes | File::CrashesEncoder if target == EncoderTarget::Configured => {
                     self.begin_run(worker, segment);
                     return self.die(worker);
                 }
@@ -290,7 +290,7 @@ impl World {
         let file = file.to_string();
         self.say(
             worker,
-            FromWorker::Committed {
+            FromWorker::FilesCommitted {
                 segment,
                 work,
                 file,

@@ -1,11 +1,11 @@
-//! The watchdog's place in the state: what it is told, and what its verdicts do to workers and shards.
+//! The watchdog's target in the state: what it is told, and what its actions do to workers and shards.
 //!
-//! Pure, like the state whose part it is. What is slow and what follows is `watchdog`'s; here a verdict
+//! Pure, like the state whose part it is. What is slow and what follows is `watchdog`'s; here a action
 //! becomes effects. Without a device to watch nothing of it is there.
 
-use super::{Effect, Mood, Phase, Place, State};
+use super::{Effect, EncoderTarget, Mood, Phase, State};
 use crate::device::{DeviceFailure, DeviceId, DeviceMemory};
-use crate::engine::watchdog::{Input, Lanes, Verdict, Watchdog};
+use crate::engine::watchdog::{Action, EncoderDevices, Input, Watchdog};
 use crate::failure::FailureKind;
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::report::BuildEvent;
@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Watch {
     watchdog: Watchdog,
-    lanes: Lanes,
+    devices: EncoderDevices,
     /// Shards whose rest is done on the CPU.
     demoted: BTreeSet<ShardId>,
     /// Nothing more runs on the devices.
@@ -24,11 +24,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// `lanes`: where the encoders of workers run that are started as asked.
-    pub fn new(watchdog: Watchdog, lanes: Lanes) -> Self {
+    /// `devices`: where the encoders of workers run that are started as asked.
+    pub fn new(watchdog: Watchdog, devices: EncoderDevices) -> Self {
         Self {
             watchdog,
-            lanes,
+            devices,
             demoted: BTreeSet::new(),
             given_up: false,
         }
@@ -37,11 +37,11 @@ impl Watch {
 
 impl State {
     /// Where a segment is to be encoded.
-    pub(super) fn place_of(&self, segment: SegmentId) -> Place {
+    pub(super) fn place_of(&self, segment: SegmentId) -> EncoderTarget {
         let on_cpu = |watch: &Watch| watch.given_up || watch.demoted.contains(&segment.shard);
         match self.watch.as_ref().is_some_and(on_cpu) {
-            true => Place::Cpu,
-            false => Place::AsAsked,
+            true => EncoderTarget::Cpu,
+            false => EncoderTarget::Configured,
         }
     }
 
@@ -52,13 +52,13 @@ impl State {
         worker: WorkerId,
         effects: &mut Vec<Effect>,
     ) {
-        let place = self.slots.get(&worker).map(|slot| slot.place);
+        let target = self.slots.get(&worker).map(|slot| slot.target);
         if let Some(watch) = &self.watch {
-            let lanes = match place {
-                Some(Place::AsAsked) => watch.lanes.clone(),
-                _ => Lanes::default(),
+            let devices = match target {
+                Some(EncoderTarget::Configured) => watch.devices.clone(),
+                _ => EncoderDevices::default(),
             };
-            self.tell_watchdog(now, Input::WorkerStarted { worker, lanes }, effects);
+            self.tell_watchdog(now, Input::WorkerStarted { worker, devices }, effects);
         }
     }
 
@@ -113,27 +113,27 @@ impl State {
     }
 
     pub(super) fn tell_watchdog(&mut self, now: Duration, input: Input, effects: &mut Vec<Effect>) {
-        let verdicts = match &mut self.watch {
+        let actions = match &mut self.watch {
             Some(watch) => watch.watchdog.step(now, input),
             None => return,
         };
-        for verdict in verdicts {
-            self.obey(verdict, effects);
+        for action in actions {
+            self.obey(action, effects);
         }
     }
 
-    fn obey(&mut self, verdict: Verdict, effects: &mut Vec<Effect>) {
-        match verdict {
-            Verdict::ReleaseMemory { worker } => effects.push(Effect::ReleaseMemory { worker }),
-            Verdict::Respawn { worker } => self.recycle(worker, effects),
-            Verdict::Demote { shard } => {
+    fn obey(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        match action {
+            Action::ReleaseMemory { worker } => effects.push(Effect::ReleaseMemory { worker }),
+            Action::Respawn { worker } => self.recycle(worker, effects),
+            Action::Demote { shard } => {
                 if let Some(watch) = &mut self.watch {
                     watch.demoted.insert(shard);
                 }
                 self.leave_device(|segment| segment.shard == shard, effects);
             }
-            Verdict::GiveUp { .. } => self.give_up_device(effects),
-            Verdict::Report(event) => effects.push(Effect::Emit(BuildEvent::Watchdog(event))),
+            Action::GiveUp { .. } => self.give_up_device(effects),
+            Action::Report(event) => effects.push(Effect::Emit(BuildEvent::Watchdog(event))),
         }
     }
 
@@ -153,7 +153,8 @@ impl State {
         reason: &str,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let on_device = self.slots.get(&worker).map(|slot| slot.place) == Some(Place::AsAsked);
+        let on_device =
+            self.slots.get(&worker).map(|slot| slot.target) == Some(EncoderTarget::Configured);
         let Some(watch) = self
             .watch
             .as_ref()
@@ -165,8 +166,8 @@ impl State {
             return false;
         }
         let devices: Vec<_> = watch
-            .lanes
-            .devices()
+            .devices
+            .distinct()
             .iter()
             .map(|id| id.0.as_str())
             .collect();
@@ -185,14 +186,17 @@ impl State {
         let leaving: Vec<WorkerId> = self
             .slots
             .iter()
-            .filter(|(_, slot)| slot.place == Place::AsAsked)
+            .filter(|(_, slot)| slot.target == EncoderTarget::Configured)
             .filter(|(_, slot)| slot.assigned.iter().any(&is_moved))
             .map(|(worker, _)| *worker)
             .collect();
         for worker in leaving {
             self.recycle(worker, effects);
         }
-        let on_cpu = self.slots.values().filter(|slot| slot.place == Place::Cpu);
+        let on_cpu = self
+            .slots
+            .values()
+            .filter(|slot| slot.target == EncoderTarget::Cpu);
         let kept: BTreeSet<SegmentId> = on_cpu.flat_map(|slot| slot.assigned.clone()).collect();
         let is_undone = |segment: &SegmentId| is_moved(segment) && !kept.contains(segment);
         let undone: Vec<SegmentId> = self.done.keys().copied().filter(is_undone).collect();

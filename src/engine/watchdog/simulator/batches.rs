@@ -77,7 +77,7 @@ impl Simulator<'_> {
         };
         if process.place == Place::Card {
             process.grown += scenario.card.growth_mib / 1024.0;
-            self.feed(Input::BatchBegun {
+            self.feed(Input::BatchStarted {
                 worker,
                 shard,
                 encoder: batch.encoder,
@@ -106,7 +106,7 @@ impl Simulator<'_> {
                     self.course.places.entry(shard).or_default().push(place);
                 }
                 if is_on_card {
-                    self.feed(Input::BatchDone {
+                    self.feed(Input::BatchFinished {
                         worker,
                         shard,
                         batch,
@@ -118,7 +118,7 @@ impl Simulator<'_> {
             }
             Fate::Fails(failure) if is_on_card => {
                 self.feed(Input::DeviceFailed { worker, failure });
-                // The verdict may have replaced it already.
+                // The action may have replaced it already.
                 if matches!(self.process(worker).doing, Doing::Encoding { .. }) {
                     self.end(worker);
                 }

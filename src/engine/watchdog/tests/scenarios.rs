@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::watchdog::incident::{Scenario, Step, What};
 use crate::engine::watchdog::simulator::{Course, Place, Simulator};
-use crate::report::{Noticed, Response};
+use crate::report::{WatchdogEventKind, WatchdogResponse};
 use proptest::prelude::*;
 
 fn step() -> impl Strategy<Value = Step> {
@@ -27,14 +27,14 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-fn knobs() -> impl Strategy<Value = Knobs> {
+fn config() -> impl Strategy<Value = CrawlConfig> {
     let action = prop::sample::select(vec![
-        Action::Ladder,
-        Action::Ladder,
-        Action::Cpu,
-        Action::Off,
+        CrawlAction::Ladder,
+        CrawlAction::Ladder,
+        CrawlAction::Cpu,
+        CrawlAction::Off,
     ]);
-    (1.2f64..12.0, 1u32..12, action).prop_map(|(factor, window, action)| Knobs {
+    (1.2f64..12.0, 1u32..12, action).prop_map(|(factor, window, action)| CrawlConfig {
         factor,
         window,
         action,
@@ -49,9 +49,9 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         card,
         0.02f64..6.0,
         prop::collection::vec(step(), 0..10),
-        knobs(),
+        config(),
     )
-        .prop_map(|(workers, shards, card, crawl, mut script, knobs)| {
+        .prop_map(|(workers, shards, card, crawl, mut script, config)| {
             let mut scenario: Scenario = toml::from_str("shards = []").expect("the least there is");
             scenario.workers = workers;
             scenario.shards = shards;
@@ -63,34 +63,34 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             ) = card;
             scenario.encoder.crawl_chunks_per_s = crawl;
             script.sort_by_key(|step| step.at_batch);
-            if knobs.action == Action::Off {
+            if config.action == CrawlAction::Off {
                 // Nobody helps a batch that takes longer than the supervisor's patience.
                 scenario.encoder.crawl_chunks_per_s = crawl.max(0.5);
                 script.retain(|step| !matches!(step.what, What::SlowBy | What::LongChunks));
             }
             scenario.script = script;
-            scenario.with_knobs(knobs)
+            scenario.with_config(config)
         })
 }
 
 /// What must hold of the rungs of any course.
-fn check_rungs(course: &Course, knobs: &Knobs) -> Result<(), TestCaseError> {
-    let rearm = u64::from(ladder::rearm_after(knobs));
+fn check_rungs(course: &Course, config: &CrawlConfig) -> Result<(), TestCaseError> {
+    let rearm = u64::from(ladder::rearm_after(config));
     let mut since_respawn = Vec::new();
     let mut has_respawned = false;
     let mut demoted = BTreeSet::new();
     let mut released = BTreeMap::new();
     for (batch, event) in &course.events {
-        let is_crawl = event.noticed == Noticed::Crawl;
+        let is_crawl = event.kind == WatchdogEventKind::Crawl;
         prop_assert!(
             event.shard.is_none() || !demoted.contains(&event.shard),
             "{}",
             event
         );
         match event.action {
-            Response::None | Response::GiveUpDevice => {}
-            Response::ReleaseMemory => {
-                prop_assert!(is_crawl && knobs.action == Action::Ladder);
+            WatchdogResponse::None | WatchdogResponse::GiveUpDevice => {}
+            WatchdogResponse::ReleaseMemory => {
+                prop_assert!(is_crawl && config.action == CrawlAction::Ladder);
                 // Only a long health gives a shard this rung again.
                 if let Some(before) = released.insert(event.shard.clone(), *batch) {
                     prop_assert!(
@@ -101,21 +101,21 @@ fn check_rungs(course: &Course, knobs: &Knobs) -> Result<(), TestCaseError> {
                     );
                 }
             }
-            Response::Respawn => {
-                let was_released = since_respawn.contains(&Response::ReleaseMemory);
+            WatchdogResponse::Respawn => {
+                let was_released = since_respawn.contains(&WatchdogResponse::ReleaseMemory);
                 prop_assert!(!is_crawl || was_released, "skipped a rung: {}", event);
                 since_respawn.clear();
                 has_respawned = true;
             }
-            Response::Cpu => {
-                let is_last = has_respawned || knobs.action == Action::Cpu;
+            WatchdogResponse::Cpu => {
+                let is_last = has_respawned || config.action == CrawlAction::Cpu;
                 prop_assert!(is_last, "skipped a rung: {}", event);
                 demoted.insert(event.shard.clone());
             }
         }
         since_respawn.push(event.action);
-        if knobs.action == Action::Off {
-            prop_assert_eq!(event.action, Response::None);
+        if config.action == CrawlAction::Off {
+            prop_assert_eq!(event.action, WatchdogResponse::None);
         }
     }
     Ok(())
@@ -128,16 +128,16 @@ proptest! {
     #[test]
     fn every_build_ends_and_no_rung_is_skipped_or_repeated(scenario in scenario()) {
         let course = Simulator::new(&scenario).run().map_err(TestCaseError::fail)?;
-        check_rungs(&course, &scenario.knobs())?;
+        check_rungs(&course, &scenario.config())?;
         let shards = scenario.shards.len();
         prop_assert_eq!(course.places.len(), shards);
         // Each shard ends at three rungs; more need a long health, or a fault of the script.
-        let rearm = u64::from(ladder::rearm_after(&scenario.knobs()));
+        let rearm = u64::from(ladder::rearm_after(&scenario.config()));
         let counts = course.counts;
         let rungs = counts.release_memory + counts.respawn + counts.cpu;
         let most = 3 * (shards as u64 + course.batches / rearm) + scenario.script.len() as u64;
         prop_assert!(rungs <= most, "{} rungs, {} batches", rungs, course.batches);
-        if scenario.knobs().action == Action::Off {
+        if scenario.config().action == CrawlAction::Off {
             let on_cpu = course.places.values().flatten().any(|place| *place == Place::Cpu);
             prop_assert!(!on_cpu && course.respawns == 0);
         }
@@ -164,8 +164,8 @@ proptest! {
             }
         }
         let course = Simulator::new(&scenario).run().map_err(TestCaseError::fail)?;
-        let is_of_probe = |noticed| matches!(noticed, Noticed::ProbeSilent | Noticed::ProbeBack);
-        let tripped = course.events.iter().find(|(_, event)| !is_of_probe(event.noticed));
+        let is_of_probe = |kind| matches!(kind, WatchdogEventKind::ProbeSilent | WatchdogEventKind::ProbeBack);
+        let tripped = course.events.iter().find(|(_, event)| !is_of_probe(event.kind));
         prop_assert!(tripped.is_none(), "{:?}", tripped);
     }
 }

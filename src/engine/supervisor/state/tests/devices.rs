@@ -3,27 +3,30 @@
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceId, DeviceMemory};
-use crate::engine::watchdog::knobs::{Action, Knobs};
-use crate::engine::watchdog::{Lanes, Watchdog};
+use crate::engine::watchdog::config::{CrawlAction, CrawlConfig};
+use crate::engine::watchdog::{EncoderDevices, Watchdog};
 use proptest::prelude::*;
 
 impl World {
-    fn on_device(workers: u32, files: BTreeMap<SegmentId, Vec<File>>, action: Action) -> Self {
+    fn on_device(workers: u32, files: BTreeMap<SegmentId, Vec<File>>, action: CrawlAction) -> Self {
         let mut world = Self::new(workers, files);
-        let knobs = Knobs {
+        let config = CrawlConfig {
             action,
-            ..Knobs::default()
+            ..CrawlConfig::default()
         };
-        let watchdog = Watchdog::new(knobs, STALL / 2, []);
-        let watch = Watch::new(watchdog, Lanes::both(&DeviceId("cuda:0".to_owned())));
+        let watchdog = Watchdog::new(config, STALL / 2, []);
+        let watch = Watch::new(
+            watchdog,
+            EncoderDevices::both(&DeviceId("cuda:0".to_owned())),
+        );
         world.state = world.state.with_watch(Some(watch));
         world
     }
 
     /// What each segment was encoded on, by shard.
-    fn places(&self, shard: u32) -> Vec<Place> {
+    fn places(&self, shard: u32) -> Vec<EncoderTarget> {
         let of_shard = self.encoded_on.iter().filter(|(s, _)| s.shard.0 == shard);
-        of_shard.map(|(_, place)| *place).collect()
+        of_shard.map(|(_, target)| *target).collect()
     }
 
     fn assert_all_done(&self) {
@@ -52,16 +55,20 @@ fn assert_that_one_shard_leaves_for(file: File) {
     for workers in [1, 2, 3] {
         let mut hard = vec![File::Good; 6];
         hard[4] = file;
-        let mut world = World::on_device(workers, two_shards(hard), Action::Ladder);
+        let mut world = World::on_device(workers, two_shards(hard), CrawlAction::Ladder);
         world.run(&[]);
         world.assert_all_done();
         assert!(world.skipped.is_empty(), "no file is to blame");
         assert_eq!(
             world.encoded_on[&segment(0, 1)],
-            Place::Cpu,
+            EncoderTarget::Cpu,
             "{workers} workers"
         );
-        assert_eq!(world.places(1), [Place::AsAsked; 2], "{workers} workers");
+        assert_eq!(
+            world.places(1),
+            [EncoderTarget::Configured; 2],
+            "{workers} workers"
+        );
     }
 }
 
@@ -80,11 +87,15 @@ fn a_file_is_not_blamed_for_a_driver_that_ends_the_process() {
 #[test]
 fn a_device_that_is_lost_again_and_again_is_given_up() {
     let hard = vec![File::LosesDevice; 6];
-    let mut world = World::on_device(1, two_shards(hard), Action::Ladder);
+    let mut world = World::on_device(1, two_shards(hard), CrawlAction::Ladder);
     world.run(&[]);
     world.assert_all_done();
-    assert_eq!(world.places(1), [Place::Cpu; 2]);
-    assert_eq!(world.places(0)[0], Place::AsAsked, "it was done before");
+    assert_eq!(world.places(1), [EncoderTarget::Cpu; 2]);
+    assert_eq!(
+        world.places(0)[0],
+        EncoderTarget::Configured,
+        "it was done before"
+    );
 }
 
 /// A text that ends the process on the CPU as well is found there, and only that shard has left the device.
@@ -92,11 +103,11 @@ fn a_device_that_is_lost_again_and_again_is_given_up() {
 fn a_text_that_ends_the_process_on_any_device_is_left_out() {
     let mut hard = vec![File::Good; 6];
     hard[4] = File::CrashesEncoder;
-    let mut world = World::on_device(2, two_shards(hard), Action::Ladder);
+    let mut world = World::on_device(2, two_shards(hard), CrawlAction::Ladder);
     world.run(&[]);
     assert_eq!(world.ending, Some(Ending::Complete), "{:?}", world.warnings);
     assert_eq!(world.skipped, BTreeSet::from([(segment(0, 1), 4)]));
-    assert_eq!(world.places(1), [Place::AsAsked; 2]);
+    assert_eq!(world.places(1), [EncoderTarget::Configured; 2]);
 }
 
 #[test]
@@ -106,7 +117,7 @@ fn a_device_whose_driver_ends_every_process_is_given_up() {
         files.insert(segment(shard, 0), vec![File::Crashes; 2]);
         files.insert(segment(shard, 1), vec![File::Crashes; 2]);
     }
-    let mut world = World::on_device(1, files, Action::Ladder);
+    let mut world = World::on_device(1, files, CrawlAction::Ladder);
     world.run(&[]);
     world.assert_all_done();
     assert!(world.skipped.is_empty(), "no file is to blame");
@@ -117,7 +128,7 @@ fn a_device_whose_driver_ends_every_process_is_given_up() {
 
 #[test]
 fn with_the_ladder_off_a_driver_that_ends_processes_ends_the_build() {
-    let mut world = World::on_device(1, two_shards(vec![File::Crashes; 6]), Action::Off);
+    let mut world = World::on_device(1, two_shards(vec![File::Crashes; 6]), CrawlAction::Off);
     world.run(&[]);
     let Some(Ending::Failed(failure)) = &world.ending else {
         panic!("{:?}", world.ending);
@@ -130,11 +141,11 @@ fn with_the_ladder_off_a_driver_that_ends_processes_ends_the_build() {
 fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
     let mut files = two_shards(vec![File::Good; 6]);
     files.insert(segment(1, 2), vec![File::LosesDevice; 2]);
-    let mut world = World::on_device(1, files, Action::Ladder);
+    let mut world = World::on_device(1, files, CrawlAction::Ladder);
     world.device_shut_from = 2;
     world.run(&[]);
     world.assert_all_done();
-    assert_eq!(world.encoded_on[&segment(1, 2)], Place::Cpu);
+    assert_eq!(world.encoded_on[&segment(1, 2)], EncoderTarget::Cpu);
     assert!(
         world
             .warnings
@@ -145,7 +156,7 @@ fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
 
 #[test]
 fn a_device_that_takes_no_worker_at_all_ends_the_build() {
-    let mut world = World::on_device(2, two_shards(vec![File::Good; 6]), Action::Ladder);
+    let mut world = World::on_device(2, two_shards(vec![File::Good; 6]), CrawlAction::Ladder);
     world.device_shut_from = 1;
     world.run(&[]);
     assert!(
@@ -158,7 +169,7 @@ fn a_device_that_takes_no_worker_at_all_ends_the_build() {
 #[test]
 fn with_the_ladder_off_a_device_that_fails_ends_the_build() {
     let hard = vec![File::NoDeviceMemory; 6];
-    let mut world = World::on_device(1, two_shards(hard), Action::Off);
+    let mut world = World::on_device(1, two_shards(hard), CrawlAction::Off);
     world.run(&[]);
     let Some(Ending::Failed(failure)) = &world.ending else {
         panic!("{:?}", world.ending);
@@ -170,8 +181,12 @@ fn with_the_ladder_off_a_device_that_fails_ends_the_build() {
 /// A crawl: the first rung is a request, the second ends the process and gives its work to a fresh one.
 #[test]
 fn a_crawl_is_answered_by_requests_and_respawns() {
-    let mut state =
-        World::on_device(1, one_shard(vec![vec![File::Good; 9]; 3]), Action::Ladder).state;
+    let mut state = World::on_device(
+        1,
+        one_shard(vec![vec![File::Good; 9]; 3]),
+        CrawlAction::Ladder,
+    )
+    .state;
     let worker = WorkerId(0);
     let mut now = Duration::ZERO;
     let mut seen = Vec::new();
@@ -224,7 +239,7 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
     let spawn = Effect::Spawn {
         worker,
         generation,
-        place: Place::AsAsked,
+        target: EncoderTarget::Configured,
     };
     assert!(effects.contains(&spawn), "{effects:?}");
     let blamed = effects
@@ -236,7 +251,7 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
 /// Batches go on, and what they belong to does not end.
 #[test]
 fn a_pause_does_not_wait_for_a_collection_that_crawls() {
-    let mut world = World::on_device(1, one_shard(vec![vec![File::Good; 9]]), Action::Ladder);
+    let mut world = World::on_device(1, one_shard(vec![vec![File::Good; 9]]), CrawlAction::Ladder);
     let worker = WorkerId(0);
     world.feed(Event::Tick);
     let device = "cuda:0".to_owned();
@@ -261,7 +276,7 @@ fn a_pause_does_not_wait_for_a_collection_that_crawls() {
 }
 
 fn batch(milliseconds: u64) -> FromWorker {
-    FromWorker::BatchDone {
+    FromWorker::BatchFinished {
         shard: ShardId(0),
         batch: Batch {
             encoder: EncoderKind::Sparse,
@@ -298,7 +313,7 @@ proptest! {
             .zip(shards)
             .flat_map(|(shard, segments)| (0..).map(move |n| segment(shard, n)).zip(segments))
             .collect();
-        let mut world = World::on_device(workers, files, Action::Ladder);
+        let mut world = World::on_device(workers, files, CrawlAction::Ladder);
         world.device_shut_from = shut_from;
         world.run(&kills);
         if world.ending == Some(Ending::Complete) {

@@ -55,7 +55,7 @@ fn progress_inside_a_long_file_is_life() {
     world.turn(WorkerId(0));
     for _ in 0..10 {
         world.now += STALL;
-        world.say(WorkerId(0), FromWorker::Encoding);
+        world.say(WorkerId(0), FromWorker::Progress);
         world.feed(Event::Tick);
     }
     assert!(world.process(WorkerId(0)).alive);

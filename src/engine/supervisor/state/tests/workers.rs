@@ -60,7 +60,7 @@ fn what_an_earlier_process_of_a_slot_says_is_ignored() {
     let stale = Event::Message {
         worker: WorkerId(0),
         generation: 1,
-        message: FromWorker::Done {
+        message: FromWorker::SegmentDone {
             segment: segment(0, 0),
         },
     };

@@ -10,22 +10,22 @@ use std::str::FromStr;
 
 /// How a crawl is told and what is done about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Knobs {
+pub struct CrawlConfig {
     /// A rate below the baseline divided by this is slow. Above 1.
     pub factor: f64,
     /// So many slow batches in a row are a crawl; as many early ones make the baseline. At least 1.
     pub window: u32,
-    pub action: Action,
+    pub action: CrawlAction,
 }
 
 /// The published defaults. Half the factor would see other programs on the device as crawls; twice of
 /// it would have missed the first published incident (15.3 to 2.3 chunks/s: a factor of 6.7).
-impl Default for Knobs {
+impl Default for CrawlConfig {
     fn default() -> Self {
         Self {
             factor: 5.0,
             window: 8,
-            action: Action::Ladder,
+            action: CrawlAction::Ladder,
         }
     }
 }
@@ -33,7 +33,7 @@ impl Default for Knobs {
 /// What to do about a crawl.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum CrawlAction {
     /// Release memory, then respawn, then the CPU for the rest of the shard.
     #[default]
     Ladder,
@@ -43,7 +43,7 @@ pub enum Action {
     Off,
 }
 
-impl Action {
+impl CrawlAction {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ladder => "ladder",
@@ -53,13 +53,13 @@ impl Action {
     }
 }
 
-impl Display for Action {
+impl Display for CrawlAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Action {
+impl FromStr for CrawlAction {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -72,7 +72,7 @@ impl FromStr for Action {
 
 /// As typed; `None` where nothing was.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct KnobFlags<'a> {
+pub struct CrawlFlags<'a> {
     pub factor: Option<&'a str>,
     pub window: Option<&'a str>,
     pub action: Option<&'a str>,
@@ -80,19 +80,19 @@ pub struct KnobFlags<'a> {
 
 /// Where a knob's value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KnobOrigin {
+pub enum ConfigOrigin {
     Flag,
     /// The variable's name.
     Environment(String),
     Default,
 }
 
-/// Knobs with what there is to say about them.
+/// CrawlConfig with what there is to say about them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ResolvedKnobs {
-    pub knobs: Knobs,
+pub struct ResolvedCrawlConfig {
+    pub config: CrawlConfig,
     /// Of factor, window and action.
-    pub origins: [KnobOrigin; 3],
+    pub origins: [ConfigOrigin; 3],
     /// For people: environment variables that were passed over.
     pub warnings: Vec<String>,
 }
@@ -100,7 +100,7 @@ pub struct ResolvedKnobs {
 /// A flag's value makes no sense: a usage error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("--{flag} {value}: {problem}")]
-pub struct KnobError {
+pub struct CrawlConfigError {
     flag: &'static str,
     value: String,
     problem: String,
@@ -110,16 +110,16 @@ pub struct KnobError {
 /// builder's project is called now.
 const PREFIXES: [&str; 2] = ["HELIX_BFM_", "CYMATIX_BFM_"];
 
-impl Knobs {
+impl CrawlConfig {
     /// Flag, `HELIX_BFM_*`, `CYMATIX_BFM_*`, default, in this order. An empty variable counts as not set.
     /// The first variable that is set decides: when it makes no sense, the default is taken, not the next.
     ///
     /// # Errors
     /// When a flag makes no sense.
     pub fn resolve(
-        flags: KnobFlags<'_>,
+        flags: CrawlFlags<'_>,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<ResolvedKnobs, KnobError> {
+    ) -> Result<ResolvedCrawlConfig, CrawlConfigError> {
         let mut warnings = Vec::new();
         let default = Self::default();
         let (factor, from_factor) = pick(
@@ -142,12 +142,12 @@ impl Knobs {
             "crawl-action",
             flags.action,
             environment,
-            Action::from_str,
+            CrawlAction::from_str,
             default.action,
             &mut warnings,
         )?;
-        Ok(ResolvedKnobs {
-            knobs: Self {
+        Ok(ResolvedCrawlConfig {
+            config: Self {
                 factor,
                 window,
                 action,
@@ -165,11 +165,11 @@ fn pick<T: Display>(
     parse: impl Fn(&str) -> Result<T, String>,
     default: T,
     warnings: &mut Vec<String>,
-) -> Result<(T, KnobOrigin), KnobError> {
+) -> Result<(T, ConfigOrigin), CrawlConfigError> {
     if let Some(value) = typed {
         return match parse(value.trim()) {
-            Ok(parsed) => Ok((parsed, KnobOrigin::Flag)),
-            Err(problem) => Err(KnobError {
+            Ok(parsed) => Ok((parsed, ConfigOrigin::Flag)),
+            Err(problem) => Err(CrawlConfigError {
                 flag,
                 value: value.to_owned(),
                 problem,
@@ -183,16 +183,16 @@ fn pick<T: Display>(
             continue;
         };
         return match parse(value.trim()) {
-            Ok(parsed) => Ok((parsed, KnobOrigin::Environment(name))),
+            Ok(parsed) => Ok((parsed, ConfigOrigin::Environment(name))),
             Err(problem) => {
                 warnings.push(format!(
                     "{name}={value}: {problem}; taking the default, {default}"
                 ));
-                Ok((default, KnobOrigin::Default))
+                Ok((default, ConfigOrigin::Default))
             }
         };
     }
-    Ok((default, KnobOrigin::Default))
+    Ok((default, ConfigOrigin::Default))
 }
 
 /// Larger ones would never find anything.
@@ -220,8 +220,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn resolve(flags: KnobFlags<'_>, set: &[(&str, &str)]) -> Result<ResolvedKnobs, KnobError> {
-        Knobs::resolve(flags, &|name| {
+    fn resolve(
+        flags: CrawlFlags<'_>,
+        set: &[(&str, &str)],
+    ) -> Result<ResolvedCrawlConfig, CrawlConfigError> {
+        CrawlConfig::resolve(flags, &|name| {
             let found = set.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         })
@@ -229,21 +232,21 @@ mod tests {
 
     #[test]
     fn the_published_defaults_hold() {
-        let resolved = resolve(KnobFlags::default(), &[]).expect("nothing is wrong");
-        let knobs = resolved.knobs;
+        let resolved = resolve(CrawlFlags::default(), &[]).expect("nothing is wrong");
+        let config = resolved.config;
         assert_eq!(
-            (knobs.factor, knobs.window, knobs.action),
-            (5.0, 8, Action::Ladder)
+            (config.factor, config.window, config.action),
+            (5.0, 8, CrawlAction::Ladder)
         );
-        assert_eq!(resolved.origins, [const { KnobOrigin::Default }; 3]);
+        assert_eq!(resolved.origins, [const { ConfigOrigin::Default }; 3]);
         assert!(resolved.warnings.is_empty());
     }
 
     #[test]
     fn a_flag_beats_either_environment_and_the_first_spelling_the_second() {
-        let flags = KnobFlags {
+        let flags = CrawlFlags {
             factor: Some("7"),
-            ..KnobFlags::default()
+            ..CrawlFlags::default()
         };
         let set = [
             ("HELIX_BFM_CRAWL_FACTOR", "6"),
@@ -253,16 +256,16 @@ mod tests {
             ("CYMATIX_BFM_CRAWL_ACTION", " CPU "),
         ];
         let resolved = resolve(flags, &set).expect("nothing is wrong");
-        let knobs = resolved.knobs;
+        let config = resolved.config;
         assert_eq!(
-            (knobs.factor, knobs.window, knobs.action),
-            (7.0, 12, Action::Cpu)
+            (config.factor, config.window, config.action),
+            (7.0, 12, CrawlAction::Cpu)
         );
-        let from = |name: &str| KnobOrigin::Environment(name.to_owned());
+        let from = |name: &str| ConfigOrigin::Environment(name.to_owned());
         assert_eq!(
             resolved.origins,
             [
-                KnobOrigin::Flag,
+                ConfigOrigin::Flag,
                 from("HELIX_BFM_CRAWL_WINDOW"),
                 from("CYMATIX_BFM_CRAWL_ACTION")
             ]
@@ -282,8 +285,8 @@ mod tests {
             ("CYMATIX_BFM_CRAWL_WINDOW", "99999999999999999999"),
             ("HELIX_BFM_CRAWL_ACTION", "gpu"),
         ] {
-            let resolved = resolve(KnobFlags::default(), &[(name, value)]).expect("no error");
-            assert_eq!(resolved.knobs, Knobs::default(), "{name}={value}");
+            let resolved = resolve(CrawlFlags::default(), &[(name, value)]).expect("no error");
+            assert_eq!(resolved.config, CrawlConfig::default(), "{name}={value}");
             let [warning] = resolved.warnings.as_slice() else {
                 panic!("{name}={value}: {:?}", resolved.warnings);
             };
@@ -297,22 +300,22 @@ mod tests {
             ("HELIX_BFM_CRAWL_WINDOW", " "),
             ("CYMATIX_BFM_CRAWL_WINDOW", "9"),
         ];
-        let resolved = resolve(KnobFlags::default(), &set).expect("no error");
-        assert_eq!((resolved.knobs.window, resolved.warnings.len()), (9, 0));
+        let resolved = resolve(CrawlFlags::default(), &set).expect("no error");
+        assert_eq!((resolved.config.window, resolved.warnings.len()), (9, 0));
         // The stronger spelling decides, whatever it says.
         let set = [
             ("HELIX_BFM_CRAWL_WINDOW", "x"),
             ("CYMATIX_BFM_CRAWL_WINDOW", "9"),
         ];
-        let resolved = resolve(KnobFlags::default(), &set).expect("no error");
-        assert_eq!((resolved.knobs.window, resolved.warnings.len()), (8, 1));
+        let resolved = resolve(CrawlFlags::default(), &set).expect("no error");
+        assert_eq!((resolved.config.window, resolved.warnings.len()), (8, 1));
     }
 
     #[test]
     fn garbage_in_a_flag_is_an_error_that_names_it() {
-        let flags = KnobFlags {
+        let flags = CrawlFlags {
             window: Some("-1"),
-            ..KnobFlags::default()
+            ..CrawlFlags::default()
         };
         let error = resolve(flags, &[]).expect_err("wrong").to_string();
         assert_eq!(
@@ -329,9 +332,9 @@ mod tests {
                 ("HELIX_BFM_CRAWL_WINDOW", window.as_str()),
                 ("HELIX_BFM_CRAWL_ACTION", action.as_str()),
             ];
-            let knobs = resolve(KnobFlags::default(), &set).expect("never").knobs;
-            prop_assert!(knobs.factor > 1.0 && knobs.factor <= MOST_FACTOR);
-            prop_assert!((1..=MOST_WINDOW).contains(&knobs.window));
+            let config = resolve(CrawlFlags::default(), &set).expect("never").config;
+            prop_assert!(config.factor > 1.0 && config.factor <= MOST_FACTOR);
+            prop_assert!((1..=MOST_WINDOW).contains(&config.window));
         }
     }
 }
