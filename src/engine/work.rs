@@ -110,10 +110,8 @@ impl Site<'_> {
         };
         let job = job(self.request, self.prepared, sizing, todo)?;
         let mut devices = BTreeSet::new();
-        let mut totals = Totals::default();
         let supervised = self.control.supervise();
         let outcome = supervisor::run(job, &channels, &mut |event| {
-            totals.add(&event);
             match &event {
                 BuildEvent::WorkerReady { device, .. } => {
                     devices.insert(device.clone());
@@ -137,7 +135,7 @@ impl Site<'_> {
             resumed,
             spent,
             ..
-        } = totals;
+        } = outcome.totals;
         run.resumed_chunks = resumed.chunks;
         run.reused_chunks = done.reused_chunks;
         run.devices = devices.into_iter().collect();

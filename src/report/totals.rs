@@ -65,6 +65,12 @@ impl Totals {
         *self.bytes_by_shard.entry(segment.shard).or_default() += work.bytes;
     }
 
+    /// What a segment that is not done adds to [`Self::done`].
+    pub fn open_segment(&self, segment: SegmentId) -> Work {
+        let share = self.open.get(&segment);
+        share.map(|share| share.done).unwrap_or_default()
+    }
+
     /// Bytes of a shard that are done.
     pub fn shard_bytes(&self, shard: ShardId) -> u64 {
         self.bytes_by_shard.get(&shard).copied().unwrap_or_default()

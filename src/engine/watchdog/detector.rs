@@ -64,7 +64,7 @@ pub struct Stream {
     early_since: Duration,
     figures: StreamFigures,
     /// This crawl has been told, and nothing could be done about it.
-    pub told: bool,
+    pub is_reported: bool,
 }
 
 /// A window of early batches is full.
@@ -153,7 +153,7 @@ impl Stream {
     /// Starts afresh, as after a rung: what came before must not count against what comes.
     pub fn restart(&mut self) {
         self.figures = StreamFigures::default();
-        self.told = false;
+        self.is_reported = false;
     }
 
     pub fn figures(&self) -> StreamFigures {

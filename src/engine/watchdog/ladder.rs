@@ -4,11 +4,8 @@
 //! time, so that the device is never without work and never gets all its new contexts at once.
 
 use super::config::{CrawlAction, CrawlConfig};
-use crate::ids::WorkerId;
 use crate::report::{WatchdogEventKind, WatchdogResponse};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
-use std::time::Duration;
 
 /// A remedy, the mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -121,52 +118,6 @@ pub fn rearm_after(config: &CrawlConfig) -> u32 {
     (REARM_TIMES * f64::from(config.window) * config.factor).ceil() as u32
 }
 
-/// How long a worker's respawn may take before the next one's begins: longer than the supervisor waits
-/// for a worker to start, for one that has no work left is not started again and says nothing.
-const ROLL_PATIENCE: Duration = Duration::from_secs(180);
-
-/// A respawn of all workers of a device, under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RollingRestart {
-    current: WorkerId,
-    since: Duration,
-    queue: VecDeque<WorkerId>,
-}
-
-impl RollingRestart {
-    /// Beginning with `first`, which has been told.
-    pub fn new(now: Duration, first: WorkerId, others: impl IntoIterator<Item = WorkerId>) -> Self {
-        Self {
-            current: first,
-            since: now,
-            queue: others.into_iter().filter(|other| *other != first).collect(),
-        }
-    }
-
-    /// Whether it is time for the next one.
-    pub fn is_due(&self, now: Duration) -> bool {
-        now.saturating_sub(self.since) > ROLL_PATIENCE
-    }
-
-    pub fn is_at(&self, worker: WorkerId) -> bool {
-        self.current == worker
-    }
-
-    /// Goes on to the next worker, and returns it; `None`: it was the last.
-    pub fn advance(&mut self, now: Duration) -> Option<WorkerId> {
-        self.current = self.queue.pop_front()?;
-        self.since = now;
-        Some(self.current)
-    }
-
-    /// Takes a worker off that gets a fresh process anyway. Whether it was still to come.
-    pub fn drop_worker(&mut self, worker: WorkerId) -> bool {
-        let before = self.queue.len();
-        self.queue.retain(|queued| *queued != worker);
-        self.queue.len() < before
-    }
-}
-
 impl From<Anomaly> for WatchdogEventKind {
     fn from(anomaly: Anomaly) -> Self {
         match anomaly {
@@ -268,22 +219,6 @@ mod tests {
             ..CrawlConfig::default()
         };
         assert_eq!(rearm_after(&config), 15);
-    }
-
-    #[test]
-    fn a_roll_takes_each_worker_once() {
-        let workers = |list: &[u32]| list.iter().map(|n| WorkerId(*n)).collect::<Vec<_>>();
-        let mut roll = RollingRestart::new(Duration::ZERO, WorkerId(1), workers(&[0, 1, 2, 3]));
-        assert!(roll.is_at(WorkerId(1)));
-        assert!(roll.drop_worker(WorkerId(2)));
-        assert!(!roll.drop_worker(WorkerId(1)), "it is under way");
-        assert!(!roll.is_due(ROLL_PATIENCE));
-        let late = ROLL_PATIENCE + Duration::from_secs(1);
-        assert!(roll.is_due(late));
-        assert_eq!(roll.advance(late), Some(WorkerId(0)));
-        assert!(!roll.is_due(late));
-        assert_eq!(roll.advance(late), Some(WorkerId(3)));
-        assert_eq!(roll.advance(late), None);
     }
 
     proptest! {

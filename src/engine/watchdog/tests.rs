@@ -1,6 +1,7 @@
-//! The watchdog as a whole: single rules through the small driver of this file, incidents from files, and
-//! properties over random scenarios.
+//! The watchdog as a whole: single rules through the driver in this file, incidents from files, and properties of random
+//! scenarios.
 
+use super::config::CrawlAction;
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceId, DeviceMemory};
@@ -26,11 +27,11 @@ const BAD: u64 = 300;
 struct Driver {
     watchdog: Watchdog,
     now: Duration,
-    /// What each reading of memory says from now on; `None`: it cannot be read.
+    /// The share of memory that each reading shows from now on; `None`: readings fail.
     memory: Option<f64>,
     shard: ShardId,
-    /// What was told of the probe alone.
-    probe_news: Vec<WatchdogEventKind>,
+    /// Events about the probe.
+    probe_events: Vec<WatchdogEventKind>,
 }
 
 fn device() -> DeviceId {
@@ -50,7 +51,7 @@ impl Driver {
             now: Duration::ZERO,
             memory: Some(0.99),
             shard: SHARD,
-            probe_news: Vec::new(),
+            probe_events: Vec::new(),
         };
         for worker in 0..workers {
             assert_eq!(driver.start(worker), []);
@@ -84,7 +85,7 @@ impl Driver {
         let device = device();
         for action in self.feed(Input::MemoryRead { device, answer }) {
             match action {
-                Action::Report(event) => self.probe_news.push(event.kind),
+                Action::Report(event) => self.probe_events.push(event.kind),
                 other => panic!("{other:?}"),
             }
         }

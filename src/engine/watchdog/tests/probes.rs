@@ -8,21 +8,21 @@ fn silence_is_told_once_and_so_is_its_end() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.read(None);
     driver.read(None);
-    assert_eq!(driver.probe_news, [], "a driver may be busy");
+    assert_eq!(driver.probe_events, [], "a driver may be busy");
     driver.read(Some(0.5));
     for _ in 0..100 {
         driver.read(None);
     }
-    assert_eq!(driver.probe_news, [WatchdogEventKind::ProbeSilent]);
+    assert_eq!(driver.probe_events, [WatchdogEventKind::ProbeSilent]);
     for _ in 0..10 {
         driver.read(Some(0.5));
     }
     let told = [WatchdogEventKind::ProbeSilent, WatchdogEventKind::ProbeBack];
-    assert_eq!(driver.probe_news, told);
+    assert_eq!(driver.probe_events, told);
     for _ in 0..10 {
         driver.read(None);
     }
-    assert_eq!(driver.probe_news.len(), 3, "and the next silence");
+    assert_eq!(driver.probe_events.len(), 3, "and the next silence");
     assert_eq!(driver.feed(Input::Ending), [], "it was told already");
     let counts = driver.watchdog.counts();
     assert_eq!((counts.probe_silent, counts.probe_back), (2, 1));
@@ -33,7 +33,7 @@ fn silence_is_told_once_and_so_is_its_end() {
 fn a_probe_that_never_answered_is_told_at_the_end() {
     let mut driver = Driver::new(CrawlConfig::default(), 0);
     driver.read(None);
-    assert_eq!(driver.probe_news, []);
+    assert_eq!(driver.probe_events, []);
     let actions = driver.feed(Input::Ending);
     let [Action::Report(event)] = actions.as_slice() else {
         panic!("{actions:?}");

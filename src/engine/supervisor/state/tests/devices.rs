@@ -28,14 +28,6 @@ impl World {
         let of_shard = self.encoded_on.iter().filter(|(s, _)| s.shard.0 == shard);
         of_shard.map(|(_, target)| *target).collect()
     }
-
-    fn assert_all_done(&self) {
-        assert_eq!(self.ending, Some(Ending::Complete), "{:?}", self.warnings);
-        assert_eq!(self.loaded.len(), self.files.len());
-        for (segment, files) in &self.files {
-            assert_eq!(self.committed[segment].len(), files.len(), "{segment}");
-        }
-    }
 }
 
 fn two_shards(first: Vec<File>) -> BTreeMap<SegmentId, Vec<File>> {
@@ -264,14 +256,14 @@ fn a_pause_does_not_wait_for_a_collection_that_crawls() {
     );
     world.feed(Event::Interrupt);
     let asked = world.now;
-    let patience = limits().pause_patience;
+    let timeout = limits().pause_timeout;
     while world.process(worker).alive {
-        world.now += patience / 2;
+        world.now += timeout / 2;
         world.say(worker, batch(5_000));
         world.feed(Event::Tick);
-        assert!(world.now - asked < 6 * patience, "it is never ended");
+        assert!(world.now - asked < 6 * timeout, "it is never ended");
     }
-    assert!(world.now - asked > 3 * patience, "a healthy one may end");
+    assert!(world.now - asked > 3 * timeout, "a healthy one may end");
     assert_eq!(world.ending, Some(Ending::Paused));
 }
 
@@ -291,11 +283,7 @@ fn batch(milliseconds: u64) -> FromWorker {
 fn any_file() -> impl Strategy<Value = File> {
     prop_oneof![
         20 => Just(File::Good),
-        1 => Just(File::Poison),
-        1 => Just(File::LosesDevice),
-        1 => Just(File::NoDeviceMemory),
-        1 => Just(File::Crashes),
-        1 => Just(File::CrashesEncoder),
+        File::BAD.len() as u32 => prop::sample::select(&File::BAD),
     ]
 }
 
@@ -308,6 +296,7 @@ proptest! {
         workers in 1u32..4,
         kills in proptest::collection::vec(proptest::option::weighted(0.02, 0u32..4), 0..400),
         shut_from in prop_oneof![3 => Just(u32::MAX), 1 => 2u32..5],
+        speaks_when_killed: bool,
     ) {
         let files: BTreeMap<_, _> = (0..)
             .zip(shards)
@@ -315,18 +304,19 @@ proptest! {
             .collect();
         let mut world = World::on_device(workers, files, CrawlAction::Ladder);
         world.device_shut_from = shut_from;
+        world.speaks_when_killed = speaks_when_killed;
         world.run(&kills);
         if world.ending == Some(Ending::Complete) {
             world.assert_all_done();
-            // Only what kills on any device is left out.
+            // Only a file that kills on any device is skipped.
             for (segment, file) in &world.skipped {
-                let left_out = world.files[segment][*file as usize];
-                prop_assert!(matches!(left_out, File::Poison | File::CrashesEncoder), "{left_out:?}");
+                let skipped = world.files[segment][*file as usize];
+                prop_assert!(skipped.is_fatal(), "{skipped:?}");
             }
         } else {
-            // Given up: for poison alone, or for a device that took no worker before the first was ready.
-            let poisoned = world.files.values().flatten().any(|file| matches!(file, File::Poison | File::CrashesEncoder));
-            prop_assert!(poisoned || shut_from < u32::MAX, "{:?}", world.ending);
+            // The build failed: over files that kill, or over a device that took no worker before the first was ready.
+            let is_fatal = world.files.values().flatten().any(|file| file.is_fatal());
+            prop_assert!(is_fatal || shut_from < u32::MAX, "{:?}", world.ending);
         }
     }
 }
