@@ -10,7 +10,7 @@ use crate::engine::preflight::Prepared;
 use crate::engine::publish::queue::Publishing;
 use crate::engine::request::BuildRequest;
 use crate::engine::supervisor::Job;
-use crate::engine::supervisor::state::Limits;
+use crate::engine::supervisor::Limits;
 use crate::engine::watch;
 use crate::ids::{SegmentId, WorkerId};
 use crate::plan::sizing::{Sizing, arena_bytes};

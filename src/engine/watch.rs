@@ -7,7 +7,7 @@ use super::request::BuildRequest;
 use crate::batch::EncoderKind;
 use crate::device::DeviceId;
 use crate::encode::Hardware;
-use crate::engine::supervisor::state::Watch;
+use crate::engine::supervisor::Watch;
 use crate::engine::watchdog::{EncoderDevices, Watchdog};
 use crate::gpu;
 use crate::gpu::probe::{Channel, Probe, Reading, Timing};

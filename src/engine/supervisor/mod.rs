@@ -4,7 +4,9 @@
 //! encodes. Finished segments go to the publisher.
 
 mod child;
-pub mod state;
+mod state;
+
+pub(crate) use state::{Limits, Watch};
 
 use crate::engine::control::BuildControl;
 use crate::engine::request::ProcessCommand;
@@ -16,7 +18,7 @@ use crate::protocol::{FromWorker, SegmentTask, ToWorker, WorkerSetup};
 use crate::report::{BuildEvent, Ending, FinishedSegment, PublishOutcome, Totals};
 use child::Worker;
 use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
-use state::{Effect, EncoderTarget, Event, Handling, Limits, State, Watch};
+use state::{Effect, EncoderTarget, Event, Handling, State};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(100);
 
 /// What to build.
-pub struct Job {
+pub(crate) struct Job {
     /// Starts a worker.
     pub worker: ProcessCommand,
     /// Sent to each worker at its start, with the worker's number filled in.
@@ -41,7 +43,7 @@ pub struct Job {
 }
 
 /// The supervisor's connections to the rest of the program.
-pub struct Channels {
+pub(crate) struct Channels {
     /// Segments that can be loaded.
     pub ready: Sender<FinishedSegment>,
     pub published: Receiver<PublishOutcome>,
@@ -53,7 +55,7 @@ pub struct Channels {
 
 /// How the workers' part of a build went.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub ending: Ending,
     pub totals: Totals,
     /// CPU time of the workers that ended in order.
@@ -64,7 +66,7 @@ pub struct Outcome {
 
 /// Run the build to its end. Blocks; every wait inside has a deadline. Calls `emit` with each event in order, from
 /// this thread.
-pub fn run(job: Job, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
+pub(crate) fn run(job: Job, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
     Running::new(job).run(channels, emit)
 }
 

@@ -75,7 +75,7 @@ impl Fleet {
                 if device.healthy_batches == self.config.window && device.incident.take().is_some()
                 {
                     let event = self.event(step.now, &subject, WatchdogEventKind::Recovered);
-                    self.report(step, event);
+                    step.report(event);
                 } else if device.healthy_batches >= rearm_after(&self.config) {
                     device.rearm();
                 }

@@ -1,25 +1,24 @@
-//! What an operator may set: factor, window and action, from flags and environment.
+//! The watchdog's settings: factor, window and action, from flags and the environment.
 //!
-//! Pure: the environment comes in as a function. A flag that makes no sense is an error, since somebody
-//! has just typed it; an environment variable that makes no sense is a warning and the default, since
-//! it may be years old and must not stop a build.
+//! Pure: the environment comes in as a function. An invalid flag is an error, since someone has just typed it. An invalid
+//! environment variable is a warning, and the default applies: it may be years old and must not stop a build.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-/// How a crawl is told and what is done about it.
+/// When a crawl is detected, and what is done about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrawlConfig {
     /// A rate below the baseline divided by this is slow. Above 1.
     pub factor: f64,
-    /// So many slow batches in a row are a crawl; as many early ones make the baseline. At least 1.
+    /// This many slow batches in a row are a crawl, and this many early batches make the baseline. At least 1.
     pub window: u32,
     pub action: CrawlAction,
 }
 
-/// The published defaults. Half the factor would see other programs on the device as crawls; twice of
-/// it would have missed the first published incident (15.3 to 2.3 chunks/s: a factor of 6.7).
+/// The published defaults. Half the factor would take other programs on the device for crawls; twice the factor would
+/// have missed the first published incident (15.3 to 2.3 chunks/s: a factor of 6.7).
 impl Default for CrawlConfig {
     fn default() -> Self {
         Self {
@@ -34,12 +33,12 @@ impl Default for CrawlConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CrawlAction {
-    /// Release memory, then respawn, then the CPU for the rest of the shard.
+    /// Release memory, then respawn, then use the CPU for the rest of the shard.
     #[default]
     Ladder,
-    /// The CPU for the rest of the shard, at once.
+    /// Use the CPU for the rest of the shard at once.
     Cpu,
-    /// Count and tell, do nothing.
+    /// Count and report crawls, do nothing about them.
     Off,
 }
 
@@ -70,7 +69,7 @@ impl FromStr for CrawlAction {
     }
 }
 
-/// As typed; `None` where nothing was.
+/// Flags as typed; `None` for those that are absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CrawlFlags<'a> {
     pub factor: Option<&'a str>,
@@ -78,7 +77,7 @@ pub struct CrawlFlags<'a> {
     pub action: Option<&'a str>,
 }
 
-/// Where a knob's value came from.
+/// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigOrigin {
     Flag,
@@ -87,17 +86,17 @@ pub enum ConfigOrigin {
     Default,
 }
 
-/// CrawlConfig with what there is to say about them.
+/// The settings, and where they came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedCrawlConfig {
     pub config: CrawlConfig,
     /// Of factor, window and action.
     pub origins: [ConfigOrigin; 3],
-    /// For people: environment variables that were passed over.
+    /// For people: environment variables that were ignored.
     pub warnings: Vec<String>,
 }
 
-/// A flag's value makes no sense: a usage error.
+/// A flag's value is invalid: a usage error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("--{flag} {value}: {problem}")]
 pub struct CrawlConfigError {
@@ -106,112 +105,123 @@ pub struct CrawlConfigError {
     problem: String,
 }
 
-/// Prefixes of the environment variables, the stronger one first. The second is what the Python
-/// builder's project is called now.
+/// Prefixes of the environment variables; the first has priority. The second is the current name of the Python
+/// builder's project.
 const PREFIXES: [&str; 2] = ["HELIX_BFM_", "CYMATIX_BFM_"];
 
 impl CrawlConfig {
-    /// Flag, `HELIX_BFM_*`, `CYMATIX_BFM_*`, default, in this order. An empty variable counts as not set.
-    /// The first variable that is set decides: when it makes no sense, the default is taken, not the next.
+    /// Resolve each setting from its flag, `HELIX_BFM_*`, `CYMATIX_BFM_*` or the default, in this order. An empty
+    /// variable counts as not set. The first variable that is set decides: if it is invalid, the default applies, not the
+    /// next variable.
     ///
     /// # Errors
-    /// When a flag makes no sense.
+    /// When a flag is invalid.
     pub fn resolve(
         flags: CrawlFlags<'_>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ResolvedCrawlConfig, CrawlConfigError> {
-        let mut warnings = Vec::new();
         let default = Self::default();
-        let (factor, from_factor) = pick(
-            "crawl-factor",
-            flags.factor,
-            environment,
-            parse_factor,
-            default.factor,
-            &mut warnings,
-        )?;
-        let (window, from_window) = pick(
-            "crawl-window",
-            flags.window,
-            environment,
-            parse_window,
-            default.window,
-            &mut warnings,
-        )?;
-        let (action, from_action) = pick(
-            "crawl-action",
-            flags.action,
-            environment,
-            CrawlAction::from_str,
-            default.action,
-            &mut warnings,
-        )?;
+        let mut warnings = Vec::new();
+        let (factor, factor_origin) = Setting {
+            flag: "crawl-factor",
+            typed: flags.factor,
+            parse: parse_factor,
+            default: default.factor,
+        }
+        .resolve(environment, &mut warnings)?;
+        let (window, window_origin) = Setting {
+            flag: "crawl-window",
+            typed: flags.window,
+            parse: parse_window,
+            default: default.window,
+        }
+        .resolve(environment, &mut warnings)?;
+        let (action, action_origin) = Setting {
+            flag: "crawl-action",
+            typed: flags.action,
+            parse: CrawlAction::from_str,
+            default: default.action,
+        }
+        .resolve(environment, &mut warnings)?;
         Ok(ResolvedCrawlConfig {
             config: Self {
                 factor,
                 window,
                 action,
             },
-            origins: [from_factor, from_window, from_action],
+            origins: [factor_origin, window_origin, action_origin],
             warnings,
         })
     }
 }
 
-fn pick<T: Display>(
+/// One setting, before it is resolved.
+struct Setting<'a, T> {
     flag: &'static str,
-    typed: Option<&str>,
-    environment: &dyn Fn(&str) -> Option<String>,
-    parse: impl Fn(&str) -> Result<T, String>,
+    typed: Option<&'a str>,
+    parse: fn(&str) -> Result<T, String>,
     default: T,
-    warnings: &mut Vec<String>,
-) -> Result<(T, ConfigOrigin), CrawlConfigError> {
-    if let Some(value) = typed {
-        return match parse(value.trim()) {
-            Ok(parsed) => Ok((parsed, ConfigOrigin::Flag)),
-            Err(problem) => Err(CrawlConfigError {
-                flag,
-                value: value.to_owned(),
-                problem,
-            }),
-        };
-    }
-    let suffix = flag.to_ascii_uppercase().replace('-', "_");
-    for prefix in PREFIXES {
-        let name = format!("{prefix}{suffix}");
-        let Some(value) = environment(&name).filter(|value| !value.trim().is_empty()) else {
-            continue;
-        };
-        return match parse(value.trim()) {
-            Ok(parsed) => Ok((parsed, ConfigOrigin::Environment(name))),
-            Err(problem) => {
-                warnings.push(format!(
-                    "{name}={value}: {problem}; taking the default, {default}"
-                ));
-                Ok((default, ConfigOrigin::Default))
-            }
-        };
-    }
-    Ok((default, ConfigOrigin::Default))
 }
 
-/// Larger ones would never find anything.
-const MOST_FACTOR: f64 = 1000.0;
+impl<T: Display> Setting<'_, T> {
+    fn resolve(
+        self,
+        environment: &dyn Fn(&str) -> Option<String>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(T, ConfigOrigin), CrawlConfigError> {
+        let Self {
+            flag,
+            typed,
+            parse,
+            default,
+        } = self;
+        if let Some(value) = typed {
+            return match parse(value.trim()) {
+                Ok(parsed) => Ok((parsed, ConfigOrigin::Flag)),
+                Err(problem) => Err(CrawlConfigError {
+                    flag,
+                    value: value.to_owned(),
+                    problem,
+                }),
+            };
+        }
+        let suffix = flag.to_ascii_uppercase().replace('-', "_");
+        for prefix in PREFIXES {
+            let name = format!("{prefix}{suffix}");
+            let Some(value) = environment(&name).filter(|value| !value.trim().is_empty()) else {
+                continue;
+            };
+            return match parse(value.trim()) {
+                Ok(parsed) => Ok((parsed, ConfigOrigin::Environment(name))),
+                Err(problem) => {
+                    warnings.push(format!(
+                        "{name}={value}: {problem}; using the default, {default}"
+                    ));
+                    Ok((default, ConfigOrigin::Default))
+                }
+            };
+        }
+        Ok((default, ConfigOrigin::Default))
+    }
+}
+
+/// Larger factors would never find anything.
+const MAX_FACTOR: f64 = 1000.0;
 
 fn parse_factor(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(factor) if factor > 1.0 && factor <= MOST_FACTOR => Ok(factor),
-        _ => Err(format!("must be a number above 1, at most {MOST_FACTOR}")),
+        Ok(factor) if factor > 1.0 && factor <= MAX_FACTOR => Ok(factor),
+        _ => Err(format!("must be a number above 1, at most {MAX_FACTOR}")),
     }
 }
 
-/// Larger ones would take hours to find anything.
-const MOST_WINDOW: u32 = 1000;
+/// Larger windows would take hours to find anything.
+const MAX_WINDOW: u32 = 1000;
 
 fn parse_window(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
-        Ok(window) if (1..=MOST_WINDOW).contains(&window) => Ok(window),
-        _ => Err(format!("must be a whole number from 1 to {MOST_WINDOW}")),
+        Ok(window) if (1..=MAX_WINDOW).contains(&window) => Ok(window),
+        _ => Err(format!("must be a whole number from 1 to {MAX_WINDOW}")),
     }
 }
 
@@ -243,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_beats_either_environment_and_the_first_spelling_the_second() {
+    fn flags_come_before_variables_and_the_first_prefix_before_the_second() {
         let flags = CrawlFlags {
             factor: Some("7"),
             ..CrawlFlags::default()
@@ -273,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_in_the_environment_is_a_warning_and_the_default() {
+    fn an_invalid_variable_is_a_warning_and_the_default_applies() {
         for (name, value) in [
             ("HELIX_BFM_CRAWL_FACTOR", "five"),
             ("HELIX_BFM_CRAWL_FACTOR", "1"),
@@ -295,14 +305,14 @@ mod tests {
                 "{warning}"
             );
         }
-        // An empty one is none at all.
+        // An empty variable counts as not set.
         let set = [
             ("HELIX_BFM_CRAWL_WINDOW", " "),
             ("CYMATIX_BFM_CRAWL_WINDOW", "9"),
         ];
         let resolved = resolve(CrawlFlags::default(), &set).expect("no error");
         assert_eq!((resolved.config.window, resolved.warnings.len()), (9, 0));
-        // The stronger spelling decides, whatever it says.
+        // The first variable that is set decides, even if it is invalid.
         let set = [
             ("HELIX_BFM_CRAWL_WINDOW", "x"),
             ("CYMATIX_BFM_CRAWL_WINDOW", "9"),
@@ -312,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_in_a_flag_is_an_error_that_names_it() {
+    fn an_invalid_flag_is_an_error_that_names_it() {
         let flags = CrawlFlags {
             window: Some("-1"),
             ..CrawlFlags::default()
@@ -333,8 +343,8 @@ mod tests {
                 ("HELIX_BFM_CRAWL_ACTION", action.as_str()),
             ];
             let config = resolve(CrawlFlags::default(), &set).expect("never").config;
-            prop_assert!(config.factor > 1.0 && config.factor <= MOST_FACTOR);
-            prop_assert!((1..=MOST_WINDOW).contains(&config.window));
+            prop_assert!(config.factor > 1.0 && config.factor <= MAX_FACTOR);
+            prop_assert!((1..=MAX_WINDOW).contains(&config.window));
         }
     }
 }

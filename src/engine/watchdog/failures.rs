@@ -49,7 +49,7 @@ impl Fleet {
             device.restart = None;
             let mut event = self.event(step.now, &subject, anomaly.into());
             event.action = WatchdogResponse::GiveUpDevice;
-            self.report(step, event);
+            step.report(event);
             return step.push(Action::GiveUp { device: id });
         }
         let detection = Detection {

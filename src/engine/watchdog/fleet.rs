@@ -6,13 +6,12 @@
 use super::config::CrawlConfig;
 use super::detector::Stream;
 use super::device::DeviceState;
-use super::input::{Action, Step};
 use super::pauses::Pauses;
 use super::worker::WorkerState;
 use crate::batch::EncoderKind;
 use crate::device::{DeviceId, DeviceMemory};
 use crate::ids::{ShardId, WorkerId};
-use crate::report::{WatchdogCounts, WatchdogEvent, WatchdogEventKind, WatchdogResponse};
+use crate::report::{WatchdogEvent, WatchdogEventKind, WatchdogResponse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -38,7 +37,6 @@ pub(super) struct Fleet {
     /// Shards that are encoded on the CPU.
     pub demoted: BTreeSet<ShardId>,
     pub pauses: Pauses,
-    pub counts: WatchdogCounts,
 }
 
 impl Fleet {
@@ -55,7 +53,6 @@ impl Fleet {
             workers: BTreeMap::new(),
             demoted: BTreeSet::new(),
             pauses: Pauses::default(),
-            counts: WatchdogCounts::default(),
         }
     }
 
@@ -133,10 +130,5 @@ impl Fleet {
             deadline_s: None,
             reason: None,
         }
-    }
-
-    pub fn report(&mut self, step: &mut Step, event: WatchdogEvent) {
-        self.counts.add(&event);
-        step.push(Action::Report(Box::new(event)));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The watched device of each of a worker's encoders. Empty: everything runs on the CPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EncoderDevices(BTreeMap<EncoderKind, DeviceId>);
+pub(crate) struct EncoderDevices(BTreeMap<EncoderKind, DeviceId>);
 
 impl EncoderDevices {
     /// Both encoders on one device.
@@ -49,7 +49,7 @@ impl FromIterator<(EncoderKind, DeviceId)> for EncoderDevices {
 
 /// What the supervisor saw.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Input {
+pub(crate) enum Input {
     /// A worker is ready.
     WorkerStarted {
         worker: WorkerId,
@@ -95,7 +95,7 @@ pub enum Input {
 
 /// What the supervisor has to do.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Ask the worker to release unused device memory with its next batch.
     ReleaseMemory {
         worker: WorkerId,
@@ -132,5 +132,9 @@ impl Step {
 
     pub fn push(&mut self, action: Action) {
         self.actions.push(action);
+    }
+
+    pub fn report(&mut self, event: WatchdogEvent) {
+        self.push(Action::Report(Box::new(event)));
     }
 }

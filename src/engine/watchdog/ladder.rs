@@ -1,17 +1,14 @@
-//! What is done about anomaly, in which order, and how often.
+//! What is done about an anomaly, in which order, and how often.
 //!
-//! Pure. A [`Ladder`] is a shard's; a [`RollingRestart`] takes the workers of a device through a respawn, one at a
-//! time, so that the device is never without work and never gets all its new contexts at once.
+//! Pure. Each shard has a [`Ladder`] of remedies, and climbs it while the anomaly lasts.
 
 use super::config::{CrawlAction, CrawlConfig};
 use crate::report::{WatchdogEventKind, WatchdogResponse};
-use serde::{Deserialize, Serialize};
 
 /// A remedy, the mildest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rung {
-    /// Every worker of the device gives unused memory back with its next run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rung {
+    /// Every worker of the device releases unused memory with its next batch.
     ReleaseMemory,
     /// Every worker of the device gets a fresh context, in a new process.
     Respawn,
@@ -19,46 +16,25 @@ pub enum Rung {
     Cpu,
 }
 
-impl Rung {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ReleaseMemory => "release_memory",
-            Self::Respawn => "respawn",
-            Self::Cpu => "cpu",
-        }
-    }
-}
-
-/// What was noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Anomaly {
+/// What the watchdog detects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anomaly {
     /// A window of slow batches while device memory was full.
     Crawl,
     /// A batch that does not end.
     Stall,
-    /// The worker could not encode a single chunk for want of device memory, and ends.
+    /// The device has no memory left for a single chunk; the worker ends.
     OutOfMemory,
-    /// The driver says that the context is of no use any more; the worker ends.
+    /// The driver says that the context is broken; the worker ends.
     DeviceLost,
-    /// The worker's process ended in the middle of a batch, and nothing else can have been it.
+    /// The worker's process ended in the middle of a batch, and nothing but the device can be the cause.
     Crash,
 }
 
 impl Anomaly {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Crawl => "crawl",
-            Self::Stall => "stall",
-            Self::OutOfMemory => "out_of_memory",
-            Self::DeviceLost => "device_lost",
-            Self::Crash => "crash",
-        }
-    }
-
-    /// The mildest remedy that can work. A worker that hangs in a driver call hears nothing, and one whose
-    /// context or process is gone has nothing to release; the one that ran out of memory has released it
-    /// already, while it halved its batches.
+    /// The mildest remedy that can work. A worker that hangs in a driver call receives no requests, and one whose context
+    /// or process is gone has no memory to release. A worker that ran out of memory has already released it, while it
+    /// halved its batches.
     fn first_rung(self) -> Rung {
         match self {
             Self::Crawl => Rung::ReleaseMemory,
@@ -69,17 +45,17 @@ impl Anomaly {
 
 /// How far a shard has climbed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ladder {
+pub(super) struct Ladder {
     last: Option<Rung>,
 }
 
 impl Ladder {
-    /// One that has climbed to `last` already: what was done to the device was done to this shard.
+    /// A ladder that was climbed to `last` already: what was done to the device was done to this shard.
     pub fn at(last: Option<Rung>) -> Self {
         Self { last }
     }
 
-    /// The next rung; `None`: nothing is to be done.
+    /// The next rung; `None` if nothing is left to do.
     pub fn next(self, anomaly: Anomaly, action: CrawlAction) -> Option<Rung> {
         let above = match self.last {
             None => Some(Rung::ReleaseMemory),
@@ -94,26 +70,25 @@ impl Ladder {
         }
     }
 
-    /// This rung was taken on the shard's device.
+    /// The rung was taken on the shard's device. A milder rung, taken because of another shard, changes nothing.
     pub fn climb(&mut self, rung: Rung) {
         self.last = self.last.max(Some(rung));
     }
 
-    /// All rungs may be taken again.
+    /// Allow all rungs again.
     pub fn rearm(&mut self) {
         self.last = None;
     }
 }
 
-/// How many times longer than a crawl at the threshold a device must have been healthy before the rungs may
-/// be taken again. At the threshold a window of slow batches takes as long as WINDOW * FACTOR
-/// healthy ones, so ten times that bounds the loss at a tenth. Without this, three crawls in the
-/// days that a single large shard takes would leave it on the CPU; doubled, the loss is halved and
-/// a device that crawls a little more often goes to the CPU.
+/// How much longer than a crawl at the threshold a device must have been healthy before the ladder is rearmed. At the
+/// threshold a window of slow batches takes as long as `window * factor` healthy ones, so ten times that limits the loss
+/// to a tenth. Without this, three crawls in the days that one large shard takes would leave it on the CPU. Doubled, the
+/// loss is halved, and a device that crawls a little more often goes to the CPU.
 const REARM_TIMES: f64 = 10.0;
 
-/// Healthy batches in a row after which the rungs may be taken again.
-pub fn rearm_after(config: &CrawlConfig) -> u32 {
+/// Healthy batches in a row after which the ladder is rearmed.
+pub(super) fn rearm_after(config: &CrawlConfig) -> u32 {
     // At most 10 * 1000 * 1000.
     (REARM_TIMES * f64::from(config.window) * config.factor).ceil() as u32
 }
@@ -172,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_hear_begins_with_a_respawn() {
+    fn without_a_responsive_worker_the_first_rung_is_a_respawn() {
         for anomaly in [
             Anomaly::Stall,
             Anomaly::OutOfMemory,
@@ -188,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_are_obeyed() {
+    fn the_configured_action_is_taken() {
         let ladder = Ladder::default();
         assert_eq!(
             ladder.next(Anomaly::Crawl, CrawlAction::Cpu),
@@ -199,9 +174,8 @@ mod tests {
         assert_eq!(top.next(Anomaly::Crawl, CrawlAction::Cpu), None);
     }
 
-    /// A milder rung, taken for a neighbour, does not take a shard down again.
     #[test]
-    fn a_ladder_is_never_descended() {
+    fn a_milder_rung_does_not_lower_a_shard() {
         let mut ladder = Ladder::at(Some(Rung::Respawn));
         ladder.climb(Rung::ReleaseMemory);
         assert_eq!(
@@ -222,7 +196,7 @@ mod tests {
     }
 
     proptest! {
-        /// Rungs of one shard only go up, whatever the anomaly, and there are at most three.
+        /// The rungs of one shard only go up, whatever the anomaly, and are three at most.
         #[test]
         fn no_rung_is_taken_twice(
             anomalies in proptest::collection::vec(0..ANOMALIES.len(), 0..20),

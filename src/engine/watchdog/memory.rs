@@ -56,6 +56,6 @@ impl Fleet {
             deadline_s: None,
             reason,
         };
-        self.report(step, event);
+        step.report(event);
     }
 }

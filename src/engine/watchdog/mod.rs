@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Imports inside this module point one way: values (`config`, `input`, `ladder`, `detector`, `probe`, `restart`,
-//! `pauses`), then what is known of one `device` or `worker`, then the [`fleet`] of all of them, then the rules
+//! `pauses`), then what is known of one `device` or `worker`, then the `fleet` of all of them, then the rules
 //! (`batches`, `failures`, `memory`, `stall`, `response`), then this file.
 
 pub mod config;
@@ -37,11 +37,9 @@ mod memory;
 mod response;
 mod stall;
 
-pub use input::{Action, EncoderDevices, Input};
-pub use ladder::{Anomaly, Rung};
+pub(crate) use input::{Action, EncoderDevices, Input};
 
 use crate::ids::{ShardId, WorkerId};
-use crate::report::WatchdogCounts;
 use config::CrawlConfig;
 use fleet::Fleet;
 use input::Step;
@@ -49,7 +47,7 @@ use std::time::Duration;
 
 /// The watchdog of one build.
 #[derive(Debug)]
-pub struct Watchdog(Fleet);
+pub(crate) struct Watchdog(Fleet);
 
 impl Watchdog {
     /// `stall_ceiling`: longest time for any batch. `labels`: names of the shards.
@@ -59,10 +57,6 @@ impl Watchdog {
         labels: impl IntoIterator<Item = (ShardId, String)>,
     ) -> Self {
         Self(Fleet::new(config, stall_ceiling, labels))
-    }
-
-    pub fn counts(&self) -> WatchdogCounts {
-        self.0.counts
     }
 
     /// Take what the supervisor saw and return what to do, in order. `now`: the supervisor's clock.

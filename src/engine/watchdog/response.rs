@@ -60,7 +60,7 @@ impl Fleet {
         let restart = device.restart.as_mut();
         if restart.is_some_and(|restart| restart.remove(worker)) {
             event.action = Rung::Respawn.into();
-            self.report(step, event);
+            step.report(event);
             return step.push(Action::Respawn { worker });
         }
         let shard = state.shard.filter(|shard| !self.demoted.contains(shard));
@@ -73,10 +73,10 @@ impl Fleet {
             if let Some(encoder) = encoder {
                 state.streams.entry(encoder).or_default().is_reported = true;
             }
-            return self.report(step, event);
+            return step.report(event);
         };
         event.action = rung.into();
-        self.report(step, event);
+        step.report(event);
         let escalation = Escalation {
             rung,
             device: id,

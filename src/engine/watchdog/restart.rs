@@ -10,7 +10,7 @@ use std::time::Duration;
 const RESTART_TIMEOUT: Duration = Duration::from_secs(180);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RollingRestart {
+pub(super) struct RollingRestart {
     current: WorkerId,
     since: Duration,
     queue: VecDeque<WorkerId>,

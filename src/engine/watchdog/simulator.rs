@@ -145,7 +145,9 @@ impl<'a> Simulator<'a> {
         }
         self.outcome.took = self.now;
         self.outcome.batches = self.batches;
-        self.outcome.counts = self.watchdog.counts();
+        for (_, event) in &self.outcome.events {
+            self.outcome.counts.add(event);
+        }
         Ok(self.outcome)
     }
 

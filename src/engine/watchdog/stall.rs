@@ -18,7 +18,12 @@ const FLOOR: Duration = Duration::from_secs(60);
 /// How long a batch of `n_slots` tokens, padding included, may take if the baseline is `expected` tokens a second. A
 /// crawl just below the threshold would be found by its rate after the same time, so whatever is slower is found sooner
 /// by its deadline. Never longer than `ceiling`.
-pub fn deadline(expected: f64, n_slots: u64, config: &CrawlConfig, ceiling: Duration) -> Duration {
+pub(super) fn deadline(
+    expected: f64,
+    n_slots: u64,
+    config: &CrawlConfig,
+    ceiling: Duration,
+) -> Duration {
     let should_take = n_slots as f64 / expected;
     let allowed = should_take * config.factor * f64::from(config.window);
     // Results that are no number or infinite (a baseline of zero) become the ceiling.

@@ -5,7 +5,7 @@ use super::config::CrawlAction;
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceId, DeviceMemory};
-use crate::report::{WatchdogEventKind, WatchdogResponse};
+use crate::report::{WatchdogCounts, WatchdogEventKind, WatchdogResponse};
 
 mod evidence;
 mod incidents;
@@ -30,6 +30,7 @@ struct Driver {
     /// The share of memory that each reading shows from now on; `None`: readings fail.
     memory: Option<f64>,
     shard: ShardId,
+    counts: WatchdogCounts,
     /// Events about the probe.
     probe_events: Vec<WatchdogEventKind>,
 }
@@ -51,6 +52,7 @@ impl Driver {
             now: Duration::ZERO,
             memory: Some(0.99),
             shard: SHARD,
+            counts: WatchdogCounts::default(),
             probe_events: Vec::new(),
         };
         for worker in 0..workers {
@@ -65,7 +67,13 @@ impl Driver {
     }
 
     fn feed(&mut self, input: Input) -> Vec<Action> {
-        self.watchdog.step(self.now, input)
+        let actions = self.watchdog.step(self.now, input);
+        for action in &actions {
+            if let Action::Report(event) = action {
+                self.counts.add(event);
+            }
+        }
+        actions
     }
 
     fn start(&mut self, worker: u32) -> Vec<Action> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// The watchdog, and the devices that it watches.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     watchdog: Watchdog,
     devices: EncoderDevices,
 }

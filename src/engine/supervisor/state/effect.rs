@@ -5,7 +5,7 @@ use crate::report::{BuildEvent, Ending};
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
+pub(crate) enum Effect {
     Spawn {
         worker: WorkerId,
         generation: u32,
@@ -45,7 +45,7 @@ pub enum Effect {
 
 /// Where a process runs its encoders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EncoderTarget {
+pub(crate) enum EncoderTarget {
     /// On the devices of the settings.
     #[default]
     Configured,
@@ -54,7 +54,7 @@ pub enum EncoderTarget {
 
 /// How to work on a segment, given what happened to it before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Handling {
+pub(crate) struct Handling {
     /// One file at a time, each announced.
     pub careful: bool,
     /// Positions of the files to skip, with the reasons.

@@ -7,7 +7,7 @@ use crate::report::PublishOutcome;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub(crate) enum Event {
     Message {
         worker: WorkerId,
         /// Number of the worker's process. Messages of earlier processes are ignored.

@@ -28,9 +28,9 @@ mod ending;
 mod exits;
 mod messages;
 
-pub use devices::Watch;
-pub use effect::{Effect, EncoderTarget, Handling};
-pub use event::Event;
+pub(crate) use devices::Watch;
+pub(crate) use effect::{Effect, EncoderTarget, Handling};
+pub(crate) use event::Event;
 
 use crate::engine::watchdog::Input;
 use crate::ids::{SegmentId, ShardId};
@@ -45,7 +45,7 @@ use workers::Workers;
 
 /// What does not change during a build.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Kill a worker that has work and shows no progress for this long.
     pub stall_timeout: Duration,
     /// Kill a worker that takes longer than this to start, or to stop once everything is done.
@@ -70,7 +70,7 @@ enum BuildPhase {
 
 /// The state of one build.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     limits: Limits,
     phase: BuildPhase,
     workers: Workers,

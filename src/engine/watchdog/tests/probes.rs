@@ -24,7 +24,7 @@ fn silence_is_told_once_and_so_is_its_end() {
     }
     assert_eq!(driver.probe_events.len(), 3, "and the next silence");
     assert_eq!(driver.feed(Input::Ending), [], "it was told already");
-    let counts = driver.watchdog.counts();
+    let counts = driver.counts;
     assert_eq!((counts.probe_silent, counts.probe_back), (2, 1));
 }
 

@@ -28,7 +28,7 @@ fn each_rung_needs_a_window_of_its_own() {
     driver.shard = ShardId(1);
     let (batches, done, _) = driver.crawl(0);
     assert_eq!((batches, done), (8, vec![WatchdogResponse::ReleaseMemory]));
-    let counts = driver.watchdog.counts();
+    let counts = driver.counts;
     assert_eq!(
         (counts.crawls, counts.cpu, counts.release_memory),
         (4, 1, 2)
