@@ -1,6 +1,6 @@
-//! What the watchdog tells: one log line and one JSON object for each thing it noticed, and counts.
+//! The watchdog's reports: one log line and one JSON object per event, and counts.
 //!
-//! Values only. The prefix and the names of the fields are a contract with those who search logs.
+//! Values only. The prefix and the field names are a contract with people and programs that search logs.
 
 use crate::batch::EncoderKind;
 use crate::device::{DeviceId, DeviceMemory};
@@ -8,43 +8,43 @@ use crate::ids::WorkerId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What every log line of the watchdog begins with.
+/// The prefix of every log line of the watchdog.
 pub const LOG_PREFIX: &str = "[crawl-watchdog]";
 
-/// Something that the watchdog noticed, and what it did about it.
+/// What the watchdog detected, and what it did about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WatchdogEvent {
-    /// Seconds since the build began, without those in which it was suspended.
+    /// Seconds since the build began, without pauses of the machine or the process group.
     pub at_s: f64,
     #[serde(rename = "noticed")]
     pub kind: WatchdogEventKind,
     pub action: WatchdogResponse,
-    /// The label of the shard that the worker was on.
+    /// The label of the worker's shard.
     pub shard: Option<String>,
-    /// `None` where it is the device's matter alone.
+    /// `None` if the event is about the device only.
     pub worker: Option<WorkerId>,
     pub device: DeviceId,
-    /// `None` where it is not one encoder's matter.
+    /// `None` if the event is not about one encoder.
     pub encoder: Option<EncoderKind>,
     #[serde(flatten)]
     pub figures: StreamFigures,
-    /// The device's memory, as far as it is known.
+    /// The device's memory; `None` if it is not known.
     pub memory: Option<DeviceMemory>,
-    /// Of a stall: how long the batch has taken, and how long it may.
+    /// Of a stall, in seconds: how long the batch has taken, and how long it may take.
     pub waited_s: Option<f64>,
     pub deadline_s: Option<f64>,
-    /// Of a silent probe: why memory could not be read.
+    /// Of a probe without answers: why memory could not be read.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// StreamFigures of a stream after its last batch, in real tokens per second.
+/// Rates of a worker's encoder after its last batch, in real tokens per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StreamFigures {
     pub rate: Option<f64>,
     pub ema: Option<f64>,
     pub baseline: Option<f64>,
-    /// Baseline divided by the factor.
+    /// The baseline divided by the factor.
     pub threshold: Option<f64>,
     /// Of the last batch, for people.
     pub chunks_per_s: Option<f64>,
@@ -52,7 +52,7 @@ pub struct StreamFigures {
     pub slow_batches: u32,
 }
 
-/// What there is to tell.
+/// What the watchdog detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchdogEventKind {
@@ -63,9 +63,9 @@ pub enum WatchdogEventKind {
     Crash,
     /// After a rung: a window of healthy batches in a row.
     Recovered,
-    /// Device memory could not be read several times in a row: crawls are not found.
+    /// Several memory readings in a row failed: crawls go undetected.
     ProbeSilent,
-    /// It can be read again.
+    /// Memory can be read again.
     ProbeBack,
 }
 
@@ -84,11 +84,11 @@ impl WatchdogEventKind {
     }
 }
 
-/// What was done about it.
+/// What the watchdog did about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchdogResponse {
-    /// Nothing: there is no need, or it is switched off.
+    /// Nothing: no action is needed, or actions are switched off.
     None,
     ReleaseMemory,
     Respawn,
@@ -109,7 +109,7 @@ impl WatchdogResponse {
     }
 }
 
-/// How often, since the build began.
+/// Events by kind and by response, since the build began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchdogCounts {
     pub crawls: u64,
@@ -168,7 +168,7 @@ impl fmt::Display for WatchdogEvent {
                 let reason = self.reason.as_deref().unwrap_or("unknown");
                 return write!(
                     f,
-                    " memory=unknown reason={reason:?}: crawls are not found until it can be read; stalls are"
+                    " memory=unknown reason={reason:?}: crawls go undetected until it can be read; stalls are still detected"
                 );
             }
             WatchdogEventKind::ProbeBack => return self.write_memory(f),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_the_devices_matter_alone() {
+    fn an_event_of_the_probe_names_the_device_only() {
         let silent = WatchdogEvent {
             kind: WatchdogEventKind::ProbeSilent,
             action: WatchdogResponse::None,
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(
             silent.to_string(),
             "[crawl-watchdog] probe_silent: action=none device=cuda:0 memory=unknown \
-             reason=\"exit status: 1\": crawls are not found until it can be read; stalls are"
+             reason=\"exit status: 1\": crawls go undetected until it can be read; stalls are still detected"
         );
         let back = WatchdogEvent {
             kind: WatchdogEventKind::ProbeBack,
