@@ -8,7 +8,7 @@ use crate::exit_code::{Exit, ExitCode};
 use crate::ids::WorkerId;
 use crate::named_file::{self, Target};
 use crate::platform;
-use crate::report::Noticed;
+use crate::report::WatchdogEventKind;
 use crate::report::marks;
 use crate::report::{BuildEvent, DeviceMetrics, Metrics, Runs, Totals};
 use anyhow::Context as _;
@@ -168,9 +168,9 @@ impl Kept {
             }
             BuildEvent::Watchdog(event) => {
                 metrics.watchdog.add(event);
-                let can_be_read = match event.noticed {
-                    Noticed::ProbeSilent => false,
-                    Noticed::ProbeBack => true,
+                let can_be_read = match event.kind {
+                    WatchdogEventKind::ProbeSilent => false,
+                    WatchdogEventKind::ProbeBack => true,
                     _ => return,
                 };
                 device_of(metrics, &event.device.0).can_be_read = can_be_read;

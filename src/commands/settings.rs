@@ -5,7 +5,7 @@
 
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
 use crate::engine::devices::{self, DeviceWish, Devices};
-use crate::engine::watchdog::knobs::{KnobFlags, KnobOrigin, Knobs, ResolvedKnobs};
+use crate::engine::watchdog::config::{ConfigOrigin, CrawlConfig, CrawlFlags, ResolvedCrawlConfig};
 use crate::engine::{self, BuildRequest, Layout, ProcessCommand};
 use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::plan::{Mode, Pace, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
@@ -144,8 +144,8 @@ impl Settings {
             },
             origin: *origin,
         }));
-        let crawl = knobs(flags)?;
-        listed.extend(listed_knobs(&crawl));
+        let crawl = config(flags)?;
+        listed.extend(crawl_settings(&crawl));
         if let Some(file) = &flags.metrics_file {
             profile.leave_out(file);
         }
@@ -168,7 +168,7 @@ impl Settings {
             vram_limit: u64::from(flags.vram_limit.unwrap_or(0)) << 20,
             reuse_from: flags.reuse_from.clone(),
             source_date_epoch: source_date_epoch()?,
-            crawl: crawl.knobs,
+            crawl: crawl.config,
             vram_probe: flags.vram_probe.clone(),
             plays_device: flags.vram_probe.is_some() && is_cpu && asked,
             ..BuildRequest::new(profile, &out_dir, worker)?
@@ -290,13 +290,13 @@ fn pick(
 }
 
 /// What flags and environment say. A flag without sense is a usage error, a variable a warning.
-fn knobs(flags: &BuildFlags) -> anyhow::Result<ResolvedKnobs> {
-    let typed = KnobFlags {
+fn config(flags: &BuildFlags) -> anyhow::Result<ResolvedCrawlConfig> {
+    let typed = CrawlFlags {
         factor: flags.crawl_factor.as_deref(),
         window: flags.crawl_window.as_deref(),
         action: flags.crawl_action.as_deref(),
     };
-    let resolved = Knobs::resolve(typed, &|name| std::env::var(name).ok())
+    let resolved = CrawlConfig::resolve(typed, &|name| std::env::var(name).ok())
         .map_err(|error| Exit::error(ExitCode::Usage, error.to_string()))?;
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
@@ -305,21 +305,21 @@ fn knobs(flags: &BuildFlags) -> anyhow::Result<ResolvedKnobs> {
 }
 
 /// For `plan`.
-fn listed_knobs(resolved: &ResolvedKnobs) -> [Setting; 3] {
+fn crawl_settings(resolved: &ResolvedCrawlConfig) -> [Setting; 3] {
     let [factor, window, action] = &resolved.origins;
-    let knobs = &resolved.knobs;
-    let setting = |name, value, origin: &KnobOrigin| Setting {
+    let config = &resolved.config;
+    let setting = |name, value, origin: &ConfigOrigin| Setting {
         name,
         value,
         origin: match origin {
-            KnobOrigin::Flag | KnobOrigin::Environment(_) => Origin::Given,
-            KnobOrigin::Default => Origin::Default,
+            ConfigOrigin::Flag | ConfigOrigin::Environment(_) => Origin::Given,
+            ConfigOrigin::Default => Origin::Default,
         },
     };
     [
-        setting("crawl-factor", knobs.factor.to_string(), factor),
-        setting("crawl-window", knobs.window.to_string(), window),
-        setting("crawl-action", knobs.action.to_string(), action),
+        setting("crawl-factor", config.factor.to_string(), factor),
+        setting("crawl-window", config.window.to_string(), window),
+        setting("crawl-action", config.action.to_string(), action),
     ]
 }
 

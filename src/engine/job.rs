@@ -10,7 +10,7 @@ use crate::engine::preflight::Prepared;
 use crate::engine::publish::queue::Publishing;
 use crate::engine::request::BuildRequest;
 use crate::engine::supervisor::Job;
-use crate::engine::supervisor::state::Limits;
+use crate::engine::supervisor::Limits;
 use crate::engine::watch;
 use crate::ids::{SegmentId, WorkerId};
 use crate::plan::sizing::{Sizing, arena_bytes};
@@ -29,19 +29,19 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// Longest that a worker may take to start (a model of a gigabyte on a cold disk) and to end.
-const PATIENCE: Duration = Duration::from_secs(120);
+const START_STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Longest that a pause waits for a worker that shows no progress: several chunks of a slow model. What is
 /// lost is the file in hand.
-const PAUSE_PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Segments that a worker has: one in work, and one so that the hand-over costs no time.
-const SEGMENTS_AHEAD: usize = 2;
+const SEGMENTS_PER_WORKER: usize = 2;
 
 /// The same on a device, which takes a thousand chunks at a time while the next thousand are prepared: 4 MiB of text, if
 /// segments have their usual 512 KiB. Two were too few to fill a batch of each length: on an H200 the fill was 0.58 in
 /// 16 bits. Doubled, the last worker to end would work twice as long alone.
-const SEGMENTS_AHEAD_OF_A_DEVICE: usize = 8;
+const SEGMENTS_PER_DEVICE_WORKER: usize = 8;
 
 /// No worker is refused less than this: a large model with its arenas.
 const LEAST_MEMORY_LIMIT: u64 = 4 << 30;
@@ -121,7 +121,7 @@ pub fn job(
             encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
             limits: request.profile.rules.limits,
             // So that the worker, which knows the file, speaks first.
-            file_patience: request.stall_timeout / 2,
+            file_timeout: request.stall_timeout / 2,
             plays_device: request.plays_device,
             memory_limit: memory_limit(request, sizing),
             reuse: reuse(request, prepared, todo),
@@ -130,12 +130,12 @@ pub fn job(
         tasks,
         shards: todo.iter().map(|shard| shard.id).collect(),
         limits: Limits {
-            stall: request.stall_timeout,
-            patience: PATIENCE,
-            pause_patience: PAUSE_PATIENCE,
-            segments_ahead: match request.encoders.device() {
-                None => SEGMENTS_AHEAD,
-                Some(_) => SEGMENTS_AHEAD_OF_A_DEVICE,
+            stall_timeout: request.stall_timeout,
+            start_stop_timeout: START_STOP_TIMEOUT,
+            pause_timeout: PAUSE_TIMEOUT,
+            segments_per_worker: match request.encoders.device() {
+                None => SEGMENTS_PER_WORKER,
+                Some(_) => SEGMENTS_PER_DEVICE_WORKER,
             },
         },
         watch: watch::watch(request, plan),

@@ -3,7 +3,7 @@
 use super::error::{Context as _, Result};
 use super::output::layout::Layout;
 use super::output::provenance::Provenance;
-use super::watchdog::knobs::Knobs;
+use super::watchdog::config::CrawlConfig;
 use crate::plan::sizing::Vram;
 use crate::plan::{Mode, PlanOptions};
 use crate::profile::Profile;
@@ -56,7 +56,7 @@ pub struct BuildRequest {
     pub reuse_from: Vec<PathBuf>,
     /// Seconds since 1970 to write as every date, so that equal inputs give equal files; `None`: the time of the build.
     pub source_date_epoch: Option<u32>,
-    pub crawl: Knobs,
+    pub crawl: CrawlConfig,
     /// A command that prints a device's used and total memory; `None`: ask NVML.
     pub vram_probe: Option<String>,
     /// For rehearsals: the CPU is watched as if it were a device whose memory `vram_probe` tells.
@@ -126,7 +126,7 @@ impl BuildRequest {
             vram_limit: 0,
             reuse_from: Vec::new(),
             source_date_epoch: None,
-            crawl: Knobs::default(),
+            crawl: CrawlConfig::default(),
             vram_probe: None,
             plays_device: false,
         })

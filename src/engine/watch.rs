@@ -1,4 +1,4 @@
-//! The watchdog of a build: its knobs, its devices, and the probes of their memory.
+//! The watchdog of a build: its config, its devices, and the probes of their memory.
 //!
 //! Puts together what `watchdog` decides with and the supervisor feeds; decides nothing.
 
@@ -7,8 +7,8 @@ use super::request::BuildRequest;
 use crate::batch::EncoderKind;
 use crate::device::DeviceId;
 use crate::encode::Hardware;
-use crate::engine::supervisor::state::Watch;
-use crate::engine::watchdog::{Lanes, Watchdog};
+use crate::engine::supervisor::Watch;
+use crate::engine::watchdog::{EncoderDevices, Watchdog};
 use crate::gpu;
 use crate::gpu::probe::{Channel, Probe, Reading, Timing};
 use crate::plan::Plan;
@@ -20,9 +20,9 @@ use std::io;
 const PLAYED: &str = "cpu (played card)";
 
 /// What is watched: where each encoder runs that is on a device, or the CPU if it plays one.
-fn lanes(request: &BuildRequest) -> Lanes {
+fn encoder_devices(request: &BuildRequest) -> EncoderDevices {
     if request.plays_device {
-        return Lanes::both(&DeviceId(PLAYED.to_owned()));
+        return EncoderDevices::both(&DeviceId(PLAYED.to_owned()));
     }
     let choice = &request.encoders;
     let kinds = [
@@ -39,8 +39,8 @@ fn lanes(request: &BuildRequest) -> Lanes {
 
 /// The watchdog, where there is a device to watch.
 pub fn watch(request: &BuildRequest, plan: &Plan) -> Option<Watch> {
-    let lanes = lanes(request);
-    if lanes.is_empty() {
+    let devices = encoder_devices(request);
+    if devices.is_empty() {
         return None;
     }
     let labels = plan
@@ -50,7 +50,7 @@ pub fn watch(request: &BuildRequest, plan: &Plan) -> Option<Watch> {
     // Silence of any kind ends a worker after the whole of it.
     let ceiling = request.stall_timeout / 2;
     let watchdog = Watchdog::new(request.crawl, ceiling, labels);
-    Some(Watch::new(watchdog, lanes))
+    Some(Watch::new(watchdog, devices))
 }
 
 /// Readings of those devices' memory, for as long as this is kept.
@@ -64,7 +64,7 @@ impl MemoryReadings {
     pub fn start(request: &BuildRequest) -> Result<Self> {
         let channel = Channel::new();
         let mut probes = Vec::new();
-        for id in lanes(request).devices() {
+        for id in encoder_devices(request).distinct() {
             let probe = probe(request, id, &channel);
             probes.extend(probe.context("starting the probe of device memory")?);
         }

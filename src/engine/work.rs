@@ -10,7 +10,7 @@ use crate::engine::preflight::Prepared;
 use crate::engine::publish::queue::Publishing;
 use crate::engine::publish::{PublishedShard, registry};
 use crate::engine::request::BuildRequest;
-use crate::engine::supervisor::{self, Links};
+use crate::engine::supervisor::{self, Channels};
 use crate::engine::watch::MemoryReadings;
 use crate::failure::{Failure, FailureKind};
 use crate::ids::ShardId;
@@ -102,7 +102,7 @@ impl Site<'_> {
         let publisher = Arc::clone(publishing)
             .start(segments, outcomes)
             .context("starting the publisher")?;
-        let links = Links {
+        let channels = Channels {
             ready,
             published,
             memory: memory.receiver(),
@@ -110,10 +110,8 @@ impl Site<'_> {
         };
         let job = job(self.request, self.prepared, sizing, todo)?;
         let mut devices = BTreeSet::new();
-        let mut totals = Totals::default();
         let supervised = self.control.supervise();
-        let outcome = supervisor::run(job, &links, &mut |event| {
-            totals.add(&event);
+        let outcome = supervisor::run(job, &channels, &mut |event| {
             match &event {
                 BuildEvent::WorkerReady { device, .. } => {
                     devices.insert(device.clone());
@@ -127,7 +125,7 @@ impl Site<'_> {
         // given up at their next segment.
         supervised.publishing();
         publishing.ending(&outcome.ending);
-        drop(links);
+        drop(channels);
         if publisher.join().is_err() {
             return Err(BuildError::new(ErrorKind::Failed, "the publisher panicked"));
         }
@@ -137,7 +135,7 @@ impl Site<'_> {
             resumed,
             spent,
             ..
-        } = totals;
+        } = outcome.totals;
         run.resumed_chunks = resumed.chunks;
         run.reused_chunks = done.reused_chunks;
         run.devices = devices.into_iter().collect();

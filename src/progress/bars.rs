@@ -1,4 +1,4 @@
-//! Bars on a terminal: one line per worker, with its shard, and one for the whole.
+//! Bars on a terminal: one line per worker with its shard, and one for the whole build.
 
 use super::status;
 use super::tally::Tally;
@@ -8,10 +8,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Redraws a second at most: enough to look alive.
+/// Most redraws per second: enough for smooth bars.
 const REDRAWS_PER_SECOND: u8 = 8;
 
-/// Positions of the total bar: thousandths.
+/// Positions of the total bar, in thousandths.
 const STEPS: u64 = 1000;
 
 pub(super) struct Bars {
@@ -56,9 +56,9 @@ impl Bars {
         self.total.set_message(status(tally, now));
     }
 
-    /// Prints a line above the bars.
-    pub fn say(&self, line: &str) {
-        // Fails with the terminal; the build goes on.
+    /// Print a line above the bars.
+    pub fn print(&self, line: &str) {
+        // This fails if the terminal is closed; the build goes on.
         let _ = self.all.println(terminal::message(line));
     }
 

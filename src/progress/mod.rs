@@ -1,7 +1,7 @@
 //! Shows a running build: bars on a terminal, plain lines elsewhere, JSON for scripts.
 //!
-//! Everything goes to standard error; standard output is for results. Decides nothing about the
-//! build: the engine emits events, this module draws them.
+//! Writes to standard error only; standard output is for results. Decides nothing about the build: the engine emits
+//! events, this module draws them.
 
 mod bars;
 mod tally;
@@ -18,7 +18,7 @@ use tally::Tally;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     Bars,
-    /// One line per interval and per event worth one.
+    /// One line per interval and per important event.
     Plain,
     /// Every event as one JSON object per line.
     Json,
@@ -26,7 +26,7 @@ pub enum Style {
 }
 
 impl Style {
-    /// Bars on a terminal that can draw them, else plain lines.
+    /// Bars if standard error is a terminal that can draw them, otherwise plain lines.
     pub fn for_stderr() -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         if io::stderr().is_terminal() && !dumb {
@@ -37,7 +37,7 @@ impl Style {
     }
 }
 
-/// Time between plain lines: a log of an hour-long build stays readable.
+/// Time between plain lines, so that the log of an hour-long build stays readable.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Draws one build.
@@ -60,7 +60,7 @@ impl Display {
         }
     }
 
-    /// Takes one event, in order. Never fails: a closed terminal is no reason to stop a build.
+    /// Show one event. Events come in order. Never fails: a closed terminal does not stop a build.
     pub fn event(&mut self, event: &BuildEvent) {
         let now = self.began.elapsed();
         self.tally.add(now, event);
@@ -72,7 +72,7 @@ impl Display {
             Style::Bars => {
                 if let Some(bars) = &mut self.bars {
                     if let Some(line) = line {
-                        bars.say(&line);
+                        bars.print(&line);
                     }
                     bars.draw(&self.tally, now);
                 }
@@ -80,14 +80,14 @@ impl Display {
             Style::Plain => self.plain(event, line, now),
             Style::Json => {
                 if let Ok(json) = serde_json::to_string(event) {
-                    say(&json);
+                    print(&json);
                 }
             }
             Style::None => {}
         }
     }
 
-    /// Removes what was drawn.
+    /// Remove the bars.
     pub fn finish(self) {
         if let Some(bars) = self.bars {
             bars.clear();
@@ -96,17 +96,17 @@ impl Display {
 
     fn plain(&mut self, event: &BuildEvent, line: Option<String>, now: Duration) {
         if let Some(line) = line {
-            say(&line);
+            print(&line);
         } else if now.saturating_sub(self.last_line) >= PLAIN_INTERVAL
             && matches!(event, BuildEvent::FilesCommitted { .. })
         {
             self.last_line = now;
-            say(&status(&self.tally, now));
+            print(&status(&self.tally, now));
         }
     }
 }
 
-/// Puts a headline into the log. Where nothing is drawn, warnings are log lines on standard error as well.
+/// Log a headline. If nothing is drawn, warnings go to standard error as log lines too.
 fn record(line: &str, style: Style) {
     match (line.strip_prefix(WARNING), style) {
         (Some(warning), Style::None) => tracing::warn!("{warning}"),
@@ -115,10 +115,10 @@ fn record(line: &str, style: Style) {
     }
 }
 
-/// What the headline of a warning begins with.
+/// The prefix of a warning.
 const WARNING: &str = "warning: ";
 
-/// The line for an event that deserves one.
+/// The line for an important event.
 fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
     match event {
         BuildEvent::Planned {
@@ -154,18 +154,18 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
             ))
         }
         BuildEvent::WorkerLost { worker, reason } => Some(format!(
-            "warning: worker {worker} died: {reason}; starting another"
+            "{WARNING}worker {worker} died: {reason}; starting another"
         )),
         BuildEvent::Quarantined {
             segment,
             path,
             reason,
         } => Some(format!(
-            "warning: {}/{path} brings its worker down and is left out: {reason}",
+            "{WARNING}{}/{path} brings down its worker and is skipped: {reason}",
             tally.label(*segment)
         )),
-        BuildEvent::Warning { text } => Some(format!("warning: {text}")),
-        BuildEvent::Watchdog(event) => Some(format!("warning: {event}")),
+        BuildEvent::Warning { text } => Some(format!("{WARNING}{text}")),
+        BuildEvent::Watchdog(event) => Some(format!("{WARNING}{event}")),
         BuildEvent::Pausing => Some("pausing: finishing the files in hand".to_owned()),
         BuildEvent::SegmentUndone { .. }
         | BuildEvent::DeviceMemory { .. }
@@ -193,7 +193,7 @@ fn status(tally: &Tally, now: Duration) -> String {
     )
 }
 
-fn say(line: &str) {
+fn print(line: &str) {
     // A closed standard error must not stop the build.
     let _ = writeln!(io::stderr().lock(), "{}", terminal::message(line));
 }
@@ -206,7 +206,7 @@ pub fn count(n: u64, noun: &str) -> String {
     }
 }
 
-/// Bytes with a binary unit and three digits.
+/// Format bytes with a binary unit and up to three digits.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = count as f64;
@@ -222,7 +222,7 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// A duration as people say it: `7 s`, `3 min 20 s`, `2 h 5 min`.
+/// Format a duration: `7 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_read_well() {
+    fn quantities_have_readable_units() {
         assert_eq!(bytes(0), "0 B");
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_536), "1.5 KiB");

@@ -1,6 +1,6 @@
-//! Running figures of a build, from its events.
+//! Progress and rates of a build, from its events.
 //!
-//! Pure: time comes in with each call. Drawing is elsewhere.
+//! Pure: time comes in with each call. Draws nothing.
 
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::Work;
@@ -8,8 +8,7 @@ use crate::report::{BuildEvent, PlannedShard, Totals};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Rates are taken over this much time: long enough to smooth over big files, short enough to show a
-/// change of pace.
+/// The time over which rates are measured: long enough to smooth out big files, short enough to show a change of speed.
 const WINDOW: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Default)]
@@ -23,7 +22,7 @@ pub(super) struct Tally {
     samples: VecDeque<(Duration, Work)>,
 }
 
-/// What a worker is at.
+/// What a worker is doing.
 #[derive(Debug, Default, Clone)]
 pub(super) struct WorkerLine {
     pub segment: Option<SegmentId>,
@@ -91,7 +90,7 @@ impl Tally {
     }
 
     fn sample(&mut self, now: Duration) {
-        // Four samples a second are plenty.
+        // Four samples a second are enough.
         let due = self
             .samples
             .back()
@@ -121,8 +120,8 @@ impl Tally {
         }
     }
 
-    /// Time left at the current rate, from the tokens that the remaining bytes will probably hold;
-    /// from bytes when nothing is encoded.
+    /// Time left at the current rate, by the number of tokens to expect in the remaining bytes, or by bytes if nothing is
+    /// encoded.
     pub fn eta(&self, now: Duration) -> Option<Duration> {
         let rates = self.rates(now);
         let Totals { done, resumed, .. } = &self.totals;
@@ -146,7 +145,7 @@ impl Tally {
         (self.totals.done.bytes as f64 / self.total_bytes as f64).min(1.0)
     }
 
-    /// A shard's label and how far it is: `tokio 43 %`.
+    /// A shard's label and progress: `tokio 43 %`.
     pub fn shard_line(&self, shard: ShardId) -> String {
         let Some(planned) = self.shards.iter().find(|s| s.shard == shard) else {
             return String::new();
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_done_has_no_rate() {
+    fn a_build_without_progress_has_no_time_left() {
         let mut tally = Tally::default();
         tally.add(Duration::ZERO, &planned(400));
         assert_eq!(tally.eta(Duration::from_secs(5)), None);

@@ -1,29 +1,28 @@
-//! Frames: a length, a checksum, a message.
+//! Frames: a length, a checksum and a message.
 //!
-//! Knows nothing of what the messages mean, never waits longer than its reader does, and never
-//! trusts a length it has not checked.
+//! Knows nothing about the meaning of messages. Never waits longer than its reader, and never trusts a length before it
+//! is checked.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Read, Write};
 
-/// Longest message in bytes. A segment's file list is the largest thing sent: 2 MiB of text in files
-/// of 50 bytes with paths of 4 KiB would need 170 MiB, real trees need well under 1 MiB. Doubling it
-/// costs nothing; it only bounds what a corrupt length can make us allocate.
+/// Longest message in bytes. The largest message is a segment's file list: 2 MiB of text in files of 50 bytes with paths
+/// of 4 KiB would need 170 MiB, real trees need well under 1 MiB. Doubling it costs nothing; it only limits how much a
+/// corrupt length can allocate.
 pub const MAX_FRAME_BYTES: u32 = 256 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The other side is gone in the middle of a frame, or the pipe broke.
+    /// The other side ended in the middle of a frame, or the pipe broke.
     #[error("the pipe broke: {0}")]
     Io(#[from] io::Error),
-    /// Not something our own encoder wrote: a stray print, or another program.
+    /// Not written by this protocol's encoder: a stray print, or another program.
     #[error("not a frame of this protocol: {0}")]
     Garbled(&'static str),
 }
 
-/// Writes one frame and flushes: 4 bytes length, 4 bytes checksum (both little endian), the message
-/// as postcard.
+/// Write one frame and flush: 4 bytes of length (little endian), 4 bytes of checksum, then the message as postcard.
 pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(), FrameError> {
     let body =
         postcard::to_stdvec(message).map_err(|_| FrameError::Garbled("cannot be encoded"))?;
@@ -40,7 +39,7 @@ pub fn write_frame<T: Serialize>(to: &mut impl Write, message: &T) -> Result<(),
     Ok(())
 }
 
-/// Reads one frame; `None` at a clean end. Blocks as the reader does.
+/// Read one frame; `None` at a clean end. Blocks as the reader does.
 pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<Option<T>, FrameError> {
     let mut header = [0; 8];
     if !fill_or_end(from, &mut header)? {
@@ -51,7 +50,7 @@ pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<Option<T>
     if length > MAX_FRAME_BYTES {
         return Err(FrameError::Garbled("length out of range"));
     }
-    // Grown as bytes arrive, so that a corrupt length cannot allocate more than was sent.
+    // The buffer grows as bytes arrive, so that a corrupt length cannot allocate more than was sent.
     let mut body = Vec::new();
     from.take(length.into()).read_to_end(&mut body)?;
     if body.len() != length as usize {
@@ -65,7 +64,7 @@ pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<Option<T>
         .map_err(|_| FrameError::Garbled("unknown message"))
 }
 
-/// `false` when the reader ended before the first byte.
+/// Fill the buffer; `false` if the reader ended before the first byte.
 fn fill_or_end(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stray_print_is_noticed() {
+    fn a_stray_print_is_detected() {
         let mut reader = b"Downloading tokenizer.json 100%\n".as_slice();
         assert!(matches!(
             read_frame::<String>(&mut reader),

@@ -1,8 +1,8 @@
-//! What supervisor and worker say to each other over the worker's stdin and stdout.
+//! The messages between supervisor and worker, over the worker's stdin and stdout.
 //!
-//! Values and framing only: nothing here starts a process or touches a database. Both ends are the
-//! same executable; the first frame each way is a `Hello` with the build id, so that a replaced
-//! binary is noticed before it is misread. End of stdin means stop.
+//! Values and framing only: nothing here starts a process or touches a database. Both ends are the same executable. The
+//! first frame each way is a `Hello` with the build id, so that neither misreads a binary that was replaced meanwhile. End
+//! of stdin means stop.
 
 mod frame;
 
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Identifies the executable: both ends must be built from the same sources.
+/// Identify the executable: both ends must be built from the same sources.
 pub fn build_id() -> String {
     format!("{} protocol {PROTOCOL_VERSION}", env!("CARGO_PKG_VERSION"))
 }
@@ -34,11 +34,11 @@ pub enum ToWorker {
     },
     /// Sent once, after both hellos. The worker answers `Ready` or `Failed`.
     Setup(Box<WorkerSetup>),
-    /// Queued behind the segments already sent.
-    Segment(Box<SegmentTask>),
-    /// Give device memory that is not used back, with the next run.
+    /// Work on this segment, after those sent before.
+    Assign(Box<SegmentTask>),
+    /// Release unused device memory with the next batch.
     ReleaseMemory,
-    /// Finish the file in hand, commit it, say `Stopped`, exit.
+    /// Finish the file in hand, commit it, send `Stopped` and exit.
     Stop,
 }
 
@@ -50,19 +50,19 @@ pub struct WorkerSetup {
     pub file_workers: u32,
     pub encoders: EncoderChoice,
     pub recipe: Recipe,
-    /// What the supervisor computed; the worker recomputes it and refuses when they differ.
+    /// As the supervisor computed it. The worker computes it again and fails if they differ.
     pub fingerprint: Digest,
-    /// Of the vectors alone.
+    /// Fingerprint of everything that shapes the vectors.
     pub encoder_fingerprint: Digest,
-    /// Enforced again when a file is read: files change after the walk.
+    /// Checked again when a file is read, since files change after the walk.
     pub limits: Limits,
-    /// A file that takes longer than this to read, chunk and tag has brought the worker to a halt.
-    pub file_patience: Duration,
-    /// The CPU plays a device: tell of each text as of a batch.
+    /// A file that takes longer than this to read, chunk and tag is reported as an [`InputCrash`].
+    pub file_timeout: Duration,
+    /// The CPU stands in for a device: report each text as a batch.
     pub plays_device: bool,
-    /// Resident memory of the process, in bytes, beyond which it gives up; 0: no limit.
+    /// Resident memory in bytes beyond which the worker gives up; 0: no limit.
     pub memory_limit: u64,
-    /// Published databases whose vectors may be taken over, if their encoders are the same.
+    /// Published databases whose vectors may be reused, if their encoders are the same.
     #[serde(with = "crate::platform::wire_path")]
     pub reuse: Vec<PathBuf>,
 }
@@ -80,9 +80,9 @@ pub struct SegmentTask {
     pub root_path: PathBuf,
     /// In canonical order.
     pub files: Vec<FileEntry>,
-    /// Positions in `files` to leave out, because they brought their worker down, and how they did.
+    /// Positions in `files` to skip because they crashed their worker, with the reasons.
     pub quarantined: Vec<(u32, String)>,
-    /// One file at a time, each announced by `InHand`: to find the file that kills.
+    /// Careful mode: one file at a time, each announced by `FileStarted`, to find the file that kills.
     pub careful: bool,
 }
 
@@ -96,40 +96,40 @@ pub enum FromWorker {
     Ready {
         /// Where the sessions run, for people and the ledger.
         device: String,
-        /// What is odd about the encoders, for people.
+        /// Problems with the encoders, for people.
         warnings: Vec<String>,
     },
-    /// A segment was opened; `files` of its files were there already, holding `chunks`.
-    Opened {
+    /// The segment file was opened; `done` is the work found in it.
+    SegmentOpened {
         segment: SegmentId,
         done: Work,
     },
-    /// In careful mode: this file is about to be worked on.
-    InHand {
+    /// In careful mode: the worker is about to start this file.
+    FileStarted {
         segment: SegmentId,
         file: u32,
     },
-    /// Chunks were encoded since the last message, and their file is not done: it is a long one.
-    Encoding,
-    /// On a device: a run of `n_slots` tokens, padding included, is about to begin.
-    BatchBegun {
+    /// Chunks of a long file were encoded since the last message; the file is not done.
+    Progress,
+    /// On a device: a batch of `n_slots` tokens, padding included, is about to start.
+    BatchStarted {
         shard: ShardId,
         encoder: EncoderKind,
         n_slots: u64,
     },
-    /// On a device: that run is over.
-    BatchDone {
+    /// On a device: the batch has finished.
+    BatchFinished {
         shard: ShardId,
         batch: Batch,
     },
     /// One or more files were committed: the work they added, and the last one's name.
-    Committed {
+    FilesCommitted {
         segment: SegmentId,
         work: Work,
         file: String,
     },
     /// All files of the segment are committed and the segment file is closed.
-    Done {
+    SegmentDone {
         segment: SegmentId,
     },
     /// The answer to `Stop`, or to the end of stdin.
@@ -139,23 +139,26 @@ pub enum FromWorker {
     },
     /// The last message of a worker that cannot go on.
     Failed(Failure),
-    /// The last message of a worker that its input has brought down: another would fare the same.
-    Fell(Fall),
+    /// The last message of a worker that its input has crashed or hung: another worker would fail the same way.
+    InputCrashed(InputCrash),
 }
 
 impl FromWorker {
-    /// Whether nothing comes after it.
+    /// Whether it is the worker's last message.
     pub fn is_last(&self) -> bool {
-        matches!(self, Self::Stopped { .. } | Self::Failed(_) | Self::Fell(_))
+        matches!(
+            self,
+            Self::Stopped { .. } | Self::Failed(_) | Self::InputCrashed(_)
+        )
     }
 }
 
-/// What brought a worker down.
+/// A crash or hang of a worker that its input caused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fall {
-    /// The file, when the worker knows it; else it is one of those it was working on.
+pub struct InputCrash {
+    /// The file, if it is known; otherwise it is one of those in work.
     pub file: Option<(SegmentId, u32)>,
-    /// For people, and for the ledger when the file is left out.
+    /// For people, and for the ledger if the file is skipped.
     pub reason: String,
 }
 
@@ -168,15 +171,15 @@ pub struct Work {
     pub bytes: u64,
     /// Real tokens encoded, without padding and special tokens.
     pub tokens: u64,
-    /// Tokens that sessions of both kinds ran over, special ones included, and the same with padding and blank
+    /// Tokens that the sessions of both encoders ran over, including special tokens, and the same with padding and blank
     /// rows.
     pub run_tokens: u64,
     pub padded_tokens: u64,
-    /// Chunks whose vectors were taken over from an earlier index.
+    /// Chunks whose vectors were reused from an earlier index.
     pub reused_chunks: u64,
     /// Microseconds inside session runs.
     pub busy_us: u64,
-    /// Files left out.
+    /// Files skipped.
     pub skipped: u64,
 }
 
@@ -194,7 +197,7 @@ impl std::ops::AddAssign for Work {
     }
 }
 
-/// Work that was undone. Never below nothing.
+/// Subtract work that was undone. Saturates at zero.
 impl std::ops::SubAssign for Work {
     fn sub_assign(&mut self, other: Self) {
         let less = |from: &mut u64, part: u64| *from = from.saturating_sub(part);

@@ -1,8 +1,7 @@
-//! `manifest.json`: what lies in an output folder, for people and scripts.
+//! `manifest.json`: the contents of an output folder, for people and scripts.
 //!
-//! One file for all profiles built there, keyed as the Python builder keys it. It carries a hash of
-//! its own text, so that damage to it is seen. Merging is pure; reading and writing the file is the
-//! caller's.
+//! One file describes all profiles built there, with the Python builder's keys. It carries a hash of its own text, so that
+//! damage is detected. Merging is pure; the caller reads and writes the file.
 
 use super::{IndexSummary, RunSummary};
 use crate::ids::Digest;
@@ -13,7 +12,7 @@ use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Shape of this file.
+    /// Version of the file's format.
     pub format: u32,
     pub tool: String,
     /// BLAKE3 of this file's text with zeros in place of these 64 digits.
@@ -34,32 +33,31 @@ pub struct Target {
     pub recipe: Value,
     #[serde(flatten)]
     pub index: IndexSummary,
-    /// Of the routing database's file, as the last build that wrote to it left it; `None` for a blob. Its
-    /// bytes follow the order in which shards were published, so it is left out under
-    /// `SOURCE_DATE_EPOCH` as well: equal builds shall have equal manifests.
+    /// BLAKE3 hash of the routing database's file, as the last build left it; `None` for a blob. Its bytes depend on the
+    /// order in which shards were published, so it is omitted under `SOURCE_DATE_EPOCH` as well: equal builds have equal
+    /// manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing_blake3: Option<String>,
-    /// Left out under `SOURCE_DATE_EPOCH`, so that equal builds have equal manifests.
+    /// Omitted under `SOURCE_DATE_EPOCH`, so that equal builds have equal manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunSummary>,
 }
 
-/// [`Manifest::format`] as this version writes it.
+/// The [`Manifest::format`] of this version.
 const FORMAT: u32 = 1;
 
-/// What stands before the digits of the hash. The first such text in the file: the field comes before
-/// all that a user names.
+/// The text before the digits of the hash. Its first occurrence counts: the field precedes everything that a user names.
 const HASH_FIELD: &str = "\"blake3\": \"";
 
-/// The field behind it.
+/// The field after the hash.
 const TARGETS_FIELD: &str = "\"targets\": {";
 
-/// Digits of a hash in hexadecimal.
+/// Hexadecimal digits of a hash.
 const HASH_DIGITS: usize = 64;
 
 impl Manifest {
-    /// Reads a manifest; `None` for one that another tool wrote, and for one that is not as this tool
-    /// wrote it: nothing in it can be relied on.
+    /// Parse a manifest. `None` if another tool wrote it, or if it was changed since this tool wrote it: nothing in it is
+    /// reliable then.
     pub fn parse(text: &str) -> Option<Self> {
         if !Self::is_intact(text) {
             return None;
@@ -67,7 +65,7 @@ impl Manifest {
         serde_json::from_str(text).ok()
     }
 
-    /// The file's text, with its hash.
+    /// Render the file's text, with its hash.
     pub fn to_text(&self) -> String {
         let blank = Self {
             blake3: "0".repeat(HASH_DIGITS),
@@ -81,26 +79,26 @@ impl Manifest {
         }
     }
 
-    /// Whether the text is as [`Self::to_text`] made it.
+    /// Whether the text is exactly what [`Self::to_text`] returned.
     pub fn is_intact(text: &str) -> bool {
         split(text).is_some_and(|(before, noted, behind)| hash(before, behind) == noted)
     }
 
-    /// Whether some manifest of this tool was the text's origin, whatever happened to it since. Two
-    /// marks, so that no single damaged place hides both.
+    /// Whether this tool wrote the text, even if it was damaged since. Looks for two marks, so that no damage at a single
+    /// place hides both.
     pub fn is_of_this_tool(text: &str) -> bool {
         let has_hash = || text.contains(HASH_FIELD) && text.contains(TARGETS_FIELD);
         text.contains("\"tool\": \"helix-build ") || has_hash() || is_named(text)
     }
 
-    /// Whether the text is a manifest that was emptied: nobody's, so that a build may replace it.
+    /// Whether the text is empty, so that a build may replace it.
     pub fn is_blank(text: &str) -> bool {
         let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         ["", "{}"].contains(&plain.trim_matches('\0'))
     }
 
-    /// The format of a manifest of this tool, in words, when it is another than this version's. Another version may
-    /// note its hash in another way: whether the text is intact is not asked.
+    /// The format of a manifest of this tool, if it is not this version's. The text need not be intact: another version may
+    /// record its hash differently.
     pub fn unknown_format(text: &str) -> Option<String> {
         let value: Value = serde_json::from_str(text).ok()?;
         let format = value.get("format")?;
@@ -108,8 +106,8 @@ impl Manifest {
         (!is_known && Self::is_of_this_tool(text)).then(|| format.to_string())
     }
 
-    /// Whether another tool wrote the text: a JSON object with some key that no manifest has, and none of this tool's
-    /// marks. What is emptied is nobody's, and what has but our own keys is no manifest of anybody.
+    /// Whether another tool wrote the text: a JSON object with a key that no manifest has, or with another tool's name, and
+    /// without this tool's marks. An empty text, or one with only our keys, has no owner.
     pub fn is_of_another_tool(text: &str) -> bool {
         const KEYS: [&str; 4] = ["format", "tool", "blake3", "targets"];
         let object = serde_json::from_str::<serde_json::Map<String, Value>>(text);
@@ -121,7 +119,7 @@ impl Manifest {
         !Self::is_of_this_tool(text) && object.is_ok_and(is_strange)
     }
 
-    /// The hash noted of the database at `path` in the state with this digest.
+    /// The recorded hash of the database at `path`, if its digest is `digest`.
     pub fn file_hash(&self, path: &Path, digest: &Digest) -> Option<String> {
         let (path, digest) = (path.display().to_string(), digest.to_string());
         let mut shards = self
@@ -134,13 +132,13 @@ impl Manifest {
             .clone()
     }
 
-    /// The hash noted of the routing database of a profile.
+    /// The recorded hash of a profile's routing database.
     pub fn routing_hash(&self, profile: &str) -> Option<&str> {
         let target = self.targets.get(&format!("{profile}-sharded"))?;
         target.routing_blake3.as_deref()
     }
 
-    /// Adds or replaces one target.
+    /// Add or replace one target.
     pub fn with(previous: Option<Self>, target: Target) -> Self {
         let mut targets = previous.map(|m| m.targets).unwrap_or_default();
         targets.insert(key(&target.index), target);
@@ -153,7 +151,7 @@ impl Manifest {
     }
 }
 
-/// Whether the text is JSON, written in whatever way, that names this tool.
+/// Whether the text is JSON, in any layout, that names this tool.
 fn is_named(text: &str) -> bool {
     let value = serde_json::from_str::<Value>(text).unwrap_or_default();
     value["tool"]
@@ -161,7 +159,7 @@ fn is_named(text: &str) -> bool {
         .is_some_and(|tool| tool.starts_with("helix-build "))
 }
 
-/// The text before the digits of the hash, the digits, and the text behind them.
+/// Split the text into the part before the hash, the hash, and the part after it.
 fn split(text: &str) -> Option<(&str, &str, &str)> {
     let start = text.find(HASH_FIELD)? + HASH_FIELD.len();
     let end = start + HASH_DIGITS;
@@ -219,7 +217,7 @@ mod tests {
         };
         let unknown = |text: &str| Manifest::unknown_format(text);
         assert_eq!(unknown(&later.to_text()).as_deref(), Some("7"));
-        // Its hash may be another, or have another name.
+        // Its hash may differ or have another name.
         let other = text.replacen("\"format\": 1", "\"format\": 3", 1);
         assert_eq!(unknown(&other).as_deref(), Some("3"));
         let bare = "{\"format\":2,\"tool\":\"helix-build 9.0.0\",\"indexes\":[]}";
@@ -228,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_seen_and_none_hides_whose_it_is() {
+    fn every_flipped_bit_is_detected_and_none_hides_who_wrote_it() {
         let text = manifest().to_text();
         for at in 0..text.len() * 8 {
             let mut bytes = text.clone().into_bytes();

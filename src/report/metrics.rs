@@ -1,36 +1,36 @@
-//! Figures of builds in Prometheus' text exposition format, version 0.0.4.
+//! Metrics of builds in the Prometheus text exposition format, version 0.0.4.
 //!
-//! Rendering alone: the caller writes the text to a temporary file and renames it, so that a collector
-//! that reads files (node_exporter's textfile collector) never sees half of it. One file holds the figures of
-//! several profiles: every sample has the label `profile`, and those of other profiles are kept as they are. Names
-//! are a contract: some may be added, none changes its meaning. Counters count from the start of a run.
+//! Only renders: the caller writes the text to a temporary file and renames it, so that a collector that reads files
+//! (node_exporter's textfile collector) never sees half of it. One file holds the metrics of several profiles: every sample
+//! has the label `profile`, and samples of other profiles stay as they are. Names are a contract: names may be added, none
+//! changes its meaning. Counters start with each run.
 
 mod exposition;
 
-use super::Counts;
+use super::WatchdogCounts;
 use super::marks;
 use crate::device::DeviceMemory;
 use crate::protocol::Work;
 use exposition::{Family, Kind, Sample, labelled, plain};
 
-/// Everything there is to export of one profile.
+/// The metrics of one profile.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
     pub version: String,
     pub profile: String,
     /// How the runs of this profile went.
     pub runs: Runs,
-    pub watchdog: Counts,
-    /// Committed by this run. What was undone and done again counts twice: counters never fall.
+    pub watchdog: WatchdogCounts,
+    /// Committed by this run. Work that was undone and repeated counts twice, since counters never fall.
     pub work: Work,
     pub quarantined_files: u64,
     pub segments_done: u64,
-    /// Segments that the plan has.
+    /// Segments of the plan.
     pub segments: u64,
     pub shards_published: u64,
-    /// Shards that the plan has, unchanged ones included.
+    /// Shards of the plan, unchanged ones included.
     pub shards: u64,
-    /// Worker processes that are there.
+    /// Running worker processes.
     pub workers: u64,
     pub workers_lost: u64,
     pub devices: Vec<DeviceMetrics>,
@@ -38,32 +38,32 @@ pub struct Metrics {
     pub encoder_busy: f64,
     /// Seconds since the run began.
     pub elapsed_s: f64,
-    /// Unix seconds of these figures.
+    /// When the metrics were written, in Unix seconds.
     pub updated_at: f64,
 }
 
-/// Times are Unix seconds.
+/// The runs of one profile. Times are Unix seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Runs {
-    /// A run is under way, or was ended without a word.
+    /// A run is in progress, or was killed.
     pub is_running: bool,
     /// When the last run began.
     pub began_at: f64,
-    /// The exit code of the last run that ended. `None`: none has.
+    /// The exit code of the last run that ended, if any.
     pub exit_code: Option<u8>,
-    /// When that was.
+    /// When that run ended.
     pub ended_at: Option<f64>,
     /// When a run last left a complete index: exit code 0 or 3.
     pub succeeded_at: Option<f64>,
 }
 
-/// A device that is watched.
+/// A watched device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceMetrics {
     pub name: String,
-    /// As last read, if that is known.
+    /// The last reading, if it succeeded.
     pub memory: Option<DeviceMemory>,
-    /// Its memory can be read: `false` after several readings in a row without an answer.
+    /// `false` after several failed readings in a row.
     pub can_be_read: bool,
 }
 
@@ -74,11 +74,11 @@ const LAST_SUCCESS: &str = "helix_build_last_success_timestamp_seconds";
 /// How the name of every family begins.
 const FAMILIES: &str = "helix_";
 
-/// The label that every sample has.
+/// The label of every sample.
 const PROFILE: &str = "profile";
 
 impl Runs {
-    /// What the text of an earlier run says of a profile.
+    /// Read the runs of a profile from the text of an earlier run.
     pub fn read(text: &str, profile: &str) -> Self {
         let families = exposition::read(text);
         let value = |name: &str| {
@@ -116,7 +116,8 @@ impl Metrics {
         }
     }
 
-    /// The whole text; every line ends. `before` is the file's text so far: what it says of other profiles stays.
+    /// Render the whole text, with a line feed at the end. `before` is the file's text so far; its samples of other
+    /// profiles stay.
     pub fn render(&self, before: &str) -> String {
         let mut families = self.families();
         for family in &mut families {
@@ -127,7 +128,7 @@ impl Metrics {
         }
         for mut other in exposition::read(before) {
             other.samples.retain(|sample| {
-                // One without the label is of a version that had none.
+                // Samples without the label come from an earlier version.
                 let profile = sample.label(PROFILE);
                 profile.is_some_and(|profile| profile != self.profile && !profile.is_empty())
             });
@@ -169,17 +170,17 @@ impl Metrics {
             ("helix_files_total", "Files committed.", work.files),
             (
                 "helix_skipped_files_total",
-                "Files left out when they were read.",
+                "Files skipped when they were read.",
                 work.skipped,
             ),
             (
                 "helix_quarantined_files_total",
-                "Files left out because they brought their worker down.",
+                "Files skipped because they crashed or hung their worker.",
                 self.quarantined_files,
             ),
             (
                 "helix_reused_chunks_total",
-                "Chunks whose vectors were taken over from an earlier index.",
+                "Chunks whose vectors were reused from an earlier index.",
                 work.reused_chunks,
             ),
             (
@@ -194,7 +195,7 @@ impl Metrics {
             ),
             (
                 "helix_workers_lost_total",
-                "Worker processes that died or were ended.",
+                "Worker processes that died or were killed.",
                 self.workers_lost,
             ),
         ] {
@@ -220,7 +221,7 @@ impl Metrics {
             ),
             (
                 "helix_updated_timestamp_seconds",
-                "When these figures were written, in Unix seconds.",
+                "When these metrics were written, in Unix seconds.",
                 self.updated_at,
             ),
         ] {
@@ -236,7 +237,7 @@ impl Metrics {
         for (name, help, samples) in [
             (
                 "helix_build_running",
-                "1 while a run is under way, else 0; 1 with old figures: it was ended without a word.",
+                "1 while a run is in progress, else 0. 1 with an old update time: the run was killed.",
                 vec![plain(f64::from(u8::from(runs.is_running)))],
             ),
             (
@@ -281,7 +282,7 @@ impl Metrics {
         family(
             "helix_watchdog_events_total",
             Kind::Counter,
-            "What the watchdog noticed.",
+            "Events of the watchdog, by kind.",
             by(
                 "noticed",
                 &[
@@ -299,7 +300,7 @@ impl Metrics {
         family(
             "helix_watchdog_rungs_total",
             Kind::Counter,
-            "What the watchdog did about it.",
+            "Actions of the watchdog.",
             by(
                 "rung",
                 &[
@@ -312,7 +313,7 @@ impl Metrics {
         );
     }
 
-    /// Nothing is said of memory that is not known: a zero would be a lie.
+    /// Unknown memory has no sample; a zero would be wrong.
     fn device_families(&self, family: &mut impl FnMut(&str, Kind, &str, Vec<Sample>)) {
         let by_device = |value: &dyn Fn(&DeviceMetrics) -> Option<f64>| {
             let devices = self.devices.iter();
@@ -324,7 +325,7 @@ impl Metrics {
         family(
             "helix_vram_used_bytes",
             Kind::Gauge,
-            "Device memory in use, by whatever program.",
+            "Device memory in use by all programs.",
             by_device(&|device| Some(device.memory?.used_bytes as f64)),
         );
         family(
@@ -336,7 +337,7 @@ impl Metrics {
         family(
             "helix_vram_probe_up",
             Kind::Gauge,
-            "1 while device memory can be read; 0: crawls of this device are not found.",
+            "1 while device memory can be read; 0: crawls on this device go undetected.",
             by_device(&|device| Some(f64::from(u8::from(device.can_be_read)))),
         );
     }

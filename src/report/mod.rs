@@ -1,6 +1,6 @@
-//! What a build tells: events while it runs, a summary and a manifest at its end.
+//! What a build reports: events while it runs, a summary and a manifest at its end.
 //!
-//! Values only. The engine emits events; `progress` draws them; `commands` prints the summary.
+//! Values only. The engine emits events, `progress` draws them, and `commands` prints the summary.
 
 mod manifest;
 pub mod marks;
@@ -16,7 +16,9 @@ pub use summary::{
     TextSecrets,
 };
 pub use totals::Totals;
-pub use watchdog::{Counts, Figures, LOG_PREFIX, Noticed, Response, WatchdogEvent};
+pub use watchdog::{
+    LOG_PREFIX, StreamFigures, WatchdogCounts, WatchdogEvent, WatchdogEventKind, WatchdogResponse,
+};
 
 use crate::device::DeviceMemory;
 use crate::failure::Failure;
@@ -25,21 +27,21 @@ use crate::protocol::Work;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Target of log lines that are for the log file alone: standard error says the same in its own way.
+/// Target of log lines for the log file only: standard error shows the same in its own form.
 pub const LOG_ONLY: &str = "helix_build::log";
 
-/// Something that happened in a build, in the order in which it happened.
+/// Something that happened in a build. Events come in the order in which they happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum BuildEvent {
-    /// The plan is made; `todo` is what is left to do, `unchanged` shards are complete already.
+    /// The plan is ready: `shards` are to be built, `unchanged` shards are complete already.
     Planned {
         profile: String,
         shards: Vec<PlannedShard>,
         unchanged: usize,
         workers: u32,
         file_workers: u32,
-        /// Of all shards, those that are complete included.
+        /// Segments of all shards, complete ones included.
         #[serde(skip)]
         segments: usize,
     },
@@ -50,13 +52,13 @@ pub enum BuildEvent {
         worker: WorkerId,
         device: String,
     },
-    /// The worker began or resumed a segment. `already` is what an earlier run left in it.
+    /// The worker started or resumed a segment. `already` is the work that an earlier run left in it.
     SegmentOpened {
         worker: WorkerId,
         segment: SegmentId,
         already: Work,
     },
-    /// Files are in the segment for good: the work they added, and the last one's name.
+    /// Files were committed to the segment: the work they added, and the last file's path.
     FilesCommitted {
         worker: WorkerId,
         segment: SegmentId,
@@ -67,12 +69,12 @@ pub enum BuildEvent {
         worker: WorkerId,
         segment: SegmentId,
     },
-    /// What was committed of the segment is done again, on another device.
+    /// The committed work of the segment is discarded, and the segment is encoded again on another device.
     SegmentUndone {
         segment: SegmentId,
         work: Work,
     },
-    /// A reading of a device's memory; `None`: it could not be read.
+    /// A reading of a device's memory; `None` if it failed.
     DeviceMemory {
         device: String,
         memory: Option<DeviceMemory>,
@@ -82,7 +84,7 @@ pub enum BuildEvent {
         worker: WorkerId,
         reason: String,
     },
-    /// A file was left out because it brought its worker down.
+    /// A file is skipped because it crashed or hung its worker.
     Quarantined {
         segment: SegmentId,
         path: String,
@@ -93,14 +95,14 @@ pub enum BuildEvent {
         chunks: u64,
         bytes: u64,
     },
-    /// Nothing that stops the build.
+    /// A problem that does not stop the build.
     Warning {
         text: String,
     },
     Pausing,
 }
 
-/// A shard as the progress display needs it.
+/// A shard to build, for the progress display.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedShard {
     pub shard: ShardId,
@@ -109,7 +111,7 @@ pub struct PlannedShard {
     pub bytes: u64,
 }
 
-/// How the part of a build that supervisor and workers do came to an end.
+/// How the work of supervisor and workers ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
     /// Every segment was done and every shard published.
@@ -123,11 +125,11 @@ pub enum Ending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinishedSegment {
     pub id: SegmentId,
-    /// Its file.
+    /// The segment file.
     pub path: PathBuf,
 }
 
-/// What a publisher says of one shard.
+/// How the publication of one shard went.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PublishOutcome {
     Published {

@@ -30,7 +30,7 @@ pub struct IndexSummary {
     pub digest: String,
     /// Digest of files, chunks and vectors alone: equal for blob and sharded builds.
     pub content_digest: String,
-    /// Hash of everything but the inputs that shapes the output.
+    /// Hash of everything, apart from the inputs, that shapes the output.
     pub fingerprint: String,
     /// Files indexed.
     pub files: u64,
@@ -38,17 +38,17 @@ pub struct IndexSummary {
     pub chunks: u64,
     /// Bytes of the indexed files.
     pub source_bytes: u64,
-    /// Files left out, by reason.
+    /// Files skipped, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
     /// Files that killed their worker.
     pub quarantined: Vec<SkippedFile>,
-    /// Files and folders that were meant to be indexed and could not be read.
+    /// Files and folders to index that could not be read.
     pub unreadable: Vec<SkippedFile>,
-    /// What became of credentials in the text of indexed files, and how many there were.
+    /// What was done with credentials in the text of indexed files, and how many there were.
     #[serde(default)]
     pub secrets_in_text: TextSecrets,
     pub missing_roots: Vec<String>,
-    /// Roots that are away, with the shards of theirs that stay.
+    /// Roots that are missing, with the shards that are kept for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<KeptRoot>,
     /// Labels of roots whose changes are not in a blob that waits for another root.
@@ -78,31 +78,30 @@ pub struct FileSecrets {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
     pub elapsed_s: f64,
-    /// CPU time of supervisor and workers; workers that were killed are missing from it.
+    /// CPU time of supervisor and workers, without workers that were killed.
     pub cpu_s: f64,
     /// Share of the workers' time between first start and last segment spent in session runs, 0..1.
     pub encoder_busy: f64,
-    /// Share of the tokens that sessions ran over that are no padding, 0..1: 1 on the CPU, and when nothing was
-    /// encoded.
+    /// Share of the tokens in batches that are not padding, 0..1: 1 on the CPU, and if nothing was encoded.
     #[serde(default = "full")]
     pub batch_fill: f64,
-    /// Chunks whose vectors were taken over from an earlier index.
+    /// Chunks whose vectors were reused from an earlier index.
     pub reused_chunks: u64,
     /// Chunks found in segments of an interrupted run.
     pub resumed_chunks: u64,
     /// Shards that were complete already.
     pub unchanged_shards: u64,
-    /// Labels of shards that were deleted: the profile or `--prune` says that they are wanted no more.
+    /// Labels of shards that were deleted because of the profile or `--prune`.
     #[serde(default)]
     pub deleted: Vec<String>,
     pub workers: u32,
     pub file_workers: u32,
     pub devices: Vec<String>,
-    /// What the watchdog noticed, and what it did.
+    /// What the watchdog detected, and what it did.
     pub watchdog: Vec<WatchdogEvent>,
 }
 
-/// What summaries without the field mean.
+/// The value for summaries without the field.
 fn full() -> f64 {
     1.0
 }
@@ -116,24 +115,24 @@ pub struct ShardSummary {
     pub chunks: u64,
     /// Size of the database.
     pub bytes: u64,
-    /// Of the file as it was published.
+    /// BLAKE3 hash of the file as it was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_blake3: Option<String>,
 }
 
-/// A root that is away, whose shards stay as they are.
+/// A missing root, whose shards are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptRoot {
     /// Its label, or for a missing one the entry of the profile; the path of a folder that a pattern matched before.
     pub root: String,
     pub path: String,
-    /// Why it counts as away, for people.
+    /// Why it counts as missing, for people.
     pub detail: String,
     /// Labels.
     pub shards: Vec<String>,
 }
 
-/// A file that was left out although it was meant to be indexed.
+/// A file to index that was skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedFile {
     pub root: String,

@@ -1,7 +1,7 @@
-//! The work of a build, added up from its events.
+//! Adds up the work of a build from its events.
 //!
-//! The one place in which it is added up: the summary, the figures for Prometheus and the progress display
-//! read it here. Pure.
+//! This is the only place that does: the supervisor, the summary, the metrics and the progress display read the sums here.
+//! Pure.
 
 use super::BuildEvent;
 use crate::ids::{SegmentId, ShardId};
@@ -11,15 +11,15 @@ use std::collections::BTreeMap;
 /// Sums over the events of one build so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// What counts for the index: found by this run or committed by it, and not undone since.
+    /// The work in the index: found or committed by this run, and not undone since.
     pub done: Work,
-    /// Of `done`, what an earlier run had left.
+    /// The part of `done` that an earlier run had left.
     pub resumed: Work,
-    /// What this run has committed, undone or not: time and tokens that were spent.
+    /// All that this run has committed, undone or not: the time and tokens spent.
     pub spent: Work,
     /// Bytes of `done`, by shard.
     bytes_by_shard: BTreeMap<ShardId, u64>,
-    /// Of segments that are not done: these may still be undone.
+    /// Segments that are not done, and may still be undone.
     open: BTreeMap<SegmentId, Share>,
 }
 
@@ -31,7 +31,7 @@ struct Share {
 }
 
 impl Totals {
-    /// Takes one event, in order.
+    /// Add one event. Events come in order.
     pub fn add(&mut self, event: &BuildEvent) {
         match event {
             BuildEvent::SegmentOpened {
@@ -63,6 +63,12 @@ impl Totals {
         self.open.entry(segment).or_default().done += work;
         self.done += work;
         *self.bytes_by_shard.entry(segment.shard).or_default() += work.bytes;
+    }
+
+    /// What a segment that is not done has added to [`Self::done`].
+    pub fn open_segment(&self, segment: SegmentId) -> Work {
+        let share = self.open.get(&segment);
+        share.map(|share| share.done).unwrap_or_default()
     }
 
     /// Bytes of a shard that are done.
@@ -130,7 +136,7 @@ mod tests {
             opened(1, work(6)),
             committed(1, work(4)),
             undone.clone(),
-            // Opened again on the CPU, where nothing is there any more.
+            // Opened again on the CPU, where the segment file starts empty.
             opened(1, Work::default()),
             committed(1, work(10)),
         ] {

@@ -1,6 +1,6 @@
-//! What the watchdog tells: one log line and one JSON object for each thing it noticed, and counts.
+//! The watchdog's reports: one log line and one JSON object per event, and counts.
 //!
-//! Values only. The prefix and the names of the fields are a contract with those who search logs.
+//! Values only. The prefix and the field names are a contract with people and programs that search logs.
 
 use crate::batch::EncoderKind;
 use crate::device::{DeviceId, DeviceMemory};
@@ -8,42 +8,43 @@ use crate::ids::WorkerId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What every log line of the watchdog begins with.
+/// The prefix of every log line of the watchdog.
 pub const LOG_PREFIX: &str = "[crawl-watchdog]";
 
-/// Something that the watchdog noticed, and what it did about it.
+/// What the watchdog detected, and what it did about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WatchdogEvent {
-    /// Seconds since the build began, without those in which it was suspended.
+    /// Seconds since the build began, without pauses of the machine or the process group.
     pub at_s: f64,
-    pub noticed: Noticed,
-    pub action: Response,
-    /// The label of the shard that the worker was on.
+    #[serde(rename = "noticed")]
+    pub kind: WatchdogEventKind,
+    pub action: WatchdogResponse,
+    /// The label of the worker's shard.
     pub shard: Option<String>,
-    /// `None` where it is the device's matter alone.
+    /// `None` if the event is about the device only.
     pub worker: Option<WorkerId>,
     pub device: DeviceId,
-    /// `None` where it is not one encoder's matter.
+    /// `None` if the event is not about one encoder.
     pub encoder: Option<EncoderKind>,
     #[serde(flatten)]
-    pub figures: Figures,
-    /// The device's memory, as far as it is known.
+    pub figures: StreamFigures,
+    /// The device's memory; `None` if it is not known.
     pub memory: Option<DeviceMemory>,
-    /// Of a stall: how long the batch has taken, and how long it may.
+    /// Of a stall, in seconds: how long the batch has taken, and how long it may take.
     pub waited_s: Option<f64>,
     pub deadline_s: Option<f64>,
-    /// Of a silent probe: why memory could not be read.
+    /// Of a probe without answers: why memory could not be read.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// Figures of a stream after its last batch, in real tokens per second.
+/// Rates of a worker's encoder after its last batch, in real tokens per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct StreamFigures {
     pub rate: Option<f64>,
     pub ema: Option<f64>,
     pub baseline: Option<f64>,
-    /// Baseline divided by the factor.
+    /// The baseline divided by the factor.
     pub threshold: Option<f64>,
     /// Of the last batch, for people.
     pub chunks_per_s: Option<f64>,
@@ -51,10 +52,10 @@ pub struct Figures {
     pub slow_batches: u32,
 }
 
-/// What there is to tell.
+/// What the watchdog detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Noticed {
+pub enum WatchdogEventKind {
     Crawl,
     Stall,
     OutOfMemory,
@@ -62,13 +63,13 @@ pub enum Noticed {
     Crash,
     /// After a rung: a window of healthy batches in a row.
     Recovered,
-    /// Device memory could not be read several times in a row: crawls are not found.
+    /// Several memory readings in a row failed: crawls go undetected.
     ProbeSilent,
-    /// It can be read again.
+    /// Memory can be read again.
     ProbeBack,
 }
 
-impl Noticed {
+impl WatchdogEventKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Crawl => "crawl",
@@ -83,11 +84,11 @@ impl Noticed {
     }
 }
 
-/// What was done about it.
+/// What the watchdog did about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Response {
-    /// Nothing: there is no need, or it is switched off.
+pub enum WatchdogResponse {
+    /// Nothing: no action is needed, or actions are switched off.
     None,
     ReleaseMemory,
     Respawn,
@@ -96,7 +97,7 @@ pub enum Response {
     GiveUpDevice,
 }
 
-impl Response {
+impl WatchdogResponse {
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -108,9 +109,9 @@ impl Response {
     }
 }
 
-/// How often, since the build began.
+/// Events by kind and by response, since the build began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct WatchdogCounts {
     pub crawls: u64,
     pub stalls: u64,
     pub out_of_memory: u64,
@@ -127,24 +128,24 @@ pub struct Counts {
     pub give_up_device: u64,
 }
 
-impl Counts {
+impl WatchdogCounts {
     pub fn add(&mut self, event: &WatchdogEvent) {
-        *match event.noticed {
-            Noticed::Crawl => &mut self.crawls,
-            Noticed::Stall => &mut self.stalls,
-            Noticed::OutOfMemory => &mut self.out_of_memory,
-            Noticed::DeviceLost => &mut self.device_lost,
-            Noticed::Crash => &mut self.crashes,
-            Noticed::Recovered => &mut self.recovered,
-            Noticed::ProbeSilent => &mut self.probe_silent,
-            Noticed::ProbeBack => &mut self.probe_back,
+        *match event.kind {
+            WatchdogEventKind::Crawl => &mut self.crawls,
+            WatchdogEventKind::Stall => &mut self.stalls,
+            WatchdogEventKind::OutOfMemory => &mut self.out_of_memory,
+            WatchdogEventKind::DeviceLost => &mut self.device_lost,
+            WatchdogEventKind::Crash => &mut self.crashes,
+            WatchdogEventKind::Recovered => &mut self.recovered,
+            WatchdogEventKind::ProbeSilent => &mut self.probe_silent,
+            WatchdogEventKind::ProbeBack => &mut self.probe_back,
         } += 1;
         *match event.action {
-            Response::None => return,
-            Response::ReleaseMemory => &mut self.release_memory,
-            Response::Respawn => &mut self.respawn,
-            Response::Cpu => &mut self.cpu,
-            Response::GiveUpDevice => &mut self.give_up_device,
+            WatchdogResponse::None => return,
+            WatchdogResponse::ReleaseMemory => &mut self.release_memory,
+            WatchdogResponse::Respawn => &mut self.respawn,
+            WatchdogResponse::Cpu => &mut self.cpu,
+            WatchdogResponse::GiveUpDevice => &mut self.give_up_device,
         } += 1;
     }
 }
@@ -153,7 +154,7 @@ impl Counts {
 impl fmt::Display for WatchdogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figures = &self.figures;
-        write!(f, "{LOG_PREFIX} {}:", self.noticed.name())?;
+        write!(f, "{LOG_PREFIX} {}:", self.kind.name())?;
         write!(f, " action={}", self.action.name())?;
         if let Some(shard) = &self.shard {
             write!(f, " shard={shard}")?;
@@ -162,15 +163,15 @@ impl fmt::Display for WatchdogEvent {
             write!(f, " worker={worker}")?;
         }
         write!(f, " device={}", self.device)?;
-        match self.noticed {
-            Noticed::ProbeSilent => {
+        match self.kind {
+            WatchdogEventKind::ProbeSilent => {
                 let reason = self.reason.as_deref().unwrap_or("unknown");
                 return write!(
                     f,
-                    " memory=unknown reason={reason:?}: crawls are not found until it can be read; stalls are"
+                    " memory=unknown reason={reason:?}: crawls go undetected until it can be read; stalls are still detected"
                 );
             }
-            Noticed::ProbeBack => return self.write_memory(f),
+            WatchdogEventKind::ProbeBack => return self.write_memory(f),
             _ => {}
         }
         if let Some(encoder) = self.encoder {
@@ -223,13 +224,13 @@ mod tests {
         let gib = |gib: f64| (gib * f64::from(1 << 30)) as u64;
         WatchdogEvent {
             at_s: 95.5,
-            noticed: Noticed::Crawl,
-            action: Response::ReleaseMemory,
+            kind: WatchdogEventKind::Crawl,
+            action: WatchdogResponse::ReleaseMemory,
             shard: Some("docs".to_owned()),
             worker: Some(WorkerId(1)),
             device: DeviceId("cuda:0".to_owned()),
             encoder: Some(EncoderKind::Sparse),
-            figures: Figures {
+            figures: StreamFigures {
                 rate: Some(460.0),
                 ema: Some(500.25),
                 baseline: Some(3060.0),
@@ -245,10 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_the_devices_matter_alone() {
+    fn an_event_of_the_probe_names_the_device_only() {
         let silent = WatchdogEvent {
-            noticed: Noticed::ProbeSilent,
-            action: Response::None,
+            kind: WatchdogEventKind::ProbeSilent,
+            action: WatchdogResponse::None,
             shard: None,
             worker: None,
             encoder: None,
@@ -259,10 +260,10 @@ mod tests {
         assert_eq!(
             silent.to_string(),
             "[crawl-watchdog] probe_silent: action=none device=cuda:0 memory=unknown \
-             reason=\"exit status: 1\": crawls are not found until it can be read; stalls are"
+             reason=\"exit status: 1\": crawls go undetected until it can be read; stalls are still detected"
         );
         let back = WatchdogEvent {
-            noticed: Noticed::ProbeBack,
+            kind: WatchdogEventKind::ProbeBack,
             memory: crawl().memory,
             ..silent
         };
@@ -282,11 +283,11 @@ mod tests {
              memory=11.85 of 12.00 GiB (98.7 %)"
         );
         let stall = WatchdogEvent {
-            noticed: Noticed::Stall,
-            action: Response::Respawn,
+            kind: WatchdogEventKind::Stall,
+            action: WatchdogResponse::Respawn,
             shard: None,
             encoder: None,
-            figures: Figures::default(),
+            figures: StreamFigures::default(),
             memory: None,
             waited_s: Some(84.2),
             deadline_s: Some(83.7),
@@ -322,18 +323,18 @@ mod tests {
 
     #[test]
     fn events_and_rungs_are_counted() {
-        let mut counts = Counts::default();
+        let mut counts = WatchdogCounts::default();
         counts.add(&crawl());
         counts.add(&WatchdogEvent {
-            noticed: Noticed::Recovered,
-            action: Response::None,
+            kind: WatchdogEventKind::Recovered,
+            action: WatchdogResponse::None,
             ..crawl()
         });
-        let expected = Counts {
+        let expected = WatchdogCounts {
             crawls: 1,
             release_memory: 1,
             recovered: 1,
-            ..Counts::default()
+            ..WatchdogCounts::default()
         };
         assert_eq!(counts, expected);
     }

@@ -41,7 +41,7 @@ pub fn setup() -> WorkerSetup {
             max_file_bytes: 1 << 20,
             follow_links: false,
         },
-        file_patience: Duration::from_secs(60),
+        file_timeout: Duration::from_secs(60),
         memory_limit: 0,
         plays_device: false,
         reuse: Vec::new(),
@@ -131,12 +131,12 @@ impl Rival {
     }
 
     pub fn is_done(&self) -> bool {
-        self.heard(|m| matches!(m, FromWorker::Done { .. }))
+        self.heard(|m| matches!(m, FromWorker::SegmentDone { .. }))
     }
 
     pub fn give(&mut self, task: &SegmentTask) {
         let stdin = self.stdin.as_mut().expect("open");
-        write_frame(stdin, &ToWorker::Segment(Box::new(task.clone()))).expect("sent");
+        write_frame(stdin, &ToWorker::Assign(Box::new(task.clone()))).expect("sent");
     }
 
     pub fn kill(&mut self) {
@@ -148,7 +148,7 @@ impl Rival {
     pub fn wait(&mut self) {
         wait("a worker's answer", || {
             let answered =
-                self.heard(|m| matches!(m, FromWorker::Done { .. } | FromWorker::Failed(_)));
+                self.heard(|m| matches!(m, FromWorker::SegmentDone { .. } | FromWorker::Failed(_)));
             answered || matches!(self.child.try_wait(), Ok(Some(_)))
         });
     }

@@ -197,7 +197,7 @@ fn a_segment_that_another_worker_keeps_is_refused_and_stays_as_it_is() {
     let world = World::corpus(1, 12);
     fs::create_dir_all(world.path("out")).expect("a folder");
     let task = task(&world);
-    let opened = |rival: &Rival| rival.heard(|m| matches!(m, FromWorker::Opened { .. }));
+    let opened = |rival: &Rival| rival.heard(|m| matches!(m, FromWorker::SegmentOpened { .. }));
     let mut keeper = Rival::start("worker::encode=sleep(20)");
     keeper.give(&task);
     wait("the segment to be opened", || opened(&keeper));

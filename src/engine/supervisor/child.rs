@@ -1,7 +1,7 @@
-//! A worker process as a guard: it is killed and reaped when dropped, and its exit status is kept.
+//! A worker process as a guard: dropping it kills and reaps the process. Its exit status is reported.
 //!
-//! Decides nothing. One thread reads the child's frames, one writes to it, so that a child that has
-//! stopped reading cannot stop the supervisor.
+//! Decides nothing. One thread reads the child's frames, another writes to it, so that a child that stops reading cannot
+//! block the supervisor.
 
 use super::state::Event;
 use crate::failure::{Failure, FailureKind};
@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 const EXIT_GRACE: Duration = Duration::from_secs(10);
 
 /// A running worker process.
-pub struct Worker {
+pub(super) struct Worker {
     child: Arc<Mutex<Child>>,
-    /// Unbounded on purpose: the supervisor sends at most two segments ahead, and must never block.
+    /// Unbounded, since the supervisor must never block; it sends a few segments ahead at most.
     outbox: Sender<ToWorker>,
 }
 
 impl Worker {
-    /// Starts `command`; everything it says arrives on `events`, its exit last.
+    /// Start `command`. Its messages arrive on `events`, its exit last.
     pub fn spawn(
         mut command: Command,
         worker: WorkerId,
@@ -50,7 +50,7 @@ impl Worker {
             .spawn(move || {
                 read_all(stdout, worker, generation, &events);
                 let status = reap(&reaped);
-                // The supervisor may be gone already.
+                // The supervisor may have ended.
                 let _ = events.send(Event::Exited {
                     worker,
                     generation,
@@ -64,14 +64,14 @@ impl Worker {
         Ok(this)
     }
 
-    /// Queues a message. A worker that is gone is noticed by its exit, not here.
+    /// Queue a message. Its exit tells when a worker has ended, not this.
     pub fn send(&self, message: ToWorker) {
         let _ = self.outbox.send(message);
     }
 
     pub fn kill(&self) {
         let mut child = lock(&self.child);
-        // Fails only when it has exited, which is what was wanted.
+        // This fails only if the process has exited.
         let _ = child.kill();
     }
 }
@@ -79,11 +79,11 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.kill();
-        // Reaped by its reading thread, which sees the end of the pipe.
+        // The reading thread sees the end of the pipe and reaps the process.
     }
 }
 
-/// Runs until the worker's handle is dropped or the pipe breaks; then the worker sees end of stdin.
+/// Write messages until the worker's handle is dropped or the pipe breaks. Then the worker's stdin ends.
 fn write_all(stdin: ChildStdin, messages: &crossbeam_channel::Receiver<ToWorker>) {
     let mut stdin = io::BufWriter::new(stdin);
     for message in messages {
@@ -117,7 +117,7 @@ fn read_all(stdout: ChildStdout, worker: WorkerId, generation: u32, events: &Sen
                 message
             }
             FromWorker::Failed(_) => message,
-            _ if !greeted => failed(FailureKind::Internal, "worker did not greet".to_owned()),
+            _ if !greeted => failed(FailureKind::Internal, "the worker sent no hello".to_owned()),
             _ => message,
         };
         let last = message.is_last();
@@ -136,12 +136,12 @@ fn failed(kind: FailureKind, text: String) -> FromWorker {
     FromWorker::Failed(Failure { kind, text })
 }
 
-/// Waits for the exit and says how it went; kills a child that stays.
+/// Wait for the exit, and return its status as text. Kills a child that does not exit.
 fn reap(child: &Mutex<Child>) -> String {
     let deadline = Instant::now() + EXIT_GRACE;
     loop {
         match lock(child).try_wait() {
-            // Whether a core was dumped is the machine's setting, and this text goes into the ledger.
+            // The text goes into the ledger, and whether a core is dumped depends on the machine.
             Ok(Some(status)) => return status.to_string().replace(" (core dumped)", ""),
             Ok(None) => {}
             Err(error) => return format!("cannot be waited for: {error}"),

@@ -1,11 +1,12 @@
-//! The process the user starts: hands segments to workers and watches over them.
+//! Runs the workers of a build: assigns segments, watches over the processes and replaces those that die.
 //!
-//! [`state`] decides, [`child`] holds processes, this module turns decisions into deeds. It never
-//! opens a database and never encodes: finished segments are announced to the publisher, which is
-//! somebody else's.
+//! [`state`] decides, [`child`] holds processes, this module acts on the decisions. It never opens a database and never
+//! encodes. Finished segments go to the publisher.
 
 mod child;
-pub mod state;
+mod state;
+
+pub(crate) use state::{Limits, Watch};
 
 use crate::engine::control::BuildControl;
 use crate::engine::request::ProcessCommand;
@@ -14,22 +15,22 @@ use crate::failure::{Failure, FailureKind};
 use crate::gpu::probe::Reading;
 use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{FromWorker, SegmentTask, ToWorker, WorkerSetup};
-use crate::report::{BuildEvent, Ending, FinishedSegment, PublishOutcome};
+use crate::report::{BuildEvent, Ending, FinishedSegment, PublishOutcome, Totals};
 use child::Worker;
 use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
-use state::{Effect, Event, Limits, Place, State, Watch};
+use state::{Effect, EncoderTarget, Event, Handling, State};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How often silence and interrupts are looked for.
+/// How often timeouts and requests to stop are checked.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What is to be built.
-pub struct Job {
+/// What to build.
+pub(crate) struct Job {
     /// Starts a worker.
     pub worker: ProcessCommand,
-    /// What each worker is told at its start; the worker's number is filled in.
+    /// Sent to each worker at its start, with the worker's number filled in.
     pub setup: WorkerSetup,
     pub workers: u32,
     /// In the order in which they should be done.
@@ -37,42 +38,43 @@ pub struct Job {
     /// All shards that will be published, including those without a segment to do.
     pub shards: Vec<ShardId>,
     pub limits: Limits,
-    /// The devices that are watched; `None`: everything is on the CPU.
+    /// The devices to watch; `None`: everything runs on the CPU.
     pub watch: Option<Watch>,
 }
 
-/// The supervisor's ends of what it shares with the rest of the program.
-pub struct Links {
+/// The supervisor's connections to the rest of the program.
+pub(crate) struct Channels {
     /// Segments that can be loaded.
     pub ready: Sender<FinishedSegment>,
     pub published: Receiver<PublishOutcome>,
-    /// Readings of the watched devices' memory; never any without one.
+    /// Memory readings of the watched devices; silent if there are none.
     pub memory: Receiver<Reading>,
-    /// Asks for a stop, and hears of every turn of the loop, at least once a tick.
+    /// Says when to stop, and is notified of every turn of the loop, at least once a tick.
     pub control: BuildControl,
 }
 
-/// What the workers' part of a build came to.
+/// How the workers' part of a build went.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub ending: Ending,
-    /// CPU time of workers that ended in order.
+    pub totals: Totals,
+    /// CPU time of the workers that ended in order.
     pub workers_cpu: Duration,
     /// From the first worker ready to the last segment done.
     pub encoding: Duration,
 }
 
-/// Runs the build to its end. Blocks; every wait inside has a deadline. `emit` is called with each
-/// event in order, from this thread.
-pub fn run(job: Job, links: &Links, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
-    Running::new(job).run(links, emit)
+/// Run the build to its end. Blocks; every wait inside has a deadline. Calls `emit` with each event in order, from
+/// this thread.
+pub(crate) fn run(job: Job, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
+    Running::new(job).run(channels, emit)
 }
 
-/// Time in which this process ran. A machine that was suspended, or a group of processes that was
-/// stopped, has not waited for anybody.
+/// Time in which this process ran. The clock stands still while the machine is suspended or the process group is
+/// stopped, so that nothing times out then.
 struct Clock {
     now: Duration,
-    looked: Instant,
+    read_at: Instant,
 }
 
 /// Longest step of the [`Clock`]: ten ticks, which a loaded machine may delay.
@@ -82,21 +84,21 @@ impl Clock {
     fn new() -> Self {
         Self {
             now: Duration::ZERO,
-            looked: Instant::now(),
+            read_at: Instant::now(),
         }
     }
 
-    /// Looks, and returns what it left out since it last looked.
-    fn look(&mut self) -> Duration {
-        let looked = Instant::now();
-        let step = looked - self.looked;
+    /// Advance the clock, and return the time that it skipped.
+    fn advance(&mut self) -> Duration {
+        let read_at = Instant::now();
+        let step = read_at - self.read_at;
         self.now += step.min(LONGEST_STEP);
-        self.looked = looked;
+        self.read_at = read_at;
         step.saturating_sub(LONGEST_STEP)
     }
 }
 
-fn memory(Reading { device, answer }: Reading) -> Event {
+fn memory_event(Reading { device, answer }: Reading) -> Event {
     if let Err(why) = &answer {
         tracing::debug!("memory of {device}: {why}");
     }
@@ -108,7 +110,7 @@ struct Running {
     /// Segments in the order in which they should be done.
     order: Vec<SegmentId>,
     tasks: BTreeMap<SegmentId, SegmentTask>,
-    /// The files of the segments that are being worked on.
+    /// The segment files in work.
     files: BTreeMap<SegmentId, PathBuf>,
     workers: BTreeMap<WorkerId, Worker>,
     inbox: Receiver<Event>,
@@ -136,6 +138,7 @@ impl Running {
             sender,
             outcome: Outcome {
                 ending: Ending::Paused,
+                totals: Totals::default(),
                 workers_cpu: Duration::ZERO,
                 encoding: Duration::ZERO,
             },
@@ -143,7 +146,7 @@ impl Running {
         }
     }
 
-    fn run(mut self, links: &Links, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
+    fn run(mut self, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
         let mut clock = Clock::new();
         let mut state = State::new(
             self.job.workers,
@@ -153,15 +156,15 @@ impl Running {
         )
         .with_watch(self.job.watch.take());
         let ticks = tick(TICK);
-        let mut announced = false;
+        let mut was_interrupted = false;
         let mut event = Event::Tick;
         loop {
-            links.control.turn();
-            self.note(&event);
-            let lasted = clock.look();
+            channels.control.turn();
+            self.record(&event);
+            let lasted = clock.advance();
             if lasted > Duration::ZERO {
                 for effect in state.step(clock.now, Event::Paused { lasted }) {
-                    self.perform(effect, links, emit);
+                    self.perform(effect, channels, emit);
                 }
             }
             for effect in state.step(clock.now, event) {
@@ -169,24 +172,24 @@ impl Running {
                     self.outcome.ending = ending;
                     return self.outcome;
                 }
-                self.perform(effect, links, emit);
+                self.perform(effect, channels, emit);
             }
-            if links.control.is_stopped() && !announced {
-                announced = true;
+            if channels.control.is_stopped() && !was_interrupted {
+                was_interrupted = true;
                 event = Event::Interrupt;
                 continue;
             }
             event = select! {
                 recv(self.inbox) -> event => event.unwrap_or(Event::Tick),
-                recv(links.memory) -> reading => reading.map_or(Event::Tick, memory),
-                recv(links.published) -> outcome => outcome.map_or(Event::Tick, Event::Publisher),
+                recv(channels.memory) -> reading => reading.map_or(Event::Tick, memory_event),
+                recv(channels.published) -> outcome => outcome.map_or(Event::Tick, Event::Publisher),
                 recv(ticks) -> _ => Event::Tick,
             };
         }
     }
 
-    /// Keeps the figures of the summary.
-    fn note(&mut self, event: &Event) {
+    /// Record the figures of the summary.
+    fn record(&mut self, event: &Event) {
         let Event::Message { message, .. } = event else {
             return;
         };
@@ -197,7 +200,7 @@ impl Running {
             FromWorker::Ready { .. } => {
                 self.first_ready.get_or_insert_with(Instant::now);
             }
-            FromWorker::Done { .. } => {
+            FromWorker::SegmentDone { .. } => {
                 if let Some(first) = self.first_ready {
                     self.outcome.encoding = first.elapsed();
                 }
@@ -206,42 +209,20 @@ impl Running {
         }
     }
 
-    fn perform(&mut self, effect: Effect, links: &Links, emit: &mut dyn FnMut(BuildEvent)) {
+    fn perform(&mut self, effect: Effect, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) {
         match effect {
             Effect::Spawn {
                 worker,
                 generation,
-                place,
-            } => self.spawn(worker, generation, place),
-            Effect::ReleaseMemory { worker } => {
-                if let Some(child) = self.workers.get(&worker) {
-                    child.send(ToWorker::ReleaseMemory);
-                }
-            }
+                target,
+            } => self.spawn(worker, generation, target),
             Effect::Assign {
                 worker,
                 segment,
                 handling,
-            } => {
-                let path = self.path(segment, handling.attempt);
-                if let (Some(child), Some(task)) =
-                    (self.workers.get(&worker), self.tasks.get(&segment))
-                {
-                    let task = SegmentTask {
-                        path: path.clone(),
-                        careful: handling.careful,
-                        quarantined: handling.quarantined,
-                        ..task.clone()
-                    };
-                    child.send(ToWorker::Segment(Box::new(task)));
-                    self.files.insert(segment, path);
-                }
-            }
-            Effect::Stop { worker } => {
-                if let Some(child) = self.workers.get(&worker) {
-                    child.send(ToWorker::Stop);
-                }
-            }
+            } => self.assign(worker, segment, handling),
+            Effect::ReleaseMemory { worker } => self.send(worker, ToWorker::ReleaseMemory),
+            Effect::Stop { worker } => self.send(worker, ToWorker::Stop),
             Effect::Kill { worker } => {
                 if let Some(child) = self.workers.get(&worker)
                     && !failpoint::at("supervisor::kill", &worker.to_string())
@@ -251,8 +232,8 @@ impl Running {
             }
             Effect::Load(id) => {
                 let path = self.files.remove(&id).unwrap_or_default();
-                // A publisher that is gone has said why on the other channel.
-                let _ = links.ready.send(FinishedSegment { id, path });
+                // A publisher that ended has sent the reason on the other channel.
+                let _ = channels.ready.send(FinishedSegment { id, path });
             }
             Effect::Quarantine {
                 segment,
@@ -261,30 +242,50 @@ impl Running {
             } => {
                 let files = self.tasks.get(&segment).map(|task| &task.files);
                 let entry = files.and_then(|files| files.get(file as usize));
-                emit(BuildEvent::Quarantined {
+                let event = BuildEvent::Quarantined {
                     segment,
                     path: entry.map_or(String::new(), |entry| entry.path.to_string()),
                     reason,
-                });
+                };
+                self.emit(event, emit);
             }
-            Effect::Emit(event) => emit(event),
-            // Handled by the loop.
+            Effect::Undo(segment) => {
+                let work = self.outcome.totals.open_segment(segment);
+                self.emit(BuildEvent::SegmentUndone { segment, work }, emit);
+            }
+            Effect::Emit(event) => self.emit(event, emit),
+            // The loop handles it.
             Effect::Finish(_) => {}
         }
     }
 
-    /// Where this attempt at a segment is written. Only the first is found again by a later run.
-    fn path(&self, segment: SegmentId, attempt: u32) -> PathBuf {
-        let Some(task) = self.tasks.get(&segment) else {
-            return PathBuf::new();
-        };
-        match attempt {
-            0 => task.path.clone(),
-            n => task.path.with_added_extension(n.to_string()),
+    fn send(&self, worker: WorkerId, message: ToWorker) {
+        if let Some(child) = self.workers.get(&worker) {
+            child.send(message);
         }
     }
 
-    fn spawn(&mut self, worker: WorkerId, generation: u32, place: Place) {
+    fn assign(&mut self, worker: WorkerId, segment: SegmentId, handling: Handling) {
+        let Some(task) = self.tasks.get(&segment) else {
+            return;
+        };
+        let path = attempt_path(task, handling.attempt);
+        let task = SegmentTask {
+            path: path.clone(),
+            careful: handling.careful,
+            quarantined: handling.quarantined,
+            ..task.clone()
+        };
+        self.send(worker, ToWorker::Assign(Box::new(task)));
+        self.files.insert(segment, path);
+    }
+
+    fn emit(&mut self, event: BuildEvent, emit: &mut dyn FnMut(BuildEvent)) {
+        self.outcome.totals.add(&event);
+        emit(event);
+    }
+
+    fn spawn(&mut self, worker: WorkerId, generation: u32, target: EncoderTarget) {
         let spawned = Worker::spawn(
             self.job.worker.command(),
             worker,
@@ -293,9 +294,9 @@ impl Running {
         );
         match spawned {
             Ok(child) => {
-                let encoders = match place {
-                    Place::AsAsked => self.job.setup.encoders.clone(),
-                    Place::Cpu => self.job.setup.encoders.on_cpu(),
+                let encoders = match target {
+                    EncoderTarget::Configured => self.job.setup.encoders.clone(),
+                    EncoderTarget::Cpu => self.job.setup.encoders.on_cpu(),
                 };
                 let setup = WorkerSetup {
                     worker,
@@ -329,5 +330,13 @@ impl Running {
                 }
             }
         }
+    }
+}
+
+/// The segment file of this attempt. A later run resumes only the first.
+fn attempt_path(task: &SegmentTask, attempt: u32) -> PathBuf {
+    match attempt {
+        0 => task.path.clone(),
+        n => task.path.with_added_extension(n.to_string()),
     }
 }

@@ -1,84 +1,83 @@
-//! Is this stream of batches slow?
+//! Whether the batches of a worker are slow.
 //!
-//! Pure arithmetic. A [`Stream`] is what one worker does with one encoder: its moving average and its row
-//! of slow batches. A [`Baseline`] is what a device has shown that it can do: it outlives segments,
-//! shards and processes, and is only ever raised, so that what starts on a device that is spilled
-//! already is seen as well. What to do about a crawl is not decided here.
+//! Pure arithmetic. A [`Stream`] holds the batches of one worker and encoder: a moving average and the number of slow
+//! batches in a row. A [`Baseline`] holds the best rates that a device has reached. It outlives segments, shards and
+//! processes and is only ever raised, so that a worker that starts on a spilled device is found slow as well. This module
+//! does not decide what to do about a crawl.
 
-use super::knobs::Knobs;
+use super::config::CrawlConfig;
 use crate::batch::Batch;
 use crate::ids::ShardId;
-use crate::report::Figures;
+use crate::report::StreamFigures;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Weight of the newest batch in the moving average, as published. A batch's weight is under a tenth
-/// seven batches later.
+/// Weight of the newest batch in the moving average, as published. Seven batches later its weight is under a tenth.
 const ALPHA: f64 = 0.3;
 
-/// What a device can do with one encoder, as seen: the rate of one worker by the number of workers that
-/// shared the device when it was learned.
+/// The rate of one worker on a device with one encoder, in tokens per second, by the number of workers that shared the
+/// device when the rate was measured.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Baseline {
-    learned: BTreeMap<u32, f64>,
+pub(super) struct Baseline {
+    rates: BTreeMap<u32, f64>,
 }
 
 impl Baseline {
-    /// Notes a worker's rate when `workers` shared the device. Never lowers anything.
+    /// Record a worker's rate while `workers` shared the device. Never lowers a known rate.
     pub fn raise(&mut self, workers: u32, rate: f64) {
-        let known = self.learned.entry(workers.max(1)).or_insert(rate);
+        let known = self.rates.entry(workers.max(1)).or_insert(rate);
         *known = known.max(rate);
     }
 
-    /// The rate that one of `workers` on the device may be expected to have at least: more workers than at
-    /// the time share it at worst, fewer are not slower. `None`: nothing is known yet.
+    /// The least rate to expect of one of `workers` on the device: more workers than measured share the device at worst,
+    /// fewer are not slower. `None` if no rate is known.
     pub fn expected(&self, workers: u32) -> Option<f64> {
-        let share = |learned_with: u32| f64::from(learned_with) / f64::from(workers.max(1));
-        self.learned
+        let share = |measured_with: u32| f64::from(measured_with) / f64::from(workers.max(1));
+        self.rates
             .iter()
-            .map(|(learned_with, rate)| rate * share(*learned_with).min(1.0))
+            .map(|(measured_with, rate)| rate * share(*measured_with).min(1.0))
             .reduce(f64::max)
     }
 }
 
-/// What one batch means.
+/// The speed of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// There is nothing to compare with yet.
-    Unjudged,
-    /// Its own rate is as it should be.
+pub(super) enum BatchSpeed {
+    /// No baseline is known yet.
+    Unknown,
+    /// The batch is above the threshold.
     Healthy,
-    /// It was slow, and the moving average is not yet.
-    Sinking,
-    /// It was slow, and so is the moving average.
+    /// The batch is below the threshold, the moving average is not.
+    Slowing,
+    /// The batch and the moving average are below the threshold.
     Slow,
 }
 
-/// What one worker's process does with one encoder.
+/// The batches of one worker's process with one encoder.
 #[derive(Clone, Debug, Default)]
-pub struct Stream {
+pub(super) struct Stream {
     shard: Option<ShardId>,
-    /// Rates of the first batches of the shard, until they are a window, perhaps with those of small shards before it.
+    /// Rates of the shard's first batches, up to a window; small shards before it count as well.
     early: Vec<f64>,
-    /// When the first of them ended.
+    /// When the first of them finished.
     early_since: Duration,
-    figures: Figures,
-    /// This crawl has been told, and nothing could be done about it.
-    pub told: bool,
+    figures: StreamFigures,
+    /// This crawl was reported, and nothing is left to do about it.
+    pub is_reported: bool,
 }
 
-/// A window of early batches is full.
+/// The rate of a full window of early batches.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Learned {
-    /// Their median.
+pub(super) struct Learned {
+    /// The median, in tokens per second.
     pub rate: f64,
-    /// When the first of them ended.
+    /// When the first batch finished.
     pub since: Duration,
 }
 
 impl Stream {
-    /// Collects a shard's first batches; once, when they are a window, returns their median. A shard that is
-    /// too small for a window shares one with the next.
+    /// Collect the rates of a shard's first batches, and return their median once the window is full. A shard that is too
+    /// small for a window shares it with the next shard.
     pub fn learn(
         &mut self,
         now: Duration,
@@ -105,25 +104,30 @@ impl Stream {
         })
     }
 
-    /// Takes the rate into the moving average and compares. The row of slow batches is not touched but by
-    /// a healthy one, which ends it, and by a sinking one, which cannot be part of it.
-    pub fn judge(&mut self, batch: &Batch, expected: Option<f64>, knobs: &Knobs) -> Judgement {
+    /// Update the moving average and compare with the baseline. Every batch that is not slow ends the row of slow batches;
+    /// the caller decides which slow batches count.
+    pub fn judge(
+        &mut self,
+        batch: &Batch,
+        expected: Option<f64>,
+        config: &CrawlConfig,
+    ) -> BatchSpeed {
         let rate = batch.rate().unwrap_or_default();
         let ema = self
             .figures
             .ema
             .map_or(rate, |ema| ALPHA * rate + (1.0 - ALPHA) * ema);
-        let threshold = expected.map(|expected| expected / knobs.factor);
-        let judgement = match threshold {
-            None => Judgement::Unjudged,
-            Some(threshold) if rate >= threshold => Judgement::Healthy,
-            Some(threshold) if ema >= threshold => Judgement::Sinking,
-            Some(_) => Judgement::Slow,
+        let threshold = expected.map(|expected| expected / config.factor);
+        let speed = match threshold {
+            None => BatchSpeed::Unknown,
+            Some(threshold) if rate >= threshold => BatchSpeed::Healthy,
+            Some(threshold) if ema >= threshold => BatchSpeed::Slowing,
+            Some(_) => BatchSpeed::Slow,
         };
-        if judgement != Judgement::Slow {
+        if speed != BatchSpeed::Slow {
             self.figures.slow_batches = 0;
         }
-        self.figures = Figures {
+        self.figures = StreamFigures {
             rate: Some(rate),
             ema: Some(ema),
             baseline: expected,
@@ -131,32 +135,32 @@ impl Stream {
             chunks_per_s: Some(batch.windows_per_s()),
             slow_batches: self.figures.slow_batches,
         };
-        judgement
+        speed
     }
 
-    /// One more slow batch that counts; how many there are now.
+    /// Count a slow batch, and return how many there are in a row.
     pub fn count_slow(&mut self) -> u32 {
         self.figures.slow_batches += 1;
         self.figures.slow_batches
     }
 
-    /// The slow batches so far were none of the watchdog's business.
+    /// Forget the slow batches so far: memory was not their cause.
     pub fn forget_slow(&mut self) {
         self.figures.slow_batches = 0;
     }
 
-    /// Starts afresh, as after a rung: what came before must not count against what comes.
+    /// Start over, as after a rung: earlier batches must not count against later ones.
     pub fn restart(&mut self) {
-        self.figures = Figures::default();
-        self.told = false;
+        self.figures = StreamFigures::default();
+        self.is_reported = false;
     }
 
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> StreamFigures {
         self.figures
     }
 }
 
-/// The middle one, or the mean of the middle two. Of nothing: zero.
+/// The middle rate, or the mean of the middle two; 0 without rates.
 fn median(rates: &[f64]) -> f64 {
     let mut sorted = rates.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -189,8 +193,8 @@ mod tests {
         }
     }
 
-    fn judge(stream: &mut Stream, tokens: u64) -> Judgement {
-        stream.judge(&batch(tokens), Some(1000.0), &Knobs::default())
+    fn judge(stream: &mut Stream, tokens: u64) -> BatchSpeed {
+        stream.judge(&batch(tokens), Some(1000.0), &CrawlConfig::default())
     }
 
     #[test]
@@ -209,12 +213,12 @@ mod tests {
         let since = Duration::from_secs(3);
         let rate = 100.0;
         assert_eq!(learned, [Learned { rate, since }]);
-        // Another shard has early batches of its own.
+        // Each shard has its own early batches.
         let mut learn = |rate| stream.learn(Duration::ZERO, ShardId(1), rate, 2);
         assert_eq!(learn(2.0), None);
         assert_eq!(learn(4.0).map(|l| l.rate), Some(3.0));
         assert_eq!(learn(8.0), None);
-        // Small ones have one together.
+        // Small shards share a window.
         assert_eq!(stream.learn(Duration::ZERO, ShardId(2), 5.0, 2), None);
         let learned = stream.learn(Duration::ZERO, ShardId(3), 7.0, 2);
         assert_eq!(learned.map(|l| l.rate), Some(6.0));
@@ -223,25 +227,25 @@ mod tests {
     #[test]
     fn the_average_follows_with_the_published_weight() {
         let mut stream = Stream::default();
-        assert_eq!(judge(&mut stream, 1000), Judgement::Healthy);
+        assert_eq!(judge(&mut stream, 1000), BatchSpeed::Healthy);
         // 1000, 730, 541, 408.7, 316.1, 251.3, 205.9 are not below 200.
         for _ in 0..6 {
-            assert_eq!(judge(&mut stream, 100), Judgement::Sinking);
+            assert_eq!(judge(&mut stream, 100), BatchSpeed::Slowing);
         }
-        assert_eq!(judge(&mut stream, 100), Judgement::Slow);
+        assert_eq!(judge(&mut stream, 100), BatchSpeed::Slow);
         let ema = stream.figures().ema.expect("has batches");
         assert!((ema - 174.118_87).abs() < 1e-4, "{ema}");
         assert_eq!(stream.figures().threshold, Some(200.0));
     }
 
     #[test]
-    fn one_healthy_batch_ends_the_row_though_the_average_is_still_low() {
+    fn one_healthy_batch_ends_the_row_while_the_average_is_still_low() {
         let mut stream = Stream::default();
         for n in 1..=7 {
-            assert_eq!(judge(&mut stream, 10), Judgement::Slow);
+            assert_eq!(judge(&mut stream, 10), BatchSpeed::Slow);
             assert_eq!(stream.count_slow(), n);
         }
-        assert_eq!(judge(&mut stream, 200), Judgement::Healthy);
+        assert_eq!(judge(&mut stream, 200), BatchSpeed::Healthy);
         assert!(stream.figures().ema < Some(200.0));
         assert_eq!(stream.figures().slow_batches, 0);
     }
@@ -249,13 +253,13 @@ mod tests {
     #[test]
     fn without_a_baseline_nothing_is_slow() {
         let mut stream = Stream::default();
-        let judged = stream.judge(&batch(1), None, &Knobs::default());
-        assert_eq!(judged, Judgement::Unjudged);
+        let judged = stream.judge(&batch(1), None, &CrawlConfig::default());
+        assert_eq!(judged, BatchSpeed::Unknown);
         assert_eq!(stream.figures().threshold, None);
     }
 
     #[test]
-    fn a_mostly_blank_or_timeless_batch_says_nothing() {
+    fn a_batch_of_padding_or_without_duration_has_no_rate() {
         let rate = |n_tokens, n_slots, seconds| {
             let duration = Duration::from_secs(seconds);
             Batch {
@@ -284,8 +288,8 @@ mod tests {
                 duration: Duration::from_secs(10),
                 ..batch(1)
             };
-            let judged = stream.judge(&long, Some(1000.0), &Knobs::default());
-            assert_eq!(judged, Judgement::Healthy);
+            let judged = stream.judge(&long, Some(1000.0), &CrawlConfig::default());
+            assert_eq!(judged, BatchSpeed::Healthy);
             assert_eq!(stream.figures().chunks_per_s, Some(0.1));
         }
     }
@@ -297,7 +301,7 @@ mod tests {
         baseline.raise(1, 900.0);
         assert_eq!(baseline.expected(1), Some(900.0));
         assert_eq!(baseline.expected(3), Some(300.0));
-        // Three that do not hinder each other prove more.
+        // Three workers that do not slow each other down raise what to expect.
         baseline.raise(3, 800.0);
         assert_eq!(baseline.expected(1), Some(900.0));
         assert_eq!(baseline.expected(3), Some(800.0));

@@ -1,12 +1,12 @@
 //! Incidents as files: what a card did, and what the watchdog must do about it.
 //!
-//! For tests alone. `tests/incidents/*.toml` are replayed by `cargo test`, and so is the file that
-//! `HELIX_TEST_INCIDENT` names; tests/incidents/README.md describes the format.
+//! For tests only. `cargo test` replays `tests/incidents/*.toml` and the file that `HELIX_TEST_INCIDENT` names;
+//! tests/incidents/README.md describes the format.
 
-use super::knobs::{Action, Knobs};
-use super::simulator::{Course, Place};
+use super::config::{CrawlAction, CrawlConfig};
+use super::simulator::{Outcome, Target};
 use crate::ids::ShardId;
-use crate::report::{Noticed, Response};
+use crate::report::{WatchdogEventKind, WatchdogResponse};
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -16,7 +16,8 @@ pub struct Scenario {
     #[serde(default)]
     pub about: String,
     #[serde(default)]
-    knobs: ScriptedKnobs,
+    #[serde(rename = "knobs")]
+    config: ScriptedConfig,
     #[serde(default = "one")]
     pub workers: u32,
     /// Chunks of each shard, in the order in which they are built.
@@ -32,34 +33,34 @@ pub struct Scenario {
     pub encoder: Pace,
     /// By batches, ascending.
     #[serde(default)]
-    pub script: Vec<Step>,
+    pub script: Vec<ScriptStep>,
     #[serde(default)]
     pub expect: Expect,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ScriptedKnobs {
+struct ScriptedConfig {
     factor: Option<f64>,
     window: Option<u32>,
-    action: Option<Action>,
+    action: Option<CrawlAction>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Card {
     pub total_gib: f64,
-    /// What each context takes.
+    /// Memory of each context.
     pub context_gib: f64,
-    /// What it takes more with every batch.
+    /// How much a context grows with every batch.
     pub growth_mib: f64,
-    /// Taken by other programs from the start.
+    /// In use by other programs from the start.
     pub others_gib: f64,
     /// Share of the memory at which a context that begins a batch spills.
     pub spills_at: f64,
     /// Largest share that a reading shows.
     pub most: f64,
-    /// Whether giving memory back heals a context that has spilled.
+    /// Whether releasing memory heals a context that has spilled.
     pub release_heals: bool,
 }
 
@@ -103,41 +104,43 @@ impl Default for Pace {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
-    /// When so many batches are over.
+pub struct ScriptStep {
+    /// After this many batches.
     pub at_batch: u64,
-    pub what: What,
+    pub what: ScriptEvent,
     #[serde(default)]
     pub value: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum ScriptEvent {
     /// The next batch never ends.
     Hang,
     /// The worker of the next batch dies.
     Crash,
-    /// It fails in the device's way.
+    /// The worker of the next batch dies, and the device is to blame.
+    DriverCrash,
+    /// The device fails the next batch.
     OutOfMemory,
     DeviceLost,
-    /// 1: memory cannot be read from now on; 0: it can again.
+    /// 1: memory cannot be read from now on; 0: it can be read again.
     ProbeSilent,
-    /// Other programs take so many GiB from now on.
+    /// Other programs use this many GiB from now on.
     OthersTake,
-    /// The card takes so many times longer from now on, whatever its memory.
+    /// The card takes this many times longer from now on, whatever its memory.
     SlowBy,
     /// Seconds of waiting for files before each batch.
     Disk,
-    /// Chunks are so many times longer from now on.
+    /// Chunks are this many times longer from now on.
     LongChunks,
-    /// Share of each shape that is real.
+    /// Share of each batch that is not padding.
     Fill,
-    /// The whole group is stopped for so many seconds.
+    /// All processes are stopped for this many seconds.
     Pause,
 }
 
-/// What must come of it.
+/// What the watchdog must do.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
@@ -151,9 +154,10 @@ pub struct Expect {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedEvent {
-    pub noticed: Noticed,
-    pub action: Response,
-    /// Batches that may be over by then.
+    #[serde(rename = "noticed")]
+    pub kind: WatchdogEventKind,
+    pub action: WatchdogResponse,
+    /// Most batches that may have finished by then.
     pub by_batch: u64,
 }
 
@@ -170,53 +174,53 @@ fn start_s() -> f64 {
 }
 
 impl Scenario {
-    pub fn knobs(&self) -> Knobs {
-        let default = Knobs::default();
-        Knobs {
-            factor: self.knobs.factor.unwrap_or(default.factor),
-            window: self.knobs.window.unwrap_or(default.window),
-            action: self.knobs.action.unwrap_or(default.action),
+    pub fn config(&self) -> CrawlConfig {
+        let default = CrawlConfig::default();
+        CrawlConfig {
+            factor: self.config.factor.unwrap_or(default.factor),
+            window: self.config.window.unwrap_or(default.window),
+            action: self.config.action.unwrap_or(default.action),
         }
     }
 
     #[must_use]
-    pub fn with_knobs(mut self, knobs: Knobs) -> Self {
-        self.knobs = ScriptedKnobs {
-            factor: Some(knobs.factor),
-            window: Some(knobs.window),
-            action: Some(knobs.action),
+    pub fn with_config(mut self, config: CrawlConfig) -> Self {
+        self.config = ScriptedConfig {
+            factor: Some(config.factor),
+            window: Some(config.window),
+            action: Some(config.action),
         };
         self
     }
 }
 
 impl Expect {
-    /// Compares; the error says what differs.
-    pub fn check(&self, course: &Course) -> Result<(), String> {
-        let found = |n: usize| course.events.get(n);
+    /// Compare; the error says what differs.
+    pub fn check(&self, outcome: &Outcome) -> Result<(), String> {
+        let found = |n: usize| outcome.events.get(n);
         for (n, expected) in self.events.iter().enumerate() {
             let Some((batch, event)) = found(n) else {
                 return Err(format!("event {n} is missing: {expected:?}"));
             };
-            let is_it = (event.noticed, event.action) == (expected.noticed, expected.action);
-            if !is_it || *batch > expected.by_batch {
+            let is_expected = (event.kind, event.action) == (expected.kind, expected.action);
+            if !is_expected || *batch > expected.by_batch {
                 return Err(format!(
                     "event {n}, batch {batch}: {event}; expected {expected:?}"
                 ));
             }
         }
         if let Some((batch, event)) = found(self.events.len()) {
-            return Err(format!("batch {batch}: nobody expected {event}"));
+            return Err(format!("batch {batch}: unexpected {event}"));
         }
-        let on_cpu = course
-            .places
+        let on_cpu = outcome
+            .targets
             .iter()
-            .filter(|(_, p)| p.contains(&Place::Cpu));
+            .filter(|(_, p)| p.contains(&Target::Cpu));
         let on_cpu: Vec<_> = on_cpu.map(|(ShardId(shard), _)| *shard).collect();
         if on_cpu != self.cpu_shards {
             return Err(format!("shards {on_cpu:?} were on the CPU"));
         }
-        let hours = course.took.as_secs_f64() / 3600.0;
+        let hours = outcome.took.as_secs_f64() / 3600.0;
         match self.hours_at_most {
             Some(most) if hours > most => Err(format!("it took {hours:.2} hours")),
             _ => Ok(()),

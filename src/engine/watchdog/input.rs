@@ -1,4 +1,4 @@
-//! What the watchdog is told, and what it answers.
+//! The watchdog's input and output.
 
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceFailure, DeviceId, DeviceMemory};
@@ -7,12 +7,12 @@ use crate::report::WatchdogEvent;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The devices of a worker's encoders, of those that are watched. Empty: everything is on the CPU.
+/// The watched device of each of a worker's encoders. Empty: everything runs on the CPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lanes(BTreeMap<EncoderKind, DeviceId>);
+pub(crate) struct EncoderDevices(BTreeMap<EncoderKind, DeviceId>);
 
-impl Lanes {
-    /// Both kinds on one device.
+impl EncoderDevices {
+    /// Both encoders on one device.
     pub fn both(device: &DeviceId) -> Self {
         [EncoderKind::Sparse, EncoderKind::Dense]
             .into_iter()
@@ -25,7 +25,7 @@ impl Lanes {
     }
 
     /// Where this encoder runs; `None`: on the CPU.
-    pub fn device(&self, encoder: EncoderKind) -> Option<&DeviceId> {
+    pub fn get(&self, encoder: EncoderKind) -> Option<&DeviceId> {
         self.0.get(&encoder)
     }
 
@@ -33,51 +33,50 @@ impl Lanes {
         self.0.values().any(|known| known == device)
     }
 
-    /// Each device once, that of the sparse encoder first.
-    pub fn devices(&self) -> Vec<&DeviceId> {
+    /// Each device once, the sparse encoder's first.
+    pub fn distinct(&self) -> Vec<&DeviceId> {
         let mut devices: Vec<_> = self.0.values().collect();
         devices.dedup();
         devices
     }
 }
 
-impl FromIterator<(EncoderKind, DeviceId)> for Lanes {
-    fn from_iter<T: IntoIterator<Item = (EncoderKind, DeviceId)>>(lanes: T) -> Self {
-        Self(lanes.into_iter().collect())
+impl FromIterator<(EncoderKind, DeviceId)> for EncoderDevices {
+    fn from_iter<T: IntoIterator<Item = (EncoderKind, DeviceId)>>(devices: T) -> Self {
+        Self(devices.into_iter().collect())
     }
 }
 
 /// What the supervisor saw.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Input {
+pub(crate) enum Input {
     /// A worker is ready.
     WorkerStarted {
         worker: WorkerId,
-        lanes: Lanes,
+        devices: EncoderDevices,
     },
-    /// Its process is gone, for whatever reason.
+    /// A worker's process has ended, for whatever reason.
     WorkerEnded {
         worker: WorkerId,
     },
-    /// A run began. `n_slots` as in [`Batch`].
-    BatchBegun {
+    /// `n_slots` as in [`Batch`].
+    BatchStarted {
         worker: WorkerId,
         shard: ShardId,
         encoder: EncoderKind,
         n_slots: u64,
     },
-    /// The run is over.
-    BatchDone {
+    BatchFinished {
         worker: WorkerId,
         shard: ShardId,
         batch: Batch,
     },
-    /// The worker says that the device failed it, and ends.
+    /// The worker ends because its device failed it.
     DeviceFailed {
         worker: WorkerId,
         failure: DeviceFailure,
     },
-    /// The error says, for people, why it could not be read.
+    /// The error says, for people, why memory could not be read.
     MemoryRead {
         device: DeviceId,
         answer: Result<DeviceMemory, String>,
@@ -85,7 +84,7 @@ pub enum Input {
     ShardFinished {
         shard: ShardId,
     },
-    /// The supervisor's clock has just left out so much time, in which nobody ran.
+    /// The supervisor's clock has just skipped this much time, in which nobody ran.
     Paused {
         lasted: Duration,
     },
@@ -94,25 +93,48 @@ pub enum Input {
     Ending,
 }
 
-/// What is to be done.
+/// What the supervisor has to do.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// The worker shall give unused device memory back with its next run.
+pub(crate) enum Action {
+    /// Ask the worker to release unused device memory with its next batch.
     ReleaseMemory {
         worker: WorkerId,
     },
-    /// The worker's process shall be replaced by a fresh one, which goes on behind the last committed file.
+    /// Replace the worker's process. The new one continues after the last committed file.
     Respawn {
         worker: WorkerId,
     },
-    /// What is left of the shard is encoded on the CPU; segments not finished are done again from their
-    /// start, so that none mixes devices. Workers that are on it are to be killed: one of them may hang.
+    /// Encode the rest of the shard on the CPU. Start unfinished segments from their beginning, so that no segment mixes
+    /// devices, and kill the workers that have one: they may hang.
     Demote {
         shard: ShardId,
     },
-    /// Nothing more runs on this device.
+    /// Run nothing more on this device.
     GiveUp {
         device: DeviceId,
     },
     Report(Box<WatchdogEvent>),
+}
+
+/// A step in progress: its time, and the actions so far.
+pub(super) struct Step {
+    pub now: Duration,
+    pub actions: Vec<Action>,
+}
+
+impl Step {
+    pub fn new(now: Duration) -> Self {
+        Self {
+            now,
+            actions: Vec::new(),
+        }
+    }
+
+    pub fn push(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub fn report(&mut self, event: WatchdogEvent) {
+        self.push(Action::Report(Box::new(event)));
+    }
 }

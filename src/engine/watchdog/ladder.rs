@@ -1,20 +1,14 @@
-//! What is done about trouble, in which order, and how often.
+//! What is done about an anomaly, in which order, and how often.
 //!
-//! Pure. A [`Ladder`] is a shard's; a [`Roll`] takes the workers of a device through a respawn, one at a
-//! time, so that the device is never without work and never gets all its new contexts at once.
+//! Pure. Each shard has a [`Ladder`] of remedies, and climbs it while the anomaly lasts.
 
-use super::knobs::{Action, Knobs};
-use crate::ids::WorkerId;
-use crate::report::{Noticed, Response};
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
-use std::time::Duration;
+use super::config::{CrawlAction, CrawlConfig};
+use crate::report::{WatchdogEventKind, WatchdogResponse};
 
 /// A remedy, the mildest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rung {
-    /// Every worker of the device gives unused memory back with its next run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rung {
+    /// Every worker of the device releases unused memory with its next batch.
     ReleaseMemory,
     /// Every worker of the device gets a fresh context, in a new process.
     Respawn,
@@ -22,46 +16,25 @@ pub enum Rung {
     Cpu,
 }
 
-impl Rung {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ReleaseMemory => "release_memory",
-            Self::Respawn => "respawn",
-            Self::Cpu => "cpu",
-        }
-    }
-}
-
-/// What was noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trouble {
+/// What the watchdog detects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anomaly {
     /// A window of slow batches while device memory was full.
     Crawl,
     /// A batch that does not end.
     Stall,
-    /// The worker could not encode a single chunk for want of device memory, and ends.
+    /// The device has no memory left for a single chunk; the worker ends.
     OutOfMemory,
-    /// The driver says that the context is of no use any more; the worker ends.
+    /// The driver says that the context is broken; the worker ends.
     DeviceLost,
-    /// The worker's process ended in the middle of a batch, and nothing else can have been it.
+    /// The worker's process ended in the middle of a batch, and nothing but the device can be the cause.
     Crash,
 }
 
-impl Trouble {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Crawl => "crawl",
-            Self::Stall => "stall",
-            Self::OutOfMemory => "out_of_memory",
-            Self::DeviceLost => "device_lost",
-            Self::Crash => "crash",
-        }
-    }
-
-    /// The mildest remedy that can work. A worker that hangs in a driver call hears nothing, and one whose
-    /// context or process is gone has nothing to release; the one that ran out of memory has released it
-    /// already, while it halved its batches.
+impl Anomaly {
+    /// The mildest remedy that can work. A worker that hangs in a driver call receives no requests, and one whose context
+    /// or process is gone has no memory to release. A worker that ran out of memory has already released it, while it
+    /// halved its batches.
     fn first_rung(self) -> Rung {
         match self {
             Self::Crawl => Rung::ReleaseMemory,
@@ -72,18 +45,18 @@ impl Trouble {
 
 /// How far a shard has climbed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ladder {
+pub(super) struct Ladder {
     last: Option<Rung>,
 }
 
 impl Ladder {
-    /// One that has climbed to `last` already: what was done to the device was done to this shard.
+    /// A ladder that was climbed to `last` already: what was done to the device was done to this shard.
     pub fn at(last: Option<Rung>) -> Self {
         Self { last }
     }
 
-    /// The next rung; `None`: nothing is to be done.
-    pub fn next(self, trouble: Trouble, action: Action) -> Option<Rung> {
+    /// The next rung; `None` if nothing is left to do.
+    pub fn next(self, anomaly: Anomaly, action: CrawlAction) -> Option<Rung> {
         let above = match self.last {
             None => Some(Rung::ReleaseMemory),
             Some(Rung::ReleaseMemory) => Some(Rung::Respawn),
@@ -91,95 +64,48 @@ impl Ladder {
             Some(Rung::Cpu) => None,
         };
         match action {
-            Action::Off => None,
-            Action::Cpu => above.map(|_| Rung::Cpu),
-            Action::Ladder => above.map(|rung| rung.max(trouble.first_rung())),
+            CrawlAction::Off => None,
+            CrawlAction::Cpu => above.map(|_| Rung::Cpu),
+            CrawlAction::Ladder => above.map(|rung| rung.max(anomaly.first_rung())),
         }
     }
 
-    /// This rung was taken on the shard's device.
+    /// The rung was taken on the shard's device. A milder rung, taken because of another shard, changes nothing.
     pub fn climb(&mut self, rung: Rung) {
         self.last = self.last.max(Some(rung));
     }
 
-    /// All rungs may be taken again.
+    /// Allow all rungs again.
     pub fn rearm(&mut self) {
         self.last = None;
     }
 }
 
-/// How many times longer than a crawl at the threshold a device must have been healthy before the rungs may
-/// be taken again. At the threshold a window of slow batches takes as long as WINDOW * FACTOR
-/// healthy ones, so ten times that bounds the loss at a tenth. Without this, three crawls in the
-/// days that a single large shard takes would leave it on the CPU; doubled, the loss is halved and
-/// a device that crawls a little more often goes to the CPU.
+/// How much longer than a crawl at the threshold a device must have been healthy before the ladder is rearmed. At the
+/// threshold a window of slow batches takes as long as `window * factor` healthy ones, so ten times that limits the loss
+/// to a tenth. Without this, three crawls in the days that one large shard takes would leave it on the CPU. Doubled, the
+/// loss is halved, and a device that crawls a little more often goes to the CPU.
 const REARM_TIMES: f64 = 10.0;
 
-/// Healthy batches in a row after which the rungs may be taken again.
-pub fn rearm_after(knobs: &Knobs) -> u32 {
+/// Healthy batches in a row after which the ladder is rearmed.
+pub(super) fn rearm_after(config: &CrawlConfig) -> u32 {
     // At most 10 * 1000 * 1000.
-    (REARM_TIMES * f64::from(knobs.window) * knobs.factor).ceil() as u32
+    (REARM_TIMES * f64::from(config.window) * config.factor).ceil() as u32
 }
 
-/// How long a worker's respawn may take before the next one's begins: longer than the supervisor waits
-/// for a worker to start, for one that has no work left is not started again and says nothing.
-const ROLL_PATIENCE: Duration = Duration::from_secs(180);
-
-/// A respawn of all workers of a device, under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Roll {
-    current: WorkerId,
-    since: Duration,
-    queue: VecDeque<WorkerId>,
-}
-
-impl Roll {
-    /// Beginning with `first`, which has been told.
-    pub fn new(now: Duration, first: WorkerId, others: impl IntoIterator<Item = WorkerId>) -> Self {
-        Self {
-            current: first,
-            since: now,
-            queue: others.into_iter().filter(|other| *other != first).collect(),
-        }
-    }
-
-    /// Whether it is time for the next one.
-    pub fn is_due(&self, now: Duration) -> bool {
-        now.saturating_sub(self.since) > ROLL_PATIENCE
-    }
-
-    pub fn is_at(&self, worker: WorkerId) -> bool {
-        self.current == worker
-    }
-
-    /// Goes on to the next worker, and returns it; `None`: it was the last.
-    pub fn advance(&mut self, now: Duration) -> Option<WorkerId> {
-        self.current = self.queue.pop_front()?;
-        self.since = now;
-        Some(self.current)
-    }
-
-    /// Takes a worker off that gets a fresh process anyway. Whether it was still to come.
-    pub fn drop_worker(&mut self, worker: WorkerId) -> bool {
-        let before = self.queue.len();
-        self.queue.retain(|queued| *queued != worker);
-        self.queue.len() < before
-    }
-}
-
-impl From<Trouble> for Noticed {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Crawl => Self::Crawl,
-            Trouble::Stall => Self::Stall,
-            Trouble::OutOfMemory => Self::OutOfMemory,
-            Trouble::DeviceLost => Self::DeviceLost,
-            Trouble::Crash => Self::Crash,
+impl From<Anomaly> for WatchdogEventKind {
+    fn from(anomaly: Anomaly) -> Self {
+        match anomaly {
+            Anomaly::Crawl => Self::Crawl,
+            Anomaly::Stall => Self::Stall,
+            Anomaly::OutOfMemory => Self::OutOfMemory,
+            Anomaly::DeviceLost => Self::DeviceLost,
+            Anomaly::Crash => Self::Crash,
         }
     }
 }
 
-impl From<Rung> for Response {
+impl From<Rung> for WatchdogResponse {
     fn from(rung: Rung) -> Self {
         match rung {
             Rung::ReleaseMemory => Self::ReleaseMemory,
@@ -194,16 +120,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TROUBLES: [Trouble; 5] = [
-        Trouble::Crawl,
-        Trouble::Stall,
-        Trouble::OutOfMemory,
-        Trouble::DeviceLost,
-        Trouble::Crash,
+    const ANOMALIES: [Anomaly; 5] = [
+        Anomaly::Crawl,
+        Anomaly::Stall,
+        Anomaly::OutOfMemory,
+        Anomaly::DeviceLost,
+        Anomaly::Crash,
     ];
 
-    fn climb(ladder: &mut Ladder, trouble: Trouble, action: Action) -> Option<Rung> {
-        let rung = ladder.next(trouble, action);
+    fn climb(ladder: &mut Ladder, anomaly: Anomaly, action: CrawlAction) -> Option<Rung> {
+        let rung = ladder.next(anomaly, action);
         if let Some(rung) = rung {
             ladder.climb(rung);
         }
@@ -213,7 +139,7 @@ mod tests {
     #[test]
     fn a_crawl_climbs_one_rung_at_a_time_to_the_end() {
         let mut ladder = Ladder::default();
-        let mut step = || climb(&mut ladder, Trouble::Crawl, Action::Ladder);
+        let mut step = || climb(&mut ladder, Anomaly::Crawl, CrawlAction::Ladder);
         assert_eq!(step(), Some(Rung::ReleaseMemory));
         assert_eq!(step(), Some(Rung::Respawn));
         assert_eq!(step(), Some(Rung::Cpu));
@@ -221,86 +147,75 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_hear_begins_with_a_respawn() {
-        for trouble in [
-            Trouble::Stall,
-            Trouble::OutOfMemory,
-            Trouble::DeviceLost,
-            Trouble::Crash,
+    fn without_a_responsive_worker_the_first_rung_is_a_respawn() {
+        for anomaly in [
+            Anomaly::Stall,
+            Anomaly::OutOfMemory,
+            Anomaly::DeviceLost,
+            Anomaly::Crash,
         ] {
             let mut ladder = Ladder::default();
-            let mut step = || climb(&mut ladder, trouble, Action::Ladder);
-            assert_eq!(step(), Some(Rung::Respawn), "{trouble:?}");
+            let mut step = || climb(&mut ladder, anomaly, CrawlAction::Ladder);
+            assert_eq!(step(), Some(Rung::Respawn), "{anomaly:?}");
             assert_eq!(step(), Some(Rung::Cpu));
             assert_eq!(step(), None);
         }
     }
 
     #[test]
-    fn actions_are_obeyed() {
+    fn the_configured_action_is_taken() {
         let ladder = Ladder::default();
-        assert_eq!(ladder.next(Trouble::Crawl, Action::Cpu), Some(Rung::Cpu));
-        assert_eq!(ladder.next(Trouble::Crawl, Action::Off), None);
+        assert_eq!(
+            ladder.next(Anomaly::Crawl, CrawlAction::Cpu),
+            Some(Rung::Cpu)
+        );
+        assert_eq!(ladder.next(Anomaly::Crawl, CrawlAction::Off), None);
         let top = Ladder::at(Some(Rung::Cpu));
-        assert_eq!(top.next(Trouble::Crawl, Action::Cpu), None);
+        assert_eq!(top.next(Anomaly::Crawl, CrawlAction::Cpu), None);
     }
 
-    /// A milder rung, taken for a neighbour, does not take a shard down again.
     #[test]
-    fn a_ladder_is_never_descended() {
+    fn a_milder_rung_does_not_lower_a_shard() {
         let mut ladder = Ladder::at(Some(Rung::Respawn));
         ladder.climb(Rung::ReleaseMemory);
-        assert_eq!(ladder.next(Trouble::Crawl, Action::Ladder), Some(Rung::Cpu));
+        assert_eq!(
+            ladder.next(Anomaly::Crawl, CrawlAction::Ladder),
+            Some(Rung::Cpu)
+        );
     }
 
     #[test]
     fn rearming_follows_the_knobs() {
-        assert_eq!(rearm_after(&Knobs::default()), 400);
-        let knobs = Knobs {
+        assert_eq!(rearm_after(&CrawlConfig::default()), 400);
+        let config = CrawlConfig {
             factor: 1.5,
             window: 1,
-            ..Knobs::default()
+            ..CrawlConfig::default()
         };
-        assert_eq!(rearm_after(&knobs), 15);
-    }
-
-    #[test]
-    fn a_roll_takes_each_worker_once() {
-        let workers = |list: &[u32]| list.iter().map(|n| WorkerId(*n)).collect::<Vec<_>>();
-        let mut roll = Roll::new(Duration::ZERO, WorkerId(1), workers(&[0, 1, 2, 3]));
-        assert!(roll.is_at(WorkerId(1)));
-        assert!(roll.drop_worker(WorkerId(2)));
-        assert!(!roll.drop_worker(WorkerId(1)), "it is under way");
-        assert!(!roll.is_due(ROLL_PATIENCE));
-        let late = ROLL_PATIENCE + Duration::from_secs(1);
-        assert!(roll.is_due(late));
-        assert_eq!(roll.advance(late), Some(WorkerId(0)));
-        assert!(!roll.is_due(late));
-        assert_eq!(roll.advance(late), Some(WorkerId(3)));
-        assert_eq!(roll.advance(late), None);
+        assert_eq!(rearm_after(&config), 15);
     }
 
     proptest! {
-        /// Rungs of one shard only go up, whatever the trouble, and there are at most three.
+        /// The rungs of one shard only go up, whatever the anomaly, and are three at most.
         #[test]
         fn no_rung_is_taken_twice(
-            troubles in proptest::collection::vec(0..TROUBLES.len(), 0..20),
+            anomalies in proptest::collection::vec(0..ANOMALIES.len(), 0..20),
             start in proptest::option::of(0usize..2),
         ) {
             let start = start.map(|n| [Rung::ReleaseMemory, Rung::Respawn][n]);
             let mut ladder = Ladder::at(start);
             let mut taken = Vec::from_iter(start);
-            for n in troubles {
-                let trouble = TROUBLES[n];
+            for n in anomalies {
+                let anomaly = ANOMALIES[n];
                 let before = ladder.last;
-                if let Some(rung) = climb(&mut ladder, trouble, Action::Ladder) {
+                if let Some(rung) = climb(&mut ladder, anomaly, CrawlAction::Ladder) {
                     prop_assert!(before < Some(rung));
                     let successor = match before {
                         None => Rung::ReleaseMemory,
                         Some(Rung::ReleaseMemory) => Rung::Respawn,
                         Some(_) => Rung::Cpu,
                     };
-                    prop_assert!(trouble != Trouble::Crawl || rung == successor);
+                    prop_assert!(anomaly != Anomaly::Crawl || rung == successor);
                     taken.push(rung);
                 }
             }

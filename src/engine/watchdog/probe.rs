@@ -1,125 +1,54 @@
-//! Whether a device's memory can be read, and what is told when it cannot.
+//! Whether a device's memory can be read.
 //!
-//! While it cannot, no batch counts as slow for want of memory: crawls go unnoticed. So silence is told, once, and so
-//! is its end. Pure, like the watchdog whose part it is.
+//! While it cannot be read, no batch counts as slow because of full memory, so crawls are not found. The watchdog
+//! reports this once, and reports once when readings are back.
 
-use super::{Verdict, Watchdog};
-use crate::device::{DeviceId, DeviceMemory};
-use crate::report::{Figures, Noticed, Response, WatchdogEvent};
-use std::time::Duration;
-
-/// Readings without an answer, in a row, that are told of. One may be a driver that was busy; with three, a second
-/// apart, nobody answers. Doubled, a short build would not hear of it before its end.
+/// Failed readings in a row before they are reported. A busy driver may miss one; after three, a second apart, nothing
+/// answers. Doubled, a short build would end before the report.
 const SILENT_READINGS: u32 = 3;
 
-/// Whether a device's memory can be read.
 #[derive(Debug, Default)]
 pub(super) struct Probe {
-    /// Readings in a row without an answer.
-    silent: u32,
+    /// Failed readings in a row.
+    failed: u32,
     has_answered: bool,
-    /// Its silence was told.
-    told: bool,
-    /// Why the last one had none.
+    is_reported: bool,
+    /// Why the last reading failed.
     reason: String,
 }
 
-/// What there is to tell of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ProbeNews {
+pub(super) enum ProbeChange {
     Silent { reason: String },
     Back,
 }
 
 impl Probe {
-    /// A reading was made: why it has no answer, or `None` for one that has.
-    pub fn hear(&mut self, silence: Option<String>) -> Option<ProbeNews> {
-        match silence {
+    /// Record a reading: why it failed, or `None` if it succeeded.
+    pub fn record(&mut self, error: Option<String>) -> Option<ProbeChange> {
+        match error {
             None => {
-                self.silent = 0;
+                self.failed = 0;
                 self.has_answered = true;
-                std::mem::take(&mut self.told).then_some(ProbeNews::Back)
+                std::mem::take(&mut self.is_reported).then_some(ProbeChange::Back)
             }
             Some(reason) => {
-                self.silent += 1;
+                self.failed += 1;
                 self.reason = reason;
-                (self.silent >= SILENT_READINGS).then(|| self.tell_silence())?
+                (self.failed >= SILENT_READINGS).then(|| self.silence())?
             }
         }
     }
 
-    /// At the end of a build: a probe that never answered, in a build too short for it to be told.
-    fn last_news(&mut self) -> Option<ProbeNews> {
-        let never_answered = self.silent > 0 && !self.has_answered;
-        never_answered.then(|| self.tell_silence())?
+    /// At the end of a build that was too short for a report: whether the probe never answered.
+    pub fn finish(&mut self) -> Option<ProbeChange> {
+        let never_answered = self.failed > 0 && !self.has_answered;
+        never_answered.then(|| self.silence())?
     }
 
-    fn tell_silence(&mut self) -> Option<ProbeNews> {
+    fn silence(&mut self) -> Option<ProbeChange> {
         let reason = self.reason.clone();
-        let was_told = std::mem::replace(&mut self.told, true);
-        (!was_told).then_some(ProbeNews::Silent { reason })
-    }
-}
-
-impl Watchdog {
-    pub(super) fn memory_read(
-        &mut self,
-        now: Duration,
-        id: DeviceId,
-        answer: Result<DeviceMemory, String>,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        if let Ok(memory) = answer {
-            for watch in self.workers.values_mut().filter(|w| w.lanes.uses(&id)) {
-                let peak = watch.peaks.entry(id.clone()).or_insert(memory);
-                if memory.share() > peak.share() {
-                    *peak = memory;
-                }
-            }
-        }
-        let device = self.devices.entry(id.clone()).or_default();
-        if let Some(news) = device.read(now, answer) {
-            self.tell_probe(now, id, news, verdicts);
-        }
-    }
-
-    fn tell_probe(
-        &mut self,
-        now: Duration,
-        id: DeviceId,
-        news: ProbeNews,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        let memory = self.devices.get(&id).and_then(|device| device.memory(now));
-        let (noticed, reason) = match news {
-            ProbeNews::Silent { reason } => (Noticed::ProbeSilent, Some(reason)),
-            ProbeNews::Back => (Noticed::ProbeBack, None),
-        };
-        let event = WatchdogEvent {
-            at_s: now.as_secs_f64(),
-            noticed,
-            action: Response::None,
-            shard: None,
-            worker: None,
-            device: id,
-            encoder: None,
-            figures: Figures::default(),
-            memory,
-            waited_s: None,
-            deadline_s: None,
-            reason,
-        };
-        self.report(event, verdicts);
-    }
-
-    /// What is left to tell when the build ends.
-    pub(super) fn ending(&mut self, now: Duration, verdicts: &mut Vec<Verdict>) {
-        let devices = self.devices.iter_mut();
-        let news: Vec<_> = devices
-            .filter_map(|(id, device)| Some((id.clone(), device.probe.last_news()?)))
-            .collect();
-        for (id, news) in news {
-            self.tell_probe(now, id, news, verdicts);
-        }
+        let was_reported = std::mem::replace(&mut self.is_reported, true);
+        (!was_reported).then_some(ProbeChange::Silent { reason })
     }
 }

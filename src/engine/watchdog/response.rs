@@ -1,191 +1,178 @@
-//! From something noticed to verdicts and an event.
+//! From an anomaly to actions and an event.
 //!
-//! Takes the rung that the shard's ladder allows, on the device or for the shard, and sees a respawn of
-//! several workers through.
+//! Takes the rung that the shard's ladder allows, for the device or for the shard, and continues rolling restarts.
 
-use super::detector::Stream;
-use super::ladder::{Roll, Rung, Trouble};
-use super::{Verdict, Watchdog};
-use crate::batch::EncoderKind;
-use crate::device::{DeviceId, DeviceMemory};
+use super::fleet::{Fleet, Subject};
+use super::input::{Action, EncoderDevices, Step};
+use super::ladder::{Anomaly, Rung};
+use super::restart::RollingRestart;
+use super::worker::WorkerState;
+use crate::device::DeviceId;
 use crate::ids::{ShardId, WorkerId};
-use crate::report::{Noticed, Response, WatchdogEvent};
 use std::time::Duration;
 
-/// What an event needs beside the worker.
-pub(super) struct Occasion {
-    pub trouble: Trouble,
-    pub encoder: Option<EncoderKind>,
-    pub memory: Option<DeviceMemory>,
-    /// Of a stall: waited, allowed.
-    pub wait: Option<(Duration, Duration)>,
+/// An anomaly of one worker.
+pub(super) struct Detection {
+    pub subject: Subject,
+    pub anomaly: Anomaly,
+    /// Of a stall.
+    pub wait: Option<Wait>,
 }
 
-impl Watchdog {
-    /// Takes the next rung for the worker's shard.
-    pub(super) fn respond(
-        &mut self,
-        now: Duration,
-        worker: WorkerId,
-        occasion: &Occasion,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        let noticed = occasion.trouble.into();
-        let mut event = self.event(now, worker, noticed, occasion.encoder, occasion.memory);
-        event.waited_s = occasion.wait.map(|(waited, _)| waited.as_secs_f64());
-        event.deadline_s = occasion.wait.map(|(_, allowed)| allowed.as_secs_f64());
+/// How long a batch has taken, and how long it may take.
+pub(super) struct Wait {
+    pub waited: Duration,
+    pub allowed: Duration,
+}
 
-        let Some(id) = self.device_of(worker, occasion.encoder) else {
+/// A rung to take.
+struct Escalation {
+    rung: Rung,
+    device: DeviceId,
+    worker: WorkerId,
+    shard: ShardId,
+}
+
+impl Fleet {
+    /// Take the next rung for the worker's shard.
+    pub fn respond(&mut self, step: &mut Step, detection: &Detection) {
+        let Detection {
+            subject,
+            anomaly,
+            wait,
+        } = detection;
+        let Subject {
+            worker, encoder, ..
+        } = *subject;
+        let mut event = self.event(step.now, subject, (*anomaly).into());
+        event.waited_s = wait.as_ref().map(|wait| wait.waited.as_secs_f64());
+        event.deadline_s = wait.as_ref().map(|wait| wait.allowed.as_secs_f64());
+
+        let Some(id) = self.device_of(worker, encoder) else {
             return;
         };
-        let (Some(watch), Some(device)) =
+        let (Some(state), Some(device)) =
             (self.workers.get_mut(&worker), self.devices.get_mut(&id))
         else {
             return;
         };
-        // One that dies while the workers are being replaced has its fresh process early.
-        let is_in_turn = device.roll.as_mut().is_some_and(|r| r.drop_worker(worker));
-        let shard = watch.shard.filter(|shard| !self.demoted.contains(shard));
-        let rung = match shard {
-            _ if is_in_turn => Some(Rung::Respawn),
-            Some(shard) => device
-                .ladder(shard)
-                .next(occasion.trouble, self.knobs.action),
-            None => None,
-        };
-        let Some(rung) = rung else {
-            // Once is enough, until it is well again.
-            if let Some(encoder) = occasion.encoder {
-                watch.streams.entry(encoder).or_default().told = true;
+        // A worker that dies during a rolling restart gets its fresh process early.
+        let restart = device.restart.as_mut();
+        if restart.is_some_and(|restart| restart.remove(worker)) {
+            event.action = Rung::Respawn.into();
+            step.report(event);
+            return step.push(Action::Respawn { worker });
+        }
+        let shard = state.shard.filter(|shard| !self.demoted.contains(shard));
+        let next = shard.and_then(|shard| {
+            let rung = device.ladder(shard).next(*anomaly, self.config.action)?;
+            Some((shard, rung))
+        });
+        let Some((shard, rung)) = next else {
+            // Report it once, until the stream is healthy again.
+            if let Some(encoder) = encoder {
+                state.streams.entry(encoder).or_default().is_reported = true;
             }
-            return self.report(event, verdicts);
+            return step.report(event);
         };
         event.action = rung.into();
-        self.report(event, verdicts);
-        if is_in_turn {
-            return verdicts.push(Verdict::Respawn { worker });
-        }
-        self.perform(now, worker, &id, (rung, shard), verdicts);
+        step.report(event);
+        let escalation = Escalation {
+            rung,
+            device: id,
+            worker,
+            shard,
+        };
+        self.escalate(step, &escalation);
     }
 
-    fn perform(
-        &mut self,
-        now: Duration,
-        worker: WorkerId,
-        id: &DeviceId,
-        (rung, shard): (Rung, Option<ShardId>),
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        let of_device = self.workers.iter().filter(|(_, w)| w.lanes.uses(id));
-        let workers: Vec<_> = of_device.map(|(worker, _)| *worker).collect();
+    fn escalate(&mut self, step: &mut Step, escalation: &Escalation) {
+        let Escalation {
+            rung,
+            device: ref id,
+            worker,
+            shard,
+        } = *escalation;
+        let workers: Vec<_> = self.workers_on(id).map(|(worker, _)| worker).collect();
         let Some(device) = self.devices.get_mut(id) else {
             return;
         };
-        device.healthy_run = 0;
-        match (rung, shard) {
-            (Rung::ReleaseMemory, _) => {
-                device.climb_all(rung);
-                let all = workers.into_iter();
-                verdicts.extend(all.map(|worker| Verdict::ReleaseMemory { worker }));
+        device.healthy_batches = 0;
+        match rung {
+            Rung::ReleaseMemory => {
+                device.climb(rung);
+                for worker in workers {
+                    step.push(Action::ReleaseMemory { worker });
+                }
             }
-            (Rung::Respawn, _) => {
-                device.climb_all(rung);
-                device.roll = Some(Roll::new(now, worker, workers));
-                verdicts.push(Verdict::Respawn { worker });
+            Rung::Respawn => {
+                device.climb(rung);
+                device.restart = Some(RollingRestart::new(step.now, worker, workers));
+                step.push(Action::Respawn { worker });
             }
-            (Rung::Cpu, Some(shard)) => {
-                device.episode = None;
-                // Both kinds go: the shard is no other device's matter either.
+            Rung::Cpu => {
+                device.incident = None;
+                // Both encoders move to the CPU, so no other device has the shard either.
                 for device in self.devices.values_mut() {
                     device.forget(shard);
                 }
                 self.demoted.insert(shard);
-                verdicts.push(Verdict::Demote { shard });
+                step.push(Action::Demote { shard });
             }
-            (Rung::Cpu, None) => {}
         }
         self.restart_streams(id);
     }
 
-    /// The next worker of a respawn gets its turn; after the last, all are judged again.
-    pub(super) fn advance_roll(
-        &mut self,
-        now: Duration,
-        id: &DeviceId,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        let Some(device) = self.devices.get_mut(id) else {
-            return;
-        };
-        match device.roll.as_mut().and_then(|roll| roll.advance(now)) {
-            Some(worker) => verdicts.push(Verdict::Respawn { worker }),
-            None => {
-                device.roll = None;
-                self.restart_streams(id);
+    pub fn worker_started(&mut self, step: &mut Step, worker: WorkerId, devices: EncoderDevices) {
+        self.workers.remove(&worker);
+        for id in devices.distinct() {
+            self.devices.entry(id.clone()).or_default();
+        }
+        if !devices.is_empty() {
+            self.workers.insert(worker, WorkerState::new(devices));
+        }
+        // A worker that runs on the CPU from now on completes its turn as well.
+        self.continue_restarts(step, |restart| restart.is_at(worker));
+    }
+
+    pub fn worker_ended(&mut self, worker: WorkerId) {
+        if self.workers.remove(&worker).is_some() {
+            let devices = self.devices.values_mut();
+            for restart in devices.filter_map(|device| device.restart.as_mut()) {
+                restart.remove(worker);
             }
         }
     }
 
-    /// What the workers of a device did before must not count against what they do from now on.
+    /// Continue the rolling restarts whose current worker takes too long.
+    pub fn continue_late_restarts(&mut self, step: &mut Step) {
+        let now = step.now;
+        self.continue_restarts(step, |restart| restart.is_late(now));
+    }
+
+    /// Restart the next worker of the devices whose restart `is_due`. After the last one all workers are judged again.
+    fn continue_restarts(&mut self, step: &mut Step, is_due: impl Fn(&RollingRestart) -> bool) {
+        let mut completed = Vec::new();
+        for (id, device) in &mut self.devices {
+            let Some(restart) = device.restart.as_mut().filter(|restart| is_due(restart)) else {
+                continue;
+            };
+            match restart.advance(step.now) {
+                Some(worker) => step.push(Action::Respawn { worker }),
+                None => {
+                    device.restart = None;
+                    completed.push(id.clone());
+                }
+            }
+        }
+        for id in completed {
+            self.restart_streams(&id);
+        }
+    }
+
     fn restart_streams(&mut self, id: &DeviceId) {
-        for watch in self.workers.values_mut() {
-            let streams = watch.streams.iter_mut();
-            streams
-                .filter(|(encoder, _)| watch.lanes.device(**encoder) == Some(id))
-                .for_each(|(_, stream)| stream.restart());
+        for worker in self.workers.values_mut() {
+            worker.restart_streams(id);
         }
-    }
-
-    pub(super) fn event(
-        &self,
-        now: Duration,
-        worker: WorkerId,
-        noticed: Noticed,
-        encoder: Option<EncoderKind>,
-        memory: Option<DeviceMemory>,
-    ) -> WatchdogEvent {
-        let watch = self.workers.get(&worker);
-        let shard = watch.and_then(|w| w.shard);
-        let label = |shard| match self.labels.get(&shard) {
-            Some(label) => label.clone(),
-            None => shard.to_string(),
-        };
-        let stream = watch.and_then(|w| w.streams.get(&encoder?));
-        let mut figures = stream.map(Stream::figures).unwrap_or_default();
-        // One that has just begun has no figures of its own; what it should reach is known.
-        if figures.baseline.is_none()
-            && let (Some(id), Some(encoder)) = (self.device_of(worker, encoder), encoder)
-        {
-            figures.baseline = self.expected(&id, encoder);
-            figures.threshold = figures.baseline.map(|rate| rate / self.knobs.factor);
-        }
-        WatchdogEvent {
-            at_s: now.as_secs_f64(),
-            noticed,
-            action: Response::None,
-            shard: shard.map(label),
-            worker: Some(worker),
-            device: self
-                .device_of(worker, encoder)
-                .unwrap_or_else(|| DeviceId(String::new())),
-            encoder,
-            figures,
-            memory,
-            waited_s: None,
-            deadline_s: None,
-            reason: None,
-        }
-    }
-
-    /// The rate that each worker of the device should reach at least; `None`: not known yet.
-    pub(super) fn expected(&self, id: &DeviceId, encoder: EncoderKind) -> Option<f64> {
-        let sharers = self.workers.values().filter(|w| w.lanes.uses(id)).count();
-        let baseline = self.devices.get(id)?.baselines.get(&encoder)?;
-        baseline.expected(sharers as u32)
-    }
-
-    pub(super) fn report(&mut self, event: WatchdogEvent, verdicts: &mut Vec<Verdict>) {
-        self.counts.add(&event);
-        verdicts.push(Verdict::Report(Box::new(event)));
     }
 }

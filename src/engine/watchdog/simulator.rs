@@ -1,42 +1,42 @@
-//! A card, its contexts and a supervisor, simulated: what the watchdog's verdicts lead to.
+//! A simulated card with its contexts and a supervisor: what the watchdog's actions lead to.
 //!
-//! For tests alone. A context grows with its batches; where memory is full it spills, and a spilled
-//! context stays slow until it is replaced, whatever memory it gives back. Time is stepped, never
-//! waited for. [`super::incident`] reads scenarios from files.
+//! For tests only. A context grows with its batches. When memory is full it spills, and a spilled context stays slow until
+//! it is replaced, whatever memory it releases. Time is stepped, never waited for. [`super::incident`] reads scenarios from
+//! files.
 
-use super::incident::{Scenario, What};
+use super::incident::{Scenario, ScriptEvent};
 use super::*;
 use crate::device::{DeviceId, DeviceMemory};
-use crate::report::{Counts, WatchdogEvent};
-use process::{Doing, Process, Segment};
-use std::collections::VecDeque;
+use crate::report::{WatchdogCounts, WatchdogEvent};
+use process::{Activity, Process, Segment};
+use std::collections::{BTreeMap, VecDeque};
 
 mod batches;
 mod process;
 
-pub use process::Place;
+pub use process::Target;
 
-/// How often memory is read and deadlines are looked at.
+/// How often memory is read and deadlines are checked.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What a supervisor does on its own when nothing comes.
+/// The supervisor's own timeout for a worker without progress.
 const STALL_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// No simulated build takes longer: it would be one that does not end.
-const FOR_EVER: Duration = Duration::from_secs(3600 * 400);
+/// A simulated build that takes longer does not end.
+const MAX_DURATION: Duration = Duration::from_secs(3600 * 400);
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 
-/// What came of a scenario.
+/// The outcome of a scenario.
 #[derive(Debug)]
-pub struct Course {
-    /// Events, each with the number of batches that were over at the time.
+pub struct Outcome {
+    /// Events, each with the number of batches that had finished by then.
     pub events: Vec<(u64, WatchdogEvent)>,
     /// Where each segment was encoded.
-    pub places: BTreeMap<ShardId, Vec<Place>>,
+    pub targets: BTreeMap<ShardId, Vec<Target>>,
     pub took: Duration,
     pub batches: u64,
-    pub counts: Counts,
+    pub counts: WatchdogCounts,
     pub respawns: u64,
 }
 
@@ -52,15 +52,16 @@ pub struct Simulator<'a> {
     processes: BTreeMap<WorkerId, Process>,
     is_probe_silent: bool,
     others_gib: f64,
-    slowness: f64,
+    slowdown: f64,
     disk: Duration,
     length: f64,
     fill: f64,
-    fate: Option<What>,
+    /// How the next batch ends.
+    next_end: Option<ScriptEvent>,
     /// To happen during the next batch.
     pause: Option<Duration>,
     is_card_given_up: bool,
-    course: Course,
+    outcome: Outcome,
 }
 
 fn card() -> DeviceId {
@@ -79,19 +80,19 @@ impl<'a> Simulator<'a> {
                     shard: ShardId(n as u32),
                     chunks,
                     done: 0,
-                    place: Place::Card,
+                    target: Target::Card,
                 });
             }
         }
         let start = |worker| {
             (
                 WorkerId(worker),
-                Process::starting(Duration::ZERO, Place::Card),
+                Process::starting(Duration::ZERO, Target::Card),
             )
         };
         Self {
             scenario,
-            watchdog: Watchdog::new(scenario.knobs(), STALL_TIMEOUT / 2, []),
+            watchdog: Watchdog::new(scenario.config(), STALL_TIMEOUT / 2, []),
             now: Duration::ZERO,
             next_tick: TICK,
             batches: 0,
@@ -100,29 +101,29 @@ impl<'a> Simulator<'a> {
             processes: (0..scenario.workers).map(start).collect(),
             is_probe_silent: false,
             others_gib: scenario.card.others_gib,
-            slowness: 1.0,
+            slowdown: 1.0,
             disk: Duration::ZERO,
             length: 1.0,
             fill: 1.0,
-            fate: None,
+            next_end: None,
             pause: None,
             is_card_given_up: false,
-            course: Course {
+            outcome: Outcome {
                 events: Vec::new(),
-                places: BTreeMap::new(),
+                targets: BTreeMap::new(),
                 took: Duration::ZERO,
                 batches: 0,
-                counts: Counts::default(),
+                counts: WatchdogCounts::default(),
                 respawns: 0,
             },
         }
     }
 
-    /// Runs the build to its end.
+    /// Run the build to its end.
     ///
     /// # Errors
     /// When it does not end.
-    pub fn run(mut self) -> Result<Course, String> {
+    pub fn run(mut self) -> Result<Outcome, String> {
         while !self.is_over() {
             let next = self.processes.values().filter_map(Process::next);
             let next = next
@@ -130,7 +131,7 @@ impl<'a> Simulator<'a> {
                 .min()
                 .expect("the tick at least");
             self.now = self.now.max(next);
-            if self.now > FOR_EVER {
+            if self.now > MAX_DURATION {
                 return Err(format!("no end after {} batches", self.batches));
             }
             if self.next_tick <= self.now {
@@ -142,10 +143,12 @@ impl<'a> Simulator<'a> {
                 self.proceed(worker);
             }
         }
-        self.course.took = self.now;
-        self.course.batches = self.batches;
-        self.course.counts = self.watchdog.counts();
-        Ok(self.course)
+        self.outcome.took = self.now;
+        self.outcome.batches = self.batches;
+        for (_, event) in &self.outcome.events {
+            self.outcome.counts.add(event);
+        }
+        Ok(self.outcome)
     }
 
     fn is_over(&self) -> bool {
@@ -153,18 +156,18 @@ impl<'a> Simulator<'a> {
     }
 
     fn feed(&mut self, input: Input) {
-        for verdict in self.watchdog.step(self.now, input) {
-            match verdict {
-                Verdict::Report(event) => self.course.events.push((self.batches, *event)),
-                Verdict::ReleaseMemory { worker } => {
-                    self.process(worker).shall_release = true;
+        for action in self.watchdog.step(self.now, input) {
+            match action {
+                Action::Report(event) => self.outcome.events.push((self.batches, *event)),
+                Action::ReleaseMemory { worker } => {
+                    self.process(worker).must_release = true;
                 }
-                Verdict::Respawn { worker } => {
-                    self.course.respawns += 1;
+                Action::Respawn { worker } => {
+                    self.outcome.respawns += 1;
                     self.end(worker);
                 }
-                Verdict::Demote { shard } => self.demote(shard),
-                Verdict::GiveUp { .. } => {
+                Action::Demote { shard } => self.demote(shard),
+                Action::GiveUp { .. } => {
                     self.is_card_given_up = true;
                     let shards = 0..self.scenario.shards.len() as u32;
                     shards.for_each(|shard| self.demote(ShardId(shard)));
@@ -179,12 +182,12 @@ impl<'a> Simulator<'a> {
             .expect("a worker of the scenario")
     }
 
-    /// Replaces a process; what its segment has committed stays.
+    /// Replace a process; what its segment has committed stays.
     fn end(&mut self, worker: WorkerId) {
         let until = self.now + Duration::from_secs_f64(self.scenario.start_s);
         let process = self.process(worker);
         let segment = process.segment.take();
-        *process = Process::starting(until, process.place);
+        *process = Process::starting(until, process.target);
         process.segment = segment;
         self.feed(Input::WorkerEnded { worker });
     }
@@ -192,19 +195,19 @@ impl<'a> Simulator<'a> {
     fn demote(&mut self, shard: ShardId) {
         for segment in &mut self.queue {
             if segment.shard == shard {
-                segment.place = Place::Cpu;
+                segment.target = Target::Cpu;
             }
         }
         let workers: Vec<_> = self.processes.keys().copied().collect();
         for worker in workers {
             let process = self.process(worker);
-            let is_on_it = |s: &Segment| s.shard == shard && s.place == Place::Card;
+            let is_on_it = |s: &Segment| s.shard == shard && s.target == Target::Card;
             if process.segment.as_ref().is_some_and(is_on_it) {
                 let segment = process.segment.take().expect("just seen");
-                // Done again from its start: no segment mixes devices.
+                // It starts over, since no segment mixes devices.
                 self.queue.push_front(Segment {
                     done: 0,
-                    place: Place::Cpu,
+                    target: Target::Cpu,
                     ..segment
                 });
                 self.end(worker);
@@ -224,10 +227,10 @@ impl<'a> Simulator<'a> {
             answer: memory.ok_or("no answer".to_owned()),
         });
         self.feed(Input::Tick);
-        // The supervisor's own patience.
+        // The supervisor's own timeout.
         let workers: Vec<_> = self.processes.keys().copied().collect();
         for worker in workers {
-            if let Doing::Encoding { since, .. } = self.process(worker).doing
+            if let Activity::Encoding { since, .. } = self.process(worker).activity
                 && self.now - since > STALL_TIMEOUT
             {
                 self.end(worker);
@@ -235,29 +238,29 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// Lets a worker do what it is due to do.
+    /// Let a worker do what is due.
     fn proceed(&mut self, worker: WorkerId) {
         let now = self.now;
-        match self.process(worker).doing {
-            Doing::Starting { until } if until <= now => {
-                self.process(worker).doing = Doing::Nothing;
-                let place = self.process(worker).place;
-                let lanes = match place {
-                    Place::Card => Lanes::both(&card()),
-                    Place::Cpu => Lanes::default(),
+        match self.process(worker).activity {
+            Activity::Starting { until } if until <= now => {
+                self.process(worker).activity = Activity::Nothing;
+                let target = self.process(worker).target;
+                let devices = match target {
+                    Target::Card => EncoderDevices::both(&card()),
+                    Target::Cpu => EncoderDevices::default(),
                 };
-                self.feed(Input::WorkerStarted { worker, lanes });
+                self.feed(Input::WorkerStarted { worker, devices });
             }
-            Doing::Waiting { until } if until <= now => self.begin_batch(worker),
-            Doing::Encoding {
+            Activity::Waiting { until } if until <= now => self.begin_batch(worker),
+            Activity::Encoding {
                 until: Some(until),
                 batch,
-                fate,
+                end,
                 ..
-            } if until <= now => self.end_batch(worker, batch, fate),
+            } if until <= now => self.end_batch(worker, batch, end),
             _ => {}
         }
-        if matches!(self.process(worker).doing, Doing::Nothing) {
+        if matches!(self.process(worker).activity, Activity::Nothing) {
             self.take_work(worker);
         }
     }
@@ -268,19 +271,22 @@ impl<'a> Simulator<'a> {
                 return;
             };
             if self.is_card_given_up {
-                segment.place = Place::Cpu;
+                segment.target = Target::Cpu;
             }
             self.process(worker).segment = Some(segment);
         }
         let until = self.now + Duration::from_secs_f64(self.scenario.start_s);
         let disk = self.now + self.disk;
         let process = self.process(worker);
-        let place = process.segment.as_ref().map_or(process.place, |s| s.place);
-        if place == process.place {
-            process.doing = Doing::Waiting { until: disk };
+        let target = process
+            .segment
+            .as_ref()
+            .map_or(process.target, |s| s.target);
+        if target == process.target {
+            process.activity = Activity::Waiting { until: disk };
         } else {
             let segment = process.segment.take();
-            *process = Process::starting(until, place);
+            *process = Process::starting(until, target);
             process.segment = segment;
             self.feed(Input::WorkerEnded { worker });
         }

@@ -1,83 +1,74 @@
-//! How long may one batch take before its worker counts as hung?
+//! How long one batch may take before its worker counts as hung.
 //!
-//! A deadline for the batch in hand, made from what the device has shown that it can do. It needs no
-//! reading of memory, and knows nothing of shards: a shard may take as long as it likes.
+//! Each running batch has a deadline, computed from the device's baseline. It needs no memory reading and knows nothing
+//! of shards: a shard may take as long as it likes.
 
-use super::knobs::Knobs;
-use super::ladder::Trouble;
-use super::response::Occasion;
-use super::{Verdict, Watchdog};
+use super::config::CrawlConfig;
+use super::fleet::{Fleet, Subject};
+use super::input::Step;
+use super::ladder::Anomaly;
+use super::response::{Detection, Wait};
 use crate::ids::WorkerId;
 use std::time::Duration;
 
-/// Shortest deadline. A driver that resets itself, or searches for the best algorithm for a new shape,
-/// takes seconds; halved, it would still do; doubled, a hung worker waits a minute longer.
+/// Shortest deadline. A driver that resets itself, or searches for the best algorithm for a new shape, takes seconds.
+/// Half would still do; doubled, a hung worker waits a minute longer.
 const FLOOR: Duration = Duration::from_secs(60);
 
-/// How long a run of `n_slots` tokens, padding included, may take where `expected` tokens a second are
-/// the baseline: as long as a crawl just below the threshold would take to be found by its rate,
-/// so that whatever is slower is found sooner by this; and never longer than `ceiling`.
-pub fn deadline(expected: f64, n_slots: u64, knobs: &Knobs, ceiling: Duration) -> Duration {
+/// How long a batch of `n_slots` tokens, padding included, may take if the baseline is `expected` tokens a second. A
+/// crawl just below the threshold would be found by its rate after the same time, so whatever is slower is found sooner
+/// by its deadline. Never longer than `ceiling`.
+pub(super) fn deadline(
+    expected: f64,
+    n_slots: u64,
+    config: &CrawlConfig,
+    ceiling: Duration,
+) -> Duration {
     let should_take = n_slots as f64 / expected;
-    let allowed = should_take * knobs.factor * f64::from(knobs.window);
-    // Not a number and infinite (nothing is expected) are the ceiling.
+    let allowed = should_take * config.factor * f64::from(config.window);
+    // Results that are no number or infinite (a baseline of zero) become the ceiling.
     Duration::try_from_secs_f64(allowed)
         .map_or(ceiling, |allowed| allowed.max(FLOOR))
         .min(ceiling)
 }
 
-impl Watchdog {
-    /// Time has passed.
-    pub(super) fn tick(&mut self, now: Duration, verdicts: &mut Vec<Verdict>) {
-        let late: Vec<_> = self
-            .devices
-            .iter()
-            .filter(|(_, device)| device.roll.as_ref().is_some_and(|roll| roll.is_due(now)))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in late {
-            self.advance_roll(now, &id, verdicts);
-        }
+impl Fleet {
+    /// Respond to batches that run past their deadline.
+    pub fn find_stalls(&mut self, step: &mut Step) {
         let workers: Vec<_> = self.workers.keys().copied().collect();
         for worker in workers {
-            self.look_for_stall(now, worker, verdicts);
+            if let Some(detection) = self.stall(step.now, worker) {
+                self.respond(step, &detection);
+            }
         }
     }
 
-    fn look_for_stall(&mut self, now: Duration, worker: WorkerId, verdicts: &mut Vec<Verdict>) {
-        let Some(watch) = self.workers.get(&worker) else {
-            return;
-        };
-        let Some(in_hand) = watch.in_hand else {
-            return;
-        };
-        let Some(id) = watch.lanes.device(in_hand.encoder) else {
-            return;
-        };
-        let Some(device) = self.devices.get(id) else {
-            return;
-        };
-        let is_demoted = watch.shard.is_some_and(|s| self.demoted.contains(&s));
-        let is_told = watch.streams.get(&in_hand.encoder).is_some_and(|s| s.told);
-        if device.is_given_up || device.roll.is_some() || is_demoted || is_told {
-            return;
+    fn stall(&self, now: Duration, worker: WorkerId) -> Option<Detection> {
+        let state = self.workers.get(&worker)?;
+        let batch = state.running?;
+        let id = state.devices.get(batch.encoder)?;
+        let device = self.devices.get(id)?;
+        let is_demoted = state.shard.is_some_and(|s| self.demoted.contains(&s));
+        let stream = state.streams.get(&batch.encoder);
+        let is_reported = stream.is_some_and(|stream| stream.is_reported);
+        if device.is_disarmed() || is_demoted || is_reported {
+            return None;
         }
-        // The first batches of a build have nothing to go by.
-        let expected = self.expected(id, in_hand.encoder);
+        // Without a baseline, as for the first batches of a build, the ceiling applies.
+        let expected = self.expected(id, batch.encoder);
         let allowed = expected.map_or(self.stall_ceiling, |expected| {
-            deadline(expected, in_hand.n_slots, &self.knobs, self.stall_ceiling)
+            deadline(expected, batch.n_slots, &self.config, self.stall_ceiling)
         });
-        let waited = now.saturating_sub(in_hand.since);
-        if waited <= allowed {
-            return;
-        }
-        let occasion = Occasion {
-            trouble: Trouble::Stall,
-            encoder: Some(in_hand.encoder),
-            memory: device.memory(now),
-            wait: Some((waited, allowed)),
-        };
-        self.respond(now, worker, &occasion, verdicts);
+        let waited = now.saturating_sub(batch.since);
+        (waited > allowed).then(|| Detection {
+            subject: Subject {
+                worker,
+                encoder: Some(batch.encoder),
+                memory: device.memory(now),
+            },
+            anomaly: Anomaly::Stall,
+            wait: Some(Wait { waited, allowed }),
+        })
     }
 }
 
@@ -88,7 +79,7 @@ mod tests {
     const CEILING: Duration = Duration::from_secs(300);
 
     fn seconds(expected: f64, n_slots: u64) -> f64 {
-        deadline(expected, n_slots, &Knobs::default(), CEILING).as_secs_f64()
+        deadline(expected, n_slots, &CrawlConfig::default(), CEILING).as_secs_f64()
     }
 
     #[test]
@@ -106,6 +97,6 @@ mod tests {
             assert!((60.0..=300.0).contains(&seconds), "{expected}: {seconds}");
         }
         let short = Duration::from_secs(2);
-        assert_eq!(deadline(1.0, 1, &Knobs::default(), short), short);
+        assert_eq!(deadline(1.0, 1, &CrawlConfig::default(), short), short);
     }
 }

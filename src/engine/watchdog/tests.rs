@@ -1,17 +1,18 @@
-//! The watchdog as a whole: single rules through the small driver of this file, incidents from files, and
-//! properties over random scenarios.
+//! The watchdog as a whole: single rules through the driver in this file, incidents from files, and properties of random
+//! scenarios.
 
+use super::config::CrawlAction;
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceId, DeviceMemory};
-use crate::report::{Noticed, Response};
+use crate::report::{WatchdogCounts, WatchdogEventKind, WatchdogResponse};
 
 mod evidence;
 mod incidents;
-mod lanes;
 mod probes;
 mod rungs;
 mod scenarios;
+mod two_devices;
 mod workers;
 
 const SHARD: ShardId = ShardId(0);
@@ -26,11 +27,12 @@ const BAD: u64 = 300;
 struct Driver {
     watchdog: Watchdog,
     now: Duration,
-    /// What each reading of memory says from now on; `None`: it cannot be read.
+    /// The share of memory that each reading shows from now on; `None`: readings fail.
     memory: Option<f64>,
     shard: ShardId,
-    /// What was told of the probe alone.
-    probe_news: Vec<Noticed>,
+    counts: WatchdogCounts,
+    /// Events about the probe.
+    probe_events: Vec<WatchdogEventKind>,
 }
 
 fn device() -> DeviceId {
@@ -43,14 +45,15 @@ fn reading(share: f64) -> Option<DeviceMemory> {
 
 impl Driver {
     /// Workers that have had 20 good batches each.
-    fn new(knobs: Knobs, workers: u32) -> Self {
+    fn new(config: CrawlConfig, workers: u32) -> Self {
         let ceiling = Duration::from_secs(300);
         let mut driver = Self {
-            watchdog: Watchdog::new(knobs, ceiling, [(SHARD, "docs".to_owned())]),
+            watchdog: Watchdog::new(config, ceiling, [(SHARD, "docs".to_owned())]),
             now: Duration::ZERO,
             memory: Some(0.99),
             shard: SHARD,
-            probe_news: Vec::new(),
+            counts: WatchdogCounts::default(),
+            probe_events: Vec::new(),
         };
         for worker in 0..workers {
             assert_eq!(driver.start(worker), []);
@@ -63,14 +66,20 @@ impl Driver {
         driver
     }
 
-    fn feed(&mut self, input: Input) -> Vec<Verdict> {
-        self.watchdog.step(self.now, input)
+    fn feed(&mut self, input: Input) -> Vec<Action> {
+        let actions = self.watchdog.step(self.now, input);
+        for action in &actions {
+            if let Action::Report(event) = action {
+                self.counts.add(event);
+            }
+        }
+        actions
     }
 
-    fn start(&mut self, worker: u32) -> Vec<Verdict> {
+    fn start(&mut self, worker: u32) -> Vec<Action> {
         self.feed(Input::WorkerStarted {
             worker: WorkerId(worker),
-            lanes: Lanes::both(&device()),
+            devices: EncoderDevices::both(&device()),
         })
     }
 
@@ -82,22 +91,22 @@ impl Driver {
     fn read(&mut self, share: Option<f64>) {
         let answer = share.and_then(reading).ok_or("no answer".to_owned());
         let device = device();
-        for verdict in self.feed(Input::MemoryRead { device, answer }) {
-            match verdict {
-                Verdict::Report(event) => self.probe_news.push(event.noticed),
+        for action in self.feed(Input::MemoryRead { device, answer }) {
+            match action {
+                Action::Report(event) => self.probe_events.push(event.kind),
                 other => panic!("{other:?}"),
             }
         }
     }
 
     /// A second passes, memory is read, and the worker finishes a batch.
-    fn batch(&mut self, worker: u32, rate: u64) -> Vec<Verdict> {
+    fn batch(&mut self, worker: u32, rate: u64) -> Vec<Action> {
         self.now += SECOND;
         self.read(self.memory);
         self.bare_batch(worker, rate)
     }
 
-    fn bare_batch(&mut self, worker: u32, rate: u64) -> Vec<Verdict> {
+    fn bare_batch(&mut self, worker: u32, rate: u64) -> Vec<Action> {
         let batch = Batch {
             encoder: EncoderKind::Sparse,
             n_tokens: rate,
@@ -107,7 +116,7 @@ impl Driver {
         };
         let worker = WorkerId(worker);
         let shard = self.shard;
-        self.feed(Input::BatchDone {
+        self.feed(Input::BatchFinished {
             worker,
             shard,
             batch,
@@ -115,7 +124,7 @@ impl Driver {
     }
 
     fn begin(&mut self, worker: u32) {
-        let begun = Input::BatchBegun {
+        let begun = Input::BatchStarted {
             worker: WorkerId(worker),
             shard: self.shard,
             encoder: EncoderKind::Sparse,
@@ -125,32 +134,32 @@ impl Driver {
     }
 
     /// Bad batches of one worker until something is said, and how many it took.
-    fn crawl(&mut self, worker: u32) -> (u32, Vec<Response>, Vec<Verdict>) {
+    fn crawl(&mut self, worker: u32) -> (u32, Vec<WatchdogResponse>, Vec<Action>) {
         for n in 1..=100 {
-            let verdicts = self.batch(worker, BAD);
-            if !verdicts.is_empty() {
-                return (n, responses(&verdicts), orders(verdicts));
+            let actions = self.batch(worker, BAD);
+            if !actions.is_empty() {
+                return (n, responses(&actions), orders(actions));
             }
         }
         (100, Vec::new(), Vec::new())
     }
 }
 
-fn responses(verdicts: &[Verdict]) -> Vec<Response> {
-    let events = verdicts.iter().filter_map(|verdict| match verdict {
-        Verdict::Report(event) => Some(event.action),
+fn responses(actions: &[Action]) -> Vec<WatchdogResponse> {
+    let events = actions.iter().filter_map(|action| match action {
+        Action::Report(event) => Some(event.action),
         _ => None,
     });
     events.collect()
 }
 
-fn orders(mut verdicts: Vec<Verdict>) -> Vec<Verdict> {
-    verdicts.retain(|verdict| !matches!(verdict, Verdict::Report(_)));
-    verdicts
+fn orders(mut actions: Vec<Action>) -> Vec<Action> {
+    actions.retain(|action| !matches!(action, Action::Report(_)));
+    actions
 }
 
-fn respawn(worker: u32) -> Verdict {
-    Verdict::Respawn {
+fn respawn(worker: u32) -> Action {
+    Action::Respawn {
         worker: WorkerId(worker),
     }
 }

@@ -192,7 +192,7 @@ impl Dispatcher<'_> {
             match message {
                 Err(_) => return Ok(()),
                 Ok(_) if self.stopped() => return Ok(()),
-                Ok(ToWorker::Segment(task)) => self.segment(*task)?,
+                Ok(ToWorker::Assign(task)) => self.segment(*task)?,
                 Ok(_) => return Err(internal("unexpected message after setup")),
             }
         }
@@ -226,7 +226,7 @@ impl Dispatcher<'_> {
                 return Ok(());
             }
             if task.careful {
-                self.reporter.tell_first(FromWorker::InHand {
+                self.reporter.tell_first(FromWorker::FileStarted {
                     segment: task.id,
                     file: n as u32,
                 });
@@ -277,7 +277,7 @@ impl Dispatcher<'_> {
             }
             writer.encode_on(self.device).map_err(output)?;
         }
-        self.reporter.tell(FromWorker::Opened {
+        self.reporter.tell(FromWorker::SegmentOpened {
             segment: task.id,
             done: work,
         });

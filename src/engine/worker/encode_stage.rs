@@ -17,7 +17,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::file::{FileOutcome, FileRecord};
 use crate::ids::ShardId;
 use crate::profile::encoders::ModelSource;
-use crate::protocol::{Fall, FromWorker, Work, WorkerSetup};
+use crate::protocol::{FromWorker, InputCrash, Work, WorkerSetup};
 use crate::store::reuse::VectorCache;
 use crate::store::segment::ChunkRecord;
 use crate::vector::{DenseVector, SparseVector};
@@ -57,7 +57,7 @@ pub(super) struct EncodeStage {
     encoders: Encoders,
     reuse: VectorCache,
     has_sparse: bool,
-    file_patience: Duration,
+    file_timeout: Duration,
     teller: Teller,
     /// What waits for its vectors, in order. Never more than one file on the CPU.
     collected: Collected,
@@ -106,7 +106,7 @@ impl EncodeStage {
             encoders,
             reuse: VectorCache::open(reuse, setup.encoder_fingerprint),
             has_sparse,
-            file_patience: setup.file_patience,
+            file_timeout: setup.file_timeout,
             teller: Teller {
                 reporter,
                 told: Mutex::new(Instant::now()),
@@ -152,7 +152,7 @@ impl EncodeStage {
                     if is_late && !self.flush(to_sink)? {
                         return Ok(());
                     }
-                    Item::File(wait_for(&slot, self.file_patience).map_err(Halt::Fell)?)
+                    Item::File(wait_for(&slot, self.file_timeout).map_err(Halt::Fell)?)
                 }
             };
             self.collected.push(item);
@@ -322,7 +322,7 @@ impl Teller {
 
     /// On its way before the run begins: a driver may end the process in the middle of it.
     fn begun(&self, shard: ShardId, encoder: EncoderKind, n_slots: u64) {
-        self.reporter.tell_first(FromWorker::BatchBegun {
+        self.reporter.tell_first(FromWorker::BatchStarted {
             shard,
             encoder,
             n_slots,
@@ -330,14 +330,15 @@ impl Teller {
     }
 
     fn done(&self, shard: ShardId, batch: Batch) {
-        self.reporter.tell(FromWorker::BatchDone { shard, batch });
+        self.reporter
+            .tell(FromWorker::BatchFinished { shard, batch });
     }
 
     fn tell(&self) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.elapsed() >= TELL {
             *told = Instant::now();
-            self.reporter.tell(FromWorker::Encoding);
+            self.reporter.tell(FromWorker::Progress);
         }
     }
 }
@@ -383,7 +384,7 @@ fn is_filled(slot: &Slot, patience: Duration) -> bool {
 
 /// Waits for a file to be prepared. It is the oldest one in the pool, so somebody is working on it.
 /// Counts the time in short waits: one during which the whole process was stopped counts once.
-fn wait_for(slot: &Slot, patience: Duration) -> Result<PreparedFile, Fall> {
+fn wait_for(slot: &Slot, patience: Duration) -> Result<PreparedFile, InputCrash> {
     let mut waited = Duration::ZERO;
     let reason = loop {
         match slot.filled.recv_timeout(STOP_CHECK) {
@@ -396,7 +397,7 @@ fn wait_for(slot: &Slot, patience: Duration) -> Result<PreparedFile, Fall> {
             break format!("not prepared in {} s", patience.as_secs());
         }
     };
-    Err(Fall {
+    Err(InputCrash {
         file: Some(slot.file),
         reason,
     })

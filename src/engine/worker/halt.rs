@@ -4,7 +4,7 @@
 
 use crate::credential::{self, Style};
 use crate::failure::{Failure, FailureKind};
-use crate::protocol::{Fall, FromWorker};
+use crate::protocol::{FromWorker, InputCrash};
 use crate::store::StoreError;
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ pub(super) enum Halt {
     /// It cannot go on.
     Failed(Failure),
     /// A file has brought it down.
-    Fell(Fall),
+    Fell(InputCrash),
 }
 
 impl From<Failure> for Halt {
@@ -28,7 +28,7 @@ impl From<Halt> for FromWorker {
     fn from(halt: Halt) -> Self {
         match halt {
             Halt::Failed(failure) => Self::Failed(failure),
-            Halt::Fell(fall) => Self::Fell(fall),
+            Halt::Fell(crash) => Self::InputCrashed(crash),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::Reporter;
 use crate::platform;
-use crate::protocol::{Fall, FromWorker};
+use crate::protocol::{FromWorker, InputCrash};
 use std::thread;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(super) fn watch(limit: u64, reporter: Reporter) {
         while platform::resident_memory_bytes().is_none_or(|bytes| bytes <= limit) {
             thread::sleep(LOOK);
         }
-        reporter.tell(FromWorker::Fell(Fall {
+        reporter.tell(FromWorker::InputCrashed(InputCrash {
             file: None,
             reason: format!("its worker took more than {} MiB of memory", limit >> 20),
         }));

@@ -46,7 +46,7 @@ pub fn run() -> anyhow::Result<()> {
         .name("reports".to_owned())
         .spawn(move || {
             for Report { message, written } in to_send {
-                if let FromWorker::InHand { file, .. } = &message {
+                if let FromWorker::FileStarted { file, .. } = &message {
                     failpoint::at("worker::in_hand", &file.to_string());
                 }
                 // A supervisor that is gone is noticed by the end of stdin.

@@ -120,7 +120,7 @@ impl Group {
             work += file.work;
             last = file.record.entry.path.spelling().into_owned();
         }
-        reporter.tell(FromWorker::Committed {
+        reporter.tell(FromWorker::FilesCommitted {
             segment: self.opened.task.id,
             work,
             file: last,
@@ -141,7 +141,7 @@ impl Group {
         failpoint::at("sink::finish", shard);
         self.opened.writer.finish(device).map_err(output)?;
         failpoint::at("sink::finished", shard);
-        reporter.tell(FromWorker::Done { segment });
+        reporter.tell(FromWorker::SegmentDone { segment });
         Ok(())
     }
 }
@@ -253,11 +253,11 @@ mod tests {
             let mut done = false;
             for report in told {
                 match report.message {
-                    FromWorker::Committed { work, .. } => {
+                    FromWorker::FilesCommitted { work, .. } => {
                         prop_assert!(!done);
                         files += work.files;
                     }
-                    FromWorker::Done { .. } => done = true,
+                    FromWorker::SegmentDone { .. } => done = true,
                     other => prop_assert!(false, "{other:?}"),
                 }
             }

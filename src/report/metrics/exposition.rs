@@ -1,4 +1,4 @@
-//! The text exposition format itself: families, samples, labels and numbers, written and read.
+//! The Prometheus text exposition format: writes and reads families, samples, labels and numbers.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -44,7 +44,7 @@ impl Sample {
     }
 }
 
-/// The whole text; every line ends. Families without samples are left out.
+/// Write the whole text, with a line feed at the end. Skips families without samples.
 pub fn write(families: &[Family]) -> String {
     let mut text = String::new();
     for family in families.iter().filter(|family| !family.samples.is_empty()) {
@@ -70,8 +70,7 @@ pub fn write(families: &[Family]) -> String {
     text
 }
 
-/// The families of a text that [`write()`] made. Lines that it would not write are passed over, and so are samples
-/// that stand there twice.
+/// Read the families of a text from [`write()`]. Skips lines that it would not write, and repeated samples.
 pub fn read(text: &str) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
     let mut help = ("", "");
@@ -145,7 +144,7 @@ fn is_name(text: &str) -> bool {
     text.starts_with(is_letter) && text.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
-/// A label's value: backslash, quote and line feed are the format's own.
+/// Escape a label's value: backslash, quote and line feed.
 fn escaped(value: &str) -> String {
     value
         .replace('\\', "\\\\")
@@ -153,7 +152,7 @@ fn escaped(value: &str) -> String {
         .replace('\n', "\\n")
 }
 
-/// The value up to its closing quote, and what stands behind.
+/// The value up to its closing quote, and the text after the quote.
 fn unescaped(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

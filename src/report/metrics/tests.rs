@@ -114,11 +114,11 @@ fn the_published_counter_and_its_companions_are_there() {
     let metrics = Metrics {
         version: "0.1.0".to_owned(),
         profile: "medium".to_owned(),
-        watchdog: Counts {
+        watchdog: WatchdogCounts {
             crawls: 2,
             release_memory: 2,
             respawn: 1,
-            ..Counts::default()
+            ..WatchdogCounts::default()
         },
         work: Work {
             tokens: 12_345_678_901,
@@ -203,7 +203,7 @@ proptest! {
         let metrics = Metrics {
             version: version.clone(),
             profile: profile.clone(),
-            watchdog: Counts { crawls: counts[0], cpu: counts[1], ..Counts::default() },
+            watchdog: WatchdogCounts { crawls: counts[0], cpu: counts[1], ..WatchdogCounts::default() },
             work: Work { chunks: counts[2], ..Work::default() },
             workers: counts[3],
             devices: names.iter().map(|n| device(n, DeviceMemory::new(total / 2, total))).collect(),

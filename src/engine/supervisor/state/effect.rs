@@ -1,14 +1,15 @@
-//! What a step asks for: processes, work for them, and what the build tells.
+//! What a step asks for: processes, work for them, and events of the build.
 
 use crate::ids::{SegmentId, WorkerId};
 use crate::report::{BuildEvent, Ending};
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
+pub(crate) enum Effect {
     Spawn {
         worker: WorkerId,
         generation: u32,
-        place: Place,
+        target: EncoderTarget,
     },
     /// Give the worker a segment, behind those it has.
     Assign {
@@ -16,22 +17,25 @@ pub enum Effect {
         segment: SegmentId,
         handling: Handling,
     },
-    /// Ask for an orderly end.
+    /// Ask the worker for a graceful shutdown.
     Stop {
         worker: WorkerId,
     },
     Kill {
         worker: WorkerId,
     },
-    /// Ask it to give unused device memory back.
+    /// Ask the worker to release unused device memory.
     ReleaseMemory {
         worker: WorkerId,
     },
     /// All files of the segment are in its segment file: it can be loaded.
     Load(SegmentId),
-    /// Tell that this file of the segment is left out from now on.
+    /// Report that what was committed of the segment is encoded again, on the CPU.
+    Undo(SegmentId),
+    /// Report that this file of the segment is skipped from now on.
     Quarantine {
         segment: SegmentId,
+        /// Position in the segment's files.
         file: u32,
         reason: String,
     },
@@ -41,20 +45,48 @@ pub enum Effect {
 
 /// Where a process runs its encoders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
-    /// Where the settings say.
+pub(crate) enum EncoderTarget {
+    /// On the devices of the settings.
     #[default]
-    AsAsked,
+    Configured,
     Cpu,
 }
 
-/// How a segment shall be worked on, after what happened to it before.
+/// How to work on a segment, given what happened to it before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Handling {
+pub(crate) struct Handling {
     /// One file at a time, each announced.
     pub careful: bool,
-    /// Files to leave out, with the reasons.
+    /// Positions of the files to skip, with the reasons.
     pub quarantined: Vec<(u32, String)>,
-    /// Raised when a worker that cannot be killed keeps the segment file: the next takes another one.
+    /// Number of the segment file to write. Raised when a worker that cannot be killed still holds the last one.
     pub attempt: u32,
+}
+
+/// A step in progress: its time, and the effects so far.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub now: Duration,
+    pub effects: Vec<Effect>,
+}
+
+impl Step {
+    pub fn new(now: Duration) -> Self {
+        Self {
+            now,
+            effects: Vec::new(),
+        }
+    }
+
+    pub fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub fn emit(&mut self, event: BuildEvent) {
+        self.push(Effect::Emit(event));
+    }
+
+    pub fn warn(&mut self, text: String) {
+        self.emit(BuildEvent::Warning { text });
+    }
 }

@@ -1,82 +1,72 @@
 //! How a build ends: complete, paused or failed, and not before its workers are gone.
-//!
-//! Pure, like the state whose part it is.
 
-use super::{Effect, Mood, Phase, State};
+use super::effect::Step;
+use super::{BuildPhase, Effect, State};
 use crate::engine::watchdog::Input;
 use crate::failure::Failure;
 use crate::report::{BuildEvent, Ending};
 use std::time::Duration;
 
 impl State {
-    /// Pauses the build, at somebody's wish.
-    pub(super) fn interrupt(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        if self.mood != Mood::Working {
+    /// Pause the build on request.
+    pub(super) fn interrupt(&mut self, step: &mut Step) {
+        if !self.is_working() {
             return;
         }
-        self.mood = Mood::Pausing;
-        self.ending = Some(Ending::Paused);
-        effects.push(Effect::Emit(BuildEvent::Pausing));
-        self.stop_everyone(now, effects);
+        step.emit(BuildEvent::Pausing);
+        self.stop(step, Ending::Paused);
     }
 
-    /// Stops the build for this reason, unless it fails already.
-    pub(super) fn fail(&mut self, failure: Failure, effects: &mut Vec<Effect>) {
-        if matches!(self.mood, Mood::Failing | Mood::Over) {
+    /// Stop the build for this reason, unless it fails already.
+    pub(super) fn fail(&mut self, step: &mut Step, failure: Failure) {
+        let is_failing = match &self.phase {
+            BuildPhase::Working => false,
+            BuildPhase::Stopping { ending, .. } => matches!(ending, Ending::Failed(_)),
+            BuildPhase::Over => true,
+        };
+        if !is_failing {
+            self.stop(step, Ending::Failed(failure));
+        }
+    }
+
+    fn stop(&mut self, step: &mut Step, ending: Ending) {
+        let since = step.now;
+        self.phase = BuildPhase::Stopping { since, ending };
+        self.stop_workers(step);
+    }
+
+    fn stop_workers(&mut self, step: &mut Step) {
+        for worker in self.workers.stop(step.now) {
+            step.push(Effect::Stop { worker });
+        }
+    }
+
+    /// When the build was asked to stop before everything was done.
+    pub(super) fn stopping_since(&self) -> Option<Duration> {
+        match self.phase {
+            BuildPhase::Stopping { since, .. } => Some(since),
+            BuildPhase::Working | BuildPhase::Over => None,
+        }
+    }
+
+    /// End the build once everything is done, or once it was stopped and all workers are gone.
+    pub(super) fn finish_if_over(&mut self, step: &mut Step) {
+        if self.is_working() && self.schedule.is_done() {
+            // The workers end while the last shards are published.
+            self.stop_workers(step);
+        }
+        if !self.workers.are_gone() {
             return;
         }
-        self.mood = Mood::Failing;
-        self.ending = Some(Ending::Failed(failure));
-        let now = self
-            .slots
-            .values()
-            .map(|s| s.seen)
-            .max()
-            .unwrap_or_default();
-        self.stop_everyone(now, effects);
-    }
-
-    fn stop_everyone(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        self.stopped_at = Some(now);
-        for (worker, slot) in &mut self.slots {
-            if matches!(slot.phase, Phase::Starting | Phase::Ready) {
-                slot.phase = Phase::Leaving;
-                slot.seen = now;
-                effects.push(Effect::Stop { worker: *worker });
+        let ending = match &self.phase {
+            BuildPhase::Working if self.schedule.is_done() && self.unpublished.is_empty() => {
+                Ending::Complete
             }
-        }
-    }
-
-    /// Ends the build once nothing is left to do, or everyone is gone.
-    pub(super) fn finish_if_over(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        let all_gone = self
-            .slots
-            .values()
-            .all(|s| matches!(s.phase, Phase::Absent | Phase::GivenUp));
-        match self.mood {
-            Mood::Working if self.open.is_empty() => {
-                // Nothing is left to hand out: let the workers go while the last shards are published.
-                for (worker, slot) in &mut self.slots {
-                    if matches!(slot.phase, Phase::Starting | Phase::Ready) {
-                        slot.phase = Phase::Leaving;
-                        effects.push(Effect::Stop { worker: *worker });
-                    }
-                }
-                if all_gone && self.unpublished.is_empty() {
-                    self.finish(now, Ending::Complete, effects);
-                }
-            }
-            Mood::Pausing | Mood::Failing if all_gone => {
-                let ending = self.ending.take().unwrap_or(Ending::Paused);
-                self.finish(now, ending, effects);
-            }
-            _ => {}
-        }
-    }
-
-    fn finish(&mut self, now: Duration, ending: Ending, effects: &mut Vec<Effect>) {
-        self.mood = Mood::Over;
-        self.tell_watchdog(now, Input::Ending, effects);
-        effects.push(Effect::Finish(ending));
+            BuildPhase::Stopping { ending, .. } => ending.clone(),
+            BuildPhase::Working | BuildPhase::Over => return,
+        };
+        self.phase = BuildPhase::Over;
+        self.feed_watchdog(step, Input::Ending);
+        step.push(Effect::Finish(ending));
     }
 }

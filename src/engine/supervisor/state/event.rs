@@ -1,4 +1,4 @@
-//! What happens to a build, as far as its state hears of it.
+//! What the state of a build learns from outside.
 
 use crate::device::{DeviceId, DeviceMemory};
 use crate::ids::WorkerId;
@@ -7,10 +7,10 @@ use crate::report::PublishOutcome;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub(crate) enum Event {
     Message {
         worker: WorkerId,
-        /// Which process of the slot it came from; older ones are ignored.
+        /// Number of the worker's process. Messages of earlier processes are ignored.
         generation: u32,
         message: FromWorker,
     },
@@ -21,15 +21,16 @@ pub enum Event {
         status: String,
     },
     Publisher(PublishOutcome),
-    /// A reading of a device's memory, or why there is none.
+    /// A reading of a device's memory, or why it failed.
     Memory {
         device: DeviceId,
         answer: Result<DeviceMemory, String>,
     },
-    /// The clock has left so much time out: nobody ran.
+    /// The clock skipped this much time, in which no process ran.
     Paused {
         lasted: Duration,
     },
+    /// Someone asked the build to stop.
     Interrupt,
     Tick,
 }

@@ -1,142 +1,155 @@
-//! What workers say, and what it changes.
-//!
-//! Pure, like the state whose part it is. What a death means is in `deaths`; what a batch means, `watchdog` says.
+//! What workers say, and what it changes. `exits` says what a death means, `watchdog` what a batch means.
 
-use super::{Effect, Phase, State};
+use super::effect::Step;
+use super::slot::Cause;
+use super::{Effect, State};
 use crate::engine::watchdog::Input;
-use crate::ids::WorkerId;
+use crate::failure::{Failure, FailureKind};
+use crate::ids::{SegmentId, WorkerId};
 use crate::protocol::{FromWorker, Work};
 use crate::report::BuildEvent;
-use std::time::Duration;
 
-/// How long batches count as progress once a worker shall stop, in [`super::Limits::pause_patience`]: what a
-/// card of 12 GB has collected (1,024 chunks at 15 a second) is done by then.
-const PAUSES_OF_BATCHES: u32 = 3;
+/// How long batches count as progress in a build that is stopping, in [`super::Limits::pause_timeout`]. A card of 12 GB
+/// encodes a full collection (1,024 chunks at 15 a second) in that time.
+const PAUSE_TIMEOUTS_OF_BATCHES: u32 = 3;
 
 impl State {
-    /// Takes what the process that a slot has now says.
-    pub(super) fn message(
-        &mut self,
-        now: Duration,
-        worker: WorkerId,
-        message: FromWorker,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(slot) = self.slots.get_mut(&worker) else {
+    /// Take a message of the process that the worker's slot has now.
+    pub(super) fn message(&mut self, step: &mut Step, worker: WorkerId, message: FromWorker) {
+        let is_progress = self.is_progress(step, &message);
+        let Some(process) = self.workers.process_mut(worker) else {
             return;
         };
-        // Each batch of a crawl is slow, and they belong to a collection that may have many: a pause does not wait for it.
-        let is_batch = matches!(
-            message,
-            FromWorker::BatchBegun { .. } | FromWorker::BatchDone { .. }
-        );
-        let batches_end = self
-            .stopped_at
-            .map(|at| at + PAUSES_OF_BATCHES * self.limits.pause_patience);
-        if !is_batch || batches_end.is_none_or(|end| now <= end) {
-            slot.seen = now;
+        if is_progress {
+            process.active_at = step.now;
         }
+        let target = process.target;
+        let has_moved = |segment: SegmentId| self.devices.target_of(segment) != target;
         match message {
-            // Checked by `run`, which knows its own build id.
-            FromWorker::Hello { pid, .. } => slot.pid = Some(pid),
-            FromWorker::Ready { device, warnings } => {
-                slot.ready = true;
-                slot.failed_starts = 0;
-                // All workers have the same models: one word is enough.
-                if !self.ever_ready {
-                    let said = warnings
-                        .into_iter()
-                        .map(|text| BuildEvent::Warning { text });
-                    effects.extend(said.map(Effect::Emit));
-                }
-                self.ever_ready = true;
-                if slot.phase == Phase::Starting {
-                    slot.phase = Phase::Ready;
-                }
-                effects.push(Effect::Emit(BuildEvent::WorkerReady { worker, device }));
-                self.watch_started(now, worker, effects);
-            }
-            FromWorker::Opened { segment, done } => {
-                let first = self.seen.insert(segment);
-                if first {
-                    self.done.insert(segment, done);
-                }
-                effects.push(Effect::Emit(BuildEvent::SegmentOpened {
+            // A replaced worker said this of a segment that runs on the CPU from now on. The next worker either finds
+            // the segment complete or starts it from its beginning, and its messages count.
+            FromWorker::SegmentOpened { segment, .. }
+            | FromWorker::FilesCommitted { segment, .. }
+            | FromWorker::SegmentDone { segment }
+                if has_moved(segment) => {}
+            // `run` has compared the build ids.
+            FromWorker::Hello { pid, .. } => process.pid = Some(pid),
+            FromWorker::Ready { device, warnings } => self.ready(step, worker, device, warnings),
+            FromWorker::SegmentOpened { segment, done } => {
+                let already = match self.schedule.opened(segment) {
+                    true => done,
+                    false => Work::default(),
+                };
+                step.emit(BuildEvent::SegmentOpened {
                     worker,
                     segment,
-                    already: if first { done } else { Work::default() },
-                }));
+                    already,
+                });
             }
-            FromWorker::InHand { segment, file } => slot.in_hand = Some((segment, file)),
-            FromWorker::Encoding => {}
-            FromWorker::BatchBegun {
+            FromWorker::FileStarted { segment, file } => {
+                if let Some(load) = process.load_mut() {
+                    load.current_file = Some((segment, file));
+                }
+            }
+            FromWorker::Progress => {}
+            FromWorker::BatchStarted {
                 shard,
                 encoder,
                 n_slots,
             } => {
-                let input = Input::BatchBegun {
+                let input = Input::BatchStarted {
                     worker,
                     shard,
                     encoder,
                     n_slots,
                 };
-                self.tell_watchdog(now, input, effects);
+                self.feed_watchdog(step, input);
             }
-            FromWorker::BatchDone { shard, batch } => {
-                self.tell_watchdog(
-                    now,
-                    Input::BatchDone {
-                        worker,
-                        shard,
-                        batch,
-                    },
-                    effects,
-                );
+            FromWorker::BatchFinished { shard, batch } => {
+                let input = Input::BatchFinished {
+                    worker,
+                    shard,
+                    batch,
+                };
+                self.feed_watchdog(step, input);
             }
-            FromWorker::Committed {
+            FromWorker::FilesCommitted {
                 segment,
                 work,
                 file,
             } => {
-                self.barren_deaths = 0;
-                if work.files > work.skipped {
-                    self.quarantined_in_a_row = 0;
+                if let Some(load) = process.load_mut() {
+                    load.current_file = None;
                 }
-                if let Some(trouble) = self.trouble.get_mut(&segment) {
-                    trouble.deaths = 0;
-                }
-                slot.in_hand = None;
-                *self.done.entry(segment).or_default() += work;
-                effects.push(Effect::Emit(BuildEvent::FilesCommitted {
+                self.blame.committed(segment, &work);
+                step.emit(BuildEvent::FilesCommitted {
                     worker,
                     segment,
                     work,
                     file,
-                }));
+                });
             }
-            FromWorker::Done { segment } => {
-                slot.assigned.retain(|s| *s != segment);
-                slot.in_hand = None;
-                self.barren_deaths = 0;
-                self.done.remove(&segment);
-                if self.open.remove(&segment) {
-                    effects.push(Effect::Emit(BuildEvent::SegmentDone { worker, segment }));
-                    effects.push(Effect::Load(segment));
-                }
+            FromWorker::SegmentDone { segment } => self.segment_done(step, worker, segment),
+            FromWorker::Stopped { .. } => process.leave(Cause::Stop),
+            FromWorker::Failed(failure) => self.worker_failed(step, worker, failure),
+            FromWorker::InputCrashed(crash) => {
+                process.crash(crash);
+                step.push(Effect::Kill { worker });
             }
-            FromWorker::Stopped { .. } => slot.phase = Phase::Leaving,
-            FromWorker::Failed(failure) => {
-                let kind = failure.kind;
-                slot.failure = Some(failure);
-                slot.phase = Phase::Leaving;
-                self.watch_failure(now, worker, kind, effects);
-            }
-            FromWorker::Fell(fall) => {
-                // Its other threads may be stuck, or taking memory as fast as they can.
-                slot.fall = Some(fall);
-                slot.phase = Phase::Killed;
-                effects.push(Effect::Kill { worker });
-            }
+        }
+    }
+
+    /// Whether a message shows progress. Batches of a crawl may go on for long after the build was asked to stop,
+    /// since they belong to a collection of many; a pause does not wait for all of it.
+    fn is_progress(&self, step: &Step, message: &FromWorker) -> bool {
+        let is_batch = matches!(
+            message,
+            FromWorker::BatchStarted { .. } | FromWorker::BatchFinished { .. }
+        );
+        let limit = PAUSE_TIMEOUTS_OF_BATCHES * self.limits.pause_timeout;
+        let stopping_since = self.stopping_since();
+        !is_batch || stopping_since.is_none_or(|since| step.now <= since + limit)
+    }
+
+    fn ready(&mut self, step: &mut Step, worker: WorkerId, device: String, warnings: Vec<String>) {
+        let Some(slot) = self.workers.slot_mut(worker) else {
+            return;
+        };
+        slot.failed_starts = 0;
+        let Some(process) = slot.process_mut() else {
+            return;
+        };
+        process.set_ready();
+        let input = self.devices.worker_started(worker, process.target);
+        // All workers load the same models: the warnings of the first are enough.
+        if !self.ever_ready {
+            warnings.into_iter().for_each(|text| step.warn(text));
+        }
+        self.ever_ready = true;
+        step.emit(BuildEvent::WorkerReady { worker, device });
+        self.feed_watchdog(step, input);
+    }
+
+    fn segment_done(&mut self, step: &mut Step, worker: WorkerId, segment: SegmentId) {
+        let process = self.workers.process_mut(worker);
+        if let Some(load) = process.and_then(|process| process.load_mut()) {
+            load.assigned.retain(|assigned| *assigned != segment);
+            load.current_file = None;
+        }
+        self.blame.segment_done();
+        if self.schedule.finish(segment) {
+            step.emit(BuildEvent::SegmentDone { worker, segment });
+            step.push(Effect::Load(segment));
+        }
+    }
+
+    fn worker_failed(&mut self, step: &mut Step, worker: WorkerId, failure: Failure) {
+        let kind = failure.kind;
+        if let Some(process) = self.workers.process_mut(worker) {
+            process.leave(Cause::Failed(failure));
+        }
+        if let FailureKind::Device(failure) = kind {
+            self.feed_watchdog(step, Input::DeviceFailed { worker, failure });
         }
     }
 }

@@ -1,118 +1,85 @@
 //! The heart of a build: which worker does what next, and what a death or a silence means.
 //!
-//! Pure: `step(now, event) -> effects`. It starts no process, sends no byte, reads no clock; `run`
-//! does, and feeds back what happened. Everything that decides whether something is lost, repeated
-//! or left out is here, and can be tested in microseconds.
+//! Pure: `step(now, event) -> effects`. It starts no process, sends no byte and reads no clock; `run` does, and feeds
+//! back what happened. Everything that decides whether something is lost, repeated or skipped is here, and is tested in
+//! microseconds.
+//!
+//! [`State`] composes four parts, each of which answers one question:
+//!
+//! | part | question |
+//! |---|---|
+//! | `workers` | which process runs where, and is it on its way out? |
+//! | `schedule` | which segments are left, and who may take one? |
+//! | `blame` | which file killed the worker, and when is it enough? |
+//! | `devices` | which segments still run on the watched devices? |
 
 mod effect;
 mod event;
 
-mod deaths;
-mod ending;
-mod hand_out;
-mod messages;
-mod watch;
+mod blame;
+mod devices;
+mod schedule;
+mod slot;
+mod workers;
 
-pub use effect::{Effect, Handling, Place};
-pub use event::Event;
-pub use watch::Watch;
+mod assignment;
+mod demotion;
+mod ending;
+mod exits;
+mod messages;
+
+pub(crate) use devices::Watch;
+pub(crate) use effect::{Effect, EncoderTarget, Handling};
+pub(crate) use event::Event;
 
 use crate::engine::watchdog::Input;
-use crate::failure::Failure;
-use crate::ids::{SegmentId, ShardId, WorkerId};
-use crate::protocol::{Fall, Work};
+use crate::ids::{SegmentId, ShardId};
 use crate::report::{BuildEvent, Ending, PublishOutcome};
-use deaths::Trouble;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use blame::Blame;
+use devices::Devices;
+use effect::Step;
+use schedule::Schedule;
+use std::collections::BTreeSet;
 use std::time::Duration;
+use workers::Workers;
 
-/// What a supervisor does not change its mind about.
+/// What does not change during a build.
 #[derive(Clone, Debug)]
-pub struct Limits {
-    /// A worker with work and no sign of progress for this long is killed.
-    pub stall: Duration,
-    /// A worker just started, or told to stop when all is done, gets this long.
-    pub patience: Duration,
-    /// A worker that shall stop before all is done gets this long without a sign of progress.
-    pub pause_patience: Duration,
-    /// Segments that a worker has at most, the one in work included.
-    pub segments_ahead: usize,
+pub(crate) struct Limits {
+    /// Kill a worker that has work and shows no progress for this long.
+    pub stall_timeout: Duration,
+    /// Kill a worker that takes longer than this to start, or to stop once everything is done.
+    pub start_stop_timeout: Duration,
+    /// Kill a worker that shows no progress for this long after the build was asked to stop.
+    pub pause_timeout: Duration,
+    /// Most segments of one worker, the one in work included.
+    pub segments_per_worker: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Absent,
-    /// Its processes do not start; nothing more is tried.
-    GivenUp,
-    /// Spawned, not yet `Ready`.
-    Starting,
-    Ready,
-    /// Told to stop, or has said that it ends; waiting for its exit.
-    Leaving,
-    /// Killed; waiting for its exit.
-    Killed,
-}
-
+/// Whether a build goes on.
 #[derive(Debug)]
-struct Slot {
-    phase: Phase,
-    generation: u32,
-    place: Place,
-    /// Its process is ended for no fault of its input.
-    recycled: bool,
-    /// Segments given, oldest first; the front one is being worked on.
-    assigned: VecDeque<SegmentId>,
-    /// When it last showed progress.
-    seen: Duration,
-    /// In careful mode: the file it announced.
-    in_hand: Option<(SegmentId, u32)>,
-    /// Said why it would die.
-    failure: Option<Failure>,
-    /// Said that its input brought it down.
-    fall: Option<Fall>,
-    /// The process, once it has said so.
-    pid: Option<u32>,
-    /// The process has been ready for work.
-    ready: bool,
-    /// Processes in a row that ended before they were ready.
-    failed_starts: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
+enum BuildPhase {
     Working,
-    Pausing,
-    Failing,
+    /// All workers were told to stop before everything was done.
+    Stopping {
+        since: Duration,
+        ending: Ending,
+    },
     Over,
 }
 
 /// The state of one build.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     limits: Limits,
-    slots: BTreeMap<WorkerId, Slot>,
-    /// Segments nobody has, in the order in which they should be done.
-    queue: VecDeque<SegmentId>,
-    trouble: BTreeMap<SegmentId, Trouble>,
-    /// Segments not yet done.
-    open: BTreeSet<SegmentId>,
-    /// Segments that some worker has opened: what it found there counts once.
-    seen: BTreeSet<SegmentId>,
+    phase: BuildPhase,
+    workers: Workers,
+    schedule: Schedule,
+    blame: Blame,
+    devices: Devices,
     unpublished: BTreeSet<ShardId>,
-    mood: Mood,
-    /// When everyone was told to stop before all is done.
-    stopped_at: Option<Duration>,
-    ending: Option<Ending>,
-    /// Deaths since anything was committed or learned.
-    barren_deaths: u32,
-    /// Files left out since one was indexed.
-    quarantined_in_a_row: u32,
-    /// Some worker has been ready.
+    /// Whether any worker has been ready.
     ever_ready: bool,
-    /// The devices that are watched, if there are any.
-    watch: Option<Watch>,
-    /// What has been committed of segments that are not done.
-    done: BTreeMap<SegmentId, Work>,
 }
 
 impl State {
@@ -123,68 +90,46 @@ impl State {
         shards: impl IntoIterator<Item = ShardId>,
         limits: Limits,
     ) -> Self {
-        let slots = (0..workers)
-            .map(|n| {
-                let slot = Slot {
-                    phase: Phase::Absent,
-                    generation: 0,
-                    place: Place::AsAsked,
-                    recycled: false,
-                    assigned: VecDeque::new(),
-                    seen: Duration::ZERO,
-                    in_hand: None,
-                    failure: None,
-                    fall: None,
-                    pid: None,
-                    ready: false,
-                    failed_starts: 0,
-                };
-                (WorkerId(n), slot)
-            })
-            .collect();
         Self {
             limits,
-            slots,
-            open: segments.iter().copied().collect(),
-            queue: segments.into(),
-            seen: BTreeSet::new(),
-            trouble: BTreeMap::new(),
+            phase: BuildPhase::Working,
+            workers: Workers::new(workers),
+            schedule: Schedule::new(segments),
+            blame: Blame::default(),
+            devices: Devices::default(),
             unpublished: shards.into_iter().collect(),
-            mood: Mood::Working,
-            stopped_at: None,
-            ending: None,
-            barren_deaths: 0,
-            quarantined_in_a_row: 0,
             ever_ready: false,
-            watch: None,
-            done: BTreeMap::new(),
         }
     }
 
-    /// Watches devices.
+    /// Watch devices.
+    #[must_use]
     pub fn with_watch(mut self, watch: Option<Watch>) -> Self {
-        self.watch = watch;
+        self.devices = Devices::new(watch);
         self
     }
 
-    /// Takes one event and says what to do. `now` is the time since the build began.
+    /// Take one event and return what to do, in order. `now`: time since the build began.
     pub fn step(&mut self, now: Duration, event: Event) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        if self.mood == Mood::Over {
-            return effects;
+        let mut step = Step::new(now);
+        if matches!(self.phase, BuildPhase::Over) {
+            return step.effects;
         }
+        self.handle(&mut step, event);
+        self.assign_segments(&mut step);
+        self.finish_if_over(&mut step);
+        step.effects
+    }
+
+    fn handle(&mut self, step: &mut Step, event: Event) {
         match event {
             Event::Message {
                 worker,
                 generation,
                 message,
             } => {
-                if self
-                    .slots
-                    .get(&worker)
-                    .is_some_and(|s| s.generation == generation)
-                {
-                    self.message(now, worker, message, &mut effects);
+                if self.workers.is_current(worker, generation) {
+                    self.message(step, worker, message);
                 }
             }
             Event::Exited {
@@ -192,33 +137,28 @@ impl State {
                 generation,
                 status,
             } => {
-                if self
-                    .slots
-                    .get(&worker)
-                    .is_some_and(|s| s.generation == generation)
-                {
-                    self.exited(now, worker, status, &mut effects);
+                if self.workers.is_current(worker, generation) {
+                    self.exited(step, worker, status);
                 }
             }
-            Event::Publisher(outcome) => self.publisher(now, outcome, &mut effects),
+            Event::Publisher(outcome) => self.publisher(step, outcome),
             Event::Memory { device, answer } => {
-                self.memory_read(now, device, answer, &mut effects);
+                step.emit(BuildEvent::DeviceMemory {
+                    device: device.to_string(),
+                    memory: answer.as_ref().ok().copied(),
+                });
+                self.feed_watchdog(step, Input::MemoryRead { device, answer });
             }
-            Event::Paused { lasted } => {
-                self.tell_watchdog(now, Input::Paused { lasted }, &mut effects);
-            }
-            Event::Interrupt => self.interrupt(now, &mut effects),
+            Event::Paused { lasted } => self.feed_watchdog(step, Input::Paused { lasted }),
+            Event::Interrupt => self.interrupt(step),
             Event::Tick => {
-                self.tell_watchdog(now, Input::Tick, &mut effects);
-                self.silences(now, &mut effects);
+                self.feed_watchdog(step, Input::Tick);
+                self.end_unresponsive(step);
             }
         }
-        self.hand_out(now, &mut effects);
-        self.finish_if_over(now, &mut effects);
-        effects
     }
 
-    fn publisher(&mut self, now: Duration, outcome: PublishOutcome, effects: &mut Vec<Effect>) {
+    fn publisher(&mut self, step: &mut Step, outcome: PublishOutcome) {
         match outcome {
             PublishOutcome::Published {
                 shard,
@@ -226,15 +166,19 @@ impl State {
                 bytes,
             } => {
                 self.unpublished.remove(&shard);
-                self.tell_watchdog(now, Input::ShardFinished { shard }, effects);
-                effects.push(Effect::Emit(BuildEvent::ShardPublished {
+                self.feed_watchdog(step, Input::ShardFinished { shard });
+                step.emit(BuildEvent::ShardPublished {
                     shard,
                     chunks,
                     bytes,
-                }));
+                });
             }
-            PublishOutcome::Failed { failure, .. } => self.fail(failure, effects),
+            PublishOutcome::Failed { failure, .. } => self.fail(step, failure),
         }
+    }
+
+    fn is_working(&self) -> bool {
+        matches!(self.phase, BuildPhase::Working)
     }
 }
 

@@ -1,10 +1,14 @@
-//! A world of simulated workers: files are numbers, some of them kill whoever touches them, and
-//! somebody kills workers at random besides.
+//! A world of simulated workers. Files are numbers, some files kill the worker that touches them, and workers are killed
+//! at random as well.
 
 use super::*;
 use crate::device::DeviceFailure;
 use crate::failure::{Failure, FailureKind};
+use crate::ids::WorkerId;
 use crate::protocol::FromWorker;
+use crate::protocol::{InputCrash, Work};
+use crate::report::Totals;
+use std::collections::{BTreeMap, VecDeque};
 
 mod builds;
 mod devices;
@@ -15,10 +19,10 @@ const STALL: Duration = Duration::from_secs(300);
 
 fn limits() -> Limits {
     Limits {
-        stall: STALL,
-        patience: Duration::from_secs(60),
-        pause_patience: Duration::from_secs(10),
-        segments_ahead: 2,
+        stall_timeout: STALL,
+        start_stop_timeout: Duration::from_secs(60),
+        pause_timeout: Duration::from_secs(10),
+        segments_per_worker: 2,
     }
 }
 
@@ -46,16 +50,47 @@ enum File {
     Crashes,
     /// Its text ends the process in the middle of its batch, wherever that is.
     CrashesEncoder,
+    /// Its batch never ends on the device; on the CPU it does.
+    HangsDevice,
+}
+
+impl File {
+    /// Every kind but the good one.
+    const BAD: [Self; 8] = [
+        Self::Poison,
+        Self::Named,
+        Self::Endless,
+        Self::LosesDevice,
+        Self::NoDeviceMemory,
+        Self::Crashes,
+        Self::CrashesEncoder,
+        Self::HangsDevice,
+    ];
+
+    /// Whether the file brings down its worker on any target, so that it must be skipped.
+    fn is_fatal(self) -> bool {
+        match self {
+            Self::Poison | Self::Named | Self::Endless | Self::CrashesEncoder => true,
+            Self::Good
+            | Self::LosesDevice
+            | Self::NoDeviceMemory
+            | Self::Crashes
+            | Self::HangsDevice => false,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Process {
     generation: u32,
-    place: Place,
+    target: EncoderTarget,
     alive: bool,
     ready: bool,
     stopping: bool,
     hung: bool,
+    killed: bool,
+    /// The segment that it has opened.
+    opened: Option<SegmentId>,
     tasks: VecDeque<(SegmentId, Handling)>,
 }
 
@@ -65,7 +100,7 @@ struct World {
     files: BTreeMap<SegmentId, Vec<File>>,
     committed: BTreeMap<SegmentId, BTreeSet<u32>>,
     /// Where the committed files of each segment were encoded.
-    encoded_on: BTreeMap<SegmentId, Place>,
+    encoded_on: BTreeMap<SegmentId, EncoderTarget>,
     /// Says that the device takes no worker, from this process on.
     device_shut_from: u32,
     skipped: BTreeSet<(SegmentId, u32)>,
@@ -73,6 +108,12 @@ struct World {
     loaded: Vec<SegmentId>,
     published: BTreeSet<ShardId>,
     ending: Option<Ending>,
+    totals: Totals,
+    /// A killed worker does one more thing, and its message arrives.
+    speaks_when_killed: bool,
+    /// The turn before which the build is asked to stop, and when that was.
+    interrupt_at: Option<u32>,
+    interrupted: Option<Duration>,
     warnings: Vec<String>,
     /// Why files were left out.
     reasons: Vec<String>,
@@ -94,6 +135,10 @@ impl World {
             loaded: Vec::new(),
             published: BTreeSet::new(),
             ending: None,
+            totals: Totals::default(),
+            speaks_when_killed: false,
+            interrupt_at: None,
+            interrupted: None,
             warnings: Vec::new(),
             reasons: Vec::new(),
         }
@@ -105,11 +150,11 @@ impl World {
                 Effect::Spawn {
                     worker,
                     generation,
-                    place,
+                    target,
                 } => {
                     let process = Process {
                         generation,
-                        place,
+                        target,
                         alive: true,
                         ..Process::default()
                     };
@@ -123,14 +168,25 @@ impl World {
                 } => self.process(worker).tasks.push_back((segment, handling)),
                 Effect::Quarantine { reason, .. } => self.reasons.push(reason),
                 Effect::Stop { worker } => self.process(worker).stopping = true,
-                Effect::Kill { worker } => self.die(worker),
+                Effect::Kill { worker } => {
+                    let was_killed = std::mem::replace(&mut self.process(worker).killed, true);
+                    if self.speaks_when_killed && !was_killed {
+                        self.turn(worker);
+                    }
+                    self.die(worker);
+                }
                 Effect::ReleaseMemory { .. } => {}
                 Effect::Load(segment) => {
                     assert!(!self.loaded.contains(&segment), "{segment} loaded twice");
                     self.loaded.push(segment);
                 }
+                Effect::Undo(segment) => {
+                    let work = self.totals.open_segment(segment);
+                    self.totals
+                        .add(&BuildEvent::SegmentUndone { segment, work });
+                }
                 Effect::Emit(BuildEvent::Warning { text }) => self.warnings.push(text),
-                Effect::Emit(_) => {}
+                Effect::Emit(event) => self.totals.add(&event),
                 Effect::Finish(ending) => {
                     assert!(self.ending.is_none(), "finished twice");
                     self.ending = Some(ending);
@@ -181,7 +237,7 @@ impl World {
     }
 
     fn begin_run(&mut self, worker: WorkerId, segment: SegmentId) {
-        let begun = FromWorker::BatchBegun {
+        let begun = FromWorker::BatchStarted {
             shard: segment.shard,
             encoder: crate::batch::EncoderKind::Sparse,
             n_slots: 512,
@@ -197,7 +253,7 @@ impl World {
             return;
         }
         if !process.ready {
-            if process.place == Place::AsAsked && process.generation >= shut_from {
+            if process.target == EncoderTarget::Configured && process.generation >= shut_from {
                 self.fail(worker, FailureKind::Unavailable);
                 return;
             }
@@ -226,20 +282,30 @@ impl World {
         let Some((segment, handling)) = process.tasks.front().cloned() else {
             return;
         };
-        let place = self.process(worker).place;
+        let target = self.process(worker).target;
         let n_files = self.files[&segment].len();
         let done = self.committed.entry(segment).or_default();
-        if self.encoded_on.insert(segment, place) != Some(place) && done.len() < n_files {
-            // As the worker does it: none mixes devices.
+        if self.encoded_on.insert(segment, target) != Some(target) && done.len() < n_files {
+            // As the worker does it: no segment mixes devices.
             done.clear();
         }
+        let files = done.len() as u64;
+        if self.process(worker).opened != Some(segment) {
+            self.process(worker).opened = Some(segment);
+            let done = Work {
+                files,
+                ..Work::default()
+            };
+            self.say(worker, FromWorker::SegmentOpened { segment, done });
+        }
+        let done = &self.committed[&segment];
         let next = (0..self.files[&segment].len() as u32).find(|n| !done.contains(n));
         let Some(file) = next else {
             self.process(worker).tasks.pop_front();
-            return self.say(worker, FromWorker::Done { segment });
+            return self.say(worker, FromWorker::SegmentDone { segment });
         };
         if handling.careful {
-            self.say(worker, FromWorker::InHand { segment, file });
+            self.say(worker, FromWorker::FileStarted { segment, file });
         }
         if handling.quarantined.iter().any(|(n, _)| *n == file) {
             self.skipped.insert((segment, file));
@@ -248,37 +314,44 @@ impl World {
                 File::Good => {}
                 File::Poison => return self.die(worker),
                 File::Named => {
-                    let fall = Fall {
+                    let fall = InputCrash {
                         file: Some((segment, file)),
                         reason: "panicked".to_owned(),
                     };
-                    return self.say(worker, FromWorker::Fell(fall));
+                    return self.say(worker, FromWorker::InputCrashed(fall));
                 }
                 File::Endless => {
                     self.process(worker).hung = true;
                     return;
                 }
-                File::LosesDevice if place == Place::AsAsked => {
+                File::LosesDevice if target == EncoderTarget::Configured => {
                     return self.fail_run(
                         worker,
                         segment,
                         FailureKind::Device(DeviceFailure::Lost),
                     );
                 }
-                File::NoDeviceMemory if place == Place::AsAsked => {
+                File::NoDeviceMemory if target == EncoderTarget::Configured => {
                     return self.fail_run(
                         worker,
                         segment,
                         FailureKind::Device(DeviceFailure::OutOfMemory),
                     );
                 }
-                File::CrashesEncoder if place == Place::Cpu => return self.die(worker),
-                File::Crashes | File::CrashesEncoder if place == Place::AsAsked => {
+                File::CrashesEncoder if target == EncoderTarget::Cpu => return self.die(worker),
+                File::Crashes | File::CrashesEncoder if target == EncoderTarget::Configured => {
                     self.begin_run(worker, segment);
                     return self.die(worker);
                 }
-                File::LosesDevice | File::NoDeviceMemory | File::Crashes | File::CrashesEncoder => {
+                File::HangsDevice if target == EncoderTarget::Configured => {
+                    self.process(worker).hung = true;
+                    return self.begin_run(worker, segment);
                 }
+                File::LosesDevice
+                | File::NoDeviceMemory
+                | File::Crashes
+                | File::CrashesEncoder
+                | File::HangsDevice => {}
             }
         }
         self.committed.entry(segment).or_default().insert(file);
@@ -290,7 +363,7 @@ impl World {
         let file = file.to_string();
         self.say(
             worker,
-            FromWorker::Committed {
+            FromWorker::FilesCommitted {
                 segment,
                 work,
                 file,
@@ -312,13 +385,17 @@ impl World {
         }
     }
 
-    /// Runs to the end, killing a worker wherever `kills` says so (a number per turn).
+    /// Run to the end, and kill a worker wherever `kills` says so (a number per turn).
     fn run(&mut self, kills: &[Option<u32>]) {
         self.feed(Event::Tick);
-        let n_workers = self.state.slots.len() as u32;
+        let n_workers = self.state.workers.count() as u32;
         for turn in 0..200_000_u32 {
             if self.ending.is_some() {
                 return;
+            }
+            if self.interrupt_at == Some(turn) {
+                self.interrupted = Some(self.now);
+                self.feed(Event::Interrupt);
             }
             if let Some(Some(victim)) = kills.get(turn as usize) {
                 self.die(WorkerId(victim % n_workers));
@@ -329,6 +406,18 @@ impl World {
             self.feed(Event::Tick);
         }
         panic!("no end in sight: {:?}", self.state);
+    }
+
+    /// The build is complete, and each file is committed and counted once.
+    fn assert_all_done(&self) {
+        assert_eq!(self.ending, Some(Ending::Complete), "{:?}", self.warnings);
+        assert_eq!(self.loaded.len(), self.files.len());
+        let mut n_files = 0;
+        for (segment, files) in &self.files {
+            assert_eq!(self.committed[segment].len(), files.len(), "{segment}");
+            n_files += files.len() as u64;
+        }
+        assert_eq!(self.totals.done.files, n_files, "counted");
     }
 }
 

@@ -1,41 +1,41 @@
-//! Batches on the card: what memory they take, how long they last, and how the script has them end.
+//! Batches on the card: the memory they take, how long they last, and how the script ends them.
 
 use super::Simulator;
-use super::process::{Doing, Fate, Place};
+use super::process::{Activity, BatchEnd, Target};
 use crate::batch::{Batch, EncoderKind};
 use crate::device::DeviceFailure;
 use crate::engine::watchdog::Input;
-use crate::engine::watchdog::incident::What;
+use crate::engine::watchdog::incident::ScriptEvent;
 use crate::ids::{ShardId, WorkerId};
 use std::time::Duration;
 
 impl Simulator<'_> {
-    /// Memory of the card that is taken.
+    /// Memory of the card in use.
     pub fn used_gib(&self) -> f64 {
         let card = &self.scenario.card;
-        let contexts = self.processes.values().filter(|p| p.has_context());
+        let contexts = self.processes.values().filter(|p| p.is_on_card());
         let used = contexts.map(|p| card.context_gib + p.grown).sum::<f64>() + self.others_gib;
-        // What is beyond is in main memory.
+        // The rest is in main memory.
         used.min(card.total_gib * card.most)
     }
 
-    /// Begins a batch, at the pace that the card has for it.
+    /// Start a batch at the card's current speed.
     pub fn begin_batch(&mut self, worker: WorkerId) {
         self.play_script();
         let scenario = self.scenario;
         let encoder = &scenario.encoder;
         let card_is_full = self.used_gib() >= scenario.card.total_gib * scenario.card.spills_at;
-        let sharers = self.processes.values().filter(|p| p.has_context()).count();
-        let (slowness, length, fill) = (self.slowness, self.length, self.fill);
-        let fate = self.fate.take();
+        let sharers = self.processes.values().filter(|p| p.is_on_card()).count();
+        let (slowdown, length, fill) = (self.slowdown, self.length, self.fill);
+        let end = self.next_end.take();
         let now = self.now;
         let process = self.process(worker);
         let Some(segment) = &process.segment else {
-            process.doing = Doing::Nothing;
+            process.activity = Activity::Nothing;
             return;
         };
-        if process.shall_release {
-            process.shall_release = false;
+        if process.must_release {
+            process.must_release = false;
             process.grown = 0.0;
             if scenario.card.release_heals {
                 process.is_spilled = false;
@@ -44,10 +44,10 @@ impl Simulator<'_> {
             process.is_spilled |= card_is_full;
         }
         let chunks = (segment.chunks - segment.done).min(encoder.batch_chunks);
-        let pace = match (process.place, process.is_spilled) {
-            (Place::Cpu, _) => encoder.cpu_chunks_per_s,
-            (Place::Card, true) => encoder.crawl_chunks_per_s / sharers as f64 / slowness,
-            (Place::Card, false) => encoder.chunks_per_s / sharers as f64 / slowness,
+        let pace = match (process.target, process.is_spilled) {
+            (Target::Cpu, _) => encoder.cpu_chunks_per_s,
+            (Target::Card, true) => encoder.crawl_chunks_per_s / sharers as f64 / slowdown,
+            (Target::Card, false) => encoder.chunks_per_s / sharers as f64 / slowdown,
         };
         // A batch always runs in its whole shape; chunks are as long as the script says.
         let shape = encoder.tokens_per_chunk * length;
@@ -61,23 +61,26 @@ impl Simulator<'_> {
             duration: Duration::from_secs_f64(seconds),
         };
         let until = now + batch.duration;
-        let (until, fate) = match fate {
-            Some(What::Hang) => (None, Fate::Well),
-            Some(What::Crash) => (Some(now), Fate::Crash),
-            Some(What::OutOfMemory) => (Some(now), Fate::Fails(DeviceFailure::OutOfMemory)),
-            Some(What::DeviceLost) => (Some(now), Fate::Fails(DeviceFailure::Lost)),
-            _ => (Some(until), Fate::Well),
+        let (until, end) = match end {
+            Some(ScriptEvent::Hang) => (None, BatchEnd::Finishes),
+            Some(ScriptEvent::Crash) => (Some(now), BatchEnd::Crash),
+            Some(ScriptEvent::DriverCrash) => (Some(now), BatchEnd::Fails(DeviceFailure::Crash)),
+            Some(ScriptEvent::OutOfMemory) => {
+                (Some(now), BatchEnd::Fails(DeviceFailure::OutOfMemory))
+            }
+            Some(ScriptEvent::DeviceLost) => (Some(now), BatchEnd::Fails(DeviceFailure::Lost)),
+            _ => (Some(until), BatchEnd::Finishes),
         };
         let shard = segment.shard;
-        process.doing = Doing::Encoding {
+        process.activity = Activity::Encoding {
             since: now,
             until,
             batch,
-            fate,
+            end,
         };
-        if process.place == Place::Card {
+        if process.target == Target::Card {
             process.grown += scenario.card.growth_mib / 1024.0;
-            self.feed(Input::BatchBegun {
+            self.feed(Input::BatchStarted {
                 worker,
                 shard,
                 encoder: batch.encoder,
@@ -87,26 +90,26 @@ impl Simulator<'_> {
         self.pause_all();
     }
 
-    /// Ends a batch as it was meant to end.
-    pub fn end_batch(&mut self, worker: WorkerId, batch: Batch, fate: Fate) {
-        let is_on_card = self.process(worker).place == Place::Card;
-        match fate {
-            Fate::Well => {
+    /// End a batch as planned.
+    pub fn end_batch(&mut self, worker: WorkerId, batch: Batch, end: BatchEnd) {
+        let is_on_card = self.process(worker).target == Target::Card;
+        match end {
+            BatchEnd::Finishes => {
                 self.batches += 1;
                 let process = self.process(worker);
-                process.doing = Doing::Nothing;
-                let place = process.place;
+                process.activity = Activity::Nothing;
+                let target = process.target;
                 let segment = process.segment.as_mut().expect("it was encoding one");
-                assert_eq!(segment.place, place, "a segment mixes devices");
+                assert_eq!(segment.target, target, "a segment mixes devices");
                 let shard = segment.shard;
                 segment.done += batch.n_windows;
                 let is_done = segment.done == segment.chunks;
                 if is_done {
                     process.segment = None;
-                    self.course.places.entry(shard).or_default().push(place);
+                    self.outcome.targets.entry(shard).or_default().push(target);
                 }
                 if is_on_card {
-                    self.feed(Input::BatchDone {
+                    self.feed(Input::BatchFinished {
                         worker,
                         shard,
                         batch,
@@ -116,14 +119,14 @@ impl Simulator<'_> {
                     self.feed(Input::ShardFinished { shard });
                 }
             }
-            Fate::Fails(failure) if is_on_card => {
+            BatchEnd::Fails(failure) if is_on_card => {
                 self.feed(Input::DeviceFailed { worker, failure });
-                // The verdict may have replaced it already.
-                if matches!(self.process(worker).doing, Doing::Encoding { .. }) {
+                // The watchdog's action may have replaced it.
+                if matches!(self.process(worker).activity, Activity::Encoding { .. }) {
                     self.end(worker);
                 }
             }
-            Fate::Crash | Fate::Fails(_) => self.end(worker),
+            BatchEnd::Crash | BatchEnd::Fails(_) => self.end(worker),
         }
     }
 
@@ -139,29 +142,33 @@ impl Simulator<'_> {
             self.scripted += 1;
             let value = step.value;
             match step.what {
-                What::Hang | What::Crash | What::OutOfMemory | What::DeviceLost => {
-                    self.fate = Some(step.what);
-                    // One fate a batch.
+                ScriptEvent::Hang
+                | ScriptEvent::Crash
+                | ScriptEvent::DriverCrash
+                | ScriptEvent::OutOfMemory
+                | ScriptEvent::DeviceLost => {
+                    self.next_end = Some(step.what);
+                    // Each batch has one end.
                     break;
                 }
-                What::ProbeSilent => self.is_probe_silent = value != 0.0,
-                What::OthersTake => self.others_gib = value,
-                What::SlowBy => self.slowness = value,
-                What::Disk => self.disk = Duration::from_secs_f64(value),
-                What::LongChunks => self.length = value,
-                What::Fill => self.fill = value,
-                What::Pause => self.pause = Some(Duration::from_secs_f64(value)),
+                ScriptEvent::ProbeSilent => self.is_probe_silent = value != 0.0,
+                ScriptEvent::OthersTake => self.others_gib = value,
+                ScriptEvent::SlowBy => self.slowdown = value,
+                ScriptEvent::Disk => self.disk = Duration::from_secs_f64(value),
+                ScriptEvent::LongChunks => self.length = value,
+                ScriptEvent::Fill => self.fill = value,
+                ScriptEvent::Pause => self.pause = Some(Duration::from_secs_f64(value)),
             }
         }
     }
 
-    /// The whole group is stopped: clocks of processes go on, the supervisor's does not.
+    /// All processes are stopped. Their clocks go on, the supervisor's does not.
     fn pause_all(&mut self) {
         let Some(lasted) = self.pause.take() else {
             return;
         };
         for process in self.processes.values_mut() {
-            if let Doing::Encoding { batch, .. } = &mut process.doing {
+            if let Activity::Encoding { batch, .. } = &mut process.activity {
                 batch.duration += lasted;
             }
         }

@@ -1,4 +1,4 @@
-//! A simulated worker: what it holds, what it does, and when that is over.
+//! A simulated worker: what it holds, what it does, and until when.
 
 use crate::batch::Batch;
 use crate::device::DeviceFailure;
@@ -6,7 +6,7 @@ use crate::ids::ShardId;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Target {
     Card,
     Cpu,
 }
@@ -16,11 +16,11 @@ pub struct Segment {
     pub shard: ShardId,
     pub chunks: u64,
     pub done: u64,
-    pub place: Place,
+    pub target: Target,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Doing {
+pub enum Activity {
     Starting {
         until: Duration,
     },
@@ -33,51 +33,51 @@ pub enum Doing {
         since: Duration,
         until: Option<Duration>,
         batch: Batch,
-        fate: Fate,
+        end: BatchEnd,
     },
     Nothing,
 }
 
-/// How a run ends.
+/// How a batch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    Well,
+pub enum BatchEnd {
+    Finishes,
     Crash,
     Fails(DeviceFailure),
 }
 
 #[derive(Debug)]
 pub struct Process {
-    pub place: Place,
-    pub doing: Doing,
+    pub target: Target,
+    pub activity: Activity,
     pub segment: Option<Segment>,
     /// Device memory beyond what every context takes, in GiB.
     pub grown: f64,
     pub is_spilled: bool,
-    pub shall_release: bool,
+    pub must_release: bool,
 }
 
 impl Process {
-    pub fn starting(until: Duration, place: Place) -> Self {
+    pub fn starting(until: Duration, target: Target) -> Self {
         Self {
-            place,
-            doing: Doing::Starting { until },
+            target,
+            activity: Activity::Starting { until },
             segment: None,
             grown: 0.0,
             is_spilled: false,
-            shall_release: false,
+            must_release: false,
         }
     }
 
-    pub fn has_context(&self) -> bool {
-        self.place == Place::Card && !matches!(self.doing, Doing::Starting { .. })
+    pub fn is_on_card(&self) -> bool {
+        self.target == Target::Card && !matches!(self.activity, Activity::Starting { .. })
     }
 
     pub fn next(&self) -> Option<Duration> {
-        match self.doing {
-            Doing::Starting { until } | Doing::Waiting { until } => Some(until),
-            Doing::Encoding { until, .. } => until,
-            Doing::Nothing => None,
+        match self.activity {
+            Activity::Starting { until } | Activity::Waiting { until } => Some(until),
+            Activity::Encoding { until, .. } => until,
+            Activity::Nothing => None,
         }
     }
 }

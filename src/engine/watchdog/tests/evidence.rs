@@ -5,7 +5,7 @@ use crate::batch::{Batch, EncoderKind};
 
 #[test]
 fn slow_alone_and_full_alone_are_nothing() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     for memory in [Some(0.92), None] {
         driver.memory = memory;
         assert_eq!(driver.crawl(0), (100, vec![], vec![]), "{memory:?}");
@@ -20,7 +20,7 @@ fn slow_alone_and_full_alone_are_nothing() {
 #[test]
 fn an_unknown_reading_neither_counts_nor_clears_and_a_low_one_clears() {
     for (memory, left) in [(None, 1), (Some(0.5), 8)] {
-        let mut driver = Driver::new(Knobs::default(), 1);
+        let mut driver = Driver::new(CrawlConfig::default(), 1);
         for _ in 1..FIRST_CRAWL {
             assert_eq!(driver.batch(0, BAD), []);
         }
@@ -34,7 +34,7 @@ fn an_unknown_reading_neither_counts_nor_clears_and_a_low_one_clears() {
 /// A worker that empties its cache after each batch shows low memory whenever it is idle.
 #[test]
 fn the_fullest_reading_since_the_last_batch_counts() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     let mut batches = 0;
     for n in 1..=20 {
         driver.now += SECOND;
@@ -50,7 +50,7 @@ fn the_fullest_reading_since_the_last_batch_counts() {
 
 #[test]
 fn an_old_reading_is_none() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.batch(0, BAD);
     for _ in 0..100 {
         driver.now += SECOND * 11;
@@ -60,7 +60,7 @@ fn an_old_reading_is_none() {
 
 #[test]
 fn a_batch_over_a_pause_is_left_out() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     let mut paused_batch = |healthy: bool| {
         let lasted = Duration::from_secs(1000);
         driver.now += SECOND;
@@ -76,7 +76,7 @@ fn a_batch_over_a_pause_is_left_out() {
         };
         let worker = WorkerId(0);
         assert_eq!(
-            driver.feed(Input::BatchDone {
+            driver.feed(Input::BatchFinished {
                 worker,
                 shard: SHARD,
                 batch

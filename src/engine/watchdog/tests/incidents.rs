@@ -1,7 +1,7 @@
-//! Incidents from files take the course that each states.
+//! Incidents from files take the outcome that each states.
 
 use crate::engine::watchdog::incident::Scenario;
-use crate::engine::watchdog::simulator::{Course, Simulator};
+use crate::engine::watchdog::simulator::{Outcome, Simulator};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,17 @@ fn read(path: &Path) -> Scenario {
     toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-fn show(path: &Path, scenario: &Scenario, course: &Course) -> String {
-    let events = course.events.iter();
+fn show(path: &Path, scenario: &Scenario, outcome: &Outcome) -> String {
+    let events = outcome.events.iter();
     let events: Vec<_> = events
         .map(|(batch, event)| format!("  batch {batch}, {:.0} s: {event}\n", event.at_s))
         .collect();
-    let hours = course.took.as_secs_f64() / 3600.0;
+    let hours = outcome.took.as_secs_f64() / 3600.0;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     format!(
         "{name}\n{}\n  {} batches, {hours:.2} hours\n{}",
         scenario.about.trim(),
-        course.batches,
+        outcome.batches,
         events.concat()
     )
 }
@@ -40,10 +40,10 @@ fn incidents_take_the_stated_course() {
         let scenario = read(&path);
         match Simulator::new(&scenario).run() {
             Err(error) => wrong.push(format!("{}: {error}", path.display())),
-            Ok(course) => {
-                println!("{}", show(&path, &scenario, &course));
-                if let Err(error) = scenario.expect.check(&course) {
-                    wrong.push(format!("{}\n{error}", show(&path, &scenario, &course)));
+            Ok(outcome) => {
+                println!("{}", show(&path, &scenario, &outcome));
+                if let Err(error) = scenario.expect.check(&outcome) {
+                    wrong.push(format!("{}\n{error}", show(&path, &scenario, &outcome)));
                 }
             }
         }

@@ -1,48 +1,48 @@
 //! What is told of a probe that gives no answer.
 
 use super::*;
-use crate::report::Noticed;
+use crate::report::WatchdogEventKind;
 
 #[test]
 fn silence_is_told_once_and_so_is_its_end() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.read(None);
     driver.read(None);
-    assert_eq!(driver.probe_news, [], "a driver may be busy");
+    assert_eq!(driver.probe_events, [], "a driver may be busy");
     driver.read(Some(0.5));
     for _ in 0..100 {
         driver.read(None);
     }
-    assert_eq!(driver.probe_news, [Noticed::ProbeSilent]);
+    assert_eq!(driver.probe_events, [WatchdogEventKind::ProbeSilent]);
     for _ in 0..10 {
         driver.read(Some(0.5));
     }
-    let told = [Noticed::ProbeSilent, Noticed::ProbeBack];
-    assert_eq!(driver.probe_news, told);
+    let told = [WatchdogEventKind::ProbeSilent, WatchdogEventKind::ProbeBack];
+    assert_eq!(driver.probe_events, told);
     for _ in 0..10 {
         driver.read(None);
     }
-    assert_eq!(driver.probe_news.len(), 3, "and the next silence");
+    assert_eq!(driver.probe_events.len(), 3, "and the next silence");
     assert_eq!(driver.feed(Input::Ending), [], "it was told already");
-    let counts = driver.watchdog.counts();
+    let counts = driver.counts;
     assert_eq!((counts.probe_silent, counts.probe_back), (2, 1));
 }
 
 /// A build may be over before three readings.
 #[test]
 fn a_probe_that_never_answered_is_told_at_the_end() {
-    let mut driver = Driver::new(Knobs::default(), 0);
+    let mut driver = Driver::new(CrawlConfig::default(), 0);
     driver.read(None);
-    assert_eq!(driver.probe_news, []);
-    let verdicts = driver.feed(Input::Ending);
-    let [Verdict::Report(event)] = verdicts.as_slice() else {
-        panic!("{verdicts:?}");
+    assert_eq!(driver.probe_events, []);
+    let actions = driver.feed(Input::Ending);
+    let [Action::Report(event)] = actions.as_slice() else {
+        panic!("{actions:?}");
     };
-    assert_eq!(event.noticed, Noticed::ProbeSilent);
+    assert_eq!(event.kind, WatchdogEventKind::ProbeSilent);
     assert_eq!(event.reason.as_deref(), Some("no answer"));
     assert_eq!((event.worker, event.memory), (None, None));
     // One that did answer is well.
-    let mut driver = Driver::new(Knobs::default(), 0);
+    let mut driver = Driver::new(CrawlConfig::default(), 0);
     driver.read(Some(0.5));
     driver.read(None);
     assert_eq!(driver.feed(Input::Ending), []);

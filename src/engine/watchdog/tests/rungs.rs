@@ -3,32 +3,32 @@
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceFailure, DeviceId};
-use crate::report::Response;
+use crate::report::WatchdogResponse;
 
 #[test]
 fn each_rung_needs_a_window_of_its_own() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     let worker = WorkerId(0);
-    let (batches, done, verdicts) = driver.crawl(0);
+    let (batches, done, actions) = driver.crawl(0);
     assert_eq!(
         (batches, done),
-        (FIRST_CRAWL, vec![Response::ReleaseMemory])
+        (FIRST_CRAWL, vec![WatchdogResponse::ReleaseMemory])
     );
-    assert_eq!(verdicts, [Verdict::ReleaseMemory { worker }]);
-    let (batches, done, verdicts) = driver.crawl(0);
-    assert_eq!((batches, done), (8, vec![Response::Respawn]));
-    assert_eq!(verdicts, [respawn(0)]);
+    assert_eq!(actions, [Action::ReleaseMemory { worker }]);
+    let (batches, done, actions) = driver.crawl(0);
+    assert_eq!((batches, done), (8, vec![WatchdogResponse::Respawn]));
+    assert_eq!(actions, [respawn(0)]);
     driver.end(0);
     assert_eq!(driver.start(0), []);
-    let (batches, done, verdicts) = driver.crawl(0);
-    assert_eq!((batches, done), (8, vec![Response::Cpu]));
-    assert_eq!(verdicts, [Verdict::Demote { shard: SHARD }]);
+    let (batches, done, actions) = driver.crawl(0);
+    assert_eq!((batches, done), (8, vec![WatchdogResponse::Cpu]));
+    assert_eq!(actions, [Action::Demote { shard: SHARD }]);
     assert_eq!(driver.crawl(0), (100, vec![], vec![]), "disarmed");
     // The next shard is armed, and the baseline still known.
     driver.shard = ShardId(1);
     let (batches, done, _) = driver.crawl(0);
-    assert_eq!((batches, done), (8, vec![Response::ReleaseMemory]));
-    let counts = driver.watchdog.counts();
+    assert_eq!((batches, done), (8, vec![WatchdogResponse::ReleaseMemory]));
+    let counts = driver.counts;
     assert_eq!(
         (counts.crawls, counts.cpu, counts.release_memory),
         (4, 1, 2)
@@ -38,27 +38,27 @@ fn each_rung_needs_a_window_of_its_own() {
 /// Memory that is given back does not heal a context that has spilled, and must not hide it.
 #[test]
 fn after_the_first_rung_memory_need_not_be_full() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.crawl(0);
     driver.memory = Some(0.3);
-    assert_eq!(driver.crawl(0).1, [Response::Respawn]);
+    assert_eq!(driver.crawl(0).1, [WatchdogResponse::Respawn]);
     driver.end(0);
     driver.start(0);
     driver.memory = None;
-    assert_eq!(driver.crawl(0).1, [Response::Cpu]);
+    assert_eq!(driver.crawl(0).1, [WatchdogResponse::Cpu]);
 }
 
 /// Once it has recovered, it must be again.
 #[test]
 fn after_a_recovery_memory_must_be_full_again() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.crawl(0);
     driver.memory = Some(0.3);
     for n in 1..=8 {
-        let verdicts = driver.batch(0, GOOD);
+        let actions = driver.batch(0, GOOD);
         assert_eq!(
-            responses(&verdicts),
-            vec![Response::None; usize::from(n == 8)]
+            responses(&actions),
+            vec![WatchdogResponse::None; usize::from(n == 8)]
         );
     }
     assert_eq!(driver.crawl(0), (100, vec![], vec![]));
@@ -66,14 +66,14 @@ fn after_a_recovery_memory_must_be_full_again() {
     let (batches, done, _) = driver.crawl(0);
     assert_eq!(
         (batches, done),
-        (8, vec![Response::Respawn]),
+        (8, vec![WatchdogResponse::Respawn]),
         "the ladder goes on"
     );
 }
 
 #[test]
 fn a_recovery_is_a_whole_window_in_a_row() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.crawl(0);
     // Barely healthy ones leave the average low, so that a bad one is slow at once.
     const FAIR: u64 = GOOD / 5 + 10;
@@ -87,13 +87,16 @@ fn a_recovery_is_a_whole_window_in_a_row() {
     for _ in 0..3 {
         assert_eq!(driver.batch(0, GOOD), []);
     }
-    assert_eq!(responses(&driver.batch(0, GOOD)), [Response::None]);
+    assert_eq!(responses(&driver.batch(0, GOOD)), [WatchdogResponse::None]);
 }
 
 #[test]
 fn a_long_health_rearms_the_ladder() {
-    for (healthy, next) in [(399, Response::Respawn), (400, Response::ReleaseMemory)] {
-        let mut driver = Driver::new(Knobs::default(), 1);
+    for (healthy, next) in [
+        (399, WatchdogResponse::Respawn),
+        (400, WatchdogResponse::ReleaseMemory),
+    ] {
+        let mut driver = Driver::new(CrawlConfig::default(), 1);
         driver.crawl(0);
         for _ in 0..healthy {
             driver.batch(0, GOOD);
@@ -104,53 +107,56 @@ fn a_long_health_rearms_the_ladder() {
 
 #[test]
 fn off_tells_once_until_it_is_well_again() {
-    let knobs = Knobs {
-        action: Action::Off,
-        ..Knobs::default()
+    let config = CrawlConfig {
+        action: CrawlAction::Off,
+        ..CrawlConfig::default()
     };
-    let mut driver = Driver::new(knobs, 1);
-    assert_eq!(driver.crawl(0), (FIRST_CRAWL, vec![Response::None], vec![]));
+    let mut driver = Driver::new(config, 1);
+    assert_eq!(
+        driver.crawl(0),
+        (FIRST_CRAWL, vec![WatchdogResponse::None], vec![])
+    );
     assert_eq!(driver.crawl(0).0, 100);
     driver.batch(0, GOOD);
-    assert_eq!(driver.crawl(0).1, [Response::None]);
+    assert_eq!(driver.crawl(0).1, [WatchdogResponse::None]);
     for _ in 0..5 {
-        let verdicts = driver.feed(Input::DeviceFailed {
+        let actions = driver.feed(Input::DeviceFailed {
             worker: WorkerId(0),
             failure: DeviceFailure::Lost,
         });
-        assert_eq!(responses(&verdicts), [Response::None]);
-        assert_eq!(orders(verdicts), []);
+        assert_eq!(responses(&actions), [WatchdogResponse::None]);
+        assert_eq!(orders(actions), []);
     }
 }
 
 /// Rungs are the device's: what was done for one shard was done to the other.
 #[test]
 fn shards_side_by_side_share_the_rungs_but_the_last() {
-    let mut driver = Driver::new(Knobs::default(), 2);
+    let mut driver = Driver::new(CrawlConfig::default(), 2);
     let crawl_in = |driver: &mut Driver, shard| {
         driver.shard = ShardId(shard);
         driver.crawl(shard).1
     };
     driver.shard = ShardId(1);
     driver.batch(1, GOOD);
-    assert_eq!(crawl_in(&mut driver, 0), [Response::ReleaseMemory]);
-    assert_eq!(crawl_in(&mut driver, 1), [Response::Respawn]);
+    assert_eq!(crawl_in(&mut driver, 0), [WatchdogResponse::ReleaseMemory]);
+    assert_eq!(crawl_in(&mut driver, 1), [WatchdogResponse::Respawn]);
     for worker in [1, 0] {
         driver.end(worker);
         driver.start(worker);
     }
-    assert_eq!(crawl_in(&mut driver, 0), [Response::Cpu]);
+    assert_eq!(crawl_in(&mut driver, 0), [WatchdogResponse::Cpu]);
     driver.start(0);
-    assert_eq!(crawl_in(&mut driver, 1), [Response::Cpu]);
+    assert_eq!(crawl_in(&mut driver, 1), [WatchdogResponse::Cpu]);
 }
 
 #[test]
 fn encoders_and_devices_are_judged_apart() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     let elsewhere = DeviceId("cuda:1".to_owned());
     driver.feed(Input::WorkerStarted {
         worker: WorkerId(9),
-        lanes: Lanes::both(&elsewhere),
+        devices: EncoderDevices::both(&elsewhere),
     });
     assert_eq!(driver.crawl(9).0, 100, "nothing is known of that device");
     // A quick encoder's healthy batches do not hide a slow one's crawl.
@@ -164,7 +170,7 @@ fn encoders_and_devices_are_judged_apart() {
         };
         let worker = WorkerId(0);
         assert_eq!(
-            driver.feed(Input::BatchDone {
+            driver.feed(Input::BatchFinished {
                 worker,
                 shard: SHARD,
                 batch
@@ -177,5 +183,8 @@ fn encoders_and_devices_are_judged_apart() {
         assert_eq!(driver.batch(0, BAD), [], "{batches}");
     }
     dense(&mut driver);
-    assert_eq!(responses(&driver.batch(0, BAD)), [Response::ReleaseMemory]);
+    assert_eq!(
+        responses(&driver.batch(0, BAD)),
+        [WatchdogResponse::ReleaseMemory]
+    );
 }

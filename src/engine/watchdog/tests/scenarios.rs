@@ -1,40 +1,42 @@
-//! What holds of the course of any scenario, drawn at random.
+//! Properties of random scenarios.
 
 use super::*;
-use crate::engine::watchdog::incident::{Scenario, Step, What};
-use crate::engine::watchdog::simulator::{Course, Place, Simulator};
-use crate::report::{Noticed, Response};
+use crate::engine::watchdog::incident::{Scenario, ScriptEvent, ScriptStep};
+use crate::engine::watchdog::simulator::{Outcome, Simulator, Target};
+use crate::report::{WatchdogEventKind, WatchdogResponse};
 use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 
-fn step() -> impl Strategy<Value = Step> {
-    let what = (0usize..11, 0.0f64..1.0).prop_map(|(n, x)| match n {
-        0 => (What::Hang, 0.0),
-        1 => (What::Crash, 0.0),
-        2 => (What::OutOfMemory, 0.0),
-        3 => (What::DeviceLost, 0.0),
-        4 => (What::ProbeSilent, x.round()),
-        5 => (What::OthersTake, x * 12.0),
-        6 => (What::SlowBy, 1.0 + x * 20.0),
-        7 => (What::Disk, x * 100.0),
-        8 => (What::LongChunks, 0.1 + x * 8.0),
-        9 => (What::Fill, 0.02 + x * 0.98),
-        _ => (What::Pause, x * 4000.0),
+fn step() -> impl Strategy<Value = ScriptStep> {
+    let what = (0usize..12, 0.0f64..1.0).prop_map(|(n, x)| match n {
+        0 => (ScriptEvent::Hang, 0.0),
+        1 => (ScriptEvent::Crash, 0.0),
+        2 => (ScriptEvent::OutOfMemory, 0.0),
+        3 => (ScriptEvent::DeviceLost, 0.0),
+        4 => (ScriptEvent::ProbeSilent, x.round()),
+        5 => (ScriptEvent::OthersTake, x * 12.0),
+        6 => (ScriptEvent::SlowBy, 1.0 + x * 20.0),
+        7 => (ScriptEvent::Disk, x * 100.0),
+        8 => (ScriptEvent::LongChunks, 0.1 + x * 8.0),
+        9 => (ScriptEvent::Fill, 0.02 + x * 0.98),
+        10 => (ScriptEvent::DriverCrash, 0.0),
+        _ => (ScriptEvent::Pause, x * 4000.0),
     });
-    (0u64..250, what).prop_map(|(at_batch, (what, value))| Step {
+    (0u64..250, what).prop_map(|(at_batch, (what, value))| ScriptStep {
         at_batch,
         what,
         value,
     })
 }
 
-fn knobs() -> impl Strategy<Value = Knobs> {
+fn config() -> impl Strategy<Value = CrawlConfig> {
     let action = prop::sample::select(vec![
-        Action::Ladder,
-        Action::Ladder,
-        Action::Cpu,
-        Action::Off,
+        CrawlAction::Ladder,
+        CrawlAction::Ladder,
+        CrawlAction::Cpu,
+        CrawlAction::Off,
     ]);
-    (1.2f64..12.0, 1u32..12, action).prop_map(|(factor, window, action)| Knobs {
+    (1.2f64..12.0, 1u32..12, action).prop_map(|(factor, window, action)| CrawlConfig {
         factor,
         window,
         action,
@@ -49,9 +51,9 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         card,
         0.02f64..6.0,
         prop::collection::vec(step(), 0..10),
-        knobs(),
+        config(),
     )
-        .prop_map(|(workers, shards, card, crawl, mut script, knobs)| {
+        .prop_map(|(workers, shards, card, crawl, mut script, config)| {
             let mut scenario: Scenario = toml::from_str("shards = []").expect("the least there is");
             scenario.workers = workers;
             scenario.shards = shards;
@@ -63,35 +65,37 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             ) = card;
             scenario.encoder.crawl_chunks_per_s = crawl;
             script.sort_by_key(|step| step.at_batch);
-            if knobs.action == Action::Off {
-                // Nobody helps a batch that takes longer than the supervisor's patience.
+            if config.action == CrawlAction::Off {
+                // With the watchdog off, a batch that exceeds the supervisor's timeout never ends.
                 scenario.encoder.crawl_chunks_per_s = crawl.max(0.5);
-                script.retain(|step| !matches!(step.what, What::SlowBy | What::LongChunks));
+                script.retain(|step| {
+                    !matches!(step.what, ScriptEvent::SlowBy | ScriptEvent::LongChunks)
+                });
             }
             scenario.script = script;
-            scenario.with_knobs(knobs)
+            scenario.with_config(config)
         })
 }
 
-/// What must hold of the rungs of any course.
-fn check_rungs(course: &Course, knobs: &Knobs) -> Result<(), TestCaseError> {
-    let rearm = u64::from(ladder::rearm_after(knobs));
+/// Check the rungs of any outcome.
+fn check_rungs(outcome: &Outcome, config: &CrawlConfig) -> Result<(), TestCaseError> {
+    let rearm = u64::from(ladder::rearm_after(config));
     let mut since_respawn = Vec::new();
     let mut has_respawned = false;
     let mut demoted = BTreeSet::new();
     let mut released = BTreeMap::new();
-    for (batch, event) in &course.events {
-        let is_crawl = event.noticed == Noticed::Crawl;
+    for (batch, event) in &outcome.events {
+        let is_crawl = event.kind == WatchdogEventKind::Crawl;
         prop_assert!(
             event.shard.is_none() || !demoted.contains(&event.shard),
             "{}",
             event
         );
         match event.action {
-            Response::None | Response::GiveUpDevice => {}
-            Response::ReleaseMemory => {
-                prop_assert!(is_crawl && knobs.action == Action::Ladder);
-                // Only a long health gives a shard this rung again.
+            WatchdogResponse::None | WatchdogResponse::GiveUpDevice => {}
+            WatchdogResponse::ReleaseMemory => {
+                prop_assert!(is_crawl && config.action == CrawlAction::Ladder);
+                // A shard gets this rung again only after many healthy batches.
                 if let Some(before) = released.insert(event.shard.clone(), *batch) {
                     prop_assert!(
                         batch - before >= rearm,
@@ -101,21 +105,21 @@ fn check_rungs(course: &Course, knobs: &Knobs) -> Result<(), TestCaseError> {
                     );
                 }
             }
-            Response::Respawn => {
-                let was_released = since_respawn.contains(&Response::ReleaseMemory);
+            WatchdogResponse::Respawn => {
+                let was_released = since_respawn.contains(&WatchdogResponse::ReleaseMemory);
                 prop_assert!(!is_crawl || was_released, "skipped a rung: {}", event);
                 since_respawn.clear();
                 has_respawned = true;
             }
-            Response::Cpu => {
-                let is_last = has_respawned || knobs.action == Action::Cpu;
+            WatchdogResponse::Cpu => {
+                let is_last = has_respawned || config.action == CrawlAction::Cpu;
                 prop_assert!(is_last, "skipped a rung: {}", event);
                 demoted.insert(event.shard.clone());
             }
         }
         since_respawn.push(event.action);
-        if knobs.action == Action::Off {
-            prop_assert_eq!(event.action, Response::None);
+        if config.action == CrawlAction::Off {
+            prop_assert_eq!(event.action, WatchdogResponse::None);
         }
     }
     Ok(())
@@ -124,28 +128,28 @@ fn check_rungs(course: &Course, knobs: &Knobs) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
-    /// Whatever happens when, the build ends, and the rungs are taken in order and within their budget.
+    /// Whatever happens when, the build ends, and the rungs are taken in order and not too often.
     #[test]
     fn every_build_ends_and_no_rung_is_skipped_or_repeated(scenario in scenario()) {
-        let course = Simulator::new(&scenario).run().map_err(TestCaseError::fail)?;
-        check_rungs(&course, &scenario.knobs())?;
+        let outcome = Simulator::new(&scenario).run().map_err(TestCaseError::fail)?;
+        check_rungs(&outcome, &scenario.config())?;
         let shards = scenario.shards.len();
-        prop_assert_eq!(course.places.len(), shards);
-        // Each shard ends at three rungs; more need a long health, or a fault of the script.
-        let rearm = u64::from(ladder::rearm_after(&scenario.knobs()));
-        let counts = course.counts;
+        prop_assert_eq!(outcome.targets.len(), shards);
+        // A shard takes three rungs at most; more need many healthy batches, or a failure in the script.
+        let rearm = u64::from(ladder::rearm_after(&scenario.config()));
+        let counts = outcome.counts;
         let rungs = counts.release_memory + counts.respawn + counts.cpu;
-        let most = 3 * (shards as u64 + course.batches / rearm) + scenario.script.len() as u64;
-        prop_assert!(rungs <= most, "{} rungs, {} batches", rungs, course.batches);
-        if scenario.knobs().action == Action::Off {
-            let on_cpu = course.places.values().flatten().any(|place| *place == Place::Cpu);
-            prop_assert!(!on_cpu && course.respawns == 0);
+        let most = 3 * (shards as u64 + outcome.batches / rearm) + scenario.script.len() as u64;
+        prop_assert!(rungs <= most, "{} rungs, {} batches", rungs, outcome.batches);
+        if scenario.config().action == CrawlAction::Off {
+            let on_cpu = outcome.targets.values().flatten().any(|target| *target == Target::Cpu);
+            prop_assert!(!on_cpu && outcome.respawns == 0);
         }
     }
 
-    /// Nothing but full memory, a hang or a failing device makes it act.
+    /// The watchdog acts on full memory, a hang or a failing device, and on nothing else.
     #[test]
-    fn what_is_not_its_business_does_not_trip_it(
+    fn nothing_else_triggers_the_watchdog(
         scenario in scenario(),
         share in 0.0f64..0.9,
     ) {
@@ -155,17 +159,17 @@ proptest! {
         scenario.card.context_gib = (12.0 * 0.92 - scenario.card.others_gib) / 4.0;
         scenario.script.retain(|step| !matches!(
             step.what,
-            What::Hang | What::OutOfMemory | What::DeviceLost | What::OthersTake
+            ScriptEvent::Hang | ScriptEvent::DriverCrash | ScriptEvent::OutOfMemory | ScriptEvent::DeviceLost | ScriptEvent::OthersTake
         ));
-        // Beyond this a batch is found by its deadline, rightly.
+        // A slower batch would rightly exceed its deadline.
         for step in &mut scenario.script {
-            if matches!(step.what, What::SlowBy | What::LongChunks) {
+            if matches!(step.what, ScriptEvent::SlowBy | ScriptEvent::LongChunks) {
                 step.value = step.value.min(2.0);
             }
         }
-        let course = Simulator::new(&scenario).run().map_err(TestCaseError::fail)?;
-        let is_of_probe = |noticed| matches!(noticed, Noticed::ProbeSilent | Noticed::ProbeBack);
-        let tripped = course.events.iter().find(|(_, event)| !is_of_probe(event.noticed));
+        let outcome = Simulator::new(&scenario).run().map_err(TestCaseError::fail)?;
+        let is_of_probe = |kind| matches!(kind, WatchdogEventKind::ProbeSilent | WatchdogEventKind::ProbeBack);
+        let tripped = outcome.events.iter().find(|(_, event)| !is_of_probe(event.kind));
         prop_assert!(tripped.is_none(), "{:?}", tripped);
     }
 }

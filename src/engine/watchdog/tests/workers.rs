@@ -2,16 +2,16 @@
 
 use super::*;
 use crate::device::DeviceFailure;
-use crate::report::{Noticed, Response};
+use crate::report::{WatchdogEventKind, WatchdogResponse};
 
 #[test]
 fn all_workers_of_a_device_are_respawned_one_at_a_time() {
-    let mut driver = Driver::new(Knobs::default(), 3);
-    let (_, _, verdicts) = driver.crawl(1);
-    let released = [0, 1, 2].map(|n| Verdict::ReleaseMemory {
+    let mut driver = Driver::new(CrawlConfig::default(), 3);
+    let (_, _, actions) = driver.crawl(1);
+    let released = [0, 1, 2].map(|n| Action::ReleaseMemory {
         worker: WorkerId(n),
     });
-    assert_eq!(verdicts, released);
+    assert_eq!(actions, released);
     assert_eq!(driver.crawl(1).2, [respawn(1)]);
     // Nobody is judged meanwhile, and nobody else is told to go.
     for _ in 0..20 {
@@ -32,28 +32,28 @@ fn all_workers_of_a_device_are_respawned_one_at_a_time() {
 
 #[test]
 fn a_worker_that_dies_in_a_roll_is_not_respawned_twice() {
-    let mut driver = Driver::new(Knobs::default(), 3);
+    let mut driver = Driver::new(CrawlConfig::default(), 3);
     driver.crawl(0);
     assert_eq!(driver.crawl(0).2, [respawn(0)]);
     driver.end(1);
     driver.start(1);
-    let verdicts = driver.feed(Input::DeviceFailed {
+    let actions = driver.feed(Input::DeviceFailed {
         worker: WorkerId(2),
         failure: DeviceFailure::OutOfMemory,
     });
     assert_eq!(
-        responses(&verdicts),
-        [Response::Respawn],
+        responses(&actions),
+        [WatchdogResponse::Respawn],
         "no case for the CPU"
     );
-    assert_eq!(orders(verdicts), [respawn(2)]);
+    assert_eq!(orders(actions), [respawn(2)]);
     driver.end(0);
     assert_eq!(driver.start(0), []);
 }
 
 #[test]
 fn a_stall_needs_no_memory_and_spares_who_waits_for_files() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.read(None);
     // Between batches there is no deadline.
     driver.now += Duration::from_secs(100_000);
@@ -62,21 +62,21 @@ fn a_stall_needs_no_memory_and_spares_who_waits_for_files() {
     driver.now += Duration::from_secs(60);
     assert_eq!(driver.feed(Input::Tick), []);
     driver.now += SECOND;
-    let verdicts = driver.feed(Input::Tick);
-    let Some(Verdict::Report(event)) = verdicts.first() else {
-        panic!("{verdicts:?}");
+    let actions = driver.feed(Input::Tick);
+    let Some(Action::Report(event)) = actions.first() else {
+        panic!("{actions:?}");
     };
-    assert_eq!((event.noticed, event.memory), (Noticed::Stall, None));
+    assert_eq!((event.kind, event.memory), (WatchdogEventKind::Stall, None));
     assert_eq!((event.waited_s, event.deadline_s), (Some(61.0), Some(60.0)));
-    assert_eq!(orders(verdicts), [respawn(0)]);
+    assert_eq!(orders(actions), [respawn(0)]);
     assert_eq!(driver.feed(Input::Tick), [], "once");
     driver.end(0);
     driver.start(0);
     driver.begin(0);
     driver.now += SECOND * 61;
-    let verdicts = driver.feed(Input::Tick);
-    let figures = match verdicts.first() {
-        Some(Verdict::Report(event)) => event.figures,
+    let actions = driver.feed(Input::Tick);
+    let figures = match actions.first() {
+        Some(Action::Report(event)) => event.figures,
         other => panic!("{other:?}"),
     };
     assert_eq!(
@@ -84,12 +84,12 @@ fn a_stall_needs_no_memory_and_spares_who_waits_for_files() {
         Some(GOOD as f64),
         "what it should reach is told"
     );
-    assert_eq!(orders(verdicts), [Verdict::Demote { shard: SHARD }]);
+    assert_eq!(orders(actions), [Action::Demote { shard: SHARD }]);
 }
 
 #[test]
 fn a_device_given_up_is_not_watched_any_more() {
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     let worker = WorkerId(0);
     let failure = DeviceFailure::Lost;
     let lose = |driver: &mut Driver| driver.feed(Input::DeviceFailed { worker, failure });
@@ -97,18 +97,15 @@ fn a_device_given_up_is_not_watched_any_more() {
     driver.end(0);
     driver.start(0);
     let given_up = lose(&mut driver);
-    assert_eq!(responses(&given_up), [Response::GiveUpDevice]);
-    assert_eq!(orders(given_up), [Verdict::GiveUp { device: device() }]);
+    assert_eq!(responses(&given_up), [WatchdogResponse::GiveUpDevice]);
+    assert_eq!(orders(given_up), [Action::GiveUp { device: device() }]);
     assert_eq!(driver.crawl(0).0, 100);
     assert_eq!(lose(&mut driver), []);
     // One that has worked in between is not given up: that shard goes to the CPU, no more.
-    let mut driver = Driver::new(Knobs::default(), 1);
+    let mut driver = Driver::new(CrawlConfig::default(), 1);
     assert_eq!(orders(lose(&mut driver)), [respawn(0)]);
     driver.end(0);
     driver.start(0);
     driver.batch(0, GOOD);
-    assert_eq!(
-        orders(lose(&mut driver)),
-        [Verdict::Demote { shard: SHARD }]
-    );
+    assert_eq!(orders(lose(&mut driver)), [Action::Demote { shard: SHARD }]);
 }

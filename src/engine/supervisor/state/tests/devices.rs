@@ -3,35 +3,30 @@
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceId, DeviceMemory};
-use crate::engine::watchdog::knobs::{Action, Knobs};
-use crate::engine::watchdog::{Lanes, Watchdog};
+use crate::engine::watchdog::config::{CrawlAction, CrawlConfig};
+use crate::engine::watchdog::{EncoderDevices, Watchdog};
 use proptest::prelude::*;
 
 impl World {
-    fn on_device(workers: u32, files: BTreeMap<SegmentId, Vec<File>>, action: Action) -> Self {
+    fn on_device(workers: u32, files: BTreeMap<SegmentId, Vec<File>>, action: CrawlAction) -> Self {
         let mut world = Self::new(workers, files);
-        let knobs = Knobs {
+        let config = CrawlConfig {
             action,
-            ..Knobs::default()
+            ..CrawlConfig::default()
         };
-        let watchdog = Watchdog::new(knobs, STALL / 2, []);
-        let watch = Watch::new(watchdog, Lanes::both(&DeviceId("cuda:0".to_owned())));
+        let watchdog = Watchdog::new(config, STALL / 2, []);
+        let watch = Watch::new(
+            watchdog,
+            EncoderDevices::both(&DeviceId("cuda:0".to_owned())),
+        );
         world.state = world.state.with_watch(Some(watch));
         world
     }
 
     /// What each segment was encoded on, by shard.
-    fn places(&self, shard: u32) -> Vec<Place> {
+    fn places(&self, shard: u32) -> Vec<EncoderTarget> {
         let of_shard = self.encoded_on.iter().filter(|(s, _)| s.shard.0 == shard);
-        of_shard.map(|(_, place)| *place).collect()
-    }
-
-    fn assert_all_done(&self) {
-        assert_eq!(self.ending, Some(Ending::Complete), "{:?}", self.warnings);
-        assert_eq!(self.loaded.len(), self.files.len());
-        for (segment, files) in &self.files {
-            assert_eq!(self.committed[segment].len(), files.len(), "{segment}");
-        }
+        of_shard.map(|(_, target)| *target).collect()
     }
 }
 
@@ -52,16 +47,20 @@ fn assert_that_one_shard_leaves_for(file: File) {
     for workers in [1, 2, 3] {
         let mut hard = vec![File::Good; 6];
         hard[4] = file;
-        let mut world = World::on_device(workers, two_shards(hard), Action::Ladder);
+        let mut world = World::on_device(workers, two_shards(hard), CrawlAction::Ladder);
         world.run(&[]);
         world.assert_all_done();
         assert!(world.skipped.is_empty(), "no file is to blame");
         assert_eq!(
             world.encoded_on[&segment(0, 1)],
-            Place::Cpu,
+            EncoderTarget::Cpu,
             "{workers} workers"
         );
-        assert_eq!(world.places(1), [Place::AsAsked; 2], "{workers} workers");
+        assert_eq!(
+            world.places(1),
+            [EncoderTarget::Configured; 2],
+            "{workers} workers"
+        );
     }
 }
 
@@ -80,11 +79,15 @@ fn a_file_is_not_blamed_for_a_driver_that_ends_the_process() {
 #[test]
 fn a_device_that_is_lost_again_and_again_is_given_up() {
     let hard = vec![File::LosesDevice; 6];
-    let mut world = World::on_device(1, two_shards(hard), Action::Ladder);
+    let mut world = World::on_device(1, two_shards(hard), CrawlAction::Ladder);
     world.run(&[]);
     world.assert_all_done();
-    assert_eq!(world.places(1), [Place::Cpu; 2]);
-    assert_eq!(world.places(0)[0], Place::AsAsked, "it was done before");
+    assert_eq!(world.places(1), [EncoderTarget::Cpu; 2]);
+    assert_eq!(
+        world.places(0)[0],
+        EncoderTarget::Configured,
+        "it was done before"
+    );
 }
 
 /// A text that ends the process on the CPU as well is found there, and only that shard has left the device.
@@ -92,11 +95,11 @@ fn a_device_that_is_lost_again_and_again_is_given_up() {
 fn a_text_that_ends_the_process_on_any_device_is_left_out() {
     let mut hard = vec![File::Good; 6];
     hard[4] = File::CrashesEncoder;
-    let mut world = World::on_device(2, two_shards(hard), Action::Ladder);
+    let mut world = World::on_device(2, two_shards(hard), CrawlAction::Ladder);
     world.run(&[]);
     assert_eq!(world.ending, Some(Ending::Complete), "{:?}", world.warnings);
     assert_eq!(world.skipped, BTreeSet::from([(segment(0, 1), 4)]));
-    assert_eq!(world.places(1), [Place::AsAsked; 2]);
+    assert_eq!(world.places(1), [EncoderTarget::Configured; 2]);
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn a_device_whose_driver_ends_every_process_is_given_up() {
         files.insert(segment(shard, 0), vec![File::Crashes; 2]);
         files.insert(segment(shard, 1), vec![File::Crashes; 2]);
     }
-    let mut world = World::on_device(1, files, Action::Ladder);
+    let mut world = World::on_device(1, files, CrawlAction::Ladder);
     world.run(&[]);
     world.assert_all_done();
     assert!(world.skipped.is_empty(), "no file is to blame");
@@ -117,7 +120,7 @@ fn a_device_whose_driver_ends_every_process_is_given_up() {
 
 #[test]
 fn with_the_ladder_off_a_driver_that_ends_processes_ends_the_build() {
-    let mut world = World::on_device(1, two_shards(vec![File::Crashes; 6]), Action::Off);
+    let mut world = World::on_device(1, two_shards(vec![File::Crashes; 6]), CrawlAction::Off);
     world.run(&[]);
     let Some(Ending::Failed(failure)) = &world.ending else {
         panic!("{:?}", world.ending);
@@ -130,11 +133,11 @@ fn with_the_ladder_off_a_driver_that_ends_processes_ends_the_build() {
 fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
     let mut files = two_shards(vec![File::Good; 6]);
     files.insert(segment(1, 2), vec![File::LosesDevice; 2]);
-    let mut world = World::on_device(1, files, Action::Ladder);
+    let mut world = World::on_device(1, files, CrawlAction::Ladder);
     world.device_shut_from = 2;
     world.run(&[]);
     world.assert_all_done();
-    assert_eq!(world.encoded_on[&segment(1, 2)], Place::Cpu);
+    assert_eq!(world.encoded_on[&segment(1, 2)], EncoderTarget::Cpu);
     assert!(
         world
             .warnings
@@ -145,7 +148,7 @@ fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
 
 #[test]
 fn a_device_that_takes_no_worker_at_all_ends_the_build() {
-    let mut world = World::on_device(2, two_shards(vec![File::Good; 6]), Action::Ladder);
+    let mut world = World::on_device(2, two_shards(vec![File::Good; 6]), CrawlAction::Ladder);
     world.device_shut_from = 1;
     world.run(&[]);
     assert!(
@@ -158,7 +161,7 @@ fn a_device_that_takes_no_worker_at_all_ends_the_build() {
 #[test]
 fn with_the_ladder_off_a_device_that_fails_ends_the_build() {
     let hard = vec![File::NoDeviceMemory; 6];
-    let mut world = World::on_device(1, two_shards(hard), Action::Off);
+    let mut world = World::on_device(1, two_shards(hard), CrawlAction::Off);
     world.run(&[]);
     let Some(Ending::Failed(failure)) = &world.ending else {
         panic!("{:?}", world.ending);
@@ -170,8 +173,12 @@ fn with_the_ladder_off_a_device_that_fails_ends_the_build() {
 /// A crawl: the first rung is a request, the second ends the process and gives its work to a fresh one.
 #[test]
 fn a_crawl_is_answered_by_requests_and_respawns() {
-    let mut state =
-        World::on_device(1, one_shard(vec![vec![File::Good; 9]; 3]), Action::Ladder).state;
+    let mut state = World::on_device(
+        1,
+        one_shard(vec![vec![File::Good; 9]; 3]),
+        CrawlAction::Ladder,
+    )
+    .state;
     let worker = WorkerId(0);
     let mut now = Duration::ZERO;
     let mut seen = Vec::new();
@@ -224,7 +231,7 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
     let spawn = Effect::Spawn {
         worker,
         generation,
-        place: Place::AsAsked,
+        target: EncoderTarget::Configured,
     };
     assert!(effects.contains(&spawn), "{effects:?}");
     let blamed = effects
@@ -236,7 +243,7 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
 /// Batches go on, and what they belong to does not end.
 #[test]
 fn a_pause_does_not_wait_for_a_collection_that_crawls() {
-    let mut world = World::on_device(1, one_shard(vec![vec![File::Good; 9]]), Action::Ladder);
+    let mut world = World::on_device(1, one_shard(vec![vec![File::Good; 9]]), CrawlAction::Ladder);
     let worker = WorkerId(0);
     world.feed(Event::Tick);
     let device = "cuda:0".to_owned();
@@ -249,19 +256,19 @@ fn a_pause_does_not_wait_for_a_collection_that_crawls() {
     );
     world.feed(Event::Interrupt);
     let asked = world.now;
-    let patience = limits().pause_patience;
+    let timeout = limits().pause_timeout;
     while world.process(worker).alive {
-        world.now += patience / 2;
+        world.now += timeout / 2;
         world.say(worker, batch(5_000));
         world.feed(Event::Tick);
-        assert!(world.now - asked < 6 * patience, "it is never ended");
+        assert!(world.now - asked < 6 * timeout, "it is never ended");
     }
-    assert!(world.now - asked > 3 * patience, "a healthy one may end");
+    assert!(world.now - asked > 3 * timeout, "a healthy one may end");
     assert_eq!(world.ending, Some(Ending::Paused));
 }
 
 fn batch(milliseconds: u64) -> FromWorker {
-    FromWorker::BatchDone {
+    FromWorker::BatchFinished {
         shard: ShardId(0),
         batch: Batch {
             encoder: EncoderKind::Sparse,
@@ -276,11 +283,7 @@ fn batch(milliseconds: u64) -> FromWorker {
 fn any_file() -> impl Strategy<Value = File> {
     prop_oneof![
         20 => Just(File::Good),
-        1 => Just(File::Poison),
-        1 => Just(File::LosesDevice),
-        1 => Just(File::NoDeviceMemory),
-        1 => Just(File::Crashes),
-        1 => Just(File::CrashesEncoder),
+        File::BAD.len() as u32 => prop::sample::select(&File::BAD),
     ]
 }
 
@@ -293,25 +296,27 @@ proptest! {
         workers in 1u32..4,
         kills in proptest::collection::vec(proptest::option::weighted(0.02, 0u32..4), 0..400),
         shut_from in prop_oneof![3 => Just(u32::MAX), 1 => 2u32..5],
+        speaks_when_killed: bool,
     ) {
         let files: BTreeMap<_, _> = (0..)
             .zip(shards)
             .flat_map(|(shard, segments)| (0..).map(move |n| segment(shard, n)).zip(segments))
             .collect();
-        let mut world = World::on_device(workers, files, Action::Ladder);
+        let mut world = World::on_device(workers, files, CrawlAction::Ladder);
         world.device_shut_from = shut_from;
+        world.speaks_when_killed = speaks_when_killed;
         world.run(&kills);
         if world.ending == Some(Ending::Complete) {
             world.assert_all_done();
-            // Only what kills on any device is left out.
+            // Only a file that kills on any device is skipped.
             for (segment, file) in &world.skipped {
-                let left_out = world.files[segment][*file as usize];
-                prop_assert!(matches!(left_out, File::Poison | File::CrashesEncoder), "{left_out:?}");
+                let skipped = world.files[segment][*file as usize];
+                prop_assert!(skipped.is_fatal(), "{skipped:?}");
             }
         } else {
-            // Given up: for poison alone, or for a device that took no worker before the first was ready.
-            let poisoned = world.files.values().flatten().any(|file| matches!(file, File::Poison | File::CrashesEncoder));
-            prop_assert!(poisoned || shut_from < u32::MAX, "{:?}", world.ending);
+            // The build failed: over files that kill, or over a device that took no worker before the first was ready.
+            let is_fatal = world.files.values().flatten().any(|file| file.is_fatal());
+            prop_assert!(is_fatal || shut_from < u32::MAX, "{:?}", world.ending);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Files that kill, hang or fell the worker that touches them: found, and left out alone.
 
 use super::*;
-use crate::engine::supervisor::state::deaths::MOST_QUARANTINED_IN_A_ROW;
+use crate::engine::supervisor::state::blame::MOST_QUARANTINED_IN_A_ROW;
 
 #[test]
 fn a_poisoned_file_is_found_and_left_out_alone() {
@@ -55,7 +55,7 @@ fn progress_inside_a_long_file_is_life() {
     world.turn(WorkerId(0));
     for _ in 0..10 {
         world.now += STALL;
-        world.say(WorkerId(0), FromWorker::Encoding);
+        world.say(WorkerId(0), FromWorker::Progress);
         world.feed(Event::Tick);
     }
     assert!(world.process(WorkerId(0)).alive);

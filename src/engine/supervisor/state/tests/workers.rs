@@ -60,7 +60,7 @@ fn what_an_earlier_process_of_a_slot_says_is_ignored() {
     let stale = Event::Message {
         worker: WorkerId(0),
         generation: 1,
-        message: FromWorker::Done {
+        message: FromWorker::SegmentDone {
             segment: segment(0, 0),
         },
     };
@@ -104,7 +104,7 @@ fn what_an_unkillable_worker_holds_is_begun_anew_elsewhere() {
     let mut warnings = Vec::new();
     let mut now = Duration::ZERO;
     // Silence, then no death although it was killed.
-    while now < STALL + 2 * limits().patience {
+    while now < STALL + 2 * limits().start_stop_timeout {
         now += Duration::from_secs(1);
         for effect in state.step(now, Event::Tick) {
             if let Effect::Emit(BuildEvent::Warning { text }) = effect {

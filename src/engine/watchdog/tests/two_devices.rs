@@ -3,7 +3,7 @@
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::{DeviceId, DeviceMemory};
-use crate::report::Response;
+use crate::report::WatchdogResponse;
 
 fn second() -> DeviceId {
     DeviceId("cuda:1".to_owned())
@@ -19,14 +19,14 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let labels = [(SHARD, "docs".to_owned())];
-        let mut watchdog = Watchdog::new(Knobs::default(), Duration::from_secs(300), labels);
-        let lanes = [
+        let mut watchdog = Watchdog::new(CrawlConfig::default(), Duration::from_secs(300), labels);
+        let devices = [
             (EncoderKind::Sparse, device()),
             (EncoderKind::Dense, second()),
         ];
         let started = Input::WorkerStarted {
             worker: WorkerId(0),
-            lanes: lanes.into_iter().collect(),
+            devices: devices.into_iter().collect(),
         };
         assert_eq!(watchdog.step(Duration::ZERO, started), []);
         Self {
@@ -37,7 +37,7 @@ impl Pair {
     }
 
     /// A second passes, both memories are read, and a batch of one encoder ends.
-    fn batch(&mut self, encoder: EncoderKind, rate: u64) -> Vec<Verdict> {
+    fn batch(&mut self, encoder: EncoderKind, rate: u64) -> Vec<Action> {
         self.now += SECOND;
         for (device, share) in [device(), second()].into_iter().zip(self.memory) {
             let answer = reading(share).ok_or(String::new());
@@ -54,7 +54,7 @@ impl Pair {
         let worker = WorkerId(0);
         self.watchdog.step(
             self.now,
-            Input::BatchDone {
+            Input::BatchFinished {
                 worker,
                 shard: SHARD,
                 batch,
@@ -83,7 +83,7 @@ fn the_second_device_is_watched_as_the_first_is() {
         for _ in 0..FIRST_CRAWL {
             told.extend(pair.batch(encoder, BAD));
         }
-        let Some(Verdict::Report(event)) = told.first() else {
+        let Some(Action::Report(event)) = told.first() else {
             panic!("{encoder:?}: {told:?}");
         };
         assert_eq!(event.device, slow_on);
@@ -125,8 +125,8 @@ fn an_answer_on_one_device_does_not_restart_the_other() {
     for _ in 0..FIRST_CRAWL {
         sparse.extend(pair.batch(EncoderKind::Sparse, BAD));
     }
-    assert_eq!(responses(&sparse), [Response::ReleaseMemory]);
+    assert_eq!(responses(&sparse), [WatchdogResponse::ReleaseMemory]);
     // One more is enough for the other.
     let dense = pair.batch(EncoderKind::Dense, BAD * 8);
-    assert_eq!(responses(&dense), [Response::ReleaseMemory]);
+    assert_eq!(responses(&dense), [WatchdogResponse::ReleaseMemory]);
 }
