@@ -4,7 +4,7 @@ use super::fault::{FaultKind, Faults, Finder};
 use crate::ids::Digest;
 use crate::named_file;
 use crate::report::Manifest;
-use crate::store::locate::Index;
+use crate::store::index::Index;
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "manifest.json";

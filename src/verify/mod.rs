@@ -33,16 +33,20 @@ mod tests;
 pub use beside::Watch;
 pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
 pub use shard::ShardReport;
-pub use vectors::{Agreement, Recorded, Sampled, Sampler, Vectors};
+pub use vectors::{Agreement, Sampled, Sampler, Vectors};
 
 use crate::failpoint;
 use crate::ids::Digest;
 use crate::store::StoreError;
-use crate::store::digest::{ContentDigest, digest_index};
-use crate::store::locate::{
-    Index, LocateError, ROUTING_NAME, Registered, SHARDS_FOLDER, label_of, locate_ours,
-};
+#[doc(inline)]
+pub use crate::store::digest::ContentDigest;
+use crate::store::digest::digest_index;
+use crate::store::index::{Index, label_of};
+#[doc(inline)]
+pub use crate::store::locate::LocateError;
+use crate::store::locate::{ROUTING_NAME, SHARDS_FOLDER, locate_ours};
 use crate::store::ownership::{self, Holding};
+use crate::store::registered::RegisteredShard;
 use fault::Finder;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -273,7 +277,7 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
 }
 
 /// Shards in the index's own folder that no row of ours names.
-fn unregistered(index: &Index, shards: &[Registered]) -> Vec<PathBuf> {
+fn unregistered(index: &Index, shards: &[RegisteredShard]) -> Vec<PathBuf> {
     let Index::Sharded { routing, .. } = index else {
         return Vec::new();
     };
@@ -286,7 +290,7 @@ fn unregistered(index: &Index, shards: &[Registered]) -> Vec<PathBuf> {
         .flatten()
         .map(|file| file.path());
     let is_unknown = |path: &PathBuf| {
-        let known = |shard: &Registered| shard.path.file_name() == path.file_name();
+        let known = |shard: &RegisteredShard| shard.path.file_name() == path.file_name();
         is_named_database(path) && !shards.iter().any(known) && is_our_shard(path)
     };
     paths.filter(is_unknown).collect()

@@ -11,7 +11,7 @@ use crate::store::connect::open_read_only;
 use crate::store::digest::{ContentDigest, digest_connection};
 use crate::store::error::StoreError;
 use crate::store::ledger::check_format;
-use crate::store::locate::Registered;
+use crate::store::registered::RegisteredShard;
 use crate::store::schema;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::Serialize;
@@ -60,7 +60,7 @@ fn as_text<S: serde::Serializer>(digest: &Option<Digest>, to: S) -> Result<S::Ok
 pub fn check(
     label: &str,
     path: &Path,
-    entry: Option<&Registered>,
+    entry: Option<&RegisteredShard>,
     manifest: &Noted,
     level: Level,
 ) -> (ShardReport, Faults) {
@@ -109,7 +109,7 @@ const SHAPE: Shape = Shape {
 
 fn rows(
     connection: &Connection,
-    noted: (Option<&Registered>, &Noted),
+    noted: (Option<&RegisteredShard>, &Noted),
     level: Level,
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
@@ -134,7 +134,7 @@ fn rows(
 
 fn full(
     connection: &Connection,
-    (entry, manifest): (Option<&Registered>, &Noted),
+    (entry, manifest): (Option<&RegisteredShard>, &Noted),
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
 ) {
@@ -155,7 +155,7 @@ fn full(
     ledger::check(connection, finder);
     digests(connection, entry, report, seen.replaced_chunks, finder);
     let noted = match entry {
-        Some(entry) => noted(entry, "file_blake3"),
+        Some(entry) => entry.recorded("file_blake3"),
         None => manifest.of_single(&report.path, report.digest),
     };
     bytes(connection, noted, report, finder);
@@ -174,7 +174,7 @@ fn counts(connection: &Connection, report: &mut ShardReport) -> Result<(), rusql
 /// Recomputes the digests and compares them with what publishing noted.
 fn digests(
     connection: &Connection,
-    entry: Option<&Registered>,
+    entry: Option<&RegisteredShard>,
     report: &mut ShardReport,
     replaced_chunks: u64,
     finder: &mut Finder<'_>,
@@ -210,7 +210,7 @@ fn digests(
         ("content_digest", found.content.to_digest().to_string()),
     ];
     for (key, found) in recomputed {
-        match noted(entry, key) {
+        match entry.recorded(key) {
             Some(noted) if noted == found => {}
             Some(noted) => {
                 let what = format!("the rows give {found}, the routing database says {noted}");
@@ -250,16 +250,10 @@ fn bytes(
 }
 
 /// Whether the shard's file is another than the one that was registered, as its own notes say.
-pub fn is_ahead_of(entry: &Registered) -> bool {
+pub fn is_ahead_of(entry: &RegisteredShard) -> bool {
     let Ok(connection) = open_read_only(&entry.path) else {
         return false; // Told by its check.
     };
     let stored = stored_digest(&connection).ok().flatten();
-    stored.is_some() && stored != noted(entry, "digest")
-}
-
-/// What publishing noted of a shard in `shards.metadata`.
-pub(super) fn noted(entry: &Registered, key: &str) -> Option<String> {
-    let metadata: serde_json::Value = serde_json::from_str(entry.metadata.as_deref()?).ok()?;
-    Some(metadata["build"][key].as_str()?.to_string())
+    stored.is_some() && stored != entry.recorded("digest")
 }
