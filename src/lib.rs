@@ -109,11 +109,13 @@ pub mod store;
 #[doc(hidden)]
 pub mod tag;
 
-mod cli;
+#[doc(hidden)]
+pub mod cli;
 mod commands;
 mod credential;
 mod device;
-mod exit_code;
+#[doc(hidden)]
+pub mod exit_code;
 mod failpoint;
 mod gpu;
 mod named_file;
