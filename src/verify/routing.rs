@@ -1,12 +1,13 @@
 //! The routing database against the shards it registers.
 
-use super::additions::Additions;
+use super::chunks;
 use super::fault::{FaultKind, Finder};
 use super::file::{self, Stamp};
-use super::manifest::Noted;
-use super::objects::{self, Shape};
+use super::level::Level;
+use super::manifest::ManifestRecord;
 use super::queries::{self, Check};
-use super::{Level, chunks};
+use super::schema_check::{self, ExpectedSchema};
+use super::server_schema::ServerSchema;
 use crate::store::connect::open_read_only;
 use crate::store::registered::RegisteredShard;
 use crate::store::schema;
@@ -50,7 +51,7 @@ pub struct Rows<'a> {
 pub fn check(
     path: &Path,
     shards: &Rows<'_>,
-    manifest: &Noted,
+    manifest: &ManifestRecord,
     level: Level,
     finder: &mut Finder<'_>,
 ) {
@@ -74,9 +75,9 @@ pub fn check(
     }
 }
 
-const SHAPE: Shape = Shape {
+const SCHEMA: ExpectedSchema = ExpectedSchema {
     builder: &[schema::ROUTING_SCHEMA],
-    server: Additions::Routing,
+    server: ServerSchema::Routing,
 };
 
 /// Whether a server has written.
@@ -87,7 +88,7 @@ fn rows(
     level: Level,
     finder: &mut Finder<'_>,
 ) -> bool {
-    let held = objects::compare(connection, &SHAPE, finder);
+    let held = schema_check::compare(connection, &SCHEMA, finder);
     file::structure(connection, path, level, finder);
     if !held.has_tables {
         return false;

@@ -1,11 +1,12 @@
 //! All checks of one database of chunks, in order.
 
-use super::additions::Additions;
 use super::fault::{FaultKind, Faults, Finder};
 use super::file::{self, Stamp};
-use super::manifest::Noted;
-use super::objects::{self, Shape};
-use super::{Level, chunks, full_text, indexes, ledger, queries, sparse, traces};
+use super::level::Level;
+use super::manifest::ManifestRecord;
+use super::schema_check::{self, ExpectedSchema};
+use super::server_schema::ServerSchema;
+use super::{chunks, full_text, indexes, ledger, queries, server_edits, sparse};
 use crate::ids::Digest;
 use crate::store::connect::open_read_only;
 use crate::store::digest::{ContentDigest, digest_connection};
@@ -61,7 +62,7 @@ pub fn check(
     label: &str,
     path: &Path,
     entry: Option<&RegisteredShard>,
-    manifest: &Noted,
+    manifest: &ManifestRecord,
     level: Level,
 ) -> (ShardReport, Faults) {
     let mut faults = Faults::default();
@@ -96,7 +97,7 @@ pub fn check(
     (report, faults)
 }
 
-const SHAPE: Shape = Shape {
+const SCHEMA: ExpectedSchema = ExpectedSchema {
     builder: &[
         schema::SHARD_TABLES,
         schema::BUILD_TABLES,
@@ -104,12 +105,12 @@ const SHAPE: Shape = Shape {
         schema::SHARD_INDEXES,
         schema::SERVER_INDEXES,
     ],
-    server: Additions::Shard,
+    server: ServerSchema::Shard,
 };
 
 fn rows(
     connection: &Connection,
-    noted: (Option<&RegisteredShard>, &Noted),
+    noted: (Option<&RegisteredShard>, &ManifestRecord),
     level: Level,
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
@@ -118,7 +119,7 @@ fn rows(
         finder.fault(FaultKind::Format, "build_meta", "format", error.to_string());
         return;
     }
-    let held = objects::compare(connection, &SHAPE, finder);
+    let held = schema_check::compare(connection, &SCHEMA, finder);
     file::structure(connection, &report.path, level, finder);
     if !held.has_tables {
         return;
@@ -134,7 +135,7 @@ fn rows(
 
 fn full(
     connection: &Connection,
-    (entry, manifest): (Option<&RegisteredShard>, &Noted),
+    (entry, manifest): (Option<&RegisteredShard>, &ManifestRecord),
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
 ) {
@@ -242,7 +243,7 @@ fn bytes(
     };
     let is_pristine = !report.was_written
         && !report.is_mounted
-        && matches!(traces::server_rows(connection), Ok(0));
+        && matches!(server_edits::server_rows(connection), Ok(0));
     if is_pristine {
         file::bytes(&report.path, &noted, finder);
         report.bytes_checked = true;
