@@ -47,15 +47,6 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     text(read(path, most)?)
 }
 
-/// The text of a regular file, a FIFO or a character device, up to its end, of `most` bytes at most. A FIFO that nobody
-/// writes to is empty.
-///
-/// # Errors
-/// Those of [`read_text`].
-pub fn read_stream(path: &Path, most: u64) -> io::Result<String> {
-    text(within(open_stream(path)?, most)?)
-}
-
 /// Opens a regular file, a FIFO or a character device for reading. A FIFO that nobody writes to is empty.
 ///
 /// # Errors
@@ -224,7 +215,7 @@ mod tests {
     #[test]
     fn streams_are_read_within_their_bound() {
         let dir = folder();
-        let read = |name: &str| read_stream(&dir.path().join(name), 100);
+        let read = |name: &str| text(within(open_stream(&dir.path().join(name))?, 100)?);
         assert_eq!(read("file").expect("a file"), "text");
         // Nobody writes.
         assert_eq!(read("fifo").expect("a stream"), "");

@@ -12,6 +12,7 @@ mod output;
 mod plan;
 mod probe;
 mod profile;
+pub(crate) mod program;
 mod query;
 mod secrets;
 mod settings;

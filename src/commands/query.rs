@@ -5,17 +5,14 @@
 use super::output;
 use super::settings;
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
-use crate::encode::{self, EncodeError, EncoderInfo, Encoders};
 use crate::exit_code::{Exit, ExitCode};
 use crate::named_file;
-use crate::profile::encoders::ModelSource;
-use crate::profile::recipe::Recipe;
-use crate::store::StoreError;
-use crate::store::locate::{self, Index, LocateError};
-use crate::store::query::{Hit, Mode, Query, QueryError, Scope, Searcher};
+use crate::search::{
+    Hit, LocateError, Mode, OpenIndex, Scope, SearchError, SearchOptions, StoreError,
+};
+use crate::store::locate::locate;
 use anyhow::Context as _;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::io::{self, BufRead, Read as _, Write};
 use std::path::Path;
 
@@ -35,17 +32,25 @@ const LONGEST_QUERY: u64 = 1 << 20;
 /// Answers the query, or every line of `--queries`. A line that cannot be answered says why and the others go on:
 /// exit code 3 then.
 pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let index = open_index(&args.index)?;
+    let index = locate(&args.index).map_err(not_located)?;
     let is_unfinished = index.surroundings().is_unfinished();
     if is_unfinished {
         tracing::warn!("{}: {UNFINISHED}", args.index.display());
     }
-    let searcher = Searcher::open(&index).map_err(unsearchable)?;
-    if !searcher.skipped().is_empty() {
-        tracing::warn!("{}", skipped(searcher.skipped()));
+    let index = OpenIndex::open(&index).map_err(failed)?;
+    if !index.skipped().is_empty() {
+        tracing::warn!("{}", skipped(index.skipped()));
     }
-    let mut encoders = encoders(args, &searcher)?;
-    let mut answer = |text: &str| answer(&searcher, encoders.as_mut(), args, text);
+    let options = SearchOptions {
+        mode: mode(args.mode),
+        encoders: settings::encoder_choice(&args.models)?,
+    };
+    let scope = match args.routed {
+        true => Scope::Routed,
+        false => Scope::Everywhere,
+    };
+    let mut search = index.load_encoders(options).map_err(failed)?;
+    let mut answer = |text: &str| search.query(text, args.k, scope).map_err(failed);
     let Some(file) = &args.queries else {
         let text = args.text.as_deref().unwrap_or_default();
         let hits = answer(text)?;
@@ -122,17 +127,38 @@ fn note_unfinished(out: &mut impl Write, is_unfinished: bool) -> io::Result<()> 
     }
 }
 
-/// An index of another format is exit code 12.
-fn unsearchable(error: QueryError) -> anyhow::Error {
-    match error {
-        QueryError::Store(error @ StoreError::Format { .. }) => {
-            Exit::error(ExitCode::FingerprintMismatch, error.to_string())
-        }
-        QueryError::Store(
+/// Give an error of the search its exit code, and advice in terms of flags.
+fn failed(error: SearchError) -> anyhow::Error {
+    let (code, text) = match error {
+        SearchError::NoIndex(error) => return not_located(error),
+        SearchError::Store(
             error @ (StoreError::Corrupt { .. } | StoreError::Sql { .. } | StoreError::Io { .. }),
-        ) => told_by_verify(error),
-        other => other.into(),
-    }
+        ) => return told_by_verify(error),
+        SearchError::Store(error @ StoreError::Format { .. }) => {
+            (ExitCode::FingerprintMismatch, error.to_string())
+        }
+        SearchError::OtherEncoder(other) => {
+            let text = format!("{other}: name its directory with --{}-model", other.kind);
+            (ExitCode::FingerprintMismatch, text)
+        }
+        SearchError::UnknownEncoders => {
+            let text = format!("{error}: ask with --mode lexical, or build the index again");
+            (ExitCode::FingerprintMismatch, text)
+        }
+        SearchError::NoVectors { .. } => {
+            (ExitCode::Usage, format!("{error}: ask with --mode lexical"))
+        }
+        SearchError::NoEncoder { kind } => {
+            let text = format!("--mode {kind} needs an encoder: leave out --{kind}-model none");
+            (ExitCode::Usage, text)
+        }
+        SearchError::EncoderUnavailable(error) => {
+            let text = format!("{error}; --mode lexical needs no encoder");
+            (ExitCode::Unavailable, text)
+        }
+        other => return other.into(),
+    };
+    Exit::error(code, text)
 }
 
 /// An error of an index that may be damaged.
@@ -208,12 +234,12 @@ impl Lines {
     }
 }
 
-/// Finds the index at `path`; none is exit code 10.
-pub fn open_index(path: &Path) -> anyhow::Result<Index> {
-    locate::locate(path).map_err(|error| match error {
+/// [`no_index`], with the advice to verify an index that may be damaged.
+fn not_located(error: LocateError) -> anyhow::Error {
+    match error {
         error @ LocateError::Routing { .. } => told_by_verify(error),
         error => no_index(error),
-    })
+    }
 }
 
 /// Why there is no index, with its exit code.
@@ -230,107 +256,13 @@ pub fn no_index(error: LocateError) -> anyhow::Error {
     Exit::error(code, format!("{:#}", anyhow::Error::new(error)))
 }
 
-/// The encoders that the mode needs and the index has; none for a lexical query. Others than those
-/// that the index was built with are exit code 12: their answers would mean nothing.
-fn encoders(args: &QueryArgs, searcher: &Searcher) -> anyhow::Result<Option<Encoders>> {
-    let mut choice = settings::encoder_choice(&args.models)?;
-    match args.mode {
-        QueryMode::Lexical => return Ok(None),
-        QueryMode::Sparse => choice.dense = ModelSource::None,
-        QueryMode::Dense => choice.sparse = ModelSource::None,
-        QueryMode::Hybrid => {}
+fn mode(mode: QueryMode) -> Mode {
+    match mode {
+        QueryMode::Lexical => Mode::Lexical,
+        QueryMode::Sparse => Mode::Sparse,
+        QueryMode::Dense => Mode::Dense,
+        QueryMode::Hybrid => Mode::Hybrid,
     }
-    let noted = searcher.noted()?;
-    // How much of a text is encoded is part of the encoders' hashes.
-    if let Some(recipe) = noted.as_ref().and_then(|n| parse::<Recipe>(&n.recipe)) {
-        choice.coverage = recipe.coverage;
-    }
-    if let Some(built_with) = noted.and_then(|n| parse::<EncoderInfo>(&n.encoder)) {
-        choice.precision = built_with.precision();
-        let given = encode::describe(&choice).map_err(unavailable)?;
-        let kinds = [
-            (
-                QueryMode::Sparse,
-                "sparse",
-                &mut choice.sparse,
-                built_with.sparse,
-                given.sparse,
-            ),
-            (
-                QueryMode::Dense,
-                "dense",
-                &mut choice.dense,
-                built_with.dense,
-                given.dense,
-            ),
-        ];
-        for (mode, kind, source, built_with, given) in kinds {
-            match (built_with, given) {
-                (None, _) if args.mode == mode => {
-                    let text = format!("the index has no {kind} vectors: ask with --mode lexical");
-                    return Err(Exit::error(ExitCode::Usage, text));
-                }
-                (_, None) if args.mode == mode => {
-                    let text =
-                        format!("--mode {kind} needs an encoder: leave out --{kind}-model none");
-                    return Err(Exit::error(ExitCode::Usage, text));
-                }
-                (None, _) => *source = ModelSource::None,
-                (Some(built_with), Some(given)) if built_with.hash != given.hash => {
-                    let text = format!(
-                        "the index was built with the {kind} encoder {} ({:.12}), not {} ({:.12}): name its directory with --{kind}-model",
-                        built_with.name,
-                        built_with.hash.to_string(),
-                        given.name,
-                        given.hash.to_string()
-                    );
-                    return Err(Exit::error(ExitCode::FingerprintMismatch, text));
-                }
-                _ => {}
-            }
-        }
-    }
-    Encoders::open(&choice).map(Some).map_err(unavailable)
-}
-
-/// `None` for what another version wrote in another form.
-fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
-    serde_json::from_str(json).ok()
-}
-
-fn unavailable(error: EncodeError) -> anyhow::Error {
-    let text = format!("{error}; --mode lexical needs no encoder");
-    Exit::error(ExitCode::Unavailable, text)
-}
-
-fn answer(
-    searcher: &Searcher,
-    encoders: Option<&mut Encoders>,
-    args: &QueryArgs,
-    text: &str,
-) -> anyhow::Result<Vec<Hit>> {
-    let encoded = encoders
-        .map(|e| e.encode_query(text))
-        .transpose()?
-        .unwrap_or_default();
-    let query = Query {
-        text,
-        sparse: encoded.sparse.as_ref(),
-        dense: encoded.dense.as_ref(),
-        mode: match args.mode {
-            QueryMode::Lexical => Mode::Lexical,
-            QueryMode::Sparse => Mode::Sparse,
-            QueryMode::Dense => Mode::Dense,
-            QueryMode::Hybrid => Mode::Hybrid,
-        },
-        scope: if args.routed {
-            Scope::Routed
-        } else {
-            Scope::Everywhere
-        },
-        k: args.k,
-    };
-    searcher.search(&query).map_err(unsearchable)
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@
 //! thread pool; [`Encoders`] owns one session per kind and belongs to one thread. It writes nothing
 //! but the unpacked runtime library, reads nothing but models, and never fetches anything.
 
+mod built_with;
 mod describe;
 mod embedded;
 mod error;
@@ -36,6 +37,7 @@ mod refit;
 mod trial;
 
 use crate::batch::EncoderKind;
+pub use built_with::{BuiltWith, MismatchError, OtherEncoder};
 pub use cuda::{Hardware, cuda_runtime};
 use describe::sha256_of;
 pub use describe::{EncoderInfo, ModelInfo, describe};

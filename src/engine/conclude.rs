@@ -22,7 +22,7 @@ use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::hash_file;
 use crate::store::ledger::{self, ShardLedger};
 use crate::store::ownership;
-use crate::store::routing::registered_shards;
+use crate::store::registered::registered_shards;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -112,7 +112,10 @@ fn describe(
         whole = whole.and(ledger.content);
         // Of an unchanged shard, what was noted when it was published.
         let noted = || {
-            let build = registered.iter().find(|known| known.path == path)?.build?;
+            let build = registered
+                .iter()
+                .find(|known| known.recorded_path == path)?
+                .build?;
             build.file_hash.filter(|_| build.digest == ledger.digest)
         };
         // A run that was stopped may have put another file of the same digest there since.

@@ -22,7 +22,9 @@ mod survey;
 mod unchanged;
 
 mod job;
+#[doc(hidden)]
 pub mod publish;
+#[doc(hidden)]
 pub mod supervisor;
 mod watch;
 pub mod watchdog;
@@ -45,14 +47,20 @@ pub use survey::{Survey, survey};
 
 use crate::encode;
 use crate::ids::ShardId;
+use crate::plan::Plan;
+#[doc(inline)]
+pub use crate::plan::sizing::Vram;
 use crate::plan::sizing::{
     Room, Sizing, SizingInput, ram_per_worker, size_workers, vram_per_worker,
 };
-use crate::plan::{Mode, Pace, Plan};
+#[doc(inline)]
+pub use crate::plan::{Mode, Pace, PlanOptions, ShardOrder};
 use crate::platform;
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::report::RunSummary;
 use crate::store::ledger::ShardLedger;
+#[doc(inline)]
+pub use crate::store::routing::ShardCategory;
 use output::lock::BuildLock;
 use output::rebuild::Rebuild;
 use output::{obstacles, provenance};

@@ -24,7 +24,7 @@ use crate::report::marks;
 use crate::store::hash_file;
 use crate::store::ledger::{ShardLedger, read_ledger};
 use crate::store::ownership::{self, Records, Stale};
-use crate::store::routing::RegisteredShard;
+use crate::store::registered::RegisteredShard;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -80,6 +80,35 @@ impl Profile {
         Self::resolve(ProfileFile::parse(path, &text)?, path, &text, env)
     }
 
+    /// Return the profile of one folder with the default rules, recipe and models, for programs without profile files. It is
+    /// named for the folder, and the folder stands in for the file, so that two folders of one name do not replace each
+    /// other's index.
+    ///
+    /// # Errors
+    /// [`ProfileError::Read`] when there is no such folder.
+    pub fn of_folder(path: &Path) -> Result<Self, ProfileError> {
+        let root = Root::of_folder(path).map_err(|source| ProfileError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(Self {
+            name: root.label.clone(),
+            description: String::new(),
+            file: root.path.clone(),
+            roots: vec![root],
+            missing: Vec::new(),
+            rules: Rules::default(),
+            recipe: Recipe::default(),
+            sparse: ModelSource::default(),
+            dense: ModelSource::default(),
+            device: None,
+            sparse_device: None,
+            dense_device: None,
+            precision: None,
+            typed: ProfileFile::default(),
+        })
+    }
+
     /// What `typed`, parsed from the `text` of the profile in `path`, means on this machine. Looks at
     /// the folders it names; fails as [`load`](Self::load) does.
     pub fn resolve(

@@ -59,6 +59,24 @@ impl Root {
         }
     }
 
+    /// Find the folder at `path` as a root with all its files, labelled by the folder's name.
+    pub(super) fn of_folder(path: &Path) -> io::Result<Self> {
+        let real = platform::real_path(path)?;
+        if !real.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let name = file_name(&real);
+        Ok(Self {
+            typed: real.display().to_string(),
+            wish: Wish {
+                label: None,
+                name: name.clone(),
+                by_glob: false,
+            },
+            ..Self::new(slug(&name), real)
+        })
+    }
+
     /// `path` as seen from this root. `None` when it lies elsewhere.
     pub fn relative(&self, path: &Path) -> Option<RelPath> {
         RelPath::below(&self.path, path)

@@ -498,3 +498,20 @@ fn devices_parse() {
         assert_eq!(bad.parse::<DeviceSetting>(), Err(NoSuchDevice(bad.into())));
     }
 }
+
+#[test]
+fn a_folder_without_a_profile_is_as_a_profile_with_defaults() {
+    let setup = Setup::with_folders(&["My Notes"]);
+    let of_folder = Profile::of_folder(&setup.path("My Notes")).expect("a folder");
+    let loaded = setup.loaded(r#"roots = ["My Notes"]"#);
+    assert_eq!(labels(&of_folder), labels(&loaded));
+    assert_eq!(of_folder.roots[0].path, loaded.roots[0].path);
+    assert_eq!(of_folder.name, "my-notes");
+    assert_eq!(of_folder.recipe, loaded.recipe);
+    assert_eq!(of_folder.rules.extensions, loaded.rules.extensions);
+    assert_eq!(of_folder.sparse, loaded.sparse);
+    let absent = Profile::of_folder(&setup.path("absent"));
+    assert!(matches!(absent, Err(ProfileError::Read { .. })));
+    let file = Profile::of_folder(&setup.path("p.toml"));
+    assert!(matches!(file, Err(ProfileError::Read { .. })));
+}

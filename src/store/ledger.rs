@@ -64,6 +64,23 @@ pub fn read_ledger(path: &Path) -> Result<ShardLedger, StoreError> {
     })
 }
 
+/// How the vectors of a shard were made: two texts of `build_meta`, each JSON of the builder's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncoderRecord {
+    pub encoder: String,
+    pub recipe: String,
+}
+
+impl EncoderRecord {
+    /// Read the record of an open shard; `path` is for messages.
+    pub(crate) fn read(conn: &Connection, path: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            encoder: meta(conn, path, "encoder")?,
+            recipe: meta(conn, path, "recipe")?,
+        })
+    }
+}
+
 /// A text that the shard at `path` says of itself under this key of `build_meta`.
 pub fn read_text(path: &Path, key: &str) -> Result<String, StoreError> {
     meta(&open_read_only(path)?, path, key)

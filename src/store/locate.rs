@@ -4,15 +4,12 @@
 //! its routing database. Never writes, never opens a registered shard. Used by everything that reads a
 //! finished index.
 
-use super::connect::open_read_only;
 use super::error::StoreError;
-use super::ledger::read_text;
+use super::index::Index;
 use super::maker::{Maker, maker_of};
-use super::surroundings::Surroundings;
+use super::registered::registered_shards;
 use crate::named_file;
 use crate::platform;
-use rusqlite::Connection;
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -24,106 +21,6 @@ pub const SHARDS_FOLDER: &str = "shards";
 
 /// The first bytes of every SQLite database.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
-
-/// A finished index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Index {
-    /// A routing database and the shards registered in it, by name.
-    Sharded {
-        routing: PathBuf,
-        shards: Vec<Registered>,
-    },
-    /// One database: a blob, or one shard looked at alone.
-    Single { path: PathBuf },
-}
-
-/// One row of the routing database's `shards` table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
-    /// `shards.shard_name`: the shard's label.
-    pub name: String,
-    /// Where it lies. In an index that was copied or moved that is beside its routing database, though
-    /// servers open the path as it is recorded; `verify` reports such a row.
-    pub path: PathBuf,
-    /// The text of `shards.path`.
-    pub recorded_path: String,
-    /// Servers consult only shards whose health is `ok`.
-    pub health: String,
-    pub gene_count: i64,
-    /// JSON, written by the publisher.
-    pub metadata: Option<String>,
-}
-
-impl Index {
-    /// The database that names the index: the routing database, or the only one.
-    pub fn database(&self) -> &Path {
-        match self {
-            Self::Sharded { routing: path, .. } | Self::Single { path } => path,
-        }
-    }
-
-    /// Where the build that wrote the index keeps what belongs to it.
-    pub fn surroundings(&self) -> Surroundings {
-        Surroundings::of(self.database())
-    }
-
-    /// [`Self::databases`] without those that other programs registered.
-    pub fn databases_of_ours(&self) -> Vec<(String, PathBuf)> {
-        let foreign = self.foreign();
-        let mut databases = self.databases();
-        databases.retain(|(label, _)| !foreign.contains(label));
-        databases
-    }
-
-    /// Labels under which other programs registered something: rows without a record of a build, unless the file is
-    /// our shard of that label, and rows with the record of another row, whose shard's copy they name.
-    pub fn foreign(&self) -> BTreeSet<String> {
-        let Self::Sharded { shards, .. } = self else {
-            return BTreeSet::new();
-        };
-        let digests: Vec<_> = shards.iter().map(Registered::noted_digest).collect();
-        let mut by_digest: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (shard, digest) in shards.iter().zip(&digests) {
-            if let Some(digest) = digest {
-                by_digest.entry(digest).or_default().push(&shard.name);
-            }
-        }
-        let is_foreign = |(shard, digest): (&Registered, &Option<String>)| {
-            let label = || read_text(&shard.path, "label").ok();
-            let is_foreign = match digest.as_deref().map(|digest| &by_digest[digest]) {
-                None => label().as_ref() != Some(&shard.name),
-                Some(names) if names.len() == 1 => false,
-                Some(names) => label()
-                    .is_some_and(|label| label != shard.name && names.contains(&label.as_str())),
-            };
-            is_foreign.then(|| shard.name.clone())
-        };
-        shards.iter().zip(&digests).filter_map(is_foreign).collect()
-    }
-
-    /// Every database with its label, in the order of the labels.
-    pub fn databases(&self) -> Vec<(String, PathBuf)> {
-        match self {
-            Self::Sharded { shards, .. } => shards
-                .iter()
-                .map(|shard| (shard.name.clone(), shard.path.clone()))
-                .collect(),
-            Self::Single { path } => vec![(label_of(path), path.clone())],
-        }
-    }
-}
-
-impl Registered {
-    /// The digest that publishing noted beside the shard. `None` when another program registered it.
-    fn noted_digest(&self) -> Option<String> {
-        noted_digest(self.metadata.as_deref())
-    }
-}
-
-fn noted_digest(metadata: Option<&str>) -> Option<String> {
-    let noted: serde_json::Value = serde_json::from_str(metadata?).ok()?;
-    Some(noted["build"]["digest"].as_str()?.to_owned())
-}
 
 /// Why a path is no index. The caller decides on the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -206,18 +103,18 @@ pub fn locate_ours(out: &Path) -> Result<Index, LocateError> {
 /// The database of the index that `out` names; see [`locate`]. Opens none.
 pub fn find(out: &Path) -> Result<PathBuf, LocateError> {
     match database_at(out)? {
-        Place::One(database) => Ok(database),
-        Place::Many(found) => Err(LocateError::Ambiguous {
+        Candidates::One(database) => Ok(database),
+        Candidates::Many(found) => Err(LocateError::Ambiguous {
             path: out.to_path_buf(),
             found,
         }),
-        Place::None(found) => match database_at(&sharded_sibling(out))? {
-            Place::One(database) => Ok(database),
-            Place::Many(found) => Err(LocateError::Ambiguous {
+        Candidates::None(found) => match database_at(&sharded_sibling(out))? {
+            Candidates::One(database) => Ok(database),
+            Candidates::Many(found) => Err(LocateError::Ambiguous {
                 path: sharded_sibling(out),
                 found,
             }),
-            Place::None(_) => Err(LocateError::NotFound {
+            Candidates::None(_) => Err(LocateError::NotFound {
                 path: out.to_path_buf(),
                 found,
             }),
@@ -225,63 +122,8 @@ pub fn find(out: &Path) -> Result<PathBuf, LocateError> {
     }
 }
 
-/// The label of a database that no routing database names: its file name without `.genome.db`
-/// or `.db`.
-pub fn label_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".db").unwrap_or(&name);
-    stem.strip_suffix(".genome").unwrap_or(stem).to_string()
-}
-
-/// The registered shards of an open routing database, by name.
-pub fn registered_shards(
-    routing: &Connection,
-    folder: &Path,
-) -> Result<Vec<Registered>, rusqlite::Error> {
-    let mut statement = routing.prepare(
-        "SELECT shard_name, path, health, gene_count, metadata FROM shards ORDER BY shard_name",
-    )?;
-    let rows = statement.query_map([], |row| {
-        // Other programs may write anything, and what is none of ours must not hide what is.
-        let text = |at| -> rusqlite::Result<Option<String>> {
-            Ok(row
-                .get_ref(at)?
-                .as_str_or_null()
-                .ok()
-                .flatten()
-                .map(str::to_owned))
-        };
-        let recorded_path = text(1)?.unwrap_or_default();
-        let metadata = text(4)?;
-        // Another program means the path that it wrote.
-        let path = match noted_digest(metadata.as_deref()) {
-            Some(_) => shard_path(folder, &recorded_path),
-            None => folder.join(&recorded_path),
-        };
-        Ok(Registered {
-            name: text(0)?.unwrap_or_default(),
-            path,
-            recorded_path,
-            health: text(2)?.unwrap_or_default(),
-            gene_count: row.get_ref(3)?.as_i64().unwrap_or_default(),
-            metadata,
-        })
-    })?;
-    rows.collect()
-}
-
-/// The shard of that file name in the index's own folder, else the path as recorded.
-fn shard_path(folder: &Path, recorded: &str) -> PathBuf {
-    let own = Path::new(recorded)
-        .file_name()
-        .map(|name| folder.join(SHARDS_FOLDER).join(name));
-    match own {
-        Some(own) if own.is_file() => own,
-        _ => folder.join(recorded),
-    }
-}
-
-enum Place {
+/// The databases that a path names by itself.
+enum Candidates {
     One(PathBuf),
     Many(Found),
     None(Found),
@@ -293,10 +135,10 @@ fn sharded_sibling(out: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn database_at(path: &Path) -> Result<Place, LocateError> {
+fn database_at(path: &Path) -> Result<Candidates, LocateError> {
     let kind = match std::fs::metadata(path) {
         Ok(kind) => kind,
-        Err(e) if missing(&e) => return Ok(Place::None(Found::default())),
+        Err(e) if missing(&e) => return Ok(Candidates::None(Found::default())),
         Err(source) => return Err(io_error(path, source)),
     };
     if !kind.is_dir() && !kind.is_file() {
@@ -307,7 +149,7 @@ fn database_at(path: &Path) -> Result<Place, LocateError> {
     }
     if !kind.is_dir() {
         return match has_magic(path)? {
-            true => Ok(Place::One(path.to_path_buf())),
+            true => Ok(Candidates::One(path.to_path_buf())),
             false => Err(LocateError::NotADatabase {
                 path: path.to_path_buf(),
             }),
@@ -315,13 +157,13 @@ fn database_at(path: &Path) -> Result<Place, LocateError> {
     }
     let routing = path.join(ROUTING_NAME);
     if routing.is_file() {
-        return Ok(Place::One(routing));
+        return Ok(Candidates::One(routing));
     }
     database_in(path)
 }
 
 /// Looks into a folder without a routing database of its own.
-fn database_in(folder: &Path) -> Result<Place, LocateError> {
+fn database_in(folder: &Path) -> Result<Candidates, LocateError> {
     let entries = entries_of(folder)?;
     let mut found: Vec<_> = entries
         .iter()
@@ -335,9 +177,9 @@ fn database_in(folder: &Path) -> Result<Place, LocateError> {
             .cloned(),
     );
     Ok(match found.len() {
-        0 => Place::None(Found(entries)),
-        1 => Place::One(found.remove(0)),
-        _ => Place::Many(Found(found)),
+        0 => Candidates::None(Found(entries)),
+        1 => Candidates::One(found.remove(0)),
+        _ => Candidates::Many(Found(found)),
     })
 }
 
@@ -358,11 +200,7 @@ fn read_index(database: PathBuf) -> Result<Index, LocateError> {
             _ => Ok(Index::Single { path: database }),
         };
     }
-    let folder = database.parent().unwrap_or(Path::new(""));
-    let shards = open_read_only(&database).and_then(|routing| {
-        registered_shards(&routing, folder).map_err(StoreError::sql(&database))
-    });
-    match shards {
+    match registered_shards(&database) {
         Ok(shards) => Ok(Index::Sharded {
             shards,
             routing: database,
@@ -403,11 +241,12 @@ fn io_error(path: &Path, source: std::io::Error) -> LocateError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::Connection;
 
     fn database(path: &Path) {
         std::fs::create_dir_all(path.parent().expect("below a folder")).expect("folder");
-        let sql = "CREATE TABLE shards (shard_name, path, health, gene_count, metadata);
-                   INSERT INTO shards VALUES ('b','/x/b.genome.db','ok',1,NULL), ('a','a.genome.db','ok',2,NULL)";
+        let sql = "CREATE TABLE shards (shard_name, path, health, gene_count, byte_size, metadata, category);
+                   INSERT INTO shards VALUES ('b','/x/b.genome.db','ok',1,1,NULL,''), ('a','a.genome.db','ok',2,1,NULL,'')";
         let connection = Connection::open(path).expect("new database");
         connection.execute_batch(sql).expect("plain SQL");
     }
@@ -446,7 +285,6 @@ mod tests {
         assert_eq!(locate(&path).expect("file"), index);
         assert_eq!(locate(dir.path()).expect("folder"), index);
         assert_eq!(index.databases(), [("medium".to_string(), path)]);
-        assert_eq!(label_of(Path::new("/x/src-a.genome.db")), "src-a");
     }
 
     #[test]

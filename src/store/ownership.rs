@@ -8,7 +8,7 @@ use super::connect::{self, log_beside, open_read_only};
 use super::error::StoreError;
 use super::ledger::{digest_of, meta, roots_of, spelled_value};
 use super::maker::{Maker, maker_by, tables};
-use super::routing::RegisteredShard;
+use super::registered::RegisteredShard;
 use super::schema::FORMAT_VERSION;
 use super::shard::Root;
 use crate::ids::Digest;
@@ -382,7 +382,7 @@ fn remove(path: &Path) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::store::digest::ContentDigest;
-    use crate::store::routing::BuildRecord;
+    use crate::store::registered::BuildRecord;
     use rusqlite::Connection;
 
     fn row(name: &str, ours: bool) -> RegisteredShard {
@@ -391,8 +391,11 @@ mod tests {
             name: name.to_owned(),
             category: "reference".to_owned(),
             path: format!("/o/shards/{name}.genome.db").into(),
+            recorded_path: format!("/o/shards/{name}.genome.db").into(),
+            health: "ok".to_owned(),
             chunks: 1,
             bytes: 1,
+            metadata: None,
             build: ours.then_some(BuildRecord {
                 fingerprint: digest,
                 digest,

@@ -8,8 +8,9 @@ use super::connect::{self, open_read_only};
 use super::digest::ContentDigest;
 use super::error::StoreError;
 use super::ledger::{check_format, digest_of, meta};
+use super::registered::{BuildRecord, RegisteredShard, read_registered};
 use super::schema;
-use crate::ids::{Digest, FileHash};
+use crate::ids::FileHash;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Row, Statement, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
@@ -45,30 +46,6 @@ pub struct RoutingDb {
     conn: Connection,
     path: PathBuf,
     category: ShardCategory,
-}
-
-/// A shard as the routing database lists it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RegisteredShard {
-    /// `shards.shard_name`: the shard's label.
-    pub name: String,
-    pub category: String,
-    /// Absolute.
-    pub path: PathBuf,
-    pub chunks: i64,
-    pub bytes: i64,
-    /// `None` when another tool registered the shard.
-    pub build: Option<BuildRecord>,
-}
-
-/// What the builder notes beside a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BuildRecord {
-    pub fingerprint: Digest,
-    pub digest: Digest,
-    pub content: ContentDigest,
-    /// Of the whole file as it was published.
-    pub file_hash: Option<FileHash>,
 }
 
 impl RoutingDb {
@@ -123,7 +100,7 @@ impl RoutingDb {
             epoch: meta(&source, shard, "epoch")?,
             bytes: bytes as i64,
             category: self.category.as_str(),
-            metadata: metadata_of(&build),
+            metadata: build.to_metadata(),
         };
         entry
             .replace(&mut self.conn, &source)
@@ -154,7 +131,8 @@ impl RoutingDb {
 
     /// The registered shards, in the order of their names.
     pub fn shards(&self) -> Result<Vec<RegisteredShard>, StoreError> {
-        shards_of(&self.conn).map_err(StoreError::sql(&self.path))
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        read_registered(&self.conn, folder).map_err(StoreError::sql(&self.path))
     }
 
     /// Folds the log into the file. Without a server that has the database open, nothing is left
@@ -185,37 +163,6 @@ fn damaged(error: StoreError) -> StoreError {
         ),
         error => error,
     }
-}
-
-/// The shards that the routing database at `path` lists, without writing anything.
-pub fn registered_shards(path: &Path) -> Result<Vec<RegisteredShard>, StoreError> {
-    shards_of(&open_read_only(path)?).map_err(StoreError::sql(path))
-}
-
-fn shards_of(conn: &Connection) -> rusqlite::Result<Vec<RegisteredShard>> {
-    conn.prepare(
-        "SELECT shard_name, path, gene_count, byte_size, metadata, category FROM shards
-         ORDER BY shard_name",
-    )?
-    .query_map([], |row| {
-        // Other programs may write anything; it must not hide what is ours.
-        let text = |at| -> rusqlite::Result<Option<String>> {
-            let text = row.get_ref(at)?.as_str_or_null().ok().flatten();
-            Ok(text.map(str::to_owned))
-        };
-        let number =
-            |at| -> rusqlite::Result<i64> { Ok(row.get_ref(at)?.as_i64().unwrap_or_default()) };
-        let metadata = text(4)?;
-        Ok(RegisteredShard {
-            name: text(0)?.unwrap_or_default(),
-            category: text(5)?.unwrap_or_default(),
-            path: PathBuf::from(text(1)?.unwrap_or_default()),
-            chunks: number(2)?,
-            bytes: number(3)?,
-            build: metadata.as_deref().and_then(build_of),
-        })
-    })?
-    .collect()
 }
 
 /// A row of `shards` about to be written.
@@ -348,45 +295,6 @@ fn routing_words(promoter: &str, routes: &str) -> (String, String) {
     (json(&promoter.domains), json(&words))
 }
 
-/// `shards.metadata`.
-#[derive(Serialize, Deserialize)]
-struct Metadata {
-    build: BuildText,
-}
-
-#[derive(Serialize, Deserialize)]
-struct BuildText {
-    fingerprint: String,
-    digest: String,
-    content_digest: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    file_blake3: Option<String>,
-}
-
-fn metadata_of(build: &BuildRecord) -> String {
-    json(&Metadata {
-        build: BuildText {
-            fingerprint: build.fingerprint.to_string(),
-            digest: build.digest.to_string(),
-            content_digest: build.content.to_digest().to_string(),
-            file_blake3: build.file_hash.map(|hash| hash.to_string()),
-        },
-    })
-}
-
-fn build_of(metadata: &str) -> Option<BuildRecord> {
-    let Metadata { build } = serde_json::from_str(metadata).ok()?;
-    Some(BuildRecord {
-        fingerprint: Digest::parse(&build.fingerprint)?,
-        digest: Digest::parse(&build.digest)?,
-        content: ContentDigest::from_digest(Digest::parse(&build.content_digest)?),
-        file_hash: build
-            .file_blake3
-            .and_then(|text| Digest::parse(&text))
-            .map(|digest| FileHash(digest.0)),
-    })
-}
-
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("strings and lists always have a JSON form")
 }
@@ -404,17 +312,5 @@ mod tests {
         assert_eq!(domains, r#"["Käse"]"#);
         assert_eq!(entities, r#"["Parser","io","naïve"]"#);
         assert_eq!(routing_words("not json", "[]"), ("[]".into(), "[]".into()));
-    }
-
-    #[test]
-    fn the_note_beside_a_shard_reads_back() {
-        let build = BuildRecord {
-            fingerprint: Digest([1; 32]),
-            digest: Digest([2; 32]),
-            content: ContentDigest::from_digest(Digest([3; 32])),
-            file_hash: Some(FileHash([4; 32])),
-        };
-        assert_eq!(build_of(&metadata_of(&build)), Some(build));
-        assert_eq!(build_of(r#"{"other":true}"#), None);
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use rows::epigenetics;
 use super::connect;
 use super::error::StoreError;
 use super::fts;
-use super::links::{EntityLinks, SeedLinks};
+use super::relations::{EntityRelations, SeedPairs};
 use super::schema;
 use super::segment::SegmentReader;
 use crate::file::{FileOutcome, RelPath};
@@ -80,8 +80,8 @@ struct State {
     loaded: Loaded,
     /// Chunks' places, duplicates included.
     places: u64,
-    entity_links: EntityLinks,
-    seed_links: SeedLinks,
+    entity_relations: EntityRelations,
+    seed_pairs: SeedPairs,
 }
 
 impl ShardLoader {
@@ -217,7 +217,7 @@ impl ShardLoader {
         self.conn.execute_batch(FILL_ENTITY_GRAPH)?;
         self.conn.execute_batch(schema::FILL_PATH_KEYS)?;
         let mut insert = self.conn.prepare(INSERT_SEED)?;
-        for (a, b) in self.state.seed_links.pairs() {
+        for (a, b) in self.state.seed_pairs.pairs() {
             insert.execute(params![a.to_string(), b.to_string(), self.header.epoch])?;
         }
         Ok(())

@@ -7,13 +7,14 @@
 
 use super::columns::{self, Column, Epigenetics, Promoter};
 use super::fault::{FaultKind, Finder};
-use super::sides::Sides;
-use super::traces::Traces;
-use crate::ids::{ChunkId, ContentHash};
-use crate::store::links::{EntityLinks, SeedLinks};
+use super::owners::{ChunkOwner, Owners, SOURCES};
+use super::relations::ExpectedRelations;
+use super::server_edits::ServerEdits;
+use super::side_tables::SideTables;
+use crate::ids::ContentHash;
 use crate::tag::Tags;
 use crate::vector::DenseVector;
-use rusqlite::{Connection, OptionalExtension as _, Row, Rows};
+use rusqlite::{Connection, Row};
 use std::collections::BTreeSet;
 
 /// How far a dense vector's length may be from 1. The format's tolerance.
@@ -21,7 +22,7 @@ const NORM_TOLERANCE: f64 = 1e-3;
 
 /// What the pass saw besides faults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ChunkSummary {
     /// Bytes of text in the builder's chunks.
     pub text_bytes: u64,
     /// Chunks that a server added.
@@ -31,15 +32,15 @@ pub struct Seen {
     /// Builder's chunks in whose place a server has put a row of its own.
     pub replaced_chunks: u64,
     /// Columns and links of ours that a server has written.
-    pub traces: u64,
+    pub server_edits: u64,
     /// Lengths of dense vectors, in values.
     pub dense_dims: BTreeSet<usize>,
 }
 
-impl Seen {
+impl ChunkSummary {
     /// Whether a server has written to the shard, as far as rows that it shares with us tell.
     pub fn was_written(&self) -> bool {
-        self.server_chunks + self.touched_chunks + self.replaced_chunks + self.traces > 0
+        self.server_chunks + self.touched_chunks + self.replaced_chunks + self.server_edits > 0
     }
 }
 
@@ -60,26 +61,9 @@ WHERE g.rowid > (SELECT count(*) FROM build_routes)
 /// What a server puts in a text's place when it compacts the chunk.
 const COMPACTED: &str = "[COMPRESSED:";
 
-const PLACES: &str = "
-SELECT s.gene_id, s.seq, s.is_fragment, f.path, f.mtime_ns, r.label, r.path
-FROM build_sources AS s JOIN build_files AS f ON f.file_id = s.file_id
-JOIN build_roots AS r ON r.root_id = f.root_id ORDER BY s.file_id, s.seq";
-
-/// A file's place that holds a chunk.
-#[derive(Clone, Debug, Default)]
-pub struct Place {
-    gene_id: String,
-    sequence: i64,
-    is_fragment: bool,
-    pub path: String,
-    mtime_ns: i64,
-    pub root_label: String,
-    root_path: String,
-}
-
 /// Checks every chunk. Errors of SQLite become faults; the rest of the rows is then not checked.
-pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> Seen {
-    let mut seen = Seen::default();
+pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> ChunkSummary {
+    let mut seen = ChunkSummary::default();
     let checked = walk(connection, &mut seen, finder);
     finder.on_error("genes", checked);
     seen
@@ -87,7 +71,7 @@ pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> Seen {
 
 fn walk(
     connection: &Connection,
-    seen: &mut Seen,
+    seen: &mut ChunkSummary,
     finder: &mut Finder<'_>,
 ) -> Result<(), rusqlite::Error> {
     let epoch = connection.query_row(
@@ -96,14 +80,14 @@ fn walk(
         |row| row.get(0),
     )?;
     let mut genes = connection.prepare(GENES)?;
-    let mut places = connection.prepare(PLACES)?;
+    let mut sources = connection.prepare(SOURCES)?;
     let mut genes = genes.query([])?;
     let replaced = replaced(connection)?;
     seen.replaced_chunks = replaced.len() as u64;
-    let mut owners = Owners::new(connection, places.query([])?, &replaced)?;
-    let mut traces = Traces::new(epoch);
-    let mut sides = Sides::prepare(connection)?;
-    let mut links = Links::default();
+    let mut owners = Owners::new(connection, sources.query([])?, &replaced)?;
+    let mut edits = ServerEdits::new(epoch);
+    let mut side_tables = SideTables::prepare(connection)?;
+    let mut relations = ExpectedRelations::prepare(connection)?;
     while let Some(row) = genes.next()? {
         let rowid: i64 = row.get(0)?;
         let gene_id = columns::text(row, 1).unwrap_or_default();
@@ -119,7 +103,7 @@ fn walk(
         let owner = owners.of(gene_id, rowid, finder)?;
         let tags = row_itself(row, gene_id, seen, finder);
         dated(row, gene_id, epoch, &tags, finder);
-        traces.gene(row, gene_id, [6, 17, 18, 19], finder);
+        edits.gene(row, gene_id, [6, 17, 18, 19], finder);
         match &owner {
             Some(owner) => against_owner(row, gene_id, owner, &tags, finder),
             None => {
@@ -127,27 +111,21 @@ fn walk(
                 finder.fault(FaultKind::Ledger, "build_sources", gene_id, what);
             }
         }
-        sides.check(gene_id, &tags.tags, owner.as_ref(), finder)?;
+        side_tables.check(gene_id, &tags.tags, owner.as_ref(), finder)?;
         if !replaced.is_empty() {
             continue; // The order of the chunks, from which links follow, is no longer known.
         }
-        links.check(
-            gene_id,
-            &tags.tags,
-            columns::integer(row, 14),
-            &mut sides,
-            finder,
-        )?;
+        relations.check(gene_id, &tags.tags, columns::integer(row, 14), finder)?;
     }
-    traces.links(connection, finder)?;
-    seen.traces = traces.found;
+    edits.relations(connection, finder)?;
+    seen.server_edits = edits.found;
     owners.rest(finder)?;
     if !replaced.is_empty() {
         return Ok(());
     }
-    sides.finish(connection, finder)?;
+    side_tables.finish(connection, finder)?;
     let is_pristine = seen.server_chunks == 0 && seen.touched_chunks == 0;
-    sides.seeds(connection, &links.seeds.pairs(), is_pristine, finder)
+    relations.finish(connection, is_pristine, finder)
 }
 
 fn replaced(connection: &Connection) -> Result<BTreeSet<String>, rusqlite::Error> {
@@ -164,7 +142,12 @@ struct Stored {
 }
 
 /// Everything that one row of `genes` says about itself.
-fn row_itself(row: &Row<'_>, gene_id: &str, seen: &mut Seen, finder: &mut Finder<'_>) -> Stored {
+fn row_itself(
+    row: &Row<'_>,
+    gene_id: &str,
+    seen: &mut ChunkSummary,
+    finder: &mut Finder<'_>,
+) -> Stored {
     let content = columns::text(row, 2).unwrap_or_default();
     seen.text_bytes += content.len() as u64;
     let hash = ContentHash::of(content);
@@ -258,7 +241,7 @@ fn dense(row: &Row<'_>, gene_id: &str, finder: &mut Finder<'_>) -> Option<usize>
 fn against_owner(
     row: &Row<'_>,
     gene_id: &str,
-    owner: &Place,
+    owner: &ChunkOwner,
     stored: &Stored,
     finder: &mut Finder<'_>,
 ) {
@@ -282,127 +265,5 @@ fn against_owner(
     for (column, _) in same.iter().filter(|(_, same)| !same) {
         let what = format!("{column} is not that of the file that holds the text first, {source}");
         finder.fault(FaultKind::Column, "genes", gene_id, what);
-    }
-}
-
-/// The places of all files in canonical order. The first place of a text is its owner, and rows of
-/// `genes` stand in the order of their owners.
-struct Owners<'a> {
-    places: Rows<'a>,
-    next: Option<Place>,
-    /// Their rows are no longer where their first places are.
-    replaced: &'a BTreeSet<String>,
-    rowid: rusqlite::Statement<'a>,
-}
-
-impl<'a> Owners<'a> {
-    fn new(
-        connection: &'a Connection,
-        places: Rows<'a>,
-        replaced: &'a BTreeSet<String>,
-    ) -> Result<Self, rusqlite::Error> {
-        let mut owners = Self {
-            places,
-            next: None,
-            replaced,
-            rowid: connection.prepare("SELECT rowid FROM genes WHERE gene_id = ?1")?,
-        };
-        owners.advance()?;
-        Ok(owners)
-    }
-
-    /// The first place of the chunk in row `rowid`; repeats of earlier chunks before it are passed.
-    fn of(
-        &mut self,
-        gene_id: &str,
-        rowid: i64,
-        finder: &mut Finder<'_>,
-    ) -> Result<Option<Place>, rusqlite::Error> {
-        while let Some(place) = &self.next {
-            if place.gene_id == gene_id {
-                let place = self.next.take();
-                self.advance()?;
-                return Ok(place);
-            }
-            match self.rowid_of(&place.gene_id.clone())? {
-                Some(earlier) if earlier < rowid || self.is_replaced() => self.advance()?,
-                Some(_) => return Ok(None),
-                None => self.missing(finder)?,
-            }
-        }
-        Ok(None)
-    }
-
-    /// The places behind the last row: repeats, all of them.
-    fn rest(&mut self, finder: &mut Finder<'_>) -> Result<(), rusqlite::Error> {
-        while let Some(place) = &self.next {
-            match self.rowid_of(&place.gene_id.clone())? {
-                Some(_) => self.advance()?,
-                None => self.missing(finder)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn is_replaced(&self) -> bool {
-        let next = self.next.as_ref();
-        next.is_some_and(|place| self.replaced.contains(&place.gene_id))
-    }
-
-    fn rowid_of(&mut self, gene_id: &str) -> Result<Option<i64>, rusqlite::Error> {
-        self.rowid.query_row([gene_id], |row| row.get(0)).optional()
-    }
-
-    fn missing(&mut self, finder: &mut Finder<'_>) -> Result<(), rusqlite::Error> {
-        if let Some(place) = &self.next {
-            let what = format!("chunk {} of {} is not in genes", place.sequence, place.path);
-            finder.fault(FaultKind::Ledger, "build_sources", &place.gene_id, what);
-        }
-        self.advance()
-    }
-
-    fn advance(&mut self) -> Result<(), rusqlite::Error> {
-        self.next = match self.places.next()? {
-            None => None,
-            Some(row) => Some(Place {
-                gene_id: row.get(0)?,
-                sequence: row.get(1)?,
-                is_fragment: row.get(2)?,
-                path: row.get(3)?,
-                mtime_ns: row.get(4)?,
-                root_label: row.get(5)?,
-                root_path: row.get(6)?,
-            }),
-        };
-        Ok(())
-    }
-}
-
-/// The links that follow from the order of the chunks and their tags.
-#[derive(Default)]
-struct Links {
-    entities: EntityLinks,
-    seeds: SeedLinks,
-}
-
-impl Links {
-    fn check(
-        &mut self,
-        gene_id: &str,
-        tags: &Tags,
-        tier: Option<i64>,
-        sides: &mut Sides<'_>,
-        finder: &mut Finder<'_>,
-    ) -> Result<(), rusqlite::Error> {
-        let Some(id) = ChunkId::parse(gene_id) else {
-            return Ok(()); // Told already: the id is not that of any text.
-        };
-        let mut entities: Vec<String> = tags.entities.iter().map(|e| e.to_lowercase()).collect();
-        entities.sort_unstable();
-        entities.dedup();
-        let expected = self.entities.next(id, &entities);
-        let tier = tier.and_then(|tier| u8::try_from(tier).ok()).unwrap_or(2);
-        self.seeds.next(id, tags, tier);
-        sides.relations(gene_id, &expected, finder)
     }
 }

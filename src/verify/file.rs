@@ -1,7 +1,7 @@
 //! Checks of a database as a file: header, neighbours, SQLite's own consistency.
 
-use super::Level;
 use super::fault::{FaultKind, Finder};
+use super::level::Level;
 use crate::named_file;
 use crate::store::connect::{Log, hash_file, sidecar};
 use crate::store::error::{StoreError, in_words};

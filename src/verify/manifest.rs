@@ -4,14 +4,14 @@ use super::fault::{FaultKind, Faults, Finder};
 use crate::ids::Digest;
 use crate::named_file;
 use crate::report::Manifest;
-use crate::store::locate::Index;
+use crate::store::index::Index;
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "manifest.json";
 
 /// What the manifest of an index notes, as far as it can be relied on.
 #[derive(Default)]
-pub struct Noted {
+pub struct ManifestRecord {
     manifest: Option<Manifest>,
     /// Where another program's manifest lies in the place of ours.
     pub foreign: Option<PathBuf>,
@@ -23,7 +23,7 @@ const MOVE_AWAY: &str = "move it away and run the build again, which writes a ne
 
 /// Reads the manifest of `index`. One that was changed since it was written is a fault, and notes
 /// nothing; so does a missing one, since an index may be copied without it.
-pub fn read(index: &Index, faults: &mut Faults) -> Noted {
+pub fn read(index: &Index, faults: &mut Faults) -> ManifestRecord {
     let mut finder = Finder {
         shard: NAME,
         faults,
@@ -31,7 +31,9 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
     let place = index.surroundings();
     let bytes = match named_file::read(&place.manifest, named_file::MOST_MANIFEST_BYTES) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Noted::default(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return ManifestRecord::default();
+        }
         Err(error) => {
             let row = place.manifest.display().to_string();
             finder.advise(
@@ -40,14 +42,14 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
                 &error.to_string(),
                 MOVE_AWAY,
             );
-            return Noted::default();
+            return ManifestRecord::default();
         }
     };
     let text = String::from_utf8_lossy(&bytes);
     if Manifest::is_of_another_tool(&text) {
-        return Noted {
+        return ManifestRecord {
             foreign: Some(place.manifest),
-            ..Noted::default()
+            ..ManifestRecord::default()
         };
     }
     if let Some(format) = Manifest::unknown_format(&text) {
@@ -56,7 +58,7 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
         let advice =
             "run the version of helix-build that wrote it, or move it away and run the build again";
         finder.advise(FaultKind::Format, ("", &row), &what, advice);
-        return Noted::default();
+        return ManifestRecord::default();
     }
     let manifest = Manifest::parse(&text);
     if manifest.is_none() {
@@ -71,13 +73,13 @@ pub fn read(index: &Index, faults: &mut Faults) -> Noted {
         };
         finder.advise(FaultKind::Manifest, ("", &row), what, advice);
     }
-    Noted {
+    ManifestRecord {
         manifest: manifest.filter(|_| !place.is_unfinished()),
         foreign: None,
     }
 }
 
-impl Noted {
+impl ManifestRecord {
     /// The hash of the routing database at `path`.
     pub fn of_routing(&self, path: &Path) -> Option<&str> {
         let path = std::path::absolute(path).ok()?;

@@ -8,124 +8,55 @@
 //! An index that a server has mounted stays sound: rows that a server adds, and columns that it
 //! rewrites when it delivers a chunk, are known and left alone.
 
-mod additions;
-mod beside;
 mod chunks;
 mod columns;
+mod concurrent;
 mod fault;
 mod file;
 mod full_text;
 mod indexes;
 mod ledger;
+mod level;
 mod manifest;
-mod objects;
+mod owners;
 mod queries;
+mod relations;
+mod report;
 mod routing;
+mod schema_check;
+mod schema_object;
+mod server_edits;
+mod server_schema;
 mod shard;
-mod sides;
+mod side_tables;
 mod sparse;
-mod traces;
 mod vectors;
 
 #[cfg(test)]
 mod tests;
 
-pub use beside::Watch;
+#[doc(inline)]
+pub use crate::store::digest::ContentDigest;
+pub use concurrent::BuildWatch;
 pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
+pub use level::Level;
+pub use report::Report;
 pub use shard::ShardReport;
-pub use vectors::{Agreement, Recorded, Sampled, Sampler, Vectors};
+pub use vectors::{Agreement, Sampled, Sampler, Vectors};
 
 use crate::failpoint;
-use crate::ids::Digest;
 use crate::store::StoreError;
-use crate::store::digest::{ContentDigest, digest_index};
-use crate::store::locate::{
-    Index, LocateError, ROUTING_NAME, Registered, SHARDS_FOLDER, label_of, locate_ours,
-};
+use crate::store::index::{Index, label_of};
+#[doc(inline)]
+pub use crate::store::locate::LocateError;
+use crate::store::locate::{ROUTING_NAME, SHARDS_FOLDER, locate_ours};
 use crate::store::ownership::{self, Holding};
+use crate::store::registered::RegisteredShard;
 use fault::Finder;
 use rayon::prelude::*;
-use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// How much is checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Headers, pages, schema, counts, and that rows of all tables find each other.
-    #[default]
-    Quick,
-    /// Also every row against what can be computed again, indexes against tables, the full-text
-    /// index against the texts, and the digests.
-    Full,
-}
-
-/// What was found.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    pub level: Level,
-    /// A build of this index has begun and not finished: what is there was checked, and more is to come.
-    pub unfinished: bool,
-    /// A build was at work on the index during the check. What was sound in spite of it is sound.
-    pub being_rebuilt: bool,
-    /// Contradictions that the build may explain, so that they are no faults: nothing but another check tells.
-    pub unconfirmed: u64,
-    /// Labels under which other programs registered something: none of it was checked.
-    pub foreign_shards: Vec<String>,
-    /// Where another program's manifest lies in the place of the index's: no fault, but the next build will refuse to
-    /// replace it.
-    pub foreign_manifest: Option<PathBuf>,
-    /// In the order of the labels.
-    pub shards: Vec<ShardReport>,
-    pub faults: Faults,
-}
-
-impl Report {
-    fn new(level: Level) -> Self {
-        Self {
-            level,
-            unfinished: false,
-            being_rebuilt: false,
-            unconfirmed: 0,
-            foreign_shards: Vec::new(),
-            foreign_manifest: None,
-            shards: Vec::new(),
-            faults: Faults::default(),
-        }
-    }
-
-    /// Nothing is wrong, and nothing is in doubt.
-    pub fn is_sound(&self) -> bool {
-        self.faults.is_empty() && self.unconfirmed == 0
-    }
-
-    /// Takes the faults for what a build that is at work may explain.
-    pub fn doubt(&mut self) {
-        self.being_rebuilt = true;
-        self.unconfirmed += std::mem::take(&mut self.faults).total();
-    }
-
-    /// The index's digest, recomputed from its rows; at level [`Level::Full`] and when every shard
-    /// could be read.
-    pub fn digest(&self) -> Option<Digest> {
-        let digests: Option<Vec<_>> = self
-            .shards
-            .iter()
-            .map(|shard| Some((shard.label.as_str(), shard.digest?)))
-            .collect();
-        Some(digest_index(digests.filter(|all| !all.is_empty())?))
-    }
-
-    /// What the index holds, however it is divided into shards; known when the digest is.
-    pub fn content_digest(&self) -> Option<Digest> {
-        self.digest()?;
-        let contents = self.shards.iter().filter_map(|shard| shard.content);
-        let sum = contents.fold(ContentDigest::default(), ContentDigest::and);
-        Some(sum.to_digest())
-    }
-}
 
 /// Checks the index that `out` names. Fails only when there is no index to check: a database that is
 /// there and cannot be read is a fault like others.
@@ -133,13 +64,13 @@ impl Report {
 /// A build at work replaces shards and rows while they are read. Where that may be the reason of a fault the
 /// index is checked again, for half a minute; then the faults count as unconfirmed.
 pub fn verify(out: &Path, level: Level) -> Result<Report, LocateError> {
-    verify_within(beside::PATIENCE, out, level)
+    verify_within(concurrent::PATIENCE, out, level)
 }
 
 fn verify_within(patience: Duration, out: &Path, level: Level) -> Result<Report, LocateError> {
-    let mut tries = beside::Tries::start(patience);
+    let mut tries = concurrent::Retries::start(patience);
     loop {
-        let watch = Watch::start(out);
+        let watch = BuildWatch::start(out);
         let checked = check_once(out, level);
         let is_disturbed = watch.is_disturbed();
         match checked {
@@ -273,7 +204,7 @@ pub fn verify_index(index: &Index, level: Level) -> Report {
 }
 
 /// Shards in the index's own folder that no row of ours names.
-fn unregistered(index: &Index, shards: &[Registered]) -> Vec<PathBuf> {
+fn unregistered(index: &Index, shards: &[RegisteredShard]) -> Vec<PathBuf> {
     let Index::Sharded { routing, .. } = index else {
         return Vec::new();
     };
@@ -286,7 +217,7 @@ fn unregistered(index: &Index, shards: &[Registered]) -> Vec<PathBuf> {
         .flatten()
         .map(|file| file.path());
     let is_unknown = |path: &PathBuf| {
-        let known = |shard: &Registered| shard.path.file_name() == path.file_name();
+        let known = |shard: &RegisteredShard| shard.path.file_name() == path.file_name();
         is_named_database(path) && !shards.iter().any(known) && is_our_shard(path)
     };
     paths.filter(is_unknown).collect()

@@ -1,7 +1,7 @@
 //! Invariants that are one query each: every row the query returns is a fault.
 
-use super::Level;
 use super::fault::{FaultKind, Finder};
+use super::level::Level;
 use rusqlite::Connection;
 
 /// A query whose rows are faults: the row's name, and what is wrong with it, both as text.

@@ -1,14 +1,15 @@
 //! The routing database against the shards it registers.
 
-use super::additions::Additions;
+use super::chunks;
 use super::fault::{FaultKind, Finder};
 use super::file::{self, Stamp};
-use super::manifest::Noted;
-use super::objects::{self, Shape};
+use super::level::Level;
+use super::manifest::ManifestRecord;
 use super::queries::{self, Check};
-use super::{Level, chunks, shard::noted};
+use super::schema_check::{self, ExpectedSchema};
+use super::server_schema::ServerSchema;
 use crate::store::connect::open_read_only;
-use crate::store::locate::Registered;
+use crate::store::registered::RegisteredShard;
 use crate::store::schema;
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement};
 use serde::Deserialize;
@@ -42,7 +43,7 @@ const ROUTING: &[Check] = &[
 
 /// The rows of `shards`.
 pub struct Rows<'a> {
-    pub ours: &'a [Registered],
+    pub ours: &'a [RegisteredShard],
     /// Whether other programs registered something. They write to the database then, as servers do.
     pub has_foreign: bool,
 }
@@ -50,7 +51,7 @@ pub struct Rows<'a> {
 pub fn check(
     path: &Path,
     shards: &Rows<'_>,
-    manifest: &Noted,
+    manifest: &ManifestRecord,
     level: Level,
     finder: &mut Finder<'_>,
 ) {
@@ -74,9 +75,9 @@ pub fn check(
     }
 }
 
-const SHAPE: Shape = Shape {
+const SCHEMA: ExpectedSchema = ExpectedSchema {
     builder: &[schema::ROUTING_SCHEMA],
-    server: Additions::Routing,
+    server: ServerSchema::Routing,
 };
 
 /// Whether a server has written.
@@ -87,7 +88,7 @@ fn rows(
     level: Level,
     finder: &mut Finder<'_>,
 ) -> bool {
-    let held = objects::compare(connection, &SHAPE, finder);
+    let held = schema_check::compare(connection, &SCHEMA, finder);
     file::structure(connection, path, level, finder);
     if !held.has_tables {
         return false;
@@ -126,16 +127,16 @@ SELECT (SELECT count(*) FROM claims) + (SELECT count(*) FROM claim_edges)
      + abs((SELECT count(*) FROM source_index) - (SELECT coalesce(sum(gene_count), 0) FROM shards))";
 
 /// What the row of `shards` says by itself.
-fn entry(shard: &Registered, finder: &mut Finder<'_>) {
-    if !Path::new(&shard.recorded_path).is_absolute() {
-        let what = format!("the path {} is not absolute", shard.recorded_path);
+fn entry(shard: &RegisteredShard, finder: &mut Finder<'_>) {
+    if !shard.recorded_path.is_absolute() {
+        let what = format!("the path {} is not absolute", shard.recorded_path.display());
         finder.fault(FaultKind::Routing, "shards", &shard.name, what);
     }
     let real = |path: &Path| std::fs::canonicalize(path).ok();
-    if real(&shard.path).is_some() && real(&shard.path) != real(Path::new(&shard.recorded_path)) {
+    if real(&shard.path).is_some() && real(&shard.path) != real(&shard.recorded_path) {
         let what = format!(
             "servers open {}, the shard of this index is {}",
-            shard.recorded_path,
+            shard.recorded_path.display(),
             shard.path.display()
         );
         finder.fault(FaultKind::Routing, "shards", &shard.name, what);
@@ -155,7 +156,7 @@ enum Failed {
 fn one_shard(
     routing: &Connection,
     opened: &Connection,
-    shard: &Registered,
+    shard: &RegisteredShard,
     level: Level,
     finder: &mut Finder<'_>,
 ) -> Result<(), Failed> {
@@ -171,7 +172,7 @@ fn one_shard(
             finder.fault(FaultKind::Routing, table, &shard.name, what);
         }
     };
-    compare("shards", shard.gene_count);
+    compare("shards", shard.chunks);
     for table in ["fingerprint_index", "source_index"] {
         let sql = format!("SELECT count(*) FROM {table} WHERE shard_name = ?1");
         compare(
@@ -187,7 +188,7 @@ fn one_shard(
         .optional()
         .map_err(Failed::Shard)?;
     // A missing one is told by the shard's own check.
-    if fingerprint.is_some() && noted(shard, "fingerprint") != fingerprint {
+    if fingerprint.is_some() && shard.recorded("fingerprint") != fingerprint {
         let what = "the fingerprint noted is not the shard's own";
         finder.fault(FaultKind::Routing, "shards", &shard.name, what);
     }
@@ -221,7 +222,7 @@ WHERE gene_id = ?1 AND shard_name = ?2 AND source_id IS ?3 AND content_hash IS ?
 fn every_chunk(
     routing: &Connection,
     opened: &Connection,
-    shard: &Registered,
+    shard: &RegisteredShard,
     finder: &mut Finder<'_>,
 ) -> Result<(), Failed> {
     let mut fingerprint = routing.prepare(FINGERPRINT).map_err(Failed::Routing)?;

@@ -1,17 +1,18 @@
 //! All checks of one database of chunks, in order.
 
-use super::additions::Additions;
 use super::fault::{FaultKind, Faults, Finder};
 use super::file::{self, Stamp};
-use super::manifest::Noted;
-use super::objects::{self, Shape};
-use super::{Level, chunks, full_text, indexes, ledger, queries, sparse, traces};
+use super::level::Level;
+use super::manifest::ManifestRecord;
+use super::schema_check::{self, ExpectedSchema};
+use super::server_schema::ServerSchema;
+use super::{chunks, full_text, indexes, ledger, queries, server_edits, sparse};
 use crate::ids::Digest;
 use crate::store::connect::open_read_only;
 use crate::store::digest::{ContentDigest, digest_connection};
 use crate::store::error::StoreError;
 use crate::store::ledger::check_format;
-use crate::store::locate::Registered;
+use crate::store::registered::RegisteredShard;
 use crate::store::schema;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::Serialize;
@@ -60,8 +61,8 @@ fn as_text<S: serde::Serializer>(digest: &Option<Digest>, to: S) -> Result<S::Ok
 pub fn check(
     label: &str,
     path: &Path,
-    entry: Option<&Registered>,
-    manifest: &Noted,
+    entry: Option<&RegisteredShard>,
+    manifest: &ManifestRecord,
     level: Level,
 ) -> (ShardReport, Faults) {
     let mut faults = Faults::default();
@@ -96,7 +97,7 @@ pub fn check(
     (report, faults)
 }
 
-const SHAPE: Shape = Shape {
+const SCHEMA: ExpectedSchema = ExpectedSchema {
     builder: &[
         schema::SHARD_TABLES,
         schema::BUILD_TABLES,
@@ -104,12 +105,12 @@ const SHAPE: Shape = Shape {
         schema::SHARD_INDEXES,
         schema::SERVER_INDEXES,
     ],
-    server: Additions::Shard,
+    server: ServerSchema::Shard,
 };
 
 fn rows(
     connection: &Connection,
-    noted: (Option<&Registered>, &Noted),
+    noted: (Option<&RegisteredShard>, &ManifestRecord),
     level: Level,
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
@@ -118,7 +119,7 @@ fn rows(
         finder.fault(FaultKind::Format, "build_meta", "format", error.to_string());
         return;
     }
-    let held = objects::compare(connection, &SHAPE, finder);
+    let held = schema_check::compare(connection, &SCHEMA, finder);
     file::structure(connection, &report.path, level, finder);
     if !held.has_tables {
         return;
@@ -134,7 +135,7 @@ fn rows(
 
 fn full(
     connection: &Connection,
-    (entry, manifest): (Option<&Registered>, &Noted),
+    (entry, manifest): (Option<&RegisteredShard>, &ManifestRecord),
     report: &mut ShardReport,
     finder: &mut Finder<'_>,
 ) {
@@ -155,7 +156,7 @@ fn full(
     ledger::check(connection, finder);
     digests(connection, entry, report, seen.replaced_chunks, finder);
     let noted = match entry {
-        Some(entry) => noted(entry, "file_blake3"),
+        Some(entry) => entry.recorded("file_blake3"),
         None => manifest.of_single(&report.path, report.digest),
     };
     bytes(connection, noted, report, finder);
@@ -174,7 +175,7 @@ fn counts(connection: &Connection, report: &mut ShardReport) -> Result<(), rusql
 /// Recomputes the digests and compares them with what publishing noted.
 fn digests(
     connection: &Connection,
-    entry: Option<&Registered>,
+    entry: Option<&RegisteredShard>,
     report: &mut ShardReport,
     replaced_chunks: u64,
     finder: &mut Finder<'_>,
@@ -210,7 +211,7 @@ fn digests(
         ("content_digest", found.content.to_digest().to_string()),
     ];
     for (key, found) in recomputed {
-        match noted(entry, key) {
+        match entry.recorded(key) {
             Some(noted) if noted == found => {}
             Some(noted) => {
                 let what = format!("the rows give {found}, the routing database says {noted}");
@@ -242,7 +243,7 @@ fn bytes(
     };
     let is_pristine = !report.was_written
         && !report.is_mounted
-        && matches!(traces::server_rows(connection), Ok(0));
+        && matches!(server_edits::server_rows(connection), Ok(0));
     if is_pristine {
         file::bytes(&report.path, &noted, finder);
         report.bytes_checked = true;
@@ -250,16 +251,10 @@ fn bytes(
 }
 
 /// Whether the shard's file is another than the one that was registered, as its own notes say.
-pub fn is_ahead_of(entry: &Registered) -> bool {
+pub fn is_ahead_of(entry: &RegisteredShard) -> bool {
     let Ok(connection) = open_read_only(&entry.path) else {
         return false; // Told by its check.
     };
     let stored = stored_digest(&connection).ok().flatten();
-    stored.is_some() && stored != noted(entry, "digest")
-}
-
-/// What publishing noted of a shard in `shards.metadata`.
-pub(super) fn noted(entry: &Registered, key: &str) -> Option<String> {
-    let metadata: serde_json::Value = serde_json::from_str(entry.metadata.as_deref()?).ok()?;
-    Some(metadata["build"][key].as_str()?.to_string())
+    stored.is_some() && stored != entry.recorded("digest")
 }

@@ -6,7 +6,8 @@
 use super::fault::{FaultKind, Faults, Finder};
 use crate::store::connect::open_read_only;
 use crate::store::error::StoreError;
-use crate::store::locate::Index;
+use crate::store::index::Index;
+use crate::store::ledger::EncoderRecord;
 use crate::vector::{DenseVector, SparseTerm, SparseVector};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,14 +36,7 @@ struct KnownShard {
     path: PathBuf,
     /// Chunks of the builder's; they are numbered from 1.
     chunks: u64,
-    recorded: Recorded,
-}
-
-/// What an index says of how its vectors were made: two columns of JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
-    pub encoder: String,
-    pub recipe: String,
+    recorded: EncoderRecord,
 }
 
 /// A chunk with its vectors as stored.
@@ -82,8 +76,7 @@ impl Sampler {
                 shard: &label,
                 faults,
             };
-            let opened = open_read_only(&path)
-                .and_then(|conn| look_at(&label, &path, &conn).map_err(StoreError::sql(&path)));
+            let opened = open_read_only(&path).and_then(|conn| look_at(&label, &path, &conn));
             match opened {
                 Err(error) => {
                     let what = format!("its vectors cannot be looked at: {error}");
@@ -102,7 +95,7 @@ impl Sampler {
     }
 
     /// How the vectors were made; `None` when no shard can be read.
-    pub fn recorded(&self) -> Option<&Recorded> {
+    pub fn recorded(&self) -> Option<&EncoderRecord> {
         Some(&self.shards.first()?.recorded)
     }
 
@@ -149,26 +142,14 @@ impl Sampler {
     }
 }
 
-fn look_at(
-    label: &str,
-    path: &Path,
-    connection: &Connection,
-) -> Result<KnownShard, rusqlite::Error> {
-    let noted = |key: &str| {
-        let sql = "SELECT value FROM build_meta WHERE key = ?1";
-        connection.query_row(sql, [key], |row| row.get::<_, String>(0))
-    };
-    let chunks: i64 = connection.query_row(
-        "SELECT coalesce(max(rowid), 0) FROM build_routes",
-        [],
-        |row| row.get(0),
-    )?;
+fn look_at(label: &str, path: &Path, connection: &Connection) -> Result<KnownShard, StoreError> {
+    let sql = "SELECT coalesce(max(rowid), 0) FROM build_routes";
+    let chunks: i64 = connection
+        .query_row(sql, [], |row| row.get(0))
+        .map_err(StoreError::sql(path))?;
     Ok(KnownShard {
         label: label.to_owned(),
-        recorded: Recorded {
-            encoder: noted("encoder")?,
-            recipe: noted("recipe")?,
-        },
+        recorded: EncoderRecord::read(connection, path)?,
         chunks: u64::try_from(chunks).unwrap_or(0),
         path: path.to_path_buf(),
     })

@@ -5,7 +5,7 @@ use crate::kills::{VICTIMS, Victim};
 use crate::live::{Live, arguments, signal};
 use crate::world::{Dice, Ran, World, count};
 use helix_build::store::digest::digest_shard;
-use helix_build::store::routing::registered_shards;
+use helix_build::store::registered::registered_shards;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 9] = [
     ],
     &["plan", "chunk", "tag", "protocol", "report"],
     &["scan", "gpu", "encode", "store", "progress"],
-    &["verify", "engine::watchdog"],
+    &["search", "verify", "engine::watchdog"],
     &[
         "engine::control",
         "engine::error",

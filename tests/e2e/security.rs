@@ -489,12 +489,12 @@ const PUT_TOGETHER: [(&str, &str, &str); 19] = [
         "a constant, and a number or a table of the schema, quoted",
     ),
     (
-        "verify/traces.rs",
+        "verify/server_edits.rs",
         "(SELECT count(*) FROM {table})",
         "constants",
     ),
     (
-        "verify/traces.rs",
+        "verify/server_edits.rs",
         "format!(\"SELECT {}\", counts",
         "constants",
     ),

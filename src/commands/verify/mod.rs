@@ -8,7 +8,7 @@ use crate::cli::{GlobalFlags, VerifyArgs};
 use crate::exit_code::ExitCode;
 use crate::progress;
 use crate::store::locate::locate_ours;
-use crate::verify::{Faults, Level, Report, Watch, verify};
+use crate::verify::{BuildWatch, Faults, Level, Report, verify};
 use reencode::{Outcome, Reencoder};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -24,7 +24,7 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
         Level::Full
     };
     let mut faults = Faults::default();
-    let watch = Watch::start(&args.index);
+    let watch = BuildWatch::start(&args.index);
     let reencoder = match (args.again.reencode, locate_ours(&args.index)) {
         (Some(_), Ok(index)) => Reencoder::open(&index, &args.models, &mut faults)?,
         // No index, or none that can be read, is told below.

@@ -4,12 +4,11 @@
 
 use crate::cli::{ModelFlags, Reencode};
 use crate::commands::settings;
-use crate::encode::{self, EncodeError, EncoderInfo, Encoders, ModelInfo};
+use crate::encode::{BuiltWith, EncodeError, Encoders, MismatchError};
 use crate::exit_code::{Exit, ExitCode};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
-use crate::profile::recipe::Recipe;
-use crate::store::locate::Index;
-use crate::verify::{Agreement, Faults, Recorded, Sampler, Vectors};
+use crate::store::index::Index;
+use crate::verify::{Agreement, Faults, Sampler, Vectors};
 use serde::Serialize;
 use std::time::SystemTime;
 
@@ -52,13 +51,13 @@ impl Reencoder {
         let Some(recorded) = sampler.recorded() else {
             return Ok(None);
         };
-        let (built_with, recipe) = parse(recorded).ok_or_else(|| {
+        let built_with = BuiltWith::parse(&recorded.encoder, &recorded.recipe).ok_or_else(|| {
             let text = "build_meta does not say in a form that this version reads which encoders made the vectors: build the index again, or leave --reencode out";
             Exit::error(ExitCode::FingerprintMismatch, text)
         })?;
-        let mut choice = settings::encoder_choice(flags)?;
-        choice.coverage = recipe.coverage;
-        let kinds = agree(&mut choice, &built_with)?;
+        let choice = settings::encoder_choice(flags)?;
+        let choice = built_with.select(&choice).map_err(mismatch)?;
+        let kinds = Kinds::of(&choice)?;
         let encoders = Encoders::open(&choice).map_err(unavailable)?;
         Ok(Some(Self {
             sampler,
@@ -102,58 +101,33 @@ impl Reencoder {
     }
 }
 
-fn parse(recorded: &Recorded) -> Option<(EncoderInfo, Recipe)> {
-    let encoders = serde_json::from_str(&recorded.encoder).ok()?;
-    Some((encoders, serde_json::from_str(&recorded.recipe).ok()?))
-}
-
-/// Takes out of the choice what the index does not have. What is left must be what the index was
-/// built with.
-fn agree(choice: &mut EncoderChoice, built_with: &EncoderInfo) -> anyhow::Result<Kinds> {
-    if built_with.sparse.is_none() {
-        choice.sparse = ModelSource::None;
-    }
-    if built_with.dense.is_none() {
-        choice.dense = ModelSource::None;
-    }
-    choice.precision = built_with.precision();
-    let given = encode::describe(choice).map_err(unavailable)?;
-    same("sparse", &built_with.sparse, &given.sparse)?;
-    same("dense", &built_with.dense, &given.dense)?;
-    let kinds = Kinds {
-        sparse: given.sparse.is_some(),
-        dense: given.dense.is_some(),
-    };
-    if !kinds.sparse && !kinds.dense {
-        let text = "--reencode has nothing to compare: the index has no vectors, or `none` is given for the model of each kind that it has";
-        return Err(Exit::error(ExitCode::Usage, text));
-    }
-    Ok(kinds)
-}
-
-fn same(
-    kind: &str,
-    built_with: &Option<ModelInfo>,
-    given: &Option<ModelInfo>,
-) -> anyhow::Result<()> {
-    match (built_with, given) {
-        (Some(built_with), Some(given)) if built_with.hash != given.hash => {
-            let text = format!(
-                "the index was built with the {kind} encoder {} ({}), not {} ({}): name its directory with --{kind}-model, or leave the kind out with --{kind}-model none",
-                built_with.name,
-                short(built_with),
-                given.name,
-                short(given)
-            );
-            Err(Exit::error(ExitCode::FingerprintMismatch, text))
+impl Kinds {
+    /// # Errors
+    /// Exit code 2 when there is nothing to compare.
+    fn of(selected: &EncoderChoice) -> anyhow::Result<Self> {
+        let kinds = Self {
+            sparse: selected.sparse != ModelSource::None,
+            dense: selected.dense != ModelSource::None,
+        };
+        if !kinds.sparse && !kinds.dense {
+            let text = "--reencode has nothing to compare: the index has no vectors, or `none` is given for the model of each kind that it has";
+            return Err(Exit::error(ExitCode::Usage, text));
         }
-        _ => Ok(()),
+        Ok(kinds)
     }
 }
 
-/// The beginning of a model's hash: two of the same name are told apart by it.
-fn short(model: &ModelInfo) -> String {
-    model.hash.to_string()[..12].to_owned()
+fn mismatch(error: MismatchError) -> anyhow::Error {
+    match error {
+        MismatchError::Other(other) => {
+            let kind = other.kind;
+            let text = format!(
+                "{other}: name its directory with --{kind}-model, or leave the kind out with --{kind}-model none"
+            );
+            Exit::error(ExitCode::FingerprintMismatch, text)
+        }
+        MismatchError::Unreadable(error) => unavailable(error),
+    }
 }
 
 fn unavailable(error: EncodeError) -> anyhow::Error {

@@ -18,7 +18,7 @@ use crate::profile::slug;
 use crate::report::{Manifest, marks};
 use crate::store::log_beside;
 use crate::store::ownership::{self, NotOurs, OtherFormats, Records};
-use crate::store::routing::registered_shards;
+use crate::store::registered::registered_shards;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

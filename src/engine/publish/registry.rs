@@ -8,9 +8,10 @@ use crate::engine::survey::Survey;
 use crate::failpoint;
 use crate::plan::{Mode, Plan};
 use crate::store::hash_file;
-use crate::store::locate::label_of;
+use crate::store::index::label_of;
 use crate::store::ownership::{self, Holding, Records};
-use crate::store::routing::{RegisteredShard, RoutingDb};
+use crate::store::registered::RegisteredShard;
+use crate::store::routing::RoutingDb;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -32,7 +33,7 @@ pub fn deliver(
         let path = prepared.layout.shard(&shard.label);
         let known = registered.iter().find(|known| known.name == shard.label);
         let as_it_is = known.is_some_and(|known| {
-            known.path == path
+            known.recorded_path == path
                 && known.category == request.category.as_str()
                 && known
                     .build
@@ -53,7 +54,8 @@ pub fn deliver(
     let plan = &prepared.survey.plan;
     let kept = &prepared.survey.kept.shards;
     for (label, KeptShard { path, .. }) in kept {
-        let is_known = |known: &RegisteredShard| known.name == *label && known.path == *path;
+        let is_known =
+            |known: &RegisteredShard| known.name == *label && known.recorded_path == *path;
         if !registered.iter().any(is_known) {
             routing.register(path, Some(hash_file(path)?))?;
         }
@@ -63,11 +65,14 @@ pub fn deliver(
     // Shards that another tool registered are its own business, also when it copied what we note of ours.
     let is_theirs = |shard: &RegisteredShard| {
         shard.build.is_none()
-            || matches!(ownership::look(&shard.path), Ok(Holding::Ours(mark)) if mark.label != shard.name)
+            || matches!(ownership::look(&shard.recorded_path), Ok(Holding::Ours(mark)) if mark.label != shard.name)
     };
     let is_waiting = |shard: &RegisteredShard| {
         some_root_is_away(request, plan)
-            && matches!(ownership::look(&shard.path), Ok(Holding::Unreadable))
+            && matches!(
+                ownership::look(&shard.recorded_path),
+                Ok(Holding::Unreadable)
+            )
     };
     routing.unregister(|shard| stays(&shard.name) || is_theirs(shard) || is_waiting(shard))?;
     failpoint::at("build::delivered", &request.profile.name);

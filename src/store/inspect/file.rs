@@ -3,7 +3,7 @@
 use super::each_shard;
 use crate::ids::hex;
 use crate::store::error::StoreError;
-use crate::store::locate::Index;
+use crate::store::index::Index;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 

@@ -16,8 +16,8 @@ pub use shard::{RootView, SegmentView, ShardView, TableView, inspect_shards};
 
 use super::connect::open_read_only;
 use super::error::StoreError;
+use super::index::Index;
 use super::ledger::check_format;
-use super::locate::Index;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::Value;

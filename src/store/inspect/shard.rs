@@ -2,7 +2,7 @@
 
 use super::{each_shard, json_value};
 use crate::store::error::StoreError;
-use crate::store::locate::Index;
+use crate::store::index::Index;
 use rusqlite::Connection;
 use serde::Serialize;
 use std::collections::BTreeMap;

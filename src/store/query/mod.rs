@@ -19,14 +19,15 @@ pub use terms::terms;
 
 use super::connect::{most_open_databases, open_read_only};
 use super::error::StoreError;
-use super::locate::Index;
+use super::index::Index;
+use super::ledger::EncoderRecord;
 use super::maker::{Maker, maker_of};
+use crate::batch::EncoderKind;
 use crate::vector::{DenseVector, SparseVector};
 use lexical::{Counted, Statistics};
 use rank::{Ranked, Scored};
 use rusqlite::Connection;
 use serde::Serialize;
-pub use shard::Noted;
 use shard::{Keep, OpenShard};
 use std::path::PathBuf;
 
@@ -73,16 +74,19 @@ pub struct Hit {
     /// From 1.
     pub rank: u32,
     pub score: f64,
-    pub gene_id: String,
-    /// `genes.source_id`: the file that owns the chunk, absolute.
+    /// `genes.gene_id`: the first 64 bits of the text's SHA-256, in hexadecimal.
+    #[serde(rename = "gene_id")]
+    pub chunk_id: String,
+    /// The file that owns the chunk, absolute, or as the server that added the chunk names its source.
     pub path: String,
     /// Label of the shard that ranked it best.
     pub shard: String,
     pub text: String,
     /// Rank in each tier, from 1, where the tier found it among its first hits.
     pub ranks: TierRanks,
-    /// Every place in the index that holds this text, this one first.
-    pub places: Vec<PlaceOfText>,
+    /// Every file in the index that holds this text, the owner first.
+    #[serde(rename = "places")]
+    pub locations: Vec<Location>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -96,7 +100,7 @@ pub struct TierRanks {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlaceOfText {
+pub struct Location {
     pub shard: String,
     pub path: String,
 }
@@ -107,8 +111,8 @@ pub enum QueryError {
     /// A database is missing or broken; `verify` tells more.
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("a {wanted} query needs a {wanted} vector, and the index or the encoder has none")]
-    NoVector { wanted: &'static str },
+    #[error("a {kind} query needs a {kind} vector, and the index or the encoder has none")]
+    NoVector { kind: EncoderKind },
     #[error("only a sharded index routes queries; ask this one without routing")]
     NotRouted,
 }
@@ -203,10 +207,10 @@ impl Searcher {
         &self.skipped
     }
 
-    /// The encoders that the index was built with, and the recipe. `None` when no shard is the builder's.
-    pub fn noted(&self) -> Result<Option<Noted>, QueryError> {
-        let noted = self.shards.iter().map(OpenShard::noted);
-        noted.filter_map(Result::transpose).next().transpose()
+    /// Return how the vectors of the index were made. `None` when no shard is the builder's.
+    pub fn encoder_record(&self) -> Result<Option<EncoderRecord>, QueryError> {
+        let records = self.shards.iter().map(OpenShard::encoder_record);
+        records.filter_map(Result::transpose).next().transpose()
     }
 
     /// Answers one query, best hit first.
@@ -270,14 +274,18 @@ impl Searcher {
         let sparse = match query.sparse {
             _ if !is_asked(Mode::Sparse) => None,
             None if query.mode == Mode::Sparse => {
-                return Err(QueryError::NoVector { wanted: "sparse" });
+                return Err(QueryError::NoVector {
+                    kind: EncoderKind::Sparse,
+                });
             }
             vector => vector,
         };
         let dense = match query.dense {
             _ if !is_asked(Mode::Dense) => None,
             None if query.mode == Mode::Dense => {
-                return Err(QueryError::NoVector { wanted: "dense" });
+                return Err(QueryError::NoVector {
+                    kind: EncoderKind::Dense,
+                });
             }
             vector => vector,
         };
@@ -334,11 +342,11 @@ impl Searcher {
     fn hit(&self, at: usize, ranked: &Ranked, tiers: &Tiers) -> Result<Hit, QueryError> {
         let first = self.shard(ranked.shards[0]);
         let (text, path) = first.text_and_path(&ranked.gene_id)?;
-        let mut places = Vec::new();
+        let mut locations = Vec::new();
         for at in &ranked.shards {
             let shard = self.shard(*at);
             let paths = shard.paths(&ranked.gene_id)?;
-            places.extend(paths.into_iter().map(|path| PlaceOfText {
+            locations.extend(paths.into_iter().map(|path| Location {
                 shard: shard.label.clone(),
                 path,
             }));
@@ -350,7 +358,7 @@ impl Searcher {
         Ok(Hit {
             rank: at as u32 + 1,
             score: ranked.score,
-            gene_id: ranked.gene_id.clone(),
+            chunk_id: ranked.gene_id.clone(),
             path,
             shard: first.label.clone(),
             text,
@@ -359,7 +367,7 @@ impl Searcher {
                 sparse: rank_in(&tiers.sparse),
                 dense: rank_in(&tiers.dense),
             },
-            places,
+            locations,
         })
     }
 }

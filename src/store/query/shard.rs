@@ -4,7 +4,7 @@ use super::QueryError;
 use super::lexical::Statistics;
 use crate::store::connect::open_read_only;
 use crate::store::error::StoreError;
-use crate::store::ledger::{check_format, meta};
+use crate::store::ledger::{EncoderRecord, check_format};
 use rusqlite::Connection;
 use std::path::PathBuf;
 
@@ -18,13 +18,6 @@ pub struct OpenShard {
     has_build_tables: bool,
 }
 
-/// How the vectors of an index were made, as the builder noted it: two columns of JSON.
-#[derive(Clone, Debug)]
-pub struct Noted {
-    pub encoder: String,
-    pub recipe: String,
-}
-
 /// Whether a database stays open between readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -33,20 +26,6 @@ pub enum Keep {
 }
 
 impl OpenShard {
-    /// `encoder` and `recipe` of `build_meta`, in a shard that the builder wrote.
-    pub fn noted(&self) -> Result<Option<Noted>, QueryError> {
-        if !self.has_build_tables {
-            return Ok(None);
-        }
-        self.with(|connection| {
-            let value = |key| meta(connection, &self.path, key);
-            Ok(Some(Noted {
-                encoder: value("encoder")?,
-                recipe: value("recipe")?,
-            }))
-        })
-    }
-
     pub fn open(label: String, path: PathBuf, keep: Keep) -> Result<Self, QueryError> {
         let connection = open_read_only(&path)?;
         let failed = StoreError::sql(&path);
@@ -67,6 +46,14 @@ impl OpenShard {
             statistics,
             has_build_tables,
         })
+    }
+
+    /// Return how the vectors were made, in a shard that the builder wrote.
+    pub fn encoder_record(&self) -> Result<Option<EncoderRecord>, QueryError> {
+        if !self.has_build_tables {
+            return Ok(None);
+        }
+        self.with(|connection| Ok(Some(EncoderRecord::read(connection, &self.path)?)))
     }
 
     /// Reads from the database; an error names the file.

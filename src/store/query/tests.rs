@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::ids::ContentHash;
-use crate::store::locate::{Registered, locate};
+use crate::store::locate::locate;
+use crate::store::registered::RegisteredShard;
 use crate::store::schema;
 use crate::vector::SparseTerm;
 use rusqlite::params;
@@ -99,7 +100,7 @@ fn lexical(text: &str, k: usize) -> Query<'_> {
 }
 
 fn ids(hits: &[Hit]) -> Vec<&str> {
-    hits.iter().map(|h| h.gene_id.as_str()).collect()
+    hits.iter().map(|h| h.chunk_id.as_str()).collect()
 }
 
 /// Forty texts over a small vocabulary, of different lengths, some words rare in one half only.
@@ -191,7 +192,7 @@ fn one_database_scores_as_the_full_text_index_itself() {
         .expect("rows");
     assert_eq!(hits.len(), own.len());
     for (hit, (id, score)) in hits.iter().zip(&own) {
-        assert_eq!(&hit.gene_id, id);
+        assert_eq!(&hit.chunk_id, id);
         assert!((hit.score - score).abs() < 1e-9);
     }
 }
@@ -246,7 +247,12 @@ fn cold_chunks_are_not_answered_and_ties_go_by_id() {
         ..lexical("alpha", 5)
     };
     let error = searcher.search(&no_vector).expect_err("needs a vector");
-    assert!(matches!(error, QueryError::NoVector { wanted: "dense" }));
+    assert!(matches!(
+        error,
+        QueryError::NoVector {
+            kind: EncoderKind::Dense
+        }
+    ));
 }
 
 #[test]
@@ -268,7 +274,7 @@ fn the_same_text_in_two_shards_is_one_hit_with_both_places() {
         .expect("answers");
     assert_eq!(hits.len(), 1);
     let places: Vec<_> = hits[0]
-        .places
+        .locations
         .iter()
         .map(|p| (p.shard.as_str(), p.path.as_str()))
         .collect();
@@ -293,7 +299,7 @@ fn other_files_with_the_same_text_are_listed() {
         .expect("plain SQL");
     let searcher = Searcher::open(&locate(&path).expect("blob")).expect("opens");
     let hits = searcher.search(&lexical("shared", 5)).expect("answers");
-    let paths: Vec<_> = hits[0].places.iter().map(|p| p.path.as_str()).collect();
+    let paths: Vec<_> = hits[0].locations.iter().map(|p| p.path.as_str()).collect();
     assert_eq!(paths, ["/r/a.rs", "/r/b/c.rs"]);
 }
 
@@ -350,12 +356,15 @@ fn routed_queries_ask_only_the_shards_with_the_words() {
 fn a_missing_shard_is_an_error_and_an_unhealthy_one_is_left_out() {
     let dir = tempfile::tempdir().expect("temp folder");
     write_shard(&dir.path().join("a.genome.db"), &[chunk("/x", "needle")]);
-    let shard = |name: &str, health: &str| Registered {
+    let shard = |name: &str, health: &str| RegisteredShard {
         name: name.into(),
         path: dir.path().join(format!("{name}.genome.db")),
-        recorded_path: String::new(),
+        recorded_path: PathBuf::new(),
+        category: String::new(),
         health: health.into(),
-        gene_count: 1,
+        chunks: 1,
+        bytes: 1,
+        build: None,
         metadata: Some(record(name)),
     };
     write_routing(dir.path(), &[]);

@@ -185,13 +185,13 @@ impl<'conn> Rows<'conn> {
         self.routes(gene_id, chunk)?;
         entities.sort_unstable();
         entities.dedup();
-        for link in state.entity_links.next(hash.chunk_id(), &entities) {
+        for link in state.entity_relations.next(hash.chunk_id(), &entities) {
             let to = link.to.to_string();
             self.relation
                 .execute((gene_id, to, link.confidence, self.epoch))?;
         }
         state
-            .seed_links
+            .seed_pairs
             .next(hash.chunk_id(), tags, chunk.chromatin);
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use super::sample::{EPOCH, build_shard, corpus, count, indexed, open, rows};
 use crate::store::digest::digest_shard;
-use crate::store::routing::{RoutingDb, registered_shards};
+use crate::store::registered::registered_shards;
+use crate::store::routing::RoutingDb;
 use std::fs;
 use std::path::{Path, PathBuf};
 

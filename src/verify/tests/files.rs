@@ -85,11 +85,11 @@ fn what_a_build_at_work_may_explain_is_no_fault() {
 #[test]
 fn a_build_that_came_and_went_is_noticed() {
     let fixture = Fixture::new();
-    let watch = Watch::start(fixture.folder.path());
+    let watch = BuildWatch::start(fixture.folder.path());
     assert!(!watch.is_disturbed());
     drop(lock(&fixture));
     assert!(watch.is_disturbed());
-    let watch = Watch::start(fixture.folder.path());
+    let watch = BuildWatch::start(fixture.folder.path());
     std::fs::create_dir(fixture.folder.path().join(".build/segments")).expect("a folder");
     assert!(watch.is_disturbed());
 }

@@ -21,13 +21,13 @@ const FEWEST_TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often an index has been checked, and since when.
-pub(super) struct Tries {
+pub(super) struct Retries {
     began: Instant,
     patience: Duration,
     made: u32,
 }
 
-impl Tries {
+impl Retries {
     pub fn start(patience: Duration) -> Self {
         Self {
             began: Instant::now(),
@@ -48,7 +48,7 @@ impl Tries {
 }
 
 /// An index as it was found before a check.
-pub struct Watch {
+pub struct BuildWatch {
     out: PathBuf,
     before: Option<State>,
 }
@@ -63,7 +63,7 @@ struct State {
     is_unfinished: bool,
 }
 
-impl Watch {
+impl BuildWatch {
     /// Notes the state of the index that `out` names, before it is read.
     pub fn start(out: &Path) -> Self {
         Self {

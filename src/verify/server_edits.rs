@@ -24,14 +24,14 @@ enum Origin {
 }
 
 /// Judges the columns of one shard.
-pub struct Traces {
+pub struct ServerEdits {
     epoch: f64,
     epigenetics: String,
     /// Rows and columns that a server wrote, so far.
     pub found: u64,
 }
 
-impl Traces {
+impl ServerEdits {
     /// `epoch` is the build's time.
     pub fn new(epoch: f64) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Traces {
     }
 
     /// All links: relations and the harmonic graph.
-    pub fn links(
+    pub fn relations(
         &mut self,
         connection: &Connection,
         finder: &mut Finder<'_>,
@@ -238,14 +238,14 @@ mod tests {
 
     #[test]
     fn a_history_is_the_builders_a_servers_or_damaged() {
-        let traces = Traces::new(1_700_000_000.25);
-        let ours = traces.epigenetics.clone();
-        assert_eq!(traces.history(Some(&ours)), Origin::Builder);
+        let edits = ServerEdits::new(1_700_000_000.25);
+        let ours = edits.epigenetics.clone();
+        assert_eq!(edits.history(Some(&ours)), Origin::Builder);
         let delivered = ours.replace("\"access_count\":0", "\"access_count\":12");
-        assert_eq!(traces.history(Some(&delivered)), Origin::Server);
+        assert_eq!(edits.history(Some(&delivered)), Origin::Server);
         let flipped = ours.replace("\"access_count\":0", "\"access_count\":1");
-        assert_eq!(traces.history(Some(&flipped)), Origin::Damage);
-        assert_eq!(traces.history(None), Origin::Damage);
+        assert_eq!(edits.history(Some(&flipped)), Origin::Damage);
+        assert_eq!(edits.history(None), Origin::Damage);
     }
 
     #[test]

@@ -4,13 +4,13 @@
 //! `backends/splade_backend.py`, `filename_anchor.py`), and tried by opening databases of this builder with both.
 //! The tables that this builder creates for a server to fill are the builder's own and not listed here.
 
-use super::objects::{Object, made_by, object};
+use super::schema_object::{SchemaObject, created_by};
 use crate::store::schema;
 use std::collections::BTreeMap;
 
 /// What a server may have added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Additions {
+pub enum ServerSchema {
     /// To a database of chunks.
     Shard,
     /// To a routing database, which a server that was not told of shards takes for a database of chunks.
@@ -72,12 +72,12 @@ const STATISTICS: [(&str, &str); 2] = [
     ),
 ];
 
-impl Additions {
+impl ServerSchema {
     /// The objects by name, in the server's shape.
-    pub(super) fn objects(self) -> Result<BTreeMap<String, Object>, rusqlite::Error> {
-        let mut objects = made_by(&[SYNC])?;
+    pub(super) fn objects(self) -> Result<BTreeMap<String, SchemaObject>, rusqlite::Error> {
+        let mut objects = created_by(&[SYNC])?;
         if self == Self::Routing {
-            objects.extend(made_by(&[
+            objects.extend(created_by(&[
                 schema::SHARD_TABLES,
                 schema::SERVER_TABLES,
                 VIEW,
@@ -85,7 +85,7 @@ impl Additions {
                 schema::SERVER_INDEXES,
             ])?);
             objects.retain(|name, _| !IN_BOTH.contains(&name.as_str()));
-            let widened = made_by(&[schema::ROUTING_SCHEMA, WIDENED])?;
+            let widened = created_by(&[schema::ROUTING_SCHEMA, WIDENED])?;
             objects.extend(
                 widened
                     .into_iter()
@@ -93,7 +93,7 @@ impl Additions {
             );
         }
         for (name, sql) in STATISTICS {
-            objects.insert(name.to_owned(), object("table", name, sql));
+            objects.insert(name.to_owned(), SchemaObject::new("table", name, sql));
         }
         Ok(objects)
     }

@@ -26,7 +26,7 @@ const MAX_PARTNERS: usize = 5;
 ///
 /// Memory: 8 bytes a chunk, 8 a mention, 16 to 32 a distinct entity.
 #[derive(Debug, Default)]
-pub struct EntityLinks {
+pub struct EntityRelations {
     /// Hash of an entity to the index of its latest mention.
     latest: HashMap<u64, u32>,
     mentions: Vec<Mention>,
@@ -42,16 +42,16 @@ struct Mention {
 
 /// A link from a chunk to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EntityLink {
+pub struct EntityRelation {
     pub to: ChunkId,
     /// Shared entities over the chunk's own, in (0, 1].
     pub confidence: f64,
 }
 
-impl EntityLinks {
+impl EntityRelations {
     /// Takes the next chunk with its distinct lower-case entities. Links go to earlier chunks that
     /// share at least two: most shared first, then the nearest.
-    pub fn next(&mut self, id: ChunkId, entities: &[String]) -> Vec<EntityLink> {
+    pub fn next(&mut self, id: ChunkId, entities: &[String]) -> Vec<EntityRelation> {
         let chunk = self.chunks.len() as u32;
         self.chunks.push(id);
         let mut seen: Vec<u32> = Vec::new();
@@ -73,7 +73,7 @@ impl EntityLinks {
         peers
             .iter()
             .take(MAX_PEERS)
-            .map(|(shared, peer)| EntityLink {
+            .map(|(shared, peer)| EntityRelation {
                 to: self.chunks[*peer as usize],
                 confidence: *shared as f64 / entities.len() as f64,
             })
@@ -109,11 +109,11 @@ struct Seed {
 
 /// Collects the first chunks of a shard and pairs those that agree.
 #[derive(Debug, Default)]
-pub struct SeedLinks {
+pub struct SeedPairs {
     seeds: Vec<Seed>,
 }
 
-impl SeedLinks {
+impl SeedPairs {
     pub fn next(&mut self, id: ChunkId, tags: &Tags, chromatin: u8) {
         if self.seeds.len() < SEED_CHUNKS {
             self.seeds.push(Seed {
@@ -180,18 +180,18 @@ mod tests {
 
     #[test]
     fn two_shared_entities_make_a_link_and_one_does_not() {
-        let mut links = EntityLinks::default();
+        let mut links = EntityRelations::default();
         assert!(links.next(id(1), &entities("a b c")).is_empty());
         assert!(links.next(id(2), &entities("a x")).is_empty());
         let found = links.next(id(3), &entities("a b x y"));
         assert_eq!(
             found,
             [
-                EntityLink {
+                EntityRelation {
                     to: id(2),
                     confidence: 0.5
                 },
-                EntityLink {
+                EntityRelation {
                     to: id(1),
                     confidence: 0.5
                 },
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn links_are_bounded_and_prefer_the_most_shared() {
-        let mut links = EntityLinks::default();
+        let mut links = EntityRelations::default();
         links.next(id(0), &entities("a b c"));
         for n in 1..30 {
             links.next(id(n), &entities("a b"));
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(found.len(), MAX_PEERS);
         assert_eq!(
             found[0],
-            EntityLink {
+            EntityRelation {
                 to: id(0),
                 confidence: 1.0
             }
@@ -224,7 +224,7 @@ mod tests {
             domains: vec![domain.into()],
             ..Tags::default()
         };
-        let mut seeds = SeedLinks::default();
+        let mut seeds = SeedPairs::default();
         for n in 0..8 {
             seeds.next(id(n), &tagged("same"), 0);
         }

@@ -1,0 +1,31 @@
+//! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
+
+use super::{note_failed_start, refuse_log, report_failure};
+use crate::cli::{self, Command};
+use crate::exit_code::Failed;
+use crate::{encode, failpoint, gpu, platform, telemetry};
+use std::process::ExitCode;
+
+/// Run the program on this process's arguments. Call it first in `main`, while there is one thread: it sets environment
+/// variables.
+pub fn run() -> ExitCode {
+    encode::forbid_telemetry();
+    gpu::order_by_bus();
+    failpoint::start();
+    platform::raise_open_files();
+    platform::ignore_file_size_signal();
+    let (command, flags) = match cli::parse(std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => cli::refuse(&error),
+    };
+    let is_worker = matches!(command, Command::Worker);
+    let ended = refuse_log(&command, &flags)
+        .and_then(|()| telemetry::start(&command, &flags).map_err(Failed::from))
+        .inspect_err(|failed| note_failed_start(&command, failed))
+        .and_then(|()| super::run(command, &flags));
+    let code = ended.unwrap_or_else(|failed| report_failure(&failed, &flags));
+    if !is_worker {
+        tracing::info!(target: telemetry::LOG_ONLY, "ends with exit code {}", code as u8);
+    }
+    code.into()
+}

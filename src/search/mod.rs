@@ -1,0 +1,166 @@
+//! Searches a finished index: lexical, sparse, dense, or the three fused.
+//!
+//! ```no_run
+//! use helix_build::search::{Mode, Scope, Search, SearchOptions};
+//! use std::path::Path;
+//!
+//! let options = SearchOptions::of(Mode::Hybrid);
+//! let mut search = Search::open(Path::new("genomes-sharded/notes"), options)?;
+//! for hit in search.query("how is a killed build resumed", 10, Scope::Everywhere)? {
+//!     println!("{}. {} ({:.3})", hit.rank, hit.path, hit.score);
+//! }
+//! # Ok::<(), helix_build::search::SearchError>(())
+//! ```
+//!
+//! The query is encoded by the encoders that the index was built with; others are refused, because their vectors do not
+//! compare. The index is only read: no file appears beside it. Servers that mount an index rank with rules of their own,
+//! so this module is for checking an index and for programs without a server.
+
+mod error;
+
+pub use crate::encode::{EncodeError, ModelInfo, OtherEncoder};
+pub use crate::store::StoreError;
+pub use crate::store::index::Index;
+pub use crate::store::locate::LocateError;
+pub use crate::store::query::{Hit, Location, Mode, Scope, TierRanks};
+pub use error::SearchError;
+
+use crate::batch::EncoderKind;
+use crate::encode::{BuiltWith, Encoders, MismatchError};
+use crate::profile::encoders::{EncoderChoice, ModelSource};
+use crate::store::locate::locate;
+use crate::store::query::{Query, Searcher};
+use std::path::Path;
+
+/// How an index is searched.
+#[derive(Clone, Debug)]
+pub struct SearchOptions {
+    pub mode: Mode,
+    /// The encoders of the query. They must be those that the index was built with; [`Mode::Lexical`] opens none.
+    pub encoders: EncoderChoice,
+}
+
+impl SearchOptions {
+    /// Return options for this mode with the embedded encoders, which an index has unless it was built with other models.
+    pub fn of(mode: Mode) -> Self {
+        Self {
+            mode,
+            encoders: EncoderChoice::default(),
+        }
+    }
+}
+
+/// An open index, before its encoders are loaded.
+pub struct OpenIndex {
+    searcher: Searcher,
+}
+
+impl OpenIndex {
+    /// Open every database of the index read-only. Skips shards whose health is not `ok`.
+    ///
+    /// # Errors
+    /// [`SearchError::Store`] when a database cannot be read or has another format.
+    pub fn open(index: &Index) -> Result<Self, SearchError> {
+        Ok(Self {
+            searcher: Searcher::open(index)?,
+        })
+    }
+
+    /// Return the labels under which other programs registered something that cannot be searched.
+    pub fn skipped(&self) -> &[String] {
+        self.searcher.skipped()
+    }
+
+    /// Load the encoders that the mode needs and the index has vectors of. Takes as long as the models take to load;
+    /// [`Mode::Lexical`] loads none.
+    ///
+    /// # Errors
+    /// The variants of [`SearchError`] about encoders, and [`SearchError::Store`].
+    pub fn load_encoders(self, options: SearchOptions) -> Result<Search, SearchError> {
+        let encoders = match options.mode {
+            Mode::Lexical => None,
+            mode => Some(self.encoders(mode, options.encoders)?),
+        };
+        Ok(Search {
+            searcher: self.searcher,
+            encoders,
+            mode: options.mode,
+        })
+    }
+
+    fn encoders(&self, mode: Mode, mut choice: EncoderChoice) -> Result<Encoders, SearchError> {
+        match mode {
+            Mode::Sparse => choice.dense = ModelSource::None,
+            Mode::Dense => choice.sparse = ModelSource::None,
+            Mode::Hybrid | Mode::Lexical => {}
+        }
+        // Without a record another builder made the index, and the caller must know its encoders.
+        if let Some(record) = self.searcher.encoder_record()? {
+            let built_with = BuiltWith::parse(&record.encoder, &record.recipe)
+                .ok_or(SearchError::UnknownEncoders)?;
+            require(mode, &choice, &built_with)?;
+            choice = built_with.select(&choice).map_err(|error| match error {
+                MismatchError::Other(other) => SearchError::OtherEncoder(other),
+                MismatchError::Unreadable(error) => SearchError::EncoderUnavailable(error),
+            })?;
+        }
+        Encoders::open(&choice).map_err(SearchError::EncoderUnavailable)
+    }
+}
+
+/// Refuse a mode of one kind of vectors that the index or the choice lacks.
+fn require(mode: Mode, choice: &EncoderChoice, built_with: &BuiltWith) -> Result<(), SearchError> {
+    let encoders = &built_with.encoders;
+    let (kind, recorded, source) = match mode {
+        Mode::Sparse => (EncoderKind::Sparse, &encoders.sparse, &choice.sparse),
+        Mode::Dense => (EncoderKind::Dense, &encoders.dense, &choice.dense),
+        Mode::Hybrid | Mode::Lexical => return Ok(()),
+    };
+    if recorded.is_none() {
+        return Err(SearchError::NoVectors { kind });
+    }
+    match source {
+        ModelSource::None => Err(SearchError::NoEncoder { kind }),
+        _ => Ok(()),
+    }
+}
+
+/// An index ready for any number of queries. Equal queries give equal answers.
+pub struct Search {
+    searcher: Searcher,
+    encoders: Option<Encoders>,
+    mode: Mode,
+}
+
+impl Search {
+    /// Find the index at `path`, open it and load the encoders. `path` is a database, a folder that holds one, or the
+    /// output folder of a build.
+    ///
+    /// # Errors
+    /// See [`SearchError`]; nothing was written in any case.
+    pub fn open(path: &Path, options: SearchOptions) -> Result<Self, SearchError> {
+        OpenIndex::open(&locate(path)?)?.load_encoders(options)
+    }
+
+    /// Return the best `k` chunks for `text`, best first. A text that lies in several files is one hit with several
+    /// [locations](Hit::locations).
+    ///
+    /// # Errors
+    /// [`SearchError::Store`] when a database cannot be read, [`SearchError::Encoding`] when the text cannot be encoded,
+    /// [`SearchError::NoQueryVector`] and [`SearchError::NotRouted`]. Later queries may succeed after each of them.
+    pub fn query(&mut self, text: &str, k: usize, scope: Scope) -> Result<Vec<Hit>, SearchError> {
+        let encoded = match &mut self.encoders {
+            Some(encoders) => encoders.encode_query(text).map_err(SearchError::Encoding)?,
+            None => Default::default(),
+        };
+        let query = Query {
+            text,
+            sparse: encoded.sparse.as_ref(),
+            dense: encoded.dense.as_ref(),
+            mode: self.mode,
+            scope,
+            k,
+        };
+        Ok(self.searcher.search(&query)?)
+    }
+}
