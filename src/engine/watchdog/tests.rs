@@ -18,12 +18,12 @@ mod workers;
 const SHARD: ShardId = ShardId(0);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Healthy and crawling, in tokens per second.
+/// Rates of healthy and of crawling batches, in tokens per second.
 const GOOD: u64 = 3000;
 const BAD: u64 = 300;
 
-/// Feeds a watchdog by hand. Batches take one second of the clock whatever their rate, so that a test
-/// says what the watchdog sees and nothing else happens.
+/// Feeds a watchdog by hand. Each batch takes one second of the clock, whatever its rate, so that the watchdog sees only
+/// what a test says.
 struct Driver {
     watchdog: Watchdog,
     now: Duration,
@@ -44,7 +44,7 @@ fn reading(share: f64) -> Option<DeviceMemory> {
 }
 
 impl Driver {
-    /// Workers that have had 20 good batches each.
+    /// Start workers and finish 20 good batches of each.
     fn new(config: CrawlConfig, workers: u32) -> Self {
         let ceiling = Duration::from_secs(300);
         let mut driver = Self {
@@ -99,7 +99,7 @@ impl Driver {
         }
     }
 
-    /// A second passes, memory is read, and the worker finishes a batch.
+    /// Let a second pass, read memory, and finish a batch.
     fn batch(&mut self, worker: u32, rate: u64) -> Vec<Action> {
         self.now += SECOND;
         self.read(self.memory);
@@ -133,7 +133,7 @@ impl Driver {
         assert_eq!(self.feed(begun), []);
     }
 
-    /// Bad batches of one worker until something is said, and how many it took.
+    /// Finish bad batches of one worker until the watchdog acts. Returns how many it took.
     fn crawl(&mut self, worker: u32) -> (u32, Vec<WatchdogResponse>, Vec<Action>) {
         for n in 1..=100 {
             let actions = self.batch(worker, BAD);
@@ -164,5 +164,5 @@ fn respawn(worker: u32) -> Action {
     }
 }
 
-/// 3000 to 300: the average is below 600 with the 7th, and 8 such are a window.
+/// From 3000 to 300 tokens/s: the average falls below 600 with the 7th batch, and 8 slow batches are a window.
 const FIRST_CRAWL: u32 = 14;

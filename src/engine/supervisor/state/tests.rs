@@ -39,23 +39,23 @@ enum File {
     Good,
     /// Kills the worker.
     Poison,
-    /// Makes the worker say that this file brings it down.
+    /// Crashes the worker, which reports the file.
     Named,
     /// Never ends.
     Endless,
     /// The device fails on it; the CPU does not.
     LosesDevice,
     NoDeviceMemory,
-    /// The device's driver ends the process without a word.
+    /// The device's driver kills the process without a message.
     Crashes,
-    /// Its text ends the process in the middle of its batch, wherever that is.
+    /// Its text kills the process in the middle of its batch, on every target.
     CrashesEncoder,
-    /// Its batch never ends on the device; on the CPU it does.
+    /// Its batch never ends on the device, but does on the CPU.
     HangsDevice,
 }
 
 impl File {
-    /// Every kind but the good one.
+    /// Every kind except `Good`.
     const BAD: [Self; 8] = [
         Self::Poison,
         Self::Named,
@@ -101,7 +101,7 @@ struct World {
     committed: BTreeMap<SegmentId, BTreeSet<u32>>,
     /// Where the committed files of each segment were encoded.
     encoded_on: BTreeMap<SegmentId, EncoderTarget>,
-    /// Says that the device takes no worker, from this process on.
+    /// The device refuses workers from this generation on.
     device_shut_from: u32,
     skipped: BTreeSet<(SegmentId, u32)>,
     processes: BTreeMap<WorkerId, Process>,
@@ -109,13 +109,13 @@ struct World {
     published: BTreeSet<ShardId>,
     ending: Option<Ending>,
     totals: Totals,
-    /// A killed worker does one more thing, and its message arrives.
+    /// A killed worker takes one more turn, and its message arrives.
     speaks_when_killed: bool,
     /// The turn before which the build is asked to stop, and when that was.
     interrupt_at: Option<u32>,
     interrupted: Option<Duration>,
     warnings: Vec<String>,
-    /// Why files were left out.
+    /// Why files were quarantined.
     reasons: Vec<String>,
 }
 
@@ -169,11 +169,15 @@ impl World {
                 Effect::Quarantine { reason, .. } => self.reasons.push(reason),
                 Effect::Stop { worker } => self.process(worker).stopping = true,
                 Effect::Kill { worker } => {
+                    let generation = self.process(worker).generation;
                     let was_killed = std::mem::replace(&mut self.process(worker).killed, true);
                     if self.speaks_when_killed && !was_killed {
                         self.turn(worker);
                     }
-                    self.die(worker);
+                    // The turn may have killed it, and its successor lives on.
+                    if self.process(worker).generation == generation {
+                        self.die(worker);
+                    }
                 }
                 Effect::ReleaseMemory { .. } => {}
                 Effect::Load(segment) => {
@@ -223,20 +227,20 @@ impl World {
         });
     }
 
-    /// A worker says why it ends, and ends.
+    /// A worker reports a failure and exits.
     fn fail(&mut self, worker: WorkerId, kind: FailureKind) {
         let text = format!("{kind:?}");
         self.say(worker, FromWorker::Failed(Failure { kind, text }));
         self.die(worker);
     }
 
-    /// A run on the device begins, and fails.
-    fn fail_run(&mut self, worker: WorkerId, segment: SegmentId, kind: FailureKind) {
-        self.begin_run(worker, segment);
+    /// A batch on the device starts, and fails.
+    fn fail_batch(&mut self, worker: WorkerId, segment: SegmentId, kind: FailureKind) {
+        self.start_batch(worker, segment);
         self.fail(worker, kind);
     }
 
-    fn begin_run(&mut self, worker: WorkerId, segment: SegmentId) {
+    fn start_batch(&mut self, worker: WorkerId, segment: SegmentId) {
         let begun = FromWorker::BatchStarted {
             shard: segment.shard,
             encoder: crate::batch::EncoderKind::Sparse,
@@ -245,7 +249,7 @@ impl World {
         self.say(worker, begun);
     }
 
-    /// Lets one worker do one thing.
+    /// Let one worker take one turn.
     fn turn(&mut self, worker: WorkerId) {
         let shut_from = self.device_shut_from;
         let process = self.process(worker);
@@ -286,7 +290,7 @@ impl World {
         let n_files = self.files[&segment].len();
         let done = self.committed.entry(segment).or_default();
         if self.encoded_on.insert(segment, target) != Some(target) && done.len() < n_files {
-            // As the worker does it: no segment mixes devices.
+            // As real workers do: no segment mixes devices.
             done.clear();
         }
         let files = done.len() as u64;
@@ -325,14 +329,14 @@ impl World {
                     return;
                 }
                 File::LosesDevice if target == EncoderTarget::Configured => {
-                    return self.fail_run(
+                    return self.fail_batch(
                         worker,
                         segment,
                         FailureKind::Device(DeviceFailure::Lost),
                     );
                 }
                 File::NoDeviceMemory if target == EncoderTarget::Configured => {
-                    return self.fail_run(
+                    return self.fail_batch(
                         worker,
                         segment,
                         FailureKind::Device(DeviceFailure::OutOfMemory),
@@ -340,12 +344,12 @@ impl World {
                 }
                 File::CrashesEncoder if target == EncoderTarget::Cpu => return self.die(worker),
                 File::Crashes | File::CrashesEncoder if target == EncoderTarget::Configured => {
-                    self.begin_run(worker, segment);
+                    self.start_batch(worker, segment);
                     return self.die(worker);
                 }
                 File::HangsDevice if target == EncoderTarget::Configured => {
                     self.process(worker).hung = true;
-                    return self.begin_run(worker, segment);
+                    return self.start_batch(worker, segment);
                 }
                 File::LosesDevice
                 | File::NoDeviceMemory

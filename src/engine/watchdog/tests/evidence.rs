@@ -1,24 +1,24 @@
-//! What counts as a crawl: slow batches and full memory together, each read at its time.
+//! What counts as a crawl: slow batches while memory is full.
 
 use super::*;
 use crate::batch::{Batch, EncoderKind};
 
 #[test]
-fn slow_alone_and_full_alone_are_nothing() {
+fn neither_slow_batches_nor_full_memory_alone_are_a_crawl() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     for memory in [Some(0.92), None] {
         driver.memory = memory;
         assert_eq!(driver.crawl(0), (100, vec![], vec![]), "{memory:?}");
     }
     driver.memory = Some(1.0);
-    // A fifth of the baseline exactly is not below it.
+    // Exactly a fifth of the baseline is not below the threshold.
     for _ in 0..100 {
         assert_eq!(driver.batch(0, GOOD / 5), []);
     }
 }
 
 #[test]
-fn an_unknown_reading_neither_counts_nor_clears_and_a_low_one_clears() {
+fn unknown_memory_neither_counts_nor_clears_and_free_memory_clears() {
     for (memory, left) in [(None, 1), (Some(0.5), 8)] {
         let mut driver = Driver::new(CrawlConfig::default(), 1);
         for _ in 1..FIRST_CRAWL {
@@ -31,7 +31,7 @@ fn an_unknown_reading_neither_counts_nor_clears_and_a_low_one_clears() {
     }
 }
 
-/// A worker that empties its cache after each batch shows low memory whenever it is idle.
+/// A worker that empties its cache after each batch shows little memory in use whenever it is idle.
 #[test]
 fn the_fullest_reading_since_the_last_batch_counts() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
@@ -49,7 +49,7 @@ fn the_fullest_reading_since_the_last_batch_counts() {
 }
 
 #[test]
-fn an_old_reading_is_none() {
+fn an_old_reading_is_ignored() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.batch(0, BAD);
     for _ in 0..100 {
@@ -59,7 +59,7 @@ fn an_old_reading_is_none() {
 }
 
 #[test]
-fn a_batch_over_a_pause_is_left_out() {
+fn a_batch_that_covers_a_pause_is_ignored() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     let mut paused_batch = |healthy: bool| {
         let lasted = Duration::from_secs(1000);
@@ -93,6 +93,6 @@ fn a_batch_over_a_pause_is_left_out() {
     for _ in 0..50 {
         paused_batch(false);
     }
-    // What begins after it counts as ever.
+    // Later batches count again.
     assert_eq!(driver.crawl(0).0, FIRST_CRAWL);
 }

@@ -1,4 +1,4 @@
-//! Incidents from files take the outcome that each states.
+//! Incidents from files have the outcome that each file states.
 
 use crate::engine::watchdog::incident::Scenario;
 use crate::engine::watchdog::simulator::{Outcome, Simulator};
@@ -27,7 +27,7 @@ fn show(path: &Path, scenario: &Scenario, outcome: &Outcome) -> String {
 
 /// Every file of `tests/incidents`, and the one that `HELIX_TEST_INCIDENT` names.
 #[test]
-fn incidents_take_the_stated_course() {
+fn incidents_have_the_stated_outcome() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/incidents");
     let entries = fs::read_dir(&folder).expect("the incidents").flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

@@ -1,10 +1,10 @@
-//! What is told of a probe that gives no answer.
+//! Reports about a probe that does not answer.
 
 use super::*;
 use crate::report::WatchdogEventKind;
 
 #[test]
-fn silence_is_told_once_and_so_is_its_end() {
+fn a_silent_probe_is_reported_once_and_so_is_its_return() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.read(None);
     driver.read(None);
@@ -28,9 +28,9 @@ fn silence_is_told_once_and_so_is_its_end() {
     assert_eq!((counts.probe_silent, counts.probe_back), (2, 1));
 }
 
-/// A build may be over before three readings.
+/// A build may end before three readings.
 #[test]
-fn a_probe_that_never_answered_is_told_at_the_end() {
+fn a_probe_that_never_answered_is_reported_at_the_end() {
     let mut driver = Driver::new(CrawlConfig::default(), 0);
     driver.read(None);
     assert_eq!(driver.probe_events, []);
@@ -41,7 +41,7 @@ fn a_probe_that_never_answered_is_told_at_the_end() {
     assert_eq!(event.kind, WatchdogEventKind::ProbeSilent);
     assert_eq!(event.reason.as_deref(), Some("no answer"));
     assert_eq!((event.worker, event.memory), (None, None));
-    // One that did answer is well.
+    // A probe that has answered is not reported.
     let mut driver = Driver::new(CrawlConfig::default(), 0);
     driver.read(Some(0.5));
     driver.read(None);

@@ -1,4 +1,4 @@
-//! Which rung a crawl leads to, for whom, and when the ladder begins anew.
+//! Which rung a crawl leads to, for which shards, and when the ladder is rearmed.
 
 use super::*;
 use crate::batch::{Batch, EncoderKind};
@@ -6,7 +6,7 @@ use crate::device::{DeviceFailure, DeviceId};
 use crate::report::WatchdogResponse;
 
 #[test]
-fn each_rung_needs_a_window_of_its_own() {
+fn each_rung_needs_its_own_window_of_slow_batches() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     let worker = WorkerId(0);
     let (batches, done, actions) = driver.crawl(0);
@@ -24,7 +24,7 @@ fn each_rung_needs_a_window_of_its_own() {
     assert_eq!((batches, done), (8, vec![WatchdogResponse::Cpu]));
     assert_eq!(actions, [Action::Demote { shard: SHARD }]);
     assert_eq!(driver.crawl(0), (100, vec![], vec![]), "disarmed");
-    // The next shard is armed, and the baseline still known.
+    // The next shard is watched, and the baseline is still known.
     driver.shard = ShardId(1);
     let (batches, done, _) = driver.crawl(0);
     assert_eq!((batches, done), (8, vec![WatchdogResponse::ReleaseMemory]));
@@ -35,7 +35,7 @@ fn each_rung_needs_a_window_of_its_own() {
     );
 }
 
-/// Memory that is given back does not heal a context that has spilled, and must not hide it.
+/// Releasing memory does not heal a context that has spilled, and must not hide it.
 #[test]
 fn after_the_first_rung_memory_need_not_be_full() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
@@ -48,7 +48,6 @@ fn after_the_first_rung_memory_need_not_be_full() {
     assert_eq!(driver.crawl(0).1, [WatchdogResponse::Cpu]);
 }
 
-/// Once it has recovered, it must be again.
 #[test]
 fn after_a_recovery_memory_must_be_full_again() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
@@ -75,12 +74,12 @@ fn after_a_recovery_memory_must_be_full_again() {
 fn a_recovery_is_a_whole_window_in_a_row() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.crawl(0);
-    // Barely healthy ones leave the average low, so that a bad one is slow at once.
+    // Barely healthy batches leave the average low, so that a bad batch is slow at once.
     const FAIR: u64 = GOOD / 5 + 10;
     for rate in [BAD, FAIR, FAIR, BAD, FAIR, FAIR, FAIR, FAIR].repeat(5) {
         assert_eq!(driver.batch(0, rate), []);
     }
-    // Behind good ones it is not.
+    // After good batches it is not.
     for rate in [BAD, GOOD, GOOD, BAD, GOOD, GOOD, GOOD, GOOD].repeat(5) {
         assert_eq!(driver.batch(0, rate), []);
     }
@@ -91,7 +90,7 @@ fn a_recovery_is_a_whole_window_in_a_row() {
 }
 
 #[test]
-fn a_long_health_rearms_the_ladder() {
+fn many_healthy_batches_rearm_the_ladder() {
     for (healthy, next) in [
         (399, WatchdogResponse::Respawn),
         (400, WatchdogResponse::ReleaseMemory),
@@ -106,7 +105,7 @@ fn a_long_health_rearms_the_ladder() {
 }
 
 #[test]
-fn off_tells_once_until_it_is_well_again() {
+fn with_action_off_a_crawl_is_reported_once_until_it_recovers() {
     let config = CrawlConfig {
         action: CrawlAction::Off,
         ..CrawlConfig::default()
@@ -129,9 +128,9 @@ fn off_tells_once_until_it_is_well_again() {
     }
 }
 
-/// Rungs are the device's: what was done for one shard was done to the other.
+/// A rung is taken for the whole device, so it counts for every shard there.
 #[test]
-fn shards_side_by_side_share_the_rungs_but_the_last() {
+fn shards_on_one_device_share_all_rungs_except_the_last() {
     let mut driver = Driver::new(CrawlConfig::default(), 2);
     let crawl_in = |driver: &mut Driver, shard| {
         driver.shard = ShardId(shard);
@@ -151,7 +150,7 @@ fn shards_side_by_side_share_the_rungs_but_the_last() {
 }
 
 #[test]
-fn encoders_and_devices_are_judged_apart() {
+fn encoders_and_devices_are_judged_separately() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     let elsewhere = DeviceId("cuda:1".to_owned());
     driver.feed(Input::WorkerStarted {
@@ -159,7 +158,7 @@ fn encoders_and_devices_are_judged_apart() {
         devices: EncoderDevices::both(&elsewhere),
     });
     assert_eq!(driver.crawl(9).0, 100, "nothing is known of that device");
-    // A quick encoder's healthy batches do not hide a slow one's crawl.
+    // Healthy batches of a fast encoder do not hide the crawl of a slow one.
     let dense = |driver: &mut Driver| {
         let batch = Batch {
             encoder: EncoderKind::Dense,

@@ -1,4 +1,4 @@
-//! A worker whose encoders have a device each: each is judged by its own memory and its own baseline.
+//! A worker with one device per encoder: each is judged by its own memory and baseline.
 
 use super::*;
 use crate::batch::{Batch, EncoderKind};
@@ -36,7 +36,7 @@ impl Pair {
         }
     }
 
-    /// A second passes, both memories are read, and a batch of one encoder ends.
+    /// Let a second pass, read both memories, and finish a batch of one encoder.
     fn batch(&mut self, encoder: EncoderKind, rate: u64) -> Vec<Action> {
         self.now += SECOND;
         for (device, share) in [device(), second()].into_iter().zip(self.memory) {
@@ -71,7 +71,7 @@ impl Pair {
 }
 
 #[test]
-fn the_second_device_is_watched_as_the_first_is() {
+fn both_devices_are_watched() {
     for (encoder, slow_on, full) in [
         (EncoderKind::Sparse, device(), [0.99, 0.5]),
         (EncoderKind::Dense, second(), [0.5, 0.99]),
@@ -98,7 +98,7 @@ fn the_second_device_is_watched_as_the_first_is() {
 }
 
 #[test]
-fn a_full_neighbour_makes_no_crawl() {
+fn full_memory_of_the_other_device_does_not_count() {
     for (encoder, full) in [
         (EncoderKind::Sparse, [0.5, 0.99]),
         (EncoderKind::Dense, [0.99, 0.5]),
@@ -112,9 +112,8 @@ fn a_full_neighbour_makes_no_crawl() {
     }
 }
 
-/// What is done about one device leaves what is known of the other alone.
 #[test]
-fn an_answer_on_one_device_does_not_restart_the_other() {
+fn a_rung_on_one_device_does_not_restart_the_streams_of_the_other() {
     let mut pair = Pair::new();
     pair.healthy();
     pair.memory = [0.99, 0.99];
@@ -126,7 +125,7 @@ fn an_answer_on_one_device_does_not_restart_the_other() {
         sparse.extend(pair.batch(EncoderKind::Sparse, BAD));
     }
     assert_eq!(responses(&sparse), [WatchdogResponse::ReleaseMemory]);
-    // One more is enough for the other.
+    // One more batch is enough for the other device.
     let dense = pair.batch(EncoderKind::Dense, BAD * 8);
     assert_eq!(responses(&dense), [WatchdogResponse::ReleaseMemory]);
 }

@@ -1,4 +1,4 @@
-//! Workers that are respawned, die meanwhile, hang, or lose their device.
+//! Workers that are respawned, die during a rolling restart, hang, or lose their device.
 
 use super::*;
 use crate::device::DeviceFailure;
@@ -13,14 +13,14 @@ fn all_workers_of_a_device_are_respawned_one_at_a_time() {
     });
     assert_eq!(actions, released);
     assert_eq!(driver.crawl(1).2, [respawn(1)]);
-    // Nobody is judged meanwhile, and nobody else is told to go.
+    // Meanwhile no worker is judged, and no other is respawned.
     for _ in 0..20 {
         assert_eq!(driver.batch(0, BAD), []);
     }
     driver.end(1);
     assert_eq!(driver.start(1), [respawn(0)]);
     driver.end(0);
-    // It has nothing left to do and is not started again: the last one's turn comes all the same.
+    // It has no work left and is not started again. The last worker gets its turn all the same.
     driver.now += Duration::from_secs(180);
     assert_eq!(driver.feed(Input::Tick), []);
     driver.now += SECOND;
@@ -31,7 +31,7 @@ fn all_workers_of_a_device_are_respawned_one_at_a_time() {
 }
 
 #[test]
-fn a_worker_that_dies_in_a_roll_is_not_respawned_twice() {
+fn a_worker_that_dies_in_a_rolling_restart_is_not_respawned_twice() {
     let mut driver = Driver::new(CrawlConfig::default(), 3);
     driver.crawl(0);
     assert_eq!(driver.crawl(0).2, [respawn(0)]);
@@ -52,10 +52,10 @@ fn a_worker_that_dies_in_a_roll_is_not_respawned_twice() {
 }
 
 #[test]
-fn a_stall_needs_no_memory_and_spares_who_waits_for_files() {
+fn a_stall_needs_no_memory_reading_and_no_deadline_runs_between_batches() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     driver.read(None);
-    // Between batches there is no deadline.
+    // No deadline runs between batches.
     driver.now += Duration::from_secs(100_000);
     assert_eq!(driver.feed(Input::Tick), []);
     driver.begin(0);
@@ -88,7 +88,7 @@ fn a_stall_needs_no_memory_and_spares_who_waits_for_files() {
 }
 
 #[test]
-fn a_device_given_up_is_not_watched_any_more() {
+fn a_device_that_is_given_up_is_no_longer_watched() {
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     let worker = WorkerId(0);
     let failure = DeviceFailure::Lost;
@@ -101,7 +101,7 @@ fn a_device_given_up_is_not_watched_any_more() {
     assert_eq!(orders(given_up), [Action::GiveUp { device: device() }]);
     assert_eq!(driver.crawl(0).0, 100);
     assert_eq!(lose(&mut driver), []);
-    // One that has worked in between is not given up: that shard goes to the CPU, no more.
+    // A device that worked in between is not given up: only that shard moves to the CPU.
     let mut driver = Driver::new(CrawlConfig::default(), 1);
     assert_eq!(orders(lose(&mut driver)), [respawn(0)]);
     driver.end(0);

@@ -1,10 +1,10 @@
-//! Whole builds: quiet ones, paused ones, and ones whose workers are killed at random.
+//! Whole builds: undisturbed ones, paused ones, and ones whose workers are killed at random.
 
 use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn a_quiet_build_does_everything_once() {
+fn an_undisturbed_build_loads_each_segment_once() {
     let mut world = World::new(2, one_shard(vec![vec![File::Good; 3]; 5]));
     world.run(&[]);
     assert_eq!(world.ending, Some(Ending::Complete));
@@ -49,7 +49,7 @@ fn a_pause_does_not_wait_long_for_a_stuck_worker() {
 }
 
 #[test]
-fn a_pause_waits_less_for_a_worker_that_hangs_at_its_start() {
+fn a_pause_waits_less_for_a_worker_that_hangs_while_it_starts() {
     let mut world = World::new(1, one_shard(vec![vec![File::Good]]));
     world.feed(Event::Tick);
     world.feed(Event::Interrupt);

@@ -1,4 +1,4 @@
-//! Builds on a device that fails: what goes to the CPU, and that nothing is lost on the way.
+//! Builds on a device that fails: what moves to the CPU, and that nothing is lost.
 
 use super::*;
 use crate::batch::{Batch, EncoderKind};
@@ -23,8 +23,8 @@ impl World {
         world
     }
 
-    /// What each segment was encoded on, by shard.
-    fn places(&self, shard: u32) -> Vec<EncoderTarget> {
+    /// Where the segments of a shard were encoded.
+    fn targets(&self, shard: u32) -> Vec<EncoderTarget> {
         let of_shard = self.encoded_on.iter().filter(|(s, _)| s.shard.0 == shard);
         of_shard.map(|(_, target)| *target).collect()
     }
@@ -41,9 +41,9 @@ fn two_shards(first: Vec<File>) -> BTreeMap<SegmentId, Vec<File>> {
     ])
 }
 
-/// A shard with one such file ends on the CPU, whole segments at a time; what was done of it before stays, the next
-/// shard is the device's again, and no file is left out.
-fn assert_that_one_shard_leaves_for(file: File) {
+/// A shard with one such file ends on the CPU, whole segments at a time. Its earlier segments stay, the next shard runs on
+/// the device again, and no file is skipped.
+fn assert_that_one_shard_is_demoted_by(file: File) {
     for workers in [1, 2, 3] {
         let mut hard = vec![File::Good; 6];
         hard[4] = file;
@@ -57,7 +57,7 @@ fn assert_that_one_shard_leaves_for(file: File) {
             "{workers} workers"
         );
         assert_eq!(
-            world.places(1),
+            world.targets(1),
             [EncoderTarget::Configured; 2],
             "{workers} workers"
         );
@@ -65,45 +65,44 @@ fn assert_that_one_shard_leaves_for(file: File) {
 }
 
 #[test]
-fn a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other() {
-    assert_that_one_shard_leaves_for(File::NoDeviceMemory);
+fn only_the_shard_that_the_device_cannot_encode_moves_to_the_cpu() {
+    assert_that_one_shard_is_demoted_by(File::NoDeviceMemory);
 }
 
-/// A driver may end the process in the middle of a batch. Once nothing but the batch can have been it, the device
-/// is blamed.
+/// A driver may kill the process in the middle of a batch. Once nothing else can be the cause, the device is blamed.
 #[test]
-fn a_file_is_not_blamed_for_a_driver_that_ends_the_process() {
-    assert_that_one_shard_leaves_for(File::Crashes);
+fn a_file_is_not_blamed_for_a_driver_crash() {
+    assert_that_one_shard_is_demoted_by(File::Crashes);
 }
 
 #[test]
-fn a_device_that_is_lost_again_and_again_is_given_up() {
+fn a_device_that_is_lost_repeatedly_is_given_up() {
     let hard = vec![File::LosesDevice; 6];
     let mut world = World::on_device(1, two_shards(hard), CrawlAction::Ladder);
     world.run(&[]);
     world.assert_all_done();
-    assert_eq!(world.places(1), [EncoderTarget::Cpu; 2]);
+    assert_eq!(world.targets(1), [EncoderTarget::Cpu; 2]);
     assert_eq!(
-        world.places(0)[0],
+        world.targets(0)[0],
         EncoderTarget::Configured,
         "it was done before"
     );
 }
 
-/// A text that ends the process on the CPU as well is found there, and only that shard has left the device.
+/// A text that kills the process on the CPU as well is found there, and only its shard leaves the device.
 #[test]
-fn a_text_that_ends_the_process_on_any_device_is_left_out() {
+fn a_text_that_kills_the_process_on_every_target_is_skipped() {
     let mut hard = vec![File::Good; 6];
     hard[4] = File::CrashesEncoder;
     let mut world = World::on_device(2, two_shards(hard), CrawlAction::Ladder);
     world.run(&[]);
     assert_eq!(world.ending, Some(Ending::Complete), "{:?}", world.warnings);
     assert_eq!(world.skipped, BTreeSet::from([(segment(0, 1), 4)]));
-    assert_eq!(world.places(1), [EncoderTarget::Configured; 2]);
+    assert_eq!(world.targets(1), [EncoderTarget::Configured; 2]);
 }
 
 #[test]
-fn a_device_whose_driver_ends_every_process_is_given_up() {
+fn a_device_whose_driver_kills_every_process_is_given_up() {
     let mut files = two_shards(vec![File::Crashes; 6]);
     for shard in 1..4 {
         files.insert(segment(shard, 0), vec![File::Crashes; 2]);
@@ -114,12 +113,12 @@ fn a_device_whose_driver_ends_every_process_is_given_up() {
     world.assert_all_done();
     assert!(world.skipped.is_empty(), "no file is to blame");
     let processes = world.process(WorkerId(0)).generation;
-    // Two shards with two deaths each until files are taken one by one, two more until the CPU has it.
+    // Two shards, each with two deaths before careful mode and two more before the CPU.
     assert!(processes <= 10, "{processes} processes");
 }
 
 #[test]
-fn with_the_ladder_off_a_driver_that_ends_processes_ends_the_build() {
+fn with_the_ladder_off_driver_crashes_fail_the_build() {
     let mut world = World::on_device(1, two_shards(vec![File::Crashes; 6]), CrawlAction::Off);
     world.run(&[]);
     let Some(Ending::Failed(failure)) = &world.ending else {
@@ -130,7 +129,7 @@ fn with_the_ladder_off_a_driver_that_ends_processes_ends_the_build() {
 }
 
 #[test]
-fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
+fn a_device_that_refuses_further_workers_is_given_up() {
     let mut files = two_shards(vec![File::Good; 6]);
     files.insert(segment(1, 2), vec![File::LosesDevice; 2]);
     let mut world = World::on_device(1, files, CrawlAction::Ladder);
@@ -147,7 +146,7 @@ fn a_device_that_takes_no_more_workers_is_left_for_the_cpu() {
 }
 
 #[test]
-fn a_device_that_takes_no_worker_at_all_ends_the_build() {
+fn a_device_that_refuses_every_worker_fails_the_build() {
     let mut world = World::on_device(2, two_shards(vec![File::Good; 6]), CrawlAction::Ladder);
     world.device_shut_from = 1;
     world.run(&[]);
@@ -159,7 +158,7 @@ fn a_device_that_takes_no_worker_at_all_ends_the_build() {
 }
 
 #[test]
-fn with_the_ladder_off_a_device_that_fails_ends_the_build() {
+fn with_the_ladder_off_device_failures_fail_the_build() {
     let hard = vec![File::NoDeviceMemory; 6];
     let mut world = World::on_device(1, two_shards(hard), CrawlAction::Off);
     world.run(&[]);
@@ -170,9 +169,9 @@ fn with_the_ladder_off_a_device_that_fails_ends_the_build() {
     assert!(world.skipped.is_empty());
 }
 
-/// A crawl: the first rung is a request, the second ends the process and gives its work to a fresh one.
+/// The first rung sends a request. The second kills the process and gives its work to a new one.
 #[test]
-fn a_crawl_is_answered_by_requests_and_respawns() {
+fn a_crawl_leads_to_a_request_and_then_to_a_respawn() {
     let mut state = World::on_device(
         1,
         one_shard(vec![vec![File::Good; 9]; 3]),
@@ -240,7 +239,7 @@ fn a_crawl_is_answered_by_requests_and_respawns() {
     assert!(!blamed, "{effects:?}");
 }
 
-/// Batches go on, and what they belong to does not end.
+/// Batches go on, and their collection does not end.
 #[test]
 fn a_pause_does_not_wait_for_a_collection_that_crawls() {
     let mut world = World::on_device(1, one_shard(vec![vec![File::Good; 9]]), CrawlAction::Ladder);
@@ -265,6 +264,27 @@ fn a_pause_does_not_wait_for_a_collection_that_crawls() {
     }
     assert!(world.now - asked > 3 * timeout, "a healthy one may end");
     assert_eq!(world.ending, Some(Ending::Paused));
+}
+
+/// Messages of a killed worker may still arrive after its segment has moved to the CPU.
+#[test]
+fn late_messages_about_a_segment_that_has_moved_do_not_count() {
+    let files = one_shard(vec![vec![File::Good; 2]; 2]);
+    let mut world = World::on_device(2, files, CrawlAction::Cpu);
+    let [failing, other] = [0, 1].map(WorkerId);
+    world.feed(Event::Tick);
+    // Ready, then one file each.
+    for worker in [failing, other, failing, other] {
+        world.turn(worker);
+    }
+    assert_eq!(world.totals.done.files, 2);
+    world.speaks_when_killed = true;
+    let failure = FailureKind::Device(DeviceFailure::OutOfMemory);
+    world.fail_batch(failing, segment(0, 0), failure);
+    assert_eq!(world.totals.done.files, 0, "both segments start over");
+    world.run(&[]);
+    world.assert_all_done();
+    assert_eq!(world.targets(0), [EncoderTarget::Cpu; 2]);
 }
 
 fn batch(milliseconds: u64) -> FromWorker {
@@ -314,7 +334,7 @@ proptest! {
                 prop_assert!(skipped.is_fatal(), "{skipped:?}");
             }
         } else {
-            // The build failed: over files that kill, or over a device that took no worker before the first was ready.
+            // The build failed because of files that kill, or a device that refused workers before any was ready.
             let is_fatal = world.files.values().flatten().any(|file| file.is_fatal());
             prop_assert!(is_fatal || shut_from < u32::MAX, "{:?}", world.ending);
         }

@@ -1,10 +1,10 @@
-//! Files that kill, hang or fell the worker that touches them: found, and left out alone.
+//! Files that kill, hang or crash the worker that touches them: they are found, and no others are skipped.
 
 use super::*;
 use crate::engine::supervisor::state::blame::MOST_QUARANTINED_IN_A_ROW;
 
 #[test]
-fn a_poisoned_file_is_found_and_left_out_alone() {
+fn only_the_poisoned_file_is_skipped() {
     let mut files = vec![vec![File::Good; 5]; 4];
     files[1][3] = File::Poison;
     let mut world = World::new(2, one_shard(files));
@@ -14,7 +14,7 @@ fn a_poisoned_file_is_found_and_left_out_alone() {
 }
 
 #[test]
-fn a_file_without_end_is_found_by_its_silence() {
+fn a_file_that_never_ends_is_found_by_its_timeout() {
     let mut files = vec![vec![File::Good; 5]; 2];
     files[0][0] = File::Endless;
     let mut world = World::new(1, one_shard(files));
@@ -25,7 +25,7 @@ fn a_file_without_end_is_found_by_its_silence() {
 }
 
 #[test]
-fn a_file_that_the_worker_names_is_left_out_for_its_reason() {
+fn a_file_that_the_worker_reports_is_skipped_for_the_reported_reason() {
     let mut files = vec![vec![File::Good; 5]; 2];
     files[1][2] = File::Named;
     let mut world = World::new(1, one_shard(files));
@@ -33,12 +33,12 @@ fn a_file_that_the_worker_names_is_left_out_for_its_reason() {
     assert_eq!(world.ending, Some(Ending::Complete));
     assert_eq!(world.skipped, BTreeSet::from([(segment(0, 1), 2)]));
     assert_eq!(world.reasons, ["panicked"]);
-    // Two falls, and no search: the worker knew.
+    // Two crashes and no search, since the worker knew the file.
     assert_eq!(world.processes[&WorkerId(0)].generation, 3);
 }
 
 #[test]
-fn files_that_all_kill_stop_the_build() {
+fn a_build_whose_files_all_kill_fails() {
     let mut world = World::new(2, one_shard(vec![vec![File::Poison; 9]; 9]));
     world.run(&[]);
     let Some(Ending::Failed(failure)) = &world.ending else {
@@ -49,7 +49,7 @@ fn files_that_all_kill_stop_the_build() {
 }
 
 #[test]
-fn progress_inside_a_long_file_is_life() {
+fn progress_inside_a_long_file_prevents_a_timeout() {
     let mut world = World::new(1, one_shard(vec![vec![File::Good]]));
     world.feed(Event::Tick);
     world.turn(WorkerId(0));

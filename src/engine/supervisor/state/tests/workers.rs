@@ -1,10 +1,10 @@
-//! Workers that do not start, do not end, or speak after their time.
+//! Workers that do not start, do not exit, or send messages too late.
 
 use super::*;
 use crate::failure::{Failure, FailureKind};
 
 #[test]
-fn a_worker_that_never_starts_is_done_without() {
+fn a_worker_that_never_starts_is_given_up() {
     let mut world = World::new(2, one_shard(vec![vec![File::Good; 30]; 6]));
     world.feed(Event::Tick);
     world.turn(WorkerId(0));
@@ -17,7 +17,7 @@ fn a_worker_that_never_starts_is_done_without() {
 }
 
 #[test]
-fn a_model_that_cannot_be_loaded_stops_the_build_at_once() {
+fn a_model_that_cannot_be_loaded_fails_the_build_at_once() {
     let mut world = World::new(2, one_shard(vec![vec![File::Good; 3]; 5]));
     world.feed(Event::Tick);
     let failure = Failure {
@@ -36,7 +36,7 @@ fn a_model_that_cannot_be_loaded_stops_the_build_at_once() {
 }
 
 #[test]
-fn workers_that_all_die_at_once_are_given_up() {
+fn workers_that_all_die_while_they_start_fail_the_build() {
     let mut world = World::new(2, one_shard(vec![vec![File::Good; 3]; 5]));
     world.feed(Event::Tick);
     for _ in 0..100 {
@@ -53,7 +53,7 @@ fn workers_that_all_die_at_once_are_given_up() {
 }
 
 #[test]
-fn what_an_earlier_process_of_a_slot_says_is_ignored() {
+fn messages_of_an_earlier_process_are_ignored() {
     let mut world = World::new(1, one_shard(vec![vec![File::Good; 1]]));
     world.feed(Event::Tick);
     world.die(WorkerId(0));
@@ -69,7 +69,7 @@ fn what_an_earlier_process_of_a_slot_says_is_ignored() {
 }
 
 #[test]
-fn a_worker_that_cannot_be_killed_is_left_behind() {
+fn a_worker_that_cannot_be_killed_is_abandoned() {
     let mut state = State::new(1, vec![segment(0, 0)], [ShardId(0)], limits());
     let mut now = Duration::ZERO;
     let mut spawned = 0;
@@ -79,12 +79,12 @@ fn a_worker_that_cannot_be_killed_is_left_behind() {
             spawned += u32::from(matches!(effect, Effect::Spawn { .. }));
         }
     }
-    // It never answers: started, killed after 60 s, left behind after another 60 s, started again.
+    // It never answers: killed after 60 s, abandoned after another 60 s, then started again.
     assert_eq!(spawned, 2);
 }
 
 #[test]
-fn what_an_unkillable_worker_holds_is_begun_anew_elsewhere() {
+fn segments_of_an_abandoned_worker_go_to_another_segment_file() {
     let message = |message| Event::Message {
         worker: WorkerId(0),
         generation: 1,
@@ -103,7 +103,7 @@ fn what_an_unkillable_worker_holds_is_begun_anew_elsewhere() {
     state.step(Duration::ZERO, message(ready));
     let mut warnings = Vec::new();
     let mut now = Duration::ZERO;
-    // Silence, then no death although it was killed.
+    // It times out, and does not exit when it is killed.
     while now < STALL + 2 * limits().start_stop_timeout {
         now += Duration::from_secs(1);
         for effect in state.step(now, Event::Tick) {
