@@ -67,7 +67,7 @@ pub(crate) struct Outcome {
 /// Run the build to its end. Blocks; every wait inside has a deadline. Calls `emit` with each event in order, from
 /// this thread.
 pub(crate) fn run(job: Job, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
-    Running::new(job).run(channels, emit)
+    Running::new(job, channels, emit).run()
 }
 
 /// Time in which this process ran. The clock stands still while the machine is suspended or the process group is
@@ -105,8 +105,10 @@ fn memory_event(Reading { device, answer }: Reading) -> Event {
     Event::Memory { device, answer }
 }
 
-struct Running {
+struct Running<'a> {
     job: Job,
+    channels: &'a Channels,
+    emit: &'a mut dyn FnMut(BuildEvent),
     /// Segments in the order in which they should be done.
     order: Vec<SegmentId>,
     tasks: BTreeMap<SegmentId, SegmentTask>,
@@ -114,22 +116,24 @@ struct Running {
     files: BTreeMap<SegmentId, PathBuf>,
     workers: BTreeMap<WorkerId, Worker>,
     inbox: Receiver<Event>,
-    /// Kept so that the channel stays open with no worker alive.
+    /// Keeps the channel open while no worker is alive.
     sender: Sender<Event>,
     outcome: Outcome,
     first_ready: Option<Instant>,
 }
 
-impl Running {
-    fn new(mut job: Job) -> Self {
+impl<'a> Running<'a> {
+    fn new(mut job: Job, channels: &'a Channels, emit: &'a mut dyn FnMut(BuildEvent)) -> Self {
         let tasks = std::mem::take(&mut job.tasks);
         let order = tasks.iter().map(|task| task.id).collect();
         let tasks = tasks.into_iter().map(|task| (task.id, task)).collect();
-        // Unbounded: readers must not block while the supervisor draws; the rate is bounded by the
-        // workers, and one message is small.
+        // Unbounded, since readers must not block while the supervisor emits events. The workers bound the rate, and
+        // messages are small.
         let (sender, inbox) = unbounded();
         Self {
             job,
+            channels,
+            emit,
             order,
             tasks,
             files: BTreeMap::new(),
@@ -146,7 +150,8 @@ impl Running {
         }
     }
 
-    fn run(mut self, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
+    fn run(mut self) -> Outcome {
+        let channels = self.channels;
         let mut clock = Clock::new();
         let mut state = State::new(
             self.job.workers,
@@ -164,7 +169,7 @@ impl Running {
             let lasted = clock.advance();
             if lasted > Duration::ZERO {
                 for effect in state.step(clock.now, Event::Paused { lasted }) {
-                    self.perform(effect, channels, emit);
+                    self.perform(effect);
                 }
             }
             for effect in state.step(clock.now, event) {
@@ -172,7 +177,7 @@ impl Running {
                     self.outcome.ending = ending;
                     return self.outcome;
                 }
-                self.perform(effect, channels, emit);
+                self.perform(effect);
             }
             if channels.control.is_stopped() && !was_interrupted {
                 was_interrupted = true;
@@ -209,7 +214,7 @@ impl Running {
         }
     }
 
-    fn perform(&mut self, effect: Effect, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) {
+    fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Spawn {
                 worker,
@@ -233,7 +238,7 @@ impl Running {
             Effect::Load(id) => {
                 let path = self.files.remove(&id).unwrap_or_default();
                 // A publisher that ended has sent the reason on the other channel.
-                let _ = channels.ready.send(FinishedSegment { id, path });
+                let _ = self.channels.ready.send(FinishedSegment { id, path });
             }
             Effect::Quarantine {
                 segment,
@@ -247,13 +252,13 @@ impl Running {
                     path: entry.map_or(String::new(), |entry| entry.path.to_string()),
                     reason,
                 };
-                self.emit(event, emit);
+                self.emit(event);
             }
             Effect::Undo(segment) => {
                 let work = self.outcome.totals.open_segment(segment);
-                self.emit(BuildEvent::SegmentUndone { segment, work }, emit);
+                self.emit(BuildEvent::SegmentUndone { segment, work });
             }
-            Effect::Emit(event) => self.emit(event, emit),
+            Effect::Emit(event) => self.emit(event),
             // The loop handles it.
             Effect::Finish(_) => {}
         }
@@ -280,9 +285,9 @@ impl Running {
         self.files.insert(segment, path);
     }
 
-    fn emit(&mut self, event: BuildEvent, emit: &mut dyn FnMut(BuildEvent)) {
+    fn emit(&mut self, event: BuildEvent) {
         self.outcome.totals.add(&event);
-        emit(event);
+        (self.emit)(event);
     }
 
     fn spawn(&mut self, worker: WorkerId, generation: u32, target: EncoderTarget) {

@@ -145,6 +145,7 @@ impl World {
     }
 
     fn feed(&mut self, event: Event) {
+        let mut killed = Vec::new();
         for effect in self.state.step(self.now, event) {
             match effect {
                 Effect::Spawn {
@@ -168,17 +169,7 @@ impl World {
                 } => self.process(worker).tasks.push_back((segment, handling)),
                 Effect::Quarantine { reason, .. } => self.reasons.push(reason),
                 Effect::Stop { worker } => self.process(worker).stopping = true,
-                Effect::Kill { worker } => {
-                    let generation = self.process(worker).generation;
-                    let was_killed = std::mem::replace(&mut self.process(worker).killed, true);
-                    if self.speaks_when_killed && !was_killed {
-                        self.turn(worker);
-                    }
-                    // The turn may have killed it, and its successor lives on.
-                    if self.process(worker).generation == generation {
-                        self.die(worker);
-                    }
-                }
+                Effect::Kill { worker } => killed.push(worker),
                 Effect::ReleaseMemory { .. } => {}
                 Effect::Load(segment) => {
                     assert!(!self.loaded.contains(&segment), "{segment} loaded twice");
@@ -196,6 +187,20 @@ impl World {
                     self.ending = Some(ending);
                 }
             }
+        }
+        // Whatever a killed worker still says comes after all other effects.
+        killed.into_iter().for_each(|worker| self.kill(worker));
+    }
+
+    fn kill(&mut self, worker: WorkerId) {
+        let generation = self.process(worker).generation;
+        let was_killed = std::mem::replace(&mut self.process(worker).killed, true);
+        if self.speaks_when_killed && !was_killed {
+            self.turn(worker);
+        }
+        // The turn may have killed it, and its successor lives on.
+        if self.process(worker).generation == generation {
+            self.die(worker);
         }
     }
 
