@@ -24,8 +24,7 @@ mod unchanged;
 mod job;
 #[doc(hidden)]
 pub mod publish;
-#[doc(hidden)]
-pub mod supervisor;
+mod supervisor;
 mod watch;
 pub mod watchdog;
 mod work;

@@ -26,7 +26,7 @@ pub struct IndexSummary {
     pub mode: String,
     /// Absolute path of the database to open.
     pub output: String,
-    /// Logical digest of the whole index: every row written, build times left out.
+    /// Logical digest of the whole index: every row, without build times.
     pub digest: String,
     /// Digest of files, chunks and vectors alone: equal for blob and sharded builds.
     pub content_digest: String,

@@ -23,7 +23,7 @@ pub(super) struct DeviceState {
     reading: Option<(Duration, DeviceMemory)>,
     pub probe: Probe,
     ladders: BTreeMap<ShardId, Ladder>,
-    /// The rung taken last, until the device has recovered. While there is one the cause is known: slow batches count
+    /// The rung taken last, until the device has recovered. During an incident the cause is known: slow batches count
     /// whatever the memory reads, since releasing memory does not heal a context that has spilled.
     pub incident: Option<Rung>,
     /// Healthy batches in a row, of all workers.

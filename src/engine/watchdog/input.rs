@@ -84,7 +84,7 @@ pub(crate) enum Input {
     ShardFinished {
         shard: ShardId,
     },
-    /// The supervisor's clock has just skipped this much time, in which nobody ran.
+    /// The supervisor's clock has just skipped this much time, in which no process ran.
     Paused {
         lasted: Duration,
     },

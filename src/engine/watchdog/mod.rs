@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Imports inside this module point one way: values (`config`, `input`, `ladder`, `detector`, `probe`, `restart`,
-//! `pauses`), then what is known of one `device` or `worker`, then the `fleet` of all of them, then the rules
+//! `pauses`), then the state of one `device` or `worker`, then the `fleet` of all of them, then the rules
 //! (`batches`, `failures`, `memory`, `stall`, `response`), then this file.
 
 pub mod config;

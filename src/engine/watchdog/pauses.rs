@@ -1,4 +1,4 @@
-//! Pauses in which nobody ran, and which batches they cover.
+//! Pauses in which no process ran, and which batches they cover.
 
 use crate::batch::Batch;
 use std::time::Duration;

@@ -164,7 +164,7 @@ fn the_published_counter_and_its_companions_are_there() {
         "helix_vram_used_bytes{profile=\"medium\",device=\"cuda:1\"",
         "last_success",
     ] {
-        assert!(!text.contains(unknown), "what is not known is not told");
+        assert!(!text.contains(unknown), "unknown values have no sample");
     }
     parse(&text).expect("by the grammar");
 }

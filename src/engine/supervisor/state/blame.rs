@@ -61,9 +61,9 @@ pub(super) struct Death {
 /// What a death leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Consequence {
-    /// The segment is tried again, in careful mode if there is reason to.
+    /// Try the segment again.
     Retry,
-    /// The file is skipped from now on.
+    /// Skip the file from now on.
     Quarantine { file: u32 },
 }
 

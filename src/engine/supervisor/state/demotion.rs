@@ -45,14 +45,14 @@ impl State {
             return false;
         }
         step.warn(format!(
-            "{} can no longer start workers ({reason}); what is left is encoded on the CPU",
+            "{} can no longer start workers ({reason}); the rest is encoded on the CPU",
             self.devices.names()
         ));
         self.give_up_devices(step);
         true
     }
 
-    /// Replace the workers on a device that have a segment which has moved to the CPU, and undo what is committed of such
+    /// Replace the workers on a device that have a segment which has moved to the CPU, and undo the committed work of such
     /// segments.
     fn leave_devices(&mut self, step: &mut Step, has_moved: impl Fn(SegmentId) -> bool) {
         let mut leaving = Vec::new();

@@ -92,8 +92,8 @@ impl State {
         self.blame(step, death);
     }
 
-    /// Whether the device crashed the process, as far as can be told: the process said nothing, it worked on a single
-    /// announced file, and that file's batch was on the device.
+    /// Whether the device probably crashed the process: the process sent no reason, it worked on a single announced file,
+    /// and the batch of that file was on the device.
     fn is_device_crash(&self, worker: WorkerId, process: &Process) -> bool {
         let is_silent = match &process.exit {
             Exit::No => true,
@@ -160,7 +160,7 @@ impl State {
             segment, reason, ..
         } = death;
         let text = format!(
-            "{MOST_QUARANTINED_IN_A_ROW} files in a row brought their workers down; the last one: {reason}"
+            "{MOST_QUARANTINED_IN_A_ROW} files in a row brought down their workers; the last one: {reason}"
         );
         step.push(Effect::Quarantine {
             segment,

@@ -60,7 +60,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 enum BuildPhase {
     Working,
-    /// All workers were told to stop before everything was done.
+    /// All workers were asked to stop before everything was done.
     Stopping {
         since: Duration,
         ending: Ending,

@@ -63,7 +63,7 @@ impl Schedule {
         unfinished
     }
 
-    /// A worker opened the segment. Returns whether what it found there is not counted yet.
+    /// A worker opened the segment. Returns whether the work that it found there has to be counted.
     pub fn opened(&mut self, segment: SegmentId) -> bool {
         let progress = self.open.get_mut(&segment);
         let before = progress.map(|progress| std::mem::replace(progress, Progress::Opened));

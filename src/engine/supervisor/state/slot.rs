@@ -27,7 +27,7 @@ pub(super) struct Slot {
 pub(super) enum Occupant {
     #[default]
     Vacant,
-    /// Processes do not start here; no more are tried.
+    /// Its processes do not start, so no more are tried.
     GivenUp,
     Process(Process),
 }
@@ -36,7 +36,7 @@ pub(super) enum Occupant {
 #[derive(Debug)]
 pub(super) struct Process {
     pub target: EncoderTarget,
-    /// `None` until it has said so.
+    /// Its process id; `None` before its first message.
     pub pid: Option<u32>,
     /// When it last showed progress, or was last started, stopped or killed.
     pub active_at: Duration,
@@ -63,7 +63,7 @@ pub(super) struct Load {
 /// Whether a process is about to exit, and why.
 #[derive(Debug, PartialEq)]
 pub(super) enum Exit {
-    /// It is not.
+    /// It is not about to exit.
     No,
     /// It ends on its own.
     Leaving(Cause),
@@ -86,7 +86,7 @@ pub(super) enum Cause {
 }
 
 impl Slot {
-    /// Starts a process, and returns its generation.
+    /// Start a process, and return its generation.
     pub fn start(&mut self, now: Duration, target: EncoderTarget) -> u32 {
         self.generation += 1;
         self.occupant = Occupant::Process(Process {
@@ -99,7 +99,7 @@ impl Slot {
         self.generation
     }
 
-    /// Removes the process.
+    /// Remove the process, if there is one.
     pub fn vacate(&mut self) -> Option<Process> {
         match std::mem::take(&mut self.occupant) {
             Occupant::Process(process) => Some(process),
@@ -134,7 +134,7 @@ impl Slot {
 }
 
 impl Process {
-    /// The process has opened its encoders.
+    /// It has opened its encoders.
     pub fn set_ready(&mut self) {
         if self.stage == Stage::Starting {
             self.stage = Stage::Ready(Load::default());
@@ -180,23 +180,23 @@ impl Process {
         )
     }
 
-    /// Asks it to stop. Returns whether it has to be told.
+    /// Let it stop. Returns whether to send it a request, which is so for the first call only.
     pub fn stop(&mut self) -> bool {
-        let is_news = self.exit == Exit::No;
-        if is_news {
+        let is_first = self.exit == Exit::No;
+        if is_first {
             self.exit = Exit::Leaving(Cause::Stop);
         }
-        is_news
+        is_first
     }
 
-    /// It said that it ends on its own.
+    /// It reported that it ends on its own.
     pub fn leave(&mut self, cause: Cause) {
         if !self.is_replaced() {
             self.exit = Exit::Leaving(cause);
         }
     }
 
-    /// It said that its input crashed it. Its other threads may be stuck or still take memory, so it is killed.
+    /// It reported that its input crashed it. Its other threads may hang or still take memory, so it must be killed.
     pub fn crash(&mut self, crash: InputCrash) {
         let cause = match self.is_replaced() {
             true => Cause::Replaced,
@@ -216,7 +216,7 @@ impl Process {
         must_kill
     }
 
-    /// How long it may go without progress before the supervisor intervenes; `None`: as long as it likes.
+    /// How long it may show no progress before the supervisor intervenes; `None` if there is no limit.
     pub fn timeout(&self, limits: &Limits, is_stopping: bool) -> Option<Duration> {
         let start_stop = limits.start_stop_timeout;
         match (&self.exit, &self.stage) {
@@ -305,14 +305,14 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_told_to_stop_once() {
+    fn a_process_is_asked_to_stop_once() {
         let mut process = process(busy());
         assert!(process.stop());
         assert!(!process.stop());
         assert_eq!(process.exit, Exit::Leaving(Cause::Stop));
     }
 
-    /// The watchdog replaces a process for the sake of a device. Whatever the process says then is no fault of its input.
+    /// Its input is not to blame for what a process reports after the watchdog has replaced it.
     #[test]
     fn nothing_overrides_a_replacement() {
         let mut process = process(busy());

@@ -76,7 +76,7 @@ impl Workers {
             .count()
     }
 
-    /// Stop every process. Returns those that have to be told.
+    /// Let every process stop. Returns those that need a request.
     pub fn stop(&mut self, now: Duration) -> Vec<WorkerId> {
         let stopped = self.processes_mut().filter_map(|(id, process)| {
             process.stop().then(|| {
@@ -96,7 +96,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(7);
 
     #[test]
-    fn processes_are_told_to_stop_once_and_counted_until_they_are_gone() {
+    fn processes_are_asked_to_stop_once() {
         let mut workers = Workers::new(3);
         assert!(workers.are_gone());
         for worker in [0, 2].map(WorkerId) {

@@ -17,13 +17,13 @@ fn a_silent_probe_is_reported_once_and_so_is_its_return() {
     for _ in 0..10 {
         driver.read(Some(0.5));
     }
-    let told = [WatchdogEventKind::ProbeSilent, WatchdogEventKind::ProbeBack];
-    assert_eq!(driver.probe_events, told);
+    let expected = [WatchdogEventKind::ProbeSilent, WatchdogEventKind::ProbeBack];
+    assert_eq!(driver.probe_events, expected);
     for _ in 0..10 {
         driver.read(None);
     }
     assert_eq!(driver.probe_events.len(), 3, "and the next silence");
-    assert_eq!(driver.feed(Input::Ending), [], "it was told already");
+    assert_eq!(driver.feed(Input::Ending), [], "it was reported already");
     let counts = driver.counts;
     assert_eq!((counts.probe_silent, counts.probe_back), (2, 1));
 }

@@ -54,7 +54,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         config(),
     )
         .prop_map(|(workers, shards, card, crawl, mut script, config)| {
-            let mut scenario: Scenario = toml::from_str("shards = []").expect("the least there is");
+            let mut scenario: Scenario = toml::from_str("shards = []").expect("a minimal scenario");
             scenario.workers = workers;
             scenario.shards = shards;
             (

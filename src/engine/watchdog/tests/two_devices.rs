@@ -79,12 +79,12 @@ fn both_devices_are_watched() {
         let mut pair = Pair::new();
         pair.healthy();
         pair.memory = full;
-        let mut told = Vec::new();
+        let mut actions = Vec::new();
         for _ in 0..FIRST_CRAWL {
-            told.extend(pair.batch(encoder, BAD));
+            actions.extend(pair.batch(encoder, BAD));
         }
-        let Some(Action::Report(event)) = told.first() else {
-            panic!("{encoder:?}: {told:?}");
+        let Some(Action::Report(event)) = actions.first() else {
+            panic!("{encoder:?}: {actions:?}");
         };
         assert_eq!(event.device, slow_on);
         assert_eq!(event.encoder, Some(encoder));

@@ -27,7 +27,7 @@ fn all_workers_of_a_device_are_respawned_one_at_a_time() {
     assert_eq!(driver.feed(Input::Tick), [respawn(2)]);
     driver.end(2);
     assert_eq!(driver.start(2), []);
-    assert_eq!(driver.crawl(2).0, 8, "judged anew");
+    assert_eq!(driver.crawl(2).0, 8, "judged from the start");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_stall_needs_no_memory_reading_and_no_deadline_runs_between_batches() {
     assert_eq!(
         figures.baseline,
         Some(GOOD as f64),
-        "what it should reach is told"
+        "the expected rate is reported"
     );
     assert_eq!(orders(actions), [Action::Demote { shard: SHARD }]);
 }
