@@ -16,7 +16,7 @@ use super::output::{Output, fits};
 use super::prepare::Windows;
 use crate::batch::{Batch, EncoderKind};
 use crate::device::DeviceFailure;
-use crate::failpoint;
+use crate::failpoint::{self, failpoint};
 use crate::profile::encoders::{Device, Precision};
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
@@ -303,8 +303,8 @@ impl ModelSession {
         };
         // In a test: a device that crawls, or hangs.
         match self.shapes {
-            Some(_) => failpoint::at("encode::run", &self.name),
-            None => failpoint::at("encode::text", &self.name),
+            Some(_) => failpoint!("encode::run", self.name),
+            None => failpoint!("encode::text", self.name),
         };
         let outputs = self.session.run_with_options(inputs, options);
         let outputs = outputs.map_err(failed)?;
@@ -496,12 +496,12 @@ fn failure(kind: EncoderKind, shape: Shape, device: Device, reason: String) -> E
 
 /// In a test: a device without memory, and one that breaks.
 fn asked_to_fail(kind: EncoderKind, shape: Shape, device: Device) -> Result<(), EncodeError> {
-    let reason = if failpoint::at("encode::memory", &format!("{kind} {shape}")) {
+    let reason = if failpoint!("encode::memory", format!("{kind} {shape}")) {
         format!(
             "Failed to allocate memory for requested buffer of size {}",
             shape.tokens() << 10
         )
-    } else if failpoint::at("encode::lost", &format!("{kind} {shape}")) {
+    } else if failpoint!("encode::lost", format!("{kind} {shape}")) {
         "CUDA failure 700: an illegal memory access was encountered".to_owned()
     } else {
         return Ok(());

@@ -10,7 +10,7 @@ pub(super) use graph::{Edited, edited};
 
 use super::error::{EncodeError, said};
 use super::runtime;
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::profile::encoders::{Device, EncoderChoice, Precision};
 use ort::AsPointer as _;
 use ort::ep::{ArenaExtendStrategy, CUDA};
@@ -83,7 +83,7 @@ pub enum Hardware {
 
 impl Hardware {
     pub fn of_this_process() -> Self {
-        match failpoint::at("encode::device", "cuda") {
+        match failpoint!("encode::device") {
             true => Self::Pretended,
             false => Self::Real,
         }

@@ -10,7 +10,7 @@ pub(crate) use state::{Limits, Watch};
 
 use crate::engine::control::BuildControl;
 use crate::engine::request::ProcessCommand;
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::gpu::probe::Reading;
 use crate::ids::{SegmentId, ShardId, WorkerId};
@@ -225,7 +225,7 @@ impl Running {
             Effect::Stop { worker } => self.send(worker, ToWorker::Stop),
             Effect::Kill { worker } => {
                 if let Some(child) = self.workers.get(&worker)
-                    && !failpoint::at("supervisor::kill", &worker.to_string())
+                    && !failpoint!("supervisor::kill", worker)
                 {
                     child.kill();
                 }

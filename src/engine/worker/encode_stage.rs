@@ -12,7 +12,7 @@ use crate::batch::{Batch, EncoderKind};
 use crate::credential;
 use crate::device::DeviceFailure;
 use crate::encode::{BatchEvent, EncodeError, Encoders, Prepared};
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::file::{FileOutcome, FileRecord};
 use crate::ids::ShardId;
@@ -259,7 +259,7 @@ impl EncodeStage {
         mut missing: impl FnMut(usize, &'a Prepared),
     ) -> Result<(Vec<Vectors>, Work), Failure> {
         if !file.chunks.is_empty() {
-            failpoint::at("worker::encode", &file.record.entry.path.spelling());
+            failpoint!("worker::encode", file.record.entry.path.spelling());
         }
         let mut work = Work {
             files: 1,

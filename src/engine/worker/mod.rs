@@ -17,7 +17,7 @@ mod sink;
 
 use crate::device::DeviceFailure;
 use crate::encode::{self, EncodeError, Encoders, Hardware};
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::gpu::{self, Gpu};
 use crate::platform;
@@ -47,7 +47,7 @@ pub fn run() -> anyhow::Result<()> {
         .spawn(move || {
             for Report { message, written } in to_send {
                 if let FromWorker::FileStarted { file, .. } = &message {
-                    failpoint::at("worker::in_hand", &file.to_string());
+                    failpoint!("worker::in_hand", file);
                 }
                 // A supervisor that is gone is noticed by the end of stdin.
                 if write_frame(&mut stdout, &message).is_err() || message.is_last() {
@@ -162,7 +162,7 @@ fn serve(
         return Ok(());
     };
     memory::watch(setup.memory_limit, reporter.clone());
-    failpoint::at("worker::start", &setup.worker.to_string());
+    failpoint!("worker::start", setup.worker);
     let mut encoders = open_encoders(&setup)?;
     encoders.heed_releases(releases);
     reporter.tell(FromWorker::Ready {

@@ -6,7 +6,7 @@
 use crate::chunk::{self, Decoded};
 use crate::credential::{self, Found, Style};
 use crate::encode::{Prepared, TextPreparer};
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::ids::ContentHash;
 use crate::profile::Limits;
@@ -44,7 +44,7 @@ pub(super) struct Preparer {
 
 impl Preparer {
     pub fn prepare(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
-        failpoint::at("worker::prepare", &entry.path.spelling());
+        failpoint!("worker::prepare", entry.path.spelling());
         let (read, text, redacted) =
             match read_text(&task.root_path, entry, &self.limits, &self.recipe) {
                 Ok(text) => text,
