@@ -99,6 +99,7 @@ impl Clock {
 }
 
 fn memory_event(Reading { device, answer }: Reading) -> Event {
+    let answer = answer.map_err(|error| error.to_string());
     if let Err(why) = &answer {
         tracing::debug!("memory of {device}: {why}");
     }

@@ -16,7 +16,8 @@ mod prepare;
 mod sink;
 
 use crate::device::DeviceFailure;
-use crate::encode::{self, EncodeError, Encoders, Hardware};
+use crate::encode::{self, EncodeError, Encoders};
+use crate::engine::driver::Driver;
 use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::gpu::{self, Gpu};
@@ -164,10 +165,14 @@ fn serve(
     memory::watch(setup.memory_limit, reporter.clone());
     failpoint!("worker::start", setup.worker);
     let mut encoders = open_encoders(&setup)?;
-    encoders.heed_releases(releases);
+    encoders.on_release_request(releases);
     reporter.tell(FromWorker::Ready {
         device: encoders.device_name(),
-        warnings: encoders.faults().iter().map(ToString::to_string).collect(),
+        warnings: encoders
+            .warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     });
     dispatch::serve(*setup, encoders, inbox, reporter, stop)
 }
@@ -204,14 +209,13 @@ fn open_encoders(setup: &WorkerSetup) -> Result<Encoders, Failure> {
 /// The devices that this process will run on, as NVML reports them now. Those of which NVML says nothing are left
 /// out: the runtime's own word on where the graph is has to do then.
 fn devices_in_use(choice: &EncoderChoice) -> Vec<(Device, Gpu)> {
-    if Hardware::of_this_process() == Hardware::Pretended {
+    let Some(driver) = Driver::of(choice) else {
         return Vec::new();
-    }
-    let cuda = |device| match device {
-        Device::Cuda(index) => Some((device, gpu::cuda_device(index).ok()?)),
-        Device::Cpu => None,
     };
-    choice.devices().into_iter().filter_map(cuda).collect()
+    let devices = choice.devices().into_iter();
+    devices
+        .filter_map(|device| Some((device, driver.state(device)?)))
+        .collect()
 }
 
 fn unavailable(error: &EncodeError) -> Failure {
