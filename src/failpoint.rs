@@ -1,26 +1,30 @@
-//! Named places where a test can make something go wrong.
+//! Failpoints: named places where a test can make the program fail.
+//!
+//! ```ignore
+//! failpoint!("publish::rename", target.display());
+//! if failpoint!("scan::list", root.label) { return Err(..) }
+//! ```
 //!
 //! A test build (`cargo test`) reads `FAILPOINTS="NAME=ACTION;..."` from the environment, in the
-//! `fail` crate's notation, and passes it on to its workers; a program built otherwise has no such
-//! places. Besides that crate's own actions (`sleep(MS)`, `1*panic`, ...), `return(WHAT@PART)` does
-//! WHAT where the subject at hand, a path or a label, contains PART:
+//! notation of the `fail` crate, and passes it on to its workers. In any other build the macro is the
+//! constant `false`, and its subject is never evaluated. Besides the actions of that crate
+//! (`sleep(MS)`, `1*panic`, ...), `return(WHAT@PART)` does WHAT where the subject, a path or a label,
+//! contains PART:
 //!
 //! | what | does |
 //! |---|---|
 //! | `panic` | panics |
 //! | `abort` | ends the process at once, as `kill -9` and a failed assertion in C do |
 //! | `overflow` | recurses until the stack is full |
-//! | `spin` | never comes back |
-//! | `eat` | takes memory without end, in steps of 16 MiB |
+//! | `spin` | never returns |
+//! | `eat` | allocates memory without end, in steps of 16 MiB |
 //! | `crawl` | takes 50 ms longer |
-//! | `wait=FILE` | writes the subject to FILE and waits until somebody removes it, for two minutes at most |
+//! | `wait=FILE` | writes the subject to FILE and waits until the test removes it, for two minutes at most |
 //! | `hold` | waits until the file `$FAILPOINT_TRACE.go` appears, for two minutes at most |
-//! | `skip` | nothing itself: the caller leaves out what it was about to do |
+//! | `skip` | makes the macro `true`: the caller skips what comes next |
 //!
-//! With `FAILPOINT_TRACE=FILE` every place that is reached is a line `PID NAME SUBJECT` of that file, and
-//! a place that holds is one more with the name `held`, so that a test knows where a process is.
-//!
-//! Never decides anything in a program that users have.
+//! With `FAILPOINT_TRACE=FILE` each failpoint that is reached appends a line `PID NAME SUBJECT` to that
+//! file, and one that holds appends another with the name `held`, so that a test can follow a process.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -29,47 +33,59 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long a place holds at most: a test that fails leaves no process behind for ever.
+/// Longest time that a failpoint holds: a test that fails leaves no process behind.
 const HOLD: Duration = Duration::from_secs(120);
 
-/// Reads the environment, in a test build. Called once, while there is one thread.
+/// Do what a test asked for at this failpoint. The subject is anything that can be displayed. The value is `true`
+/// when the test asks the caller to skip what comes next (`return(skip@PART)`).
+macro_rules! failpoint {
+    ($name:literal) => {
+        failpoint!($name, "")
+    };
+    ($name:literal, $subject:expr) => {
+        $crate::failpoint::reach($name, || $subject.to_string())
+    };
+}
+pub(crate) use failpoint;
+
+/// Read the failpoints from the environment, in a test build. Call it once, while there is one thread.
 pub fn start() {
     if fail::has_failpoints() {
-        // Leaked: the places stay as they are until the process ends.
+        // Leaked: the failpoints stay as they are until the process ends.
         std::mem::forget(fail::FailScenario::setup());
     }
 }
 
-/// Does here what a test asked for at `point` for this `subject`. Returns `true` when the caller
-/// shall leave out what it was about to do (`return(skip@PART)`).
-pub fn at(point: &'static str, subject: &str) -> bool {
+/// What [`failpoint!`] expands to. `has_failpoints` is a constant, so other builds compile none of this.
+pub(crate) fn reach(point: &'static str, subject: impl FnOnce() -> String) -> bool {
+    fail::has_failpoints() && act_at(point, &subject())
+}
+
+/// Return how long something took: `measured`, or in a test the milliseconds given at `point` (`return(MS)`), so that
+/// a busy machine makes no difference.
+pub(crate) fn duration(point: &'static str, measured: Duration) -> Duration {
     if !fail::has_failpoints() {
-        return false;
+        return measured;
     }
+    let Some(given) = action_at(point) else {
+        return measured;
+    };
+    match given.parse() {
+        Ok(milliseconds) => Duration::from_millis(milliseconds),
+        Err(_) => panic!("\"{given}\" is not a number of milliseconds"),
+    }
+}
+
+fn act_at(point: &'static str, subject: &str) -> bool {
     trace(point, subject);
-    let Some(asked) = asked(point) else {
+    let Some(action) = action_at(point) else {
         return false;
     };
-    let (what, part) = asked.split_once('@').unwrap_or((asked.as_str(), ""));
+    let (what, part) = action.split_once('@').unwrap_or((action.as_str(), ""));
     subject.contains(part) && act(what, point, subject)
 }
 
-/// How long something took: what was measured, or the milliseconds that a test says at `point`
-/// (`return(MS)`), for which a busy machine makes no difference.
-pub fn duration(point: &'static str, measured: Duration) -> Duration {
-    if !fail::has_failpoints() {
-        return measured;
-    }
-    let Some(asked) = asked(point) else {
-        return measured;
-    };
-    match asked.parse() {
-        Ok(played) => Duration::from_millis(played),
-        Err(_) => panic!("no duration is \"{asked}\""),
-    }
-}
-
-/// The file that tells a test where its processes are.
+/// The file in which a test follows its processes.
 fn trace_path() -> Option<PathBuf> {
     std::env::var_os("FAILPOINT_TRACE").map(PathBuf::from)
 }
@@ -87,9 +103,9 @@ fn trace(point: &str, subject: &str) {
     }
 }
 
-fn asked(point: &'static str) -> Option<String> {
+fn action_at(point: &'static str) -> Option<String> {
     fail::fail_point!(point, |action| action);
-    // Without failpoints nothing else reads it.
+    // Unused without failpoints.
     let _ = point;
     None
 }
@@ -110,13 +126,13 @@ fn act(what: &str, point: &str, subject: &str) -> bool {
         "skip" => return true,
         other => match other.strip_prefix("wait=") {
             Some(file) => wait(Path::new(file), subject),
-            None => panic!("no failpoint does \"{other}\""),
+            None => panic!("unknown action \"{other}\" of a failpoint"),
         },
     }
     false
 }
 
-/// A test that reads the file knows who is here, does what it came for, and removes it.
+/// Wait until the test, which reads the subject from the file, removes it.
 fn wait(file: &Path, subject: &str) {
     std::fs::write(file, subject).expect("the test's folder can be written");
     wait_until(|| !file.exists());

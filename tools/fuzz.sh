@@ -35,7 +35,7 @@ seed() {
         [ ! -f "$file" ] || cp "$file" "$corpus/"
     done
     for file in Cargo.toml profiles/*.toml .ci/run .github/workflows/ci.yml docs/cli.md tools/mount_check.py \
-        src/chunk/*.rs src/tag/lexer.rs tests/fuzz/checks/*.rs docs/architecture.md build.rs src/encode/tests.rs; do
+        src/chunk/*.rs src/tag/lexer.rs tests/fuzz/checks/*.rs docs/architecture.md build.rs src/encode/tests/mod.rs; do
         n=$((n + 1))
         case $target in
             chunker)

@@ -235,9 +235,9 @@ impl<'a> Measured<'a> {
 fn sequences(root: &Path, choice: &EncoderChoice) -> anyhow::Result<[Vec<Vec<i64>>; 2]> {
     let texts = stages::chunk_texts(root, &Recipe::default())?;
     let tokenizer = Encoders::open(choice)?.tokenizer();
-    let prepared: Vec<_> = texts.iter().map(|text| tokenizer.prepare(text)).collect();
+    let tokenized: Vec<_> = texts.iter().map(|text| tokenizer.tokenize(text)).collect();
     Ok([EncoderKind::Sparse, EncoderKind::Dense].map(|kind| {
-        let windows = prepared.iter().flat_map(|text| text.sequences(kind));
+        let windows = tokenized.iter().flat_map(|text| text.sequences(kind));
         windows.map(<[i64]>::to_vec).collect()
     }))
 }

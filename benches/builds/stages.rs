@@ -5,7 +5,7 @@
 
 use crate::parse::Text;
 use helix_build::chunk::{self, Chunk, Decoded};
-use helix_build::encode::{Encoders, Prepared};
+use helix_build::encode::{Encoders, TokenizedText};
 use helix_build::file::{FileEntry, FileOutcome, FileRecord, RelPath};
 use helix_build::ids::{ContentHash, Digest, FileHash};
 use helix_build::plan::{Plan, PlanOptions, RootFiles, plan};
@@ -260,12 +260,12 @@ fn tag_one(file: &DecodedFile, chunks: &[Chunk<'_>], recipe: &Recipe) -> Vec<Chu
     chunks.iter().map(record).collect()
 }
 
-fn tokenize_all(encoders: &Encoders, files: &[Vec<ChunkRecord>]) -> Vec<Vec<Prepared>> {
+fn tokenize_all(encoders: &Encoders, files: &[Vec<ChunkRecord>]) -> Vec<Vec<TokenizedText>> {
     let tokenizer = encoders.tokenizer();
     let tokens = |chunks: &Vec<ChunkRecord>| {
         chunks
             .iter()
-            .map(|chunk| tokenizer.prepare(&chunk.text))
+            .map(|chunk| tokenizer.tokenize(&chunk.text))
             .collect()
     };
     files.iter().map(tokens).collect()
@@ -274,7 +274,7 @@ fn tokenize_all(encoders: &Encoders, files: &[Vec<ChunkRecord>]) -> Vec<Vec<Prep
 fn encode_all(
     encoders: &mut Encoders,
     mut files: Vec<Vec<ChunkRecord>>,
-    tokens: &[Vec<Prepared>],
+    tokens: &[Vec<TokenizedText>],
 ) -> anyhow::Result<Vec<Vec<ChunkRecord>>> {
     for (chunk, tokens) in files.iter_mut().flatten().zip(tokens.iter().flatten()) {
         let encoded = encoders.encode(tokens)?;

@@ -3,7 +3,7 @@
 //! Looks, loads and encodes one sentence; changes nothing but the runtime's cache.
 
 use super::output;
-use super::settings;
+use super::{environment, settings};
 use crate::batch::EncoderKind;
 use crate::cli::{DoctorArgs, GlobalFlags};
 use crate::encode::{self, Encoders, RuntimeOrigin};
@@ -126,7 +126,8 @@ fn models(choice: &EncoderChoice) -> Finding {
 }
 
 fn devices() -> Finding {
-    let result = gpu::list().and_then(|gpus| {
+    let gpus = gpu::list().map_err(|error| error.to_string());
+    let result = gpus.and_then(|gpus| {
         let lines: Vec<_> = gpus
             .iter()
             .map(|gpu| {
@@ -150,21 +151,25 @@ fn devices() -> Finding {
 /// Tries the first CUDA device with these models, in a process of its own.
 fn cuda(choice: &EncoderChoice) -> Finding {
     let device = Device::Cuda(0);
-    let result = encode::cuda_runtime(choice).and_then(|runtime| {
-        let on_device = EncoderChoice {
-            sparse_device: device,
-            dense_device: device,
-            ort_lib: Some(runtime.clone()),
-            max_batch: 1,
-            ..choice.clone()
-        };
-        let probe = ProcessCommand::this_program("probe").map_err(|error| error.to_string())?;
-        device_probe::probe(&probe, &on_device)?;
-        Ok(format!(
-            "{device} works with these models, by {}",
-            runtime.display()
-        ))
-    });
+    let libraries = environment::library_paths();
+    let runtime = encode::find_cuda_runtime(choice.ort_lib.as_deref(), &libraries);
+    let result = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| {
+            let on_device = EncoderChoice {
+                sparse_device: device,
+                dense_device: device,
+                ort_lib: Some(runtime.clone()),
+                max_batch: 1,
+                ..choice.clone()
+            };
+            let probe = ProcessCommand::this_program("probe").map_err(|error| error.to_string())?;
+            device_probe::probe(&probe, &on_device).map_err(|error| error.to_string())?;
+            Ok(format!(
+                "{device} works with these models, by {}",
+                runtime.display()
+            ))
+        });
     finding("cuda", false, result)
 }
 

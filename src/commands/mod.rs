@@ -5,6 +5,7 @@
 
 mod build;
 mod doctor;
+mod environment;
 mod inspect;
 mod metrics_file;
 mod models;

@@ -3,7 +3,7 @@
 use super::output;
 use super::settings;
 use crate::cli::{self, GlobalFlags, ModelsAction, ModelsCheck, ModelsPrepare};
-use crate::encode::{self, EncodeError, RefitOrder, Refitted, Trial};
+use crate::encode::{self, EncodeError, ModelReport, PrepareOptions, PreparedModel};
 use crate::exit_code::{Exit, ExitCode};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::profile::{Profile, list_profiles};
@@ -86,7 +86,7 @@ fn known_directory(path: &Path, from: String) -> Known {
         licence: None,
         problem: None,
     };
-    match encode::glance(path) {
+    match encode::list_model(path) {
         Ok((kind, licence)) => {
             known.kind = kind.to_string();
             known.licence = licence;
@@ -154,15 +154,15 @@ fn search_dirs() -> Vec<PathBuf> {
 fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let mut sound = true;
     for (position, dir) in args.dirs.iter().enumerate() {
-        let mut trial = encode::try_model(dir, args.ort_lib.as_deref());
-        if let (true, Ok(trial)) = (position > 0, &mut trial) {
+        let mut report = encode::check_model(dir, args.ort_lib.as_deref());
+        if let (true, Ok(report)) = (position > 0, &mut report) {
             // It lives in what the ones before it have given back.
-            trial.memory_bytes = None;
+            report.memory_bytes = None;
         }
-        sound &= trial.is_ok();
-        output::text(|out| match (&trial, global.json) {
-            (Ok(trial), true) => {
-                let mut line = serde_json::to_value(trial)?;
+        sound &= report.is_ok();
+        output::text(|out| match (&report, global.json) {
+            (Ok(report), true) => {
+                let mut line = serde_json::to_value(report)?;
                 line["path"] = json!(dir.display().to_string());
                 line["ok"] = json!(true);
                 output::json_line(out, "model", &line)
@@ -172,7 +172,7 @@ fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
                 let line = json!({"path": path, "ok": false, "problem": problem});
                 output::json_line(out, "model", &line)
             }
-            (Ok(trial), false) => show(out, dir, trial),
+            (Ok(report), false) => show(out, dir, report),
             (Err(error), false) => {
                 writeln!(out, "{}: unusable", dir.display())?;
                 writeln!(out, "  {error}")
@@ -185,33 +185,33 @@ fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn show(out: &mut impl Write, dir: &Path, trial: &Trial) -> io::Result<()> {
-    writeln!(out, "{}: a {} encoder, sound", dir.display(), trial.kind)?;
+fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()> {
+    writeln!(out, "{}: a {} encoder, sound", dir.display(), report.kind)?;
     let mut line = |name: &str, value: String| writeln!(out, "  {name:12} {value}");
-    line("inputs", trial.inputs.join(", "))?;
-    line("outputs", trial.outputs.join(", "))?;
-    line("read", trial.read.clone())?;
+    line("inputs", report.inputs.join(", "))?;
+    line("outputs", report.outputs.join(", "))?;
+    line("read", report.read.clone())?;
     line(
         "pooling",
-        format!("{} (by {})", trial.pooling, trial.pooling_from),
+        format!("{} (by {})", report.pooling, report.pooling_from),
     )?;
-    line("max_len", format!("{} tokens", trial.max_len))?;
-    line("vocabulary", trial.vocabulary.to_string())?;
-    line("dim", trial.dim.to_string())?;
-    match trial.norm {
+    line("max_len", format!("{} tokens", report.max_len))?;
+    line("vocabulary", report.vocabulary.to_string())?;
+    line("dim", report.dim.to_string())?;
+    match report.norm {
         Some(norm) => line("norm", format!("{norm:.4}"))?,
-        None => line("terms", format!("{:?} of two sentences", trial.terms))?,
+        None => line("terms", format!("{:?} of two sentences", report.terms))?,
     }
     line(
         "similarity",
-        format!("{:.4} of two sentences about one thing", trial.similarity),
+        format!("{:.4} of two sentences about one thing", report.similarity),
     )?;
     line(
         "speed",
-        format!("{:.0} tokens per CPU-second", trial.tokens_per_cpu_second),
+        format!("{:.0} tokens per CPU-second", report.tokens_per_cpu_second),
     )?;
-    line("files", progress::bytes(trial.file_bytes))?;
-    let grown = trial.memory_bytes;
+    line("files", progress::bytes(report.file_bytes))?;
+    let grown = report.memory_bytes;
     line(
         "memory",
         grown.map_or_else(
@@ -219,11 +219,11 @@ fn show(out: &mut impl Write, dir: &Path, trial: &Trial) -> io::Result<()> {
             progress::bytes,
         ),
     )?;
-    let licence = trial.licence.as_deref();
+    let licence = report.licence.as_deref();
     line("licence", licence.unwrap_or("not stated").to_owned())?;
-    line("sha256", trial.sha256.clone().unwrap_or_default())?;
-    line("hash", trial.hash.clone())?;
-    for advice in &trial.advice {
+    line("sha256", report.sha256.clone().unwrap_or_default())?;
+    line("hash", report.hash.clone())?;
+    for advice in &report.advice {
         line("advice", advice.clone())?;
     }
     Ok(())
@@ -237,7 +237,7 @@ fn prepare(args: &ModelsPrepare, global: &GlobalFlags) -> anyhow::Result<ExitCod
         );
         return Err(Exit::error(ExitCode::Usage, text));
     }
-    let order = RefitOrder {
+    let options = PrepareOptions {
         dir: &args.dir,
         out: &args.out,
         top_k: args.top_k.map_or(encode::TOP_K, |k| k as usize),
@@ -247,7 +247,7 @@ fn prepare(args: &ModelsPrepare, global: &GlobalFlags) -> anyhow::Result<ExitCod
         }),
         ort_lib: args.ort_lib.as_deref(),
     };
-    let made = encode::refit(&order).map_err(unavailable)?;
+    let made = encode::prepare_model(&options).map_err(unavailable)?;
     output::text(|out| {
         if global.json {
             return output::json_line(out, "prepared", &made);
@@ -256,7 +256,7 @@ fn prepare(args: &ModelsPrepare, global: &GlobalFlags) -> anyhow::Result<ExitCod
     })
 }
 
-fn describe(out: &mut impl Write, made: &Refitted) -> io::Result<()> {
+fn describe(out: &mut impl Write, made: &PreparedModel) -> io::Result<()> {
     writeln!(
         out,
         "{}: a {} encoder, {} of {}",

@@ -3,8 +3,9 @@
 //! Precedence: flag, then environment variable, then profile, then default. Where each value came
 //! from is kept, for `plan` to show.
 
+use super::environment;
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
-use crate::engine::devices::{self, DeviceWish, Devices};
+use crate::engine::devices::{self, DevicePreference, DeviceSearch, Devices};
 use crate::engine::watchdog::config::{ConfigOrigin, CrawlConfig, CrawlFlags, ResolvedCrawlConfig};
 use crate::engine::{self, BuildRequest, Layout, ProcessCommand};
 use crate::exit_code::{Exit, ExitCode, Failed};
@@ -130,13 +131,22 @@ impl Settings {
             coverage: profile.recipe.coverage,
             ort_lib: flags.models.ort_lib.clone(),
             max_batch: flags.batch_size.unwrap_or(0),
+            visible_devices: environment::visible_devices(),
             ..EncoderChoice::default()
         };
         plan.pace = engine::pace(&encoders);
-        let (sparse, dense, wished) = device_wishes(flags, &profile)?;
+        let (sparse, dense, from) = device_preferences(flags, &profile)?;
         let probe = ProcessCommand::this_program("probe")?;
-        let devices = devices::settle(sparse, dense, &mut encoders, &probe)?;
-        listed.extend(wished.iter().map(|(name, origin)| Setting {
+        let devices = devices::choose(
+            sparse,
+            dense,
+            &mut encoders,
+            DeviceSearch {
+                probe: &probe,
+                libraries: &environment::library_paths(),
+            },
+        )?;
+        listed.extend(from.iter().map(|(name, origin)| Setting {
             name,
             value: match *name {
                 "sparse-device" => encoders.sparse_device.to_string(),
@@ -151,7 +161,7 @@ impl Settings {
         }
         // A probe that is set for other machines means nothing where `auto` has come down to the CPU.
         let is_cpu = encoders.device().is_none();
-        let asked = wished.iter().all(|(_, origin)| *origin != Origin::Default);
+        let asked = from.iter().all(|(_, origin)| *origin != Origin::Default);
         let worker = ProcessCommand::this_program("worker")?;
         let mut request = BuildRequest {
             workers: flags.shard_workers.unwrap_or(0),
@@ -222,22 +232,26 @@ pub fn encoder_choice(flags: &ModelFlags) -> anyhow::Result<EncoderChoice> {
     })
 }
 
-/// A setting that is listed under this name, with its origin.
-type Wished = (&'static str, Origin);
+/// The name of a listed setting, with its origin.
+type Named = (&'static str, Origin);
 
-/// Where each kind of encoder is to run: flags, then the profile.
-fn device_wishes(
+/// Return the device setting of each kind of encoder: flags, then the profile.
+fn device_preferences(
     flags: &BuildFlags,
     profile: &Profile,
-) -> anyhow::Result<(DeviceWish, DeviceWish, [Wished; 2])> {
+) -> anyhow::Result<(DevicePreference, DevicePreference, [Named; 2])> {
     let both = pick("device", flags.device.as_deref(), profile.device)?;
     let kind = |name, given: &Option<String>, of_profile| {
         let (setting, origin) = pick(name, given.as_deref(), of_profile)?;
         // A flag for both is nearer than a profile's word on one.
         let overruled = both.1 == Origin::Given && origin == Origin::Profile;
-        let own = origin != Origin::Default && !overruled;
-        let (setting, origin) = if own { (setting, origin) } else { both };
-        anyhow::Ok((DeviceWish { setting, own }, (name, origin)))
+        let is_specific = origin != Origin::Default && !overruled;
+        let (setting, origin) = if is_specific { (setting, origin) } else { both };
+        let preference = DevicePreference {
+            setting,
+            is_specific,
+        };
+        anyhow::Ok((preference, (name, origin)))
     };
     let (sparse, sparse_from) = kind("sparse-device", &flags.sparse_device, profile.sparse_device)?;
     let (dense, dense_from) = kind("dense-device", &flags.dense_device, profile.dense_device)?;

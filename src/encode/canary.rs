@@ -1,141 +1,137 @@
-//! Tries models out when they are opened: whether they encode ordinary texts, the same way each time, in finite time,
-//! and whether their vectors say anything.
+//! Canary texts: checks that opened encoders encode ordinary texts, reproducibly, in finite time, and to vectors that differ.
 //!
-//! What cannot be used is an error before any work is done, and not a reason to leave out every file. Vectors that say
-//! nothing are a fault that the caller tells of.
+//! A model that cannot is an error before any work is done, not a reason to skip every file. Vectors that are all the same
+//! are a warning.
 
-use super::endless::{self, Ended};
+use super::encoders::{Encoded, Encoders};
 use super::error::EncodeError;
-use super::prepare::Prepared;
-use super::{Encoded, Encoders, trial};
+use super::similarity::similarity;
+use super::text::TokenizedText;
+use super::time_limit::{self, Ended};
 use crate::batch::EncoderKind;
 use std::sync::Arc;
 
-/// Texts that every model can encode: prose, and a line of code.
+/// Texts that every model can encode: prose and a line of code.
 const CANARIES: [&str; 2] = [
     "The quick brown fox jumps over the lazy dog, twice a day.",
     "fn main() { println!(\"{}\", 6 * 7); }",
 ];
 
-/// Least cosine of two vectors of the same text, where threads or a device may add up in another order.
-const LEAST_SAME: f64 = 0.999;
+/// Least cosine of two vectors of the same text where threads or a device may add in another order.
+const MIN_COSINE: f64 = 0.999;
 
-impl Encoders {
-    /// Encodes two ordinary texts, each twice, so that a model that cannot is an error before any work is done, and
-    /// not a reason to leave out every file. `exact`: the second vectors must be the first, bit for bit.
-    pub(super) fn try_out(&mut self, exact: bool) -> Result<(), EncodeError> {
-        let mut seen = Vec::new();
-        for text in CANARIES {
-            let (kind, reason) = match self.encode_twice(text) {
-                Ok([first, second]) => match first.differs_in(&second, exact) {
-                    None => {
-                        seen.push(first);
-                        continue;
-                    }
-                    Some(kind) => (
-                        kind,
-                        "it gives other vectors each time it encodes the same text; its graph draws random numbers: \
-                         export it for inference, without dropout"
-                            .to_owned(),
-                    ),
-                },
-                // A tokenizer may refuse words that it does not know; others are refused one by one.
-                Err(EncodeError::TextRefused { .. }) => continue,
-                Err(EncodeError::BadOutput { kind, .. }) => (
+const KINDS: [EncoderKind; 2] = [EncoderKind::Sparse, EncoderKind::Dense];
+
+/// How well two vectors of the same text must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agreement {
+    /// Bit for bit.
+    Exact,
+    WithinRounding,
+}
+
+/// Encode ordinary texts, each twice, with a time limit. Return warnings about models that give every text the same vector.
+///
+/// # Errors
+/// `ModelBad` for a model that fails on ordinary texts, is not reproducible or does not end.
+pub(super) fn check(
+    encoders: &mut Encoders,
+    agreement: Agreement,
+) -> Result<Vec<EncodeError>, EncodeError> {
+    let mut seen = Vec::new();
+    for text in CANARIES {
+        let (kind, reason) = match encode_twice(encoders, text) {
+            Ok([first, second]) => match difference(&first, &second, agreement) {
+                None => {
+                    seen.push(first);
+                    continue;
+                }
+                Some(kind) => (
                     kind,
-                    "it gives numbers that are not finite for an ordinary text; \
-                     it may be damaged, or exported with too few bits"
+                    "it gives other vectors each time it encodes the same text; its graph draws random numbers: \
+                     export it for inference, without dropout"
                         .to_owned(),
                 ),
-                Err(EncodeError::RunFailed { kind, reason, .. }) => {
-                    (kind, format!("it fails on an ordinary text: {reason}"))
-                }
-                Err(other) => return Err(other),
-            };
-            return Err(EncodeError::bad(kind, &self.name_of(kind), reason));
-        }
-        self.faults = self.sameness(seen)?;
-        Ok(())
-    }
-
-    /// With an end to each run: the first time, nothing is known of the graph.
-    fn encode_twice(&mut self, text: &str) -> Result<[Encoded; 2], EncodeError> {
-        let prepared = self.preparer.prepare(text);
-        Ok([
-            self.encode_within_patience(&prepared)?,
-            self.encode_within_patience(&prepared)?,
-        ])
-    }
-
-    fn encode_within_patience(&mut self, prepared: &Prepared) -> Result<Encoded, EncodeError> {
-        let sessions = [
-            self.sparse.as_ref().map(|e| e.session.terminator()),
-            self.dense.as_ref().map(|e| e.session.terminator()),
-        ];
-        let terminate = move || sessions.iter().flatten().for_each(|terminate| terminate());
-        match endless::watched(terminate, || self.encode(prepared)) {
-            (Err(error), Ended::Late) => {
-                let kind = error.kind().unwrap_or(EncoderKind::Dense);
-                Err(EncodeError::bad(kind, &self.name_of(kind), endless::REASON))
+            },
+            // A tokenizer may refuse words that it does not know. Such texts are refused one by one.
+            Err(EncodeError::TextRefused { .. }) => continue,
+            Err(EncodeError::BadOutput { kind, .. }) => (
+                kind,
+                "it gives numbers that are not finite for an ordinary text; \
+                 it may be damaged, or exported with too few bits"
+                    .to_owned(),
+            ),
+            Err(EncodeError::RunFailed { kind, reason, .. }) => {
+                (kind, format!("it fails on an ordinary text: {reason}"))
             }
-            (encoded, _) => encoded,
-        }
-    }
-
-    /// What is wrong with vectors that say nothing of their texts, of each kind of which that is so. Words of the
-    /// model's own are tried then: a vocabulary may know nothing of English.
-    fn sameness(&mut self, mut seen: Vec<Encoded>) -> Result<Vec<EncodeError>, EncodeError> {
-        let given = [
-            self.sparse.as_ref().map(|_| EncoderKind::Sparse),
-            self.dense.as_ref().map(|_| EncoderKind::Dense),
-        ];
-        let kinds = || given.into_iter().flatten();
-        let preparer = Arc::clone(&self.preparer);
-        for kind in kinds()
-            .filter(|kind| sameness(&seen, *kind).is_some())
-            .collect::<Vec<_>>()
-        {
-            let tokenizer = match kind {
-                EncoderKind::Sparse => preparer.sparse_tokenizer(),
-                EncoderKind::Dense => preparer.dense_tokenizer(),
-            };
-            for text in tokenizer.map_or_else(Vec::new, |t| own_words(&t.vocabulary())) {
-                match self.encode_text(&text) {
-                    Ok(encoded) => seen.push(encoded),
-                    Err(EncodeError::TextRefused { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        let fault = |kind| {
-            let reason = sameness(&seen, kind)?;
-            Some(EncodeError::bad(kind, &self.name_of(kind), reason))
+            Err(other) => return Err(other),
         };
-        Ok(kinds().filter_map(fault).collect())
+        return Err(EncodeError::bad(kind, &name_of(encoders, kind), reason));
     }
+    constant_kinds(encoders, seen)
+}
 
-    /// Models that can be used and whose vectors say nothing: each text has the same.
-    pub fn faults(&self) -> &[EncodeError] {
-        &self.faults
-    }
+fn encode_twice(encoders: &mut Encoders, text: &str) -> Result<[Encoded; 2], EncodeError> {
+    let text = encoders.tokenizer.tokenize(text);
+    Ok([
+        encode_limited(encoders, &text)?,
+        encode_limited(encoders, &text)?,
+    ])
+}
 
-    pub(super) fn take_fault(&mut self) -> Option<EncodeError> {
-        self.faults.pop()
-    }
-
-    fn name_of(&self, kind: EncoderKind) -> String {
-        let name = match kind {
-            EncoderKind::Sparse => self.sparse.as_ref().map(|e| e.session.name()),
-            EncoderKind::Dense => self.dense.as_ref().map(|e| e.session.name()),
-        };
-        name.unwrap_or_default().to_owned()
+/// Encode with a time limit, since nothing is known of the graph yet.
+fn encode_limited(encoders: &mut Encoders, text: &TokenizedText) -> Result<Encoded, EncodeError> {
+    let sessions = KINDS.map(|kind| encoders.session(kind).map(|session| session.terminator()));
+    let terminate = move || sessions.iter().flatten().for_each(|terminate| terminate());
+    match time_limit::run_limited(terminate, || encoders.encode(text)) {
+        (Err(error), Ended::Late) => {
+            let kind = error.kind().unwrap_or(EncoderKind::Dense);
+            let name = name_of(encoders, kind);
+            Err(EncodeError::bad(kind, &name, time_limit::REASON))
+        }
+        (encoded, _) => encoded,
     }
 }
 
-/// Words of a model's own vocabulary that are tried where ordinary texts say nothing to it.
+/// Return a warning for each kind whose vectors are all the same. Before that, encode words of the model's own vocabulary,
+/// since the model may know no English.
+fn constant_kinds(
+    encoders: &mut Encoders,
+    mut seen: Vec<Encoded>,
+) -> Result<Vec<EncodeError>, EncodeError> {
+    let kinds = KINDS.into_iter();
+    let kinds: Vec<EncoderKind> = kinds.filter(|k| encoders.session(*k).is_some()).collect();
+    let tokenizer = Arc::clone(&encoders.tokenizer);
+    let suspects = kinds.iter().copied();
+    let suspects: Vec<_> = suspects
+        .filter(|kind| why_constant(&seen, *kind).is_some())
+        .collect();
+    for kind in suspects {
+        let vocabulary = tokenizer.of(kind).map(|tokenizer| tokenizer.vocabulary());
+        for text in own_words(&vocabulary.unwrap_or_default()) {
+            match encoders.encode_text(&text) {
+                Ok(encoded) => seen.push(encoded),
+                Err(EncodeError::TextRefused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let warning = |kind| {
+        let reason = why_constant(&seen, kind)?;
+        Some(EncodeError::bad(kind, &name_of(encoders, kind), reason))
+    };
+    Ok(kinds.into_iter().filter_map(warning).collect())
+}
+
+fn name_of(encoders: &Encoders, kind: EncoderKind) -> String {
+    let session = encoders.session(kind);
+    session.map_or_else(String::new, |session| session.name().to_owned())
+}
+
+/// Words of a model's vocabulary to encode where ordinary texts mean nothing to it.
 const OWN_WORDS: usize = 8;
 
-/// Some words of a vocabulary, from all over it, for texts that a model knows whatever its language is.
+/// Pick words from all over a vocabulary, as texts in the model's own language.
 fn own_words(vocabulary: &[String]) -> Vec<String> {
     let is_word = |text: &&str| text.chars().count() > 2 && text.chars().all(char::is_alphabetic);
     let words: Vec<&str> = vocabulary
@@ -148,8 +144,8 @@ fn own_words(vocabulary: &[String]) -> Vec<String> {
     picked.map(str::to_owned).collect()
 }
 
-/// Why the vectors of one kind, of which there are two or more, say nothing of their texts, if that is so.
-fn sameness(seen: &[Encoded], kind: EncoderKind) -> Option<&'static str> {
+/// Return what is wrong if two or more texts all have the same vector of this kind.
+fn why_constant(seen: &[Encoded], kind: EncoderKind) -> Option<&'static str> {
     if seen.len() < 2 {
         return None;
     }
@@ -176,31 +172,24 @@ fn sameness(seen: &[Encoded], kind: EncoderKind) -> Option<&'static str> {
     }
 }
 
-impl Encoded {
-    /// The kind in which the vectors of one text, made twice, are not the same.
-    fn differs_in(&self, other: &Self, exact: bool) -> Option<EncoderKind> {
-        if exact {
-            let sparse = self.sparse != other.sparse;
-            let dense = self.dense != other.dense;
-            return sparse
-                .then_some(EncoderKind::Sparse)
-                .or(dense.then_some(EncoderKind::Dense));
-        }
-        let only = |encoded: &Self, kind| match kind {
-            EncoderKind::Sparse => Self {
-                sparse: encoded.sparse.clone(),
-                ..Self::default()
-            },
-            EncoderKind::Dense => Self {
-                dense: encoded.dense.clone(),
-                ..Self::default()
-            },
-        };
-        [EncoderKind::Sparse, EncoderKind::Dense]
-            .into_iter()
-            .find(|kind| {
-                let (one, two) = (only(self, *kind), only(other, *kind));
-                one != two && trial::similarity(&one, &two) < LEAST_SAME
-            })
+/// Return the kind in which two encodings of one text differ.
+fn difference(one: &Encoded, other: &Encoded, agreement: Agreement) -> Option<EncoderKind> {
+    KINDS.into_iter().find(|kind| {
+        let (one, other) = (only(one, *kind), only(other, *kind));
+        let is_close = || similarity(&one, &other) >= MIN_COSINE;
+        one != other && (agreement == Agreement::Exact || !is_close())
+    })
+}
+
+fn only(encoded: &Encoded, kind: EncoderKind) -> Encoded {
+    match kind {
+        EncoderKind::Sparse => Encoded {
+            sparse: encoded.sparse.clone(),
+            ..Encoded::default()
+        },
+        EncoderKind::Dense => Encoded {
+            dense: encoded.dense.clone(),
+            ..Encoded::default()
+        },
     }
 }

@@ -1,10 +1,10 @@
-//! Hidden states to a dense vector.
+//! Pools hidden states to a dense vector.
 //!
-//! Pure: slices in, numbers out, always in the same order of operations.
+//! Pure, and always in the same order of operations.
 
 use super::model::Pooling;
 
-/// The vector `[H]` of one window from `output`, which holds rows of `width` = H numbers.
+/// Return the vector `[H]` of one window from `output`, which has rows of `width` = H numbers.
 pub(super) fn pool(pooling: Pooling, output: &[f32], width: usize) -> Vec<f32> {
     match pooling {
         Pooling::Mean => mean(output, width),
@@ -16,7 +16,7 @@ pub(super) fn pool(pooling: Pooling, output: &[f32], width: usize) -> Vec<f32> {
     }
 }
 
-/// Over all rows, special tokens included, as sentence-transformers does.
+/// Return the mean over all rows, special tokens included, as sentence-transformers does.
 fn mean(output: &[f32], width: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f32; width];
     for row in output.chunks_exact(width) {
@@ -31,7 +31,7 @@ fn mean(output: &[f32], width: usize) -> Vec<f32> {
     sums
 }
 
-/// Adds `weight` times the unit vector of `vector` to `sums`. A zero vector adds nothing.
+/// Add `weight` times the unit vector of `vector` to `sums`. A zero vector adds nothing.
 pub(super) fn add_direction(sums: &mut [f32], vector: &[f32], weight: f32) {
     let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
     if norm > 0.0 {

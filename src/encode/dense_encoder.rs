@@ -1,11 +1,12 @@
-//! Texts to dense vectors: a session, and what becomes of its output.
+//! Dense vectors of texts: a session, and its output pooled over windows.
 
 use super::dense;
 use super::error::EncodeError;
 use super::model::{Model, Pooling};
-use super::prepare::Windows;
-use super::session::{BatchEvent, ModelSession, Place};
+
+use super::session::{BatchEvent, ModelSession, SessionConfig};
 use super::sparse;
+use super::text::Windows;
 use super::tokenizer::Tokenizer;
 use crate::batch::EncoderKind;
 use crate::vector::DenseVector;
@@ -21,10 +22,10 @@ impl DenseEncoder {
         environment: &Environment,
         model: &Model,
         tokenizer: &Tokenizer,
-        place: Place,
+        config: SessionConfig,
     ) -> Result<Self, EncodeError> {
         let n_terms = tokenizer.vocabulary_len();
-        let session = ModelSession::open(environment, model, n_terms, place, tokenizer.pad)?;
+        let session = ModelSession::open(environment, model, n_terms, config, tokenizer.pad)?;
         let dim = model.dim.unwrap_or(session.width);
         if session.width < dim {
             let reason = format!("its vectors have {} numbers, not {dim}", session.width);
@@ -33,23 +34,23 @@ impl DenseEncoder {
         Ok(Self { session, dim })
     }
 
-    /// One vector for each text; `None` for one without a direction.
+    /// Return one vector for each text; `None` for a text without a direction.
     pub fn encode_many(
         &mut self,
         texts: &[&Windows],
-        told: &dyn Fn(BatchEvent),
+        observe: &dyn Fn(BatchEvent),
     ) -> Result<Vec<Option<DenseVector>>, EncodeError> {
         let pooling = self.session.output.pooling;
         if !self.session.is_batched() {
             let encode = |windows: &&Windows| {
                 let mut vectors = Vec::new();
                 let before = self.session.busy();
-                told(self.session.text_begun(windows));
+                observe(self.session.text_begun(windows));
                 for (ids, n_tokens) in windows.iter() {
                     let read = |output: &[f32], width| pool(pooling, output, width, n_tokens);
                     vectors.push(self.session.run(ids, read)?);
                 }
-                told(self.session.text_done(windows, before));
+                observe(self.session.text_done(windows, before));
                 Ok(self.combine(windows, &mut vectors.into_iter()))
             };
             return texts.iter().map(encode).collect();
@@ -61,7 +62,7 @@ impl DenseEncoder {
             vectors[window] = pool(pooling, output, width, windows[window].1)?;
             Ok(())
         };
-        self.session.run_many(&ids, &mut keep, told)?;
+        self.session.run_many(&ids, &mut keep, observe)?;
         let mut vectors = vectors.into_iter();
         Ok(texts
             .iter()
@@ -69,8 +70,7 @@ impl DenseEncoder {
             .collect())
     }
 
-    /// The vector of a text from the next of `vectors`, one for each of its windows, in their order: sums of
-    /// floats depend on it.
+    /// Combine the next of `vectors`, one for each window of a text, in their order, on which sums of floats depend.
     fn combine(
         &self,
         windows: &Windows,

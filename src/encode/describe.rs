@@ -1,20 +1,19 @@
-//! What identifies the encoders of a build, without running them.
+//! Describes the encoders of a build: hashes, dimensions, licences. Runs nothing and loads no runtime.
 
-use super::check::check_vocabulary;
+use super::digest::{check_sha256, read_in_pieces};
 use super::error::EncodeError;
+use super::graph_file::check_vocabulary;
 use super::model::{Graph, Model, Pooling};
+use super::source::resolve;
 use super::sparse::DOCUMENT_TERMS;
 use super::tokenizer::Tokenizer;
 use crate::batch::EncoderKind;
 use crate::ids::Digest;
-use crate::named_file;
 use crate::profile::encoders::{EncoderChoice, Precision};
 use crate::profile::recipe::Coverage;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use std::path::Path;
 
-/// Rises when this module's code changes any vector for an unchanged model.
+/// Raise it when a change of the code changes any vector of an unchanged model.
 const RULES: u32 = 2;
 
 /// The encoders of a build, for its fingerprint and its manifest.
@@ -27,7 +26,7 @@ pub struct EncoderInfo {
 }
 
 impl EncoderInfo {
-    /// What the user's models are multiplied in on a device: one setting for both kinds.
+    /// The precision of the user's models on a device: one setting for both kinds.
     pub fn precision(&self) -> Precision {
         let models = [&self.sparse, &self.dense].into_iter().flatten();
         let mut precisions = models.map(|model| model.precision);
@@ -35,7 +34,7 @@ impl EncoderInfo {
         reduced.unwrap_or_default()
     }
 
-    /// The models' own hashes, sparse and dense: what fingerprints are made of.
+    /// The hashes of both models, sparse and dense, of which fingerprints consist.
     pub fn hashes(&self) -> [Option<Digest>; 2] {
         [&self.sparse, &self.dense].map(|model| model.as_ref().map(|model| model.hash))
     }
@@ -48,22 +47,22 @@ pub struct ModelInfo {
     pub name: String,
     /// BLAKE3 over the model's files, its tokenizer, and every rule that shapes its vectors.
     pub hash: Digest,
-    /// Numbers in a vector: of the whole vocabulary, or of a dense vector as it is stored.
+    /// Dimensions: the whole vocabulary, or those of a dense vector as it is stored.
     pub dim: u32,
     /// As the model's directory states it.
     pub licence: Option<String>,
-    /// What it is multiplied in on a device.
+    /// Its precision on a device.
     #[serde(default, skip_serializing_if = "Precision::is_fp32")]
     pub precision: Precision,
 }
 
-/// Hashes the chosen encoders. Reads each model's files once and loads no runtime.
+/// Hash and describe the chosen encoders. Read each model's files once and load no runtime.
 ///
 /// # Errors
-/// `ModelMissing`, `ModelBad`, `WrongKind` or `TokenizerBad`, for what can be told from the files.
+/// `ModelMissing`, `ModelBad`, `WrongKind` or `TokenizerBad`, for what the files show.
 pub fn describe(choice: &EncoderChoice) -> Result<EncoderInfo, EncodeError> {
     let one = |kind, source| {
-        let model = Model::resolve(kind, source)?;
+        let model = resolve(kind, source)?;
         model
             .map(|m| describe_model(&m, choice.coverage, choice.precision))
             .transpose()
@@ -79,7 +78,7 @@ fn describe_model(
     coverage: Coverage,
     precision: Precision,
 ) -> Result<ModelInfo, EncodeError> {
-    // The embedded models have one form.
+    // The embedded models always compute in 32 bits.
     let precision = match &model.graph {
         Graph::Embedded(_) => Precision::Fp32,
         Graph::File(_) => precision,
@@ -88,7 +87,7 @@ fn describe_model(
         check_sha256(model.kind, path, wanted)?;
     }
     let dim = match &model.graph {
-        // Checked when it was built in.
+        // Stated in the code, so no tokenizer is needed.
         Graph::Embedded(_) => dim(model, None)?,
         Graph::File(_) => {
             let tokenizer = Tokenizer::from_bytes(&model.tokenizer)
@@ -106,7 +105,7 @@ fn describe_model(
             // Large models keep their weights in `model.onnx_data` or the like.
             for path in std::iter::once(path).chain(&model.weights) {
                 let mut file = blake3::Hasher::new();
-                stream(model.kind, path, |bytes| {
+                read_in_pieces(model.kind, path, |bytes| {
                     file.update(bytes);
                 })?;
                 hash.bytes(file.finalize().as_bytes());
@@ -142,7 +141,7 @@ fn describe_model(
     })
 }
 
-/// Numbers in a vector, from what the files say.
+/// Return the dimensions of a vector as the files state them.
 fn dim(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<usize, EncodeError> {
     match (model.dim, model.kind, tokenizer) {
         (Some(dim), ..) => Ok(dim),
@@ -152,47 +151,6 @@ fn dim(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<usize, EncodeErro
             &model.name,
             "no file says how long its vectors are; set dim in helix-model.toml",
         )),
-    }
-}
-
-/// # Errors
-/// `FileBad` for another file than the one that `helix-model.toml` means, `ModelMissing`.
-pub(super) fn check_sha256(
-    kind: EncoderKind,
-    path: &Path,
-    wanted: &str,
-) -> Result<(), EncodeError> {
-    let found = sha256_of(kind, path)?;
-    if found.eq_ignore_ascii_case(wanted) {
-        return Ok(());
-    }
-    let reason = format!(
-        "its sha256 is {found}, not the one in helix-model.toml; \
-         fetch it again, or correct the line if you trust it"
-    );
-    Err(EncodeError::file(kind, path, reason))
-}
-
-/// SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-/// `ModelMissing` when it cannot be read.
-pub(super) fn sha256_of(kind: EncoderKind, path: &Path) -> Result<String, EncodeError> {
-    let mut hasher = Sha256::new();
-    stream(kind, path, |bytes| hasher.update(bytes))?;
-    Ok(crate::ids::hex(&hasher.finalize()))
-}
-
-fn stream(kind: EncoderKind, path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), EncodeError> {
-    use std::io::Read as _;
-    let missing = |error| EncodeError::missing(kind, path, error);
-    let mut file = named_file::open(path).map_err(missing)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(missing)? {
-            0 => return Ok(()),
-            n => take(&buffer[..n]),
-        }
     }
 }
 

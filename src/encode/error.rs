@@ -1,20 +1,20 @@
-//! What can go wrong with encoders, one variant per thing a caller may do differently.
+//! What can go wrong with encoders: one variant for each thing that a caller may do differently.
 
 use crate::batch::EncoderKind;
 use crate::profile::encoders::Device;
 use std::path::{Path, PathBuf};
 
-/// Failure of [`super::Encoders`] and its parts. `TextRefused`, `RunFailed`
-/// and `BadOutput` concern one text; all others are the machine's or the user's to fix.
+/// Failure of [`super::Encoders`] and its parts. `TextRefused`, `RunFailed` and `BadOutput` concern one text; the user or
+/// the administrator of the machine must fix all others.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// This binary carries no runtime library and none was named.
+    /// This binary contains no runtime library and none was named.
     #[error(
         "no ONNX Runtime library: this program was built without one; name a 1.31 library with \
          --ort-lib or ORT_DYLIB_PATH (pip install onnxruntime==1.31.1 has it in onnxruntime/capi)"
     )]
     RuntimeMissing,
-    /// The library exists but cannot be used: foreign, damaged, or too old.
+    /// The library exists but is damaged, too old or no ONNX Runtime.
     #[error(
         "the ONNX Runtime library {path} cannot be used ({reason}); name another with --ort-lib"
     )]
@@ -25,29 +25,29 @@ pub enum EncodeError {
          folder with some space from which programs may be run, or name a library with --ort-lib"
     )]
     RuntimeUnpack { tried: String, reason: String },
-    /// A process can load one library only, and this one has loaded another.
+    /// The process has loaded another library, and can load only one.
     #[error(
         "this process already runs the ONNX Runtime library {loaded}; start a new one for {wanted}"
     )]
     RuntimeTaken { loaded: String, wanted: String },
-    /// A file that the encoder needs is not there or not readable.
+    /// A file that the encoder needs does not exist or is not readable.
     #[error("the {kind} encoder needs {path} ({reason})")]
     ModelMissing {
         kind: EncoderKind,
         path: PathBuf,
         reason: String,
     },
-    /// A file is there, but is not what its name says.
+    /// A file is not what its name says.
     #[error("the {kind} encoder cannot use {path}: {reason}")]
     FileBad {
         kind: EncoderKind,
         path: PathBuf,
         reason: String,
     },
-    /// A model directory cannot be made.
+    /// A model directory cannot be written.
     #[error("{path} cannot be written: {reason}")]
     Unwritten { path: PathBuf, reason: String },
-    /// A model, or a file that describes it, is unusable.
+    /// A model or a file that describes it is unusable.
     #[error("the {kind} encoder {name} cannot be used: {reason}")]
     ModelBad {
         kind: EncoderKind,
@@ -63,32 +63,32 @@ pub enum EncodeError {
         wanted: EncoderKind,
         reason: String,
     },
-    /// `tokenizer.json` cannot be read as one.
+    /// `tokenizer.json` is not a tokenizer.
     #[error("the tokenizer of the {kind} encoder {name} cannot be used: {reason}")]
     TokenizerBad {
         kind: EncoderKind,
         name: String,
         reason: String,
     },
-    /// A tokenizer did not take one text, though it takes others.
+    /// A tokenizer refused one text; it may accept others.
     #[error("a tokenizer refused the text: {reason}")]
     TextRefused { reason: String },
-    /// A session failed on one input: out of memory, a device error, a defect of the model.
+    /// A session failed on one input: out of memory, or a defect of the model.
     #[error("the {kind} encoder failed on {n_tokens} tokens: {reason}")]
     RunFailed {
         kind: EncoderKind,
         n_tokens: usize,
         reason: String,
     },
-    /// The session answered with NaN or infinite numbers.
+    /// The session returned NaN or infinite numbers.
     #[error("the {kind} encoder gave numbers that are not finite for {n_tokens} tokens")]
     BadOutput { kind: EncoderKind, n_tokens: usize },
-    /// A device that was asked for cannot be used at all.
+    /// The requested device cannot be used at all.
     #[error(
-        "device {device} cannot be used: {reason}; `helix-build doctor` says what is missing, --device cpu goes without"
+        "device {device} cannot be used: {reason}; `helix-build doctor` says what is missing, or pass --device cpu"
     )]
     DeviceUnusable { device: Device, reason: String },
-    /// A device has no memory for a single window.
+    /// A device has no memory for even one window.
     #[error(
         "the {kind} encoder has no memory left on {device} for a run of {shape} tokens: {reason}"
     )]
@@ -99,7 +99,7 @@ pub enum EncodeError {
         shape: String,
         reason: String,
     },
-    /// A device failed; this process can do nothing with it any more.
+    /// A device failed. This process cannot use it any longer.
     #[error("the {kind} encoder has lost {device}: {reason}")]
     DeviceLost {
         kind: EncoderKind,
@@ -108,8 +108,8 @@ pub enum EncodeError {
     },
 }
 
-/// What the runtime says of an error: its own words on one line. The error's debug form has addresses in it.
-pub(super) fn said<R>(error: &ort::Error<R>) -> String {
+/// Return the message of a runtime's error on one line. Its debug form contains addresses.
+pub(super) fn message<R>(error: &ort::Error<R>) -> String {
     let lines = error.message().lines().map(str::trim);
     lines
         .filter(|line| !line.is_empty())
@@ -118,7 +118,7 @@ pub(super) fn said<R>(error: &ort::Error<R>) -> String {
 }
 
 impl EncodeError {
-    /// The encoder that it is about; `None`: both, or neither.
+    /// Return the encoder that the error concerns; `None`: both, or neither.
     pub fn kind(&self) -> Option<EncoderKind> {
         match self {
             Self::ModelMissing { kind, .. }

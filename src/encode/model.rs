@@ -1,11 +1,8 @@
-//! What a model is, before any session: where its files are and the rules that shape its vectors.
+//! A model as a value, before any session: where its files are, and the rules that shape its vectors.
 //!
-//! The embedded models are described here; [`super::directory`] reads those of the user.
+//! Describes the embedded models; [`super::directory`] reads those of the user.
 
-use super::directory;
-use super::error::EncodeError;
 use crate::batch::EncoderKind;
-use crate::profile::encoders::ModelSource;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -24,7 +21,7 @@ pub(super) enum Pooling {
     Last,
     /// Hidden states [1, L, H]: mean over all positions.
     Mean,
-    /// [1, V] or [1, H]: the graph has pooled.
+    /// [1, V] or [1, H]: the graph pools.
     None,
 }
 
@@ -41,7 +38,7 @@ impl Pooling {
         }
     }
 
-    /// How often ln(1 + x) is taken of the maximum over positions; `None` where that is not what is done.
+    /// How often ln(1 + x) is applied to the maximum over positions; `None` for other poolings.
     pub fn logarithms(self) -> Option<u32> {
         match self {
             Self::Splade => Some(1),
@@ -55,7 +52,7 @@ impl Pooling {
 #[derive(Clone, Debug)]
 pub(super) enum Graph {
     Embedded(&'static [u8]),
-    /// May have files with its weights beside it.
+    /// Its weights may be in other files beside it.
     File(PathBuf),
 }
 
@@ -65,26 +62,26 @@ pub(super) struct Model {
     pub kind: EncoderKind,
     pub name: String,
     pub graph: Graph,
-    /// Files with weights beside the graph's own, sorted.
+    /// Weight files beside the graph, sorted.
     pub weights: Vec<PathBuf>,
     /// Bytes of `tokenizer.json`.
     pub tokenizer: Cow<'static, [u8]>,
-    /// Where nothing says so, the graph's outputs decide.
+    /// `None`: the graph's outputs decide.
     pub pooling: Option<Pooling>,
-    /// What a sparse encoder's logits become, if it is logits that the outputs are.
+    /// How a sparse encoder's logits are pooled, if its output is logits.
     pub of_logits: Pooling,
-    /// Tokens in one run at most, special ones included.
+    /// Most tokens in one run, special ones included.
     pub max_len: usize,
-    /// Tokens that its table of embeddings has a row for, where the graph's file says so.
+    /// Rows of its embedding table, if the graph's file states them.
     pub n_tokens: Option<usize>,
-    /// Activations become bytes with one scale for a whole run: neighbours in a batch would change a
-    /// text's numbers, so it is only ever run on one text at its exact length.
+    /// Activations are quantized to bytes with one scale for a whole run. Neighbours in a batch would change a text's
+    /// numbers, so it runs one text at a time at its exact length.
     pub quantized: bool,
-    /// Numbers in a vector: of the whole vocabulary, or of a dense vector as it is stored.
+    /// Dimensions: the whole vocabulary, or those of a dense vector as it is stored.
     pub dim: Option<usize>,
     pub query_prefix: String,
     pub passage_prefix: String,
-    /// Unicode scalar values of a chunk that the encoder sees; `None` is all.
+    /// Unicode scalar values of a chunk that the encoder sees; `None`: all.
     pub char_cap: Option<usize>,
     pub licence: Option<String>,
     /// SHA-256 that the graph's file must have, in hexadecimal.
@@ -100,16 +97,8 @@ static SPARSE: &[u8] = include_bytes!("../../assets/models/helix-sparse-mini.onn
 static DENSE: &[u8] = include_bytes!("../../assets/models/helix-dense-mini.onnx");
 
 impl Model {
-    /// The model that `source` names; `None` when it names none.
-    pub fn resolve(kind: EncoderKind, source: &ModelSource) -> Result<Option<Self>, EncodeError> {
-        match source {
-            ModelSource::None => Ok(None),
-            ModelSource::Embedded => Ok(Some(Self::embedded(kind))),
-            ModelSource::Directory(dir) => directory::read(kind, dir).map(Some),
-        }
-    }
-
-    fn embedded(kind: EncoderKind) -> Self {
+    /// Return the model of this kind that the binary contains.
+    pub fn embedded(kind: EncoderKind) -> Self {
         let (name, graph, dim) = match kind {
             EncoderKind::Sparse => ("helix-sparse-mini", SPARSE, 30_522),
             EncoderKind::Dense => ("helix-dense-mini", DENSE, 256),

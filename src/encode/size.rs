@@ -1,24 +1,25 @@
-//! How large the models are and of which numbers, for those who share out memory and devices.
+//! How large the models are and whether they are quantized, for choosing workers and devices.
 
 use super::error::EncodeError;
 use super::model::{Graph, Model};
+use super::source::resolve;
 use crate::batch::EncoderKind;
 use crate::profile::encoders::{Device, EncoderChoice};
 
-/// Bytes of the models' files.
+/// Bytes of the models' graphs and weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModelBytes {
     pub sparse: u64,
     pub dense: u64,
 }
 
-/// Looks at the files; reads none.
+/// Return the size of each model's files, without reading them.
 ///
 /// # Errors
-/// Those of [`super::describe()`] that the directory alone can tell.
+/// Those of [`super::describe()`] that the directory alone shows.
 pub fn model_bytes(choice: &EncoderChoice) -> Result<ModelBytes, EncodeError> {
     let one = |kind, source| {
-        let model = Model::resolve(kind, source)?;
+        let model = resolve(kind, source)?;
         model.map_or(Ok(0), |model| graph_bytes(&model))
     };
     Ok(ModelBytes {
@@ -27,19 +28,19 @@ pub fn model_bytes(choice: &EncoderChoice) -> Result<ModelBytes, EncodeError> {
     })
 }
 
-/// Which models make 8-bit numbers of their activations.
+/// Which models quantize their activations to 8 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuantizedKinds {
     pub sparse: bool,
     pub dense: bool,
 }
 
-/// Looks at the graphs; reads no weights.
+/// Look at the graphs for quantized activations, without reading weights.
 ///
 /// # Errors
 /// As [`model_bytes`].
-pub fn quantized(choice: &EncoderChoice) -> Result<QuantizedKinds, EncodeError> {
-    let one = |kind, source| Ok(Model::resolve(kind, source)?.is_some_and(|m| m.quantized));
+pub fn quantized_kinds(choice: &EncoderChoice) -> Result<QuantizedKinds, EncodeError> {
+    let one = |kind, source| Ok(resolve(kind, source)?.is_some_and(|m| m.quantized));
     Ok(QuantizedKinds {
         sparse: one(EncoderKind::Sparse, &choice.sparse)?,
         dense: one(EncoderKind::Dense, &choice.dense)?,
@@ -60,17 +61,18 @@ fn graph_bytes(model: &Model) -> Result<u64, EncodeError> {
 }
 
 impl ModelBytes {
+    /// Bytes of both models.
     pub fn all(self) -> u64 {
         self.sparse + self.dense
     }
 
-    /// Of those that `device` holds.
+    /// Bytes of the models on `device`.
     pub fn on(self, device: Device, choice: &EncoderChoice) -> u64 {
         let kinds = [
             (choice.sparse_device, self.sparse),
             (choice.dense_device, self.dense),
         ];
-        let there = kinds.iter().filter(|(place, _)| *place == device);
+        let there = kinds.iter().filter(|(at, _)| *at == device);
         there.map(|(_, bytes)| bytes).sum()
     }
 }

@@ -1,12 +1,10 @@
-//! Vocabulary weights to a sparse vector.
-//!
-//! Pure: slices in, terms out.
+//! Selects the terms of a sparse vector from weights of the vocabulary. Pure.
 
 use crate::vector::{SparseTerm, SparseVector};
 
-/// Terms of a chunk at most; the format's bound.
+/// Most terms of a chunk; the bound of the format.
 pub(super) const DOCUMENT_TERMS: usize = 128;
-/// Terms of a query at most. On the embedded model's evaluation 128 gave nothing more.
+/// Most terms of a query. In the evaluation of the embedded model, 128 gave no better results.
 pub(super) const QUERY_TERMS: usize = 32;
 
 /// The terms of a vocabulary, and which of them may appear in a vector.
@@ -16,8 +14,8 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// `terms[id]` is empty for special tokens. Those, one-character tokens and tokens without a
-    /// letter or digit are never part of a vector.
+    /// Build the terms; `terms[id]` is empty for special tokens. Vectors leave out special tokens, one-character tokens and
+    /// tokens without a letter or digit.
     pub fn new(terms: Vec<String>) -> Self {
         let kept = terms.iter().map(|term| carries_meaning(term)).collect();
         Self { terms, kept }
@@ -28,9 +26,9 @@ impl Terms {
         &self.kept
     }
 
-    /// The `limit` heaviest terms of `weights` (`[V]`), which are as [`splade`] or a pooling
-    /// graph leaves them. Weights are rounded before they are compared, so that equal entries of the
-    /// vector are in token-id order, and a difference below 1e-4 cannot reorder it.
+    /// Return the `limit` heaviest terms of `weights` (`[V]`) from [`splade`] or a pooling graph. Weights are rounded before
+    /// they are compared, so that terms of equal weight are in the order of their ids, and a difference below 1e-4 cannot
+    /// reorder them.
     pub fn select(&self, weights: &[f32], limit: usize) -> SparseVector {
         // Heaviest first, then smallest id, as one number.
         let mut keys: Vec<u64> = Vec::with_capacity(512);
@@ -53,14 +51,14 @@ impl Terms {
     }
 }
 
-/// The weight in units of 1e-4. Negative numbers and what rounds to nothing are 0.
+/// Convert a weight to units of 1e-4. Negative numbers become 0.
 pub(super) fn units(weight: f32) -> u32 {
-    // `as` cuts off and saturates; `round` would be a call into the C library, 1,500 times a chunk.
+    // `as` truncates and saturates; `round` would call the C library 1,500 times for each chunk.
     (f64::from(weight) * 1e4 + 0.5) as u32
 }
 
-/// Raises `sums` (`[V]`) to the maximum over the rows of `logits` (`[L, V]`) where that is larger, and says
-/// whether all of them are finite. One pass: 512 rows of BERT's vocabulary are 62 MB.
+/// Raise `sums` (`[V]`) to the maximum over the rows of `logits` (`[L, V]`), and return whether all logits are finite. One
+/// pass, since 512 rows of BERT's vocabulary are 62 MB.
 pub(super) fn accumulate_max(sums: &mut [f32], logits: &[f32]) -> bool {
     let mut finite = true;
     for row in logits.chunks_exact(sums.len()) {
@@ -74,17 +72,17 @@ pub(super) fn accumulate_max(sums: &mut [f32], logits: &[f32]) -> bool {
 
 /// Whether no number is NaN or infinite.
 pub(super) fn all_finite(values: &[f32]) -> bool {
-    // Not `all`: stopping early would need a branch per number.
+    // Not `all`, which needs a branch for each number to stop early.
     values.iter().fold(true, |finite, v| finite & is_finite(*v))
 }
 
-/// `f32::is_finite` by the exponent's bits, which compiles to vector code.
+/// `f32::is_finite` by the bits of the exponent, which compiles to vector code.
 fn is_finite(value: f32) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     value.to_bits() & EXPONENT != EXPONENT
 }
 
-/// ln(1 + relu(x)) in place, and ln(1 + x) of that until it has been taken `logarithms` times.
+/// Apply relu and then ln(1 + x) in place, `logarithms` times.
 pub(super) fn splade(weights: &mut [f32], logarithms: u32) {
     for weight in weights {
         if *weight > 0.0 {
@@ -96,8 +94,8 @@ pub(super) fn splade(weights: &mut [f32], logarithms: u32) {
     }
 }
 
-/// Calls `found` for every positive weight, in id order. Nine in ten are 0, so they are skipped in
-/// blocks the size of a vector register.
+/// Call `found` for every positive weight, in the order of ids. Nine in ten are 0, so zeros are skipped in blocks the size
+/// of a vector register.
 pub(super) fn each_positive(weights: &[f32], mut found: impl FnMut(usize, f32)) {
     const BLOCK: usize = 8;
     for (block, values) in weights.chunks(BLOCK).enumerate() {
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_without_meaning_are_dropped_before_the_cut() {
+    fn tokens_without_meaning_are_dropped_before_the_limit_applies() {
         let terms = [
             "",
             "[unused7]",
@@ -155,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_rounded_and_those_of_nothing_dropped() {
+    fn weights_are_rounded_and_zeros_dropped() {
         let weights = [0.000_04, 0.000_06, 1.234_56, -1.0, 0.0, 1.234_58];
         let vector = letters(6).select(&weights, 128);
         assert_eq!(pairs(&vector), [("t2", 12_346), ("t5", 12_346), ("t1", 1)]);
     }
 
     #[test]
-    fn ids_beyond_the_vocabulary_are_padding_of_the_graph() {
+    fn ids_beyond_the_vocabulary_are_ignored() {
         assert_eq!(
             pairs(&letters(2).select(&[1.0, 2.0, 3.0], 128)),
             [("t1", 20_000), ("t0", 10_000)]

@@ -1,23 +1,24 @@
-//! Texts to sparse vectors: a session, and what becomes of its output.
+//! Sparse vectors of texts: a session, and terms selected from its output.
 
 use super::error::EncodeError;
 use super::model::{Model, Pooling};
-use super::prepare::{Prepared, Windows};
-use super::session::{BatchEvent, ModelSession, Place};
+use super::route_words::route_words;
+
+use super::session::{BatchEvent, ModelSession, SessionConfig};
 use super::sparse::{self, Terms};
+use super::text::{TokenizedText, Windows};
 use super::tokenizer::Tokenizer;
-use super::words;
 use crate::batch::EncoderKind;
 use crate::vector::SparseVector;
 use ort::environment::Environment;
 
-/// A sparse vector, and the whole words that stand for the text.
+/// A sparse vector and the routing words of a text.
 pub(super) type SparseText = (SparseVector, Vec<String>);
 
 pub(super) struct SparseEncoder {
     pub session: ModelSession,
     terms: Terms,
-    /// Weights (`[V]`) of a text that takes more than one pooled row.
+    /// Weights (`[V]`) of a text that has more than one pooled row.
     sums: Vec<f32>,
 }
 
@@ -26,10 +27,10 @@ impl SparseEncoder {
         environment: &Environment,
         model: &Model,
         tokenizer: &Tokenizer,
-        place: Place,
+        config: SessionConfig,
     ) -> Result<Self, EncodeError> {
         let n_terms = tokenizer.vocabulary_len();
-        let session = ModelSession::open(environment, model, n_terms, place, tokenizer.pad)?;
+        let session = ModelSession::open(environment, model, n_terms, config, tokenizer.pad)?;
         Ok(Self {
             session,
             terms: Terms::new(tokenizer.vocabulary()),
@@ -37,30 +38,30 @@ impl SparseEncoder {
         })
     }
 
-    /// One vector for each text; each must have been prepared for a sparse encoder.
+    /// Return one vector for each text.
     pub fn encode_many(
         &mut self,
-        texts: &[(&Prepared, &Windows)],
+        texts: &[(&TokenizedText, &Windows)],
         n_terms: usize,
-        told: &dyn Fn(BatchEvent),
+        observe: &dyn Fn(BatchEvent),
     ) -> Result<Vec<SparseText>, EncodeError> {
         if self.session.is_batched() {
-            return self.encode_batched(texts, n_terms, told);
+            return self.encode_batched(texts, n_terms, observe);
         }
-        let encode = |(prepared, windows): &(&Prepared, &Windows)| {
+        let encode = |(text, windows): &(&TokenizedText, &Windows)| {
             let before = self.session.busy();
-            told(self.session.text_begun(windows));
-            let encoded = self.encode(prepared, windows, n_terms)?;
-            told(self.session.text_done(windows, before));
+            observe(self.session.text_begun(windows));
+            let encoded = self.encode(text, windows, n_terms)?;
+            observe(self.session.text_done(windows, before));
             Ok(encoded)
         };
         texts.iter().map(encode).collect()
     }
 
-    /// One window a run.
+    /// Encode one text, one window a run.
     fn encode(
         &mut self,
-        prepared: &Prepared,
+        text: &TokenizedText,
         windows: &Windows,
         n_terms: usize,
     ) -> Result<SparseText, EncodeError> {
@@ -71,7 +72,7 @@ impl SparseEncoder {
         } = self;
         let pooling = session.output.pooling;
         let finish = |weights: &[f32]| {
-            let words = words::route_words(prepared, windows, weights);
+            let words = route_words(text, windows, weights);
             (terms.select(weights, n_terms), words)
         };
         let n_windows = windows.iter().len();
@@ -98,13 +99,13 @@ impl SparseEncoder {
         Ok(finish(sums))
     }
 
-    /// Windows of all texts together. Each one's weights are kept by id until all of its text are there: a
-    /// thousand vocabularies of floats would be 120 MB.
+    /// Encode the windows of all texts in batches. Keep the positive weights of each window by id until all windows of its
+    /// text are done: a thousand whole vocabularies would take 120 MB.
     fn encode_batched(
         &mut self,
-        texts: &[(&Prepared, &Windows)],
+        texts: &[(&TokenizedText, &Windows)],
         n_terms: usize,
-        told: &dyn Fn(BatchEvent),
+        observe: &dyn Fn(BatchEvent),
     ) -> Result<Vec<SparseText>, EncodeError> {
         let Self {
             session,
@@ -135,10 +136,10 @@ impl SparseEncoder {
             sparse::each_positive(sums, |id, weight| entries.push((id as u32, weight)));
             Ok(())
         };
-        session.run_many(&ids, &mut keep, told)?;
+        session.run_many(&ids, &mut keep, observe)?;
         let mut weights = weights.iter();
         let mut encoded = Vec::with_capacity(texts.len());
-        for (prepared, windows) in texts {
+        for (text, windows) in texts {
             sums.clear();
             sums.resize(session.width, 0.0);
             for entries in weights.by_ref().take(windows.iter().len()) {
@@ -147,7 +148,7 @@ impl SparseEncoder {
                     *sum = sum.max(*weight);
                 }
             }
-            let words = words::route_words(prepared, windows, sums);
+            let words = route_words(text, windows, sums);
             encoded.push((terms.select(sums, n_terms), words));
         }
         Ok(encoded)

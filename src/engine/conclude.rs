@@ -10,7 +10,7 @@ use crate::engine::output::obstacles;
 use crate::engine::output::rebuild;
 use crate::engine::preflight::Prepared;
 use crate::engine::request::BuildRequest;
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::file::FileOutcome;
 use crate::named_file;
 use crate::plan::Mode;
@@ -42,7 +42,7 @@ pub fn conclude(
     let manifest = &prepared.layout.manifest;
     // Other profiles of the same folder write to the manifest too.
     let _lock = lock::wait_for(&prepared.layout.manifest_lock(), MANIFEST_PATIENCE)?;
-    failpoint::at("build::conclude", &request.profile.name);
+    failpoint!("build::conclude", request.profile.name);
     // Looked at again: the build may have taken hours.
     obstacles::refuse_manifest(manifest)?;
     let previous = read_manifest(manifest, observe)?;
@@ -61,7 +61,7 @@ pub fn conclude(
     rebuild::forget(&prepared.layout.rebuild())?;
     // Last: while this folder is there, the manifest may be of an earlier state, as `verify` knows.
     ownership::remove_segments(&prepared.layout.segments())?;
-    failpoint::at("build::cleaned", &request.profile.name);
+    failpoint!("build::cleaned", request.profile.name);
     Ok(Summary { index, run })
 }
 
@@ -224,8 +224,8 @@ fn read_manifest(path: &Path, observe: &mut dyn FnMut(&BuildEvent)) -> Result<Op
 /// The caller holds the manifest's lock.
 fn write_manifest(path: &Path, manifest: &Manifest) -> std::io::Result<()> {
     let draft = draft::write(path, manifest.to_text().as_bytes())?;
-    failpoint::at("manifest::rename", &path.to_string_lossy());
+    failpoint!("manifest::rename", path.display());
     draft.commit()?;
-    failpoint::at("manifest::renamed", &path.to_string_lossy());
+    failpoint!("manifest::renamed", path.display());
     Ok(())
 }

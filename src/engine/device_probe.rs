@@ -1,67 +1,87 @@
-//! Whether a device works, found out in a process of its own.
+//! Tries a device in a child process.
 //!
-//! Opening encoders on a device loads libraries and makes a context that no process gets rid of, and a broken
-//! driver may take the process down or hang it. The supervisor wants none of that: it asks a child, and ends it
-//! when it takes too long.
+//! Opening encoders on a device loads libraries and creates a context that stays until the process ends, and a broken driver
+//! may crash or hang the process. So a child opens them, and is killed if it takes too long.
 
 use super::request::ProcessCommand;
 use crate::profile::encoders::EncoderChoice;
 use std::io::{self, Read as _, Write as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A model of a gigabyte on a cold disk, and a first start of CUDA, which compiles kernels on some cards.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Enough to load a model of a gigabyte from a cold disk and to start CUDA for the first time, which compiles kernels on some
+/// cards.
+const TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How often the child is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// Interval between two looks at the child.
+const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Whether a process can open these encoders. The error says, for people, why not.
-pub fn probe(command: &ProcessCommand, choice: &EncoderChoice) -> Result<(), String> {
-    ask(command, choice).unwrap_or_else(|error| Err(format!("trying it failed: {error}")))
+/// Why a process could not open the encoders, for people.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error("trying it failed: {0}")]
+    Process(io::Error),
+    #[error("it did not start in {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// It ended without an explanation.
+    #[error("trying it ended with {0}")]
+    Ended(ExitStatus),
+    /// The child's explanation.
+    #[error("{0}")]
+    Refused(String),
 }
 
-fn ask(command: &ProcessCommand, choice: &EncoderChoice) -> io::Result<Result<(), String>> {
+/// Check in a child process that these encoders can be opened.
+pub fn probe(command: &ProcessCommand, choice: &EncoderChoice) -> Result<(), ProbeError> {
+    let (status, output) = run(command, choice)?;
+    match (status.success(), output.is_empty()) {
+        (true, _) => Ok(()),
+        (false, true) => Err(ProbeError::Ended(status)),
+        (false, false) => Err(ProbeError::Refused(output)),
+    }
+}
+
+/// Run the child until it ends. Return its status and its output.
+fn run(
+    command: &ProcessCommand,
+    choice: &EncoderChoice,
+) -> Result<(ExitStatus, String), ProbeError> {
     let child = command
         .command()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()?;
+        .spawn()
+        .map_err(ProbeError::Process)?;
     let mut child = Guard(child);
-    // Less than a pipe holds, so this cannot block.
+    // Shorter than the buffer of a pipe, so this cannot block.
     if let Some(mut stdin) = child.0.stdin.take() {
-        stdin.write_all(&serde_json::to_vec(choice)?)?;
+        let text = serde_json::to_vec(choice).map_err(|error| ProbeError::Process(error.into()))?;
+        stdin.write_all(&text).map_err(ProbeError::Process)?;
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let status = loop {
-        match child.0.try_wait()? {
+        match child.0.try_wait().map_err(ProbeError::Process)? {
             Some(status) => break status,
-            None if Instant::now() > deadline => {
-                let seconds = PATIENCE.as_secs();
-                return Ok(Err(format!("it did not start in {seconds} s")));
-            }
-            None => thread::sleep(LOOK),
+            None if Instant::now() > deadline => return Err(ProbeError::Timeout(TIMEOUT)),
+            None => thread::sleep(INTERVAL),
         }
     };
-    let mut said = String::new();
+    let mut output = String::new();
     if let Some(mut stdout) = child.0.stdout.take() {
-        stdout.read_to_string(&mut said)?;
+        let read = stdout.read_to_string(&mut output);
+        read.map_err(ProbeError::Process)?;
     }
-    Ok(match (status.success(), said.as_str()) {
-        (true, _) => Ok(()),
-        (false, "") => Err(format!("trying it ended with {status}")),
-        (false, _) => Err(said),
-    })
+    Ok((status, output))
 }
 
-/// Killed and reaped when it is let go of.
+/// A child that is killed and reaped on drop.
 struct Guard(Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

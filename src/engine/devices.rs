@@ -1,94 +1,95 @@
-//! Where the encoders run: what was asked for, what the machine has, and the decision.
+//! Chooses the devices of the encoders.
 //!
-//! Asks NVML and, if `auto` has a choice, a child process that tries the device. The rules are
-//! [`placement`]'s.
+//! Asks the driver and, for `auto`, a child process that tries the device. The rules are those of [`placement`].
 
 use super::device_probe;
+use super::driver::Driver;
 use super::request::ProcessCommand;
-use crate::encode::{self, Hardware};
+use crate::encode::{self, LibraryPaths};
 use crate::engine::error::{BuildError, ErrorKind, Result};
-use crate::gpu;
-use crate::plan::placement::{self, Offer, Placement, Wish};
+use crate::plan::placement::{self, AutoDevice, DeviceRequest, Placement};
 use crate::plan::sizing::Vram;
 use crate::profile::DeviceSetting;
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
+use std::fmt::Display;
+use std::path::PathBuf;
 
-/// The device that `auto` takes: the first that `CUDA_VISIBLE_DEVICES` leaves.
+/// The device that `auto` uses: the first that `CUDA_VISIBLE_DEVICES` allows.
 const AUTO: Device = Device::Cuda(0);
 
-/// Where the encoders of a build run.
+/// The devices of a build.
 #[derive(Debug)]
 pub struct Devices {
-    /// Memory of each device that encoders are on, of those that say.
+    /// Memory of the devices that encoders are on, as far as it is known.
     pub memory: Vec<(Device, Vram)>,
-    /// For `plan`: where the devices come from.
+    /// For `plan`: the reasons for the devices.
     pub reasons: Vec<String>,
-    /// For a build, which says them once: why a kind is not where one might expect it.
+    /// For a build, which logs them once: why a kind is not where users might expect it.
     pub notices: Vec<String>,
 }
 
-/// What was asked for, for one kind of encoder.
+/// What the user sets for one kind of encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceWish {
+pub struct DevicePreference {
     pub setting: DeviceSetting,
-    /// This kind was named, not both together.
-    pub own: bool,
+    /// The setting is for this kind, not for both.
+    pub is_specific: bool,
 }
 
-/// Decides, and puts the devices and the runtime for them into `encoders`. `probe` starts a process that tries a
-/// device: see [`device_probe`].
+/// Where devices and the libraries for them are looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceSearch<'a> {
+    /// Starts a process that tries a device: see [`device_probe`].
+    pub probe: &'a ProcessCommand,
+    pub libraries: &'a LibraryPaths,
+}
+
+/// Choose the devices, and put them and the runtime for them into `encoders`.
 ///
 /// # Errors
-/// `Unavailable` for a device that was asked for and cannot be used; `InvalidRequest` for a precision without a model
-/// that it would apply to.
-pub fn settle(
-    sparse: DeviceWish,
-    dense: DeviceWish,
+/// `Unavailable` for a requested device that cannot be used; `InvalidRequest` for a precision that would apply to no model.
+pub fn choose(
+    sparse: DevicePreference,
+    dense: DevicePreference,
     encoders: &mut EncoderChoice,
-    probe: &ProcessCommand,
+    search: DeviceSearch<'_>,
 ) -> Result<Devices> {
-    // Whoever opens a model that cannot be looked at says why.
-    let quantized = encode::quantized(encoders).unwrap_or_default();
-    let wish = |wish: DeviceWish, source: &ModelSource, quantized| Wish {
+    // Opening a model reports why it cannot be read.
+    let quantized = encode::quantized_kinds(encoders).unwrap_or_default();
+    let request = |wanted: DevicePreference, source: &ModelSource, is_quantized| DeviceRequest {
         source: source.clone(),
-        setting: wish.setting,
-        own: wish.own,
-        quantized,
+        setting: wanted.setting,
+        is_specific: wanted.is_specific,
+        is_quantized,
     };
-    let sparse = wish(sparse, &encoders.sparse, quantized.sparse);
-    let dense = wish(dense, &encoders.dense, quantized.dense);
-    let offer = match placement::needs_offer(&sparse, &dense) {
-        true => offer(encoders, probe),
+    let sparse = request(sparse, &encoders.sparse, quantized.sparse);
+    let dense = request(dense, &encoders.dense, quantized.dense);
+    let auto_device = match placement::needs_auto_device(&sparse, &dense) {
+        true => auto_device(encoders, search),
         // Nothing depends on it.
-        false => Offer::NoDevice(String::new()),
+        false => AutoDevice::Absent(String::new()),
     };
     let Placement {
         sparse,
         dense,
         mut reasons,
-    } = placement::place(&sparse, &dense, &offer, memory);
+    } = placement::place(&sparse, &dense, &auto_device, |device| {
+        memory(encoders, device)
+    });
     // Most machines have no GPU: `plan` and `doctor` say so.
-    let notices = match offer {
-        Offer::NoDevice(_) => Vec::new(),
-        Offer::Device(_) | Offer::Unusable(_) => reasons.clone(),
+    let notices = match auto_device {
+        AutoDevice::Absent(_) => Vec::new(),
+        AutoDevice::Usable(_) | AutoDevice::Unusable(_) => reasons.clone(),
     };
     (encoders.sparse_device, encoders.dense_device) = (sparse, dense);
     check_precision(encoders, &reasons)?;
-    let device = encoders.device();
-    if let (Some(device), Hardware::Real) = (device, Hardware::of_this_process()) {
-        for device in encoders.devices() {
-            check_index(device)?;
-        }
-        let runtime = encode::cuda_runtime(encoders).map_err(|reason| {
-            let text = format!("device {device} cannot be used: {reason}; or use --device cpu");
-            BuildError::new(ErrorKind::Unavailable, text)
-        })?;
+    if let Some((device, runtime)) = find_runtime(encoders, search.libraries)? {
         reasons.push(format!("runtime for {device}: {}", runtime.display()));
         encoders.ort_lib = Some(runtime);
     }
     let mut known = Vec::new();
     for device in encoders.devices() {
-        match memory(device) {
+        match memory(encoders, device) {
             Some(memory) => known.push((device, memory)),
             None if device.is_cpu() => {}
             None => reasons.push(format!(
@@ -103,31 +104,44 @@ pub fn settle(
     })
 }
 
-/// Refuses a number beyond the cards at once, before the runtime stumbles over it.
-fn check_index(device: Device) -> Result<()> {
-    let Device::Cuda(index) = device else {
-        return Ok(());
+/// Check the devices of the encoders, and find the runtime for them. `None` if all encoders are on the CPU.
+fn find_runtime(
+    encoders: &EncoderChoice,
+    libraries: &LibraryPaths,
+) -> Result<Option<(Device, PathBuf)>> {
+    let (Some(device), Some(driver)) = (encoders.device(), Driver::of(encoders)) else {
+        return Ok(None);
     };
-    gpu::why_absent(index).map_or(Ok(()), |why| {
+    let unusable = |device: Device, why: &dyn Display| {
         let text = format!("device {device} cannot be used: {why}; or use --device cpu");
-        Err(BuildError::new(ErrorKind::Unavailable, text))
-    })
+        BuildError::new(ErrorKind::Unavailable, text)
+    };
+    for device in encoders.devices() {
+        if let Device::Cuda(index) = device {
+            // Before the runtime fails on a number without a card.
+            let checked = driver.check_index(index);
+            checked.map_err(|error| unusable(device, &error))?;
+        }
+    }
+    let runtime = encode::find_cuda_runtime(encoders.ort_lib.as_deref(), libraries);
+    let runtime = runtime.map_err(|error| unusable(device, &error))?;
+    Ok(Some((device, runtime)))
 }
 
-/// The CPU computes in 32 bits, and the built-in models have one form: a reduced precision without a model of the user's on a
-/// device would change the fingerprint and nothing else.
+/// Refuse a reduced precision unless a model of the user runs on a device. The CPU computes in 32 bits, and so do the
+/// embedded models: the precision would change the fingerprint and nothing else.
 fn check_precision(encoders: &EncoderChoice, reasons: &[String]) -> Result<()> {
-    let lanes = [
+    let kinds = [
         (&encoders.sparse, encoders.sparse_device),
         (&encoders.dense, encoders.dense_device),
     ];
-    let is_own = |source: &ModelSource| matches!(source, ModelSource::Directory(_));
-    let uses = |(source, device): &(&ModelSource, Device)| is_own(source) && !device.is_cpu();
-    if encoders.precision.is_fp32() || lanes.iter().any(uses) {
+    let is_users = |source: &ModelSource| matches!(source, ModelSource::Directory(_));
+    let uses = |(source, device): &(&ModelSource, Device)| is_users(source) && !device.is_cpu();
+    if encoders.precision.is_fp32() || kinds.iter().any(uses) {
         return Ok(());
     }
     let precision = encoders.precision;
-    if !is_own(&encoders.sparse) && !is_own(&encoders.dense) {
+    if !is_users(&encoders.sparse) && !is_users(&encoders.dense) {
         let text = format!(
             "--precision {precision} is for models of your own: name one with --sparse-model or --dense-model, or leave it out"
         );
@@ -140,25 +154,22 @@ fn check_precision(encoders: &EncoderChoice, reasons: &[String]) -> Result<()> {
     Err(BuildError::new(ErrorKind::Unavailable, text))
 }
 
-/// What `auto` may use with these encoders.
-fn offer(encoders: &EncoderChoice, command: &ProcessCommand) -> Offer {
-    if Hardware::of_this_process() == Hardware::Pretended {
-        return Offer::Device(AUTO);
-    }
-    let found = gpu::list().and_then(|gpus| match gpus.is_empty() {
-        true => Err("NVML knows no device".to_owned()),
-        false => gpu::cuda_device(0),
-    });
-    let gpu = match found {
+/// Return the device that `auto` may use with these encoders.
+fn auto_device(encoders: &EncoderChoice, search: DeviceSearch<'_>) -> AutoDevice {
+    let Some(driver) = Driver::of(encoders) else {
+        return AutoDevice::Usable(AUTO);
+    };
+    let gpu = match driver.first() {
         Ok(gpu) => gpu,
-        Err(why) => return Offer::NoDevice(format!("no GPU: {why}")),
+        Err(error) => return AutoDevice::Absent(format!("no GPU: {error}")),
     };
-    let unused = |why: String| Offer::Unusable(format!("{} is there, but {why}", gpu.name));
-    let runtime = match encode::cuda_runtime(encoders) {
+    let unusable =
+        |why: &dyn Display| AutoDevice::Unusable(format!("{} is there, but {why}", gpu.name));
+    let runtime = match encode::find_cuda_runtime(encoders.ort_lib.as_deref(), search.libraries) {
         Ok(runtime) => runtime,
-        Err(why) => return unused(why),
+        Err(error) => return unusable(&error),
     };
-    // Each kind alone would fit where both do not, but then nothing is gained by trying both.
+    // Each kind alone may fit where both do not, but then there is nothing to gain from trying both.
     let on_device = |source: &ModelSource| match source {
         ModelSource::Directory(_) => AUTO,
         ModelSource::Embedded | ModelSource::None => Device::Cpu,
@@ -167,24 +178,19 @@ fn offer(encoders: &EncoderChoice, command: &ProcessCommand) -> Offer {
         sparse_device: on_device(&encoders.sparse),
         dense_device: on_device(&encoders.dense),
         ort_lib: Some(runtime),
-        // What opens on it works; how much fits is for later.
+        // Opening shows whether the device works. How much fits is decided later.
         max_batch: 1,
         ..encoders.clone()
     };
-    match device_probe::probe(command, &choice) {
-        Ok(()) => Offer::Device(AUTO),
-        Err(why) => unused(why),
+    match device_probe::probe(search.probe, &choice) {
+        Ok(()) => AutoDevice::Usable(AUTO),
+        Err(error) => unusable(&error),
     }
 }
 
-fn memory(device: Device) -> Option<Vram> {
-    let Device::Cuda(index) = device else {
-        return None;
-    };
-    if Hardware::of_this_process() == Hardware::Pretended {
-        return None;
-    }
-    gpu::cuda_device(index).ok().map(|gpu| Vram {
+fn memory(encoders: &EncoderChoice, device: Device) -> Option<Vram> {
+    let gpu = Driver::of(encoders)?.state(device)?;
+    Some(Vram {
         total_bytes: gpu.total_bytes,
         free_bytes: Some(gpu.free_bytes),
     })

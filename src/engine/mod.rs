@@ -32,6 +32,7 @@ pub mod worker;
 
 mod conclude;
 pub mod device_probe;
+mod driver;
 mod space;
 
 pub use crate::report::{BuildEvent, Summary};
@@ -50,7 +51,7 @@ use crate::plan::Plan;
 #[doc(inline)]
 pub use crate::plan::sizing::Vram;
 use crate::plan::sizing::{
-    Room, Sizing, SizingInput, ram_per_worker, size_workers, vram_per_worker,
+    DeviceCapacity, Sizing, SizingInput, ram_per_worker, size_workers, vram_per_worker,
 };
 #[doc(inline)]
 pub use crate::plan::{Mode, Pace, PlanOptions, ShardOrder};
@@ -218,10 +219,10 @@ fn size(request: &BuildRequest, plan: &Plan, unchanged: &BTreeMap<ShardId, Shard
 }
 
 /// The devices of the encoders, and what each worker needs of them.
-fn rooms(request: &BuildRequest, models: encode::ModelBytes) -> Vec<Room> {
+fn rooms(request: &BuildRequest, models: encode::ModelBytes) -> Vec<DeviceCapacity> {
     let known = request.device_memory.iter();
     known
-        .map(|(device, vram)| Room {
+        .map(|(device, vram)| DeviceCapacity {
             vram: *vram,
             per_worker_bytes: vram_per_worker(models.on(*device, &request.encoders)),
         })

@@ -16,7 +16,7 @@ use crate::engine::publish::registry;
 use crate::engine::request::BuildRequest;
 use crate::engine::survey::{self, Survey};
 use crate::engine::unchanged::{self, Wanted};
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::ids::{Digest, FileHash, ShardId};
 use crate::plan::{Mode, Plan};
 use crate::profile::recipe::encoder_fingerprint;
@@ -158,9 +158,9 @@ pub fn already_built(
 pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
     obstacles::refuse_manifest(&layout.manifest)?;
     let (encoders, fingerprint) = identify(request)?;
-    failpoint::at("build::scan", &request.profile.name);
+    failpoint!("build::scan", request.profile.name);
     let survey = survey::survey(request)?;
-    failpoint::at("build::planned", &request.profile.name);
+    failpoint!("build::planned", request.profile.name);
     let provenance = Provenance::of(&request.profile, &layout);
     let (remembered, records) = remembered(request, &layout);
     refuse_foreign(request, &layout, &survey, &records)?;

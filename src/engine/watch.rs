@@ -1,25 +1,24 @@
-//! The watchdog of a build: its config, its devices, and the probes of their memory.
+//! Sets up the watchdog of a build: its configuration, its devices, and the probes of their memory.
 //!
-//! Puts together what `watchdog` decides with and the supervisor feeds; decides nothing.
+//! Decides nothing: the supervisor feeds the watchdog, and `watchdog` decides.
 
+use super::driver::Driver;
 use super::error::{Context as _, Result};
 use super::request::BuildRequest;
 use crate::batch::EncoderKind;
 use crate::device::DeviceId;
-use crate::encode::Hardware;
 use crate::engine::supervisor::Watch;
 use crate::engine::watchdog::{EncoderDevices, Watchdog};
-use crate::gpu;
-use crate::gpu::probe::{Channel, Probe, Reading, Timing};
+use crate::gpu::probe::{Channel, Probe, ProbeError, Reading, Timing};
 use crate::plan::Plan;
 use crate::profile::encoders::{Device, ModelSource};
 use crossbeam_channel::Receiver;
 use std::io;
 
-/// What the watchdog calls the CPU that plays a device.
+/// The name of the CPU as a device in rehearsals.
 const PLAYED: &str = "cpu (played card)";
 
-/// What is watched: where each encoder runs that is on a device, or the CPU if it plays one.
+/// Return the device of each encoder that is watched: those on a device, or the CPU if it plays one.
 fn encoder_devices(request: &BuildRequest) -> EncoderDevices {
     if request.plays_device {
         return EncoderDevices::both(&DeviceId(PLAYED.to_owned()));
@@ -37,7 +36,7 @@ fn encoder_devices(request: &BuildRequest) -> EncoderDevices {
         .collect()
 }
 
-/// The watchdog, where there is a device to watch.
+/// Build the watchdog; `None` without a device to watch.
 pub fn watch(request: &BuildRequest, plan: &Plan) -> Option<Watch> {
     let devices = encoder_devices(request);
     if devices.is_empty() {
@@ -47,20 +46,20 @@ pub fn watch(request: &BuildRequest, plan: &Plan) -> Option<Watch> {
         .shards
         .iter()
         .map(|shard| (shard.id, shard.label.clone()));
-    // Silence of any kind ends a worker after the whole of it.
+    // A worker that is silent for the whole timeout is killed anyway.
     let ceiling = request.stall_timeout / 2;
     let watchdog = Watchdog::new(request.crawl, ceiling, labels);
     Some(Watch::new(watchdog, devices))
 }
 
-/// Readings of those devices' memory, for as long as this is kept.
+/// Probes of the devices' memory, which run until this is dropped.
 pub struct MemoryReadings {
     channel: Channel,
     _probes: Vec<Probe>,
 }
 
 impl MemoryReadings {
-    /// By the command that was given, else by NVML.
+    /// Start the probes: the given command, or NVML.
     pub fn start(request: &BuildRequest) -> Result<Self> {
         let channel = Channel::new();
         let mut probes = Vec::new();
@@ -74,31 +73,36 @@ impl MemoryReadings {
         })
     }
 
+    /// Return the channel of all readings.
     pub fn receiver(&self) -> Receiver<Reading> {
         self.channel.readings().clone()
     }
 }
 
-/// The probe of one device. `None`: a test pretends that there is one.
+/// Start the probe of one device. `None` if no driver knows it: tests simulate it.
 fn probe(request: &BuildRequest, id: &DeviceId, to: &Channel) -> io::Result<Option<Probe>> {
     let timing = Timing::default();
     let id = id.clone();
     if let Some(command) = &request.vram_probe {
         return Probe::command(id, timing, to, command).map(Some);
     }
-    if Hardware::of_this_process() == Hardware::Pretended {
+    let Some(driver) = Driver::of(&request.encoders) else {
         return Ok(None);
-    }
+    };
     let devices = request.encoders.devices().into_iter();
     let index = devices.into_iter().find_map(|device| match device {
         Device::Cuda(index) if device.to_string() == id.0 => Some(index),
         _ => None,
     });
-    let gpu = index.ok_or_else(String::new).and_then(gpu::cuda_device);
+    let gpu = match index.map(|index| driver.device(index)) {
+        Some(Ok(gpu)) => Ok(gpu),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err(format!("{} is no CUDA device", id.0)),
+    };
     match gpu {
         Ok(gpu) => Probe::nvml(id, timing, to, gpu.index),
-        // Told by the watchdog, as any probe that gives no answer.
-        Err(why) => Probe::start(id, timing, to, move || Err(why.clone())),
+        // The watchdog reports it as a probe without an answer.
+        Err(why) => Probe::start(id, timing, to, move || Err(ProbeError::Driver(why.clone()))),
     }
     .map(Some)
 }

@@ -1,9 +1,14 @@
-//! NVIDIA devices as NVML reports them: names, memory, who uses them.
+//! NVIDIA devices as NVML reports them: names, memory, processes.
 //!
-//! Creates no CUDA context, so asking costs no device memory. A machine without NVML simply has no
-//! devices here. Every question has a deadline: a driver that hangs must not take us with it.
+//! Creates no CUDA context, so a query takes no device memory. A machine without NVML has no devices here. Every query has a
+//! timeout, since a driver may hang.
+//!
+//! Imports: `error` is below both this file and [`probe`], neither of which imports the other.
 
+mod error;
 pub mod probe;
+
+pub use error::GpuError;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
@@ -14,54 +19,50 @@ use std::time::Duration;
 /// One device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Gpu {
-    /// As NVML counts: all devices, in the order of their bus.
+    /// As NVML counts: all devices, in the order of the PCI bus.
     pub index: u32,
-    /// `GPU-` and a number that stays with the card.
+    /// `GPU-` and a number that identifies the card.
     pub uuid: String,
     pub name: String,
     pub total_bytes: u64,
     pub free_bytes: u64,
-    /// Processes with a compute context on it; empty where the driver does not tell (in a container it
-    /// tells other numbers).
+    /// Processes with a compute context on it; empty if the driver does not report them. In a container it reports other
+    /// numbers.
     #[serde(skip)]
     pub processes: Vec<u32>,
 }
 
-/// Longest wait for the driver. It answers in milliseconds; waking up a card that sleeps takes two seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of a query. The driver answers in milliseconds; waking a sleeping card takes two seconds.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Memory that a process on a device takes at least: its context alone is 100 MiB and more.
-const LEAST_GROWTH: u64 = 32 << 20;
+/// Least memory that a process takes on a device. A context alone takes 100 MiB and more.
+const MIN_GROWTH: u64 = 32 << 20;
 
-/// The devices of this machine. The error says, for people, why NVML cannot be asked.
-pub fn list() -> Result<Vec<Gpu>, String> {
-    within(PATIENCE, ask)
+/// List the devices of this machine.
+pub fn list() -> Result<Vec<Gpu>, GpuError> {
+    with_timeout(TIMEOUT, query)
 }
 
-/// The device that CUDA calls `index`: it counts those that `CUDA_VISIBLE_DEVICES` names, in that order.
-/// (By the bus, as NVML does, if `CUDA_DEVICE_ORDER` is `PCI_BUS_ID`; see [`order_by_bus`].)
-pub fn cuda_device(index: u32) -> Result<Gpu, String> {
+/// Return the device that CUDA calls `index`. CUDA counts the devices that `CUDA_VISIBLE_DEVICES` names, in that order;
+/// `visible` is the value of that variable. It counts them by the bus, as NVML does, if `CUDA_DEVICE_ORDER` is `PCI_BUS_ID`:
+/// see [`order_by_bus`].
+pub fn cuda_device(index: u32, visible: Option<&str>) -> Result<Gpu, GpuError> {
     let gpus = list()?;
-    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-    pick(&gpus, visible.as_deref(), index).cloned()
+    pick(&gpus, visible, index).cloned()
 }
 
-/// Why there is no device that CUDA calls `index`. `None` when there is one, and when it cannot be told: without an
-/// answer of NVML, or with parts of cards (MIG), which NVML does not list.
-pub fn why_absent(index: u32) -> Option<String> {
-    let gpus = list().ok().filter(|gpus| !gpus.is_empty())?;
-    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-    if visible
-        .as_deref()
-        .is_some_and(|names| names.contains("MIG"))
-    {
-        return None;
+/// Check that there is a device that CUDA calls `index`. `Ok` also if that is unknown: NVML does not answer, or the
+/// devices are parts of cards (MIG), which NVML does not list.
+pub fn check_index(index: u32, visible: Option<&str>) -> Result<(), GpuError> {
+    let gpus = list().unwrap_or_default();
+    if gpus.is_empty() || visible.is_some_and(|names| names.contains("MIG")) {
+        return Ok(());
     }
-    pick(&gpus, visible.as_deref(), index).err()
+    pick(&gpus, visible, index).map(|_| ())
 }
 
-/// Makes CUDA, in this process and its children, count devices as NVML does, unless the user has chosen an
-/// order. Call it in `main`, while there is one thread.
+/// Make CUDA count devices as NVML does, in this process and its children, unless the user has chosen an order. Call it in
+/// `main`, while there is one thread.
 pub fn order_by_bus() {
     const ORDER: &str = "CUDA_DEVICE_ORDER";
     if std::env::var_os(ORDER).is_none() {
@@ -70,66 +71,67 @@ pub fn order_by_bus() {
     }
 }
 
-/// Whether this process is on the device, judging by its report from before and after: it is named among those
-/// that use it, or memory was taken meanwhile.
+/// Whether a process uses the device, by its state before and after: it is among the device's processes, or memory was taken
+/// in between.
 pub fn is_in_use(before: &Gpu, after: &Gpu, process: u32) -> bool {
     after.processes.contains(&process)
-        || before.free_bytes.saturating_sub(after.free_bytes) >= LEAST_GROWTH
+        || before.free_bytes.saturating_sub(after.free_bytes) >= MIN_GROWTH
 }
 
-fn pick<'a>(gpus: &'a [Gpu], visible: Option<&str>, index: u32) -> Result<&'a Gpu, String> {
+fn pick<'a>(gpus: &'a [Gpu], visible: Option<&str>, index: u32) -> Result<&'a Gpu, GpuError> {
     let position = index as usize;
+    let absent = || GpuError::NoDevice {
+        index,
+        n_known: gpus.len(),
+        visible: visible.map(str::to_owned),
+    };
     let Some(visible) = visible else {
-        let known = || format!("there is no device {index} among {} (NVML)", gpus.len());
-        return gpus.get(position).ok_or_else(known);
+        return gpus.get(position).ok_or_else(absent);
     };
     let found = visible
         .split(',')
         .map(str::trim)
-        // CUDA stops at the first name that is none.
+        // CUDA stops at the first invalid name.
         .map_while(|name| match name.parse::<usize>() {
             Ok(number) => gpus.get(number),
             Err(_) if name.is_empty() => None,
             Err(_) => gpus.iter().find(|gpu| gpu.uuid.starts_with(name)),
         })
         .nth(position);
-    found.ok_or_else(|| {
-        format!("there is no device {index} among CUDA_VISIBLE_DEVICES={visible} (NVML knows {} in all)", gpus.len())
-    })
+    found.ok_or_else(absent)
 }
 
-fn within<T: Send + 'static>(
-    patience: Duration,
-    ask: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+fn with_timeout<T: Send + 'static>(
+    timeout: Duration,
+    query: impl FnOnce() -> Result<T, GpuError> + Send + 'static,
+) -> Result<T, GpuError> {
     let (answer, answered) = channel();
-    // Left behind if it hangs: a thread in a driver cannot be ended.
+    // A thread that hangs in the driver cannot be ended, so it is left behind.
     thread::Builder::new()
         .name("nvml".to_owned())
         .spawn(move || {
-            // Nobody waits any more after the deadline.
-            let _ = answer.send(ask());
+            // Nobody waits after the timeout.
+            let _ = answer.send(query());
         })
-        .map_err(|error| error.to_string())?;
-    match answered.recv_timeout(patience) {
+        .map_err(GpuError::Thread)?;
+    match answered.recv_timeout(timeout) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => Err(format!(
-            "the NVIDIA driver (NVML) did not answer in {} s; nvidia-smi will hang as well",
-            patience.as_secs()
-        )),
-        Err(RecvTimeoutError::Disconnected) => Err("asking NVML panicked".to_owned()),
+        Err(RecvTimeoutError::Timeout) => Err(GpuError::Timeout(timeout)),
+        Err(RecvTimeoutError::Disconnected) => Err(GpuError::Panicked),
     }
 }
 
-fn ask() -> Result<Vec<Gpu>, String> {
+fn query() -> Result<Vec<Gpu>, GpuError> {
     let nvml = Nvml::init().map_err(|error| match error {
-        NvmlError::LibloadingError(_) => "no NVIDIA driver library (NVML) found".to_owned(),
-        other => other.to_string(),
+        NvmlError::LibloadingError(_) => GpuError::NoLibrary,
+        other => GpuError::Nvml(other),
     })?;
-    let count = nvml.device_count().map_err(|error| error.to_string())?;
-    (0..count)
-        .map(|index| describe(&nvml, index).map_err(|error| format!("device {index}: {error}")))
-        .collect()
+    let count = nvml.device_count().map_err(GpuError::Nvml)?;
+    let device = |index| {
+        let described = describe(&nvml, index);
+        described.map_err(|source| GpuError::Device { index, source })
+    };
+    (0..count).map(device).collect()
 }
 
 fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, NvmlError> {
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_on_a_device_shows() {
+    fn a_process_on_a_device_is_recognized() {
         let before = gpu(0);
         let listed = Gpu {
             processes: vec![7],
@@ -206,9 +208,9 @@ mod tests {
             let _ = held.recv();
             Ok(())
         };
-        let error = within(Duration::from_millis(1), hanging).expect_err("it hangs");
-        assert!(error.contains("did not answer"), "{error}");
+        let error = with_timeout(Duration::from_millis(1), hanging).expect_err("it hangs");
+        assert!(error.to_string().contains("did not answer"), "{error}");
         drop(hold);
-        assert_eq!(within(PATIENCE, || Ok(5)), Ok(5));
+        assert_eq!(with_timeout(TIMEOUT, || Ok(5)).ok(), Some(5));
     }
 }

@@ -1,28 +1,28 @@
-//! Which device each kind of encoder runs on.
+//! Chooses the device of each kind of encoder.
 //!
-//! Pure: what was asked for and what there is go in, devices and reasons come out.
+//! Pure: the requests and what the machine has go in, devices and reasons come out.
 
-use super::sizing::{Vram, dense_on_device};
+use super::sizing::{Vram, fits_both_kinds};
 use crate::profile::DeviceSetting;
 use crate::profile::encoders::{Device, ModelSource};
 
-/// What was asked for, for each kind.
+/// The request for one kind of encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct DeviceRequest {
     pub source: ModelSource,
     pub setting: DeviceSetting,
-    /// Asked for this kind, not for both.
-    pub own: bool,
-    /// Its activations are 8-bit numbers: it may run one text at a time, which is no work for a device.
-    pub quantized: bool,
+    /// The setting is for this kind, not for both.
+    pub is_specific: bool,
+    /// Its activations are 8-bit numbers, so it runs one text at a time, which makes no use of a device.
+    pub is_quantized: bool,
 }
 
-/// What `auto` may use.
+/// The device that `auto` may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Offer {
-    Device(Device),
-    /// There is no device. For people: how that is known.
-    NoDevice(String),
+pub enum AutoDevice {
+    Usable(Device),
+    /// There is none. For people: how that is known.
+    Absent(String),
     /// There is one that cannot be used. For people: why.
     Unusable(String),
 }
@@ -31,35 +31,36 @@ pub enum Offer {
 pub struct Placement {
     pub sparse: Device,
     pub dense: Device,
-    /// For people: why a kind is not where one might expect it.
+    /// For people: why a kind is not where they might expect it.
     pub reasons: Vec<String>,
 }
 
-/// Whether the answer depends on what the machine offers: looking for it may take seconds.
-pub fn needs_offer(sparse: &Wish, dense: &Wish) -> bool {
-    wants_offer(sparse) || wants_offer(dense)
+/// Whether the placement depends on the device that `auto` may use. Looking for it may take seconds.
+pub fn needs_auto_device(sparse: &DeviceRequest, dense: &DeviceRequest) -> bool {
+    uses_auto_device(sparse) || uses_auto_device(dense)
 }
 
-/// Models of 8 bits have no business there, and the embedded ones are as fast on one core as a bus is at fetching their output.
-fn wants_offer(wish: &Wish) -> bool {
-    let own_model = matches!(wish.source, ModelSource::Directory(_));
-    wish.setting == DeviceSetting::Auto && own_model && !wish.quantized
+/// The embedded models are as fast on one core as a bus is at copying their output, and quantized models run one text at a
+/// time.
+fn uses_auto_device(request: &DeviceRequest) -> bool {
+    let is_users = matches!(request.source, ModelSource::Directory(_));
+    request.setting == DeviceSetting::Auto && is_users && !request.is_quantized
 }
 
-/// Places both kinds. `memory` tells what a device has, if it says so.
+/// Place both kinds. `memory` returns the memory of a device, if it is known.
 pub fn place(
-    sparse: &Wish,
-    dense: &Wish,
-    offer: &Offer,
+    sparse: &DeviceRequest,
+    dense: &DeviceRequest,
+    auto_device: &AutoDevice,
     memory: impl Fn(Device) -> Option<Vram>,
 ) -> Placement {
     let mut reasons = Vec::new();
-    let mut settle = |wish: &Wish| match (wish.setting, offer) {
-        _ if wish.source == ModelSource::None => Device::Cpu,
+    let mut choose = |request: &DeviceRequest| match (request.setting, auto_device) {
+        _ if request.source == ModelSource::None => Device::Cpu,
         (DeviceSetting::Fixed(device), _) => device,
-        (DeviceSetting::Auto, _) if !wants_offer(wish) => Device::Cpu,
-        (DeviceSetting::Auto, Offer::Device(device)) => *device,
-        (DeviceSetting::Auto, Offer::NoDevice(why) | Offer::Unusable(why)) => {
+        (DeviceSetting::Auto, _) if !uses_auto_device(request) => Device::Cpu,
+        (DeviceSetting::Auto, AutoDevice::Usable(device)) => *device,
+        (DeviceSetting::Auto, AutoDevice::Absent(why) | AutoDevice::Unusable(why)) => {
             let reason = format!("device: cpu ({why})");
             if !reasons.contains(&reason) {
                 reasons.push(reason);
@@ -67,13 +68,13 @@ pub fn place(
             Device::Cpu
         }
     };
-    let sparse_on = settle(sparse);
-    let mut dense_on = settle(dense);
-    let small = memory(dense_on).filter(|vram| !dense_on_device(*vram));
+    let sparse_on = choose(sparse);
+    let mut dense_on = choose(dense);
+    let small = memory(dense_on).filter(|vram| !fits_both_kinds(*vram));
     if let Some(vram) = small
         && !dense_on.is_cpu()
         && dense_on == sparse_on
-        && !dense.own
+        && !dense.is_specific
     {
         reasons.push(format!(
             "dense vectors: cpu (both kinds fill a card of {:.1} GiB; --dense-device {dense_on} puts them there)",
@@ -99,16 +100,16 @@ mod tests {
         ModelSource::Directory("m".into())
     }
 
-    fn wish(source: ModelSource, setting: DeviceSetting, own: bool) -> Wish {
-        Wish {
+    fn request(source: ModelSource, setting: DeviceSetting, is_specific: bool) -> DeviceRequest {
+        DeviceRequest {
             source,
             setting,
-            own,
-            quantized: false,
+            is_specific,
+            is_quantized: false,
         }
     }
 
-    fn placed(sparse: &Wish, dense: &Wish, gib: f64) -> (Device, Device, usize) {
+    fn placed(sparse: &DeviceRequest, dense: &DeviceRequest, gib: f64) -> (Device, Device, usize) {
         let memory = |device: Device| {
             let total_bytes = (gib * f64::from(1 << 30)) as u64;
             let free_bytes = None;
@@ -117,70 +118,70 @@ mod tests {
                 free_bytes,
             })
         };
-        let placement = place(sparse, dense, &Offer::Device(CUDA), memory);
+        let placement = place(sparse, dense, &AutoDevice::Usable(CUDA), memory);
         (placement.sparse, placement.dense, placement.reasons.len())
     }
 
     #[test]
     fn small_cards_get_the_sparse_encoder_alone() {
-        let auto = wish(model(), Auto, false);
-        let cuda = wish(model(), Fixed(CUDA), false);
+        let auto = request(model(), Auto, false);
+        let cuda = request(model(), Fixed(CUDA), false);
         for both in [&auto, &cuda] {
             assert_eq!(placed(both, both, 8.0), (CUDA, Device::Cpu, 1));
             assert_eq!(placed(both, both, 12.0), (CUDA, Device::Cpu, 1));
             assert_eq!(placed(both, both, 11.99), (CUDA, Device::Cpu, 1));
             assert_eq!(placed(both, both, 16.0), (CUDA, CUDA, 0));
         }
-        let own = wish(model(), Fixed(CUDA), true);
-        assert_eq!(placed(&auto, &own, 8.0), (CUDA, CUDA, 0), "as told");
-        let none = wish(ModelSource::None, Auto, false);
+        let own = request(model(), Fixed(CUDA), true);
+        assert_eq!(placed(&auto, &own, 8.0), (CUDA, CUDA, 0), "as set");
+        let none = request(ModelSource::None, Auto, false);
         assert_eq!(placed(&none, &auto, 8.0), (Device::Cpu, CUDA, 0), "alone");
-        let other = wish(model(), Fixed(Device::Cuda(1)), true);
+        let other = request(model(), Fixed(Device::Cuda(1)), true);
         assert_eq!(placed(&other, &auto, 8.0), (Device::Cuda(1), CUDA, 0));
     }
 
     #[test]
     fn auto_leaves_the_embedded_models_on_the_cpu() {
-        let auto = wish(ModelSource::Embedded, Auto, false);
-        assert!(!needs_offer(&auto, &auto));
+        let auto = request(ModelSource::Embedded, Auto, false);
+        assert!(!needs_auto_device(&auto, &auto));
         assert_eq!(placed(&auto, &auto, 80.0), (Device::Cpu, Device::Cpu, 0));
-        let cuda = wish(ModelSource::Embedded, Fixed(CUDA), false);
-        assert_eq!(placed(&cuda, &cuda, 80.0), (CUDA, CUDA, 0), "as told");
-        let mine = wish(model(), Auto, false);
-        assert!(needs_offer(&auto, &mine));
+        let cuda = request(ModelSource::Embedded, Fixed(CUDA), false);
+        assert_eq!(placed(&cuda, &cuda, 80.0), (CUDA, CUDA, 0), "as set");
+        let mine = request(model(), Auto, false);
+        assert!(needs_auto_device(&auto, &mine));
         assert_eq!(placed(&mine, &auto, 80.0), (CUDA, Device::Cpu, 0));
     }
 
     #[test]
     fn auto_leaves_models_of_8_bits_on_the_cpu() {
-        let auto = wish(model(), Auto, false);
-        let small = Wish {
-            quantized: true,
+        let auto = request(model(), Auto, false);
+        let small = DeviceRequest {
+            is_quantized: true,
             ..auto.clone()
         };
-        assert!(!needs_offer(&small, &small) && needs_offer(&auto, &small));
+        assert!(!needs_auto_device(&small, &small) && needs_auto_device(&auto, &small));
         assert_eq!(placed(&small, &auto, 80.0), (Device::Cpu, CUDA, 0));
     }
 
     #[test]
-    fn why_there_is_no_device_is_said_once() {
-        let auto = wish(model(), Auto, false);
-        let none = Offer::Unusable("no driver".to_owned());
+    fn the_reason_for_no_device_is_given_once() {
+        let auto = request(model(), Auto, false);
+        let none = AutoDevice::Unusable("no driver".to_owned());
         let placement = place(&auto, &auto, &none, |_| None);
         assert_eq!(
             (placement.sparse, placement.dense),
             (Device::Cpu, Device::Cpu)
         );
         assert_eq!(placement.reasons, ["device: cpu (no driver)"]);
-        let cpu = wish(model(), Fixed(Device::Cpu), false);
-        assert!(!needs_offer(&cpu, &cpu));
+        let cpu = request(model(), Fixed(Device::Cpu), false);
+        assert!(!needs_auto_device(&cpu, &cpu));
         assert!(place(&cpu, &cpu, &none, |_| None).reasons.is_empty());
     }
 
     #[test]
-    fn a_kind_goes_where_it_is_told() {
-        let cpu = wish(model(), Fixed(Device::Cpu), true);
-        let auto = wish(model(), Auto, false);
+    fn a_fixed_device_is_used() {
+        let cpu = request(model(), Fixed(Device::Cpu), true);
+        let auto = request(model(), Auto, false);
         assert_eq!(placed(&cpu, &auto, 80.0), (Device::Cpu, CUDA, 0));
         assert_eq!(placed(&auto, &cpu, 80.0), (CUDA, Device::Cpu, 0));
     }

@@ -1,66 +1,66 @@
-//! How many workers a machine carries.
+//! Chooses the number of workers.
 //!
-//! Pure: what the machine has goes in, counts and their reasons come out. The GPU rules are the
-//! Python builder's, whose published cases the tests hold.
+//! Pure: what the machine has goes in, counts and their reasons come out. The GPU rules are those of the Python builder,
+//! whose published cases are tests.
 
 /// Bytes of device memory that one worker's sessions need: the Python builder's figure.
 pub const VRAM_PER_WORKER_BYTES: u64 = 4 * GIB;
 
-/// Workers that share a device at most, unless the user decides. One keeps an H200 busy: three of them ran SPLADE at 0.9
+/// Most workers that share a device, unless the user decides. One keeps an H200 busy: three of them ran SPLADE at 0.9
 /// of its speed in 32 bits, two at 0.96 in 16 bits, and thirteen, as many as memory and cores hold, took 25 s for a build
 /// that one does in 10. Three is what the Python builder's published runs had on a card of 12 GB.
-pub const MOST_WORKERS_OF_A_DEVICE: usize = 3;
+pub const MAX_WORKERS_PER_DEVICE: usize = 3;
 
-/// Main memory of a worker beside its models: the program, the runtime, texts in flight. Measured on source code:
+/// Main memory of a worker besides its models: the program, the runtime, texts in flight. Measured on source code:
 /// 117 MiB with the embedded models and one file worker; three times that leaves room for long files and many
-/// file workers. Doubled, small machines are left half idle; halved, they swap.
+/// file workers. Twice as much would leave small machines half idle; half as much makes them swap.
 const RAM_BASE_BYTES: u64 = 384 << 20;
 
-/// Times the size of its files that a model on the CPU takes: weights, their copies in the layout that the kernels
+/// Memory of a model on the CPU for each byte of its files: weights, their copies in the layout that the kernels
 /// want, activations and output. Measured above 117 MiB: MiniLM's 86 MiB took 108, BERT-base's 418 MiB (logits)
 /// 760, both 917. A model on a device takes its weights once while it is loaded.
 const RAM_PER_MODEL_BYTE: u64 = 2;
 
-/// Device memory of a process beside its weights: the context, and libraries' workspaces.
+/// Device memory of a process besides its weights: the context and workspaces of libraries.
 const CONTEXT_BYTES: u64 = 512 << 20;
 
-/// Part of the free memory that is shared out; the rest is for what the driver rounds up.
-const SHARED_OUT: f64 = 0.92;
+/// Part of the free memory that workers share. The rest is for what the driver rounds up.
+const SHARED_PART: f64 = 0.92;
 
-/// Less is no arena: one window of BERT-base in logits is 62 MB, with what comes before it 150.
-const LEAST_ARENA_BYTES: u64 = 256 << 20;
+/// Least memory of an arena: one window of BERT-base in logits is 62 MB, with its activations 150.
+const MIN_ARENA_BYTES: u64 = 256 << 20;
 
-/// Device memory up to which dense vectors are better encoded on the CPU if the sparse encoder is on the same device:
-/// with both encoders on a 12 GB card, the card spills and the build crawls.
+/// Device memory up to which dense vectors are encoded on the CPU if the sparse encoder is on the same device: with both
+/// encoders, a 12 GB card spills and the build crawls.
 pub const SMALL_DEVICE_BYTES: u64 = 12 * GIB;
 
 const GIB: u64 = 1 << 30;
 
-/// Part of a worker that may be missing: cards report 11.99 GB and mean 12.
+/// Part of a worker's memory that may be missing: cards of 12 GB report 11.99.
 const ROUNDING_SLACK: f64 = 0.05;
 
-/// What the machine has and what was asked for.
+/// What the machine has and what the user requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SizingInput {
     /// Cores this process may use (the cgroup's share, not the machine's).
     pub cpus: usize,
-    /// Main memory available. `None`: unknown.
+    /// Available main memory. `None`: unknown.
     pub ram_bytes: Option<u64>,
-    /// The devices that encoders run on, of those that report their memory.
-    pub devices: Vec<Room>,
-    /// As asked for; 0: decide.
+    /// The devices of the encoders, as far as they report their memory.
+    pub devices: Vec<DeviceCapacity>,
+    /// As requested; 0: choose.
     pub workers: usize,
-    /// As asked for; 0: decide.
+    /// As requested; 0: choose.
     pub file_workers: usize,
-    /// Segments to build: more workers than that would idle.
+    /// Segments to build. More workers than segments would idle.
     pub n_segments: usize,
     /// See [`ram_per_worker`].
     pub ram_per_worker_bytes: u64,
 }
 
-/// A device, and what each worker needs of it.
+/// The memory of a device, and what each worker needs of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct DeviceCapacity {
     pub vram: Vram,
     /// See [`vram_per_worker`].
     pub per_worker_bytes: u64,
@@ -70,7 +70,7 @@ pub struct Room {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vram {
     pub total_bytes: u64,
-    /// What other processes leave. `None`: not reported.
+    /// Not used by other processes. `None`: not reported.
     pub free_bytes: Option<u64>,
 }
 
@@ -80,11 +80,11 @@ pub struct Sizing {
     pub workers: usize,
     /// Threads in each that read, chunk and tag. At least 1.
     pub file_workers: usize,
-    /// For people: where the numbers come from.
+    /// For people: the reasons for the numbers.
     pub reasons: Vec<String>,
 }
 
-/// Decides the counts. A count that was asked for is taken as it is.
+/// Choose the counts. A requested count is used as it is.
 pub fn size_workers(input: &SizingInput) -> Sizing {
     let mut reasons = Vec::new();
     let workers = match input.workers {
@@ -108,34 +108,33 @@ pub fn size_workers(input: &SizingInput) -> Sizing {
     }
 }
 
-/// Main memory that one worker needs with models of so many bytes.
+/// Return the main memory that one worker needs with models of so many bytes.
 pub fn ram_per_worker(model_bytes: u64) -> u64 {
     RAM_BASE_BYTES.saturating_add(model_bytes.saturating_mul(RAM_PER_MODEL_BYTE))
 }
 
-/// Device memory that one worker needs with models of so many bytes on the device: the Python builder's figure, which
-/// is for BERT's size, or what a larger model takes with a gigabyte and a half for its activations.
+/// Return the device memory that one worker needs with models of so many bytes on the device: the Python builder's figure,
+/// which is for models of BERT's size, or what a larger model takes with 1.5 GiB for its activations.
 pub fn vram_per_worker(model_bytes: u64) -> u64 {
     let activations = GIB + GIB / 2;
     VRAM_PER_WORKER_BYTES.max(CONTEXT_BYTES + activations + model_bytes)
 }
 
-/// Device memory for the arenas of each worker: its share of what is free, less what is taken beside them.
+/// Return the device memory for the arenas of each worker: its share of the free memory without context and weights.
 pub fn arena_bytes(vram: Vram, workers: usize, model_bytes: u64) -> u64 {
     let free = vram.free_bytes.unwrap_or(vram.total_bytes);
-    let share = (free as f64 * SHARED_OUT) as u64 / workers.max(1) as u64;
+    let share = (free as f64 * SHARED_PART) as u64 / workers.max(1) as u64;
     let taken = CONTEXT_BYTES.saturating_add(model_bytes);
-    share.saturating_sub(taken).max(LEAST_ARENA_BYTES)
+    share.saturating_sub(taken).max(MIN_ARENA_BYTES)
 }
 
-/// Whether a device has room for both kinds of encoders: one of 12 GB or less has not. What follows is
-/// [`super::placement`]'s.
-pub fn dense_on_device(vram: Vram) -> bool {
+/// Whether a device has room for both kinds of encoders: more than 12 GB. [`super::placement`] decides by it.
+pub fn fits_both_kinds(vram: Vram) -> bool {
     let slack = (GIB as f64 * ROUNDING_SLACK) as u64;
     vram.total_bytes > SMALL_DEVICE_BYTES + slack
 }
 
-/// The smallest of all limits that apply.
+/// Return the smallest of all limits.
 fn auto_workers(input: &SizingInput, reasons: &mut Vec<String>) -> usize {
     let mut limits = match input.devices.is_empty() {
         false => device_limits(input),
@@ -163,11 +162,11 @@ fn auto_workers(input: &SizingInput, reasons: &mut Vec<String>) -> usize {
     workers
 }
 
-/// Every worker has its part of each device, so the tightest counts.
+/// Return the limits by devices. Every worker uses each device, so the tightest limit counts.
 fn device_limits(input: &SizingInput) -> Vec<(usize, String)> {
     let headroom = cpu_headroom(input.cpus);
     let mut limits = Vec::new();
-    for Room {
+    for DeviceCapacity {
         vram,
         per_worker_bytes: need,
     } in &input.devices
@@ -184,14 +183,14 @@ fn device_limits(input: &SizingInput) -> Vec<(usize, String)> {
         format!("{headroom} of {} cores to spare", input.cpus),
     ));
     limits.push((
-        MOST_WORKERS_OF_A_DEVICE,
+        MAX_WORKERS_PER_DEVICE,
         "more only get in each other's way on one device".to_owned(),
     ));
     limits
 }
 
-/// On a CPU the workers' encoder threads own the cores, so each has its share of them to read with;
-/// beside a device the cores to spare are shared out.
+/// On a CPU, the encoder threads of the workers use the cores, so each worker has its share of them for reading. With a
+/// device, the workers share the spare cores.
 fn auto_file_workers(input: &SizingInput, workers: usize, reasons: &mut Vec<String>) -> usize {
     let cores = match input.devices.is_empty() {
         false => cpu_headroom(input.cpus),
@@ -204,13 +203,13 @@ fn auto_file_workers(input: &SizingInput, workers: usize, reasons: &mut Vec<Stri
     file_workers
 }
 
-/// Cores left when an eighth of them and one for the writer are set aside; at least two are.
+/// Return the cores that are left without an eighth of them and one for the writer, at least two.
 fn cpu_headroom(cpus: usize) -> usize {
     let reserved = (cpus.div_ceil(8) + 1).max(2);
     cpus.saturating_sub(reserved).max(1)
 }
 
-/// How often `need` goes into `bytes`, at least once.
+/// Return how often `need` fits into `bytes`, at least once.
 fn fitting(bytes: u64, need: u64) -> usize {
     if need == 0 {
         return usize::MAX;
@@ -240,7 +239,7 @@ mod tests {
     fn on_device(cpus: usize, total_gib: f64, free_gib: Option<f64>) -> SizingInput {
         let bytes = |gib: f64| (gib * GIB as f64) as u64;
         SizingInput {
-            devices: vec![Room {
+            devices: vec![DeviceCapacity {
                 vram: Vram {
                     total_bytes: bytes(total_gib),
                     free_bytes: free_gib.map(bytes),
@@ -272,9 +271,9 @@ mod tests {
         assert_eq!(counts(&three), (3, 2));
     }
 
-    /// What a server that runs beside the build holds is not ours; its free memory is.
+    /// A server beside the build keeps the memory that it uses.
     #[test]
-    fn memory_that_others_hold_is_left_to_them() {
+    fn memory_of_other_processes_is_not_used() {
         assert_eq!(counts(&on_device(8, 24.0, Some(24.0))).0, 3);
         assert_eq!(counts(&on_device(8, 24.0, Some(8.0))).0, 2);
         assert_eq!(counts(&on_device(8, 24.0, Some(4.0))).0, 1);
@@ -325,7 +324,7 @@ mod tests {
             free_bytes: Some(0),
             ..vram
         };
-        assert_eq!(arena_bytes(none, 2, GIB), LEAST_ARENA_BYTES);
+        assert_eq!(arena_bytes(none, 2, GIB), MIN_ARENA_BYTES);
     }
 
     #[test]
@@ -338,7 +337,7 @@ mod tests {
         assert_eq!(counts(&on_device(4, 80.0, None)).0, 2, "cores to spare");
         assert_eq!(
             counts(&on_device(16, 140.0, None)),
-            (MOST_WORKERS_OF_A_DEVICE, 4),
+            (MAX_WORKERS_PER_DEVICE, 4),
             "a large card is one card"
         );
         assert_eq!(counts(&on_device(2, 80.0, None)), (1, 1));
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn each_device_has_its_say() {
+    fn each_device_limits_the_workers() {
         let two = |first, second| {
             let mut input = on_device(16, first, None);
             input.devices.extend(on_device(16, second, None).devices);
@@ -382,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_given() {
+    fn requested_counts_are_used() {
         let asked = SizingInput {
             workers: 40,
             file_workers: 7,
@@ -397,9 +396,9 @@ mod tests {
             total_bytes,
             free_bytes: None,
         };
-        assert!(!dense_on_device(vram(8 * GIB)));
-        assert!(!dense_on_device(vram(12 * GIB)));
-        assert!(dense_on_device(vram(16 * GIB)));
+        assert!(!fits_both_kinds(vram(8 * GIB)));
+        assert!(!fits_both_kinds(vram(12 * GIB)));
+        assert!(fits_both_kinds(vram(16 * GIB)));
     }
 
     proptest! {
@@ -414,7 +413,7 @@ mod tests {
             n_segments in 0usize..5,
         ) {
             let vram = Vram { total_bytes, free_bytes };
-            let room = Room { vram, per_worker_bytes: need };
+            let room = DeviceCapacity { vram, per_worker_bytes: need };
             let devices = on_device.then_some(room).into_iter().collect();
             let sizing = size_workers(&SizingInput {
                 cpus, ram_bytes, devices, n_segments,

@@ -1,11 +1,9 @@
-//! Which encoders a build uses and where they run: the choice, not the loaded model.
-//!
-//! Plain values, sent to workers as they are. `encode` turns them into sessions.
+//! Which encoders a build uses and where they run. Plain values, which are sent to workers; `encode` opens sessions by them.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Where an encoder comes from.
+/// The model of an encoder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModelSource {
     /// The small model inside the binary.
@@ -13,7 +11,7 @@ pub enum ModelSource {
     Embedded,
     /// A directory with an ONNX file and its `tokenizer.json`.
     Directory(#[serde(with = "crate::platform::wire_path")] PathBuf),
-    /// Build without this kind of vector.
+    /// No vectors of this kind.
     None,
 }
 
@@ -22,8 +20,7 @@ pub enum ModelSource {
 pub enum Device {
     #[default]
     Cpu,
-    /// A CUDA device by its index, counted as the CUDA runtime counts: among those that
-    /// `CUDA_VISIBLE_DEVICES` leaves.
+    /// A CUDA device by its index among those that `CUDA_VISIBLE_DEVICES` allows, as the CUDA runtime counts.
     Cuda(u32),
 }
 
@@ -33,7 +30,7 @@ impl Device {
     }
 }
 
-/// As flags, profiles and the ledger spell it: `cpu`, `cuda:0`.
+/// As in flags, profiles and the ledger: `cpu`, `cuda:0`.
 impl std::fmt::Display for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -43,11 +40,11 @@ impl std::fmt::Display for Device {
     }
 }
 
-/// The numbers that a model of the user's is multiplied in on a device. The CPU always computes in 32 bits.
+/// The precision in which a model of the user computes on a device. The CPU always computes in 32 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit floats throughout: vectors agree with the CPU's to some 1e-4.
+    /// 32-bit floats throughout: vectors agree with those of the CPU to some 1e-4.
     #[default]
     Fp32,
     /// TensorFloat-32: matrix products round their inputs to 10 bits of mantissa.
@@ -59,7 +56,7 @@ pub enum Precision {
 impl Precision {
     pub const ALL: [Self; 3] = [Self::Fp32, Self::Tf32, Self::Fp16];
 
-    /// As flags, profiles and fingerprints spell it.
+    /// The name in flags, profiles and fingerprints.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fp32 => "fp32",
@@ -88,37 +85,38 @@ impl std::str::FromStr for Precision {
     }
 }
 
-/// Everything a process needs to open its encoders.
+/// Everything that a process needs to open its encoders.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncoderChoice {
     pub sparse: ModelSource,
     pub dense: ModelSource,
     pub sparse_device: Device,
     pub dense_device: Device,
-    /// Of models of the user's, on a device. Part of their hashes.
+    /// Of the user's models on a device. Part of their hashes.
     pub precision: Precision,
-    /// Windows in one run on a device at most; 0: as its shape allows. The CPU always takes one.
+    /// Most windows in one run on a device; 0: as its shape allows. The CPU always runs one.
     pub max_batch: u32,
     /// Device memory in bytes for the arenas of all sessions of a process; 0: no limit.
     pub device_memory: u64,
-    /// Threads of a session on the CPU; 0: one. Vectors do not depend on it.
+    /// Threads of a session on the CPU; 0: one. Vectors do not depend on the number.
     pub cpu_threads: u32,
     pub coverage: super::recipe::Coverage,
-    /// ONNX Runtime library to load in place of the embedded one.
+    /// ONNX Runtime library to load instead of the embedded one.
     #[serde(with = "crate::platform::wire_path")]
     pub ort_lib: Option<PathBuf>,
+    /// The value of `CUDA_VISIBLE_DEVICES`, by which CUDA counts devices; `None`: not set.
+    pub visible_devices: Option<String>,
 }
 
 impl EncoderChoice {
-    /// The devices of the kinds that there are, sparse first, none twice. A process without any encoder
-    /// is on the CPU.
+    /// Return the distinct devices of both kinds, sparse first. A process without encoders is on the CPU.
     pub fn devices(&self) -> Vec<Device> {
-        let lanes = [
+        let kinds = [
             (&self.sparse, self.sparse_device),
             (&self.dense, self.dense_device),
         ];
         let mut devices = Vec::new();
-        for (source, device) in lanes {
+        for (source, device) in kinds {
             if *source != ModelSource::None && !devices.contains(&device) {
                 devices.push(device);
             }
@@ -129,8 +127,7 @@ impl EncoderChoice {
         }
     }
 
-    /// The same encoders, all on the CPU, one window a run. A build for a device has few workers, so each keeps its
-    /// share of the cores.
+    /// Return the same encoders on the CPU. A build for a device has few workers, so each keeps its share of the cores.
     pub fn on_cpu(&self) -> Self {
         Self {
             sparse_device: Device::Cpu,
@@ -139,12 +136,12 @@ impl EncoderChoice {
         }
     }
 
-    /// The device that most is put on: the first that is not the CPU.
+    /// Return the first device that is not the CPU.
     pub fn device(&self) -> Option<Device> {
         self.devices().into_iter().find(|device| !device.is_cpu())
     }
 
-    /// For people and the ledger: one name, or `sparse cuda:0, dense cpu`.
+    /// Return the name of the devices, for people and the ledger: `cuda:0`, or `sparse cuda:0, dense cpu`.
     pub fn device_name(&self) -> String {
         match self.devices().as_slice() {
             [one] => one.to_string(),

@@ -22,7 +22,7 @@ mod suggest;
 pub use error::ProfileError;
 pub use find::{ProfileName, find_profile, list_profiles};
 pub use labels::{slug, unique_labels};
-pub use parse::{EncodersTable, ProfileFile, RootEntry, said as toml_said};
+pub use parse::{EncodersTable, ProfileFile, RootEntry, toml_message};
 pub use patterns::{BadPattern, Patterns};
 pub use roots::{KnownRoot, MissingRoot, Root};
 pub use rules::{

@@ -98,7 +98,7 @@ impl ProfileFile {
     pub fn parse(path: &Path, text: &str) -> Result<Self, ProfileError> {
         let syntax = |error: toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
-            invalid(path, text, at, &said(text, &error))
+            invalid(path, text, at, &toml_message(text, &error))
         };
         let table = DeTable::parse(text).map_err(syntax)?;
         check_keys(table.get_ref()).map_err(|(at, message)| invalid(path, text, at, &message))?;
@@ -107,7 +107,7 @@ impl ProfileFile {
 }
 
 /// What is wrong with a TOML text, on one line and without the place.
-pub fn said(text: &str, error: &toml::de::Error) -> String {
+pub fn toml_message(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().trim_end().replace('\n', ", ");
     let at = error.span().map_or(0, |span| span.start);
     let start = text

@@ -4,7 +4,7 @@
 //! so that a folder swapped for a link cannot lead outside. Nothing here can block: FIFOs and
 //! devices are opened without waiting and refused once their kind is known.
 
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::ids::FileHash;
 use crate::platform;
@@ -61,7 +61,7 @@ impl ReadFailure {
 /// Enforces the upper limit on the bytes themselves; a file that has shrunk is taken as it is. Any
 /// failure concerns this file alone.
 pub fn read_file(root: &Path, entry: &FileEntry, limits: &Limits) -> Result<ReadFile, ReadFailure> {
-    failpoint::at("scan::read", &entry.path.spelling());
+    failpoint!("scan::read", entry.path.spelling());
     let (bytes, before) = read_bytes(root, &entry.path, limits)?;
     Ok(ReadFile {
         entry: FileEntry {
@@ -148,9 +148,9 @@ fn read_once(root: &Path, path: &RelPath, limits: &Limits) -> Result<Attempt, Re
     let mut file = open_below(root, path, limits)?;
     let before = regular(&file)?;
     let now = SystemTime::now();
-    failpoint::at("scan::opened", &path.spelling());
+    failpoint!("scan::opened", path.spelling());
     let bytes = read_within(&mut file, &before, limits.max_file_bytes, &mut || {
-        failpoint::at("scan::piece", &path.spelling());
+        failpoint!("scan::piece", path.spelling());
     })?;
     let after = file.metadata().map_err(|error| failure(&error))?;
     let unrest = match stamp(&after) == stamp(&before) {

@@ -4,7 +4,7 @@ use super::ScanFailure;
 use super::judge::{Candidate, Judge, Rule, Verdict};
 use super::read::io_reason;
 use super::{RootScan, ScanError};
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::{Root, Rules};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub fn scan_with(root: &Root, rules: &Rules, on_skip: OnSkip<'_>) -> Result<Root
         source,
     };
     std::fs::read_dir(&root.path).map_err(unlisted)?;
-    if failpoint::at("scan::list", &root.label) {
+    if failpoint!("scan::list", root.label) {
         return Err(unlisted(std::io::ErrorKind::PermissionDenied.into()));
     }
     let mut walk = Walk {

@@ -13,7 +13,7 @@ pub use reader::{SegmentChunk, SegmentReader};
 use super::connect;
 use super::error::StoreError;
 use super::ledger_row;
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::file::{FileRecord, RelPath};
 use crate::ids::Digest;
 use crate::tag::Tags;
@@ -230,7 +230,7 @@ fn reopen(
     if !path.try_exists().map_err(StoreError::io(path))? {
         return Ok(None);
     }
-    failpoint::at("segment::reopen", &path.to_string_lossy());
+    failpoint!("segment::reopen", path.display());
     let conn = connect::open_owned(path)?;
     // Segments are a few megabytes; reading one whole takes milliseconds.
     let check: String = conn
@@ -250,9 +250,9 @@ fn reopen(
 }
 
 fn create(path: &Path, header: &SegmentHeader) -> Result<Connection, StoreError> {
-    failpoint::at("segment::clear", &path.to_string_lossy());
+    failpoint!("segment::clear", path.display());
     connect::remove_database(path)?;
-    failpoint::at("segment::create", &path.to_string_lossy());
+    failpoint!("segment::create", path.display());
     let mut conn = connect::open_owned(path)?;
     let create = |conn: &mut Connection| {
         let transaction = conn.transaction()?;

@@ -44,7 +44,7 @@ pub use report::Report;
 pub use shard::ShardReport;
 pub use vectors::{Agreement, Sampled, Sampler, Vectors};
 
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::store::StoreError;
 use crate::store::index::{Index, label_of};
 #[doc(inline)]
@@ -132,7 +132,7 @@ fn is_named_database(path: &Path) -> bool {
 /// The threads that look at shards side by side. `None` where they cannot be started (a limit on processes, or on
 /// memory): then this one looks at one shard after the other.
 fn start_pool() -> Option<rayon::ThreadPool> {
-    match failpoint::at("verify::pool", "") {
+    match failpoint!("verify::pool") {
         true => None,
         false => rayon::ThreadPoolBuilder::new().build().ok(),
     }

@@ -356,8 +356,8 @@ fn every_place_is_known() {
     let mut unknown = Vec::new();
     for name in crate::world::files_below(&folder) {
         let text = std::fs::read_to_string(folder.join(&name)).expect("text");
-        for (at, _) in text.match_indices("failpoint::at(") {
-            let arguments = text[at..].trim_start_matches("failpoint::at(").trim_start();
+        for (at, _) in text.match_indices("failpoint!(") {
+            let arguments = text[at..].trim_start_matches("failpoint!(").trim_start();
             let point = arguments.split('"').nth(1).unwrap_or_default();
             if arguments.starts_with('"') && !known.contains(&point) {
                 unknown.push(format!("{name}: {point}"));

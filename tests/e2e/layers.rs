@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 9] = [
     &["search", "verify", "engine::watchdog"],
     &[
         "engine::control",
+        "engine::driver",
         "engine::error",
         "engine::output",
         "engine::request",

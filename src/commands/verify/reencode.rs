@@ -76,11 +76,11 @@ impl Reencoder {
             close: 0,
             different: 0,
         };
-        let (preparer, kinds) = (self.encoders.tokenizer(), self.kinds);
+        let (tokenizer, kinds) = (self.encoders.tokenizer(), self.kinds);
         let n = asked.reencode.unwrap_or(0);
         self.sampler
             .pick(n, outcome.seed, faults, |chunk, faults| {
-                let encoded = self.encoders.encode(&preparer.prepare(&chunk.text));
+                let encoded = self.encoders.encode(&tokenizer.tokenize(&chunk.text));
                 let encoded = encoded.map_err(unavailable)?;
                 let again = Vectors {
                     sparse: kinds.sparse.then(|| {

@@ -1,8 +1,8 @@
-//! The libraries that running on CUDA takes: where they are looked for, what is missing, and what installs it.
+//! Finds and loads the libraries that CUDA needs, and says what is missing and how to install it.
 //!
-//! Three layers: an ONNX Runtime built for CUDA (its provider is a library of its own beside it), NVIDIA's CUDA
-//! libraries, and the driver. They are loaded here by path, in the order in which they need each other, before
-//! the provider is: then the system finds them loaded, wherever they lie.
+//! There are three layers: an ONNX Runtime built for CUDA, whose provider is a separate library beside it, NVIDIA's CUDA
+//! libraries, and the driver. They are loaded by path, in the order of their dependencies, before the provider is: then the
+//! system's loader has them, wherever they lie.
 
 use libloading::Library;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,24 @@ const PROVIDER: &str = "libonnxruntime_providers_cuda.so";
 #[cfg(windows)]
 const PROVIDER: &str = "onnxruntime_providers_cuda.dll";
 
-/// The runtime itself, as pip installs it.
-#[cfg(not(windows))]
+/// The runtime, as pip installs it.
+#[cfg(all(test, not(windows)))]
 const RUNTIME: &str = "libonnxruntime.so.1.31.1";
-#[cfg(windows)]
+#[cfg(all(test, windows))]
 const RUNTIME: &str = "onnxruntime.dll";
 
-/// A library that the provider of ONNX Runtime 1.31 is linked with (its DT_NEEDED entries) or opens by itself.
+/// How to install a runtime for CUDA.
+#[cfg(not(windows))]
+const INSTALL_RUNTIME: &str = "pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" has one, which is found in the active \
+    virtual environment, or where --ort-lib names its onnxruntime/capi/libonnxruntime.so.1.31.1";
+#[cfg(windows)]
+const INSTALL_RUNTIME: &str = "pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" has one, which is found in the active \
+    virtual environment, or where --ort-lib names its onnxruntime/capi/onnxruntime.dll";
+
+/// A library that the provider of ONNX Runtime 1.31 is linked with (its DT_NEEDED entries) or opens itself.
 struct Needed {
     file: &'static str,
-    /// The package of PyPI that has it; none has the driver.
+    /// The package of PyPI that has it; `None`: the driver has it.
     wheel: Option<&'static str>,
 }
 
@@ -52,21 +60,52 @@ const fn needed(file: &'static str, wheel: Option<&'static str>) -> Needed {
     Needed { file, wheel }
 }
 
-/// Whether the runtime at this path comes with the CUDA provider.
+/// Whether the runtime at this path has the CUDA provider.
 fn has_provider(runtime: &Path) -> bool {
-    // A link elsewhere is followed by the loader as well.
+    // The loader follows links as well.
     let real = runtime.canonicalize();
     let beside = |path: &Path| path.with_file_name(PROVIDER).is_file();
     beside(runtime) || real.is_ok_and(|path| beside(&path))
 }
 
-/// Loads what the provider of this runtime needs, for good.
-///
-/// # Errors
-/// For people: what is missing, and the command that installs it.
-pub(super) fn load(runtime: &Path) -> Result<(), String> {
+/// Why a runtime for CUDA cannot be used, and what to install.
+#[derive(Debug, thiserror::Error)]
+pub enum CudaError {
+    /// The runtime lacks the provider.
+    #[error(
+        "the ONNX Runtime {} is built for the CPU alone ({PROVIDER} is not beside it); {INSTALL_RUNTIME}",
+        .runtime.display()
+    )]
+    NoProvider { runtime: PathBuf },
+    /// No runtime was named, and none with the provider was found.
+    #[error("the built-in ONNX Runtime is for the CPU alone; {INSTALL_RUNTIME}")]
+    NoRuntime,
+    /// Libraries that no package has are missing.
+    #[error(
+        "{} is missing: it comes with the NVIDIA driver, which is not installed here, or not passed into this container",
+        .files.join(", ")
+    )]
+    NoDriver { files: Vec<&'static str> },
+    /// Other libraries are missing, perhaps those of the driver as well.
+    #[error(
+        "{} cannot be loaded; install {}: pip install {}",
+        .files.join(", "),
+        if *.without_driver { "the NVIDIA driver, and beside the runtime" } else { "beside the runtime" },
+        .packages.join(" ")
+    )]
+    NoLibraries {
+        files: Vec<&'static str>,
+        without_driver: bool,
+        /// Of PyPI.
+        packages: Vec<&'static str>,
+    },
+}
+
+/// Load the libraries that the provider of this runtime needs. They stay loaded.
+pub(super) fn load(runtime: &Path) -> Result<(), CudaError> {
     if !has_provider(runtime) {
-        return Err(cpu_only(runtime));
+        let runtime = runtime.to_owned();
+        return Err(CudaError::NoProvider { runtime });
     }
     let folders = wheel_folders(runtime);
     let missing: Vec<&Needed> = NEEDED
@@ -74,51 +113,27 @@ pub(super) fn load(runtime: &Path) -> Result<(), String> {
         .filter(|library| !load_from(&folders, library.file))
         .collect();
     let files: Vec<_> = missing.iter().map(|library| library.file).collect();
-    let mut wheels: Vec<_> = missing.iter().filter_map(|library| library.wheel).collect();
-    wheels.dedup();
-    match (files.as_slice(), wheels.as_slice()) {
-        ([], _) => Ok(()),
-        (_, []) => Err(format!(
-            "{} is missing: it comes with the NVIDIA driver, which is not installed here, or not passed into this \
-             container",
-            files.join(", ")
-        )),
-        (_, wheels) => Err(format!(
-            "{} cannot be loaded; install {}: pip install {}",
-            files.join(", "),
-            match missing.iter().any(|library| library.wheel.is_none()) {
-                true => "the NVIDIA driver, and beside the runtime",
-                false => "beside the runtime",
-            },
-            wheels.join(" ")
-        )),
+    let mut packages: Vec<_> = missing.iter().filter_map(|library| library.wheel).collect();
+    packages.dedup();
+    match (files.is_empty(), packages.is_empty()) {
+        (true, _) => Ok(()),
+        (false, true) => Err(CudaError::NoDriver { files }),
+        (false, false) => Err(CudaError::NoLibraries {
+            files,
+            without_driver: missing.iter().any(|library| library.wheel.is_none()),
+            packages,
+        }),
     }
 }
 
-fn cpu_only(runtime: &Path) -> String {
-    format!(
-        "the ONNX Runtime {} is built for the CPU alone ({PROVIDER} is not beside it); {}",
-        runtime.display(),
-        install_runtime()
-    )
-}
-
-/// What to do without a runtime for CUDA.
-fn install_runtime() -> String {
-    format!(
-        "pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" has one, which is found in the active \
-         virtual environment, or where --ort-lib names its onnxruntime/capi/{RUNTIME}"
-    )
-}
-
-/// Loads a library and leaves it loaded: from one of the folders, else wherever the system finds it.
+/// Load a library from one of the folders, else from where the system finds it. It stays loaded.
 fn load_from(folders: &[PathBuf], file: &str) -> bool {
     let named = folders.iter().map(|folder| folder.join(file));
     let candidates = named
         .filter(|path| path.is_file())
         .chain([PathBuf::from(file)]);
     for path in candidates {
-        // SAFETY: NVIDIA's libraries, which the provider would load in the same way; their initialisers set up
+        // SAFETY: these are NVIDIA's libraries, which the provider would load in the same way. Their initialisers set up
         // tables and start nothing.
         if let Ok(library) = unsafe { Library::new(&path) } {
             std::mem::forget(library);
@@ -128,7 +143,7 @@ fn load_from(folders: &[PathBuf], file: &str) -> bool {
     false
 }
 
-/// Where pip puts NVIDIA's libraries, beside a runtime that pip has installed:
+/// Return the folders in which pip installs NVIDIA's libraries, beside a runtime that pip has installed:
 /// `site-packages/onnxruntime/capi/RUNTIME` and `site-packages/nvidia/PART/lib`.
 fn wheel_folders(runtime: &Path) -> Vec<PathBuf> {
     let real = runtime
@@ -143,44 +158,48 @@ fn wheel_folders(runtime: &Path) -> Vec<PathBuf> {
     folders.filter(|folder| folder.is_dir()).collect()
 }
 
-/// The runtime for a device: `named` if there is one, else what is found.
-pub(super) fn choose(named: Option<&Path>) -> Result<PathBuf, String> {
+/// Where to look for a runtime if none is named. The caller reads these from its environment.
+#[derive(Clone, Debug, Default)]
+pub struct LibraryPaths {
+    /// The folder of this program.
+    pub program: Option<PathBuf>,
+    /// Python environments, of which each has its packages below `lib` or `Lib`: the active virtual or conda environment,
+    /// and the folder of the user's own packages.
+    pub python: Vec<PathBuf>,
+    /// On Windows, the folder with one folder of the user's own packages for each version of Python.
+    pub python_versions: Option<PathBuf>,
+}
+
+/// Find a runtime with the CUDA provider: `named`, else in `paths`. Load nothing.
+///
+/// # Errors
+/// `NoProvider` if `named` lacks it, `NoRuntime` if there is none in `paths`.
+pub fn find_runtime(named: Option<&Path>, paths: &LibraryPaths) -> Result<PathBuf, CudaError> {
     match named {
         Some(named) if has_provider(named) => Ok(named.to_owned()),
-        Some(named) => Err(cpu_only(named)),
-        None => find_runtime().ok_or_else(|| {
-            let install = install_runtime();
-            format!("the built-in ONNX Runtime is for the CPU alone; {install}")
+        Some(named) => Err(CudaError::NoProvider {
+            runtime: named.to_owned(),
         }),
+        None => paths.runtime().ok_or(CudaError::NoRuntime),
     }
 }
 
-/// Where a runtime for CUDA is looked for when none is named: beside this program, in the active virtual or conda
-/// environment, and among the packages that pip has installed for this user.
-fn find_runtime() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let program = std::env::current_exe().ok();
-    let beside = program.as_deref().and_then(Path::parent);
-    let environments = [
-        variable("VIRTUAL_ENV"),
-        variable("CONDA_PREFIX"),
-        variable("HOME").map(|home| home.join(".local")),
-    ];
-    let packages = environments.iter().flatten().flat_map(|environment| {
-        let versions = entries(&environment.join("lib"));
-        let unix = versions.into_iter().map(|v| v.join("site-packages"));
-        unix.chain([environment.join("Lib").join("site-packages")])
-    });
-    // pip's folder of this user on Windows holds one for each version of Python.
-    let users = variable("APPDATA").map(|data| entries(&data.join("Python")));
-    let users = users.into_iter().flatten();
-    let packages = packages.chain(users.map(|version| version.join("site-packages")));
-    let wheels = packages.map(|folder| folder.join("onnxruntime").join("capi"));
-    let mut folders = beside.map(Path::to_owned).into_iter().chain(wheels);
-    folders.find_map(|folder| runtime_in(&folder))
+impl LibraryPaths {
+    fn runtime(&self) -> Option<PathBuf> {
+        let packages = self.python.iter().flat_map(|environment| {
+            let versions = entries(&environment.join("lib"));
+            let unix = versions.into_iter().map(|v| v.join("site-packages"));
+            unix.chain([environment.join("Lib").join("site-packages")])
+        });
+        let versions = self.python_versions.iter().flat_map(|path| entries(path));
+        let packages = packages.chain(versions.map(|version| version.join("site-packages")));
+        let wheels = packages.map(|folder| folder.join("onnxruntime").join("capi"));
+        let mut folders = self.program.clone().into_iter().chain(wheels);
+        folders.find_map(|folder| runtime_in(&folder))
+    }
 }
 
-/// The runtime of a folder that has the provider as well.
+/// Return the runtime in a folder, if it has the provider.
 fn runtime_in(folder: &Path) -> Option<PathBuf> {
     let is_runtime = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -190,7 +209,7 @@ fn runtime_in(folder: &Path) -> Option<PathBuf> {
     has_provider(&found).then_some(found)
 }
 
-/// What a folder holds, sorted; nothing if it cannot be read.
+/// Return the entries of a folder, sorted; none if it cannot be read.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
@@ -219,11 +238,13 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_for_the_cpu_is_told_from_one_for_cuda() {
+    fn a_runtime_without_the_provider_is_refused() {
         let (_packages, runtime) = installed(false);
         assert!(!has_provider(&runtime));
         assert_eq!(runtime_in(runtime.parent().expect("a folder")), None);
-        let error = load(&runtime).expect_err("there is no provider");
+        let error = load(&runtime)
+            .expect_err("there is no provider")
+            .to_string();
         assert!(error.contains("built for the CPU alone") && error.contains("pip install"));
         let (_packages, runtime) = installed(true);
         assert!(has_provider(&runtime));
@@ -231,6 +252,27 @@ mod tests {
             runtime_in(runtime.parent().expect("a folder")),
             Some(runtime)
         );
+    }
+
+    #[test]
+    fn a_runtime_is_found_in_a_python_environment() {
+        let environment = tempfile::tempdir().expect("a temporary directory");
+        let capi = environment
+            .path()
+            .join("lib/python3.11/site-packages/onnxruntime/capi");
+        fs::create_dir_all(&capi).expect("folders");
+        fs::write(capi.join(RUNTIME), "a library").expect("written");
+        let paths = LibraryPaths {
+            python: vec![PathBuf::from("none"), environment.path().to_owned()],
+            ..LibraryPaths::default()
+        };
+        assert!(matches!(
+            find_runtime(None, &paths),
+            Err(CudaError::NoRuntime)
+        ));
+        fs::write(capi.join(PROVIDER), "a library").expect("written");
+        let found = find_runtime(None, &paths).expect("both are there");
+        assert_eq!(found, capi.join(RUNTIME));
     }
 
     #[test]
@@ -245,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_is_none_counts_as_missing() {
+    fn a_file_that_is_no_library_counts_as_missing() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         fs::write(folder.path().join("libno-such-library.so.1"), "text").expect("written");
         let folders = [folder.path().to_owned()];

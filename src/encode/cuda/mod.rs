@@ -1,55 +1,75 @@
-//! The CUDA provider of ONNX Runtime: how a session is put on a device, and whether it got there.
+//! The CUDA execution provider of ONNX Runtime: puts a session on a device, and checks that it is there.
 //!
-//! Registering the provider can fall back to the CPU without a word, so nothing here believes it: the runtime is
-//! asked where the graph's nodes went. Which libraries it needs is [`libraries`]' business.
+//! Registering the provider can fall back to the CPU silently, so the runtime is asked which provider runs the graph's nodes.
+//!
+//! Imports: `libraries` (what the provider needs, and where it is found) and `graph` (edits for a device) import neither
+//! each other nor this file.
 
 mod graph;
 mod libraries;
 
 pub(super) use graph::{Edited, edited};
+pub use libraries::{CudaError, LibraryPaths, find_runtime};
 
-use super::error::{EncodeError, said};
+use super::error::{EncodeError, message};
+use super::provider::{ExecutionProvider, ProviderOptions};
 use super::runtime;
-use crate::failpoint;
 use crate::profile::encoders::{Device, EncoderChoice, Precision};
 use ort::AsPointer as _;
 use ort::ep::{ArenaExtendStrategy, CUDA};
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 use std::ffi::CStr;
-use std::path::PathBuf;
 
-/// The runtime library that a CUDA device takes: the one that was named, or one that is found where people install
-/// it. Loads nothing.
-///
-/// # Errors
-/// For people: that there is none, and how to get one.
-pub fn cuda_runtime(choice: &EncoderChoice) -> Result<PathBuf, String> {
-    libraries::choose(choice.ort_lib.as_deref())
+/// The CUDA device `index`.
+#[derive(Debug)]
+pub(super) struct Cuda {
+    pub index: u32,
 }
 
-/// Loads what the provider needs of NVIDIA's libraries, beside the runtime that is loaded already.
-///
-/// # Errors
-/// `DeviceUnusable`, naming what is missing and how to install it; those of loading the runtime.
-pub(super) fn load_libraries(choice: &EncoderChoice, device: Device) -> Result<(), EncodeError> {
-    let runtime = runtime::runtime_info(choice)?;
-    libraries::load(&runtime.path).map_err(|reason| EncodeError::DeviceUnusable { device, reason })
+impl ExecutionProvider for Cuda {
+    /// # Errors
+    /// `DeviceUnusable`, naming what is missing and how to install it; those of loading the runtime.
+    fn load_libraries(&self, choice: &EncoderChoice) -> Result<(), EncodeError> {
+        let runtime = runtime::runtime_info(choice)?;
+        libraries::load(&runtime.path).map_err(|error| EncodeError::DeviceUnusable {
+            device: Device::Cuda(self.index),
+            reason: error.to_string(),
+        })
+    }
+
+    fn register(
+        &self,
+        builder: SessionBuilder,
+        options: ProviderOptions,
+    ) -> ort::Result<SessionBuilder> {
+        register(builder, self.index, options)
+    }
+
+    fn check_assignment(&self, session: &Session) -> Result<(), EncodeError> {
+        check_assignment(session, Device::Cuda(self.index))
+    }
+
+    fn arena_name(&self) -> String {
+        format!("gpu:{}", self.index)
+    }
 }
 
-/// Makes this process's sessions run on a CUDA device, its arena bounded by `arena_bytes` (0: unbounded).
-pub(super) fn register(
+fn register(
     builder: SessionBuilder,
     index: u32,
-    arena_bytes: u64,
-    precision: Precision,
+    options: ProviderOptions,
 ) -> ort::Result<SessionBuilder> {
     let index = i32::try_from(index).map_err(|_| ort::Error::new("no device has this number"))?;
+    let ProviderOptions {
+        arena_bytes,
+        precision,
+    } = options;
     let mut provider = CUDA::default()
         .with_device_id(index)
-        // What was asked for and no more: the default doubles, and the second doubling fills a small card.
+        // The default doubles the arena, and the second doubling fills a small card.
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
-        // 10 bits of mantissa move weights in their third digit, away from what the CPU gives: only if asked for.
+        // 10 bits of mantissa change the third digit of weights, so only on request.
         .with_tf32(precision == Precision::Tf32);
     if let Ok(limit) = usize::try_from(arena_bytes)
         && limit > 0
@@ -58,52 +78,27 @@ pub(super) fn register(
     }
     let builder = builder
         .with_execution_providers([provider.build().error_on_failure()])?
-        // Weights outside the arena: it holds activations alone and can be shrunk.
+        // Weights stay outside the arena: it holds activations only and can shrink.
         .with_device_allocated_initializers()?
         // For `check_assignment`.
         .with_config_entry("session.record_ep_graph_assignment_info", "1")?;
     Ok(builder)
 }
 
-/// As run options name the arena of a session on this device.
-pub(super) fn arena_name(device: Device, hardware: Hardware) -> String {
-    match (device, hardware) {
-        (Device::Cuda(index), Hardware::Real) => format!("gpu:{index}"),
-        (Device::Cuda(_), Hardware::Pretended) | (Device::Cpu, _) => "cpu:0".to_owned(),
-    }
-}
-
-/// What stands behind a device's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hardware {
-    Real,
-    /// The CPU, as a test asks; everything else is as on the device: shapes, names, errors.
-    Pretended,
-}
-
-impl Hardware {
-    pub fn of_this_process() -> Self {
-        match failpoint::at("encode::device", "cuda") {
-            true => Self::Pretended,
-            false => Self::Real,
-        }
-    }
-}
-
 /// The provider's name in the runtime.
 const PROVIDER: &str = "CUDAExecutionProvider";
 
-/// Fails when the graph's nodes are not on the device. A few are meant to stay on the CPU (shapes, mostly); with
-/// more than half of them there, every run would copy back and forth.
+/// Check that the graph runs on the device. A few nodes belong on the CPU (mostly shapes); with more than half of them
+/// there, every run would copy back and forth.
 ///
 /// # Errors
-/// `DeviceUnusable`.
-pub(super) fn check_assignment(session: &Session, device: Device) -> Result<(), EncodeError> {
+/// `DeviceUnusable` if the graph does not.
+fn check_assignment(session: &Session, device: Device) -> Result<(), EncodeError> {
     let unusable = |reason: String| EncodeError::DeviceUnusable { device, reason };
     let nodes = assignment(session).map_err(|error| {
         unusable(format!(
             "it cannot be told where the graph runs: {}",
-            said(&error)
+            message(&error)
         ))
     })?;
     let all: usize = nodes.iter().map(|(_, n)| n).sum();
@@ -120,7 +115,7 @@ pub(super) fn check_assignment(session: &Session, device: Device) -> Result<(), 
     )))
 }
 
-/// Names of the providers with the number of nodes that each runs. Empty unless the session was told to keep it.
+/// Return the providers with the number of nodes that each runs. Empty unless the session records it.
 fn assignment(session: &Session) -> ort::Result<Vec<(String, usize)>> {
     let api = ort::api();
     let mut found = Vec::new();
@@ -156,9 +151,9 @@ fn assignment(session: &Session) -> ort::Result<Vec<(String, usize)>> {
 mod tests {
     use super::*;
 
-    /// What a provider that fell back would look like: every node on the CPU.
+    /// Every node is on the CPU, as after a fallback.
     #[test]
-    fn a_graph_on_the_cpu_is_found_out() {
+    fn a_graph_that_fell_back_to_the_cpu_is_refused() {
         static SPARSE: &[u8] = include_bytes!("../../../assets/models/helix-sparse-mini.onnx");
         let environment = runtime::environment(None).expect("the embedded runtime loads");
         let session = Session::builder(&environment)

@@ -1,12 +1,13 @@
 //! Finds and reads the files of a model directory.
 
-use super::statements::Overrides;
+use super::statements::{Overrides, Statements};
 use crate::batch::EncoderKind;
-use crate::encode::check;
 use crate::encode::error::EncodeError;
+use crate::encode::graph_file;
 use crate::named_file;
-use crate::profile::toml_said;
+use crate::profile::toml_message;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
 /// A directory being read as one kind of encoder.
@@ -16,7 +17,7 @@ pub(super) struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// The directory's last component.
+    /// Return the directory's last component.
     pub fn name(&self) -> String {
         let dir = self.dir.canonicalize();
         let dir = dir.as_deref().unwrap_or(self.dir);
@@ -24,7 +25,7 @@ impl Files<'_> {
         name.to_string_lossy().into_owned()
     }
 
-    /// `tokenizer.json` of the directory, or that beside the graph.
+    /// Read the `tokenizer.json` of the directory, or else the one beside the graph.
     pub fn tokenizer(&self, graph: &Path) -> Result<Vec<u8>, EncodeError> {
         let first = self.dir.join("tokenizer.json");
         let second = graph.with_file_name("tokenizer.json");
@@ -33,12 +34,12 @@ impl Files<'_> {
         } else {
             first
         };
-        check::check_head(self.kind, &path)?;
+        graph_file::check_head(self.kind, &path)?;
         named_file::read(&path, named_file::MOST_TOKENIZER_BYTES)
             .map_err(|error| EncodeError::missing(self.kind, &path, error))
     }
 
-    /// A file that may be absent, but not unreadable.
+    /// Read a file; `None` if it does not exist.
     fn optional(&self, file: &str) -> Result<Option<String>, EncodeError> {
         let path = self.dir.join(file);
         match named_file::read_text(&path, named_file::MOST_TEXT_BYTES) {
@@ -48,6 +49,7 @@ impl Files<'_> {
         }
     }
 
+    /// Read a JSON file; `None` if it does not exist.
     pub fn json<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, EncodeError> {
         let Some(text) = self.optional(file)? else {
             return Ok(None);
@@ -57,12 +59,38 @@ impl Files<'_> {
             .map_err(|error| self.bad(format!("{file} cannot be read: {error}")))
     }
 
-    pub fn overrides(&self) -> Result<Overrides, EncodeError> {
+    /// Read what all files state.
+    pub fn statements(&self) -> Result<Statements, EncodeError> {
+        Ok(Statements {
+            overrides: self.overrides()?,
+            config: self.json("config.json")?.unwrap_or_default(),
+            sentence: self.json("sentence_bert_config.json")?.unwrap_or_default(),
+            pooling: self.json("1_Pooling/config.json")?.unwrap_or_default(),
+            modules: self.json("modules.json")?.unwrap_or_default(),
+        })
+    }
+
+    /// Read what the readable files state.
+    pub fn readable_statements(&self) -> Statements {
+        Statements {
+            overrides: self.overrides().unwrap_or_default(),
+            config: self.json_if_readable("config.json"),
+            sentence: self.json_if_readable("sentence_bert_config.json"),
+            pooling: self.json_if_readable("1_Pooling/config.json"),
+            modules: self.json_if_readable("modules.json"),
+        }
+    }
+
+    fn json_if_readable<T: DeserializeOwned + Default>(&self, file: &str) -> T {
+        self.json(file).ok().flatten().unwrap_or_default()
+    }
+
+    fn overrides(&self) -> Result<Overrides, EncodeError> {
         let text = self.optional("helix-model.toml")?.unwrap_or_default();
         let overrides: Overrides = toml::from_str(&text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start));
             let line = 1 + before.unwrap_or_default().matches('\n').count();
-            let reason = toml_said(&text, &error);
+            let reason = toml_message(&text, &error);
             self.bad(format!("helix-model.toml:{line} cannot be read: {reason}"))
         })?;
         if overrides.dim == Some(0) || overrides.char_cap == Some(0) {
@@ -71,6 +99,7 @@ impl Files<'_> {
         Ok(overrides)
     }
 
+    /// Return the graph: the `named` one, or one of the usual names.
     pub fn graph(&self, named: Option<&Path>) -> Result<PathBuf, EncodeError> {
         let candidates = match named {
             Some(file) if !is_inside(file) => {
@@ -103,7 +132,7 @@ impl Files<'_> {
         Err(EncodeError::missing(self.kind, &candidates[0], reason))
     }
 
-    /// Graphs under other names, as quantised ones have.
+    /// Return graphs with other names, which quantized ones often have.
     fn other_graphs(&self) -> Vec<String> {
         let mut found = Vec::new();
         for folder in ["", "onnx"] {
@@ -128,13 +157,28 @@ impl Files<'_> {
         found
     }
 
+    /// Return an error about this model.
     pub fn bad(&self, reason: String) -> EncodeError {
         EncodeError::bad(self.kind, &self.name(), reason)
     }
 }
 
-/// Whether a path that a directory's file names stays below it. Links there are the user's own.
+/// Whether a path that a file of the directory names stays below the directory. Links in it are the user's choice.
 fn is_inside(file: &Path) -> bool {
     file.components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// Return the directory that was meant: the parent of an `onnx` folder that only holds graphs.
+pub(super) fn model_root(dir: &Path) -> Cow<'_, Path> {
+    let has_tokenizer = |dir: &Path| dir.join("tokenizer.json").is_file();
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    match absolute.parent() {
+        Some(parent)
+            if absolute.ends_with("onnx") && !has_tokenizer(dir) && has_tokenizer(parent) =>
+        {
+            Cow::Owned(parent.to_owned())
+        }
+        _ => Cow::Borrowed(dir),
+    }
 }

@@ -1,11 +1,11 @@
-//! A graph of 32-bit floats turned into one of 16-bit floats, for devices that multiply those faster.
+//! Converts a graph of 32-bit floats to 16 bits, for devices that multiply those faster.
 //!
-//! Every weight and every value in between becomes 16 bits wide. Inputs are integers and stay as they are; outputs
-//! are widened again, so that readers see the graph that they know. Kernels for 16 bits add up in 32 on CUDA.
+//! Every weight and intermediate value has 16 bits. Inputs are integers and stay as they are; outputs are widened again, so
+//! that their readers see no difference. CUDA kernels for 16 bits accumulate in 32.
 
+use super::error::OnnxError;
 use super::graph::{Attribute, Graph, Names, Node, Proto, ValueInfo};
 use super::tensor::{Data, Element, Tensor};
-use super::{OnnxError, check_opset};
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
@@ -32,7 +32,7 @@ const REFUSED: [&str; 12] = [
 /// Those of reading weights; `Unsupported` for an operator set before 11, for operators that have no 16 bits, and for
 /// a graph without 32-bit weights.
 pub fn to_float16(proto: &mut Proto) -> Result<(), OnnxError> {
-    check_opset(proto)?;
+    proto.check_opset()?;
     let graph = &mut proto.graph;
     check_operators(graph)?;
     let outputs = widened_outputs(graph);

@@ -1,14 +1,13 @@
-//! SPLADE's pooling and the cut to the heaviest terms, put into the graph.
+//! Folds SPLADE's pooling and the top k into the graph.
 //!
-//! A graph that gives logits [B, L, V] hands out 62 MB for 512 tokens of BERT's vocabulary, of which
-//! a few hundred numbers are wanted. Padded rows are replaced by the first row (CLS), which changes no
-//! maximum over positions; the maximum is taken over the last product alone, since adding a bias
-//! and ln(1 + relu(x)) keep the order of numbers; and the logarithm, in 64 bits as in [`crate::encode`],
-//! is taken of the terms that are left.
+//! A graph with logits [B, L, V] returns 62 MB for 512 tokens of BERT's vocabulary, of which a few hundred numbers are used.
+//! Padded rows are replaced by the first row (CLS), which changes no maximum over positions. The maximum is taken over the
+//! last product, since adding a bias and ln(1 + relu(x)) keep the order of numbers. The logarithm, in 64 bits as in
+//! [`crate::encode`], is taken of the top k only.
 
+use super::error::OnnxError;
 use super::graph::{Attribute, Graph, Names, Node, Proto, ValueInfo};
 use super::tensor::{Element, Tensor};
-use super::{OnnxError, check_opset};
 
 /// What is to be folded.
 pub struct Fold<'a> {
@@ -50,7 +49,7 @@ const AXES_AS_INPUT: u64 = 18;
 /// # Errors
 /// `Unsupported` for an operator set before 11.
 pub fn fold(proto: &mut Proto, fold: &Fold<'_>) -> Result<Folded, OnnxError> {
-    check_opset(proto)?;
+    proto.check_opset()?;
     let opset = proto.opset();
     let mut editor = Editor {
         names: Names::of(&proto.graph),

@@ -1,10 +1,11 @@
-//! A graph: nodes, tensors, inputs and outputs, as far as edits take them apart.
+//! A graph as data: nodes, tensors, inputs and outputs.
 
+use super::error::OnnxError;
 use super::tensor::{Data, Element, Tensor};
 use super::wire::{self, Field, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A file's whole content.
+/// The content of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Proto {
     pub graph: Graph,
@@ -43,18 +44,31 @@ pub struct Attribute {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValueInfo {
     pub name: String,
-    /// `None` for what is no tensor.
+    /// `None` for other types than tensors.
     pub element: Option<Element>,
-    /// `None`: not stated. A `None` within is a size that a run decides.
+    /// `None`: not stated. An inner `None` is a size that varies by run.
     pub shape: Option<Vec<Option<u64>>>,
     pub(super) bytes: Vec<u8>,
 }
 
 impl Proto {
-    /// Version of the common operator set.
+    /// Return the version of the common operator set.
     pub fn opset(&self) -> u64 {
         let common = self.opsets.get("").or_else(|| self.opsets.get("ai.onnx"));
         common.copied().unwrap_or(1)
+    }
+
+    /// Refuse a graph whose operators are too old to be edited. Since version 11, slices, `TopK` and others take their sizes
+    /// as inputs, and activations can be quantized.
+    pub(super) fn check_opset(&self) -> Result<(), OnnxError> {
+        const OLDEST: u64 = 11;
+        let opset = self.opset();
+        if opset >= OLDEST {
+            return Ok(());
+        }
+        Err(OnnxError::Unsupported(format!(
+            "the graph has operator set {opset}; export it with {OLDEST} or a later one"
+        )))
     }
 }
 
@@ -119,7 +133,7 @@ impl Names {
         Self(values.chain(tensors).cloned().collect())
     }
 
-    /// One that nothing has had, beginning with `stem`.
+    /// Return a new name that starts with `stem`.
     pub fn fresh(&mut self, stem: &str) -> String {
         let mut name = stem.to_owned();
         let mut count = 1;
@@ -232,24 +246,6 @@ impl Attribute {
         Self::of(name, 7, values)
     }
 
-    /// A tensor whose numbers lie here.
-    pub fn tensor(name: &str, tensor: &Tensor) -> Self {
-        Self::of(
-            name,
-            4,
-            [(5, Value::Bytes(super::write::tensor_bytes(tensor)))],
-        )
-    }
-
-    /// The tensor of this attribute; `None` if it has none.
-    pub fn as_tensor(&self) -> Option<Tensor> {
-        let field = self.fields.iter().find(|field| field.number == 5)?;
-        match &field.value {
-            Value::Bytes(bytes) => super::read::tensor(bytes).ok(),
-            _ => None,
-        }
-    }
-
     pub fn as_floats(&self) -> Vec<f32> {
         let numbers = |bytes: &[u8]| -> Vec<f32> {
             let number = |four: &[u8]| f32::from_le_bytes(four.try_into().expect("four bytes"));
@@ -270,7 +266,11 @@ impl Attribute {
         fields.flat_map(Field::varints).map(|v| v as i64).collect()
     }
 
-    fn of(name: &str, kind: u64, values: impl IntoIterator<Item = (u32, Value)>) -> Self {
+    pub(super) fn of(
+        name: &str,
+        kind: u64,
+        values: impl IntoIterator<Item = (u32, Value)>,
+    ) -> Self {
         const KIND: u32 = 20;
         let fields = values.into_iter().chain([(KIND, Value::Varint(kind))]);
         Self {

@@ -1,13 +1,13 @@
-//! Pooling of hidden states put into a graph, so that a device hands out one row for each text.
+//! Folds the pooling of hidden states into a graph, so that a device returns one row for each text.
 //!
-//! BGE-M3's hidden states of 8,192 tokens are 32 MB, of which the first row of each text is wanted: copying them out took
-//! a tenth of a run's time on an H200 in 16 bits.
+//! BGE-M3's hidden states of 8,192 tokens are 32 MB, of which the first row of each text is used. Copying them took a tenth
+//! of a run's time on an H200 in 16 bits.
 
+use super::error::OnnxError;
 use super::graph::{Attribute, Names, Node, Proto, ValueInfo};
 use super::tensor::Tensor;
-use super::{OnnxError, check_opset};
 
-/// Which row stands for a text.
+/// How rows become the one of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
     /// The first position's.
@@ -25,7 +25,7 @@ const AXES_AS_INPUT: u64 = 13;
 /// `Unsupported` for an operator set before 13, for an output that is not there, and for a mean without
 /// `attention_mask` among the inputs.
 pub fn pool_rows(proto: &mut Proto, name: &str, rows: Rows) -> Result<(), OnnxError> {
-    check_opset(proto)?;
+    proto.check_opset()?;
     let unsupported = |text: String| Err(OnnxError::Unsupported(text));
     if proto.opset() < AXES_AS_INPUT {
         return unsupported(format!(

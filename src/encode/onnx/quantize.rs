@@ -1,13 +1,13 @@
-//! Weights of matrix products in 8 bits, activations quantised as they come.
+//! Quantizes the weights of matrix products to 8 bits, and activations dynamically.
 //!
-//! Every product of rows and a constant matrix becomes `DynamicQuantizeLinear`, `MatMulInteger` and a
-//! scaling, in the form that ONNX Runtime fuses into one kernel. Matrices get a scale per column,
-//! tables of embeddings one per row. One scale serves all activations of a tensor, so a text's
-//! neighbours in a batch would change its numbers: such a graph is for batches of one.
+//! Every product of rows and a constant matrix becomes `DynamicQuantizeLinear`, `MatMulInteger` and a scaling, in the form
+//! that ONNX Runtime fuses into one kernel. Matrices have a scale for each column, embedding tables one for each row. All
+//! activations of a tensor share one scale, so neighbours in a batch would change a text's numbers: such a graph runs
+//! batches of one.
 
+use super::error::OnnxError;
 use super::graph::{Attribute, Graph, Names, Node, Proto};
 use super::tensor::{Element, Tensor};
-use super::{OnnxError, check_opset};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was done.
@@ -34,7 +34,7 @@ const LEAST_TABLE: u64 = 1 << 20;
 /// Those of reading the weights; `Unsupported` when there is nothing to quantise, and for an operator set
 /// before 11.
 pub fn quantize(proto: &mut Proto) -> Result<Quantized, OnnxError> {
-    check_opset(proto)?;
+    proto.check_opset()?;
     let graph = &mut proto.graph;
     let mut done = Quantized::default();
     let mut quantizer = Quantizer {

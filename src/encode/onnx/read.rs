@@ -1,6 +1,6 @@
-//! A graph out of its file.
+//! Reads a graph from its file.
 
-use super::OnnxError;
+use super::error::OnnxError;
 use super::graph::{Graph, Node, Proto, ValueInfo};
 use super::tensor::{Data, Element, Extent, Tensor};
 use super::wire::{self, Field, Head, Source, Value};
@@ -8,11 +8,10 @@ use crate::named_file;
 use std::io::{self, Read, Seek};
 use std::path::{Component, Path};
 
-/// Bytes of a tensor from which on they are left in the file.
+/// Tensors of at least so many bytes stay in the file.
 const LEAVE: u64 = 4096;
 
-/// Reads the graph in `path`, but leaves large tensors there. Whether files with weights beside it exist
-/// is not looked at.
+/// Read the graph in `path`, except for large tensors, which stay in the file. Do not look for weight files beside it.
 ///
 /// # Errors
 /// `Unreadable`, `Truncated`, `Foreign`, `Outside`.

@@ -1,6 +1,6 @@
-//! Tensors of a graph, and where their numbers lie.
+//! Tensors of a graph, and where their numbers are.
 
-use super::OnnxError;
+use super::error::OnnxError;
 use super::wire::{Field, Value};
 use crate::named_file;
 use std::fs::File;

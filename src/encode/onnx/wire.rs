@@ -1,7 +1,6 @@
-//! The wire format of protocol buffers: fields out of bytes, and back.
+//! The wire format of protocol buffers: decodes and encodes fields.
 //!
-//! A field that this program does not know is kept as it came ([`Field`]), so that a graph can be
-//! edited without losing anything. Nothing here knows what a field means.
+//! Unknown fields are kept as bytes ([`Field`]), so that an edited graph loses nothing. Nothing here knows what a field means.
 
 use std::io::{self, BufReader, Read, Seek};
 

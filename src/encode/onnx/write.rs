@@ -1,35 +1,35 @@
-//! A graph into a file.
+//! Writes a graph to a file.
 //!
-//! Weights that lie in other files are copied from there, so memory holds what was edited only: all come to lie
-//! in the graph's own file ([`write()`]). Or they stay where they are, and the graph names the place ([`write_beside`]).
+//! Only edited weights are in memory. [`write()`] copies all others from their files into the new one; [`write_beside`] leaves
+//! them where they are and refers to them.
 
-use super::OnnxError;
+use super::error::OnnxError;
 use super::graph::{Attribute, Graph, Node, Proto};
 use super::tensor::{Data, Extent, Tensor};
 use super::wire::{Field, Value, put_varint};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Protocol buffers end at 2 GiB.
-const MOST: u64 = (1 << 31) - 1;
+/// Protocol buffers are limited to 2 GiB.
+const MAX_BYTES: u64 = (1 << 31) - 1;
 
+/// Write a graph with all its weights.
+///
 /// # Errors
-/// `Unsupported` for more than 2 GiB, `Unreadable` or `Truncated` for weights that are not where they
-/// were, `Unwritten`.
+/// `Unsupported` for more than 2 GiB, `Unreadable` or `Truncated` for weights whose file has changed, `Unwritten`.
 pub fn write(proto: &Proto, to: &mut impl Write) -> Result<(), OnnxError> {
     write_message(proto, Weights::Inside, to)
 }
 
-/// Writes a graph that is read with `folder` as its own: weights that lie in files there stay there. Only for
-/// reading at once on this machine, since it names byte offsets of files that it does not own.
+/// Write a graph that refers to weights in files of `folder`. Load it at once: it has byte offsets in files that may change.
 ///
 /// # Errors
-/// As [`write()`]; the 2 GiB are those of edited weights alone.
+/// As [`write()`]; the 2 GiB apply to edited weights only.
 pub fn write_beside(proto: &Proto, folder: &Path, to: &mut impl Write) -> Result<(), OnnxError> {
     write_message(proto, Weights::Beside(folder), to)
 }
 
-/// A tensor as the value of an attribute.
+/// Encode a tensor as the value of an attribute.
 pub(super) fn tensor_bytes(one: &Tensor) -> Vec<u8> {
     let pieces = tensor(one, Weights::Inside).pieces;
     let bytes = pieces.into_iter().map(|piece| match piece {
@@ -39,7 +39,7 @@ pub(super) fn tensor_bytes(one: &Tensor) -> Vec<u8> {
     bytes.flatten().collect()
 }
 
-/// Where weights lie that were not edited.
+/// Where weights are that were not edited.
 #[derive(Clone, Copy)]
 enum Weights<'a> {
     Inside,
@@ -62,7 +62,7 @@ fn write_message(
         message.message(8, opset);
     }
     message.message(7, graph(&proto.graph, weights));
-    if message.length > MOST {
+    if message.length > MAX_BYTES {
         return Err(OnnxError::Unsupported(format!(
             "its graph has {} MiB with its weights, and one file holds 2047 at most",
             message.length >> 20

@@ -1,6 +1,6 @@
-//! Which of a graph's outputs is read, and how it is pooled.
+//! Chooses which of a graph's outputs is read and how it is pooled.
 //!
-//! Knows the names and the shapes that exporters write. Looks at no number.
+//! Knows the names and shapes that exporters write. Looks at no number.
 
 use crate::batch::EncoderKind;
 use crate::encode::error::EncodeError;
@@ -12,28 +12,29 @@ use ort::value::{TensorElementType, ValueType};
 /// Positions among the graph's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Rows of all numbers.
+    /// Rows of numbers.
     Rows(usize),
-    /// Weights [B, K], and the columns [B, K] that they belong to.
-    Heaviest { weights: usize, columns: usize },
+    /// The heaviest terms: weights [B, K] and their columns [B, K] in the vocabulary.
+    TopK { weights: usize, columns: usize },
 }
 
 impl Form {
+    /// Position of the output with the numbers.
     pub fn position(self) -> usize {
         match self {
             Self::Rows(position) => position,
-            Self::Heaviest { weights, .. } => weights,
+            Self::TopK { weights, .. } => weights,
         }
     }
 }
 
-/// An output as the graph states it.
+/// An output as the graph declares it.
 #[derive(Clone, Debug)]
 pub struct Declared {
     pub name: String,
-    /// `None` for types that are not read.
+    /// `None` for other types.
     pub numbers: Option<Numbers>,
-    /// `None` within is a size that a run decides.
+    /// `None` for a size that varies by run.
     pub shape: Vec<Option<usize>>,
 }
 
@@ -43,7 +44,7 @@ pub enum Numbers {
     Integer,
 }
 
-/// The output that is read, by name, and how.
+/// The output that is read, and how.
 #[derive(Debug)]
 pub struct Chosen {
     pub form: Form,
@@ -57,12 +58,12 @@ impl Chosen {
     }
 
     /// Whether it gives the heaviest terms only.
-    pub fn is_cut(&self) -> bool {
-        matches!(self.form, Form::Heaviest { .. })
+    pub fn is_top_k(&self) -> bool {
+        matches!(self.form, Form::TopK { .. })
     }
 }
 
-/// What a session gives out.
+/// Return the outputs of a session.
 pub fn declared(session: &Session) -> Vec<Declared> {
     let outputs = session.outputs().iter();
     let declared = outputs.map(|output| {
@@ -90,7 +91,7 @@ pub fn declared(session: &Session) -> Vec<Declared> {
 }
 
 impl Declared {
-    /// What a graph's file says; `None` when it leaves the shape to the runtime.
+    /// Return the output as a graph's file declares it; `None` if it leaves the shape to the runtime.
     pub fn in_file(info: &ValueInfo) -> Option<Self> {
         let numbers = match info.element {
             Some(Element::FLOAT | Element::FLOAT16 | Element::BFLOAT16) => Some(Numbers::Float),
@@ -119,24 +120,24 @@ impl std::fmt::Display for Declared {
     }
 }
 
-/// The output to read and how to pool it.
+/// Choose the output to read and how to pool it.
 ///
 /// # Errors
-/// As of [`super::Output::choose`].
+/// As [`super::OutputReader::choose`].
 pub fn choose(
     model: &Model,
     outputs: &[Declared],
     vocabulary: usize,
 ) -> Result<Chosen, EncodeError> {
     let pooling = Pooling::None;
-    if let Some(form) = heaviest(model, outputs) {
+    if let Some(form) = top_k(model, outputs) {
         return Ok(Chosen { form, pooling });
     }
     let mut unpooled = false;
     let mut best: Option<(usize, usize, Pooling)> = None;
     for (index, output) in outputs.iter().enumerate() {
         let width = output.shape.last().copied().flatten();
-        // Without a width, only a run tells.
+        // Without a width, only a run shows.
         let fits_kind = width.is_none_or(|width| fits(model.kind, width, vocabulary));
         if !fits_kind || output.name == POOLER || output.numbers == Some(Numbers::Integer) {
             continue;
@@ -189,8 +190,8 @@ pub fn choose(
     }
 }
 
-/// The heaviest terms: a pair of outputs [B, K], of floats and of integers. Their names vary.
-fn heaviest(model: &Model, outputs: &[Declared]) -> Option<Form> {
+/// Find a pair of outputs [B, K], of floats and of integers: the heaviest terms. Their names vary.
+fn top_k(model: &Model, outputs: &[Declared]) -> Option<Form> {
     if model.kind != EncoderKind::Sparse || !matches!(model.pooling, None | Some(Pooling::None)) {
         return None;
     }
@@ -203,20 +204,20 @@ fn heaviest(model: &Model, outputs: &[Declared]) -> Option<Form> {
     pairs(Numbers::Float).find_map(|weights| {
         let columns =
             pairs(Numbers::Integer).find(|columns| columns.shape[1] == weights.shape[1])?;
-        Some(Form::Heaviest {
+        Some(Form::TopK {
             weights: position(weights)?,
             columns: position(columns)?,
         })
     })
 }
 
-/// How an output of this rank is pooled; `None` when the rules exclude it.
+/// Return how an output of this rank is pooled; `None` if it cannot be.
 fn pooling_for(model: &Model, rank: usize) -> Option<Pooling> {
     match (rank, model.pooling, model.kind) {
         (2, None | Some(Pooling::None), _) => Some(Pooling::None),
         (3, None, EncoderKind::Sparse) => Some(model.of_logits),
         (3, Some(Pooling::Splade | Pooling::SpladeLog1p), EncoderKind::Sparse) => model.pooling,
-        // Mean or first position, they must say: neither is a safe guess.
+        // Neither the mean nor the first position is a safe guess: the files must state it.
         (3, Some(Pooling::Mean | Pooling::Cls | Pooling::Last), EncoderKind::Dense) => {
             model.pooling
         }
@@ -224,7 +225,7 @@ fn pooling_for(model: &Model, rank: usize) -> Option<Pooling> {
     }
 }
 
-/// Whether rows of `width` numbers are vectors of this kind. A vocabulary may be padded in the graph.
+/// Whether rows of `width` numbers are vectors of this kind. The graph may pad the vocabulary.
 pub fn fits(kind: EncoderKind, width: usize, vocabulary: usize) -> bool {
     match kind {
         EncoderKind::Sparse => width >= vocabulary,
@@ -232,10 +233,10 @@ pub fn fits(kind: EncoderKind, width: usize, vocabulary: usize) -> bool {
     }
 }
 
-/// BERT's head for sentence pairs: of the right shape, but no embedding.
+/// BERT's head for sentence pairs: it has the right shape, but is no embedding.
 const POOLER: &str = "pooler_output";
 
-/// Finished vectors before raw ones; unknown names last.
+/// Rank an output by its name: pooled vectors before hidden states, unknown names last.
 fn preference(name: &str) -> usize {
     const NAMES: [&str; 5] = [
         "sparse_weights",

@@ -1,18 +1,26 @@
-//! Windows in batches of fixed shapes: how a device is kept busy.
+//! Batches of fixed shapes, which keep a device busy.
 //!
-//! [`crate::encode::batch`] says which windows run together; here they are laid out, run, and halved when the
-//! device has no memory for them.
+//! [`crate::encode::batch`] chooses the windows of each batch. This module lays them out, runs them, and halves the batches
+//! that do not fit the device's memory.
 
-use super::{BatchEvent, ModelSession, Read, Tensors};
-use crate::batch::Batch;
-use crate::batch::EncoderKind;
+use super::inputs::{InputRole, Tensors};
+use super::{BatchEvent, ModelSession};
+use crate::batch::{Batch, EncoderKind};
 use crate::encode::batch::{BatchPlan, Bounds, OutputBytes, Shape, Shapes, output_decides};
 use crate::encode::error::EncodeError;
 use crate::encode::model::Pooling;
 
+/// Takes a window's position, its output as rows, and the numbers in a row.
+pub(in crate::encode) type ReadRows<'a> =
+    dyn FnMut(usize, &[f32], usize) -> Result<(), EncodeError> + 'a;
+
 impl ModelSession {
-    /// Fixes the shapes, and runs the largest so that memory which is short is found out before any work.
-    pub(super) fn batch_up(&mut self, max_len: usize, max_rows: usize) -> Result<(), EncodeError> {
+    /// Fix the shapes of batches, and run the largest to find out before any work whether it fits the memory.
+    pub(super) fn fix_shapes(
+        &mut self,
+        max_len: usize,
+        max_rows: usize,
+    ) -> Result<(), EncodeError> {
         let row_bytes = self.width * size_of::<f32>();
         let bounds = Bounds {
             max_len,
@@ -34,24 +42,23 @@ impl ModelSession {
             );
         }
         let shapes = Shapes::new(bounds);
-        self.zeros = vec![0; shapes.largest().tokens().max(max_len)];
+        self.buffers.zeros = vec![0; shapes.largest().tokens().max(max_len)];
         let longest = vec![self.pad; shapes.largest().len];
         self.shapes = Some(shapes);
         self.run_many(&[&longest], &mut |_, _, _| Ok(()), &|_| ())
     }
 
-    /// Runs windows of at most `max_len` ids in batches, and hands each one's position and output to `read`, in
-    /// any order; the rows are those of the window's own tokens. `told` hears of each run before and after. A batch for which
-    /// the device has no memory is halved, for good.
+    /// Run windows of at most `max_len` ids in batches. Hand each window's position and output to `read`, in any order; the
+    /// rows are those of its tokens without padding. Call `observe` before and after each batch. Halve batches that do not
+    /// fit the device's memory, for the rest of the session.
     ///
     /// # Errors
-    /// As [`Self::run`]; `OutOfMemory` when there is none for a single row, and `DeviceLost`: after that one
-    /// this session is of no use. What `read` says ends it as well.
+    /// As [`Self::run`]; `OutOfMemory` if a single row does not fit; `DeviceLost`, after which the session is useless.
     pub fn run_many(
         &mut self,
         windows: &[&[i64]],
-        read: &mut Read<'_>,
-        told: &dyn Fn(BatchEvent),
+        read: &mut ReadRows<'_>,
+        observe: &dyn Fn(BatchEvent),
     ) -> Result<(), EncodeError> {
         let sized = |position: usize| (position, windows[position].len());
         let plan = |shapes: &Option<Shapes>, left: Vec<usize>| match shapes {
@@ -59,15 +66,15 @@ impl ModelSession {
             None => Vec::new(),
         };
         let mut batches = plan(&self.shapes, (0..windows.len()).collect());
-        // The longest first: what is too much shows at once.
+        // The longest first: a batch that does not fit shows at once.
         while let Some(batch) = batches.pop() {
             let n_slots = batch.shape.tokens() as u64;
             let kind = self.kind;
-            told(BatchEvent::Begun {
+            observe(BatchEvent::Begun {
                 encoder: kind,
                 n_slots,
             });
-            let before = self.spent.busy;
+            let before = self.cost.busy;
             match self.run_batch(&batch, windows, read) {
                 Err(EncodeError::OutOfMemory { .. }) if self.halve(batch.shape) => {
                     batches.push(batch);
@@ -78,17 +85,18 @@ impl ModelSession {
                 done => done?,
             }
             let n_tokens: usize = batch.windows.iter().map(|w| windows[*w].len()).sum();
-            told(BatchEvent::Done(Batch {
+            observe(BatchEvent::Done(Batch {
                 encoder: kind,
                 n_tokens: n_tokens as u64,
                 n_slots,
                 n_windows: batch.windows.len() as u64,
-                duration: self.spent.busy - before,
+                duration: self.cost.busy - before,
             }));
         }
         Ok(())
     }
 
+    /// Halve the batches of this length. `false` if they have one row.
     fn halve(&mut self, shape: Shape) -> bool {
         let halved = self.shapes.as_mut().is_some_and(|s| s.halve(shape.len));
         if halved {
@@ -96,24 +104,21 @@ impl ModelSession {
                 "{}: no device memory for {shape} tokens in one run; batches of this length are halved",
                 self.name
             );
-            self.release = true;
+            self.release.is_due = true;
         }
         halved
     }
 
-    /// Runs one batch; the rows left over hold one token each.
+    /// Run one batch. Rows without a window hold one token.
     fn run_batch(
         &mut self,
         batch: &BatchPlan,
         windows: &[&[i64]],
-        read: &mut Read<'_>,
+        read: &mut ReadRows<'_>,
     ) -> Result<(), EncodeError> {
         let Shape { rows, len } = batch.shape;
-        let (mut ids, mut mask) = (
-            std::mem::take(&mut self.ids),
-            std::mem::take(&mut self.mask),
-        );
-        let zeros = std::mem::take(&mut self.zeros);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let (ids, mask) = (&mut buffers.ids, &mut buffers.mask);
         ids.clear();
         ids.resize(rows * len, self.pad);
         mask.clear();
@@ -124,26 +129,27 @@ impl ModelSession {
             if let Some(window) = window {
                 ids[start..start + window.len()].copy_from_slice(window);
             }
-            // Attention over nothing at all is not a number.
+            // Attention over no token at all gives NaN.
             let n_tokens = window.map_or(1, <[i64]>::len);
             mask[start..start + n_tokens].fill(1);
         }
-        let positions: Vec<i64> = match self.asks_positions() {
+        let mut roles = self.inputs.iter().map(|input| input.role);
+        let positions: Vec<i64> = match roles.any(|role| role == InputRole::Positions) {
             true => (0..rows).flat_map(|_| 0..len as i64).collect(),
             false => Vec::new(),
         };
         let lengths: Vec<usize> = batch.windows.iter().map(|w| windows[*w].len()).collect();
         let tensors = Tensors {
-            ids: &ids,
-            mask: &mask,
-            types: &zeros[..rows * len],
+            ids: &buffers.ids,
+            mask: &buffers.mask,
+            types: &buffers.zeros[..rows * len],
             positions: &positions,
             shape: batch.shape,
         };
         let done = self.execute(&tensors, &lengths, |row, values, width| {
             read(batch.windows[row], values, width)
         });
-        (self.ids, self.mask, self.zeros) = (ids, mask, zeros);
+        self.buffers = buffers;
         done
     }
 }

@@ -77,7 +77,7 @@ fn a_table_of_positions_limits_a_window() {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
     dir.write_graph(&long);
     let source = ModelSource::Directory(dir.path().to_owned());
-    let model = Model::resolve(EncoderKind::Dense, &source).expect("reads");
+    let model = source::resolve(EncoderKind::Dense, &source).expect("reads");
     assert_eq!(model.map(|m| (m.max_len, m.n_tokens)), Some((12, Some(8))));
 }
 
@@ -141,7 +141,7 @@ fn weights_in_a_file_of_their_own_are_found_hashed_and_missed() {
 fn a_directory_of_graphs_is_read_with_what_lies_above_it() {
     let dir = Directory::new(Output::Hidden, "pooling = \"mean\"");
     let source = ModelSource::Directory(dir.path().join("onnx"));
-    let model = Model::resolve(EncoderKind::Dense, &source).expect("reads");
+    let model = source::resolve(EncoderKind::Dense, &source).expect("reads");
     let name = dir.path().file_name().expect("named").display().to_string();
     assert_eq!(model.map(|m| m.name), Some(name));
 }

@@ -1,4 +1,4 @@
-//! Batches on a device, with the CPU in its stead: shapes, padding and order are those of a device.
+//! Batches on a device that the CPU simulates: shapes, padding and order are those of a device.
 
 use super::*;
 use crate::batch::EncoderKind;
@@ -10,7 +10,7 @@ fn on_device(choice: EncoderChoice) -> Encoders {
         dense_device: Device::Cuda(0),
         ..choice
     };
-    Encoders::open_on(&choice, Hardware::Pretended).expect("opens")
+    Encoders::open_with(&choice, simulated::provider_of).expect("opens")
 }
 
 /// Of every length, one window or several, and one without a word.
@@ -27,10 +27,10 @@ fn texts() -> Vec<String> {
 }
 
 fn encode_many(encoders: &mut Encoders, texts: &[String]) -> Vec<Encoded> {
-    let preparer = encoders.tokenizer();
-    let prepared: Vec<_> = texts.iter().map(|text| preparer.prepare(text)).collect();
-    let prepared: Vec<_> = prepared.iter().collect();
-    encoders.encode_many(&prepared, &|_| ()).expect("encodes")
+    let tokenizer = encoders.tokenizer();
+    let texts: Vec<_> = texts.iter().map(|text| tokenizer.tokenize(text)).collect();
+    let texts: Vec<_> = texts.iter().collect();
+    encoders.encode_many(&texts, &|_| ()).expect("encodes")
 }
 
 /// The same terms, weights within two units of the last decimal, directions within 1e-5.
@@ -156,7 +156,8 @@ fn a_kind_on_each_device_gives_the_same() {
         ..EncoderChoice::default()
     };
     for threads in [0, 3] {
-        let mut apart = Encoders::open_on(&choice(threads), Hardware::Pretended).expect("opens");
+        let mut apart =
+            Encoders::open_with(&choice(threads), simulated::provider_of).expect("opens");
         assert_eq!(apart.device_name(), "sparse cuda:0, dense cpu");
         for (found, text) in encode_many(&mut apart, &texts).iter().zip(&texts) {
             let expected = encode(&mut cpu, text);
@@ -195,7 +196,7 @@ fn a_run_can_give_the_arenas_memory_back() {
     let dir = Directory::new(Output::Wide, "");
     let mut device = on_device(dir.choice(EncoderKind::Sparse));
     let releases = Arc::default();
-    device.heed_releases(&releases);
+    device.on_release_request(&releases);
     let resident = || platform::resident_memory_bytes().expect("Linux counts it");
     let word = vec!["red".to_owned()];
     encode_many(&mut device, &word);
@@ -256,15 +257,15 @@ fn sixteen_bits_give_nearly_the_vectors_of_thirty_two() {
 fn a_prepared_graph_runs_in_sixteen_bits_as_well() {
     let dir = Directory::new(Output::Product(onnx::Shape::BiasRight), "");
     let out = dir.path().join("prepared");
-    let order = RefitOrder {
+    let options = PrepareOptions {
         dir: dir.path(),
         out: &out,
         top_k: TOP_K,
         quantize: None,
         ort_lib: None,
     };
-    refit(&order).expect("prepares");
-    let choice = trial::choice(EncoderKind::Sparse, &out, None);
+    prepare_model(&options).expect("prepares");
+    let choice = models::single_encoder(EncoderKind::Sparse, &out, None);
     let mut cpu = dir.open(EncoderKind::Sparse).expect("opens");
     let mut device = on_device(EncoderChoice {
         precision: Precision::Fp16,
@@ -305,7 +306,7 @@ fn an_operator_without_sixteen_bits_is_named() {
         precision: Precision::Fp16,
         ..dir.choice(EncoderKind::Dense)
     };
-    let error = Encoders::open_on(&choice, Hardware::Pretended).err();
+    let error = Encoders::open_with(&choice, simulated::provider_of).err();
     let error = error.expect("is refused").to_string();
     assert!(
         error.contains("Resize") && error.contains("16 bits"),

@@ -3,7 +3,7 @@
 use super::super::onnx::{Element, Node, Proto, Tensor};
 use super::*;
 use crate::batch::EncoderKind;
-use crate::encode::try_model;
+use crate::encode::check_model;
 
 /// [`Output`]'s graph with `nodes` between the rows of its table and what it gives out.
 fn with(output: Output, name: &str, nodes: &dyn Fn(&str) -> Vec<Node>) -> Proto {
@@ -65,10 +65,10 @@ fn vectors_that_say_nothing_are_a_fault() {
         let dir = directory(kind, nodes);
         let faults: Vec<String> = {
             let opened = dir.open(kind).expect("it can be used");
-            opened.faults().iter().map(ToString::to_string).collect()
+            opened.warnings().iter().map(ToString::to_string).collect()
         };
         assert!(faults.len() == 1 && faults[0].contains(words), "{faults:?}");
-        let error = try_model(dir.path(), None)
+        let error = check_model(dir.path(), None)
             .expect_err("a fault")
             .to_string();
         assert!(error.contains(words), "{error}");
@@ -80,7 +80,7 @@ fn vectors_that_say_nothing_are_a_fault() {
         sound
             .open(EncoderKind::Dense)
             .expect("opens")
-            .faults()
+            .warnings()
             .is_empty()
     );
 }
@@ -128,7 +128,7 @@ fn what_the_runtime_says_has_no_address_in_it() {
 fn a_file_in_place_of_a_directory_is_named_as_one() {
     let dir = Directory::new(Output::Hidden, "");
     let graph = dir.path().join("onnx/model.onnx");
-    let error = try_model(&graph, None).expect_err("refused").to_string();
+    let error = check_model(&graph, None).expect_err("refused").to_string();
     assert!(
         error.contains("it is a file; name the directory"),
         "{error}"
@@ -153,7 +153,7 @@ fn a_length_that_no_encoder_reads_is_refused() {
         "sentence_bert_config.json",
         r#"{"max_seq_length": 1000000000}"#,
     );
-    let model = try_model(dir.path(), None).expect("opens");
+    let model = check_model(dir.path(), None).expect("opens");
     assert_eq!(model.max_len, 131_072);
 }
 

@@ -28,7 +28,7 @@ fn the_other_kind_is_named() {
 fn numbers_that_are_not_finite_are_an_error() {
     let dir = Directory::new(Output::NotFinite, "pooling = \"mean\"");
     let mut encoders = dir.open(EncoderKind::Dense).expect("opens");
-    let prepared = encoders.tokenizer().prepare("red");
+    let prepared = encoders.tokenizer().tokenize("red");
     let error = encoders.encode(&prepared).err();
     assert!(
         matches!(error, Some(EncodeError::BadOutput { n_tokens: 1, .. })),
@@ -57,8 +57,8 @@ fn a_text_that_a_tokenizer_refuses_is_an_error_and_others_are_not() {
     dir.write("tokenizer.json", &without_unknown);
     let mut encoders = dir.open(EncoderKind::Sparse).expect("opens");
     let tokenizer = encoders.tokenizer();
-    assert!(encoders.encode(&tokenizer.prepare("red")).is_ok());
-    let error = encoders.encode(&tokenizer.prepare("yellow")).err();
+    assert!(encoders.encode(&tokenizer.tokenize("red")).is_ok());
+    let error = encoders.encode(&tokenizer.tokenize("yellow")).err();
     assert!(
         matches!(error, Some(EncodeError::TextRefused { .. })),
         "{error:?}"

@@ -6,7 +6,7 @@
 use crate::engine::error::Context as _;
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::output::obstacles;
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::platform;
 use crate::report::marks;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -99,7 +99,7 @@ fn lock(file: &File, path: &Path, patience: Duration) -> Result<bool> {
             }
             Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(false),
             Err(TryLockError::WouldBlock) => {
-                failpoint::at("lock::wait", &path.to_string_lossy());
+                failpoint!("lock::wait", path.display());
                 std::thread::sleep(LOOK);
             }
         }

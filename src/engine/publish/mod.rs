@@ -20,7 +20,7 @@ mod attempt;
 pub(super) mod queue;
 pub(super) mod registry;
 
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::file::RelPath;
 use crate::ids::{Digest, FileHash};
 use crate::platform;
@@ -89,7 +89,7 @@ impl ShardPublisher {
         root_id: u32,
         files: &[RelPath],
     ) -> Result<(), StoreError> {
-        failpoint::at("publish::load", &self.target.to_string_lossy());
+        failpoint!("publish::load", self.target.display());
         self.loader
             .load_segment(&SegmentReader::open(segment)?, root_id, files)
     }
@@ -106,10 +106,9 @@ impl ShardPublisher {
             target,
             stop,
         } = self;
-        let subject = target.to_string_lossy();
-        failpoint::at("publish::index", &subject);
+        failpoint!("publish::index", target.display());
         let loaded = loader.finish()?;
-        failpoint::at("publish::seal", &subject);
+        failpoint!("publish::seal", target.display());
         let began = Instant::now();
         let digest = seal(attempt.path(), loaded, &stop)?;
         let checked = began.elapsed();
@@ -130,10 +129,9 @@ impl ShardPublisher {
 
 /// Step 6.
 pub fn register(routing: &mut RoutingDb, shard: &PublishedShard) -> Result<(), StoreError> {
-    let subject = shard.path.to_string_lossy();
-    failpoint::at("publish::register", &subject);
+    failpoint!("publish::register", shard.path.display());
     routing.register(&shard.path, Some(shard.file_hash))?;
-    failpoint::at("publish::registered", &subject);
+    failpoint!("publish::registered", shard.path.display());
     Ok(())
 }
 
@@ -141,7 +139,7 @@ pub fn register(routing: &mut RoutingDb, shard: &PublishedShard) -> Result<(), S
 pub fn delete_segments<'a>(segments: impl IntoIterator<Item = &'a Path>) -> Result<(), StoreError> {
     segments.into_iter().try_for_each(|segment| {
         remove_database(segment)?;
-        failpoint::at("publish::deleted", &segment.to_string_lossy());
+        failpoint!("publish::deleted", segment.display());
         Ok(())
     })
 }
@@ -160,13 +158,12 @@ fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     let bytes = file.metadata().map_err(StoreError::io(path))?.len();
     file.sync_all().map_err(StoreError::io(path))?;
     drop(file);
-    let subject = target.to_string_lossy();
-    failpoint::at("publish::rename", &subject);
+    failpoint!("publish::rename", target.display());
     // A log of the shard that is replaced would be taken for the new one's.
     remove_log(target)?;
     platform::replace_file(path, target).map_err(StoreError::io(target))?;
     attempt.succeeded();
-    failpoint::at("publish::renamed", &subject);
+    failpoint!("publish::renamed", target.display());
     let folder = folder_of(target);
     platform::sync_directory(folder).map_err(StoreError::io(folder))?;
     Ok(bytes)

@@ -5,7 +5,7 @@ use crate::engine::output::kept::{self, KeptShard};
 use crate::engine::preflight::Prepared;
 use crate::engine::request::BuildRequest;
 use crate::engine::survey::Survey;
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::plan::{Mode, Plan};
 use crate::store::hash_file;
 use crate::store::index::label_of;
@@ -24,7 +24,7 @@ pub fn deliver(
     request: &BuildRequest,
     prepared: &Prepared,
 ) -> Result<Vec<String>> {
-    failpoint::at("build::deliver", &request.profile.name);
+    failpoint!("build::deliver", request.profile.name);
     let registered = routing.shards()?;
     for shard in &prepared.survey.plan.shards {
         let Some(ledger) = prepared.unchanged.get(&shard.id) else {
@@ -75,7 +75,7 @@ pub fn deliver(
             )
     };
     routing.unregister(|shard| stays(&shard.name) || is_theirs(shard) || is_waiting(shard))?;
-    failpoint::at("build::delivered", &request.profile.name);
+    failpoint!("build::delivered", request.profile.name);
     routing.finish()?;
     let mut deleted = Vec::new();
     for Leftover { label, path } in leftovers(request, &prepared.survey, &prepared.records)? {

@@ -10,7 +10,7 @@ pub(crate) use state::{Limits, Watch};
 
 use crate::engine::control::BuildControl;
 use crate::engine::request::ProcessCommand;
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::gpu::probe::Reading;
 use crate::ids::{SegmentId, ShardId, WorkerId};
@@ -99,6 +99,7 @@ impl Clock {
 }
 
 fn memory_event(Reading { device, answer }: Reading) -> Event {
+    let answer = answer.map_err(|error| error.to_string());
     if let Err(why) = &answer {
         tracing::debug!("memory of {device}: {why}");
     }
@@ -230,7 +231,7 @@ impl<'a> Running<'a> {
             Effect::Stop { worker } => self.send(worker, ToWorker::Stop),
             Effect::Kill { worker } => {
                 if let Some(child) = self.workers.get(&worker)
-                    && !failpoint::at("supervisor::kill", &worker.to_string())
+                    && !failpoint!("supervisor::kill", worker)
                 {
                     child.kill();
                 }

@@ -9,7 +9,7 @@ use super::halt::{Halt, Halting, internal, output, panic_text};
 use super::prepare::{PreparedFile, Preparer, left_out};
 use super::sink;
 use crate::encode::Encoders;
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::failure::Failure;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::ids::SegmentId;
@@ -147,7 +147,7 @@ pub(super) fn serve(
 /// The threads that prepare files. `None` where they cannot be started (a limit on processes, or on memory): then the
 /// work goes on with one thread fewer, and slower.
 fn start_pool(threads: usize) -> Option<rayon::ThreadPool> {
-    let built = match failpoint::at("worker::pool", &threads.to_string()) {
+    let built = match failpoint!("worker::pool", threads) {
         true => Err("asked to fail".to_owned()),
         false => rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -207,9 +207,9 @@ impl Dispatcher<'_> {
             fingerprint: self.setup.fingerprint,
             identity: format!("{}/{}", task.shard_label, task.root_label),
         };
-        failpoint::at("segment::open", &task.shard_label);
+        failpoint!("segment::open", task.shard_label);
         let mut writer = SegmentWriter::open(&task.path, &header).map_err(output)?;
-        failpoint::at("segment::opened", &task.shard_label);
+        failpoint!("segment::opened", task.shard_label);
         let done = self.reconcile(&mut writer, &task)?;
         let task = Arc::new(task);
         let (committed, commits) = bounded(1);
@@ -263,7 +263,7 @@ impl Dispatcher<'_> {
                 }
                 _ => {
                     writer.forget(&record.entry.path).map_err(output)?;
-                    failpoint::at("segment::forgot", &record.entry.path.spelling());
+                    failpoint!("segment::forgot", record.entry.path.spelling());
                 }
             }
         }
@@ -271,7 +271,7 @@ impl Dispatcher<'_> {
         if done.len() < task.files.len() {
             if of_another_device {
                 writer.start_over().map_err(output)?;
-                failpoint::at("segment::forgot", &task.shard_label);
+                failpoint!("segment::forgot", task.shard_label);
                 done.clear();
                 work = Work::default();
             }

@@ -11,8 +11,8 @@ use super::prepare::{PreparedChunk, PreparedFile};
 use crate::batch::{Batch, EncoderKind};
 use crate::credential;
 use crate::device::DeviceFailure;
-use crate::encode::{BatchEvent, EncodeError, Encoders, Prepared};
-use crate::failpoint;
+use crate::encode::{BatchEvent, EncodeError, Encoders, TokenizedText};
+use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::file::{FileOutcome, FileRecord};
 use crate::ids::ShardId;
@@ -256,10 +256,10 @@ impl EncodeStage {
     fn look_up<'a>(
         &mut self,
         file: &'a PreparedFile,
-        mut missing: impl FnMut(usize, &'a Prepared),
+        mut missing: impl FnMut(usize, &'a TokenizedText),
     ) -> Result<(Vec<Vectors>, Work), Failure> {
         if !file.chunks.is_empty() {
-            failpoint::at("worker::encode", &file.record.entry.path.spelling());
+            failpoint!("worker::encode", file.record.entry.path.spelling());
         }
         let mut work = Work {
             files: 1,

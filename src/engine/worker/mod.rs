@@ -16,8 +16,9 @@ mod prepare;
 mod sink;
 
 use crate::device::DeviceFailure;
-use crate::encode::{self, EncodeError, Encoders, Hardware};
-use crate::failpoint;
+use crate::encode::{self, EncodeError, Encoders};
+use crate::engine::driver::Driver;
+use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::gpu::{self, Gpu};
 use crate::platform;
@@ -47,7 +48,7 @@ pub fn run() -> anyhow::Result<()> {
         .spawn(move || {
             for Report { message, written } in to_send {
                 if let FromWorker::FileStarted { file, .. } = &message {
-                    failpoint::at("worker::in_hand", &file.to_string());
+                    failpoint!("worker::in_hand", file);
                 }
                 // A supervisor that is gone is noticed by the end of stdin.
                 if write_frame(&mut stdout, &message).is_err() || message.is_last() {
@@ -162,12 +163,16 @@ fn serve(
         return Ok(());
     };
     memory::watch(setup.memory_limit, reporter.clone());
-    failpoint::at("worker::start", &setup.worker.to_string());
+    failpoint!("worker::start", setup.worker);
     let mut encoders = open_encoders(&setup)?;
-    encoders.heed_releases(releases);
+    encoders.on_release_request(releases);
     reporter.tell(FromWorker::Ready {
         device: encoders.device_name(),
-        warnings: encoders.faults().iter().map(ToString::to_string).collect(),
+        warnings: encoders
+            .warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     });
     dispatch::serve(*setup, encoders, inbox, reporter, stop)
 }
@@ -204,14 +209,13 @@ fn open_encoders(setup: &WorkerSetup) -> Result<Encoders, Failure> {
 /// The devices that this process will run on, as NVML reports them now. Those of which NVML says nothing are left
 /// out: the runtime's own word on where the graph is has to do then.
 fn devices_in_use(choice: &EncoderChoice) -> Vec<(Device, Gpu)> {
-    if Hardware::of_this_process() == Hardware::Pretended {
+    let Some(driver) = Driver::of(choice) else {
         return Vec::new();
-    }
-    let cuda = |device| match device {
-        Device::Cuda(index) => Some((device, gpu::cuda_device(index).ok()?)),
-        Device::Cpu => None,
     };
-    choice.devices().into_iter().filter_map(cuda).collect()
+    let devices = choice.devices().into_iter();
+    devices
+        .filter_map(|device| Some((device, driver.state(device)?)))
+        .collect()
 }
 
 fn unavailable(error: &EncodeError) -> Failure {

@@ -5,8 +5,8 @@
 
 use crate::chunk::{self, Decoded};
 use crate::credential::{self, Found, Style};
-use crate::encode::{Prepared, TextPreparer};
-use crate::failpoint;
+use crate::encode::{TextTokenizer, TokenizedText};
+use crate::failpoint::failpoint;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
 use crate::ids::ContentHash;
 use crate::profile::Limits;
@@ -30,7 +30,7 @@ pub(super) struct PreparedChunk {
     pub is_fragment: bool,
     pub chromatin: u8,
     pub tags: Tags,
-    pub tokens: Prepared,
+    pub tokens: TokenizedText,
     /// What looks like a credential in `text`.
     pub found: Vec<Found>,
 }
@@ -39,12 +39,12 @@ pub(super) struct PreparedChunk {
 pub(super) struct Preparer {
     pub recipe: Recipe,
     pub limits: Limits,
-    pub texts: std::sync::Arc<TextPreparer>,
+    pub texts: std::sync::Arc<TextTokenizer>,
 }
 
 impl Preparer {
     pub fn prepare(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
-        failpoint::at("worker::prepare", &entry.path.spelling());
+        failpoint!("worker::prepare", entry.path.spelling());
         let (read, text, redacted) =
             match read_text(&task.root_path, entry, &self.limits, &self.recipe) {
                 Ok(text) => text,
@@ -95,8 +95,8 @@ impl Preparer {
         };
         let tags = tag::tag_without(&input, &found);
         let tokens = match style {
-            Style::Any => self.texts.prepare_without(&chunk.text, &found),
-            Style::Settings => self.texts.prepare(&chunk.text),
+            Style::Any => self.texts.tokenize_found(&chunk.text, &found),
+            Style::Settings => self.texts.tokenize(&chunk.text),
         };
         let n_chars = chunk.text.chars().count();
         PreparedChunk {

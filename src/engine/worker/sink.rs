@@ -7,7 +7,7 @@ use super::Reporter;
 use super::dispatch::{Item, Opened};
 use super::encode_stage::EncodedFile;
 use super::halt::{internal, output};
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::failure::Failure;
 use crate::protocol::{FromWorker, Work};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -95,7 +95,7 @@ impl Group {
         let since = *self.since.get_or_insert_with(Instant::now);
         let full = self.bytes >= GROUP_BYTES || since.elapsed() >= GROUP_TIME;
         // A test may want a transaction for every file.
-        let alone = failpoint::at("sink::group", &self.opened.task.shard_label);
+        let alone = failpoint!("sink::group", self.opened.task.shard_label);
         if full || alone || self.opened.committed.is_some() {
             self.commit(reporter)?;
         }
@@ -111,9 +111,9 @@ impl Group {
             .iter()
             .map(|file| (&file.record, file.chunks.as_slice()));
         let rows: Vec<_> = rows.collect();
-        failpoint::at("sink::commit", &self.opened.task.shard_label);
+        failpoint!("sink::commit", self.opened.task.shard_label);
         self.opened.writer.commit(&rows).map_err(output)?;
-        failpoint::at("sink::committed", &self.opened.task.shard_label);
+        failpoint!("sink::committed", self.opened.task.shard_label);
         let mut work = Work::default();
         let mut last = String::new();
         for file in self.files.drain(..) {
@@ -138,9 +138,9 @@ impl Group {
         self.commit(reporter)?;
         let segment = self.opened.task.id;
         let shard = &self.opened.task.shard_label;
-        failpoint::at("sink::finish", shard);
+        failpoint!("sink::finish", shard);
         self.opened.writer.finish(device).map_err(output)?;
-        failpoint::at("sink::finished", shard);
+        failpoint!("sink::finished", shard);
         reporter.tell(FromWorker::SegmentDone { segment });
         Ok(())
     }

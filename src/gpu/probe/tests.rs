@@ -1,18 +1,24 @@
-//! Probes that answer, lie, hang and come back.
+//! Probes that answer, print garbage, hang and recover.
 
+use super::parse::{MIB, parse};
 use super::*;
 use crate::device::{DeviceId, DeviceMemory};
 use proptest::prelude::*;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// More readings than may wait in the channel.
+const READINGS: usize = 6;
 
 /// For readings that must come; a loaded machine may take a while.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Quick, so that tests are.
+/// Short, so that tests are quick.
 const TIMING: Timing = Timing {
-    every: Duration::from_millis(1),
-    deadline: Duration::from_millis(50),
+    interval: Duration::from_millis(1),
+    timeout: Duration::from_millis(50),
 };
 
 fn device() -> DeviceId {
@@ -23,7 +29,7 @@ fn memory(used_bytes: u64, total_bytes: u64) -> DeviceMemory {
     DeviceMemory::new(used_bytes, total_bytes).expect("possible")
 }
 
-/// Waits for a reading that is as it should be.
+/// Wait for a reading that meets the condition.
 fn until(channel: &Channel, is_it: impl Fn(&Answer) -> bool) -> Reading {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -86,7 +92,7 @@ proptest! {
 }
 
 #[test]
-fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
+fn a_probe_that_hangs_is_read_again_when_it_recovers() {
     let (let_go, held) = bounded::<()>(0);
     let (hangs, hung) = bounded::<()>(1);
     let shall_hang = Arc::new(AtomicBool::new(false));
@@ -97,7 +103,7 @@ fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
         if is_told.swap(false, Ordering::SeqCst) {
             let _ = hangs.send(());
             let _ = held.recv_timeout(PATIENCE);
-            // What comes now is old; what comes from now on is not.
+            // This answer is late; the next ones are not.
             used = 3;
             return Ok(memory(2, 4));
         }
@@ -107,8 +113,8 @@ fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
     until(&channel, |answer| *answer == Ok(memory(1, 4)));
     shall_hang.store(true, Ordering::SeqCst);
     hung.recv_timeout(PATIENCE).expect("asked");
-    let unknown = Err("no answer within 50ms".to_owned());
-    for _ in 0..BACKLOG + 2 {
+    let unknown = Err(ProbeError::Timeout(TIMING.timeout));
+    for _ in 0..READINGS {
         until(&channel, |answer| *answer == unknown);
     }
     let_go.send_timeout((), PATIENCE).expect("it hangs there");
@@ -120,7 +126,7 @@ fn a_hanging_probe_is_unknown_and_asked_again_when_it_comes_back() {
 
 #[cfg(unix)]
 #[test]
-fn a_command_that_hangs_ends_with_its_probe() {
+fn a_command_that_hangs_is_killed_with_its_probe() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pid");
     let command = format!(
@@ -129,7 +135,7 @@ fn a_command_that_hangs_ends_with_its_probe() {
     );
     let channel = Channel::new();
     let timing = Timing {
-        deadline: PATIENCE,
+        timeout: PATIENCE,
         ..TIMING
     };
     let probe = Probe::command(device(), timing, &channel, &command).expect("threads");
@@ -142,7 +148,7 @@ fn a_command_that_hangs_ends_with_its_probe() {
         thread::sleep(Duration::from_millis(1));
     };
     drop(probe);
-    // The number of a process that nobody has waited for stays for a moment.
+    // A zombie keeps its process id for a moment.
     let is_there = || {
         let mut state = Command::new("ps");
         state.args(["-o", "stat=", "-p", pid.trim()]);
@@ -156,12 +162,12 @@ fn a_command_that_hangs_ends_with_its_probe() {
 }
 
 #[test]
-fn dropping_a_probe_that_hangs_waits_for_nobody() {
+fn dropping_a_probe_that_hangs_does_not_wait() {
     let (let_go, held) = bounded::<()>(0);
     let channel = Channel::new();
     let probe = Probe::start(device(), TIMING, &channel, move || {
         let _ = held.recv_timeout(PATIENCE);
-        Err(String::new())
+        Err(ProbeError::Driver(String::new()))
     })
     .expect("threads");
     until(&channel, Result::is_err);
@@ -170,18 +176,19 @@ fn dropping_a_probe_that_hangs_waits_for_nobody() {
 }
 
 #[test]
-fn a_device_that_nvml_does_not_have_is_unknown_and_asked_again() {
+fn a_device_that_nvml_does_not_have_is_read_again() {
     let channel = Channel::new();
     let _probe = Probe::nvml(device(), TIMING, &channel, 9999).expect("threads");
-    for _ in 0..BACKLOG + 2 {
+    for _ in 0..READINGS {
         let answer = until(&channel, |_| true).answer;
-        assert!(answer.expect_err("there is no such device").len() > 5);
+        let error = answer.expect_err("there is no such device").to_string();
+        assert!(error.len() > 5, "{error}");
     }
 }
 
 /// The devices of this machine, if it has any.
 #[test]
-fn what_nvml_says_is_what_the_device_has() {
+fn nvml_reports_the_memory_of_the_device() {
     let found = crate::gpu::list().unwrap_or_default();
     if found.is_empty() {
         println!("skipped: no NVIDIA device here");
@@ -198,22 +205,23 @@ fn what_nvml_says_is_what_the_device_has() {
 
 #[cfg(unix)]
 mod commands {
+    use super::command::shell;
     use super::*;
     use std::fs;
 
     /// Long enough for a shell to start on a loaded machine.
     const TIMING: Timing = Timing {
-        every: Duration::from_millis(1),
-        deadline: Duration::from_secs(20),
+        interval: Duration::from_millis(1),
+        timeout: Duration::from_secs(20),
     };
 
     const SHORT: Timing = Timing {
-        deadline: Duration::from_millis(100),
+        timeout: Duration::from_millis(100),
         ..TIMING
     };
 
     #[test]
-    fn a_command_hears_which_device_is_meant() {
+    fn a_command_gets_the_number_of_its_device() {
         let channel = Channel::new();
         let probes = ["cuda:1", "cuda:3"].map(|name| {
             let id = DeviceId(name.to_owned());
@@ -235,7 +243,7 @@ mod commands {
     }
 
     #[test]
-    fn a_script_plays_a_card() {
+    fn a_script_simulates_a_card() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("memory");
         fs::write(&file, "3000 12288").expect("written");
@@ -251,7 +259,7 @@ mod commands {
     }
 
     #[test]
-    fn a_command_that_fails_or_prints_something_else_says_so() {
+    fn a_command_that_fails_or_prints_garbage_is_an_error() {
         for (command, why) in [
             ("echo 1 2; exit 3", "exit status: 3"),
             (
@@ -259,19 +267,22 @@ mod commands {
                 "not \"USED TOTAL\": \"driver not loaded\"",
             ),
             ("helix-no-such-command", "exit status: 127"),
-            // It is cut off; how it takes that is its own affair.
+            // Its output is truncated, and it may end in any way.
             ("yes", ""),
         ] {
             let channel = Channel::new();
             let _probe = Probe::command(device(), TIMING, &channel, command).expect("threads");
-            let answer = until(&channel, |_| true).answer.expect_err(command);
+            let answer = until(&channel, |_| true)
+                .answer
+                .expect_err(command)
+                .to_string();
             assert!(answer.starts_with(why), "{command}: {answer}");
         }
     }
 
-    /// The process and what it has started are gone; the next one is asked as ever.
+    /// The process and its children are killed, and the next command runs.
     #[test]
-    fn a_command_that_hangs_is_ended_with_all_it_started() {
+    fn a_command_that_hangs_is_killed_with_all_it_started() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = |name: &str| folder.path().join(name).display().to_string();
         let command = format!(
@@ -281,7 +292,7 @@ mod commands {
         );
         let channel = Channel::new();
         let _probe = Probe::command(device(), SHORT, &channel, &command).expect("threads");
-        let unknown = Err("did not end within 100ms".to_owned());
+        let unknown = Err(ProbeError::CommandTimeout(SHORT.timeout));
         until(&channel, |answer| *answer == unknown);
         // A loaded machine may not have come that far the first time.
         let deadline = Instant::now() + PATIENCE;
@@ -299,7 +310,7 @@ mod commands {
         }
     }
 
-    /// Not every container has somebody who buries orphans: a zombie is gone.
+    /// Some containers reap no orphans, so a zombie counts as ended.
     fn is_running(pid: &str) -> bool {
         let kill = shell(&format!("kill -0 {pid}"))
             .stderr(Stdio::null())

@@ -3,7 +3,6 @@
 use super::onnx::{Output, Shape, encoded, narrow, quantizable};
 use super::*;
 use crate::batch::EncoderKind;
-use crate::encode::cuda::Hardware;
 
 const TEXTS: [&str; 5] = [
     "red",
@@ -17,16 +16,16 @@ fn prepare(
     dir: &Directory,
     top_k: usize,
     quantize: Option<Quantization>,
-) -> Result<(Refitted, PathBuf), EncodeError> {
+) -> Result<(PreparedModel, PathBuf), EncodeError> {
     let out = dir.path().join("made/of/it");
-    let order = RefitOrder {
+    let order = PrepareOptions {
         dir: dir.path(),
         out: &out,
         top_k,
         quantize,
         ort_lib: None,
     };
-    refit(&order).map(|made| (made, out))
+    prepare_model(&order).map(|made| (made, out))
 }
 
 fn open_sparse(dir: &Path, device: Device) -> Result<Encoders, EncodeError> {
@@ -36,7 +35,7 @@ fn open_sparse(dir: &Path, device: Device) -> Result<Encoders, EncodeError> {
         dense: ModelSource::None,
         ..EncoderChoice::default()
     };
-    Encoders::open_on(&choice, Hardware::Pretended)
+    Encoders::open_with(&choice, simulated::provider_of)
 }
 
 fn vectors(encoders: &mut Encoders) -> Vec<Option<SparseVector>> {
@@ -59,12 +58,12 @@ fn a_folded_graph_gives_the_same_terms() {
             let known = vectors(&mut open_sparse(dir.path(), Device::Cpu).expect("opens"));
             let mut folded = open_sparse(&out, Device::Cpu).expect("opens");
             assert_eq!(vectors(&mut folded), known, "{place}");
-            let trial = try_model(&out, None).expect("is sound");
+            let report = check_model(&out, None).expect("is sound");
             assert_eq!(
-                (trial.pooling, trial.licence.as_deref()),
+                (report.pooling, report.licence.as_deref()),
                 ("none", Some("MIT"))
             );
-            assert_eq!(trial.sha256, Some(made.sha256));
+            assert_eq!(report.sha256, Some(made.sha256));
         }
     }
 }
@@ -85,8 +84,8 @@ fn padding_does_not_reach_the_maximum() {
         let mut alone = open_sparse(&out, Device::Cpu).expect("opens");
         let mut together = open_sparse(&out, Device::Cuda(0)).expect("opens");
         assert!(together.is_batched());
-        let preparer = together.tokenizer();
-        let prepared: Vec<_> = TEXTS.iter().map(|text| preparer.prepare(text)).collect();
+        let tokenizer = together.tokenizer();
+        let prepared: Vec<_> = TEXTS.iter().map(|text| tokenizer.tokenize(text)).collect();
         let many = together.encode_many(&prepared.iter().collect::<Vec<_>>(), &|_| ());
         let many = many.expect("encodes").into_iter().map(|e| e.sparse);
         assert!(many.eq(vectors(&mut alone)));
@@ -116,14 +115,14 @@ fn terms_that_are_never_kept_take_no_place_in_the_cut() {
 fn a_pooled_graph_is_cut_and_a_cut_one_left_alone() {
     let dir = Directory::new(Output::Product(Shape::Tied), "");
     let (_, out) = prepare(&dir, TOP_K, None).expect("prepares");
-    let again = RefitOrder {
+    let again = PrepareOptions {
         dir: &out,
         out: &dir.path().join("again"),
         top_k: TOP_K,
         quantize: None,
         ort_lib: None,
     };
-    let said = refit(&again).expect_err("is refused").to_string();
+    let said = prepare_model(&again).expect_err("is refused").to_string();
     assert!(said.contains("nothing to fold"), "{said}");
     let dense = Directory::new(Output::Hidden, "pooling = \"mean\"");
     let said = prepare(&dense, TOP_K, None)
@@ -253,7 +252,7 @@ proptest::proptest! {
         }
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), &bytes).expect("writes");
-        let _ = crate::encode::check::look(EncoderKind::Sparse, file.path());
+        let _ = crate::encode::graph_file::read(EncoderKind::Sparse, file.path());
         if let Ok(mut proto) = read(file.path()) {
             let order = Fold { output: "logits", form: Form::Logits { logarithms: 1 }, kept: &[true; 8], top_k: 4 };
             let _ = fold(&mut proto, &order);
@@ -273,14 +272,14 @@ fn weights_in_sixteen_bits_take_half_the_space_and_batch() {
     assert!(device.is_batched());
     assert!(encode(&mut device, "red blue").sparse.is_some());
     let again = Directory(tempfile::tempdir().expect("a folder"));
-    let order = RefitOrder {
+    let order = PrepareOptions {
         dir: &out,
         out: &again.path().join("again"),
         top_k: TOP_K,
         quantize: Some(Quantization::Fp16),
         ort_lib: None,
     };
-    let error = refit(&order)
+    let error = prepare_model(&order)
         .expect_err("it has no 32-bit weights")
         .to_string();
     assert!(error.contains("16 bits"), "{error}");

@@ -1,20 +1,20 @@
-//! What a failure on a device means, from the runtime's words.
+//! Classifies errors of the runtime on a device by their text.
 //!
-//! Pure. The runtime has one error code for all of these, so its text is all there is. The words are those of
-//! ONNX Runtime 1.31: `bfc_arena.cc` and `cuda_call.cc`.
+//! This is the only place in the program that reads an error's text: ONNX Runtime has one error code for all of these. The
+//! texts are those of ONNX Runtime 1.31, `bfc_arena.cc` and `cuda_call.cc`. Pure.
 
 use crate::device::DeviceFailure;
 
-/// More than any device has: a size that was computed from broken numbers.
+/// More than any device has: the size was computed from corrupt numbers.
 const ABSURD_BYTES: u64 = 1 << 40;
 
-/// The arena's own words; the number of bytes follows.
+/// Messages of the arena; the number of bytes follows.
 const ARENA_FULL: [&str; 2] = [
     "Failed to allocate memory for requested buffer of size ",
     "is smaller than requested bytes of ",
 ];
 
-/// Calls into CUDA that failed for want of memory, which breaks nothing.
+/// CUDA calls that ran out of memory. Later calls can succeed.
 const CALL_WITHOUT_MEMORY: [&str; 4] = [
     "CUDA failure 2:",
     "CUBLAS_STATUS_ALLOC_FAILED",
@@ -22,7 +22,7 @@ const CALL_WITHOUT_MEMORY: [&str; 4] = [
     "cudaErrorMemoryAllocation",
 ];
 
-/// Any other failed call: after most of them no later call in the process succeeds.
+/// Other failed CUDA calls. After most of them no later call of the process succeeds.
 const CALL_FAILED: [&str; 8] = [
     "CUDA failure",
     "CUDA error",
@@ -34,20 +34,20 @@ const CALL_FAILED: [&str; 8] = [
     "CUDNN_FE failure",
 ];
 
-/// `None`: nothing of the device, but the model or the input.
+/// Return what happened to the device; `None` for an error of the model or its input.
 pub(super) fn classify(text: &str) -> Option<DeviceFailure> {
     let asked_for = ARENA_FULL.iter().find_map(|words| {
-        let (_, behind) = text.split_once(words)?;
-        let digits = behind.split(|c: char| !c.is_ascii_digit()).next()?;
-        // More digits than a number holds are no size either.
+        let (_, after) = text.split_once(words)?;
+        let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
+        // More digits than fit a number are no size either.
         Some(digits.parse().unwrap_or(u64::MAX))
     });
-    let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    let contains = |words: &[&str]| words.iter().any(|words| text.contains(words));
     match asked_for {
         Some(bytes) if bytes < ABSURD_BYTES => Some(DeviceFailure::OutOfMemory),
         Some(_) => Some(DeviceFailure::Lost),
-        None if says(&CALL_WITHOUT_MEMORY) => Some(DeviceFailure::OutOfMemory),
-        None if says(&CALL_FAILED) => Some(DeviceFailure::Lost),
+        None if contains(&CALL_WITHOUT_MEMORY) => Some(DeviceFailure::OutOfMemory),
+        None if contains(&CALL_FAILED) => Some(DeviceFailure::Lost),
         None => None,
     }
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_runtimes_words_are_understood() {
+    fn errors_of_the_runtime_are_classified() {
         use DeviceFailure::{Lost, OutOfMemory};
         let table = [
             (

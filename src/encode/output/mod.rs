@@ -1,35 +1,76 @@
-//! What is read of a graph's outputs, and how its numbers become rows.
+//! Reads a graph's output: its numbers as rows of 32-bit floats.
 //!
-//! Which output that is, [`choice`] says. Runs nothing.
+//! [`choice`] decides which output that is. Runs nothing.
 
 mod choice;
 
 pub(super) use choice::{Chosen, Declared, Numbers, choose, declared, fits};
 
-use super::error::{EncodeError, said};
+use super::error::{EncodeError, message};
 use super::model::{Model, Pooling};
+use crate::batch::EncoderKind;
 use choice::Form;
 use half::{bf16, f16};
 use ort::session::{Session, SessionOutputs};
 use ort::value::{TensorElementType, ValueType};
 
-/// What is read after each run.
-pub(super) struct Output {
+/// Reads the output after each run.
+pub(super) struct OutputReader {
     form: Form,
     pub pooling: Pooling,
     /// Entries of the tokenizer's vocabulary.
     vocabulary: usize,
-    /// Numbers of an output that gives others than 32-bit floats.
+    /// Numbers of an output of 16-bit floats.
     widened: Vec<f32>,
-    /// Weights (`[V]`) of an output that gives the heaviest only; zeros between calls.
+    /// Weights (`[V]`) of an output that gives the top k only; zeros between calls.
     scattered: Vec<f32>,
 }
 
-impl Output {
-    /// Picks the output to read. `vocabulary` tells a sparse model from a dense one.
+/// An output that does not fit what the graph declared.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutputError {
+    #[error("its output has the shape {0:?}")]
+    Shape(Vec<i64>),
+    #[error("its weights have the shape {shape:?}, and there are {n_columns} columns for them")]
+    Columns { shape: Vec<i64>, n_columns: usize },
+    #[error(
+        "it gives a weight to term {column}, and its tokenizer has {vocabulary}; \
+         tokenizer.json is another model's"
+    )]
+    Term { column: i64, vocabulary: usize },
+    #[error("its output is {0}")]
+    NoTensor(String),
+    #[error("{0}")]
+    Runtime(String),
+}
+
+/// An output that cannot be read, or an error of who reads it.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Output(OutputError),
+    Reader(EncodeError),
+}
+
+impl ReadError {
+    pub fn of_model(self, kind: EncoderKind, name: &str) -> EncodeError {
+        match self {
+            Self::Output(error) => EncodeError::bad(kind, name, error.to_string()),
+            Self::Reader(error) => error,
+        }
+    }
+}
+
+impl From<OutputError> for ReadError {
+    fn from(error: OutputError) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl OutputReader {
+    /// Choose the output to read. The size of the vocabulary tells a sparse output from a dense one.
     ///
     /// # Errors
-    /// `ModelBad` when nothing says how an output becomes one vector, `WrongKind` when none fits.
+    /// `ModelBad` if nothing states how an output becomes one vector, `WrongKind` if none fits.
     pub fn choose(
         model: &Model,
         session: &Session,
@@ -50,82 +91,73 @@ impl Output {
         self.form.position()
     }
 
-    /// Hands the numbers of each text in the batch to `read`, with the text's position in it and the numbers
-    /// in a row: [1, width] for a graph that pools, else [n, width] for the `n` tokens (`lengths`) that the
-    /// text has in its run. What padding gave is left out, and rows behind the last length are. Of a graph
-    /// that gives the heaviest terms, `width` is the vocabulary, and what is not among them is 0.
-    ///
-    /// # Errors
-    /// A description of what does not fit, and what `read` says.
-    pub fn each<E>(
+    /// Hand the numbers of each text in the batch to `read`, with the text's position and the numbers in a row: [1, width]
+    /// if the graph pools, else [n, width] for the `n` tokens (`lengths`) of the text. Rows of padding are left out, and so
+    /// are those after the last length. If the graph returns the top k, `width` is the vocabulary and all others are 0.
+    pub fn read_each(
         &mut self,
         outputs: &SessionOutputs<'_>,
         lengths: &[usize],
-        read: impl FnMut(usize, &[f32], usize) -> Result<(), E>,
-    ) -> Result<Result<(), E>, String> {
+        read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+    ) -> Result<(), ReadError> {
         match self.form {
-            Form::Rows(position) => self.each_rows(outputs, position, lengths, read),
-            Form::Heaviest { weights, columns } => {
-                self.each_heaviest(outputs, weights, columns, lengths, read)
+            Form::Rows(position) => self.read_rows(outputs, position, lengths, read),
+            Form::TopK { weights, columns } => {
+                self.read_top_k(outputs, weights, columns, lengths, read)
             }
         }
     }
 
-    fn each_rows<E>(
+    fn read_rows(
         &mut self,
         outputs: &SessionOutputs<'_>,
         position: usize,
         lengths: &[usize],
-        mut read: impl FnMut(usize, &[f32], usize) -> Result<(), E>,
-    ) -> Result<Result<(), E>, String> {
+        mut read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+    ) -> Result<(), ReadError> {
         let (shape, values) = floats(outputs, position, &mut self.widened)?;
-        let misfit = || format!("its output has the shape {shape:?}");
+        let misfit = || OutputError::Shape(shape.to_vec());
         let size = |n: &i64| usize::try_from(*n).ok().filter(|n| *n > 0);
         let (batch, positions, width) = match (self.pooling, shape) {
             (Pooling::None, [batch, width]) => (size(batch), Some(1), size(width)),
             (_, [batch, positions, width]) => (size(batch), size(positions), size(width)),
-            _ => return Err(misfit()),
+            _ => return Err(misfit().into()),
         };
         let (Some(batch), Some(positions), Some(width)) = (batch, positions, width) else {
-            return Err(misfit());
+            return Err(misfit().into());
         };
         if batch < lengths.len() || values.len() != batch * positions * width {
-            return Err(misfit());
+            return Err(misfit().into());
         }
-        for (index, (text, length)) in values
-            .chunks_exact(positions * width)
-            .zip(lengths)
-            .enumerate()
-        {
+        let texts = values.chunks_exact(positions * width).zip(lengths);
+        for (index, (text, length)) in texts.enumerate() {
             let rows = positions.min(*length);
-            if let Err(error) = read(index, &text[..rows * width], width) {
-                return Ok(Err(error));
-            }
+            read(index, &text[..rows * width], width).map_err(ReadError::Reader)?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
-    fn each_heaviest<E>(
+    fn read_top_k(
         &mut self,
         outputs: &SessionOutputs<'_>,
         weights: usize,
         columns: usize,
         lengths: &[usize],
-        mut read: impl FnMut(usize, &[f32], usize) -> Result<(), E>,
-    ) -> Result<Result<(), E>, String> {
+        mut read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+    ) -> Result<(), ReadError> {
         let (shape, weights) = floats(outputs, weights, &mut self.widened)?;
         let columns = integers(outputs, columns)?;
-        let misfit = || {
-            let n = columns.len();
-            format!("its weights have the shape {shape:?}, and there are {n} columns for them")
+        let misfit = || OutputError::Columns {
+            shape: shape.to_vec(),
+            n_columns: columns.len(),
         };
         let [batch, count] = shape[..] else {
-            return Err(misfit());
+            return Err(misfit().into());
         };
         let (batch, count) = (batch.max(0) as usize, count.max(0) as usize);
         let fits = batch >= lengths.len() && count > 0 && batch * count == weights.len();
         if !fits || weights.len() != columns.len() {
-            return Err(misfit());
+            return Err(misfit().into());
         }
         let width = self.vocabulary;
         self.scattered.resize(width, 0.0);
@@ -136,45 +168,41 @@ impl Output {
                     .iter()
                     .zip(&columns[entries.clone()])
             };
-            // What pads a text with fewer terms may point anywhere.
+            // Padding of a text with fewer terms may have any column.
             let stray = entries().find(|(weight, column)| {
                 **weight != 0.0 && usize::try_from(**column).map_or(true, |c| c >= width)
             });
             if let Some((_, column)) = stray {
-                return Err(format!(
-                    "it gives a weight to term {column}, and its tokenizer has {width}; \
-                     tokenizer.json is another model's"
-                ));
+                let (column, vocabulary) = (*column, width);
+                return Err(OutputError::Term { column, vocabulary }.into());
             }
             for (weight, column) in entries().filter(|(weight, _)| **weight != 0.0) {
                 self.scattered[*column as usize] = *weight;
             }
             let result = read(index, &self.scattered, width);
             for (_, column) in entries() {
-                let place = usize::try_from(*column).ok();
-                if let Some(weight) = place.and_then(|column| self.scattered.get_mut(column)) {
+                let position = usize::try_from(*column).ok();
+                if let Some(weight) = position.and_then(|column| self.scattered.get_mut(column)) {
                     *weight = 0.0;
                 }
             }
-            if let Err(error) = result {
-                return Ok(Err(error));
-            }
+            result.map_err(ReadError::Reader)?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 }
 
-/// An output's shape and its numbers, widened into `space` where they have 16 bits.
+/// Return an output's shape and its numbers, widened into `space` if they have 16 bits.
 fn floats<'a>(
     outputs: &'a SessionOutputs<'_>,
     position: usize,
     space: &'a mut Vec<f32>,
-) -> Result<(&'a [i64], &'a [f32]), String> {
+) -> Result<(&'a [i64], &'a [f32]), OutputError> {
     let output = &outputs[position];
-    let failed = |error: ort::Error| said(&error);
+    let failed = |error: ort::Error| OutputError::Runtime(message(&error));
     let element = match output.dtype() {
         ValueType::Tensor { ty, .. } => *ty,
-        other => return Err(format!("its output is {other}")),
+        other => return Err(OutputError::NoTensor(other.to_string())),
     };
     match element {
         TensorElementType::Float16 => {
@@ -196,12 +224,12 @@ fn floats<'a>(
     }
 }
 
-fn integers(outputs: &SessionOutputs<'_>, position: usize) -> Result<Vec<i64>, String> {
+fn integers(outputs: &SessionOutputs<'_>, position: usize) -> Result<Vec<i64>, OutputError> {
     let output = &outputs[position];
     if let Ok((_, values)) = output.try_extract_tensor::<i32>() {
         return Ok(values.iter().map(|value| i64::from(*value)).collect());
     }
     let values = output.try_extract_tensor::<i64>();
-    let (_, values) = values.map_err(|error| said(&error))?;
+    let (_, values) = values.map_err(|error| OutputError::Runtime(message(&error)))?;
     Ok(values.to_vec())
 }

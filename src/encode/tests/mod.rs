@@ -1,11 +1,14 @@
-//! The encoders as a whole: the embedded pair against reference figures, and small models of every
-//! accepted shape, written on the spot as a [`Directory`].
+//! The encoders as a whole: the embedded pair against reference figures, and small models of every accepted shape, which
+//! tests write as a [`Directory`].
 
 use super::*;
 use crate::batch::EncoderKind;
-use crate::profile::encoders::ModelSource;
+use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
+use crate::vector::{DenseVector, SparseVector};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 mod description;
 mod devices;
@@ -13,7 +16,7 @@ mod embedded;
 mod faults;
 mod onnx;
 mod pooling;
-mod refitting;
+mod preparing;
 mod refusals;
 mod runtime;
 
@@ -24,8 +27,8 @@ fn embedded() -> Encoders {
 }
 
 fn encode(encoders: &mut Encoders, text: &str) -> Encoded {
-    let prepared = encoders.tokenizer().prepare(text);
-    encoders.encode(&prepared).expect("encodes")
+    let text = encoders.tokenizer().tokenize(text);
+    encoders.encode(&text).expect("encodes")
 }
 
 /// A model directory with the vocabulary of [`WORDS`].
@@ -36,7 +39,7 @@ const WORDS: [&str; 8] = [
 ];
 
 impl Directory {
-    /// Puts another graph in the place of its own.
+    /// Replace its graph.
     fn write_graph(&self, proto: &super::onnx::Proto) {
         fs::write(self.path().join("onnx/model.onnx"), onnx::encoded(proto)).expect("writes");
     }
@@ -50,7 +53,7 @@ impl Directory {
             .enumerate()
             .map(|(id, word)| format!("{word:?}: {id}"))
             .collect();
-        let bert = include_str!("../../assets/models/tokenizer.json");
+        let bert = include_str!("../../../assets/models/tokenizer.json");
         let (rules, _) = bert.split_once("\"vocab\":{").expect("BERT's tokenizer");
         let rules = [(100, 0), (101, 1), (102, 2), (103, 2)]
             .iter()
@@ -81,7 +84,7 @@ impl Directory {
     }
 
     fn choice(&self, kind: EncoderKind) -> EncoderChoice {
-        trial::choice(kind, self.path(), None)
+        models::single_encoder(kind, self.path(), None)
     }
 
     fn describe_dense(&self) -> Result<ModelInfo, EncodeError> {

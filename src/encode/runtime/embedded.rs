@@ -1,19 +1,19 @@
-//! The ONNX Runtime library inside this binary, and its unpacked copy on disk.
+//! Unpacks the ONNX Runtime library that this binary contains.
 //!
-//! The copy is shared by every process of the user and made once; its name carries its version and
-//! hash, so that two builds of this program never share one by mistake. It is checked before each
-//! use, since it is about to be executed.
+//! All processes of a user share one copy. Its name contains its version and hash, so that two builds of this program never
+//! share one by mistake. It is verified before each use, since it is about to be executed.
 
-use super::error::EncodeError;
+use crate::encode::error::EncodeError;
 use crate::named_file;
 use crate::platform;
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A library as `build.rs` left it.
+/// A library as `build.rs` writes it.
 pub(super) struct Embedded {
-    /// Of the unpacked copy.
+    /// Name of the unpacked copy.
     pub file_name: &'static str,
     /// Bytes of the unpacked library.
     pub length: u64,
@@ -26,7 +26,7 @@ pub(super) struct Embedded {
 #[cfg(feature = "embedded-runtime")]
 include!(concat!(env!("OUT_DIR"), "/ort_embedded.rs"));
 
-/// The library in this binary, when it was built with one.
+/// Return the library in this binary, if it was built with one.
 pub(super) fn embedded() -> Option<&'static Embedded> {
     #[cfg(feature = "embedded-runtime")]
     return Some(&EMBEDDED);
@@ -34,8 +34,12 @@ pub(super) fn embedded() -> Option<&'static Embedded> {
     return None;
 }
 
-/// An unpacked library: its path, and the private directory that it lies in when the user's cache
-/// could not be used.
+/// Return the file name of the library inside this binary; `None` if it was built without one.
+pub fn embedded_runtime() -> Option<&'static str> {
+    embedded().map(|library| library.file_name)
+}
+
+/// An unpacked library: its path, and its private directory if the user's cache cannot be used.
 pub(super) struct Unpacked {
     pub path: PathBuf,
     /// Removed on drop.
@@ -43,15 +47,15 @@ pub(super) struct Unpacked {
 }
 
 impl Embedded {
-    /// Calls `load` with a checked copy on disk: in the user's cache, else in a private directory. The next place is
-    /// tried when the copy cannot be made, and when it cannot be loaded from there, as on a disk that is mounted
-    /// without permission to run programs.
-    pub fn unpack<T>(
+    /// Call `load` with a verified copy: in the user's cache, else in a private directory. Fall back to the directory if the
+    /// copy cannot be written or cannot be loaded, as on a disk mounted with `noexec`.
+    pub fn unpack<T, E: Display>(
         &self,
-        mut load: impl FnMut(&Path) -> Result<T, String>,
+        mut load: impl FnMut(&Path) -> Result<T, E>,
     ) -> Result<(Unpacked, T), EncodeError> {
+        let mut load = |path: &Path| load(path).map_err(|error| error.to_string());
         let mut failed = Vec::new();
-        let mut give_up = |place: String, reason: String| failed.push((place, reason));
+        let mut give_up = |folder: String, reason: String| failed.push((folder, reason));
         match cache_dir() {
             Some(dir) => {
                 let loaded = self.unpack_into(&dir).map_err(|error| error.to_string());
@@ -75,18 +79,18 @@ impl Embedded {
             Ok((loaded, unpacked)) => Ok((unpacked, loaded)),
             Err(reason) => {
                 give_up(std::env::temp_dir().display().to_string(), reason);
-                let place = |(place, _): &(String, String)| place.clone();
+                let folder = |(folder, _): &(String, String)| folder.clone();
                 let reason = |(_, reason): &(String, String)| reason.clone();
                 Err(EncodeError::RuntimeUnpack {
-                    tried: failed.iter().map(place).collect::<Vec<_>>().join(" or "),
+                    tried: failed.iter().map(folder).collect::<Vec<_>>().join(" or "),
                     reason: failed.iter().map(reason).collect::<Vec<_>>().join("; "),
                 })
             }
         }
     }
 
-    /// Makes sure that `dir` holds a good copy. Any number of processes may do so at once: each
-    /// writes its own file and renames it into place, and all of them are equal.
+    /// Ensure that `dir` contains a good copy. Many processes may do so at once: each writes a file of its own and renames
+    /// it, and all of them are equal.
     fn unpack_into(&self, dir: &Path) -> io::Result<PathBuf> {
         let path = dir.join(self.file_name);
         if self.is_good(&path) {
@@ -99,13 +103,13 @@ impl Embedded {
         partial.as_file().sync_all()?;
         match partial.persist(&path) {
             Ok(_) => Ok(path),
-            // Windows refuses to replace a library in use: then another process has put it there.
+            // Windows refuses to replace a library in use: another process was faster.
             Err(_) if self.is_good(&path) => Ok(path),
             Err(error) => Err(error.error),
         }
     }
 
-    /// A copy for this process alone.
+    /// Write a copy for this process only.
     fn unpack_privately(&self) -> io::Result<Unpacked> {
         let private = private_dir()?;
         Ok(Unpacked {
@@ -114,7 +118,7 @@ impl Embedded {
         })
     }
 
-    /// Whether the file is this library, byte for byte. 29 MB take about 10 ms.
+    /// Whether the file is this library, byte for byte. Hashing 29 MB takes about 10 ms.
     fn is_good(&self, path: &Path) -> bool {
         let Ok(mut file) = named_file::open(path) else {
             return false;
@@ -148,14 +152,14 @@ impl Embedded {
     }
 }
 
-/// The directory of unpacked libraries, in the user's cache.
+/// Return the directory of unpacked libraries in the user's cache.
 fn cache_dir() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     let user = etcetera::choose_base_strategy().ok()?;
     Some(user.cache_dir().join("helix-build").join("runtime"))
 }
 
-/// A directory of a random name that no other user can look into or change.
+/// Create a directory that no other user can read or change.
 fn private_dir() -> io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("helix-build-");
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_is_an_error() {
+    fn a_folder_that_cannot_be_written_is_an_error() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("file");
         fs::write(&file, "x").expect("writes");

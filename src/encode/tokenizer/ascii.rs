@@ -1,8 +1,8 @@
-//! BERT's WordPiece over plain ASCII, which is most source code, with the ids that the crate gives.
+//! The fast path: BERT's WordPiece over ASCII, which most source code is, with the ids that the crate gives.
 //!
-//! Knows nothing of other tokenizers; what it does not cover, the crate does.
+//! Covers no other tokenizer and no other text.
 
-use super::{Pieces, Word, narrow};
+use super::pieces::{Pieces, Word, narrow};
 use std::ops::Range;
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::wordpiece::WordPiece;
@@ -10,16 +10,16 @@ use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Model as _, Tokenizer as Crate};
 
-/// What the short cut has to know besides the vocabulary.
-pub(super) struct Plain {
+/// What the fast path needs besides the vocabulary.
+pub(super) struct AsciiWordPiece {
     unknown: i64,
-    /// Tokens that are recognised in running text, such as `[MASK]`.
+    /// Tokens that are recognised within a text, such as `[MASK]`.
     added: Vec<String>,
     /// Bytes of the longest entry of the vocabulary.
     longest: usize,
 }
 
-impl Plain {
+impl AsciiWordPiece {
     /// `None` unless the tokenizer is BERT's: uncased, with accents stripped.
     pub fn of(inner: &Crate) -> Option<Self> {
         let Some(NormalizerWrapper::BertNormalizer(normalizer)) = inner.get_normalizer() else {
@@ -60,7 +60,7 @@ impl Plain {
             && !self.added.iter().any(|token| run.contains(token.as_str()))
     }
 
-    /// Appends the tokens of one plain run. `word` is scratch space.
+    /// Append the tokens of one run. `word` is scratch space.
     pub fn encode(
         &self,
         model: &WordPiece,
@@ -90,9 +90,9 @@ impl Plain {
         }
     }
 
-    /// Longest match first, as WordPiece does; a word with a part that is not in the vocabulary is
-    /// unknown as a whole. `word` comes with `##` in front; the mark moves along with the start of
-    /// the part to be matched, overwriting what has been matched before.
+    /// Append the tokens of one word: the longest match first. A word with a part that is not in the vocabulary is unknown
+    /// as a whole. `word` starts with the mark `##`, which moves along with the start of the part to be matched and
+    /// overwrites what has been matched.
     fn encode_word(&self, model: &WordPiece, word: &mut [u8], ids: &mut Vec<i64>) {
         let mark = CONTINUES.len();
         let first = ids.len();
@@ -121,12 +121,12 @@ impl Plain {
     }
 }
 
-/// WordPiece's mark of a token that continues a word.
+/// WordPiece's prefix of a token that continues a word.
 const CONTINUES: &str = "##";
 /// BERT's limit: longer words are unknown.
 const LONGEST_WORD: usize = 100;
 
-/// White space that BERT keeps as such; it drops other control characters.
+/// Whether BERT takes the character for white space. It drops other control characters.
 pub(super) fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }

@@ -1,50 +1,48 @@
-//! The words by which a chunk is found, in whole, for routing.
+//! Whole words of a chunk, for routing.
 //!
-//! A sparse vector speaks in word pieces; a router compares whole words. A rare identifier that
-//! WordPiece splits is therefore put together again, with the weights of its pieces added up.
+//! A sparse vector consists of word pieces; a router compares whole words. So a rare identifier that WordPiece splits is
+//! joined again, with the sum of the weights of its pieces.
 
-use super::prepare::{Prepared, Windows};
 use super::sparse::units;
+use super::text::{TokenizedText, Windows};
 use super::tokenizer::Word;
 use crate::credential::is_random;
 
-/// Words kept for a chunk at most. The router's table has one list per chunk, and the readers look
-/// through all of it.
-const MOST: usize = 24;
-/// Characters of a word at least; the readers ask for no shorter ones.
-const SHORTEST: usize = 3;
-/// Characters at most: longer runs are data (hashes, base64), not words.
-const LONGEST: usize = 64;
+/// Most words of a chunk. The router's table has one list per chunk, and readers scan all of it.
+const MAX_WORDS: usize = 24;
+/// Fewest characters of a word. Readers ask for no shorter ones.
+const MIN_CHARS: usize = 3;
+/// Most characters of a word. Longer runs are data (hashes, base64).
+const MAX_CHARS: usize = 64;
 
-/// The heaviest words of a text, in lower case, distinct, heaviest first, by `weights` (`[V]`) of the
-/// vocabulary. An identifier such as `foo_bar` is listed besides its parts, after the heaviest of
-/// them.
-pub(super) fn route_words(prepared: &Prepared, windows: &Windows, weights: &[f32]) -> Vec<String> {
-    let scores: Vec<u32> = prepared
+/// Return the heaviest words of a text by `weights` (`[V]`) of the vocabulary: lower case, distinct, heaviest first. An
+/// identifier such as `foo_bar` is listed as well as its parts, after the heaviest of them.
+pub(super) fn route_words(text: &TokenizedText, windows: &Windows, weights: &[f32]) -> Vec<String> {
+    let scores: Vec<u32> = text
         .words
         .iter()
         .map(|word| score(word, windows, weights))
         .collect();
     let mut candidates = Vec::with_capacity(scores.len() * 2);
     let mut add = |score: u32, start: u32, end: u32| {
-        if score > 0 && end - start >= SHORTEST as u32 {
+        if score > 0 && end - start >= MIN_CHARS as u32 {
             candidates.push((u32::MAX - score, start, end));
         }
     };
-    for (word, score) in prepared.words.iter().zip(&scores) {
+    for (word, score) in text.words.iter().zip(&scores) {
         add(*score, word.text.start, word.text.end);
     }
     let mut first = 0;
-    for group in prepared.words.chunk_by(|a, b| joined(&prepared.text, a, b)) {
+    for group in text.words.chunk_by(|a, b| joined(&text.text, a, b)) {
         let heaviest = scores[first..first + group.len()].iter().max();
         first += group.len();
         if let (Some(heaviest), [start, .., end]) = (heaviest, group) {
-            // One unit less than its part: it comes right after.
+            // One unit less than its heaviest part, so it comes right after.
             add(heaviest.saturating_sub(1), start.text.start, end.text.end);
         }
     }
     candidates.sort_unstable();
-    distinct(&prepared.text, &candidates)
+    distinct(&text.text, &candidates)
 }
 
 fn score(word: &Word, windows: &Windows, weights: &[f32]) -> u32 {
@@ -58,15 +56,14 @@ fn score(word: &Word, windows: &Windows, weights: &[f32]) -> u32 {
         .fold(0, |sum, weight| u32::saturating_add(sum, units(*weight)))
 }
 
-/// Whether only `_` lies between two neighbours. A hyphen does not join: it is mostly a minus sign
-/// or prose.
+/// Whether only `_` lies between two neighbours. A hyphen does not join: mostly it is a minus sign or prose.
 fn joined(text: &str, a: &Word, b: &Word) -> bool {
     text.get(a.text.end as usize..b.text.start as usize)
         .is_some_and(|gap| !gap.is_empty() && gap.bytes().all(|byte| byte == b'_'))
 }
 
 fn distinct(text: &str, candidates: &[(u32, u32, u32)]) -> Vec<String> {
-    let mut words: Vec<String> = Vec::with_capacity(MOST);
+    let mut words: Vec<String> = Vec::with_capacity(MAX_WORDS);
     for (_, start, end) in candidates {
         let Some(word) = text.get(*start as usize..*end as usize) else {
             continue;
@@ -75,7 +72,7 @@ fn distinct(text: &str, candidates: &[(u32, u32, u32)]) -> Vec<String> {
             continue;
         }
         let n_chars = word.chars().count();
-        if !(SHORTEST..=LONGEST).contains(&n_chars) || !word.chars().any(char::is_alphabetic) {
+        if !(MIN_CHARS..=MAX_CHARS).contains(&n_chars) || !word.chars().any(char::is_alphabetic) {
             continue;
         }
         // Keys and hashes.
@@ -83,11 +80,11 @@ fn distinct(text: &str, candidates: &[(u32, u32, u32)]) -> Vec<String> {
             continue;
         }
         let lower = word.to_lowercase();
-        // Again: other letters than ASCII's may have changed.
+        // Compare again: letters beyond ASCII may have changed.
         if !words.contains(&lower) {
             words.push(lower);
         }
-        if words.len() == MOST {
+        if words.len() == MAX_WORDS {
             break;
         }
     }

@@ -1,8 +1,7 @@
-//! What a model's files are, found before any of them is loaded.
+//! Checks the files of a model before the runtime loads them.
 //!
-//! A page of a web server or a pointer of Git LFS under a model's name, a download that was cut off,
-//! weights left behind: each is told by its own name here, where the runtime would speak of protobuf.
-//! Reads the heads of files and the structure of graphs, never weights.
+//! Finds web pages and Git LFS pointers in place of a model, truncated downloads and missing weights. The runtime would
+//! report each as a protobuf error. Reads the heads of files and the structure of graphs, never weights.
 
 use super::error::EncodeError;
 use super::onnx::{self, Data, Graph, Node, OnnxError, ValueInfo};
@@ -12,29 +11,29 @@ use crate::named_file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What a graph's file says of itself.
+/// What a graph's file states.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    /// Files with weights beside the graph's own, sorted.
+pub(super) struct GraphFacts {
+    /// Weight files beside the graph, sorted.
     pub weights: Vec<PathBuf>,
     pub outputs: Vec<ValueInfo>,
-    /// Rows of the table of embeddings: tokens that the model knows.
+    /// Rows of the embedding table: tokens that the model knows.
     pub n_tokens: Option<usize>,
-    /// Rows of the table of positions.
+    /// Rows of the position table.
     pub n_positions: Option<usize>,
-    /// It makes bytes of its activations as they come.
+    /// It quantizes its activations to bytes as it runs.
     pub is_quantized: bool,
 }
 
-/// Looks at a graph and the files that it needs.
+/// Read the structure of a graph and check the files that it needs.
 ///
 /// # Errors
-/// `FileBad` for what is no graph, or not whole; `ModelMissing` for a file with weights that is not there.
-pub(super) fn look(kind: EncoderKind, path: &Path) -> Result<Facts, EncodeError> {
+/// `FileBad` for a file that is no graph or is truncated; `ModelMissing` for a weight file that does not exist.
+pub(super) fn read(kind: EncoderKind, path: &Path) -> Result<GraphFacts, EncodeError> {
     check_head(kind, path)?;
-    let proto = onnx::read(path).map_err(|error| graph_error(kind, error))?;
+    let proto = onnx::read(path).map_err(|error| graph_error(kind, "", error))?;
     let graph = proto.graph;
-    Ok(Facts {
+    Ok(GraphFacts {
         weights: weights(kind, path, &graph)?,
         n_tokens: rows_of_tokens(&graph),
         n_positions: rows_of_positions(&graph),
@@ -43,10 +42,10 @@ pub(super) fn look(kind: EncoderKind, path: &Path) -> Result<Facts, EncodeError>
     })
 }
 
-/// Refuses what is fetched in place of a file.
+/// Refuse a file that was fetched in place of the model: a web page, a Git LFS pointer, an empty file.
 ///
 /// # Errors
-/// `FileBad`, or `ModelMissing` when it cannot be read.
+/// `FileBad`, or `ModelMissing` if it cannot be read.
 pub(super) fn check_head(kind: EncoderKind, path: &Path) -> Result<(), EncodeError> {
     let head = named_file::head(path, 512);
     let head = head.map_err(|error| EncodeError::missing(kind, path, error))?;
@@ -63,7 +62,7 @@ pub(super) fn check_head(kind: EncoderKind, path: &Path) -> Result<(), EncodeErr
     Err(EncodeError::file(kind, path, reason))
 }
 
-/// Refuses a tokenizer that gives ids for which the model has no embedding.
+/// Refuse a tokenizer with ids for which the model has no embedding.
 ///
 /// # Errors
 /// `TokenizerBad`.
@@ -88,7 +87,8 @@ pub(super) fn check_vocabulary(
     }
 }
 
-pub(super) fn graph_error(kind: EncoderKind, error: OnnxError) -> EncodeError {
+/// Convert an error about the graph of the model `name`.
+pub(super) fn graph_error(kind: EncoderKind, name: &str, error: OnnxError) -> EncodeError {
     match error {
         OnnxError::Unreadable { path, source } => EncodeError::missing(kind, &path, source),
         OnnxError::Truncated { path } => {
@@ -105,11 +105,11 @@ pub(super) fn graph_error(kind: EncoderKind, error: OnnxError) -> EncodeError {
                  export it again with the weights beside it"
             ),
         ),
-        other => EncodeError::bad(kind, "", other.to_string()),
+        other => EncodeError::bad(kind, name, other.to_string()),
     }
 }
 
-/// The files with weights, each long enough for what the graph takes from it.
+/// Return the weight files, after checking that each is long enough for the graph.
 fn weights(kind: EncoderKind, path: &Path, graph: &Graph) -> Result<Vec<PathBuf>, EncodeError> {
     let mut ends: BTreeMap<&Path, u64> = BTreeMap::new();
     for tensor in graph.tensors.iter().filter(|tensor| tensor.is_external) {
@@ -136,14 +136,14 @@ fn weights(kind: EncoderKind, path: &Path, graph: &Graph) -> Result<Vec<PathBuf>
     Ok(ends.into_keys().map(Path::to_owned).collect())
 }
 
-/// Of all tables that token ids are looked up in, the shortest.
+/// Return the rows of the shortest table in which token ids are looked up.
 fn rows_of_tokens(graph: &Graph) -> Option<usize> {
     let lookups = graph.nodes.iter().filter_map(Node::as_lookup);
     lookups
         .filter(|(_, indices)| graph.behind_copies(indices) == "input_ids")
         .filter_map(|(table, _)| {
             let table = graph.behind_copies(table);
-            // A table of bytes may be widened before it is looked up.
+            // A quantized table may be widened before it is looked up.
             let widened = graph.producer(table).filter(|n| n.is("DequantizeLinear"));
             let bytes = widened.and_then(|node| node.inputs.first());
             let table = bytes.map_or(table, String::as_str);
@@ -153,7 +153,7 @@ fn rows_of_tokens(graph: &Graph) -> Option<usize> {
         .min()
 }
 
-/// The table of positions is told by its name, which exporters keep.
+/// Return the rows of the position table, recognized by its name, which exporters keep.
 fn rows_of_positions(graph: &Graph) -> Option<usize> {
     let tables = graph.tensors.iter().filter(|tensor| {
         tensor.dims.len() == 2

@@ -1,0 +1,168 @@
+//! Reads a model directory as exporters write them.
+//!
+//! Needs `model.onnx` or `onnx/model.onnx`, and `tokenizer.json` beside either. Uses, if present: `config.json`,
+//! `sentence_bert_config.json`, `modules.json`, `1_Pooling/config.json`, `1_SpladePooling/config.json`, and
+//! `helix-model.toml`, which overrides all of them. Checks what they state against the graph's file.
+//!
+//! Imports, from the bottom: `statements` (formats), `files` (reading them), `rules` (what they mean together), this file.
+
+mod files;
+mod rules;
+mod statements;
+
+use super::digest;
+use super::error::EncodeError;
+use super::graph_file::{self, GraphFacts};
+use super::model::{Graph, Model, Pooling};
+use super::output::{self, Declared};
+use crate::batch::EncoderKind;
+use files::{Files, model_root};
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Read the model in `dir`.
+///
+/// # Errors
+/// `ModelMissing` for a file that is needed and does not exist, `ModelBad` for one that makes no sense, `WrongKind` if the
+/// directory states the other kind.
+pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> {
+    if dir.is_file() {
+        let parent = dir.parent().filter(|above| !above.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).display();
+        let reason = format!("it is a file; name the directory that holds it, {parent}");
+        return Err(EncodeError::file(kind, dir, reason));
+    }
+    let dir = model_root(dir);
+    let files = Files { kind, dir: &dir };
+    let stated = files.statements()?;
+    rules::check_kind(&files, &stated)?;
+    let mut of_logits = Pooling::Splade;
+    if stated.overrides.pooling.is_none() {
+        of_logits = rules::pooling_of_logits(&files)?;
+        rules::check_modules(&files, &stated.modules)?;
+    }
+    let graph = files.graph(stated.overrides.file.as_deref())?;
+    graph_file::check_head(kind, &graph)?;
+    let facts = graph_file::read(kind, &graph).map_err(|error| {
+        // If it is not the file that helix-model.toml means, say that first.
+        let expected = stated.overrides.sha256.as_deref();
+        let other = expected.and_then(|sha256| digest::check_sha256(kind, &graph, sha256).err());
+        other.unwrap_or(error)
+    })?;
+    let max_len = rules::max_len(&files, &stated, &facts)?;
+    let stated_dim = stated.dim(kind);
+    let pooling = stated.pooling(kind);
+    let overrides = stated.overrides;
+    let mut model = Model {
+        kind,
+        name: files.name(),
+        tokenizer: Cow::Owned(files.tokenizer(&graph)?),
+        graph: Graph::File(graph),
+        weights: facts.weights.clone(),
+        pooling,
+        of_logits,
+        max_len,
+        n_tokens: facts.n_tokens,
+        quantized: facts.is_quantized || overrides.quantized.is_some(),
+        dim: overrides.dim.or(stated_dim),
+        query_prefix: overrides.query_prefix,
+        passage_prefix: overrides.passage_prefix,
+        char_cap: overrides.char_cap,
+        licence: overrides.licence,
+        sha256: overrides.sha256,
+    };
+    if let (EncoderKind::Dense, Some(width)) = (kind, width(&model, &facts)) {
+        model.dim = Some(dense_dim(&model, overrides.dim, stated_dim, width)?);
+    }
+    Ok(model)
+}
+
+/// Return the dimensions of a dense model whose output has `width` numbers: as `helix-model.toml` sets them, else the width.
+fn dense_dim(
+    model: &Model,
+    overridden: Option<usize>,
+    stated: Option<usize>,
+    width: usize,
+) -> Result<usize, EncodeError> {
+    let bad = |reason| Err(EncodeError::bad(model.kind, &model.name, reason));
+    match (overridden, stated) {
+        (Some(dim), _) if dim > width => bad(format!(
+            "helix-model.toml sets dim = {dim}, and its vectors have {width} numbers; \
+             set a smaller dim, or none"
+        )),
+        (Some(dim), _) => Ok(dim),
+        // A graph that pools may project as well.
+        (None, _) if model.pooling.is_none_or(|p| p == Pooling::None) => Ok(width),
+        (None, Some(stated)) if stated != width => bad(format!(
+            "config.json says that its vectors have {stated} numbers, and the graph gives {width}; \
+             the two are of different models, or set dim in helix-model.toml"
+        )),
+        (None, _) => Ok(width),
+    }
+}
+
+/// Return the numbers in a row of the output that will be read, if the graph's file states them.
+fn width(model: &Model, facts: &GraphFacts) -> Option<usize> {
+    let outputs = facts.outputs.iter().map(Declared::in_file);
+    let outputs: Vec<Declared> = outputs.collect::<Option<_>>()?;
+    // Every width is below such a vocabulary. Opening the model reports outputs that do not fit.
+    let chosen = output::choose(model, &outputs, usize::MAX).ok()?;
+    outputs[chosen.position()].shape.last().copied()?
+}
+
+/// Return the kind of encoder in a directory: as its files state it, else as its graph's outputs look. Reading it as that
+/// kind reports what does not fit.
+pub(super) fn kind(dir: &Path) -> EncoderKind {
+    let dir = model_root(dir);
+    let files = Files {
+        kind: EncoderKind::Sparse,
+        dir: &dir,
+    };
+    let stated = files.readable_statements();
+    if let Some(kind) = rules::stated_kind(&files, &stated) {
+        return kind;
+    }
+    let graph = files.graph(stated.overrides.file.as_deref()).ok();
+    let facts = graph.and_then(|path| graph_file::read(EncoderKind::Sparse, &path).ok());
+    let Some(facts) = facts else {
+        return EncoderKind::Dense;
+    };
+    let vocabulary = facts.n_tokens.or(stated.config.vocab_size);
+    let mut outputs = facts.outputs.iter().filter_map(Declared::in_file);
+    let is_sparse = outputs.any(|output| {
+        let width = output.shape.last().copied().flatten();
+        output.numbers == Some(output::Numbers::Integer)
+            || output.name == "logits"
+            || width.is_some_and(|width| vocabulary.is_some_and(|vocabulary| width >= vocabulary))
+    });
+    match is_sparse {
+        true => EncoderKind::Sparse,
+        false => EncoderKind::Dense,
+    }
+}
+
+/// Whether `dir` contains one of the files that make a folder a model directory.
+pub fn looks_like_model(dir: &Path) -> bool {
+    let files = ["helix-model.toml", "model.onnx", "onnx/model.onnx"];
+    files.iter().any(|file| dir.join(file).is_file())
+}
+
+/// Return the file of a directory that states the pooling.
+pub(super) fn pooling_source(dir: &Path, chosen: Pooling) -> &'static str {
+    let dir = model_root(dir);
+    let files = Files {
+        kind: EncoderKind::Dense,
+        dir: &dir,
+    };
+    let stated = files.readable_statements();
+    if stated.overrides.pooling.is_some() {
+        "helix-model.toml"
+    } else if stated.pooling(EncoderKind::Dense).is_some() {
+        "1_Pooling/config.json"
+    } else if chosen == Pooling::SpladeLog1p {
+        // Nothing but that folder states it.
+        "1_SpladePooling/config.json"
+    } else {
+        "the graph's outputs"
+    }
+}

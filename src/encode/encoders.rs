@@ -1,0 +1,215 @@
+//! The encoders of a process, and texts encoded by both kinds.
+
+use super::dense_encoder::DenseEncoder;
+use super::error::EncodeError;
+use super::session::{BatchEvent, ModelSession, RunCost};
+use super::sparse::{DOCUMENT_TERMS, QUERY_TERMS};
+use super::sparse_encoder::SparseEncoder;
+use super::text::{TextTokenizer, TokenizedText};
+use crate::batch::EncoderKind;
+use crate::vector::{DenseVector, SparseVector};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// The vectors of one text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Encoded {
+    /// `None` without a sparse encoder. Empty for a text without a word.
+    pub sparse: Option<SparseVector>,
+    /// `None` without a dense encoder, and for a text without any token that the encoder knows.
+    pub dense: Option<DenseVector>,
+    /// At most 24 whole words of the text, lower case, heaviest first. Empty without a sparse encoder.
+    pub route_words: Vec<String>,
+    /// Time inside the runtime. Of texts that were encoded together, the first has the time of all.
+    pub busy: Duration,
+    /// Tokens in all runs of both kinds, without and with padding. Of texts that were encoded together, the first has the
+    /// tokens of all.
+    pub run_tokens: u64,
+    pub padded_tokens: u64,
+}
+
+/// The loaded encoders of one process. Opening them takes as long as loading the models, so open them once.
+pub struct Encoders {
+    pub(super) tokenizer: Arc<TextTokenizer>,
+    pub(super) sparse: Option<SparseEncoder>,
+    pub(super) dense: Option<DenseEncoder>,
+    pub(super) device_name: String,
+    pub(super) warnings: Vec<EncodeError>,
+}
+
+/// How both kinds of encoder run over the same texts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Schedule {
+    OneAfterTheOther,
+    /// One kind runs on a device and the other on the CPU.
+    InParallel,
+}
+
+impl Encoders {
+    /// Return the tokenizer for texts that these encoders encode. Share it with a thread pool.
+    pub fn tokenizer(&self) -> Arc<TextTokenizer> {
+        Arc::clone(&self.tokenizer)
+    }
+
+    /// Return the name of the device that the sessions run on, for people and the ledger.
+    pub fn device_name(&self) -> String {
+        self.device_name.clone()
+    }
+
+    /// Return what is wrong with models that work but whose vectors are useless: every text has the same one.
+    pub fn warnings(&self) -> &[EncodeError] {
+        &self.warnings
+    }
+
+    /// Whether to encode many texts at a time: a kind runs on a device.
+    pub fn is_batched(&self) -> bool {
+        self.sessions().any(ModelSession::is_batched)
+    }
+
+    /// Release memory whenever the counter `requests` has increased: the next run of each session returns the unused
+    /// memory of its arena. After runs of many shapes an arena is larger than any one run needs.
+    pub fn on_release_request(&mut self, requests: &Arc<AtomicU32>) {
+        if let Some(encoder) = &mut self.sparse {
+            encoder.session.on_release_request(requests);
+        }
+        if let Some(encoder) = &mut self.dense {
+            encoder.session.on_release_request(requests);
+        }
+    }
+
+    /// Encode a text tokenized by this instance's [`Self::tokenizer`]. The result depends only on the text, the models and
+    /// the kind of processor or device.
+    ///
+    /// # Errors
+    /// `TextRefused`, `RunFailed` and `BadOutput`; retry the second when memory was short.
+    pub fn encode(&mut self, text: &TokenizedText) -> Result<Encoded, EncodeError> {
+        self.encode_one(text, DOCUMENT_TERMS)
+    }
+
+    /// Encode a query, with its prefix and fewer terms.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_query(&mut self, text: &str) -> Result<Encoded, EncodeError> {
+        let text = self.tokenizer.tokenize_query(text);
+        self.encode_one(&text, QUERY_TERMS)
+    }
+
+    /// Encode texts tokenized by this instance's [`Self::tokenizer`], in order. On a device their windows run in batches,
+    /// and both kinds run in parallel if one of them is on the CPU. On the CPU this equals encoding them one by one.
+    /// `observe` is called for each run, from any thread.
+    ///
+    /// # Errors
+    /// As [`Self::encode`]: the first error, which does not say of which text.
+    pub fn encode_many(
+        &mut self,
+        texts: &[&TokenizedText],
+        observe: &(dyn Fn(BatchEvent) + Sync),
+    ) -> Result<Vec<Encoded>, EncodeError> {
+        self.encode_all(texts, DOCUMENT_TERMS, observe)
+    }
+
+    /// Tokenize and encode a text.
+    pub(super) fn encode_text(&mut self, text: &str) -> Result<Encoded, EncodeError> {
+        let text = self.tokenizer.tokenize(text);
+        self.encode(&text)
+    }
+
+    /// Return the session of one kind; `None` without that encoder.
+    pub(super) fn session(&self, kind: EncoderKind) -> Option<&ModelSession> {
+        match kind {
+            EncoderKind::Sparse => self.sparse.as_ref().map(|encoder| &encoder.session),
+            EncoderKind::Dense => self.dense.as_ref().map(|encoder| &encoder.session),
+        }
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = &ModelSession> {
+        let kinds = [EncoderKind::Sparse, EncoderKind::Dense];
+        kinds.into_iter().filter_map(|kind| self.session(kind))
+    }
+
+    fn schedule(&self) -> Schedule {
+        let mut batched = self.sessions().map(ModelSession::is_batched);
+        match (batched.next(), batched.next()) {
+            (Some(sparse), Some(dense)) if sparse != dense => Schedule::InParallel,
+            _ => Schedule::OneAfterTheOther,
+        }
+    }
+
+    fn encode_one(&mut self, text: &TokenizedText, n_terms: usize) -> Result<Encoded, EncodeError> {
+        let encoded = self.encode_all(&[text], n_terms, &|_| ())?;
+        Ok(encoded.into_iter().next().unwrap_or_default())
+    }
+
+    fn encode_all(
+        &mut self,
+        texts: &[&TokenizedText],
+        n_terms: usize,
+        observe: &(dyn Fn(BatchEvent) + Sync),
+    ) -> Result<Vec<Encoded>, EncodeError> {
+        if let Some(reason) = texts.iter().find_map(|text| text.refused.clone()) {
+            return Err(EncodeError::TextRefused { reason });
+        }
+        let schedule = self.schedule();
+        let sparse = self.sparse.as_mut().map(|encoder| {
+            move || {
+                let windows = texts
+                    .iter()
+                    .filter_map(|text| Some((*text, text.windows(EncoderKind::Sparse)?)));
+                let vectors =
+                    encoder.encode_many(&windows.collect::<Vec<_>>(), n_terms, observe)?;
+                Ok::<_, EncodeError>((vectors, encoder.session.take_cost()))
+            }
+        });
+        let dense = self.dense.as_mut().map(|encoder| {
+            move || {
+                let windows = texts.iter().filter_map(|t| t.windows(EncoderKind::Dense));
+                let vectors = encoder.encode_many(&windows.collect::<Vec<_>>(), observe)?;
+                Ok::<_, EncodeError>((vectors, encoder.session.take_cost()))
+            }
+        });
+        let (sparse, dense) = match (sparse, dense, schedule) {
+            (Some(sparse), Some(mut dense), Schedule::InParallel) => std::thread::scope(|scope| {
+                let sparse = scope.spawn(sparse);
+                let dense = dense();
+                let sparse = sparse.join().unwrap_or_else(|panic| resume_unwind(panic));
+                (Some(sparse), Some(dense))
+            }),
+            (sparse, dense, _) => (sparse.map(|mut run| run()), dense.map(|mut run| run())),
+        };
+        let mut encoded = vec![Encoded::default(); texts.len()];
+        let mut costs = Vec::new();
+        if let Some(sparse) = sparse {
+            let (vectors, cost) = sparse?;
+            costs.push(cost);
+            for (text, (vector, words)) in encoded.iter_mut().zip(vectors) {
+                text.sparse = Some(vector);
+                text.route_words = words;
+            }
+        }
+        if let Some(dense) = dense {
+            let (vectors, cost) = dense?;
+            costs.push(cost);
+            for (text, vector) in encoded.iter_mut().zip(vectors) {
+                text.dense = vector;
+            }
+        }
+        if let Some(first) = encoded.first_mut() {
+            first.busy = busy(&costs, schedule);
+            first.run_tokens = costs.iter().map(|cost| cost.run_tokens).sum();
+            first.padded_tokens = costs.iter().map(|cost| cost.padded_tokens).sum();
+        }
+        Ok(encoded)
+    }
+}
+
+/// Return the time during which at least one kind was running.
+fn busy(costs: &[RunCost], schedule: Schedule) -> Duration {
+    let each = costs.iter().map(|cost| cost.busy);
+    match schedule {
+        Schedule::InParallel => each.max().unwrap_or_default(),
+        Schedule::OneAfterTheOther => each.sum(),
+    }
+}

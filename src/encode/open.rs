@@ -1,0 +1,136 @@
+//! Opens encoders: loads the runtime and the models, and encodes a few texts with them.
+
+use super::canary;
+use super::cuda::Cuda;
+use super::dense_encoder::DenseEncoder;
+use super::encoders::Encoders;
+use super::error::EncodeError;
+use super::graph_file::check_vocabulary;
+use super::model::Model;
+use super::provider::{Cpu, Provider};
+use super::session::SessionConfig;
+use super::simulated::{self, Simulated};
+use super::sparse_encoder::SparseEncoder;
+use super::text::TextTokenizer;
+use super::{runtime, source};
+use crate::batch::EncoderKind;
+use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
+use std::sync::Arc;
+
+impl Encoders {
+    /// Load the runtime and the chosen models, and encode two texts with them. Without any encoder, load no runtime.
+    ///
+    /// # Errors
+    /// Any variant of [`EncodeError`].
+    pub fn open(choice: &EncoderChoice) -> Result<Self, EncodeError> {
+        Self::open_with(choice, provider_of)
+    }
+
+    /// The same, with the execution provider that `provider_of` returns for a device.
+    pub(super) fn open_with(
+        choice: &EncoderChoice,
+        provider_of: fn(Device) -> Provider,
+    ) -> Result<Self, EncodeError> {
+        let sparse = source::resolve(EncoderKind::Sparse, &choice.sparse)?;
+        let dense = source::resolve(EncoderKind::Dense, &choice.dense)?;
+        let tokenizer = TextTokenizer::new(sparse.as_ref(), dense.as_ref(), choice.coverage)?;
+        let models = || [&sparse, &dense].into_iter().flatten();
+        for model in models() {
+            if let Some(tokenizer) = tokenizer.of(model.kind) {
+                check_vocabulary(model.kind, &model.name, tokenizer, model.n_tokens)?;
+            }
+        }
+        for model in models() {
+            check_device(model, device_of(choice, model.kind))?;
+        }
+        if let Some(device) = choice.device() {
+            provider_of(device).load_libraries(choice)?;
+        }
+        let arena_bytes = choice.device_memory / kinds_on_device(choice).max(1);
+        let config = |device: Device| SessionConfig {
+            device,
+            provider: provider_of(device),
+            arena_bytes,
+            max_batch: choice.max_batch as usize,
+            threads: choice.cpu_threads as usize,
+            precision: choice.precision,
+        };
+        let environment = || runtime::environment(choice.ort_lib.as_deref());
+        let sparse = match (&sparse, tokenizer.of(EncoderKind::Sparse)) {
+            (Some(model), Some(tokenizer)) => {
+                let config = config(choice.sparse_device);
+                Some(SparseEncoder::open(
+                    &environment()?,
+                    model,
+                    tokenizer,
+                    config,
+                )?)
+            }
+            _ => None,
+        };
+        let dense = match (&dense, tokenizer.of(EncoderKind::Dense)) {
+            (Some(model), Some(tokenizer)) => {
+                let config = config(choice.dense_device);
+                Some(DenseEncoder::open(
+                    &environment()?,
+                    model,
+                    tokenizer,
+                    config,
+                )?)
+            }
+            _ => None,
+        };
+        let mut encoders = Self {
+            tokenizer: Arc::new(tokenizer),
+            sparse,
+            dense,
+            device_name: choice.device_name(),
+            warnings: Vec::new(),
+        };
+        let is_exact = choice.device().is_none() && choice.cpu_threads <= 1;
+        let agreement = match is_exact {
+            true => canary::Agreement::Exact,
+            false => canary::Agreement::WithinRounding,
+        };
+        encoders.warnings = canary::check(&mut encoders, agreement)?;
+        Ok(encoders)
+    }
+}
+
+/// Return the provider that runs the sessions of a device.
+fn provider_of(device: Device) -> Provider {
+    match device {
+        Device::Cpu => Arc::new(Cpu),
+        Device::Cuda(_) if simulated::is_requested() => Arc::new(Simulated),
+        Device::Cuda(index) => Arc::new(Cuda { index }),
+    }
+}
+
+fn device_of(choice: &EncoderChoice, kind: EncoderKind) -> Device {
+    match kind {
+        EncoderKind::Sparse => choice.sparse_device,
+        EncoderKind::Dense => choice.dense_device,
+    }
+}
+
+/// Refuse a quantized model on a device.
+fn check_device(model: &Model, device: Device) -> Result<(), EncodeError> {
+    if !model.quantized || device.is_cpu() {
+        return Ok(());
+    }
+    let reason = "its activations are 8-bit numbers with one scale for a whole run, so it may \
+        only run one text at a time; use --device cpu, or the model that it was made from";
+    Err(EncodeError::bad(model.kind, &model.name, reason))
+}
+
+/// Count the sessions that share a device's memory.
+fn kinds_on_device(choice: &EncoderChoice) -> u64 {
+    let kinds = [
+        (&choice.sparse, choice.sparse_device),
+        (&choice.dense, choice.dense_device),
+    ];
+    let on_device = |(source, device): &(&ModelSource, Device)| {
+        **source != ModelSource::None && !device.is_cpu()
+    };
+    kinds.iter().filter(|kind| on_device(kind)).count() as u64
+}
