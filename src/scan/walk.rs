@@ -1,9 +1,8 @@
 //! One walk over a root.
 
-use super::ScanFailure;
 use super::judge::{Candidate, Judge, Rule, Verdict};
 use super::read::io_reason;
-use super::{RootScan, ScanError};
+use super::result::{RootScan, ScanError, ScanFailure};
 use crate::failpoint;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::{Root, Rules};
