@@ -54,11 +54,11 @@ pub(super) fn foreign(text: &str, start: usize, end: usize, style: Style, found:
 }
 
 fn judge(text: &str, name: &Range<usize>, key: Key, style: Style, found: &mut Vec<Found>) {
-    let place = Place { text, name, style };
+    let named = KeyInText { text, name, style };
     let known = found.len();
-    let value = place.value();
-    let more = place.joined_to(value.as_ref());
-    let values = value.into_iter().chain(more).chain(place.column());
+    let value = named.value();
+    let more = named.joined_to(value.as_ref());
+    let values = value.into_iter().chain(more).chain(named.column());
     for (range, how) in values {
         let Some(is_certain) = values::judge(key, &text[range.clone()], how, style) else {
             continue;
@@ -73,10 +73,10 @@ fn judge(text: &str, name: &Range<usize>, key: Key, style: Style, found: &mut Ve
             what,
         });
     }
-    found.extend(place.before(key));
+    found.extend(named.before(key));
     let is_found = found[known..].iter().any(|one| one.is_certain);
     if key == Key::Password && !is_found {
-        found.extend(place.drawn());
+        found.extend(named.drawn());
     }
 }
 
@@ -99,13 +99,13 @@ fn name_around(text: &str, start: usize, end: usize) -> Range<usize> {
 }
 
 /// A key in a text.
-struct Place<'t> {
+struct KeyInText<'t> {
     text: &'t str,
     name: &'t Range<usize>,
     style: Style,
 }
 
-impl Place<'_> {
+impl KeyInText<'_> {
     /// Where the value stands, and how.
     fn value(&self) -> Option<(Range<usize>, How)> {
         let bytes = self.text.as_bytes();

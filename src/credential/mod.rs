@@ -14,6 +14,7 @@ mod assigned;
 mod commands;
 mod documents;
 mod forms;
+mod found;
 mod issuers;
 mod keys;
 mod random;
@@ -21,11 +22,11 @@ mod stand_ins;
 mod stems;
 mod values;
 
+pub use found::Found;
 pub use random::is_random;
 
 use keys::Key;
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// What stands in place of a credential.
 pub const REDACTED: &str = "[redacted]";
@@ -37,36 +38,6 @@ pub enum Style {
     Settings,
     /// Code, prose, or not known.
     Any,
-}
-
-/// A credential, or what may be one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Bytes of the text.
-    pub range: Range<usize>,
-    /// Whether people would call it a credential without knowing more. What is not certain is kept out of tags,
-    /// and otherwise left alone.
-    pub is_certain: bool,
-    /// What it looks like, for people.
-    pub what: &'static str,
-}
-
-impl Found {
-    fn certain(range: Range<usize>, what: &'static str) -> Self {
-        Self {
-            range,
-            is_certain: true,
-            what,
-        }
-    }
-
-    fn doubtful(range: Range<usize>) -> Self {
-        Self {
-            range,
-            is_certain: false,
-            what: "text drawn by lot",
-        }
-    }
 }
 
 /// The credentials in `text`, in order, without overlap, at character boundaries.

@@ -2,7 +2,7 @@
 //!
 //! A judgement about single words and about runs of them; what a word stands beside is not looked at.
 
-use super::Found;
+use super::found::Found;
 
 /// From this length on a word can be told from a name. Keys of 64 bits or more, written in base64 or
 /// in hexadecimal, are longer or equal.

@@ -13,6 +13,7 @@ use crate::plan::{Plan, PlanRoot, PlannedFile, ShardPlan};
 use crate::profile::{Limits, Profile};
 use crate::scan;
 use crate::store::StoreError;
+use crate::store::build_meta;
 use crate::store::ledger::{self, ShardLedger};
 use std::path::Path;
 
@@ -74,9 +75,9 @@ pub fn unchanged(
 
 fn built_with(path: &Path) -> Result<BuiltWith, StoreError> {
     Ok(BuiltWith {
-        encoder: ledger::read_text(path, "encoder")?,
-        recipe: ledger::read_text(path, "recipe")?,
-        tool_version: ledger::read_text(path, "tool_version")?,
+        encoder: build_meta::read_text(path, "encoder")?,
+        recipe: build_meta::read_text(path, "recipe")?,
+        tool_version: build_meta::read_text(path, "tool_version")?,
     })
 }
 

@@ -9,8 +9,8 @@ mod listed;
 
 pub use listed::{Rules, Verdict};
 
-use super::ScanFailure;
 use super::read::read_bytes;
+use super::result::ScanFailure;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::Limits;
 use std::path::Path;

@@ -3,9 +3,9 @@
 //! Rules are asked in a fixed order, names before anything that costs a system call, and the first
 //! that objects is the reason.
 
-use super::ScanFailure;
 use super::gitignore::{Ignored, Layers};
 use super::read::{io_reason, mtime_ns};
+use super::result::ScanFailure;
 use super::{outputs, secrets};
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::platform;

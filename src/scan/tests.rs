@@ -3,11 +3,12 @@
 #![cfg(unix)]
 
 use super::*;
+use crate::file::{RelPath, SkipReason};
 use crate::profile::{Limits, Patterns, Root, Rules, Secrets};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 

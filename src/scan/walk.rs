@@ -1,10 +1,9 @@
 //! One walk over a root.
 
-use super::ScanFailure;
 use super::judge::{Candidate, Judge, Rule, Verdict};
 use super::read::io_reason;
-use super::{RootScan, ScanError};
-use crate::failpoint::failpoint;
+use super::result::{RootScan, ScanError, ScanFailure};
+use crate::failpoint;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::{Root, Rules};
 use std::path::{Path, PathBuf};

@@ -18,9 +18,9 @@
 mod content;
 mod fields;
 
+use super::build_meta::{check_format, digest_of, meta, roots_of};
 use super::connect::open_read_only;
 use super::error::StoreError;
-use super::ledger::{check_format, digest_of, meta, roots_of};
 use crate::ids::{ChunkId, Digest};
 use content::Chunks;
 use fields::Fields;

@@ -2,7 +2,7 @@
 //!
 //! Values, and a look at the label of a shard whose row another program wrote.
 
-use super::ledger::read_text;
+use super::build_meta::read_text;
 use super::registered::RegisteredShard;
 use super::surroundings::Surroundings;
 use std::collections::{BTreeSet, HashMap};

@@ -7,17 +7,12 @@
 use super::error::StoreError;
 use super::index::Index;
 use super::maker::{Maker, maker_of};
+use super::names::{ROUTING_NAME, is_routing};
 use super::registered::registered_shards;
 use crate::named_file;
 use crate::platform;
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// The name by which servers recognise a routing database.
-pub const ROUTING_NAME: &str = "main.genome.db";
-
-/// Folder beside the routing database in which our shards lie.
-pub const SHARDS_FOLDER: &str = "shards";
 
 /// The first bytes of every SQLite database.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -213,12 +208,6 @@ fn read_index(database: PathBuf) -> Result<Index, LocateError> {
             source: Box::new(source),
         }),
     }
-}
-
-pub(super) fn is_routing(database: &Path) -> bool {
-    database
-        .file_name()
-        .is_some_and(|name| name == ROUTING_NAME)
 }
 
 fn has_magic(path: &Path) -> Result<bool, LocateError> {

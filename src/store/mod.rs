@@ -6,6 +6,7 @@
 //! to build and when to publish is told to it. It never writes into a shard after its indexes are
 //! built; a server that mounts the shard does.
 
+pub(crate) mod build_meta;
 pub(crate) mod connect;
 pub mod digest;
 pub(crate) mod error;
@@ -16,12 +17,14 @@ pub mod ledger;
 pub(crate) mod ledger_row;
 pub mod locate;
 mod maker;
+pub mod names;
 pub mod ownership;
 pub mod paths;
 pub mod query;
 pub mod registered;
 pub mod relations;
 pub mod reuse;
+mod root;
 pub mod routing;
 pub mod schema;
 pub mod segment;

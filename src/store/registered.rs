@@ -6,7 +6,7 @@
 use super::connect::open_read_only;
 use super::digest::ContentDigest;
 use super::error::StoreError;
-use super::locate::SHARDS_FOLDER;
+use super::names::SHARDS_FOLDER;
 use crate::ids::{Digest, FileHash};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};

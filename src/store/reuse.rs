@@ -3,9 +3,9 @@
 //! A published shard is the cache: there is no second store to grow stale. Shards of another encoder
 //! fingerprint, of another format, or unreadable ones are left out. Reading only.
 
+use super::build_meta::{check_format, digest_of};
 use super::connect::{most_open_databases, open_read_only};
 use super::error::StoreError;
-use super::ledger::{check_format, digest_of};
 use crate::ids::{ChunkId, ContentHash, Digest};
 use crate::vector::{DenseVector, SparseTerm, SparseVector};
 use rusqlite::{Connection, OptionalExtension as _, Row};

@@ -4,10 +4,10 @@
 //! replaces what was known of it in one durable transaction. A server may have the database open
 //! meanwhile. Rows that servers keep in other tables are left alone.
 
+use super::build_meta::{check_format, digest_of, meta};
 use super::connect::{self, open_read_only};
 use super::digest::ContentDigest;
 use super::error::StoreError;
-use super::ledger::{check_format, digest_of, meta};
 use super::registered::{BuildRecord, RegisteredShard, read_registered};
 use super::schema;
 use crate::ids::FileHash;

@@ -13,6 +13,8 @@ pub use seal::seal;
 
 pub(crate) use rows::epigenetics;
 
+pub use super::root::Root;
+
 use super::connect;
 use super::error::StoreError;
 use super::fts;
@@ -27,14 +29,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-
-/// A folder whose files the shard holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root {
-    pub label: String,
-    /// Absolute, as it shall be spelled in `source_id`.
-    pub path: String,
-}
 
 /// What is written once for a shard.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 //!
 //! Looks at folders and at a lock; changes nothing. The names are those of the build's layout.
 
-use super::locate::is_routing;
+use super::names::is_routing;
 use std::path::{Path, PathBuf};
 
 /// What a build keeps beside an index.

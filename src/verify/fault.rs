@@ -1,7 +1,7 @@
 //! Faults as values, and a bounded, ordered list of them.
 
 use crate::store::error::in_words;
-use crate::store::locate::ROUTING_NAME;
+use crate::store::names::ROUTING_NAME;
 use rusqlite::ErrorCode;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,6 +10,7 @@
 
 mod chunks;
 mod columns;
+mod compare;
 mod concurrent;
 mod fault;
 mod file;
@@ -23,6 +24,7 @@ mod queries;
 mod relations;
 mod report;
 mod routing;
+mod sample;
 mod schema_check;
 mod schema_object;
 mod server_edits;
@@ -30,26 +32,27 @@ mod server_schema;
 mod shard;
 mod side_tables;
 mod sparse;
-mod vectors;
 
 #[cfg(test)]
 mod tests;
 
 #[doc(inline)]
 pub use crate::store::digest::ContentDigest;
+pub use compare::Agreement;
 pub use concurrent::BuildWatch;
 pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
 pub use level::Level;
 pub use report::Report;
+pub use sample::{SampledChunk, Sampler, TextVectors};
 pub use shard::ShardReport;
-pub use vectors::{Agreement, Sampled, Sampler, Vectors};
 
 use crate::failpoint::failpoint;
 use crate::store::StoreError;
 use crate::store::index::{Index, label_of};
 #[doc(inline)]
 pub use crate::store::locate::LocateError;
-use crate::store::locate::{ROUTING_NAME, SHARDS_FOLDER, locate_ours};
+use crate::store::locate::locate_ours;
+use crate::store::names::{ROUTING_NAME, SHARDS_FOLDER};
 use crate::store::ownership::{self, Holding};
 use crate::store::registered::RegisteredShard;
 use fault::Finder;

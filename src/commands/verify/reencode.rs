@@ -8,7 +8,7 @@ use crate::encode::{BuiltWith, EncodeError, Encoders, MismatchError};
 use crate::exit_code::{Exit, ExitCode};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::store::index::Index;
-use crate::verify::{Agreement, Faults, Sampler, Vectors};
+use crate::verify::{Agreement, Faults, Sampler, TextVectors};
 use serde::Serialize;
 use std::time::SystemTime;
 
@@ -82,7 +82,7 @@ impl Reencoder {
             .pick(n, outcome.seed, faults, |chunk, faults| {
                 let encoded = self.encoders.encode(&tokenizer.tokenize(&chunk.text));
                 let encoded = encoded.map_err(unavailable)?;
-                let again = Vectors {
+                let again = TextVectors {
                     sparse: kinds.sparse.then(|| {
                         let words = distinct(encoded.route_words);
                         (encoded.sparse.unwrap_or_default(), words)

@@ -5,7 +5,7 @@ use super::super::keys::Key;
 use super::super::random::{self, Mix};
 use super::super::values::{self, How};
 use super::super::{Found, Style, stand_ins};
-use super::Place;
+use super::KeyInText;
 use std::ops::Range;
 
 /// What may stand between a value and the word for it.
@@ -63,7 +63,7 @@ const MIN_BYTES: usize = 6;
 /// From this length on letters and digits together are certain.
 const CERTAIN_BYTES: usize = 8;
 
-impl Place<'_> {
+impl KeyInText<'_> {
     /// What stands before the key and looks like its value.
     pub(super) fn before(&self, key: Key) -> Option<Found> {
         if let Some((range, how)) = self.sibling_before() {

@@ -3,10 +3,10 @@
 use super::super::Style;
 use super::super::forms::floor;
 use super::super::values::How;
-use super::Place;
+use super::KeyInText;
 use std::ops::Range;
 
-impl Place<'_> {
+impl KeyInText<'_> {
     /// What stands behind a key and a blank.
     pub(super) fn behind_blank(&self, at: usize) -> Option<(Range<usize>, How)> {
         let bytes = self.text.as_bytes();

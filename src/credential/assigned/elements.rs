@@ -2,10 +2,10 @@
 
 use super::super::forms::floor;
 use super::super::values::How;
-use super::{MAX_VALUE_BYTES, Place};
+use super::{KeyInText, MAX_VALUE_BYTES};
 use std::ops::Range;
 
-impl Place<'_> {
+impl KeyInText<'_> {
     /// `x</password>`, `<![CDATA[x]]>`, `<value>x</value></property>`.
     pub(super) fn element(&self, at: usize) -> Option<(Range<usize>, How)> {
         let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];

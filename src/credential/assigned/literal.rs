@@ -3,10 +3,10 @@
 use super::super::forms::floor;
 use super::super::values::How;
 use super::super::{Style, documents};
-use super::{MAX_VALUE_BYTES, Place};
+use super::{KeyInText, MAX_VALUE_BYTES};
 use std::ops::Range;
 
-impl Place<'_> {
+impl KeyInText<'_> {
     /// The text in the quotes that open at `at`, raw and prefixed strings included.
     pub(super) fn in_quotes(&self, at: usize) -> Option<Range<usize>> {
         let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];

@@ -2,13 +2,13 @@
 
 use super::super::forms::floor;
 use super::super::values::How;
-use super::Place;
+use super::KeyInText;
 use std::ops::Range;
 
 /// Arrows and dashes of notes; what stands behind them must look drawn by lot, since code has them too.
 const ARROWS: [&str; 5] = ["->", "=>", "\u{2014}", "\u{2013}", "-"];
 
-impl Place<'_> {
+impl KeyInText<'_> {
     /// `KEY || "x"`, `get("KEY") or "x"`, `key -> x`, and the colon of Chinese and Japanese. `gap` is where the
     /// key ends, `at` where the next character stands.
     pub(super) fn behind_sign(

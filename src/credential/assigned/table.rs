@@ -2,7 +2,7 @@
 
 use super::super::forms::floor;
 use super::super::values::How;
-use super::{MAX_VALUE_BYTES, Place};
+use super::{KeyInText, MAX_VALUE_BYTES};
 use std::ops::Range;
 
 /// Rows looked at below a header. A table of more is a file of data, each row of which costs.
@@ -10,7 +10,7 @@ const MAX_ROWS: usize = 200;
 /// How far a table is looked at.
 const MAX_TABLE_BYTES: usize = 16 << 10;
 
-impl Place<'_> {
+impl KeyInText<'_> {
     /// `| password | `x` |`: the next cell of a row.
     pub(super) fn cell(&self, at: usize) -> Option<(Range<usize>, How)> {
         let before = self.line_before().trim_start();

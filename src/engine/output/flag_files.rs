@@ -10,7 +10,7 @@ use crate::named_file::{self, Target};
 use crate::plan::Mode;
 use crate::platform;
 use crate::report::marks;
-use crate::store::locate::{ROUTING_NAME, SHARDS_FOLDER};
+use crate::store::names::{ROUTING_NAME, SHARDS_FOLDER};
 use std::path::{Path, PathBuf};
 
 /// Exit code 2 when an index, or a build of one, has another use for the file at `path`, which `flag` names.

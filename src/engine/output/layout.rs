@@ -5,7 +5,7 @@
 use super::draft;
 use crate::plan::{Mode, Segment};
 use crate::report::marks::MANIFEST_NAME;
-use crate::store::locate::{ROUTING_NAME, SHARDS_FOLDER};
+use crate::store::names::{ROUTING_NAME, SHARDS_FOLDER};
 use std::path::{Path, PathBuf};
 
 /// Longest file name made from a label, in bytes; a longer label is cut and told apart by a hash.

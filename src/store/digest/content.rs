@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use crate::ids::{ChunkId, Digest};
-use crate::store::shard::Root;
+use crate::store::root::Root;
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -1,6 +1,6 @@
 //! A chunk: every column of its row, and what other tables say of it.
 
-use super::{each_shard, json_value};
+use super::each::{each_shard, json_value};
 use crate::store::error::StoreError;
 use crate::store::index::Index;
 use rusqlite::types::ValueRef;

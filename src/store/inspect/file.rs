@@ -1,6 +1,6 @@
 //! A file: what became of it, and its chunks in order.
 
-use super::each_shard;
+use super::each::each_shard;
 use crate::ids::hex;
 use crate::store::error::StoreError;
 use crate::store::index::Index;
@@ -26,12 +26,12 @@ pub struct FileView {
     pub skip_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    pub chunks: Vec<PlaceView>,
+    pub chunks: Vec<FileChunkView>,
 }
 
-/// A chunk at its place in a file.
+/// A chunk of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlaceView {
+pub struct FileChunkView {
     /// From 0.
     pub sequence: i64,
     pub gene_id: String,
@@ -58,7 +58,7 @@ SELECT file_id, source, size, mtime_ns, blake3, skip_reason, detail FROM (
     FROM build_files AS f JOIN build_roots AS r ON r.root_id = f.root_id)
 WHERE source = ?1 OR substr(source, -length(?2)) = ?2 ORDER BY file_id LIMIT ?3";
 
-const PLACES: &str = "
+const CHUNKS: &str = "
 SELECT s.seq, s.gene_id, s.is_fragment, g.source_id IS ?2, coalesce(length(CAST(g.content AS BLOB)), 0)
 FROM build_sources AS s LEFT JOIN genes AS g ON g.gene_id = s.gene_id
 WHERE s.file_id = ?1 ORDER BY s.seq";
@@ -74,10 +74,10 @@ fn files(
         Ok((row.get::<_, i64>(0)?, file(row, shard)?))
     })?;
     let found: Vec<(i64, FileView)> = rows.collect::<Result<_, _>>()?;
-    let mut places = connection.prepare(PLACES)?;
+    let mut chunks = connection.prepare(CHUNKS)?;
     let mut views = Vec::new();
     for (file_id, mut view) in found {
-        let rows = places.query_map((file_id, &view.path), place)?;
+        let rows = chunks.query_map((file_id, &view.path), chunk)?;
         view.chunks = rows.collect::<Result<_, _>>()?;
         views.push(view);
     }
@@ -98,8 +98,8 @@ fn file(row: &Row<'_>, shard: &str) -> Result<FileView, rusqlite::Error> {
     })
 }
 
-fn place(row: &Row<'_>) -> Result<PlaceView, rusqlite::Error> {
-    Ok(PlaceView {
+fn chunk(row: &Row<'_>) -> Result<FileChunkView, rusqlite::Error> {
+    Ok(FileChunkView {
         sequence: row.get(0)?,
         gene_id: row.get(1)?,
         is_fragment: row.get(2)?,

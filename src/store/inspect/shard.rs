@@ -1,6 +1,6 @@
 //! A shard in summary.
 
-use super::{each_shard, json_value};
+use super::each::{each_shard, json_value};
 use crate::store::error::StoreError;
 use crate::store::index::Index;
 use rusqlite::Connection;

@@ -1,6 +1,7 @@
 //! Views of a shard built through the write side.
 
 use super::*;
+use crate::store::index::Index;
 use crate::store::locate::locate;
 use crate::store::tests::sample::{build_shard, corpus};
 

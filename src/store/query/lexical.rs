@@ -6,8 +6,7 @@
 //! score, and the score is computed again with the statistics of all shards together. A sharded
 //! index then ranks as one database would.
 
-use super::ShardIndex;
-use super::rank::{Best, Scored};
+use super::rank::{Best, Scored, ShardIndex};
 use super::terms::quoted;
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashMap;

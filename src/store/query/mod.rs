@@ -5,6 +5,7 @@
 //! orders are total, so the same index gives the same answer on every run, whether it is one
 //! database or many shards.
 
+mod error;
 mod lexical;
 mod rank;
 mod routes;
@@ -15,17 +16,18 @@ mod vectors;
 #[cfg(test)]
 mod tests;
 
+pub use error::QueryError;
 pub use terms::terms;
 
+use super::build_meta::EncoderRecord;
 use super::connect::{most_open_databases, open_read_only};
 use super::error::StoreError;
 use super::index::Index;
-use super::ledger::EncoderRecord;
 use super::maker::{Maker, maker_of};
 use crate::batch::EncoderKind;
 use crate::vector::{DenseVector, SparseVector};
 use lexical::{Counted, Statistics};
-use rank::{Ranked, Scored};
+use rank::{Ranked, Scored, ShardIndex};
 use rusqlite::Connection;
 use serde::Serialize;
 use shard::{Keep, OpenShard};
@@ -104,22 +106,6 @@ pub struct Location {
     pub shard: String,
     pub path: String,
 }
-
-/// Why a query was not answered.
-#[derive(Debug, thiserror::Error)]
-pub enum QueryError {
-    /// A database is missing or broken; `verify` tells more.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("a {kind} query needs a {kind} vector, and the index or the encoder has none")]
-    NoVector { kind: EncoderKind },
-    #[error("only a sharded index routes queries; ask this one without routing")]
-    NotRouted,
-}
-
-/// Position of a shard in its [`Searcher`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ShardIndex(usize);
 
 /// An index ready for any number of queries.
 pub struct Searcher {

@@ -1,12 +1,15 @@
 //! Orders scored chunks and fuses orders. Pure.
 
-use super::ShardIndex;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// Constant of reciprocal rank fusion: Cormack, Clarke and Buettcher (SIGIR 2009) found 60 good
 /// over many collections; a smaller one lets a single tier's first hits decide alone.
 const FUSION_K: f64 = 60.0;
+
+/// Position of a shard in its [`Searcher`](super::Searcher).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ShardIndex(pub usize);
 
 /// A chunk with its score in one tier of one shard.
 #[derive(Clone, Debug, PartialEq)]

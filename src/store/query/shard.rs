@@ -1,10 +1,10 @@
 //! One open database, and what of a chunk is shown.
 
-use super::QueryError;
+use super::error::QueryError;
 use super::lexical::Statistics;
+use crate::store::build_meta::{EncoderRecord, check_format};
 use crate::store::connect::open_read_only;
 use crate::store::error::StoreError;
-use crate::store::ledger::{EncoderRecord, check_format};
 use rusqlite::Connection;
 use std::path::PathBuf;
 

@@ -1,7 +1,6 @@
 //! Sparse and dense search in one shard: dot products over stored vectors, exact.
 
-use super::ShardIndex;
-use super::rank::{Best, Scored};
+use super::rank::{Best, Scored, ShardIndex};
 use crate::vector::{DenseVector, SparseVector};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashMap;

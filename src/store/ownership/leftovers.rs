@@ -1,0 +1,100 @@
+//! Removes what earlier builds left: segments, and temporary files of publications.
+
+use crate::named_file;
+use crate::report::marks;
+use crate::store::connect;
+use crate::store::error::StoreError;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// What in the folder of segments is not a build's own; it is never emptied then. No such folder: nothing.
+pub fn foreign_in_segments(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let is_foreign = |entry: &fs::DirEntry| {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let name = entry.file_name();
+        let name = name.to_str().unwrap_or_default();
+        let begins_so = || match named_file::head(&entry.path(), marks::HEAD_BYTES) {
+            Ok(head) => marks::is_blank(&head) || marks::is_database(&head),
+            // Told by the worker that opens it.
+            Err(_) => true,
+        };
+        let is_segment =
+            || marks::is_segment_name(name) && (!marks::is_segment_itself(name) || begins_so());
+        !is_file || !is_segment()
+    };
+    Ok(entries(folder)?
+        .into_iter()
+        .find(is_foreign)
+        .map(|entry| entry.path()))
+}
+
+/// Removes the segments in `folder`, and the folder, unless something else lies in it.
+pub fn remove_segments(folder: &Path) -> Result<(), StoreError> {
+    for entry in entries(folder)? {
+        let path = entry.path();
+        if entry
+            .file_name()
+            .to_str()
+            .is_some_and(marks::is_segment_name)
+        {
+            remove(&path)?;
+        }
+    }
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whose temporary files in a folder nobody works on any more.
+#[derive(Clone, Copy, Debug)]
+pub enum Stale<'a> {
+    /// All: the folder belongs to one output.
+    All,
+    /// Those of this database: others in the folder are other outputs, which may be built right now.
+    Of(&'a Path),
+}
+
+/// Removes what killed builds left in `folder`: temporary files of publications. The caller holds the
+/// lock of the output that they belong to and has begun none itself, so none of them is alive. That
+/// one carries this process's number says nothing: in containers numbers come again.
+pub fn remove_stale_attempts(folder: &Path, which: Stale) -> Result<(), StoreError> {
+    for entry in entries(folder)? {
+        let name = entry.file_name();
+        let Some(target) = name.to_str().and_then(marks::attempt_of) else {
+            continue;
+        };
+        let is_meant = match which {
+            Stale::All => marks::is_index_name(target),
+            Stale::Of(database) => database.file_name().is_some_and(|name| name == target),
+        };
+        if is_meant && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a shard for which [`Records::may_delete`] said yes, with what SQLite keeps beside it.
+pub fn remove_shard(path: &Path) -> Result<(), StoreError> {
+    connect::remove_database(path)
+}
+
+/// No such folder: none.
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(StoreError::io(folder))?,
+    };
+    entries
+        .map(|entry| entry.map_err(StoreError::io(folder)))
+        .collect()
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(path)(error)),
+        _ => Ok(()),
+    }
+}

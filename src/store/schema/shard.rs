@@ -1,0 +1,188 @@
+//! Tables and indexes of a shard that the builder fills.
+
+/// Tables of a shard that hold its chunks, and the full-text index over them.
+pub const SHARD_TABLES: &str = "
+CREATE TABLE genes (
+    gene_id TEXT PRIMARY KEY,
+    content TEXT,
+    complement TEXT,
+    codons TEXT,
+    promoter TEXT,
+    epigenetics TEXT,
+    chromatin INTEGER,
+    is_fragment INTEGER,
+    embedding TEXT,
+    source_id TEXT,
+    repo_root TEXT,
+    source_kind TEXT,
+    observed_at REAL,
+    mtime REAL,
+    content_hash TEXT,
+    volatility_class TEXT,
+    authority_class TEXT,
+    support_span TEXT,
+    last_verified_at REAL,
+    version INTEGER,
+    supersedes TEXT,
+    key_values TEXT,
+    embedding_dense TEXT,
+    embedding_dense_v2 BLOB,
+    compression_tier INTEGER DEFAULT 0,
+    last_seen REAL,
+    live_truth_score REAL DEFAULT 1.0
+);
+CREATE TABLE promoter_index (gene_id TEXT, tag_type TEXT, tag_value TEXT);
+CREATE TABLE entity_graph (
+    entity TEXT NOT NULL,
+    gene_id TEXT NOT NULL,
+    PRIMARY KEY (entity, gene_id)
+);
+CREATE TABLE gene_relations (
+    gene_id_a TEXT,
+    gene_id_b TEXT,
+    relation INTEGER,
+    confidence REAL,
+    updated_at REAL,
+    PRIMARY KEY (gene_id_a, gene_id_b)
+);
+CREATE TABLE path_key_index (
+    path_token TEXT NOT NULL,
+    kv_key TEXT NOT NULL,
+    gene_id TEXT NOT NULL,
+    PRIMARY KEY (path_token, kv_key, gene_id)
+) WITHOUT ROWID;
+CREATE TABLE filename_index (
+    filename_stem TEXT NOT NULL,
+    gene_id TEXT NOT NULL,
+    PRIMARY KEY (filename_stem, gene_id)
+);
+CREATE TABLE splade_terms (gene_id TEXT NOT NULL, term TEXT NOT NULL, weight REAL NOT NULL);
+CREATE TABLE splade_term_df (term TEXT PRIMARY KEY, df INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE harmonic_links (
+    gene_id_a TEXT NOT NULL,
+    gene_id_b TEXT NOT NULL,
+    weight REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    source TEXT NOT NULL DEFAULT 'co_retrieved',
+    co_count INTEGER NOT NULL DEFAULT 0,
+    miss_count REAL NOT NULL DEFAULT 0.0,
+    created_at REAL,
+    PRIMARY KEY (gene_id_a, gene_id_b)
+);
+CREATE TABLE symbol_defs (
+    symbol TEXT NOT NULL,
+    gene_id TEXT NOT NULL,
+    kind TEXT,
+    PRIMARY KEY (symbol, gene_id)
+);
+CREATE VIEW genes_fts_source AS
+    SELECT
+        g.rowid AS rowid,
+        g.gene_id AS gene_id,
+        coalesce(g.source_id, '') || ' '
+            || coalesce(
+                (SELECT group_concat(tags.tag_value, ' ')
+                 FROM (SELECT p.tag_value FROM promoter_index AS p
+                       WHERE p.gene_id = g.gene_id ORDER BY p.rowid) AS tags),
+                '')
+            || ' ' || g.content AS content,
+        coalesce(g.complement, '') AS complement
+    FROM genes AS g;
+CREATE VIRTUAL TABLE genes_fts USING fts5(
+    gene_id, content, complement, content='genes_fts_source', content_rowid='rowid'
+);
+CREATE VIRTUAL TABLE genes_fts_vocab USING fts5vocab(genes_fts, instance);
+";
+
+/// Our own tables of a shard.
+///
+/// `build_meta` keys: `format`, `tool_version`, `label`, `fingerprint` (hex), `encoder` and
+/// `recipe` (JSON), `epoch` (seconds), `files`, `chunks`, `digest` and `content_digest` (hex).
+/// `build_files` is the ledger, one row per eligible file; `file_id` counts from 1 in canonical
+/// order, `path` is spelled relative to its root, `blake3` is 32 bytes or NULL, `skip_reason` is
+/// NULL when the file is indexed.
+/// `build_sources` names the chunk at every place of every file, so a duplicate text lists all the
+/// files that hold it. `is_fragment` belongs to the place: equal texts may be cut differently.
+/// `build_routes` holds a JSON array of words that lead queries here, one row per chunk; the first
+/// `encoded` of them are the encoder's, the others the tagger's.
+pub const BUILD_TABLES: &str = "
+CREATE TABLE build_meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE build_roots (root_id INTEGER PRIMARY KEY, label TEXT NOT NULL, path TEXT NOT NULL);
+CREATE TABLE build_files (
+    file_id INTEGER PRIMARY KEY,
+    root_id INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    blake3 BLOB,
+    chunks INTEGER NOT NULL,
+    skip_reason TEXT,
+    detail TEXT
+);
+CREATE TABLE build_sources (
+    file_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    gene_id TEXT NOT NULL,
+    is_fragment INTEGER NOT NULL,
+    PRIMARY KEY (file_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE build_routes (
+    gene_id TEXT PRIMARY KEY,
+    terms TEXT NOT NULL,
+    encoded INTEGER NOT NULL
+);
+CREATE TABLE build_segments (
+    segment_index INTEGER PRIMARY KEY,
+    files INTEGER NOT NULL,
+    chunks INTEGER NOT NULL,
+    device TEXT NOT NULL
+);
+";
+
+/// Kept while rows arrive: what `path_key_index` is made of at the end, sorted, since its rows are
+/// many and fall all over the tree.
+pub const STAGING_TABLES: &str = "
+CREATE TABLE build_path_tokens (
+    file_id INTEGER,
+    path_token TEXT,
+    PRIMARY KEY (file_id, path_token)
+) WITHOUT ROWID;
+CREATE TABLE build_keys (file_id INTEGER, kv_key TEXT, gene_id TEXT);
+";
+
+/// Turns the staged rows into the index and drops them; later trees take their pages.
+pub const FILL_PATH_KEYS: &str = "
+INSERT INTO path_key_index (path_token, kv_key, gene_id)
+SELECT t.path_token, k.kv_key, k.gene_id
+FROM build_keys AS k JOIN build_path_tokens AS t ON t.file_id = k.file_id
+ORDER BY t.path_token, k.kv_key, k.gene_id;
+DROP TABLE build_keys;
+DROP TABLE build_path_tokens;
+";
+
+/// Indexes of a shard, created after its rows. The covering index over sparse terms comes first of
+/// its table, since the document frequencies are counted from it.
+pub const SHARD_INDEXES: &str = "
+CREATE INDEX idx_genes_dense_v2_hot ON genes(gene_id)
+    WHERE embedding_dense_v2 IS NOT NULL AND chromatin < 2;
+CREATE INDEX idx_genes_last_seen ON genes(last_seen);
+CREATE INDEX idx_genes_source ON genes(source_id);
+CREATE INDEX idx_genes_supersedes ON genes(supersedes) WHERE supersedes IS NOT NULL;
+CREATE INDEX idx_promoter_value ON promoter_index(tag_value);
+CREATE INDEX idx_promoter_gene ON promoter_index(gene_id);
+CREATE INDEX idx_promoter_cover ON promoter_index(tag_value, gene_id);
+CREATE INDEX idx_entity_graph_entity ON entity_graph(entity);
+CREATE INDEX idx_entity_graph_gene ON entity_graph(gene_id);
+CREATE INDEX idx_gene_relations_rel_a ON gene_relations(relation, gene_id_a);
+CREATE INDEX idx_gene_relations_rel_b ON gene_relations(relation, gene_id_b);
+CREATE INDEX idx_pki_gene ON path_key_index(gene_id);
+CREATE INDEX idx_filename_stem ON filename_index(filename_stem);
+CREATE INDEX idx_filename_gene ON filename_index(gene_id);
+CREATE INDEX idx_splade_term_cover ON splade_terms(term, gene_id, weight);
+CREATE INDEX idx_splade_term ON splade_terms(term, weight DESC);
+CREATE INDEX idx_splade_gene ON splade_terms(gene_id);
+CREATE INDEX idx_harmonic_source ON harmonic_links(source);
+CREATE INDEX idx_harmonic_b ON harmonic_links(gene_id_b);
+CREATE INDEX idx_symbol_defs_symbol ON symbol_defs(symbol);
+CREATE INDEX idx_symbol_defs_gene ON symbol_defs(gene_id);
+";
