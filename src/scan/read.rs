@@ -6,7 +6,7 @@
 
 mod open;
 
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::ids::FileHash;
 use crate::platform;

@@ -3,7 +3,7 @@
 use super::judge::{Candidate, Judge, Rule, Verdict};
 use super::read::io_reason;
 use super::result::{RootScan, ScanError, ScanFailure};
-use crate::failpoint;
+use crate::failpoint::failpoint;
 use crate::file::{RelPath, SkipReason};
 use crate::profile::{Root, Rules};
 use std::path::{Path, PathBuf};
