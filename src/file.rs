@@ -329,7 +329,7 @@ pub struct FileRecord {
 impl FileRecord {
     /// Why it could not be read, when that may be otherwise by now: size and time are then those of
     /// the walk, and say nothing about what was there when it was to be read.
-    pub fn unread(&self) -> Option<SkipReason> {
+    pub fn read_failure(&self) -> Option<SkipReason> {
         match self.outcome {
             FileOutcome::Skipped { reason, .. }
                 if self.hash.is_none() && reason != SkipReason::Quarantined =>

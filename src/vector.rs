@@ -1,8 +1,20 @@
 //! Sparse and dense vectors as they are stored, independent of the model that made them.
 //!
-//! Values only: no encoder, no database. Made by `encode`, kept by `store`.
+//! Values only: no encoder, no database. `encode` makes them, `store` keeps them.
 
 use serde::{Deserialize, Serialize};
+
+/// What the encoders of a build say of one chunk. The default is what a build without encoders has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vectors {
+    /// `None` when the build has no sparse encoder.
+    pub sparse: Option<SparseVector>,
+    /// `None` when the build has no dense encoder, or the vector has no direction.
+    pub dense: Option<DenseVector>,
+    /// Words that lead queries to the chunk's shard: at most 24, lower case, heaviest first. Empty
+    /// when the build has no sparse encoder.
+    pub route_words: Vec<String>,
+}
 
 /// One dimension of a sparse vector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +26,7 @@ pub struct SparseTerm {
 }
 
 impl SparseTerm {
-    /// The weight as the database holds it.
+    /// Return the weight as the database holds it.
     pub fn weight(&self) -> f64 {
         f64::from(self.weight_e4) / 1e4
     }
@@ -29,8 +41,8 @@ pub struct SparseVector(pub Vec<SparseTerm>);
 pub struct DenseVector(pub Vec<f32>);
 
 impl DenseVector {
-    /// Cuts to the first `dim` values (Matryoshka) and scales to unit length. A zero or
-    /// non-finite vector has no direction: `None`.
+    /// Cut to the first `dim` values (Matryoshka) and scale to unit length. Return `None` for a zero or
+    /// non-finite vector: it has no direction.
     pub fn normalized(mut values: Vec<f32>, dim: usize) -> Option<Self> {
         values.truncate(dim);
         let norm = values
@@ -47,12 +59,12 @@ impl DenseVector {
         Some(Self(values))
     }
 
-    /// Little-endian IEEE f32, `4 * dim` bytes (`genes.embedding_dense_v2`).
+    /// Return little-endian IEEE f32, `4 * dim` bytes (`genes.embedding_dense_v2`).
     pub fn to_le_bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|v| v.to_le_bytes()).collect()
     }
 
-    /// The inverse of [`Self::to_le_bytes`]; `None` when the length is not a multiple of 4.
+    /// Read what [`Self::to_le_bytes`] wrote. Return `None` when the length is not a multiple of 4.
     pub fn from_le_bytes(bytes: &[u8]) -> Option<Self> {
         let chunks = bytes.chunks_exact(4);
         if !chunks.remainder().is_empty() {

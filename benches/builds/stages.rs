@@ -7,16 +7,17 @@ use crate::parse::Text;
 use helix_build::chunk::{self, Chunk, Decoded};
 use helix_build::encode::{Encoders, TokenizedText};
 use helix_build::file::{FileEntry, FileOutcome, FileRecord, RelPath};
-use helix_build::ids::{ContentHash, Digest, FileHash};
+use helix_build::ids::{Digest, FileHash};
 use helix_build::plan::{Plan, PlanOptions, RootFiles, plan};
 use helix_build::platform::process_cpu_time;
 use helix_build::profile::recipe::Recipe;
 use helix_build::profile::{Root, Rules};
 use helix_build::scan::{self, ReadFile};
 use helix_build::store::routing::RoutingDb;
-use helix_build::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
+use helix_build::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
 use helix_build::store::shard::{self, ShardHeader, ShardLoader};
-use helix_build::tag::{self, TagInput};
+use helix_build::tag::{self, TagInput, TaggedChunk};
+use helix_build::vector::Vectors;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub const PARTS: [&str; 4] = ["source", "chunk", "encode", "sink"];
 pub fn part_of(stage: &str) -> &'static str {
     match stage {
         "walk, plan" | "read, hash" | "decode" => PARTS[0],
-        "chunk" | "tag, hash chunks" | "tokenize" => PARTS[1],
+        "chunk, hash chunks" | "tag" | "tokenize" => PARTS[1],
         "encode" => PARTS[2],
         _ => PARTS[3],
     }
@@ -82,9 +83,8 @@ pub fn pass(
     let plan = clock.time("walk, plan", || plan_of(root))?;
     let read = clock.time("read, hash", || read_all(&plan))?;
     let files = clock.time("decode", || Ok(decode_all(read, recipe)))?;
-    let chunked = clock.time("chunk", || Ok(chunk_all(&files, recipe)))?;
-    let tagged = clock.time("tag, hash chunks", || Ok(tag_all(&files, &chunked, recipe)))?;
-    drop(chunked);
+    let chunked = clock.time("chunk, hash chunks", || Ok(chunk_all(&files, recipe)))?;
+    let tagged = clock.time("tag", || Ok(tag_all(&files, chunked, recipe)))?;
     let tokens = clock.time("tokenize", || Ok(tokenize_all(encoders, &tagged)))?;
     let encoded = clock.time("encode", || encode_all(encoders, tagged, &tokens))?;
     drop(tokens);
@@ -225,47 +225,49 @@ fn chunk_all<'a>(files: &'a [DecodedFile], recipe: &Recipe) -> Vec<Vec<Chunk<'a>
 
 fn tag_all(
     files: &[DecodedFile],
-    chunks: &[Vec<Chunk<'_>>],
+    chunks: Vec<Vec<Chunk<'_>>>,
     recipe: &Recipe,
-) -> Vec<Vec<ChunkRecord>> {
+) -> Vec<Vec<EncodedChunk<'static>>> {
     let pairs = files.iter().zip(chunks);
     pairs
         .map(|(file, chunks)| tag_one(file, chunks, recipe))
         .collect()
 }
 
-fn tag_one(file: &DecodedFile, chunks: &[Chunk<'_>], recipe: &Recipe) -> Vec<ChunkRecord> {
+/// The chunks with their tags, and without vectors.
+fn tag_one(
+    file: &DecodedFile,
+    chunks: Vec<Chunk<'_>>,
+    recipe: &Recipe,
+) -> Vec<EncodedChunk<'static>> {
     let path = &file.record.entry.path;
-    let record = |chunk: &Chunk<'_>| {
+    let tagged = |chunk: Chunk<'_>| {
         let tags = tag::tag(&TagInput {
             text: &chunk.text,
             path,
             root_label: "corpus",
             sequence: chunk.sequence,
         });
-        std::hint::black_box(ContentHash::of(&chunk.text));
-        let n_chars = chunk.text.chars().count();
-        ChunkRecord {
-            sequence: chunk.sequence,
-            text: chunk.text.clone().into_owned(),
-            is_fragment: chunk.is_fragment,
+        let gate = recipe.density_gate;
+        EncodedChunk {
+            tagged: TaggedChunk {
+                visibility: tag::visibility::visibility(path, gate, &tags, &chunk.text),
+                tags,
+                chunk: chunk.into_owned(),
+            },
             n_tokens: 0,
-            chromatin: tag::density::chromatin(path, recipe.density_gate, &tags, n_chars),
-            tags,
-            sparse: None,
-            dense: None,
-            route_words: Vec::new(),
+            vectors: Vectors::default(),
         }
     };
-    chunks.iter().map(record).collect()
+    chunks.into_iter().map(tagged).collect()
 }
 
-fn tokenize_all(encoders: &Encoders, files: &[Vec<ChunkRecord>]) -> Vec<Vec<TokenizedText>> {
+fn tokenize_all(encoders: &Encoders, files: &[Vec<EncodedChunk<'_>>]) -> Vec<Vec<TokenizedText>> {
     let tokenizer = encoders.tokenizer();
-    let tokens = |chunks: &Vec<ChunkRecord>| {
+    let tokens = |chunks: &Vec<EncodedChunk<'_>>| {
         chunks
             .iter()
-            .map(|chunk| tokenizer.tokenize(&chunk.text))
+            .map(|encoded| tokenizer.tokenize(&encoded.tagged.chunk.text))
             .collect()
     };
     files.iter().map(tokens).collect()
@@ -273,15 +275,17 @@ fn tokenize_all(encoders: &Encoders, files: &[Vec<ChunkRecord>]) -> Vec<Vec<Toke
 
 fn encode_all(
     encoders: &mut Encoders,
-    mut files: Vec<Vec<ChunkRecord>>,
+    mut files: Vec<Vec<EncodedChunk<'static>>>,
     tokens: &[Vec<TokenizedText>],
-) -> anyhow::Result<Vec<Vec<ChunkRecord>>> {
+) -> anyhow::Result<Vec<Vec<EncodedChunk<'static>>>> {
     for (chunk, tokens) in files.iter_mut().flatten().zip(tokens.iter().flatten()) {
         let encoded = encoders.encode(tokens)?;
         chunk.n_tokens = tokens.n_tokens() as u32;
-        chunk.sparse = encoded.sparse;
-        chunk.dense = encoded.dense;
-        chunk.route_words = encoded.route_words;
+        chunk.vectors = Vectors {
+            sparse: encoded.sparse,
+            dense: encoded.dense,
+            route_words: encoded.route_words,
+        };
     }
     Ok(files)
 }
@@ -291,7 +295,7 @@ const GROUP_BYTES: usize = 256 * 1024;
 
 fn commit(
     writer: &mut SegmentWriter,
-    group: &mut Vec<(FileRecord, &[ChunkRecord])>,
+    group: &mut Vec<(FileRecord, &[EncodedChunk<'_>])>,
 ) -> anyhow::Result<()> {
     let rows: Vec<_> = group.iter().map(|(file, chunks)| (file, *chunks)).collect();
     writer.commit(&rows)?;
@@ -303,7 +307,7 @@ fn commit(
 fn write_segments(
     plan: &Plan,
     records: &[FileRecord],
-    tagged: &[Vec<ChunkRecord>],
+    tagged: &[Vec<EncodedChunk<'_>>],
     work: &Path,
 ) -> anyhow::Result<Vec<(PathBuf, Vec<RelPath>)>> {
     let mut texts = records.iter().zip(tagged).peekable();
@@ -317,7 +321,7 @@ fn write_segments(
             };
             let mut writer = SegmentWriter::open(&path, &header)?;
             let mut written = Vec::new();
-            let mut group: Vec<(FileRecord, &[ChunkRecord])> = Vec::new();
+            let mut group: Vec<(FileRecord, &[EncodedChunk<'_>])> = Vec::new();
             for file in shard.segment_files(segment) {
                 let is_this = |(record, _): &(&FileRecord, _)| record.entry.path == file.entry.path;
                 let Some((record, chunks)) = texts.next_if(is_this) else {
@@ -334,7 +338,11 @@ fn write_segments(
                 written.push(record.entry.path.clone());
                 group.push((record, chunks));
                 let texts = group.iter().flat_map(|(_, chunks)| *chunks);
-                if texts.map(|chunk| chunk.text.len()).sum::<usize>() >= GROUP_BYTES {
+                if texts
+                    .map(|encoded| encoded.tagged.chunk.text.len())
+                    .sum::<usize>()
+                    >= GROUP_BYTES
+                {
                     commit(&mut writer, &mut group)?;
                 }
             }

@@ -107,8 +107,7 @@ impl<'a> Joiner<'a> {
             }
             while chars >= LIMIT {
                 let end = piece.start + bytes_of(&self.text[piece.clone()], LIMIT);
-                let slice = piece.start..end;
-                self.emit(Cow::Borrowed(&self.text[slice.clone()]), slice, true);
+                self.emit(Cow::Borrowed(&self.text[piece.start..end]), true);
                 piece.start = end;
                 chars -= LIMIT;
             }
@@ -133,7 +132,7 @@ impl<'a> Joiner<'a> {
             .windows(2)
             .all(|pair| &self.text[pair[0].end..pair[1].start] == self.separator);
         let text = if in_one_piece {
-            Cow::Borrowed(&self.text[range.clone()])
+            Cow::Borrowed(&self.text[range])
         } else {
             let pieces: Vec<&str> = pieces
                 .iter()
@@ -142,21 +141,16 @@ impl<'a> Joiner<'a> {
             let joined = pieces.join(self.separator);
             Cow::Owned(joined.trim_matches(is_space).to_owned())
         };
-        self.emit(text, range, false);
+        self.emit(text, false);
     }
 
-    fn emit(&mut self, text: Cow<'a, str>, range: Range<usize>, is_fragment: bool) {
+    fn emit(&mut self, text: Cow<'a, str>, is_fragment: bool) {
         let sequence = self.sequence;
         self.sequence += 1;
         if text.chars().all(is_space) {
             return;
         }
-        self.chunks.push(Chunk {
-            text,
-            range,
-            sequence,
-            is_fragment,
-        });
+        self.chunks.push(Chunk::new(text, sequence, is_fragment));
     }
 }
 

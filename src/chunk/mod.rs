@@ -24,28 +24,51 @@ mod tests;
 pub use decode::{Decoded, decode};
 
 use crate::file::RelPath;
+use crate::ids::ContentHash;
 use crate::profile::recipe::{Chunker, Recipe};
 use chars::CharIndex;
 use grammar::Syntax;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A piece of a file's text.
+/// A piece of a file's text, with what identifies it. Later stages own it and add to it: its tags
+/// ([`TaggedChunk`](crate::tag::TaggedChunk)), then its vectors
+/// ([`EncodedChunk`](crate::store::segment::EncodedChunk)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
-    /// The text to store and hash; never blank. Borrowed from the file's text wherever it is one
-    /// slice of it (always, with [`Chunker::Ast`]).
+    /// The text to store; never blank. The chunker borrows it from the file's text, except for
+    /// [`Chunker::Compat`] chunks that join paragraphs more than one blank line apart.
     pub text: Cow<'a, str>,
-    /// Where it lies in the file's text, in bytes. When `text` is owned (a [`Chunker::Compat`] chunk
-    /// whose paragraphs were apart by more than one blank line), the range runs from its first to
-    /// its last character.
-    pub range: Range<usize>,
-    /// Number of the chunk in its file, from 0, ascending. [`Chunker::Compat`] leaves numbers out:
-    /// the Python builder counts blank chunks, which we do not emit.
+    /// Of `text`. Computed once: segments carry it to the shard.
+    pub hash: ContentHash,
+    /// Number of the chunk in its file, from 0, ascending. [`Chunker::Compat`] skips numbers: the
+    /// Python builder counts blank chunks, which we do not emit.
     pub sequence: u32,
-    /// Whether it was cut within a line: its first or last line is incomplete. With
-    /// [`Chunker::Compat`]: whether it is one of the builder's slices of exactly 4,000 characters.
+    /// Whether the chunk's first or last line is incomplete. With [`Chunker::Compat`]: whether it is
+    /// one of the builder's slices of exactly 4,000 characters.
     pub is_fragment: bool,
+}
+
+impl<'a> Chunk<'a> {
+    /// Hashes the text.
+    pub fn new(text: Cow<'a, str>, sequence: u32, is_fragment: bool) -> Self {
+        Self {
+            hash: ContentHash::of(&text),
+            text,
+            sequence,
+            is_fragment,
+        }
+    }
+
+    /// The same chunk, independent of its file's text.
+    pub fn into_owned(self) -> Chunk<'static> {
+        Chunk {
+            text: Cow::Owned(self.text.into_owned()),
+            hash: self.hash,
+            sequence: self.sequence,
+            is_fragment: self.is_fragment,
+        }
+    }
 }
 
 /// Cuts `text` into chunks, in order and without overlap.

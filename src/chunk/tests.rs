@@ -29,18 +29,26 @@ fn texts<'a>(chunks: &'a [Chunk]) -> Vec<&'a str> {
     chunks.iter().map(|chunk| chunk.text.as_ref()).collect()
 }
 
+/// Where a chunk lies in the text that it is a slice of; `None` when it is no slice of it.
+fn range(text: &str, chunk: &Chunk) -> Option<std::ops::Range<usize>> {
+    let start = chunk
+        .text
+        .as_ptr()
+        .addr()
+        .checked_sub(text.as_ptr().addr())?;
+    let range = start..start + chunk.text.len();
+    (text.get(range.clone()) == Some(chunk.text.as_ref())).then_some(range)
+}
+
 /// The promises of [`chunk`] for [`Chunker::Ast`]; says which one is broken.
 fn check(text: &str, extension: &str, chunk_chars: u32) -> Result<(), String> {
     let chunks = ast(text, extension, chunk_chars);
     let mut end = 0;
     for (number, chunk) in chunks.iter().enumerate() {
-        let gap = text.get(end..chunk.range.start).ok_or("overlap")?;
+        let range = range(text, chunk).ok_or("not a slice of its text")?;
+        let gap = text.get(end..range.start).ok_or("overlap")?;
         let holds = [
             (gap.chars().all(is_space), "text left out"),
-            (
-                chunk.text == text[chunk.range.clone()],
-                "text is not its range",
-            ),
             (
                 chunk.text.trim_matches(is_space) == chunk.text,
                 "not trimmed",
@@ -51,11 +59,12 @@ fn check(text: &str, extension: &str, chunk_chars: u32) -> Result<(), String> {
                 "too long",
             ),
             (chunk.sequence as usize == number, "numbers"),
+            (chunk.hash == ContentHash::of(&chunk.text), "hash"),
         ];
         if let Some((_, broken)) = holds.iter().find(|(holds, _)| !holds) {
             return Err(format!("{extension}: chunk {number}: {broken}"));
         }
-        end = chunk.range.end;
+        end = range.end;
     }
     if !text[end..].chars().all(is_space) {
         return Err(format!("{extension}: end left out"));

@@ -267,7 +267,7 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
 
 /// What becomes of a file that the walk found eligible, once its text is read.
 fn read_verdict(profile: &Profile, root: &Root, entry: &FileEntry) -> (&'static str, String) {
-    match worker::unread(&root.path, entry, &profile.rules.limits, &profile.recipe) {
+    match worker::content_skip_reason(&root.path, entry, &profile.rules.limits, &profile.recipe) {
         None => (
             "indexed",
             format!("{} bytes, root {}", entry.size, root.label),

@@ -100,7 +100,7 @@ fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &L
     }
     let root = &plan.roots[planned.root as usize].path;
     let read = || scan::read_file(root, entry, limits);
-    if let Some(reason) = record.unread() {
+    if let Some(reason) = record.read_failure() {
         return read().is_err_and(|failure| failure.reason == reason);
     }
     if record.entry.size != entry.size {

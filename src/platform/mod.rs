@@ -225,7 +225,7 @@ pub fn resident_memory_bytes() -> Option<u64> {
 
 /// Asks the system to end this process first when memory runs out, rather than the one that started
 /// it. Nothing happens where there is no such wish.
-pub fn volunteer_for_memory() {
+pub fn raise_oom_score() {
     // Of 1000; the kernel adds it to the share of memory that the process has.
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/oom_score_adj", "500");

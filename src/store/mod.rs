@@ -7,6 +7,7 @@
 //! built; a server that mounts the shard does.
 
 pub(crate) mod build_meta;
+pub(crate) mod chromatin;
 pub(crate) mod connect;
 pub mod digest;
 pub(crate) mod error;

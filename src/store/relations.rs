@@ -5,7 +5,7 @@
 
 use super::paths::keys_of;
 use crate::ids::ChunkId;
-use crate::tag::Tags;
+use crate::tag::{Tags, Visibility};
 use std::collections::{BTreeSet, HashMap};
 
 /// Earlier chunks to which one chunk is linked at most. The format's limit.
@@ -114,14 +114,14 @@ pub struct SeedPairs {
 }
 
 impl SeedPairs {
-    pub fn next(&mut self, id: ChunkId, tags: &Tags, chromatin: u8) {
+    pub fn next(&mut self, id: ChunkId, tags: &Tags, visibility: Visibility) {
         if self.seeds.len() < SEED_CHUNKS {
             self.seeds.push(Seed {
                 id,
                 domains: tags.domains.iter().cloned().collect(),
                 entities: tags.entities.iter().cloned().collect(),
                 keys: keys_of(&tags.key_values).into_iter().collect(),
-                is_open: chromatin == 0,
+                is_open: visibility == Visibility::Open,
             });
         }
     }
@@ -226,10 +226,10 @@ mod tests {
         };
         let mut seeds = SeedPairs::default();
         for n in 0..8 {
-            seeds.next(id(n), &tagged("same"), 0);
+            seeds.next(id(n), &tagged("same"), Visibility::Open);
         }
-        seeds.next(id(8), &tagged("other"), 0);
-        seeds.next(id(9), &tagged("same"), 2);
+        seeds.next(id(8), &tagged("other"), Visibility::Open);
+        seeds.next(id(9), &tagged("same"), Visibility::Hidden);
         let pairs = seeds.pairs();
         let of = |n: u8| {
             pairs

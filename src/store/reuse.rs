@@ -7,20 +7,9 @@ use super::build_meta::{check_format, digest_of};
 use super::connect::{most_open_databases, open_read_only};
 use super::error::StoreError;
 use crate::ids::{ChunkId, ContentHash, Digest};
-use crate::vector::{DenseVector, SparseTerm, SparseVector};
+use crate::vector::{DenseVector, SparseTerm, SparseVector, Vectors};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use std::path::{Path, PathBuf};
-
-/// What an earlier build knows about a text.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KnownVectors {
-    /// Empty when the earlier build had no sparse encoder or the text has no terms.
-    pub sparse: SparseVector,
-    /// `None` when the earlier build had no dense encoder or the vector no direction.
-    pub dense: Option<DenseVector>,
-    /// The encoder's.
-    pub route_words: Vec<String>,
-}
 
 /// Earlier shards ready for look-ups. One thread's own.
 ///
@@ -105,8 +94,9 @@ impl VectorCache {
         self.len() == 0
     }
 
-    /// The vectors of the text with this hash, from the first shard that has it.
-    pub fn look_up(&mut self, hash: ContentHash) -> Result<Option<KnownVectors>, StoreError> {
+    /// Return the vectors of the text with this hash, from the first shard that has it. The sparse vector is empty when
+    /// that build had no sparse encoder.
+    pub fn look_up(&mut self, hash: ContentHash) -> Result<Option<Vectors>, StoreError> {
         for Shard { path, open } in &mut self.kept {
             if open.is_none() {
                 // Replaced meanwhile, it may be of no use any more.
@@ -145,7 +135,7 @@ impl Others {
         &mut self,
         hash: ContentHash,
         encoder_fingerprint: Digest,
-    ) -> Result<Option<KnownVectors>, StoreError> {
+    ) -> Result<Option<Vectors>, StoreError> {
         let wanted = beginning(hash.chunk_id());
         let first = self.places.partition_point(|(id, _)| *id < wanted);
         for at in first..self.places.len() {
@@ -189,9 +179,9 @@ fn look_up_in(
     conn: &Connection,
     path: &Path,
     hash: ContentHash,
-) -> Result<Option<KnownVectors>, StoreError> {
+) -> Result<Option<Vectors>, StoreError> {
     let gene_id = hash.chunk_id().to_string();
-    let find = || -> rusqlite::Result<Option<KnownVectors>> {
+    let find = || -> rusqlite::Result<Option<Vectors>> {
         let found = conn
             .prepare_cached(
                 "SELECT g.embedding_dense_v2, r.terms, r.encoded FROM genes AS g \
@@ -214,8 +204,8 @@ fn look_up_in(
             )?
             .query_map([&gene_id], sparse_term)?
             .collect::<rusqlite::Result<_>>()?;
-        Ok(Some(KnownVectors {
-            sparse: SparseVector(sparse),
+        Ok(Some(Vectors {
+            sparse: Some(SparseVector(sparse)),
             dense: dense.as_deref().and_then(DenseVector::from_le_bytes),
             route_words,
         }))

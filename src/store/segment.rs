@@ -1,14 +1,16 @@
-//! Segment files: what a worker has finished, kept so that a kill at any point loses nothing.
+//! Segment files: what a worker has finished, so that a kill at any point loses nothing.
 //!
-//! A segment file is a small SQLite database with one [owner] at a time. A file's chunks and its
-//! ledger row are one transaction, so what can be read back is always whole files, oldest first.
-//! The worker's sink thread writes it; publishing reads it; then it is deleted. It never decides
-//! what is stale: a caller that finds another identity in its ledger says `forget`.
+//! A segment file is a small SQLite database with one [owner] at a time. One transaction writes a
+//! file's chunks together with its ledger row, so a reader always finds whole files, oldest first.
+//! The worker's sink thread writes it, publishing reads and then deletes it. It never decides what is
+//! stale: the caller compares identities and calls `forget`.
 
+mod chunk_row;
 mod owner;
 mod reader;
 
-pub use reader::{SegmentChunk, SegmentReader};
+pub use chunk_row::EncodedChunk;
+pub use reader::SegmentReader;
 
 use super::connect;
 use super::error::StoreError;
@@ -16,15 +18,12 @@ use super::ledger_row;
 use crate::failpoint::failpoint;
 use crate::file::{FileRecord, RelPath};
 use crate::ids::Digest;
-use crate::tag::Tags;
-use crate::vector::{DenseVector, SparseVector};
 use owner::Owner;
-use rusqlite::{Connection, OptionalExtension as _, Statement, params};
-use serde::Serialize;
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 
-/// Number of the layout below; a file with another one is started afresh.
-const LAYOUT: i64 = 2;
+/// Number of the layout below. A file of another layout is replaced by an empty one.
+const LAYOUT: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE segment (
@@ -47,6 +46,7 @@ CREATE TABLE files (
 CREATE TABLE chunks (
     chunk_no INTEGER PRIMARY KEY,
     text TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
     is_fragment INTEGER NOT NULL,
     n_tokens INTEGER NOT NULL,
     chromatin INTEGER NOT NULL,
@@ -65,39 +65,13 @@ const INSERT_FILE: &str = "
 INSERT INTO files (file_no, path, size, mtime_ns, blake3, chunks, skip_reason, detail)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
-const INSERT_CHUNK: &str = "
-INSERT INTO chunks
-    (chunk_no, text, is_fragment, n_tokens, chromatin, tags, route_words, sparse, dense)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-
-/// What a segment file was made for. Another header means that its rows are of no use.
+/// What a segment file was made for. The rows of a file with another header are useless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
-    /// Everything that shapes the rows.
+    /// Hash of everything that shapes the rows.
     pub fingerprint: Digest,
-    /// The segment's place in its plan, spelled by the caller; compared, never read.
+    /// The segment's place in its plan, as the caller spells it; compared, never parsed.
     pub identity: String,
-}
-
-/// A finished chunk on its way into the index.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChunkRecord {
-    /// Place in the file, from 0.
-    pub sequence: u32,
-    pub text: String,
-    /// A hard cut inside a sentence or statement.
-    pub is_fragment: bool,
-    /// Real tokens that the encoders saw.
-    pub n_tokens: u32,
-    pub tags: Tags,
-    /// `None` when the build has no sparse encoder.
-    pub sparse: Option<SparseVector>,
-    /// `None` when the build has no dense encoder, or the vector has no direction.
-    pub dense: Option<DenseVector>,
-    /// 0 open, 1 demoted, 2 kept out of the hot tier.
-    pub chromatin: u8,
-    /// Words for routing beyond those of the tags (from the encoder); may be empty.
-    pub route_words: Vec<String>,
 }
 
 /// The one writer of a segment file.
@@ -106,16 +80,18 @@ pub struct SegmentWriter {
     conn: Connection,
     path: PathBuf,
     next_file_no: i64,
-    /// Where its rows were encoded; `None` until that is said.
+    /// Where its rows were encoded; `None` until [`Self::encode_on`] says so.
     device: Option<String>,
-    // Last, so that it is given up when the database is closed.
+    // Last, so that the lock is released after the database is closed.
     owner: Owner,
 }
 
 impl SegmentWriter {
-    /// Opens the segment at `path`, or starts it afresh when it is missing, unreadable as a
-    /// database, or made for another header. Fails with [`StoreError::Busy`] while another process
-    /// owns it, and on errors of the disk.
+    /// Open the segment at `path`. Replace it by an empty one when it is missing, no readable
+    /// database, of another layout, or made for another header.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while another process owns it, and errors of the disk.
     pub fn open(path: &Path, header: &SegmentHeader) -> Result<Self, StoreError> {
         let owner = Owner::take(path)?;
         let (conn, next_file_no, device) = match reopen(path, header) {
@@ -132,13 +108,13 @@ impl SegmentWriter {
         })
     }
 
-    /// Where the rows that it holds were encoded; `None` when nobody has said so.
+    /// Return where its rows were encoded; `None` when [`Self::encode_on`] never said so.
     pub fn device(&self) -> Option<&str> {
         self.device.as_deref()
     }
 
-    /// Says where the rows that come are encoded. A segment with rows of another device must be started over
-    /// first, so that none mixes devices.
+    /// Note where the following rows are encoded. Call [`Self::start_over`] first when the segment has rows
+    /// of another device: no segment mixes devices.
     pub fn encode_on(&mut self, device: &str) -> Result<(), StoreError> {
         self.conn
             .execute("UPDATE segment SET device = ?1", [device])
@@ -147,7 +123,7 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Drops all rows, in one transaction.
+    /// Drop all rows, in one transaction.
     pub fn start_over(&mut self) -> Result<(), StoreError> {
         let clear = |conn: &mut Connection| {
             let transaction = conn.transaction()?;
@@ -162,18 +138,20 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// The files present, in the order in which they were committed.
+    /// Return the records of its files, in the order of their commits.
     pub fn ledger(&self) -> Result<Vec<FileRecord>, StoreError> {
         reader::ledger_of(&self.conn, &self.path)
     }
 
-    /// Writes files with their chunks in one transaction, in place of what the segment held of them:
-    /// all of them are there afterwards, or none.
-    pub fn commit(&mut self, files: &[(&FileRecord, &[ChunkRecord])]) -> Result<(), StoreError> {
+    /// Write files with their chunks in one transaction. Replaces earlier rows of the same files.
+    pub fn commit(
+        &mut self,
+        files: &[(&FileRecord, &[EncodedChunk<'_>])],
+    ) -> Result<(), StoreError> {
         self.replace(files).map_err(StoreError::sql(&self.path))
     }
 
-    fn replace(&mut self, files: &[(&FileRecord, &[ChunkRecord])]) -> rusqlite::Result<()> {
+    fn replace(&mut self, files: &[(&FileRecord, &[EncodedChunk<'_>])]) -> rusqlite::Result<()> {
         let mut file_no = self.next_file_no;
         let transaction = self.conn.transaction()?;
         for (record, chunks) in files {
@@ -182,9 +160,9 @@ impl SegmentWriter {
             insert.raw_bind_parameter(1, file_no)?;
             ledger_row::bind(&mut insert, 2, record)?;
             insert.raw_execute()?;
-            let mut insert = transaction.prepare_cached(INSERT_CHUNK)?;
+            let mut insert = transaction.prepare_cached(chunk_row::INSERT)?;
             for chunk in *chunks {
-                insert_chunk(&mut insert, first_chunk_no(file_no), chunk)?;
+                chunk_row::insert(&mut insert, first_chunk_no(file_no), chunk)?;
             }
             file_no += 1;
         }
@@ -194,7 +172,7 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Drops a file whose identity changed since it was committed.
+    /// Drop a file whose identity changed since its commit.
     pub fn forget(&mut self, path: &RelPath) -> Result<(), StoreError> {
         let forget = |conn: &mut Connection| {
             let transaction = conn.transaction()?;
@@ -204,8 +182,8 @@ impl SegmentWriter {
         forget(&mut self.conn).map_err(StoreError::sql(&self.path))
     }
 
-    /// Marks the segment complete and leaves one file and its lock. `device` counts when nobody has said where
-    /// the rows were encoded: there are none.
+    /// Mark the segment complete and close it; one file and its lock file remain. `device` is noted only when
+    /// [`Self::encode_on`] was never called, which means that there are no rows.
     pub fn finish(self, device: &str) -> Result<(), StoreError> {
         let Self {
             conn,
@@ -221,8 +199,8 @@ impl SegmentWriter {
     }
 }
 
-/// The segment at `path`, the number of its next file, and where its rows were encoded. `None` when it has to
-/// be started afresh.
+/// Return the segment at `path`, the number of its next file, and where its rows were encoded. `None` when it
+/// has to be replaced.
 fn reopen(
     path: &Path,
     header: &SegmentHeader,
@@ -232,7 +210,7 @@ fn reopen(
     }
     failpoint!("segment::reopen", path.display());
     let conn = connect::open_owned(path)?;
-    // Segments are a few megabytes; reading one whole takes milliseconds.
+    // Segments are a few megabytes, so a check of the whole file takes milliseconds.
     let check: String = conn
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(StoreError::sql(path))?;
@@ -265,30 +243,6 @@ fn create(path: &Path, header: &SegmentHeader) -> Result<Connection, StoreError>
     };
     create(&mut conn).map_err(StoreError::sql(path))?;
     Ok(conn)
-}
-
-fn insert_chunk(
-    insert: &mut Statement<'_>,
-    first_chunk_no: i64,
-    chunk: &ChunkRecord,
-) -> rusqlite::Result<()> {
-    insert.execute(params![
-        first_chunk_no + i64::from(chunk.sequence),
-        chunk.text,
-        chunk.is_fragment,
-        chunk.n_tokens,
-        chunk.chromatin,
-        encode(&chunk.tags)?,
-        encode(&chunk.route_words)?,
-        chunk.sparse.as_ref().map(encode).transpose()?,
-        chunk.dense.as_ref().map(DenseVector::to_le_bytes),
-    ])?;
-    Ok(())
-}
-
-fn encode<T: Serialize>(value: &T) -> rusqlite::Result<Vec<u8>> {
-    postcard::to_stdvec(value)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 fn delete_rows(conn: &Connection, path: &RelPath) -> rusqlite::Result<()> {

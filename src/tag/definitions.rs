@@ -1,97 +1,24 @@
-//! Which lines define or import something, and its name.
+//! Which lines define something, and its name.
 //!
-//! A definition is told by the words with which its line begins. `the type of thing` is none: after
-//! a name comes a bracket, a colon, an equals sign or the end of the line.
+//! The first words of a line tell. `the type of thing` defines nothing: after a name comes a bracket, a
+//! colon, an equals sign or the end of the line.
+
+mod functions;
 
 use super::dictionary::{DefinitionKind, Role};
-use super::format::Family;
 use super::lexer::Shape;
-use super::outline::{Line, LineKind, Outline};
+use super::lines::Line;
+use super::outline::{Definition, Outline};
 
 /// Longer names are generated.
 const NAME_BYTES: usize = 80;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Definition {
-    pub kind: DefinitionKind,
-    /// Position of its name in [`Outline::words`].
-    pub word: usize,
-}
-
-/// Marks the lines that define or import, and collects the names.
-pub(super) fn find(outline: &mut Outline) {
-    let mut definitions = Vec::new();
-    let mut imports = Vec::new();
-    for at in 0..outline.lines.len() {
-        let line = &outline.lines[at];
-        if line.kind != LineKind::Plain || !line.is_code || line.words.is_empty() {
-            continue;
-        }
-        let kind = if is_import(outline, line) {
-            imports.extend(imported(outline, line));
-            LineKind::Import
-        } else {
-            let before = definitions.len();
-            define(outline, line, &mut definitions);
-            if definitions.len() == before {
-                continue;
-            }
-            LineKind::Definition
-        };
-        outline.lines[at].kind = kind;
-    }
-    outline.definitions = definitions;
-    outline.imports = imports;
-}
-
-fn is_import(outline: &Outline, line: &Line) -> bool {
-    let mut first = line.words.start;
-    if matches!(outline.spelling(first), "pub" | "export") && line.words.len() > 1 {
-        first += 1;
-    }
-    let text = outline.line_text(line);
-    if outline.format.name == "go" && text.starts_with('"') && text.ends_with('"') {
-        return true;
-    }
-    // `from` and `include` also begin sentences, and `use (x)` calls something.
-    is_plain(outline, first)
-        && outline.term(first).meaning.role == Role::Import
-        && line.words.end - first > 1
-        && matches!(outline.byte_after(first), b' ' | b'<' | b'"')
-}
-
-/// The word that names the imported module, if there is one.
-fn imported(outline: &Outline, line: &Line) -> Option<usize> {
-    let mut words = line.words.clone();
-    let text = outline.line_text(line);
-    if let Some(open) = text.find(['"', '\'', '<']) {
-        let quoted = words.rfind(|word| {
-            outline.words[*word].start > line.start + open
-                && !matches!(outline.spelling(*word), "h" | "hpp" | "js" | "ts" | "css")
-        });
-        return quoted;
-    }
-    if matches!(outline.format.name, "java" | "kotlin" | "scala" | "csharp") {
-        return words.next_back();
-    }
-    words.find(|word| {
-        let is_own = matches!(
-            outline.spelling(*word),
-            "std" | "core" | "alloc" | "pub" | "export"
-        );
-        !is_own
-            && !matches!(
-                outline.term(*word).meaning.role,
-                Role::Import | Role::Keyword
-            )
-    })
-}
-
-fn define(outline: &Outline, line: &Line, found: &mut Vec<Definition>) {
+/// Add the names that `line` defines to `found`.
+pub(super) fn find(outline: &Outline, line: &Line, found: &mut Vec<Definition>) {
     let mut word = line.words.start;
     let mut is_modified = false;
     while word < line.words.end {
-        match role(outline, word) {
+        match outline.role(word) {
             Role::Modifier => {
                 is_modified = true;
                 word += 1;
@@ -102,22 +29,8 @@ fn define(outline: &Outline, line: &Line, found: &mut Vec<Definition>) {
         }
     }
     let definition = constant(outline, line, word, is_modified)
-        .or_else(|| function_without_keyword(outline, line, is_modified));
+        .or_else(|| functions::without_keyword(outline, line, is_modified));
     found.extend(definition);
-}
-
-/// Keywords count in lower case, in SQL also in upper case.
-fn role(outline: &Outline, word: usize) -> Role {
-    if is_plain(outline, word) {
-        outline.term(word).meaning.role
-    } else {
-        Role::None
-    }
-}
-
-fn is_plain(outline: &Outline, word: usize) -> bool {
-    let shape = outline.words[word].shape;
-    !shape.has(Shape::UPPER) || (outline.format.family == Family::Dash && shape.is_capitals())
 }
 
 /// `crate` of `pub(crate)`, `"C"` of `extern "C"`.
@@ -144,12 +57,12 @@ fn define_named(
     }
     if outline.spelling(keyword) == "typedef" && outline.line_text(line).ends_with(';') {
         name = line.words.end - 1;
-    } else if gap(outline, name - 1).starts_with(" (") && outline.format.name == "go" {
+    } else if outline.gap(name - 1).starts_with(" (") && outline.format.name == "go" {
         // The receiver of a method.
         while name < line.words.end && outline.byte_after(name) != b'(' {
             name += 1;
         }
-    } else if !leads_to_name(gap(outline, name - 1)) {
+    } else if !leads_to_name(outline.gap(name - 1)) {
         return;
     }
     let is_local = kind == DefinitionKind::Constant
@@ -171,8 +84,8 @@ fn last_keyword(
     mut kind: DefinitionKind,
 ) -> (usize, DefinitionKind) {
     while keyword + 2 < line.words.end
-        && let Role::Define(inner) = role(outline, keyword + 1)
-        && gap(outline, keyword + 1) == " "
+        && let Role::Define(inner) = outline.role(keyword + 1)
+        && outline.gap(keyword + 1) == " "
     {
         (keyword, kind) = (keyword + 1, inner);
     }
@@ -199,7 +112,7 @@ fn implementation(outline: &Outline, line: &Line, keyword: usize, found: &mut Ve
         word = after_generics(outline, line, keyword);
     }
     let mut add_path = |mut word: usize| {
-        while word + 1 < line.words.end && gap(outline, word) == "::" {
+        while word + 1 < line.words.end && outline.gap(word) == "::" {
             word += 1;
         }
         if word < line.words.end && is_name(outline, word) {
@@ -250,74 +163,6 @@ fn constant(outline: &Outline, line: &Line, first: usize, is_modified: bool) -> 
     })
 }
 
-/// `int name(..) {`, `public void name(..) {`, `name(..) {` in a class, `name() {` in a shell.
-fn function_without_keyword(
-    outline: &Outline,
-    line: &Line,
-    is_modified: bool,
-) -> Option<Definition> {
-    let languages = [
-        "c",
-        "cpp",
-        "java",
-        "csharp",
-        "javascript",
-        "typescript",
-        "dart",
-        "shell",
-        "",
-    ];
-    if !languages.contains(&outline.format.name) {
-        return None;
-    }
-    let text = outline.line_text(line);
-    let opens = text.strip_suffix('{').map(str::trim_end);
-    let has_body = opens.is_some_and(|head| head.ends_with(')'));
-    let is_outermost =
-        line.indent == 0 && !text.ends_with(';') && outline.format.family == Family::Brace;
-    let may_define = has_body || is_outermost || (is_modified && opens.is_some());
-    if !may_define {
-        return None;
-    }
-    let name = line
-        .words
-        .clone()
-        .find(|word| outline.byte_after(*word) == b'(')?;
-    let head = &outline.text[line.start..outline.words[name].start];
-    let is_call = head.contains(['=', '.', '(', '"', '\'']) || (head.is_empty() && !has_body);
-    let argument = outline.text.as_bytes().get(outline.words[name].end + 1);
-    let is_statement = is_statement(outline, line.words.start) || is_statement(outline, name);
-    let is_function = !is_call && !is_statement && !matches!(argument, Some(b'"' | b'\'' | b'`'));
-    (is_function && is_name(outline, name)).then_some(Definition {
-        kind: DefinitionKind::Function,
-        word: name,
-    })
-}
-
-/// `if`, `for`, `return` and the like.
-fn is_statement(outline: &Outline, word: usize) -> bool {
-    outline.term(word).meaning.role == Role::Condition
-        || matches!(
-            outline.spelling(word),
-            "for"
-                | "while"
-                | "do"
-                | "return"
-                | "new"
-                | "await"
-                | "yield"
-                | "let"
-                | "var"
-                | "else"
-                | "function"
-                | "sizeof"
-                | "foreach"
-                | "synchronized"
-                | "elif"
-                | "with"
-        )
-}
-
 fn is_name(outline: &Outline, word: usize) -> bool {
     let word = &outline.words[word];
     word.shape.has_letter()
@@ -353,38 +198,17 @@ fn ends_name(outline: &Outline, word: usize) -> bool {
     }
 }
 
-/// What lies between `word` and the next word; empty at the end.
-fn gap<'a>(outline: &Outline<'a>, word: usize) -> &'a str {
-    match outline.words.get(word + 1) {
-        Some(next) => &outline.text[outline.words[word].end..next.start],
-        None => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::file::RelPath;
     use crate::tag::format::Format;
     use crate::tag::outline::Outline;
 
-    fn outline<'a>(name: &str, text: &'a str) -> Outline<'a> {
-        let path = RelPath::from_spelling(name).expect("a relative path");
-        Outline::read(text, Format::of(&path))
-    }
-
     fn names<'a>(name: &str, text: &'a str) -> Vec<&'a str> {
-        let outline = outline(name, text);
+        let path = RelPath::from_spelling(name).expect("a relative path");
+        let outline = Outline::read(text, Format::of(&path));
         let words = outline.definitions.iter().map(|d| d.word);
         words.map(|word| outline.spelling(word)).collect()
-    }
-
-    fn imports<'a>(name: &str, text: &'a str) -> Vec<&'a str> {
-        let outline = outline(name, text);
-        outline
-            .imports
-            .iter()
-            .map(|word| outline.spelling(*word))
-            .collect()
     }
 
     #[test]
@@ -451,26 +275,6 @@ mod tests {
             ("a.py", "message = gettext(x)"),
         ] {
             assert_eq!(names(file, text), Vec::<&str>::new(), "{text}");
-        }
-    }
-
-    #[test]
-    fn imports_name_their_module() {
-        for (file, text, name) in [
-            ("a.rs", "pub use tokio::sync::mpsc;", "tokio"),
-            ("a.rs", "use std::collections::BTreeMap;", "collections"),
-            ("a.rs", "use super::lexer::hash;", "lexer"),
-            ("a.py", "from numpy.linalg import norm", "numpy"),
-            ("a.c", "#include <sys/epoll.h>", "epoll"),
-            ("a.ts", "import { a, b } from \"react\";", "react"),
-            (
-                "A.java",
-                "import java.util.concurrent.Semaphore;",
-                "Semaphore",
-            ),
-            ("a.go", "\"github.com/acme/widget\"", "widget"),
-        ] {
-            assert_eq!(imports(file, text), [name], "{text}");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What a chunk is for, and which class of the format's closed set that is.
 
-use super::codons::called;
 use super::dictionary::{DefinitionKind, Role};
 use super::fields::clean;
 use super::format::Family;
-use super::outline::{LineKind, Outline, body};
+use super::labels::called;
+use super::lines::{LineKind, body};
+use super::outline::Outline;
 use super::{IntentClass, TagInput};
 
 const MAX_CHARS: usize = 200;

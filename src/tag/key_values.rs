@@ -7,15 +7,16 @@ use super::dictionary::Role;
 use super::fields::clean;
 use super::format::Family;
 use super::lexer::Shape;
-use super::outline::{Line, LineKind, Outline};
+use super::lines::{Line, LineKind};
+use super::literal::{
+    Bare, Literal, MAX_KEY_BYTES, MAX_VALUE_BYTES, argument, floor, literal, skip_blanks,
+};
+use super::outline::Outline;
 use crate::credential::is_guarded;
 
 const MAX_PAIRS: usize = 15;
 /// The format's limit is "shorter than 200" for the whole string.
 const MAX_CHARS: usize = 199;
-const MAX_KEY_BYTES: usize = 60;
-/// A value on more bytes cannot keep to the limit, so it is not searched for its end.
-const MAX_VALUE_BYTES: usize = 4 * MAX_CHARS;
 /// Between a key and its value: a type as in `NAME: Option<u32> = 5`.
 const MAX_TYPE_BYTES: usize = 48;
 
@@ -55,12 +56,6 @@ struct Pair<'a> {
     key: &'a str,
     value: Literal<'a>,
     end: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Literal<'a> {
-    text: &'a str,
-    is_text: bool,
 }
 
 impl Pair<'_> {
@@ -115,13 +110,6 @@ fn pair_at<'a>(outline: &Outline<'a>, line: &Line, word: usize) -> Option<Pair<'
         _ => return None,
     };
     Some(Pair { key, value, end })
-}
-
-/// Whether values may stand without quotes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bare {
-    No,
-    Yes,
 }
 
 impl Bare {
@@ -229,132 +217,6 @@ fn after_type(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usiz
     }
     let is_set = bytes.get(at) == Some(&b'=') && text.as_bytes().get(at + 1) != Some(&b'=');
     is_set.then(|| literal(text, end, at + 1, Bare::No))?
-}
-
-/// The literal at `start`, and where it ends.
-fn literal(text: &str, end: usize, start: usize, bare: Bare) -> Option<(Literal<'_>, usize)> {
-    let bytes = &text.as_bytes()[..end];
-    let start = skip_blanks(bytes, start);
-    match *bytes.get(start)? {
-        b'"' | b'\'' | b'`' => quoted(text, end, start),
-        b'r' | b'b' | b'u' if matches!(bytes.get(start + 1), Some(b'"' | b'\'')) => {
-            quoted(text, end, start + 1)
-        }
-        _ => number_or_name(text, end, start).or_else(|| match bare {
-            Bare::Yes => rest_of_line(text, end, start),
-            Bare::No => None,
-        }),
-    }
-}
-
-/// What follows a flag: quoted text, or a number up to the next blank.
-fn argument(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
-    let start = skip_blanks(&text.as_bytes()[..end], start);
-    if matches!(text.as_bytes()[..end].get(start), Some(b'"' | b'\'')) {
-        return quoted(text, end, start);
-    }
-    let rest = text[start..end].bytes();
-    let length = rest
-        .take_while(|b| b.is_ascii_alphanumeric() || *b == b'.')
-        .count();
-    number_or_name(text, start + length, start)
-}
-
-fn quoted(text: &str, end: usize, open: usize) -> Option<(Literal<'_>, usize)> {
-    let bytes = &text.as_bytes()[..end.min(open + MAX_VALUE_BYTES)];
-    let mut at = open + 1;
-    while *bytes.get(at)? != bytes[open] {
-        at += 1 + usize::from(bytes[at] == b'\\');
-    }
-    // Part of an expression: `", ".join(names)`, `"%s" % name`.
-    if matches!(
-        bytes.get(skip_blanks(bytes, at + 1)),
-        Some(b'.' | b'%' | b'+' | b'[')
-    ) {
-        return None;
-    }
-    let value = Literal {
-        text: &text[open + 1..at],
-        is_text: true,
-    };
-    Some((value, at + 1))
-}
-
-/// A number, a product of numbers, or a truth value, with nothing behind it but a delimiter.
-fn number_or_name(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
-    let bytes = &text.as_bytes()[..end.min(start + MAX_KEY_BYTES)];
-    let mut stop = start;
-    while bytes
-        .get(stop)
-        .is_some_and(|b| b.is_ascii_alphanumeric() || b"_.+-*<% ".contains(b))
-    {
-        stop += 1;
-    }
-    let value = text[start..stop].trim_end();
-    // A comment may follow.
-    let is_last = match text.as_bytes()[..end].get(stop) {
-        None => true,
-        Some(next) => b",;)}]#/\"".contains(next),
-    };
-    let is_name = matches!(
-        value,
-        "true" | "false" | "True" | "False" | "TRUE" | "FALSE"
-    );
-    (is_last && (is_name || is_number(value))).then_some((
-        Literal {
-            text: value,
-            is_text: false,
-        },
-        stop,
-    ))
-}
-
-/// `-1.5e3`, `0xff`, `10_000u32`, `60 * 1000`, `1 << 20`; no dates, no names.
-fn is_number(value: &str) -> bool {
-    let mut has_number = false;
-    for part in value.split([' ', '*', '<']).filter(|part| !part.is_empty()) {
-        let digits = part.trim_start_matches(['-', '+']);
-        if !digits.starts_with(|c: char| c.is_ascii_digit()) {
-            return false;
-        }
-        has_number = true;
-    }
-    has_number
-}
-
-/// Bare text up to a comment. Lists, tables and references are no literals.
-fn rest_of_line(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
-    let rest = &text[start..floor(text, end.min(start + MAX_VALUE_BYTES))];
-    if rest.starts_with(['{', '[', '|', '>', '&', '*', '!', '$', '(']) {
-        return None;
-    }
-    let value = [" #", "\t#", " ;"]
-        .iter()
-        .filter_map(|comment| rest.find(comment))
-        .min()
-        .map_or(rest, |stop| &rest[..stop]);
-    let value = Literal {
-        text: value.trim_end(),
-        is_text: true,
-    };
-    Some((value, end))
-}
-
-fn skip_blanks(bytes: &[u8], start: usize) -> usize {
-    let blanks = bytes.get(start..).unwrap_or_default();
-    start
-        + blanks
-            .iter()
-            .take_while(|b| matches!(b, b' ' | b'\t'))
-            .count()
-}
-
-/// The last character boundary at or before `at`.
-fn floor(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 #[cfg(test)]

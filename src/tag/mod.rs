@@ -1,45 +1,67 @@
-//! Tags: what a chunk of text is about, said by rules.
+//! Tags: what a chunk of text is about, derived by rules.
 //!
-//! [`tag`] is a pure function of a chunk's text and of its file's place below the root; it never
-//! reads a file, and no outcome depends on the machine, the time or other chunks. It works in time
-//! linear in the text, since it sits on the path of every byte. Credentials are blanked out first (see
-//! [`crate::credential`]), so that no rule can copy one. `worker` calls it; `store` writes
-//! what it says. The rules are part of the fingerprint: raise the version in `profile::recipe` with any change
-//! of output.
+//! [`tag`] is a pure function of a chunk's text and of its file's path below the root. It reads no
+//! file, and its result depends on no machine, time or other chunk. It takes time linear in the text,
+//! since every byte of a corpus passes through it. It blanks credentials first (see
+//! [`crate::credential`]), so that no rule can copy one. `worker` calls it; `store` writes the tags.
+//! The rules are part of the fingerprint: raise the version in `profile::recipe` with any change of
+//! output.
+//!
+//! ```text
+//! lexer: words -> terms: distinct words -> lines: kinds of lines -> outline: all of these
+//!   -> definitions, imports: what lines define and import
+//!   -> domains, entities, key_values, intent, summary, extract, labels, words: one tag each
+//! ```
 
-pub mod density;
 pub mod path;
 mod tags;
+pub mod visibility;
 
-mod codons;
-mod complement;
-mod definitions;
 mod dictionary;
+mod format;
+mod lexer;
+mod lines;
+mod terms;
+
+mod definitions;
+mod imports;
+mod outline;
+mod read;
+
 mod domains;
 mod entities;
+mod extract;
 mod fields;
-mod format;
 mod intent;
 mod key_values;
-mod lexer;
-mod outline;
+mod labels;
+mod literal;
 mod summary;
-mod terms;
 mod words;
 
 pub use tags::{IntentClass, Tags};
+pub use visibility::Visibility;
 
+use crate::chunk::Chunk;
 use crate::credential::{self, Found, Style};
 use crate::file::RelPath;
 use format::Format;
 use outline::Outline;
 
+/// A chunk with its tags.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaggedChunk<'a> {
+    pub chunk: Chunk<'a>,
+    pub tags: Tags,
+    pub visibility: Visibility,
+}
+
 /// What the tagger looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct TagInput<'a> {
-    /// The chunk, as it is stored.
+    /// The chunk's text, as it is stored.
     pub text: &'a str,
-    /// Of the chunk's file, below its root.
+    /// Path of the chunk's file below its root.
     pub path: &'a RelPath,
     /// Stands in for the parent folder of files that lie directly in the root.
     pub root_label: &'a str,
@@ -47,19 +69,19 @@ pub struct TagInput<'a> {
     pub sequence: u32,
 }
 
-/// The tags of one chunk. Any text has some; none makes it fail.
+/// Return the tags of one chunk. Every text has some.
 pub fn tag(input: &TagInput) -> Tags {
     tag_without(input, &credential::find(input.text, style(input.path)))
 }
 
-/// How the file at `path` writes values, for the search for credentials.
+/// Return how the file at `path` writes values, for the search for credentials.
 pub fn style(path: &RelPath) -> Style {
     Format::of(path).style()
 }
 
-/// The tags of one chunk, as if what was `found` in it were not there.
-pub fn tag_without(input: &TagInput, found: &[Found]) -> Tags {
-    let text = credential::blank(input.text, found);
+/// Return the tags of one chunk, as if the `credentials` in it were blank.
+pub fn tag_without(input: &TagInput, credentials: &[Found]) -> Tags {
+    let text = credential::blank(input.text, credentials);
     let outline = Outline::read(&text, Format::of(input.path));
     let key_values = key_values::key_values(&outline);
     let domains = domains::domains(&outline, input);
@@ -69,8 +91,8 @@ pub fn tag_without(input: &TagInput, found: &[Found]) -> Tags {
         intent: intent::intent(&outline, input, &key_values),
         intent_class: intent::class(&outline, &key_values),
         summary: summary::summary(&outline),
-        complement: complement::complement(&outline),
-        codons: codons::codons(&outline, &key_values),
+        extract: extract::extract(&outline),
+        labels: labels::labels(&outline, &key_values),
         domains,
         entities,
         key_values,

@@ -2,7 +2,8 @@
 
 use super::fields::{append_clean, clean};
 use super::format::Family;
-use super::outline::{Line, LineKind, Outline, body, ends_sentence};
+use super::lines::{Line, LineKind, body, ends_sentence};
+use super::outline::Outline;
 
 const MAX_CHARS: usize = 200;
 /// A comment of fewer words says nothing: `// Types`.

@@ -18,9 +18,9 @@ pub struct Tags {
     pub summary: String,
     /// Extractive summary: up to 3 salient sentences or lines of at most 300 each, else the first
     /// 500.
-    pub complement: String,
+    pub extract: String,
     /// At most 30 short labels of what the chunk does or defines.
-    pub codons: Vec<String>,
+    pub labels: Vec<String>,
     /// At most 24 lower-case words of the text by which someone would ask for this chunk, rarest
     /// looking first, 3 to 40 long. Words that are domains or entities already are left out, since
     /// those route too. They lead queries to the right shard.

@@ -27,10 +27,10 @@ const PATHS: [&str; 9] = [
 
 fn assert_limits(tags: &Tags, text: &str) {
     let chars = |text: &str| text.chars().count();
-    assert!(tags.domains.len() <= 10 && tags.entities.len() <= 15 && tags.codons.len() <= 30);
+    assert!(tags.domains.len() <= 10 && tags.entities.len() <= 15 && tags.labels.len() <= 30);
     assert!(tags.key_values.len() <= 15 && tags.route_words.len() <= 24);
     assert!(chars(&tags.intent) <= 200 && chars(&tags.summary) <= 200);
-    assert!(chars(&tags.complement) <= 3 * 300 + 2);
+    assert!(chars(&tags.extract) <= 3 * 300 + 2);
     assert!(
         tags.domains.iter().all(|d| chars(d) <= 60),
         "{:?}",
@@ -39,7 +39,7 @@ fn assert_limits(tags: &Tags, text: &str) {
     assert!(
         tags.entities
             .iter()
-            .chain(&tags.codons)
+            .chain(&tags.labels)
             .all(|e| chars(e) <= 80)
     );
     assert!(
@@ -51,7 +51,7 @@ fn assert_limits(tags: &Tags, text: &str) {
         &tags.domains,
         &tags.entities,
         &tags.route_words,
-        &tags.codons,
+        &tags.labels,
         &tags.key_values,
     ] {
         for (at, item) in list.iter().enumerate() {
@@ -81,7 +81,7 @@ fn assert_limits(tags: &Tags, text: &str) {
         );
         assert_eq!(*word, word.to_lowercase());
     }
-    for line in [&tags.intent, &tags.summary, &tags.complement] {
+    for line in [&tags.intent, &tags.summary, &tags.extract] {
         assert!(
             !line.contains(char::is_control) && line.trim() == line,
             "{line:?}"
@@ -232,7 +232,7 @@ impl Scheduler {
         "How long a worker may stay silent before it counts as stalled."
     );
     assert!(
-        tags.complement
+        tags.extract
             .contains("Hands segments to workers, largest shard first.")
     );
     for codon in [
@@ -242,9 +242,9 @@ impl Scheduler {
         "call:dispatch",
     ] {
         assert!(
-            tags.codons.iter().any(|c| c == codon),
+            tags.labels.iter().any(|c| c == codon),
             "{codon} in {:?}",
-            tags.codons
+            tags.labels
         );
     }
     assert!(
@@ -281,7 +281,7 @@ class InvoiceStore:
     assert_eq!(tags.key_values, ["busy_timeout=5000", "paid=0"]);
     assert_eq!(tags.summary, "Keeps invoices in a SQLite database.");
     assert_eq!(tags.intent_class, IntentClass::Mechanism);
-    assert!(tags.codons.iter().any(|c| c == "import:sqlite3"));
+    assert!(tags.labels.iter().any(|c| c == "import:sqlite3"));
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn a_markdown_chunk() {
         "Installing Zephyr: Zephyr runs on Debian and on Fedora."
     );
     assert!(tags.route_words.iter().any(|w| w == "zephyrctl"));
-    assert_eq!(tags.codons, ["heading:Installing Zephyr", "set:retries"]);
+    assert_eq!(tags.labels, ["heading:Installing Zephyr", "set:retries"]);
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn row_itself(
             domains: promoter.domains,
             entities: promoter.entities,
             key_values,
-            codons,
+            labels: codons,
             ..Tags::default()
         },
     }

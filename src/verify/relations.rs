@@ -4,8 +4,9 @@
 
 use super::fault::{FaultKind, Finder};
 use crate::ids::ChunkId;
+use crate::store::chromatin;
 use crate::store::relations::{EntityRelation, EntityRelations, SeedPairs};
-use crate::tag::Tags;
+use crate::tag::{Tags, Visibility};
 use rusqlite::{Connection, Statement};
 use std::collections::BTreeSet;
 
@@ -52,8 +53,11 @@ impl<'a> ExpectedRelations<'a> {
         entities.sort_unstable();
         entities.dedup();
         let expected = self.entities.next(id, &entities);
-        let tier = tier.and_then(|tier| u8::try_from(tier).ok()).unwrap_or(2);
-        self.seeds.next(id, tags, tier);
+        let visibility = tier
+            .and_then(|tier| u8::try_from(tier).ok())
+            .and_then(chromatin::parse)
+            .unwrap_or(Visibility::Hidden);
+        self.seeds.next(id, tags, visibility);
         self.of_entities(gene_id, &expected, finder)
     }
 

@@ -1,181 +1,128 @@
-//! Feeds the stages, one segment after the other, without a gap between them.
+//! Feeds the stages of a worker, one segment after the other, without a gap between them.
 //!
-//! Opens the segment file, leaves out what it holds already, and sends the rest down the line. Never
+//! Opens the segment file, skips the files it already holds, and sends the rest down the line. Never
 //! looks at a file's content.
 
-use super::Reporter;
 use super::encode_stage::EncodeStage;
-use super::halt::{Halt, Halting, internal, output, panic_text};
-use super::prepare::{PreparedFile, Preparer, left_out};
+use super::file_pipeline::{FilePipeline, PreparedFile, skip_unread};
+use super::items::{Item, OpenSegment, PendingFile, STOP_CHECK};
+use super::pool::FilePool;
+use super::reporter::Reporter;
+use super::resume::reconcile;
 use super::sink;
+use super::stage_error::{FirstError, StageError, internal_failure, panic_text, store_failure};
 use crate::encode::Encoders;
 use crate::failpoint::failpoint;
 use crate::failure::Failure;
-use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
-use crate::ids::SegmentId;
-use crate::protocol::{FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
+use crate::file::{FileEntry, SkipReason};
+use crate::protocol::{FromWorker, SegmentTask, ToWorker, WorkerSetup};
 use crate::store::segment::{SegmentHeader, SegmentWriter};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
-/// Files between the pool and the encoder, per pool thread. Enough that one slow file does not starve
-/// the encoder; doubling it doubles the memory held in prepared text (at most 200 KB a file).
-const SLOTS_PER_FILE_WORKER: usize = 4;
+/// Files between the pool and the encoder, per pool thread: enough that one slow file does not starve the
+/// encoder. Twice as many hold twice the memory in prepared text (at most 200 KB a file).
+const FILES_PER_THREAD: usize = 4;
 
-/// The same for a device, which takes a thousand chunks together while the next thousand are prepared; a file is some
-/// ten, and small ones are one.
-const SLOTS_PER_FILE_WORKER_OF_A_DEVICE: usize = 32;
-const LEAST_SLOTS_OF_A_DEVICE: usize = 256;
+/// The same for a device. It takes a thousand chunks together while the pool prepares the next thousand; a file
+/// has about ten, a small one has one.
+const FILES_PER_THREAD_OF_A_DEVICE: usize = 32;
+const LEAST_FILES_OF_A_DEVICE: usize = 256;
 
-/// Stack of a pool thread. Parsing a section of a file may need 5 MiB; with less it takes a new stack
-/// for each, which costs more than the parsing of a small one. Only touched pages count.
-const FILE_WORKER_STACK: usize = 16 << 20;
+/// Files between the encoder and the sink. They hold vectors, so they are larger than prepared files.
+const ENCODED_FILES: usize = 8;
 
-/// How often a wait looks whether the worker was told to stop.
-pub(super) const STOP_CHECK: Duration = Duration::from_millis(50);
+/// Tells the dispatcher when a stage's thread ends, also by a panic. Unless it fails, a stage outlives the
+/// dispatcher's end of its queue.
+struct EndSignal(Sender<()>);
 
-/// What travels down the line, in order.
-pub(super) enum Item<F> {
-    /// Boxed: it is rare, and much larger than the others.
-    Begin(Box<Opened>),
-    File(F),
-    /// Everything of the segment was sent.
-    End,
-}
-
-/// A segment whose file is open for writing.
-pub(super) struct Opened {
-    pub task: Arc<SegmentTask>,
-    pub writer: SegmentWriter,
-    /// Told after each commit, in careful mode.
-    pub committed: Option<Sender<()>>,
-}
-
-/// A file on its way through the pool.
-pub(super) struct Slot {
-    pub file: (SegmentId, u32),
-    /// Holds one value once the file is prepared; an error is the text of a panic.
-    pub filled: Receiver<Result<PreparedFile, String>>,
-}
-
-/// Tells the dispatcher when a stage's thread ends, be it by a panic. None does before the dispatcher
-/// lets go of it, unless it failed.
-struct Ended(Sender<()>);
-
-impl Drop for Ended {
+impl Drop for EndSignal {
     fn drop(&mut self) {
-        // A dispatcher that is gone did not wait for it.
+        // The dispatcher may be gone already.
         let _ = self.0.send(());
     }
 }
 
-/// Works on segments until the inbox ends or `stop` is set; returns when all that was encoded is
-/// committed.
+/// Work on segments until the inbox ends or `stop` is set. Returns when everything encoded is committed.
 pub(super) fn serve(
     setup: WorkerSetup,
     encoders: Encoders,
     inbox: &Receiver<ToWorker>,
     reporter: &Reporter,
     stop: &Arc<AtomicBool>,
-) -> Result<(), Halt> {
-    let file_workers = setup.file_workers.max(1) as usize;
-    let pool = start_pool(file_workers);
-    let preparer = Arc::new(Preparer {
+) -> Result<(), StageError> {
+    let threads = setup.file_workers.max(1) as usize;
+    let pool = FilePool::start(threads);
+    let pipeline = Arc::new(FilePipeline {
         recipe: setup.recipe.clone(),
         limits: setup.limits,
-        texts: encoders.tokenizer(),
+        tokenizers: encoders.tokenizer(),
     });
     let device_name = encoders.device_name();
     let device = device_name.as_str();
-    // The slots are the bound on prepared files; the sink's queue holds encoded ones.
-    let slots = match encoders.is_batched() {
-        true => (file_workers * SLOTS_PER_FILE_WORKER_OF_A_DEVICE).max(LEAST_SLOTS_OF_A_DEVICE),
-        false => file_workers * SLOTS_PER_FILE_WORKER,
+    let pending_files = match encoders.is_batched() {
+        true => (threads * FILES_PER_THREAD_OF_A_DEVICE).max(LEAST_FILES_OF_A_DEVICE),
+        false => threads * FILES_PER_THREAD,
     };
-    let (to_encoder, slots) = bounded(slots);
-    let (to_sink, encoded) = bounded(8);
-    let halting = Halting::default();
-    // One word a stage.
+    let (to_encoder, pending) = bounded(pending_files);
+    let (to_sink, encoded) = bounded(ENCODED_FILES);
+    let first_error = FirstError::default();
+    // One message a stage.
     let (ended, stage_ended) = unbounded();
 
     thread::scope(|scope| {
         let encoder_stop = Arc::clone(stop);
-        let encoder_halting = halting.clone();
+        let encoder_error = first_error.clone();
         let encoder_reporter = reporter.clone();
-        let encoder_ended = Ended(ended.clone());
+        let encoder_ended = EndSignal(ended.clone());
         let setup_ref = &setup;
         scope.spawn(move || {
             let _ended = encoder_ended;
             let stage = EncodeStage::new(encoders, setup_ref, encoder_reporter);
-            if let Err(halt) = stage.run(&slots, &to_sink, &encoder_stop) {
-                encoder_halting.set(halt);
+            if let Err(error) = stage.run(&pending, &to_sink, &encoder_stop) {
+                encoder_error.set(error);
             }
         });
         let sink_reporter = reporter.clone();
-        let sink_halting = halting.clone();
-        let sink_ended = Ended(ended);
+        let sink_error = first_error.clone();
+        let sink_ended = EndSignal(ended);
         scope.spawn(move || {
             let _ended = sink_ended;
             if let Err(failure) = sink::run(&encoded, &sink_reporter, device) {
-                sink_halting.set(failure.into());
+                sink_error.set(failure.into());
             }
         });
         let dispatcher = Dispatcher {
             setup: &setup,
-            pool: pool.as_ref(),
-            preparer,
+            pool: &pool,
+            pipeline,
             device,
             to_encoder,
             reporter,
             stop,
             stage_ended,
         };
-        // Dropping the dispatcher ends the encoder, which ends the sink.
-        dispatcher.run(inbox).or_else(|error| match halting.get() {
-            Some(_) => Ok(()),
-            None => Err(error),
-        })
+        // The end of the dispatcher ends the encoder, which ends the sink.
+        dispatcher
+            .run(inbox)
+            .or_else(|error| match first_error.get() {
+                Some(_) => Ok(()),
+                None => Err(error),
+            })
     })?;
-    halting.get().map_or(Ok(()), Err)
-}
-
-/// The threads that prepare files. `None` where they cannot be started (a limit on processes, or on memory): then the
-/// work goes on with one thread fewer, and slower.
-fn start_pool(threads: usize) -> Option<rayon::ThreadPool> {
-    let built = match failpoint!("worker::pool", threads) {
-        true => Err("asked to fail".to_owned()),
-        false => rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .stack_size(FILE_WORKER_STACK)
-            .thread_name(|n| format!("file-worker-{n}"))
-            .build()
-            .map_err(|error| error.to_string()),
-    };
-    match built {
-        Ok(pool) => Some(pool),
-        Err(error) => {
-            tracing::warn!(
-                "{threads} file workers cannot be started ({error}): files are prepared one after the other; \
-                 choose fewer with --shard-file-workers"
-            );
-            None
-        }
-    }
+    first_error.get().map_or(Ok(()), Err)
 }
 
 struct Dispatcher<'a> {
     setup: &'a WorkerSetup,
-    /// Without one, files are prepared by this thread, one after the other.
-    pool: Option<&'a rayon::ThreadPool>,
-    preparer: Arc<Preparer>,
+    pool: &'a FilePool,
+    pipeline: Arc<FilePipeline>,
     /// Where this worker's encoders run.
     device: &'a str,
-    to_encoder: Sender<Item<Slot>>,
+    to_encoder: Sender<Item<PendingFile>>,
     reporter: &'a Reporter,
     stop: &'a AtomicBool,
     stage_ended: Receiver<()>,
@@ -186,14 +133,14 @@ impl Dispatcher<'_> {
         loop {
             let message = select! {
                 recv(inbox) -> message => message,
-                // Nobody would take what comes; with no segment to come, nobody would notice either.
+                // No stage would take another segment.
                 recv(self.stage_ended) -> _ => return Ok(()),
             };
             match message {
                 Err(_) => return Ok(()),
                 Ok(_) if self.stopped() => return Ok(()),
-                Ok(ToWorker::Assign(task)) => self.segment(*task)?,
-                Ok(_) => return Err(internal("unexpected message after setup")),
+                Ok(ToWorker::Assign(task)) => self.work_on(*task)?,
+                Ok(_) => return Err(internal_failure("unexpected message after setup")),
             }
         }
     }
@@ -202,36 +149,40 @@ impl Dispatcher<'_> {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn segment(&self, task: SegmentTask) -> Result<(), Failure> {
+    fn work_on(&self, task: SegmentTask) -> Result<(), Failure> {
         let header = SegmentHeader {
             fingerprint: self.setup.fingerprint,
             identity: format!("{}/{}", task.shard_label, task.root_label),
         };
         failpoint!("segment::open", task.shard_label);
-        let mut writer = SegmentWriter::open(&task.path, &header).map_err(output)?;
+        let mut writer = SegmentWriter::open(&task.path, &header).map_err(store_failure)?;
         failpoint!("segment::opened", task.shard_label);
-        let done = self.reconcile(&mut writer, &task)?;
+        let done = reconcile(&mut writer, &task, self.device)?;
+        self.reporter.send(FromWorker::SegmentOpened {
+            segment: task.id,
+            done: done.work,
+        });
         let task = Arc::new(task);
         let (committed, commits) = bounded(1);
-        self.send(Item::Begin(Box::new(Opened {
+        self.send(Item::Begin(Box::new(OpenSegment {
             task: Arc::clone(&task),
             writer,
             committed: task.careful.then_some(committed),
         })))?;
         for (n, entry) in task.files.iter().enumerate() {
-            if done.contains(&n) {
+            if done.files.contains(&n) {
                 continue;
             }
             if self.stopped() {
                 return Ok(());
             }
             if task.careful {
-                self.reporter.tell_first(FromWorker::FileStarted {
+                self.reporter.send_and_flush(FromWorker::FileStarted {
                     segment: task.id,
                     file: n as u32,
                 });
             }
-            self.file(&task, n as u32, entry)?;
+            self.prepare(&task, n as u32, entry)?;
             if task.careful && !wait_for_commit(&commits, self.stop) {
                 return Ok(());
             }
@@ -239,89 +190,40 @@ impl Dispatcher<'_> {
         self.send(Item::End)
     }
 
-    /// Compares the segment file with the task: forgets what is not asked for or has changed, and
-    /// returns the positions that are complete already. A segment of another device that is not complete is
-    /// done again whole, so that none mixes devices.
-    fn reconcile(
-        &self,
-        writer: &mut SegmentWriter,
-        task: &SegmentTask,
-    ) -> Result<std::collections::HashSet<usize>, Failure> {
-        let wanted: HashMap<_, _> = task
-            .files
-            .iter()
-            .enumerate()
-            .map(|(n, entry)| (&entry.path, (n, entry)))
-            .collect();
-        let mut done = std::collections::HashSet::new();
-        let mut work = Work::default();
-        for record in writer.ledger().map_err(output)? {
-            match wanted.get(&record.entry.path) {
-                Some((n, entry)) if still_holds(&record, entry) => {
-                    done.insert(*n);
-                    add(&mut work, &record, entry);
-                }
-                _ => {
-                    writer.forget(&record.entry.path).map_err(output)?;
-                    failpoint!("segment::forgot", record.entry.path.spelling());
-                }
-            }
-        }
-        let of_another_device = writer.device().is_some_and(|device| device != self.device);
-        if done.len() < task.files.len() {
-            if of_another_device {
-                writer.start_over().map_err(output)?;
-                failpoint!("segment::forgot", task.shard_label);
-                done.clear();
-                work = Work::default();
-            }
-            writer.encode_on(self.device).map_err(output)?;
-        }
-        self.reporter.tell(FromWorker::SegmentOpened {
-            segment: task.id,
-            done: work,
-        });
-        Ok(done)
-    }
-
-    fn file(&self, task: &Arc<SegmentTask>, n: u32, entry: &FileEntry) -> Result<(), Failure> {
-        let (filled, slot) = bounded(1);
-        let slot = Slot {
+    fn prepare(&self, task: &Arc<SegmentTask>, n: u32, entry: &FileEntry) -> Result<(), Failure> {
+        let (prepared, waits) = bounded(1);
+        let pending = PendingFile {
             file: (task.id, n),
-            filled: slot,
+            prepared: waits,
         };
         if let Some((_, reason)) = task.quarantined.iter().find(|(file, _)| *file == n) {
-            let file = left_out(entry, SkipReason::Quarantined, reason.clone());
-            let _ = filled.send(Ok(file));
-            return self.send(Item::File(slot));
+            let record = skip_unread(entry, SkipReason::Quarantined, reason.clone());
+            let _ = prepared.send(Ok(PreparedFile::skipped(record)));
+            return self.send(Item::File(pending));
         }
-        self.send(Item::File(slot))?;
+        self.send(Item::File(pending))?;
         let task = Arc::clone(task);
-        let preparer = Arc::clone(&self.preparer);
-        let job = move || {
-            // The worker ends after a panic, so nothing half-done is used again.
-            let prepare = || preparer.prepare(&task, &task.files[n as usize]);
-            let prepared = catch_unwind(AssertUnwindSafe(prepare))
+        let pipeline = Arc::clone(&self.pipeline);
+        self.pool.run(move || {
+            // The worker ends after a panic, so no half-done state is used again.
+            let prepare = || pipeline.prepare(&task, &task.files[n as usize]);
+            let file = catch_unwind(AssertUnwindSafe(prepare))
                 .map_err(|payload| panic_text(payload.as_ref()));
-            // Nobody waits for it when the worker is stopping.
-            let _ = filled.send(prepared);
-        };
-        match self.pool {
-            Some(pool) => pool.spawn(job),
-            None => job(),
-        }
+            // The encoder is gone when the worker is stopping.
+            let _ = prepared.send(file);
+        });
         Ok(())
     }
 
-    fn send(&self, item: Item<Slot>) -> Result<(), Failure> {
+    fn send(&self, item: Item<PendingFile>) -> Result<(), Failure> {
         self.to_encoder
             .send(item)
-            .map_err(|_| internal("the encoder has stopped"))
+            .map_err(|_| internal_failure("the encoder has stopped"))
     }
 }
 
-/// Waits until the file in hand is committed. `false` when it will not be: the sink is gone, or the
-/// worker was told to stop and the encoder has dropped the file.
+/// Wait for the commit of the file in hand. Return `false` when there will be none: the sink is gone, or the
+/// worker was told to stop and the encoder dropped the file.
 fn wait_for_commit(commits: &Receiver<()>, stop: &AtomicBool) -> bool {
     loop {
         match commits.recv_timeout(STOP_CHECK) {
@@ -330,28 +232,6 @@ fn wait_for_commit(commits: &Receiver<()>, stop: &AtomicBool) -> bool {
             Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return false,
             Err(RecvTimeoutError::Timeout) => {}
         }
-    }
-}
-
-/// Whether a committed file needs no second look. What could not be read is tried again, and what an
-/// earlier run left out; what this run left out is named in the task.
-fn still_holds(record: &FileRecord, entry: &FileEntry) -> bool {
-    let quarantined = matches!(
-        record.outcome,
-        FileOutcome::Skipped {
-            reason: SkipReason::Quarantined,
-            ..
-        }
-    );
-    !quarantined && record.unread().is_none() && record.entry == *entry
-}
-
-fn add(work: &mut Work, record: &FileRecord, entry: &FileEntry) {
-    work.files += 1;
-    work.bytes += entry.size;
-    match record.outcome {
-        FileOutcome::Indexed { chunks, .. } => work.chunks += u64::from(chunks),
-        FileOutcome::Skipped { .. } => work.skipped += 1,
     }
 }
 

@@ -1,96 +1,54 @@
-//! The encoder's thread: takes prepared files in order, gives each chunk its vectors.
+//! The encoder's thread: takes prepared files in order and gives each chunk its vectors.
 //!
-//! Owns the sessions. Takes vectors over from earlier indexes where the text is the same. On the CPU it
-//! encodes file by file; for a device it collects files, as many as are ready, so that batches are full.
-//! Never reads a file and never writes.
+//! Owns the sessions. Takes vectors from earlier indexes where the text is the same. On the CPU it
+//! encodes file by file; for a device it collects the files that are ready, so that batches are full.
+//! Never reads a file and never writes one.
 
-use super::Reporter;
-use super::dispatch::{Item, STOP_CHECK, Slot};
-use super::halt::{Halt, output};
-use super::prepare::{PreparedChunk, PreparedFile};
-use crate::batch::{Batch, EncoderKind};
+use super::batch_reporter::BatchReporter;
+use super::collection::Collection;
+use super::file_pipeline::{PreparedChunk, PreparedFile};
+use super::items::{Item, PendingFile};
+use super::reporter::Reporter;
+use super::stage_error::{StageError, store_failure};
 use crate::credential;
 use crate::device::DeviceFailure;
-use crate::encode::{BatchEvent, EncodeError, Encoders, TokenizedText};
+use crate::encode::{EncodeError, Encoders, TokenizedText};
 use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::file::{FileOutcome, FileRecord};
 use crate::ids::ShardId;
 use crate::profile::encoders::ModelSource;
-use crate::protocol::{FromWorker, InputCrash, Work, WorkerSetup};
+use crate::protocol::{Work, WorkerSetup};
 use crate::store::reuse::VectorCache;
-use crate::store::segment::ChunkRecord;
-use crate::vector::{DenseVector, SparseVector};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender};
+use crate::store::segment::EncodedChunk;
+use crate::vector::Vectors;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How often a file that takes long is told of: well below any deadline, and not for every chunk.
-const TELL: Duration = Duration::from_secs(1);
 
 /// A file whose chunks have their vectors.
 pub(super) struct EncodedFile {
     pub record: FileRecord,
-    pub chunks: Vec<ChunkRecord>,
+    pub chunks: Vec<EncodedChunk<'static>>,
     pub work: Work,
 }
 
-/// Chunks that are collected for a device before they are encoded together. Of each length the last batch is
-/// filled with blanks, about three batches of 8,192 tokens in all: a tenth of a thousand chunks. Doubled, a kill
-/// costs twice the work and the gain is a twentieth.
-const MOST_CHUNKS: usize = 1024;
-
-/// How long a collection waits for files that are still being prepared before it runs with what it has. On an H200 with
-/// 16 cores a fifth of every batch was blank without waiting, two fifths in 16 bits. A collection takes a device
-/// a second or more, so what the wait may cost is below a tenth.
-const COLLECT: Duration = Duration::from_millis(100);
-
-/// Text that is collected at most: one file may be many chunks.
-const MOST_BYTES: usize = 8 << 20;
-
-/// Tokens of the shortest shape on a device. A text that fills less than half of it says nothing of the pace there, so
-/// neither does one on the CPU that plays a device: it costs hardly less than a longer one.
-const LEAST_SLOTS: u64 = 64;
+/// The next stage is gone. It has reported its own error.
+struct SinkGone;
 
 pub(super) struct EncodeStage {
     encoders: Encoders,
     reuse: VectorCache,
     has_sparse: bool,
     file_timeout: Duration,
-    teller: Teller,
-    /// What waits for its vectors, in order. Never more than one file on the CPU.
-    collected: Collected,
-    /// Of the segment that was begun last.
+    batches: BatchReporter,
+    /// Items that wait for vectors, in order. Never more than one file on the CPU.
+    collected: Collection,
+    /// The shard of the last segment that began.
     shard: ShardId,
-    /// The segment that was begun last is done one file at a time: its next file comes when this one is committed.
+    /// Whether the last segment that began is done one file at a time: its next file comes after this one's
+    /// commit.
     is_careful: bool,
-}
-
-#[derive(Default)]
-struct Collected {
-    items: Vec<Item<PreparedFile>>,
-    chunks: usize,
-    bytes: usize,
-    /// When it must run at the latest, full or not; `None` while it is empty.
-    due: Option<Instant>,
-}
-
-/// Tells the supervisor of progress within a file or a collection, now and then.
-struct Teller {
-    reporter: Reporter,
-    /// When it was last told.
-    told: Mutex<Instant>,
-    /// Texts on the CPU are told of as batches on a device are.
-    is_played: bool,
-}
-
-/// The vectors of a chunk.
-#[derive(Default)]
-struct Vectors {
-    sparse: Option<SparseVector>,
-    dense: Option<DenseVector>,
-    route_words: Vec<String>,
 }
 
 impl EncodeStage {
@@ -99,7 +57,7 @@ impl EncodeStage {
         let has_dense = setup.encoders.dense != ModelSource::None;
         let reuse = match has_sparse || has_dense {
             true => setup.reuse.as_slice(),
-            // There is nothing to take over.
+            // There are no vectors to take.
             false => &[],
         };
         Self {
@@ -107,85 +65,82 @@ impl EncodeStage {
             reuse: VectorCache::open(reuse, setup.encoder_fingerprint),
             has_sparse,
             file_timeout: setup.file_timeout,
-            teller: Teller {
-                reporter,
-                told: Mutex::new(Instant::now()),
-                is_played: setup.plays_device,
-            },
-            collected: Collected::default(),
+            batches: BatchReporter::new(reporter, setup.plays_device),
+            collected: Collection::default(),
             shard: ShardId(0),
             is_careful: false,
         }
     }
 
-    /// Runs until the dispatcher is done. After a stop, files not yet taken up are dropped: they are not
-    /// in the segment, and the next run does them.
+    /// Run until the dispatcher is done. After a stop, drops the files that are not encoded yet: they are not in
+    /// the segment, so the next run does them.
     pub fn run(
         mut self,
-        slots: &Receiver<Item<Slot>>,
+        pending: &Receiver<Item<PendingFile>>,
         to_sink: &Sender<Item<EncodedFile>>,
         stop: &AtomicBool,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StageError> {
         loop {
-            let item = match slots.recv_timeout(self.time_to_collect()) {
-                Ok(item) => item,
-                Err(RecvTimeoutError::Timeout) => {
-                    if !self.flush(to_sink)? {
+            let item = match pending.recv_timeout(self.time_to_collect()) {
+                Ok(Item::End | Item::File(_)) if stop.load(Ordering::Relaxed) => continue,
+                Ok(Item::Begin(segment)) => {
+                    self.is_careful = segment.task.careful;
+                    Item::Begin(segment)
+                }
+                Ok(Item::End) => Item::End,
+                Ok(Item::File(file)) => {
+                    // With nothing collected, only the file's own timeout counts.
+                    let is_late = self.collected.deadline().is_some()
+                        && !file.is_prepared_within(self.time_to_collect());
+                    if is_late && self.flush(to_sink)?.is_err() {
                         return Ok(());
                     }
-                    continue;
+                    Item::File(
+                        file.wait(self.file_timeout)
+                            .map_err(StageError::InputCrash)?,
+                    )
                 }
+                Err(RecvTimeoutError::Timeout) => match self.flush(to_sink)? {
+                    Ok(()) => continue,
+                    Err(SinkGone) => return Ok(()),
+                },
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let item = match item {
-                Item::Begin(opened) => {
-                    self.is_careful = opened.task.careful;
-                    Item::Begin(opened)
-                }
-                Item::End if stop.load(Ordering::Relaxed) => continue,
-                Item::End => Item::End,
-                Item::File(_) if stop.load(Ordering::Relaxed) => continue,
-                Item::File(slot) => {
-                    // With nothing collected, the file's own patience counts from the start.
-                    let is_late =
-                        self.collected.due.is_some() && !is_filled(&slot, self.time_to_collect());
-                    if is_late && !self.flush(to_sink)? {
-                        return Ok(());
-                    }
-                    Item::File(wait_for(&slot, self.file_timeout).map_err(Halt::Fell)?)
-                }
-            };
             self.collected.push(item);
-            let enough = !self.encoders.is_batched() || self.collected.is_full();
-            if enough && !self.flush(to_sink)? {
+            let is_enough = !self.encoders.is_batched() || self.collected.is_full();
+            if is_enough && self.flush(to_sink)?.is_err() {
                 return Ok(());
             }
         }
-        self.flush(to_sink)?;
+        // A sink that is gone reports its own error.
+        let _ = self.flush(to_sink)?;
         Ok(())
     }
 
-    /// How long the next item is waited for before what was collected runs. An empty collection waits as long as it takes.
+    /// Return how long to wait for the next item before encoding the collection. An empty collection waits
+    /// without a limit.
     fn time_to_collect(&self) -> Duration {
         const ENDLESS: Duration = Duration::from_secs(3600);
-        let Some(due) = self.collected.due else {
+        let Some(deadline) = self.collected.deadline() else {
             return ENDLESS;
         };
         match self.is_careful || !self.encoders.is_batched() {
             true => Duration::ZERO,
-            false => due.saturating_duration_since(Instant::now()),
+            false => deadline.saturating_duration_since(Instant::now()),
         }
     }
 
-    /// Encodes what was collected and passes it on. `false` when the sink takes nothing: it has failed and says
-    /// why.
-    fn flush(&mut self, to_sink: &Sender<Item<EncodedFile>>) -> Result<bool, Failure> {
-        let Collected { items, .. } = std::mem::take(&mut self.collected);
+    /// Encode the collection and pass it on.
+    fn flush(
+        &mut self,
+        to_sink: &Sender<Item<EncodedFile>>,
+    ) -> Result<Result<(), SinkGone>, Failure> {
+        let items = self.collected.take();
         // A collection may reach into the next shard; its batches count for the first.
         let mut shard = None;
         for item in &items {
             match item {
-                Item::Begin(opened) => self.shard = opened.task.id.shard,
+                Item::Begin(segment) => self.shard = segment.task.id.shard,
                 Item::File(_) => {
                     shard.get_or_insert(self.shard);
                 }
@@ -200,28 +155,28 @@ impl EncodeStage {
         let mut encoded = self.encode(files.collect(), shard)?.into_iter();
         for item in items {
             let item = match item {
-                Item::Begin(opened) => Item::Begin(opened),
+                Item::Begin(segment) => Item::Begin(segment),
                 Item::End => Item::End,
                 Item::File(file) => {
                     let (vectors, work) = encoded.next().unwrap_or_default();
-                    Item::File(joined(file, vectors, work))
+                    Item::File(file.with(vectors, work))
                 }
             };
             if to_sink.send(item).is_err() {
-                return Ok(false);
+                return Ok(Err(SinkGone));
             }
         }
-        Ok(true)
+        Ok(Ok(()))
     }
 
-    /// The vectors of each file's chunks, and what they cost.
+    /// Return the vectors of each file's chunks, and what they cost.
     fn encode(
         &mut self,
         files: Vec<&PreparedFile>,
         shard: ShardId,
     ) -> Result<Vec<(Vec<Vectors>, Work)>, Failure> {
         let mut encoded = Vec::with_capacity(files.len());
-        // Texts that need encoding, with their file and place in it.
+        // Texts that need encoding, with their file and their place in it.
         let mut texts = Vec::new();
         let mut places = Vec::new();
         for (n, file) in files.into_iter().enumerate() {
@@ -232,11 +187,11 @@ impl EncodeStage {
             encoded.push((vectors, work));
         }
         self.reuse.rest();
-        let teller = &self.teller;
+        let batches = &self.batches;
         let fresh = self
             .encoders
-            .encode_many(&texts, &|event| teller.hear(shard, event))
-            .map_err(failure)?;
+            .encode_many(&texts, &|event| batches.report(shard, event))
+            .map_err(encode_failure)?;
         for (((n, place), text), fresh) in places.into_iter().zip(texts).zip(fresh) {
             let (vectors, work) = &mut encoded[n];
             work.tokens += text.n_tokens() as u64;
@@ -252,7 +207,7 @@ impl EncodeStage {
         Ok(encoded)
     }
 
-    /// The vectors of a file that are known already; `missing` is told of each chunk whose are not.
+    /// Look a file's chunks up in the earlier indexes. Calls `missing` for every chunk without cached vectors.
     fn look_up<'a>(
         &mut self,
         file: &'a PreparedFile,
@@ -270,13 +225,14 @@ impl EncodeStage {
         };
         let mut vectors = Vec::with_capacity(file.chunks.len());
         for (place, chunk) in file.chunks.iter().enumerate() {
-            let known = self.reuse.look_up(chunk.hash).map_err(output)?;
+            let hash = chunk.tagged.chunk.hash;
+            let known = self.reuse.look_up(hash).map_err(store_failure)?;
             work.reused_chunks += u64::from(known.is_some());
             vectors.push(match known {
                 Some(known) => Vectors {
-                    sparse: self.has_sparse.then_some(known.sparse),
-                    dense: known.dense,
-                    route_words: guarded(known.route_words, chunk),
+                    sparse: known.sparse.filter(|_| self.has_sparse),
+                    route_words: without_credentials(known.route_words, chunk),
+                    ..known
                 },
                 None => {
                     missing(place, &chunk.tokens);
@@ -288,122 +244,17 @@ impl EncodeStage {
     }
 }
 
-impl Collected {
-    fn push(&mut self, item: Item<PreparedFile>) {
-        if let Item::File(file) = &item {
-            self.chunks += file.chunks.len();
-            self.bytes += file.chunks.iter().map(|c| c.text.len()).sum::<usize>();
-        }
-        self.due.get_or_insert_with(|| Instant::now() + COLLECT);
-        self.items.push(item);
-    }
-
-    fn is_full(&self) -> bool {
-        self.chunks >= MOST_CHUNKS || self.bytes >= MOST_BYTES
-    }
-}
-
-impl Teller {
-    fn hear(&self, shard: ShardId, event: BatchEvent) {
-        match event {
-            BatchEvent::TextBegun { encoder, n_slots } if self.is_played => {
-                self.begun(shard, encoder, n_slots.max(LEAST_SLOTS));
-            }
-            BatchEvent::Text(batch) if self.is_played => {
-                let n_slots = batch.n_slots.max(LEAST_SLOTS);
-                self.done(shard, Batch { n_slots, ..batch });
-            }
-            BatchEvent::TextBegun { .. } => {}
-            BatchEvent::Text(_) => self.tell(),
-            BatchEvent::Begun { encoder, n_slots } => self.begun(shard, encoder, n_slots),
-            BatchEvent::Done(batch) => self.done(shard, batch),
-        }
-    }
-
-    /// On its way before the run begins: a driver may end the process in the middle of it.
-    fn begun(&self, shard: ShardId, encoder: EncoderKind, n_slots: u64) {
-        self.reporter.tell_first(FromWorker::BatchStarted {
-            shard,
-            encoder,
-            n_slots,
-        });
-    }
-
-    fn done(&self, shard: ShardId, batch: Batch) {
-        self.reporter
-            .tell(FromWorker::BatchFinished { shard, batch });
-    }
-
-    fn tell(&self) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.elapsed() >= TELL {
-            *told = Instant::now();
-            self.reporter.tell(FromWorker::Progress);
-        }
-    }
-}
-
-/// Words of an earlier index without those that it took from credentials: it may be older than the rules for
-/// them.
-fn guarded(mut words: Vec<String>, chunk: &PreparedChunk) -> Vec<String> {
+/// Drop words of an earlier index that come from credentials: its rules for them may be older than ours.
+fn without_credentials(mut words: Vec<String>, chunk: &PreparedChunk) -> Vec<String> {
     words.retain(|word| !credential::is_random(word));
-    if !chunk.found.is_empty() {
-        let text = credential::blank(&chunk.text, &chunk.found).to_lowercase();
+    if !chunk.credentials.is_empty() {
+        let text = credential::blank(&chunk.tagged.chunk.text, &chunk.credentials).to_lowercase();
         words.retain(|word| text.contains(word.as_str()));
     }
     words
 }
 
-fn joined(file: PreparedFile, vectors: Vec<Vectors>, work: Work) -> EncodedFile {
-    let chunks = file.chunks.into_iter().zip(vectors);
-    EncodedFile {
-        record: file.record,
-        chunks: chunks
-            .map(|(chunk, vectors)| ChunkRecord {
-                sequence: chunk.sequence,
-                n_tokens: chunk.tokens.n_tokens() as u32,
-                text: chunk.text,
-                is_fragment: chunk.is_fragment,
-                route_words: vectors.route_words,
-                tags: chunk.tags,
-                sparse: vectors.sparse,
-                dense: vectors.dense,
-                chromatin: chunk.chromatin,
-            })
-            .collect(),
-        work,
-    }
-}
-
-/// Whether the file is prepared, after waiting for it so long at most.
-fn is_filled(slot: &Slot, patience: Duration) -> bool {
-    let mut select = Select::new();
-    select.recv(&slot.filled);
-    select.ready_timeout(patience).is_ok()
-}
-
-/// Waits for a file to be prepared. It is the oldest one in the pool, so somebody is working on it.
-/// Counts the time in short waits: one during which the whole process was stopped counts once.
-fn wait_for(slot: &Slot, patience: Duration) -> Result<PreparedFile, InputCrash> {
-    let mut waited = Duration::ZERO;
-    let reason = loop {
-        match slot.filled.recv_timeout(STOP_CHECK) {
-            Ok(Ok(file)) => return Ok(file),
-            Ok(Err(panic)) => break panic,
-            Err(RecvTimeoutError::Disconnected) => break "its file worker is gone".to_owned(),
-            Err(RecvTimeoutError::Timeout) => waited += STOP_CHECK,
-        }
-        if waited >= patience {
-            break format!("not prepared in {} s", patience.as_secs());
-        }
-    };
-    Err(InputCrash {
-        file: Some(slot.file),
-        reason,
-    })
-}
-
-fn failure(error: EncodeError) -> Failure {
+fn encode_failure(error: EncodeError) -> Failure {
     Failure {
         kind: match error {
             EncodeError::OutOfMemory { .. } => FailureKind::Device(DeviceFailure::OutOfMemory),

@@ -1,41 +1,41 @@
-//! Ends the worker before it takes the memory of everybody else.
+//! Ends the worker when it exceeds its memory limit, before the system runs out of memory.
 //!
-//! Watches the process's resident memory, which no allocator counts for us: most of it belongs to the
-//! inference runtime and to parsers in C. Never frees anything.
+//! Watches the resident memory of the process. No allocator counts it for us: most of it belongs to
+//! the inference runtime and to parsers in C. Never frees anything.
 
-use super::Reporter;
+use super::reporter::Reporter;
 use crate::platform;
 use crate::protocol::{FromWorker, InputCrash};
 use std::thread;
 use std::time::Duration;
 
-/// How often it looks. At the pace at which a parser fills memory, about 1 GB/s, it is found within
-/// 50 MB; a look costs some microseconds.
-const LOOK: Duration = Duration::from_millis(50);
+/// A parser fills memory at about 1 GB/s, so the limit is exceeded by 50 MB at most. One poll takes
+/// some microseconds.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long the supervisor has to end this process, once it has heard.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Time for the supervisor to read the report and kill this process.
+const KILL_GRACE: Duration = Duration::from_millis(500);
 
-/// Starts watching; `limit` is in bytes, 0 is none.
+/// Start watching. `limit` is in bytes; 0 means no limit.
 pub(super) fn watch(limit: u64, reporter: Reporter) {
     if limit == 0 {
         return;
     }
     let watcher = move || {
         while platform::resident_memory_bytes().is_none_or(|bytes| bytes <= limit) {
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
-        reporter.tell(FromWorker::InputCrashed(InputCrash {
+        reporter.send(FromWorker::InputCrashed(InputCrash {
             file: None,
             reason: format!("its worker took more than {} MiB of memory", limit >> 20),
         }));
-        thread::sleep(LAST_WORDS);
+        thread::sleep(KILL_GRACE);
         std::process::abort();
     };
     let started = thread::Builder::new()
         .name("memory-watch".to_owned())
         .spawn(watcher);
     if let Err(error) = started {
-        tracing::warn!("memory is not watched: {error}");
+        tracing::warn!("the worker's memory limit is not enforced: {error}");
     }
 }

@@ -3,17 +3,23 @@
 //! ```text
 //! dispatch -> rayon pool: read, chunk, tag, tokenize -> encode (one thread) -> sink (one thread)
 //! ```
-//! Files travel in canonical order by construction: each is a slot in a bounded queue, filled by
-//! whichever pool thread gets it and waited for in turn, so what is committed is always a prefix.
-//! A worker never decides what to work on, never touches a published database except to read vectors
-//! from it, and prints nothing: its stdout is the protocol's.
+//! Files travel in canonical order: each has its place in a bounded queue, any pool thread prepares it,
+//! and the encoder waits for them in turn. So the committed files are always the first ones. A worker
+//! never decides what to work on, only reads vectors from published databases, and prints nothing: its
+//! stdout belongs to the protocol.
 
+mod batch_reporter;
+mod collection;
 mod dispatch;
 mod encode_stage;
-mod halt;
+mod file_pipeline;
+mod items;
 mod memory;
-mod prepare;
+mod pool;
+mod reporter;
+mod resume;
 mod sink;
+mod stage_error;
 
 use crate::device::DeviceFailure;
 use crate::encode::{self, EncodeError, Encoders};
@@ -23,44 +29,30 @@ use crate::failure::{Failure, FailureKind};
 use crate::gpu::{self, Gpu};
 use crate::platform;
 use crate::profile::encoders::{Device, EncoderChoice};
-use crate::protocol::{FromWorker, ToWorker, WorkerSetup, build_id, read_frame, write_frame};
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use halt::Halt;
-pub use prepare::unread;
+use crate::protocol::{FromWorker, ToWorker, WorkerSetup, build_id, read_frame};
+use crossbeam_channel::{Receiver, unbounded};
+pub use file_pipeline::content_skip_reason;
+use reporter::Reporter;
+use stage_error::StageError;
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How long a worker outlives its supervisor at most: time to finish and commit what is in hand. Nobody
-/// else would end one that is stuck, and it keeps its segments locked.
+/// How long a worker outlives its supervisor at most: time to finish and commit the files in hand. A stuck worker
+/// keeps its segments locked, and no other process would end it.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
-/// Runs as a worker on this process's stdin and stdout until told to stop. The error is one that
-/// could not be reported over the protocol.
+/// Run as a worker on this process's stdin and stdout until told to stop.
+///
+/// # Errors
+/// Those that could not be reported over the protocol.
 pub fn run() -> anyhow::Result<()> {
-    let mut stdout = platform::claim_stdout()?;
-    platform::volunteer_for_memory();
-    let (reports, to_send) = bounded::<Report>(64);
-    let writer = thread::Builder::new()
-        .name("reports".to_owned())
-        .spawn(move || {
-            for Report { message, written } in to_send {
-                if let FromWorker::FileStarted { file, .. } = &message {
-                    failpoint!("worker::in_hand", file);
-                }
-                // A supervisor that is gone is noticed by the end of stdin.
-                if write_frame(&mut stdout, &message).is_err() || message.is_last() {
-                    return;
-                }
-                if let Some(written) = written {
-                    let _ = written.send(());
-                }
-            }
-        })?;
-    let reporter = Reporter(reports);
-    reporter.tell(FromWorker::Hello {
+    let stdout = platform::claim_stdout()?;
+    platform::raise_oom_score();
+    let (reporter, writer) = Reporter::start(stdout)?;
+    reporter.send(FromWorker::Hello {
         build_id: build_id(),
         pid: std::process::id(),
     });
@@ -71,55 +63,26 @@ pub fn run() -> anyhow::Result<()> {
         Ok(()) => FromWorker::Stopped {
             cpu_us: platform::process_cpu_time().as_micros() as u64,
         },
-        Err(halt) => halt.into(),
+        Err(error) => error.into(),
     };
-    reporter.tell(ending);
+    reporter.send(ending);
     // The last report must be out before the process ends.
     let _ = writer.join();
     Ok(())
 }
 
-/// Something to tell the supervisor.
-pub(crate) struct Report {
-    message: FromWorker,
-    /// Who waits until it is in the pipe, which outlives the process.
-    written: Option<Sender<()>>,
-}
-
-/// Where reports go; clones go to the stages.
-#[derive(Clone)]
-pub(crate) struct Reporter(Sender<Report>);
-
-impl Reporter {
-    fn tell(&self, message: FromWorker) {
-        self.send(message, None);
-    }
-
-    /// Returns when the message is on its way, whatever becomes of this process afterwards.
-    fn tell_first(&self, message: FromWorker) {
-        let (written, waits) = bounded(1);
-        self.send(message, Some(written));
-        let _ = waits.recv();
-    }
-
-    fn send(&self, message: FromWorker, written: Option<Sender<()>>) {
-        // The channel ends with the writer, which ends with the pipe: nobody is left to tell.
-        let _ = self.0.send(Report { message, written });
-    }
-}
-
-/// Reads stdin on its own thread, so that a stop is seen while a file is encoded.
+/// Read stdin on its own thread, so that a stop is noticed while a file is encoded.
 fn listen(stop: Arc<AtomicBool>, releases: Arc<AtomicU32>) -> io::Result<Receiver<ToWorker>> {
-    // Unbounded: the supervisor keeps at most two segments here.
+    // Unbounded: the supervisor sends at most eight segments ahead.
     let (sender, inbox) = unbounded();
     thread::Builder::new()
-        .name("orders".to_owned())
+        .name("inbox".to_owned())
         .spawn(move || {
             let mut stdin = BufReader::new(io::stdin().lock());
             while let Ok(Some(message)) = read_frame::<ToWorker>(&mut stdin) {
                 match message {
                     ToWorker::Stop => break,
-                    // Past the queue: the segments in it would keep it waiting.
+                    // Overtakes the queued segments.
                     ToWorker::ReleaseMemory => {
                         releases.fetch_add(1, Ordering::Relaxed);
                         continue;
@@ -130,10 +93,10 @@ fn listen(stop: Arc<AtomicBool>, releases: Arc<AtomicU32>) -> io::Result<Receive
                     break;
                 }
             }
-            // End of stdin, an unreadable frame and `Stop` mean the same.
+            // The end of stdin and an unreadable frame mean the same as `Stop`.
             stop.store(true, Ordering::Relaxed);
             drop(sender);
-            // From here on for the end of stdin alone: the supervisor is gone.
+            // Read on until the end of stdin, which means that the supervisor is gone.
             while let Ok(Some(_)) = read_frame::<ToWorker>(&mut stdin) {}
             thread::sleep(ORPHAN_GRACE);
             platform::exit_now(1);
@@ -146,10 +109,10 @@ fn serve(
     reporter: &Reporter,
     stop: &Arc<AtomicBool>,
     releases: &Arc<AtomicU32>,
-) -> Result<(), Halt> {
+) -> Result<(), StageError> {
     match inbox.recv() {
         Ok(ToWorker::Hello { build_id: theirs }) if theirs == build_id() => {}
-        // Stopped before it began.
+        // Told to stop before it began.
         Err(_) => return Ok(()),
         Ok(_) => {
             return Err(Failure {
@@ -166,7 +129,7 @@ fn serve(
     failpoint!("worker::start", setup.worker);
     let mut encoders = open_encoders(&setup)?;
     encoders.on_release_request(releases);
-    reporter.tell(FromWorker::Ready {
+    reporter.send(FromWorker::Ready {
         device: encoders.device_name(),
         warnings: encoders
             .warnings()
@@ -206,8 +169,8 @@ fn open_encoders(setup: &WorkerSetup) -> Result<Encoders, Failure> {
     Ok(encoders)
 }
 
-/// The devices that this process will run on, as NVML reports them now. Those of which NVML says nothing are left
-/// out: the runtime's own word on where the graph is has to do then.
+/// Return the devices that this process will run on, as NVML reports them now. Devices unknown to NVML are left
+/// out; for those the runtime's word on where the graph runs has to suffice.
 fn devices_in_use(choice: &EncoderChoice) -> Vec<(Device, Gpu)> {
     let Some(driver) = Driver::of(choice) else {
         return Vec::new();

@@ -1,44 +1,42 @@
-//! The sink's thread: commits files to their segment file, strictly in the order in which they come.
+//! The sink's thread: commits files to their segment file, in the order in which they come.
 //!
-//! Owns the segment writer. What it has not committed does not exist: progress is reported after the
-//! commit, never before.
+//! Owns the segment writer. Reports progress after the commit, never before.
 
-use super::Reporter;
-use super::dispatch::{Item, Opened};
 use super::encode_stage::EncodedFile;
-use super::halt::{internal, output};
+use super::items::{Item, OpenSegment};
+use super::reporter::Reporter;
+use super::stage_error::{internal_failure, store_failure};
 use crate::failpoint::failpoint;
 use crate::failure::Failure;
 use crate::protocol::{FromWorker, Work};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Runs until the encoder is done. A segment left without its `End` keeps what is committed and is
-/// continued by whoever gets it next.
+/// Run until the encoder is done. A segment without its `End` keeps what is committed; the next worker that gets
+/// it continues.
 pub(super) fn run(
     encoded: &Receiver<Item<EncodedFile>>,
     reporter: &Reporter,
     device: &str,
 ) -> Result<(), Failure> {
-    let mut open: Option<Group> = None;
+    let mut open: Option<CommitGroup> = None;
     loop {
-        let due = open.as_ref().and_then(Group::due);
-        let item = match due {
+        let item = match open.as_ref().and_then(CommitGroup::deadline) {
             None => encoded.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(due) => encoded.recv_deadline(due),
+            Some(deadline) => encoded.recv_deadline(deadline),
         };
         match item {
-            Ok(Item::Begin(opened)) => open = Some(Group::new(opened)),
+            Ok(Item::Begin(opened)) => open = Some(CommitGroup::new(opened)),
             Ok(Item::File(file)) => {
                 let group = open
                     .as_mut()
-                    .ok_or_else(|| internal("a file before its segment"))?;
+                    .ok_or_else(|| internal_failure("a file before its segment"))?;
                 group.add(file, reporter)?;
             }
             Ok(Item::End) => {
                 let group = open
                     .take()
-                    .ok_or_else(|| internal("an end without a segment"))?;
+                    .ok_or_else(|| internal_failure("an end without a segment"))?;
                 group.finish(device, reporter)?;
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -47,7 +45,7 @@ pub(super) fn run(
                 }
             }
             Err(RecvTimeoutError::Disconnected) => {
-                // Stopped in the middle of a segment: what is encoded is kept.
+                // Stopped in the middle of a segment: keep what is encoded.
                 return open.map_or(Ok(()), |mut group| group.commit(reporter));
             }
         }
@@ -55,23 +53,23 @@ pub(super) fn run(
 }
 
 /// Files of one segment on their way into its next transaction. A transaction writes whole pages, so
-/// one for each small file would write most pages several times.
-struct Group {
-    opened: Box<Opened>,
+/// a transaction for each small file would write most pages several times.
+struct CommitGroup {
+    opened: Box<OpenSegment>,
     files: Vec<EncodedFile>,
     bytes: usize,
-    /// When the oldest of them came.
+    /// When the oldest of the files came.
     since: Option<Instant>,
 }
 
-/// Text in a transaction, about; four times as much gained nothing measurable.
+/// Approximate text in a transaction. Four times as much gained nothing measurable.
 const GROUP_BYTES: usize = 256 * 1024;
 
-/// What a kill may cost at most, beside the file in hand.
+/// Encoded work that a kill may lose at most.
 const GROUP_TIME: Duration = Duration::from_millis(200);
 
-impl Group {
-    fn new(opened: Box<Opened>) -> Self {
+impl CommitGroup {
+    fn new(opened: Box<OpenSegment>) -> Self {
         Self {
             opened,
             files: Vec::new(),
@@ -80,8 +78,8 @@ impl Group {
         }
     }
 
-    /// When it has to be committed, however little it holds.
-    fn due(&self) -> Option<Instant> {
+    /// Return when to commit the group, however small it is.
+    fn deadline(&self) -> Option<Instant> {
         self.since.map(|since| since + GROUP_TIME)
     }
 
@@ -89,7 +87,7 @@ impl Group {
         self.bytes += file
             .chunks
             .iter()
-            .map(|chunk| chunk.text.len())
+            .map(|encoded| encoded.tagged.chunk.text.len())
             .sum::<usize>();
         self.files.push(file);
         let since = *self.since.get_or_insert_with(Instant::now);
@@ -112,7 +110,7 @@ impl Group {
             .map(|file| (&file.record, file.chunks.as_slice()));
         let rows: Vec<_> = rows.collect();
         failpoint!("sink::commit", self.opened.task.shard_label);
-        self.opened.writer.commit(&rows).map_err(output)?;
+        self.opened.writer.commit(&rows).map_err(store_failure)?;
         failpoint!("sink::committed", self.opened.task.shard_label);
         let mut work = Work::default();
         let mut last = String::new();
@@ -120,7 +118,7 @@ impl Group {
             work += file.work;
             last = file.record.entry.path.spelling().into_owned();
         }
-        reporter.tell(FromWorker::FilesCommitted {
+        reporter.send(FromWorker::FilesCommitted {
             segment: self.opened.task.id,
             work,
             file: last,
@@ -139,9 +137,9 @@ impl Group {
         let segment = self.opened.task.id;
         let shard = &self.opened.task.shard_label;
         failpoint!("sink::finish", shard);
-        self.opened.writer.finish(device).map_err(output)?;
+        self.opened.writer.finish(device).map_err(store_failure)?;
         failpoint!("sink::finished", shard);
-        reporter.tell(FromWorker::SegmentDone { segment });
+        reporter.send(FromWorker::SegmentDone { segment });
         Ok(())
     }
 }
@@ -149,27 +147,30 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chunk::Chunk;
     use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath};
     use crate::ids::{Digest, SegmentId, ShardId};
     use crate::protocol::SegmentTask;
-    use crate::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
-    use crate::tag::Tags;
-    use crossbeam_channel::{bounded, unbounded};
+    use crate::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
+    use crate::tag::{TaggedChunk, Tags, Visibility};
+    use crate::vector::Vectors;
+    use crossbeam_channel::bounded;
     use proptest::prelude::*;
     use std::path::Path;
     use std::sync::Arc;
 
     fn file(n: usize, chunks: usize, chunk_bytes: usize) -> EncodedFile {
-        let chunk = |sequence: usize| ChunkRecord {
-            sequence: sequence as u32,
-            text: format!("{n} {sequence} {}", "x".repeat(chunk_bytes)),
-            is_fragment: false,
-            n_tokens: 1,
-            tags: Tags::default(),
-            sparse: None,
-            dense: None,
-            chromatin: 0,
-            route_words: Vec::new(),
+        let chunk = |sequence: usize| {
+            let text = format!("{n} {sequence} {}", "x".repeat(chunk_bytes));
+            EncodedChunk {
+                tagged: TaggedChunk {
+                    chunk: Chunk::new(text.into(), sequence as u32, false),
+                    tags: Tags::default(),
+                    visibility: Visibility::Open,
+                },
+                n_tokens: 1,
+                vectors: Vectors::default(),
+            }
         };
         EncodedFile {
             record: FileRecord {
@@ -192,12 +193,12 @@ mod tests {
         }
     }
 
-    fn opened(path: &Path) -> Box<Opened> {
+    fn opened(path: &Path) -> Box<OpenSegment> {
         let header = SegmentHeader {
             fingerprint: Digest([0; 32]),
             identity: "s".to_owned(),
         };
-        Box::new(Opened {
+        Box::new(OpenSegment {
             task: Arc::new(SegmentTask {
                 id: SegmentId {
                     shard: ShardId(0),
@@ -219,8 +220,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
-        /// However files fall into transactions, and wherever the line ends: what was sent is committed,
-        /// in the order in which it was sent, and told after it is there.
+        /// However files are grouped into transactions, and wherever the queue ends: what was sent is committed,
+        /// in the order in which it was sent, and reported after the commit.
         #[test]
         fn what_is_sent_is_committed_oldest_first(
             sizes in proptest::collection::vec((1usize..4, 0usize..120_000), 0..20),
@@ -229,7 +230,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let path = folder.path().join("0.seg");
             let (to_sink, encoded) = bounded(sizes.len() + 2);
-            let (reports, told) = unbounded();
+            let (reporter, reports) = Reporter::channel(sizes.len() + 2);
             to_sink.send(Item::Begin(opened(&path))).expect("sent");
             for (n, (chunks, bytes)) in sizes.iter().enumerate() {
                 to_sink.send(Item::File(file(n, *chunks, *bytes))).expect("sent");
@@ -238,7 +239,8 @@ mod tests {
                 to_sink.send(Item::End).expect("sent");
             }
             drop(to_sink);
-            run(&encoded, &Reporter(reports), "cpu").expect("runs");
+            run(&encoded, &reporter, "cpu").expect("runs");
+            drop(reporter);
             let reader = SegmentReader::open(&path).expect("a segment");
             let names: Vec<_> = reader
                 .ledger()
@@ -251,7 +253,7 @@ mod tests {
             prop_assert_eq!(reader.device().is_some(), ends);
             let mut files = 0;
             let mut done = false;
-            for report in told {
+            for report in reports {
                 match report.message {
                     FromWorker::FilesCommitted { work, .. } => {
                         prop_assert!(!done);

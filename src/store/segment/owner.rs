@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 /// How long another process is waited for. The worker of a build that was killed ends, or is done with
 /// the segment, in about that time; who is refused tries again in a new process.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the lock is free.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Held for as long as the segment is written.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Owner {
             .append(true)
             .open(&lock)
             .map_err(StoreError::io(&lock))?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
@@ -43,7 +43,7 @@ impl Owner {
                         path: path.to_path_buf(),
                     });
                 }
-                Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => thread::sleep(POLL_INTERVAL),
             }
         }
     }

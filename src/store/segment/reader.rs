@@ -1,15 +1,13 @@
 //! Reading a segment file back, file by file.
 
+use super::chunk_row::{self, EncodedChunk};
 use super::{LAYOUT, SegmentHeader, first_chunk_no};
 use crate::file::{FileRecord, RelPath};
 use crate::ids::Digest;
 use crate::store::connect;
 use crate::store::error::StoreError;
 use crate::store::ledger_row;
-use crate::tag::Tags;
-use crate::vector::SparseVector;
-use rusqlite::{Connection, OptionalExtension as _, Row};
-use serde::de::DeserializeOwned;
+use rusqlite::{Connection, OptionalExtension as _};
 use std::path::{Path, PathBuf};
 
 /// A segment file opened for loading.
@@ -21,23 +19,8 @@ pub struct SegmentReader {
     device: Option<String>,
 }
 
-/// A chunk as the segment holds it; texts and vectors are borrowed from the row.
-#[derive(Debug)]
-pub struct SegmentChunk<'a> {
-    pub sequence: u32,
-    pub text: &'a str,
-    pub is_fragment: bool,
-    pub n_tokens: u32,
-    pub chromatin: u8,
-    pub tags: Tags,
-    pub route_words: Vec<String>,
-    pub sparse: Option<SparseVector>,
-    /// Little-endian f32.
-    pub dense: Option<&'a [u8]>,
-}
-
 impl SegmentReader {
-    /// Opens what a [`SegmentWriter`](super::SegmentWriter) left, complete or not.
+    /// Open what a [`SegmentWriter`](super::SegmentWriter) left, complete or not.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let conn = connect::open_read_only(path)?;
         let header = header_of(&conn, path)?.ok_or_else(|| StoreError::Foreign {
@@ -66,17 +49,17 @@ impl SegmentReader {
         &self.header
     }
 
-    /// Where the segment was encoded; `None` while it is not complete.
+    /// Return where the segment was encoded; `None` while it is not complete.
     pub fn device(&self) -> Option<&str> {
         self.device.as_deref()
     }
 
-    /// The files present, in the order in which they were committed.
+    /// Return the records of its files, in the order of their commits.
     pub fn ledger(&self) -> Result<Vec<FileRecord>, StoreError> {
         ledger_of(&self.conn, &self.path)
     }
 
-    /// The ledger row of `path` and the number of its chunks' rows.
+    /// Return the ledger row of `path` and the file's number.
     pub(in crate::store) fn file(
         &self,
         path: &RelPath,
@@ -104,62 +87,30 @@ impl SegmentReader {
         }
     }
 
-    /// Hands every chunk of a file to `take`, in sequence.
+    /// Call `take` for every chunk of a file, in sequence.
     pub(in crate::store) fn for_each_chunk<E: From<StoreError>>(
         &self,
         file_no: i64,
-        mut take: impl FnMut(SegmentChunk<'_>) -> Result<(), E>,
+        mut take: impl FnMut(EncodedChunk<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let failed = StoreError::sql(&self.path);
         let mut statement = self
             .conn
-            .prepare_cached(
-                "SELECT chunk_no - ?1, text, is_fragment, n_tokens, chromatin, tags, route_words, \
-                 sparse, dense FROM chunks WHERE chunk_no >= ?1 AND chunk_no < ?2 \
-                 ORDER BY chunk_no",
-            )
+            .prepare_cached(chunk_row::SELECT)
             .map_err(&failed)?;
         let mut rows = statement
             .query([first_chunk_no(file_no), first_chunk_no(file_no + 1)])
             .map_err(&failed)?;
         while let Some(row) = rows.next().map_err(&failed)? {
-            take(self.chunk(row)?)?;
+            let chunk = chunk_row::read(row).map_err(&failed)?;
+            take(chunk.ok_or_else(|| self.garbled())?)?;
         }
         Ok(())
-    }
-
-    fn chunk<'a>(&self, row: &'a Row<'_>) -> Result<SegmentChunk<'a>, StoreError> {
-        let read = || -> rusqlite::Result<Option<SegmentChunk<'a>>> {
-            let tags = decode(row.get_ref(5)?.as_blob()?);
-            let route_words = decode(row.get_ref(6)?.as_blob()?);
-            let sparse = row.get_ref(7)?.as_blob_or_null()?.map(decode).transpose();
-            let (Ok(tags), Ok(route_words), Ok(sparse)) = (tags, route_words, sparse) else {
-                return Ok(None);
-            };
-            Ok(Some(SegmentChunk {
-                sequence: row.get(0)?,
-                text: row.get_ref(1)?.as_str()?,
-                is_fragment: row.get(2)?,
-                n_tokens: row.get(3)?,
-                chromatin: row.get(4)?,
-                tags,
-                route_words,
-                sparse,
-                dense: row.get_ref(8)?.as_blob_or_null()?,
-            }))
-        };
-        read()
-            .map_err(StoreError::sql(&self.path))?
-            .ok_or_else(|| self.garbled())
     }
 
     fn garbled(&self) -> StoreError {
         StoreError::corrupt(&self.path, "a row does not decode")
     }
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> postcard::Result<T> {
-    postcard::from_bytes(bytes)
 }
 
 /// `None` when the file is empty, or a database of another kind or layout.

@@ -1,14 +1,15 @@
 //! The rows of one file and of one chunk.
 
 use super::{Root, ShardHeader, State};
+use crate::chunk::Chunk;
 use crate::file::FileRecord;
 use crate::ids::ContentHash;
 use crate::store::error::StoreError;
 use crate::store::paths::{filename_stem, keys_of, path_tokens};
-use crate::store::segment::SegmentChunk;
-use crate::store::{fts, ledger_row};
-use crate::tag::Tags;
-use crate::vector::SparseVector;
+use crate::store::segment::EncodedChunk;
+use crate::store::{chromatin, fts, ledger_row};
+use crate::tag::{TaggedChunk, Tags};
+use crate::vector::{DenseVector, SparseVector};
 use rusqlite::{Connection, OptionalExtension as _, Statement};
 use serde::Serialize;
 use std::path::Path;
@@ -135,18 +136,22 @@ impl<'conn> Rows<'conn> {
     }
 
     /// Writes a chunk of the file in hand.
-    pub fn chunk(&mut self, state: &mut State, chunk: &SegmentChunk<'_>) -> Result<(), StoreError> {
-        let hash = ContentHash::of(chunk.text);
-        let gene_id = hash.chunk_id().to_string();
+    pub fn chunk(
+        &mut self,
+        state: &mut State,
+        encoded: &EncodedChunk<'_>,
+    ) -> Result<(), StoreError> {
+        let chunk = &encoded.tagged.chunk;
+        let gene_id = chunk.hash.chunk_id().to_string();
         let failed = StoreError::sql(self.database);
         self.place(chunk, &gene_id).map_err(&failed)?;
         state.places += 1;
         let rowid = state.loaded.chunks as i64 + 1;
-        if !self.gene(rowid, &gene_id, hash, chunk).map_err(&failed)? {
-            return self.check_same_text(&gene_id, hash);
+        if !self.gene(rowid, &gene_id, encoded).map_err(&failed)? {
+            return self.check_same_text(&gene_id, chunk.hash);
         }
         state.loaded.chunks += 1;
-        self.side_rows(state, rowid, &gene_id, hash, chunk)
+        self.side_rows(state, rowid, &gene_id, encoded)
             .map_err(&failed)
     }
 
@@ -155,10 +160,13 @@ impl<'conn> Rows<'conn> {
         state: &mut State,
         rowid: i64,
         gene_id: &str,
-        hash: ContentHash,
-        chunk: &SegmentChunk<'_>,
+        encoded: &EncodedChunk<'_>,
     ) -> rusqlite::Result<()> {
-        let tags = &chunk.tags;
+        let TaggedChunk {
+            chunk,
+            tags,
+            visibility,
+        } = &encoded.tagged;
         let domains: Vec<String> = tags.domains.iter().map(|tag| tag.to_lowercase()).collect();
         let mut entities: Vec<String> =
             tags.entities.iter().map(|tag| tag.to_lowercase()).collect();
@@ -169,34 +177,37 @@ impl<'conn> Rows<'conn> {
             &mut self.text,
             &self.source.source_id,
             &tag_values,
-            chunk.text,
+            &chunk.text,
         );
         fts::insert(
             &mut self.full_text,
             rowid,
             gene_id,
             &self.text,
-            &tags.complement,
+            &tags.extract,
         )?;
-        if let Some(sparse) = &chunk.sparse {
+        if let Some(sparse) = &encoded.vectors.sparse {
             self.sparse(gene_id, sparse)?;
         }
         self.path_keys(gene_id, tags)?;
-        self.routes(gene_id, chunk)?;
+        self.routes(gene_id, encoded)?;
         entities.sort_unstable();
         entities.dedup();
-        for link in state.entity_relations.next(hash.chunk_id(), &entities) {
+        for link in state
+            .entity_relations
+            .next(chunk.hash.chunk_id(), &entities)
+        {
             let to = link.to.to_string();
             self.relation
                 .execute((gene_id, to, link.confidence, self.epoch))?;
         }
         state
             .seed_pairs
-            .next(hash.chunk_id(), tags, chunk.chromatin);
+            .next(chunk.hash.chunk_id(), tags, *visibility);
         Ok(())
     }
 
-    fn place(&mut self, chunk: &SegmentChunk<'_>, gene_id: &str) -> rusqlite::Result<()> {
+    fn place(&mut self, chunk: &Chunk<'_>, gene_id: &str) -> rusqlite::Result<()> {
         self.place
             .execute((
                 self.source.file_id,
@@ -212,27 +223,31 @@ impl<'conn> Rows<'conn> {
         &mut self,
         rowid: i64,
         gene_id: &str,
-        hash: ContentHash,
-        chunk: &SegmentChunk<'_>,
+        encoded: &EncodedChunk<'_>,
     ) -> rusqlite::Result<bool> {
-        let tags = &chunk.tags;
+        let TaggedChunk {
+            chunk,
+            tags,
+            visibility,
+        } = &encoded.tagged;
+        let dense = encoded.vectors.dense.as_ref();
         let key_values = (!tags.key_values.is_empty()).then(|| json(&tags.key_values));
         let row = &mut self.gene;
         row.raw_bind_parameter(1, rowid)?;
         row.raw_bind_parameter(2, gene_id)?;
-        row.raw_bind_parameter(3, chunk.text)?;
-        row.raw_bind_parameter(4, &tags.complement)?;
-        row.raw_bind_parameter(5, json(&tags.codons))?;
+        row.raw_bind_parameter(3, &chunk.text)?;
+        row.raw_bind_parameter(4, &tags.extract)?;
+        row.raw_bind_parameter(5, json(&tags.labels))?;
         row.raw_bind_parameter(6, promoter(tags, chunk.sequence))?;
         row.raw_bind_parameter(7, &self.epigenetics)?;
-        row.raw_bind_parameter(8, chunk.chromatin)?;
+        row.raw_bind_parameter(8, chromatin::of(*visibility))?;
         row.raw_bind_parameter(9, chunk.is_fragment)?;
         row.raw_bind_parameter(10, &self.source.source_id)?;
         row.raw_bind_parameter(11, self.epoch)?;
         row.raw_bind_parameter(12, self.source.mtime)?;
-        row.raw_bind_parameter(13, hash.to_hex())?;
+        row.raw_bind_parameter(13, chunk.hash.to_hex())?;
         row.raw_bind_parameter(14, key_values)?;
-        row.raw_bind_parameter(15, chunk.dense)?;
+        row.raw_bind_parameter(15, dense.map(DenseVector::to_le_bytes))?;
         Ok(row.raw_execute()? == 1)
     }
 
@@ -292,13 +307,13 @@ impl<'conn> Rows<'conn> {
 
     /// The encoder's words first, since they are taken over with its vectors, then the tagger's; each
     /// once, ignoring ASCII case.
-    fn routes(&mut self, gene_id: &str, chunk: &SegmentChunk<'_>) -> rusqlite::Result<()> {
+    fn routes(&mut self, gene_id: &str, encoded: &EncodedChunk<'_>) -> rusqlite::Result<()> {
         let mut words = Vec::new();
-        add_words(&mut words, &chunk.route_words);
-        let encoded = words.len() as i64;
-        add_words(&mut words, &chunk.tags.route_words);
+        add_words(&mut words, &encoded.vectors.route_words);
+        let n_of_encoder = words.len() as i64;
+        add_words(&mut words, &encoded.tagged.tags.route_words);
         self.route
-            .execute((gene_id, json(&words), encoded))
+            .execute((gene_id, json(&words), n_of_encoder))
             .map(drop)
     }
 }

@@ -13,6 +13,7 @@ use crate::store::ledger::read_ledger;
 use crate::store::reuse::VectorCache;
 use crate::store::segment::SegmentReader;
 use crate::store::shard::ShardLoader;
+use crate::tag::TaggedChunk;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +30,9 @@ fn built(files: &[Entry], cuts: &[usize]) -> (tempfile::TempDir, PathBuf) {
 
 fn distinct_texts(files: &[Entry]) -> BTreeSet<&str> {
     let chunks = files.iter().flat_map(|(_, chunks)| chunks);
-    chunks.map(|chunk| chunk.text.as_str()).collect()
+    chunks
+        .map(|encoded| encoded.tagged.chunk.text.as_ref())
+        .collect()
 }
 
 #[test]
@@ -114,9 +117,9 @@ fn every_chunk_has_the_row_that_the_format_asks_for() {
 fn side_tables_follow_from_the_chunks() {
     let (_folder, path) = built(&corpus(), &[1, 3]);
     let conn = open(&path);
-    let tags = |chunk: &crate::store::segment::ChunkRecord| {
-        let id = ContentHash::of(&chunk.text).chunk_id();
-        let tags = &chunk.tags;
+    let tags = |tagged: &TaggedChunk<'_>| {
+        let id = ContentHash::of(&tagged.chunk.text).chunk_id();
+        let tags = &tagged.tags;
         let domains = tags.domains.iter().map(|tag| ("domain", tag));
         let entities = tags.entities.iter().map(|tag| ("entity", tag));
         let lower = |(kind, tag): (_, &String)| format!("{id}|{kind}|{}", tag.to_lowercase());
@@ -125,7 +128,8 @@ fn side_tables_follow_from_the_chunks() {
     let mut seen = BTreeSet::new();
     let files = corpus();
     let owners = files.iter().flat_map(|(_, chunks)| chunks);
-    let owners = owners.filter(|chunk| seen.insert(chunk.text.clone()));
+    let owners = owners.map(|encoded| &encoded.tagged);
+    let owners = owners.filter(|tagged| seen.insert(tagged.chunk.text.clone()));
     let expected: Vec<String> = owners.flat_map(tags).collect();
     assert_eq!(
         rows(&conn, "SELECT * FROM promoter_index ORDER BY rowid"),
@@ -264,11 +268,9 @@ fn vectors_are_found_by_text_in_shards_of_the_same_encoder() {
     let mut cache = VectorCache::open(&[missing, path.clone()], Digest([8; 32]));
     assert_eq!(cache.len(), 1);
     let expected = chunk("z/last.toml", 0, "Host=q Device Config");
-    let hash = ContentHash::of(&expected.text);
+    let hash = expected.tagged.chunk.hash;
     let known = cache.look_up(hash).expect("readable").expect("known");
-    assert_eq!(Some(known.sparse), expected.sparse);
-    assert_eq!(known.dense, expected.dense);
-    assert_eq!(known.route_words, ["TICK", "extra"]);
+    assert_eq!(known, expected.vectors);
     let unknown = cache
         .look_up(ContentHash::of("never seen"))
         .expect("readable");

@@ -1,19 +1,20 @@
 //! Small corpora with every kind of row.
 
+use crate::chunk::Chunk;
 use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason};
 use crate::ids::{Digest, FileHash};
 use crate::store::connect;
-use crate::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
+use crate::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
 use crate::store::shard::{Root, ShardHeader, ShardLoader, seal};
-use crate::tag::{IntentClass, Tags};
-use crate::vector::{DenseVector, SparseTerm, SparseVector};
+use crate::tag::{IntentClass, TaggedChunk, Tags, Visibility};
+use crate::vector::{DenseVector, SparseTerm, SparseVector, Vectors};
 use rusqlite::Connection;
 use std::path::Path;
 
 pub const EPOCH: f64 = 1_700_000_000.25;
 
 /// A file and its chunks.
-pub type Entry = (FileRecord, Vec<ChunkRecord>);
+pub type Entry = (FileRecord, Vec<EncodedChunk<'static>>);
 
 /// Three folders, duplicate texts within and across files, names and texts beyond ASCII, a file
 /// without chunks, and one left out.
@@ -45,7 +46,7 @@ pub fn corpus() -> Vec<Entry> {
 
 pub fn indexed(path: &str, texts: &[&str]) -> Entry {
     let bytes = texts.concat();
-    let chunks: Vec<ChunkRecord> = texts
+    let chunks: Vec<_> = texts
         .iter()
         .enumerate()
         .map(|(n, text)| chunk(path, n as u32, text))
@@ -79,7 +80,7 @@ fn record(path: &str, bytes: &str, outcome: FileOutcome) -> FileRecord {
     }
 }
 
-pub fn chunk(path: &str, sequence: u32, text: &str) -> ChunkRecord {
+pub fn chunk(path: &str, sequence: u32, text: &str) -> EncodedChunk<'static> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let pick = |wanted: fn(&&&str) -> bool| -> Vec<String> {
         words
@@ -98,29 +99,32 @@ pub fn chunk(path: &str, sequence: u32, text: &str) -> ChunkRecord {
         term: format!("##{word}"),
         weight_e4: 30_001 - n as u32,
     });
-    ChunkRecord {
-        sequence,
-        text: text.to_owned(),
-        is_fragment: sequence == 1,
+    let tags = Tags {
+        domains: vec![
+            path.split('.').next().unwrap_or_default().into(),
+            "Topic".into(),
+        ],
+        entities: pick(|word| word.starts_with(char::is_uppercase)),
+        key_values: pick(|word| word.contains('=')),
+        intent: format!("to say \"{}\"", words.first().unwrap_or(&"")),
+        intent_class: IntentClass::Fact,
+        summary: words.concat(),
+        extract: text.chars().take(20).collect(),
+        labels: vec!["fn".into(), "naïve".into()],
+        route_words: vec!["parser".into(), "tick".into()],
+    };
+    EncodedChunk {
         n_tokens: words.len() as u32,
-        tags: Tags {
-            domains: vec![
-                path.split('.').next().unwrap_or_default().into(),
-                "Topic".into(),
-            ],
-            entities: pick(|word| word.starts_with(char::is_uppercase)),
-            key_values: pick(|word| word.contains('=')),
-            intent: format!("to say \"{}\"", words.first().unwrap_or(&"")),
-            intent_class: IntentClass::Fact,
-            summary: words.concat(),
-            complement: text.chars().take(20).collect(),
-            codons: vec!["fn".into(), "naïve".into()],
-            route_words: vec!["parser".into(), "tick".into()],
+        vectors: Vectors {
+            sparse: Some(SparseVector(terms.collect())),
+            dense: DenseVector::normalized(vec![text.len() as f32, 1.0, -2.0, 0.5], 4),
+            route_words: vec!["TICK".into(), "extra".into()],
         },
-        sparse: Some(SparseVector(terms.collect())),
-        dense: DenseVector::normalized(vec![text.len() as f32, 1.0, -2.0, 0.5], 4),
-        chromatin: (words.len() % 3) as u8,
-        route_words: vec!["TICK".into(), "extra".into()],
+        tagged: TaggedChunk {
+            visibility: Visibility::ALL[words.len() % 3],
+            tags,
+            chunk: Chunk::new(text.to_owned().into(), sequence, sequence == 1),
+        },
     }
 }
 

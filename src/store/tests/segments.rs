@@ -4,8 +4,8 @@ use super::sample::{Entry, chunk, corpus, indexed, segment_header, write_segment
 use crate::file::{FileOutcome, FileRecord, RelPath};
 use crate::ids::Digest;
 use crate::store::StoreError;
-use crate::store::segment::{ChunkRecord, SegmentHeader, SegmentReader, SegmentWriter};
-use crate::vector::DenseVector;
+use crate::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
+use crate::tag::TaggedChunk;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
@@ -21,17 +21,16 @@ fn read(path: &Path) -> Vec<Entry> {
         assert_eq!(again, file);
         let mut chunks = Vec::new();
         reader
-            .for_each_chunk::<StoreError>(file_no, |chunk| {
-                chunks.push(ChunkRecord {
-                    sequence: chunk.sequence,
-                    text: chunk.text.into(),
-                    is_fragment: chunk.is_fragment,
-                    n_tokens: chunk.n_tokens,
-                    tags: chunk.tags,
-                    sparse: chunk.sparse,
-                    dense: chunk.dense.and_then(DenseVector::from_le_bytes),
-                    chromatin: chunk.chromatin,
-                    route_words: chunk.route_words,
+            .for_each_chunk::<StoreError>(file_no, |encoded| {
+                let tagged = encoded.tagged;
+                chunks.push(EncodedChunk {
+                    tagged: TaggedChunk {
+                        chunk: tagged.chunk.into_owned(),
+                        tags: tagged.tags,
+                        visibility: tagged.visibility,
+                    },
+                    n_tokens: encoded.n_tokens,
+                    vectors: encoded.vectors,
                 });
                 Ok(())
             })
@@ -209,7 +208,7 @@ proptest! {
                     let (mut record, _) = indexed(&name, &[]);
                     record.entry.mtime_ns = i64::from(version);
                     record.outcome = FileOutcome::Indexed { chunks: chunks.into(), credentials: 0 };
-                    let chunks: Vec<ChunkRecord> = (0..chunks)
+                    let chunks: Vec<_> = (0..chunks)
                         .map(|n| chunk(&name, n.into(), &format!("Text {version} {n}")))
                         .collect();
                     writer.commit(&[(&record, &chunks)]).expect("committed");

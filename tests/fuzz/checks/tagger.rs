@@ -2,7 +2,7 @@
 
 use helix_build::file::RelPath;
 use helix_build::profile::recipe::DensityGate;
-use helix_build::tag::density::chromatin;
+use helix_build::tag::visibility::visibility;
 use helix_build::tag::{TagInput, Tags, tag};
 
 /// The first line is the file's path as it is spelled, the rest is the text. Bytes that are not UTF-8
@@ -23,8 +23,8 @@ pub fn check(data: &[u8]) {
     sound(&tags, text);
     assert_eq!(tags, tag(&input), "the second time");
     for gate in [DensityGate::DenyList, DensityGate::Compat] {
-        let tier = chromatin(&path, gate, &tags, chars(text));
-        assert!(tier <= 2, "{tier}");
+        let first = visibility(&path, gate, &tags, text);
+        assert_eq!(first, visibility(&path, gate, &tags, text), "{gate:?}");
     }
 }
 
@@ -33,7 +33,7 @@ fn sound(tags: &Tags, text: &str) {
         (&tags.domains, 10, 60),
         (&tags.entities, 15, 80),
         (&tags.key_values, 15, 199),
-        (&tags.codons, 30, 80),
+        (&tags.labels, 30, 80),
         (&tags.route_words, 24, 40),
     ] {
         assert!(list.len() <= most, "{list:?}");
@@ -46,7 +46,7 @@ fn sound(tags: &Tags, text: &str) {
     for (line, longest) in [
         (&tags.intent, 200),
         (&tags.summary, 200),
-        (&tags.complement, 3 * 300 + 2),
+        (&tags.extract, 3 * 300 + 2),
     ] {
         assert!(chars(line) <= longest, "{line:?}");
         is_one_line(line);

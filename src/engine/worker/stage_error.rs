@@ -1,6 +1,6 @@
-//! Why a worker ends before it is told to, and how its stages tell each other.
+//! Why a stage of the worker ends early.
 //!
-//! Values; decides nothing about what follows, which is the supervisor's.
+//! Values only. The supervisor decides what follows.
 
 use crate::credential::{self, Style};
 use crate::failure::{Failure, FailureKind};
@@ -11,39 +11,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a stage ends early.
 #[derive(Clone, Debug)]
-pub(super) enum Halt {
-    /// It cannot go on.
+pub(super) enum StageError {
+    /// The stage cannot go on.
     Failed(Failure),
-    /// A file has brought it down.
-    Fell(InputCrash),
+    /// A file made the stage fail.
+    InputCrash(InputCrash),
 }
 
-impl From<Failure> for Halt {
+impl From<Failure> for StageError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<Halt> for FromWorker {
-    fn from(halt: Halt) -> Self {
-        match halt {
-            Halt::Failed(failure) => Self::Failed(failure),
-            Halt::Fell(crash) => Self::InputCrashed(crash),
+impl From<StageError> for FromWorker {
+    fn from(error: StageError) -> Self {
+        match error {
+            StageError::Failed(failure) => Self::Failed(failure),
+            StageError::InputCrash(crash) => Self::InputCrashed(crash),
         }
     }
 }
 
-/// The first halt of any stage, for the others to see.
+/// The first error of any stage, shared by all.
 #[derive(Clone, Default)]
-pub(super) struct Halting(Arc<Mutex<Option<Halt>>>);
+pub(super) struct FirstError(Arc<Mutex<Option<StageError>>>);
 
-impl Halting {
-    pub fn set(&self, halt: Halt) {
+impl FirstError {
+    /// Keep the error, unless there is one already.
+    pub fn set(&self, error: StageError) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(halt);
+        first.get_or_insert(error);
     }
 
-    pub fn get(&self) -> Option<Halt> {
+    pub fn get(&self) -> Option<StageError> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -51,17 +52,17 @@ impl Halting {
     }
 }
 
-pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
+pub(super) fn internal_failure(error: impl std::fmt::Display) -> Failure {
     Failure {
         kind: FailureKind::Internal,
         text: error.to_string(),
     }
 }
 
-pub(super) fn output(error: StoreError) -> Failure {
+pub(super) fn store_failure(error: StoreError) -> Failure {
     Failure {
         kind: match error {
-            // An earlier worker is still letting go of the file: a fresh try finds it free.
+            // An earlier worker still holds the file. A new process will find it free.
             StoreError::Busy { .. } => FailureKind::Internal,
             StoreError::Full { .. } => FailureKind::DiskFull,
             _ => FailureKind::Output,
@@ -70,14 +71,14 @@ pub(super) fn output(error: StoreError) -> Failure {
     }
 }
 
-/// What a panic said.
+/// Return the message of a panic.
 pub(super) fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    // Such texts quote what was worked on.
+    // Panics often quote the input.
     let (text, _) = credential::redact(text, Style::Any);
     format!("its worker panicked: {text}")
 }

@@ -1,16 +1,27 @@
-//! Whether a chunk stays in the hot tier (`genes.chromatin`).
+//! Decides whether searches see a chunk.
 //!
-//! Files that are generated or vendored are demoted by their path. The Python builder also demotes
-//! chunks with few tags per character; that costs it more than a quarter of plain headers, so it is
-//! only done when a recipe asks for it.
+//! Chunks of generated or vendored files are hidden, by their path. The Python builder also hides or
+//! demotes chunks with few tags per character. That hides more than a quarter of plain C headers, so
+//! we do it only when the recipe asks for it.
 
 use super::Tags;
 use crate::file::RelPath;
 use crate::profile::recipe::DensityGate;
 
-const OPEN: u8 = 0;
-const EUCHROMATIN: u8 = 1;
-const HETEROCHROMATIN: u8 = 2;
+/// Who sees a chunk. The format keeps it as a number; readers search what is below 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visibility {
+    #[default]
+    Open,
+    /// In the second tier; still searched.
+    Demoted,
+    /// Not searched.
+    Hidden,
+}
+
+impl Visibility {
+    pub const ALL: [Self; 3] = [Self::Open, Self::Demoted, Self::Hidden];
+}
 
 const FOLDERS: [&str; 5] = [".next", "node_modules", "__pycache__", "dist", "build"];
 
@@ -49,37 +60,34 @@ const ENDINGS: [&str; 22] = [
     ".idx",
 ];
 
-/// 0 open, 1 euchromatin, 2 heterochromatin; readers search only what is below 2.
-///
-/// `path` is the path below the root: where the tree lies decides nothing. `n_chars` is the length
-/// of the chunk's text in Unicode scalar values.
-pub fn chromatin(path: &RelPath, gate: DensityGate, tags: &Tags, n_chars: usize) -> u8 {
+/// Decide for a chunk of the file at `path` below its root, with `text` and `tags`.
+pub fn visibility(path: &RelPath, gate: DensityGate, tags: &Tags, text: &str) -> Visibility {
     if is_denied(path) {
-        return HETEROCHROMATIN;
+        return Visibility::Hidden;
     }
     match gate {
-        DensityGate::DenyList => OPEN,
-        DensityGate::Compat => by_score(tags, n_chars),
+        DensityGate::DenyList => Visibility::Open,
+        DensityGate::Compat => by_score(tags, text.chars().count()),
     }
 }
 
-/// The Python builder's score for a chunk that was never accessed.
-fn by_score(tags: &Tags, n_chars: usize) -> u8 {
+/// The Python builder's score for a chunk that was never accessed. `n_chars` counts Unicode scalar values.
+fn by_score(tags: &Tags, n_chars: usize) -> Visibility {
     let kilochars = n_chars.max(100) as f64 / 1000.0;
     let n_tags = (tags.domains.len() + tags.entities.len()) as f64;
     let n_key_values = tags.key_values.len() as f64;
-    let summarised = if tags.complement.chars().nth(50).is_some() {
+    let summarised = if tags.extract.chars().nth(50).is_some() {
         0.1
     } else {
         0.0
     };
     let score = 0.4 * n_tags / kilochars + 0.3 * n_key_values / kilochars + summarised;
     if score < 0.5 {
-        HETEROCHROMATIN
+        Visibility::Hidden
     } else if score < 1.0 {
-        EUCHROMATIN
+        Visibility::Demoted
     } else {
-        OPEN
+        Visibility::Open
     }
 }
 
@@ -109,15 +117,14 @@ fn is_denied_pair(parent: &str, child: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    fn gate(path: &str, gate: DensityGate, tags: &Tags, n_chars: usize) -> u8 {
+    fn by_path(path: &str) -> Visibility {
         let path = RelPath::from_spelling(path).expect("a relative path");
-        chromatin(&path, gate, tags, n_chars)
+        visibility(&path, DensityGate::DenyList, &Tags::default(), "some text")
     }
 
     #[test]
-    fn generated_and_vendored_files_are_demoted() {
+    fn generated_and_vendored_files_are_hidden() {
         for path in [
             "node_modules/x.js",
             "a/DIST/x.js",
@@ -131,11 +138,7 @@ mod tests {
             "x.PYC",
             "q/locale/fil/x.txt",
         ] {
-            assert_eq!(
-                gate(path, DensityGate::DenyList, &Tags::default(), 10),
-                2,
-                "{path}"
-            );
+            assert_eq!(by_path(path), Visibility::Hidden, "{path}");
         }
         for path in [
             "src/x.js",
@@ -149,38 +152,32 @@ mod tests {
             "locale/de",
             "mycargo.lock",
         ] {
-            assert_eq!(
-                gate(path, DensityGate::DenyList, &Tags::default(), 10),
-                0,
-                "{path}"
-            );
+            assert_eq!(by_path(path), Visibility::Open, "{path}");
         }
     }
 
     #[test]
     fn the_score_counts_tags_per_thousand_characters() {
+        use Visibility::{Demoted, Hidden, Open};
+        let path = RelPath::from_spelling("a.py").expect("a relative path");
+        let score = |tags: &Tags, n_chars: usize| {
+            visibility(&path, DensityGate::Compat, tags, &"\u{e9}".repeat(n_chars))
+        };
         let tags = |n: usize| Tags {
             domains: vec!["d".to_owned(); n],
             ..Tags::default()
         };
-        let at = |n, n_chars| gate("a.py", DensityGate::Compat, &tags(n), n_chars);
         // 0.4 * n at one thousand characters: 0.4, 0.8, 1.2.
-        assert_eq!((at(1, 1000), at(2, 1000), at(3, 1000)), (2, 1, 0));
+        assert_eq!(score(&tags(1), 1000), Hidden);
+        assert_eq!(score(&tags(2), 1000), Demoted);
+        assert_eq!(score(&tags(3), 1000), Open);
         // Short texts count as one hundred characters.
-        assert_eq!((at(0, 1), at(1, 1)), (2, 0));
+        assert_eq!(score(&tags(0), 1), Hidden);
+        assert_eq!(score(&tags(1), 1), Open);
         let summarised = Tags {
-            complement: "x".repeat(51),
+            extract: "x".repeat(51),
             ..tags(1)
         };
-        assert_eq!(gate("a.py", DensityGate::Compat, &summarised, 1000), 1);
-    }
-
-    proptest! {
-        #[test]
-        fn any_path_has_a_tier(name in "[a-zA-Z./_-]{1,40}", n_chars in 0usize..10_000) {
-            if let Some(path) = RelPath::from_spelling(&name) {
-                prop_assert!(chromatin(&path, DensityGate::Compat, &Tags::default(), n_chars) <= 2);
-            }
-        }
+        assert_eq!(score(&summarised, 1000), Demoted);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::dictionary::Role;
 use super::fields::{append_clean, clean};
-use super::outline::{Line, LineKind, Outline, body, ends_sentence};
+use super::lines::{Line, LineKind, body, ends_sentence};
+use super::outline::Outline;
 use super::terms::Term;
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -13,7 +14,7 @@ const FALLBACK_CHARS: usize = 500;
 const MIN_WORDS: usize = 3;
 
 /// Up to three parts in text order with a space between; the start of the text when it has none.
-pub(super) fn complement(outline: &Outline) -> String {
+pub(super) fn extract(outline: &Outline) -> String {
     // Kept sorted, heaviest first, so that one pass suffices.
     let mut best: Vec<(Reverse<u32>, usize, Part)> = Vec::with_capacity(MAX_PARTS + 1);
     for (at, part) in parts(outline).into_iter().enumerate() {
@@ -200,7 +201,7 @@ mod tests {
 
     fn of(name: &str, text: &str) -> String {
         let path = RelPath::from_spelling(name).expect("a relative path");
-        complement(&Outline::read(text, Format::of(&path)))
+        extract(&Outline::read(text, Format::of(&path)))
     }
 
     #[test]

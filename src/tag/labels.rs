@@ -5,24 +5,25 @@
 
 use super::dictionary::{DefinitionKind, Role};
 use super::fields::{append_clean, push_distinct};
-use super::outline::{LineKind, Outline, body};
+use super::lines::{LineKind, body};
+use super::outline::Outline;
 
-const MAX_CODONS: usize = 30;
+const MAX_LABELS: usize = 30;
 const MAX_CHARS: usize = 80;
 /// More calls than this would drown the rest.
 const MAX_CALLS: usize = 12;
 
-pub(super) fn codons(outline: &Outline, key_values: &[String]) -> Vec<String> {
-    let mut codons = Vec::new();
+pub(super) fn labels(outline: &Outline, key_values: &[String]) -> Vec<String> {
+    let mut labels = Vec::new();
     let mut push = |kind: &str, name: &str| {
         let mut label = String::with_capacity(kind.len() + name.len().min(MAX_CHARS));
         append_clean(&mut label, &mut 0, name, MAX_CHARS - kind.len());
-        if !label.is_empty() && codons.len() < MAX_CODONS {
+        if !label.is_empty() && labels.len() < MAX_LABELS {
             label.insert_str(0, kind);
-            push_distinct(&mut codons, MAX_CODONS, &label);
+            push_distinct(&mut labels, MAX_LABELS, &label);
         }
     };
-    for definition in outline.definitions.iter().take(MAX_CODONS) {
+    for definition in outline.definitions.iter().take(MAX_LABELS) {
         let kind = match definition.kind {
             DefinitionKind::Implementation => "implement:",
             _ => "define:",
@@ -34,10 +35,10 @@ pub(super) fn codons(outline: &Outline, key_values: &[String]) -> Vec<String> {
         LineKind::Section => Some(("section:", outline.line_text(line).trim_matches(['[', ']']))),
         _ => None,
     });
-    for (kind, title) in titles.take(MAX_CODONS) {
+    for (kind, title) in titles.take(MAX_LABELS) {
         push(kind, title);
     }
-    for word in outline.imports.iter().take(MAX_CODONS) {
+    for word in outline.imports.iter().take(MAX_LABELS) {
         push("import:", outline.spelling(*word));
     }
     for pair in key_values {
@@ -46,7 +47,7 @@ pub(super) fn codons(outline: &Outline, key_values: &[String]) -> Vec<String> {
     for name in called(outline) {
         push("call:", name);
     }
-    codons
+    labels
 }
 
 /// Names of the first functions that are called.
@@ -91,7 +92,7 @@ mod tests {
         let text = "use hyper::Body;\nimpl Ring {\n    fn push(&mut self) {\n        self.grow(); if (x) {}\n        grow(1);\n    }\n}";
         let outline = Outline::read(text, Format::of(&path));
         assert_eq!(
-            codons(&outline, &["limit=5".to_owned()]),
+            labels(&outline, &["limit=5".to_owned()]),
             [
                 "implement:Ring",
                 "define:push",

@@ -1,0 +1,221 @@
+//! What a pool thread does with one file: read, decode, chunk, tag, tokenize.
+//!
+//! Works on many files at once and touches nothing but its own. A file that cannot be indexed becomes
+//! a record with a reason, not an error.
+
+use super::encode_stage::EncodedFile;
+use crate::chunk::{self, Chunk, Decoded};
+use crate::credential::{self, Found, Style};
+use crate::encode::{TextTokenizer, TokenizedText};
+use crate::failpoint::failpoint;
+use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
+use crate::profile::Limits;
+use crate::profile::recipe::{Recipe, SecretsInText};
+use crate::protocol::{SegmentTask, Work};
+use crate::scan::{self, ReadFile};
+use crate::store::segment::EncodedChunk;
+use crate::tag::visibility::visibility;
+use crate::tag::{self, TagInput, TaggedChunk};
+use crate::vector::Vectors;
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file ready for the encoders.
+pub(super) struct PreparedFile {
+    pub record: FileRecord,
+    pub chunks: Vec<PreparedChunk>,
+}
+
+/// A chunk with what only the encoders need of it.
+pub(super) struct PreparedChunk {
+    pub tagged: TaggedChunk<'static>,
+    pub tokens: TokenizedText,
+    /// What looks like a credential in the text.
+    pub credentials: Vec<Found>,
+}
+
+impl PreparedFile {
+    /// A file without chunks.
+    pub fn skipped(record: FileRecord) -> Self {
+        Self {
+            record,
+            chunks: Vec::new(),
+        }
+    }
+
+    /// Bytes of all chunks.
+    pub fn text_bytes(&self) -> usize {
+        let texts = self.chunks.iter().map(|chunk| &chunk.tagged.chunk.text);
+        texts.map(|text| text.len()).sum()
+    }
+
+    /// Return the file with its chunks' vectors, given in order.
+    pub fn with(self, vectors: Vec<Vectors>, work: Work) -> EncodedFile {
+        let chunks = self.chunks.into_iter().zip(vectors);
+        EncodedFile {
+            record: self.record,
+            chunks: chunks
+                .map(|(chunk, vectors)| EncodedChunk {
+                    tagged: chunk.tagged,
+                    n_tokens: chunk.tokens.n_tokens() as u32,
+                    vectors,
+                })
+                .collect(),
+            work,
+        }
+    }
+}
+
+/// Prepares files; the same for all files of a build.
+pub(super) struct FilePipeline {
+    pub recipe: Recipe,
+    pub limits: Limits,
+    pub tokenizers: Arc<TextTokenizer>,
+}
+
+impl FilePipeline {
+    /// Read a file and prepare its chunks.
+    pub fn prepare(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
+        failpoint!("worker::prepare", entry.path.spelling());
+        let read = match read_text(&task.root_path, entry, &self.limits, &self.recipe) {
+            Ok(read) => read,
+            Err(skipped) => return PreparedFile::skipped(skipped),
+        };
+        let chunks: Vec<_> = chunk::chunk(&read.text, &entry.path, &self.recipe)
+            .into_iter()
+            .map(|chunk| self.prepare_chunk(task, entry, chunk))
+            .collect();
+        if chunks.is_empty() {
+            return PreparedFile::skipped(skip_read(read.file, SkipReason::Blank, String::new()));
+        }
+        let kept = chunks.iter().flat_map(|chunk| &chunk.credentials);
+        let kept = kept.filter(|found| found.is_certain).count() as u32;
+        PreparedFile {
+            record: FileRecord {
+                entry: read.file.entry,
+                hash: Some(read.file.hash),
+                outcome: FileOutcome::Indexed {
+                    chunks: chunks.len() as u32,
+                    credentials: read.redacted + kept,
+                },
+            },
+            chunks,
+        }
+    }
+
+    fn prepare_chunk(
+        &self,
+        task: &SegmentTask,
+        entry: &FileEntry,
+        chunk: Chunk<'_>,
+    ) -> PreparedChunk {
+        let path = &entry.path;
+        let style = tag::style(path);
+        let credentials = credential::find(&chunk.text, style);
+        let input = TagInput {
+            text: &chunk.text,
+            path,
+            root_label: &task.root_label,
+            sequence: chunk.sequence,
+        };
+        let tags = tag::tag_without(&input, &credentials);
+        let tokens = match style {
+            Style::Any => self.tokenizers.tokenize_found(&chunk.text, &credentials),
+            Style::Settings => self.tokenizers.tokenize(&chunk.text),
+        };
+        PreparedChunk {
+            tagged: TaggedChunk {
+                visibility: visibility(path, self.recipe.density_gate, &tags, &chunk.text),
+                tags,
+                chunk: chunk.into_owned(),
+            },
+            tokens,
+            credentials,
+        }
+    }
+}
+
+/// Read a file that the walk found eligible, and return why a build with the same profile would skip it; `None`
+/// if it would index the file.
+pub fn content_skip_reason(
+    root: &Path,
+    entry: &FileEntry,
+    limits: &Limits,
+    recipe: &Recipe,
+) -> Option<(SkipReason, String)> {
+    match read_text(root, entry, limits, recipe).err()?.outcome {
+        FileOutcome::Skipped { reason, detail } => Some((reason, detail)),
+        FileOutcome::Indexed { .. } => None,
+    }
+}
+
+/// A file's text as it is indexed.
+struct ReadText {
+    file: ReadFile,
+    text: String,
+    /// Credentials that were replaced in the text.
+    redacted: u32,
+}
+
+/// Read and decode a file. The error is the record of a file that is skipped.
+fn read_text(
+    root: &Path,
+    entry: &FileEntry,
+    limits: &Limits,
+    recipe: &Recipe,
+) -> Result<ReadText, FileRecord> {
+    let file = scan::read_file(root, entry, limits)
+        .map_err(|failure| skip_unread(entry, failure.reason, failure.detail))?;
+    let text = match chunk::decode(&file.bytes, recipe.chunker) {
+        Decoded::Text(text) => text,
+        Decoded::Binary => return Err(skip_read(file, SkipReason::Binary, String::new())),
+        Decoded::Blank => return Err(skip_read(file, SkipReason::Blank, String::new())),
+    };
+    let (text, redacted) = match recipe.secrets_in_text {
+        SecretsInText::Keep => (text, 0),
+        SecretsInText::Redact => redact(text, entry),
+        SecretsInText::Skip => match first_credential(&text, entry) {
+            Some(detail) => return Err(skip_read(file, SkipReason::SecretInText, detail)),
+            None => (text, 0),
+        },
+    };
+    Ok(ReadText {
+        file,
+        text,
+        redacted,
+    })
+}
+
+/// Return the text with its credentials replaced, and their number.
+fn redact(text: String, entry: &FileEntry) -> (String, u32) {
+    match credential::redact(&text, tag::style(&entry.path)) {
+        (Cow::Owned(redacted), count) => (redacted, count),
+        (Cow::Borrowed(_), _) => (text, 0),
+    }
+}
+
+/// Return the line and the kind of a text's first credential, never its value.
+fn first_credential(text: &str, entry: &FileEntry) -> Option<String> {
+    let found = credential::find_certain(text, tag::style(&entry.path));
+    let first = found.first()?;
+    let line = 1 + text[..first.range.start].matches('\n').count();
+    Some(format!("line {line}: {}", first.what))
+}
+
+/// The record of a file that was skipped before it was read.
+pub(super) fn skip_unread(entry: &FileEntry, reason: SkipReason, detail: String) -> FileRecord {
+    FileRecord {
+        entry: entry.clone(),
+        hash: None,
+        outcome: FileOutcome::Skipped { reason, detail },
+    }
+}
+
+fn skip_read(file: ReadFile, reason: SkipReason, detail: String) -> FileRecord {
+    FileRecord {
+        entry: file.entry,
+        hash: Some(file.hash),
+        outcome: FileOutcome::Skipped { reason, detail },
+    }
+}
