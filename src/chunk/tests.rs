@@ -232,6 +232,7 @@ fn texts_made_to_hang_a_parser_are_cut() {
         ("rb", format!("f({})\n", "<<AAAAAAA,".repeat(1_000))),
         ("txt", format!("a{}b", " ".repeat(1_000_000))),
         ("md", "#".repeat(200_000)),
+        ("md", "a\n---\n".repeat(50_000)),
     ];
     for (extension, text) in hostile {
         assert_eq!(check(&text, extension, 2_000), Ok(()));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Raised whenever chunker, tagger or store write something else for the same input: older indexes
 /// then no longer count as unchanged, and their vectors are not mixed with new ones.
-const RULES_VERSION: u32 = 3;
+const RULES_VERSION: u32 = 4;
 
 /// How a file's text is cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
