@@ -1,0 +1,61 @@
+//! Files of a corpus: their paths below a root, their identity, and what became of them.
+//!
+//! Values only: `scan` finds files, `worker` reads them, `store` records them.
+
+mod path;
+mod skip;
+mod spelling;
+
+pub use path::{NotRelative, RelPath, root_from_spelling, root_spelling};
+pub use skip::SkipReason;
+
+use crate::ids::FileHash;
+use serde::{Deserialize, Serialize};
+
+/// An eligible file as the walk saw it. Resuming compares these fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    pub path: RelPath,
+    /// Bytes.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970, saturated to the range of `i64`.
+    pub mtime_ns: i64,
+}
+
+/// What became of an eligible file, with the identity it had when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    pub entry: FileEntry,
+    /// BLAKE3 of the file's bytes; `None` when they were not read.
+    pub hash: Option<FileHash>,
+    pub outcome: FileOutcome,
+}
+
+impl FileRecord {
+    /// Return why the file could not be read; `None` when it was read, or quarantined. A new try may succeed. Size and
+    /// time are then those of the walk and say nothing about the file at the time of reading.
+    pub fn read_failure(&self) -> Option<SkipReason> {
+        match self.outcome {
+            FileOutcome::Skipped { reason, .. }
+                if self.hash.is_none() && reason != SkipReason::Quarantined =>
+            {
+                Some(reason)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileOutcome {
+    Indexed {
+        chunks: u32,
+        /// Values in its text that look like credentials; the recipe decides whether they are kept or redacted.
+        credentials: u32,
+    },
+    Skipped {
+        reason: SkipReason,
+        /// For people; may be empty.
+        detail: String,
+    },
+}
