@@ -17,7 +17,6 @@ use helix_build::store::routing::RoutingDb;
 use helix_build::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
 use helix_build::store::shard::{self, ShardHeader, ShardLoader};
 use helix_build::tag::{self, TagInput, TaggedChunk};
-use helix_build::vector::Vectors;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -256,7 +255,7 @@ fn tag_one(
                 chunk: chunk.into_owned(),
             },
             n_tokens: 0,
-            vectors: Vectors::default(),
+            vectors: Default::default(),
         }
     };
     chunks.into_iter().map(tagged).collect()
@@ -281,11 +280,9 @@ fn encode_all(
     for (chunk, tokens) in files.iter_mut().flatten().zip(tokens.iter().flatten()) {
         let encoded = encoders.encode(tokens)?;
         chunk.n_tokens = tokens.n_tokens() as u32;
-        chunk.vectors = Vectors {
-            sparse: encoded.sparse,
-            dense: encoded.dense,
-            route_words: encoded.route_words,
-        };
+        chunk.vectors.sparse = encoded.sparse;
+        chunk.vectors.dense = encoded.dense;
+        chunk.vectors.route_words = encoded.route_words;
     }
     Ok(files)
 }
