@@ -1,14 +1,13 @@
-//! Makes shell scripts fit to be parsed: hides braces that lead the grammar's scanner astray.
+//! Makes shell scripts safe to parse: hides braces that crash the grammar's scanner.
 //!
-//! At a `{` that may begin a range (`{1..9}`) the scanner asks the C library whether what follows is a
-//! digit. That looks it up in a table, which glibc has for the first 256 characters alone: further ones
-//! read other memory, or end the process where there is none (U+E0100 did).
+//! At a `{` that may begin a range (`{1..9}`) the scanner asks the C library whether a digit follows.
+//! glibc looks the character up in a table of 256 entries. Characters beyond it read other memory, and
+//! end the process when that is not mapped (U+E0100 did).
 
 use std::borrow::Cow;
 
-/// `text` with each `{` replaced by an underscore where the scanner would look up a character beyond U+00FF.
-/// To a shell such a brace is a letter like any other. Of the same length in bytes, with the same characters
-/// in all other places.
+/// Replace each `{` by an underscore where the scanner would look up a character beyond U+00FF. For a shell
+/// such a brace is an ordinary letter. Keeps the length in bytes and all other characters.
 pub fn without_misleading_braces(text: &str) -> Cow<'_, str> {
     let misleads = |at: &usize| looks_up_beyond_the_table(&text[at + 1..]);
     let braces = text.match_indices('{').map(|(at, _)| at).filter(misleads);
@@ -24,7 +23,7 @@ pub fn without_misleading_braces(text: &str) -> Cow<'_, str> {
     Cow::Owned(hidden)
 }
 
-/// Whether the scanner does so with what follows a brace: digits, two dots, digits.
+/// Whether the scanner would do so, given the text after a brace: digits, two dots, digits.
 fn looks_up_beyond_the_table(range: &str) -> bool {
     let end = past_digits(range);
     let end = end.strip_prefix("..").map_or(end, past_digits);

@@ -1,11 +1,11 @@
 //! Counts characters in a text in constant time.
 //!
-//! Limits are in characters (Unicode scalar values), positions in bytes; this holds the map between
-//! them. Values only.
+//! Limits are in characters (Unicode scalar values), positions in bytes; this maps one to the other.
+//! Values only.
 
 use std::ops::Range;
 
-/// Bytes between two marks: a lookup counts at most this many, and the marks cost 1/8 of the text.
+/// Bytes between two marks. A lookup counts at most this many bytes; the marks take 1/8 of the text's memory.
 const STEP: usize = 64;
 
 /// A text with the number of characters before each of its positions.
@@ -29,13 +29,13 @@ impl<'a> CharIndex<'a> {
         Self { text, marks }
     }
 
-    /// Characters in a byte range.
+    /// Return the number of characters in a byte range.
     pub fn count(&self, range: Range<usize>) -> usize {
         self.before(range.end)
             .saturating_sub(self.before(range.start))
     }
 
-    /// The byte position `chars` characters after the character boundary `start`, at most the end.
+    /// Return the byte position `chars` characters after the character boundary `start`, at most the end.
     pub fn advance(&self, start: usize, chars: usize) -> usize {
         if self.marks.is_empty() {
             return start.saturating_add(chars).min(self.text.len());

@@ -1,17 +1,17 @@
 //! The Python builder's chunker, rule for rule, so that chunk ids equal its own.
 //!
-//! Knows nothing of syntax trees: text is cut at blank lines, code in front of lines that begin with
-//! a keyword, and the pieces are joined up to 4,000 characters. Two deliberate differences: a chunk
-//! that holds only white space takes a number but is not emitted, and nothing is read from disk.
+//! Uses no syntax trees: cuts text at blank lines, and code before lines that begin with a keyword, then
+//! joins the pieces up to 4,000 characters. One deliberate difference: a chunk of white space takes a
+//! number but is not emitted.
 
 use super::{Chunk, is_space, trim};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Characters; the builder's own limit, whatever the recipe says.
+/// The builder's limit in characters. The recipe's does not count here.
 const LIMIT: usize = 4_000;
 
-/// Extensions whose files are cut as code; all others are cut as text.
+/// Extensions of files that are cut as code; all others are cut as text.
 const CODE: [&str; 24] = [
     "bat", "c", "cpp", "cs", "go", "h", "html", "java", "js", "json", "jsx", "lua", "ps1", "py",
     "r", "rb", "rs", "sh", "sql", "toml", "ts", "tsx", "yaml", "yml",
@@ -53,8 +53,8 @@ fn add_code(joiner: &mut Joiner) {
     joiner.add(start..text.len());
 }
 
-/// Paragraphs lie apart by a newline, any white space, and the last newline of that white space;
-/// what follows that newline (an indentation) belongs to the next paragraph.
+/// A newline, any white space, and the last newline of that white space separate paragraphs. White space
+/// after that newline (an indentation) belongs to the next paragraph.
 fn add_paragraphs(joiner: &mut Joiner) {
     let text = joiner.text;
     let (mut start, mut at) = (0, 0);
@@ -74,10 +74,10 @@ fn add_paragraphs(joiner: &mut Joiner) {
     joiner.add(start..text.len());
 }
 
-/// Joins pieces greedily and emits what no longer fits.
+/// Joins pieces greedily into chunks below the limit.
 struct Joiner<'a> {
     text: &'a str,
-    /// Appended to every piece.
+    /// Follows every piece.
     separator: &'static str,
     /// The pieces of the chunk being filled.
     pieces: Vec<Range<usize>>,
@@ -154,7 +154,7 @@ impl<'a> Joiner<'a> {
     }
 }
 
-/// Length in bytes of the first `chars` characters of `text`, or of all of it.
+/// Return the length in bytes of the first `chars` characters of `text`, or of the whole text.
 fn bytes_of(text: &str, chars: usize) -> usize {
     match text.as_bytes().get(..chars) {
         Some(head) if head.is_ascii() => chars,

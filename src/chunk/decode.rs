@@ -1,30 +1,30 @@
 //! Turns a file's bytes into text.
 //!
-//! Pure. With [`Chunker::Compat`] exactly as Python's text mode does (UTF-8, U+FFFD for what is not,
-//! universal newlines); with [`Chunker::Ast`] also UTF-16 and byte order marks, and files that are no
-//! text are told apart.
+//! Pure. With [`Chunker::Compat`] it decodes as Python's text mode does: UTF-8, U+FFFD for invalid bytes,
+//! universal newlines. With [`Chunker::Ast`] it also reads UTF-16 and byte order marks, and recognises
+//! binary files.
 
 use super::is_space;
 use crate::profile::recipe::Chunker;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use std::borrow::Cow;
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// Lines end in `\n` alone; at least one character is not white space.
     Text(String),
-    /// NUL in the head: not text ([`Chunker::Ast`] only).
+    /// NUL in the head, so no text ([`Chunker::Ast`] only).
     Binary,
     /// Nothing but white space, or nothing.
     Blank,
 }
 
-/// Bytes that are searched for NUL, and by which UTF-16 is recognised: what git and grep look at.
+/// Bytes that are searched for NUL and for UTF-16, as many as git and grep look at.
 const HEAD: usize = 8 * 1024;
 
-/// Decodes a file. Never fails: bytes that are no text in the encoding become U+FFFD, one for each
-/// maximal subpart as Unicode (and Python) count them.
+/// Decode a file. Never fails: invalid bytes become U+FFFD, one for each maximal subpart as Unicode and
+/// Python count them.
 pub fn decode(bytes: &[u8], chunker: Chunker) -> Decoded {
     let text = match chunker {
         Chunker::Compat => Some(String::from_utf8_lossy(bytes)),
@@ -37,7 +37,7 @@ pub fn decode(bytes: &[u8], chunker: Chunker) -> Decoded {
     }
 }
 
-/// `None` when it is no text.
+/// Return the text of a file; `None` for a binary file.
 fn text_of(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let text = match Encoding::for_bom(bytes) {
         Some((encoding, bom)) if encoding == UTF_8 => String::from_utf8_lossy(&bytes[bom..]),
@@ -52,8 +52,8 @@ fn head(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(HEAD)]
 }
 
-/// UTF-16 whose head is mostly Latin, so that one byte of most pairs is zero and the other never is.
-/// Anything less clear is binary.
+/// Decode UTF-16 whose head is mostly Latin, so that one byte of most pairs is zero and the other never is.
+/// Other files with NUL are binary.
 fn utf16_without_bom(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let pairs = head(bytes).as_chunks::<2>().0;
     let zeros = |side: usize| pairs.iter().filter(|pair| pair[side] == 0).count();
@@ -67,7 +67,7 @@ fn utf16_without_bom(bytes: &[u8]) -> Option<Cow<'_, str>> {
     text.chars().take(HEAD).all(is_text).then_some(text)
 }
 
-/// CRLF and CR become LF.
+/// Replace CRLF and CR by LF.
 fn universal_newlines(text: Cow<'_, str>) -> String {
     if !text.as_bytes().contains(&b'\r') {
         return text.into_owned();

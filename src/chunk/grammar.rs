@@ -1,14 +1,12 @@
-//! The grammars we know, by file extension.
-//!
-//! The only place that names a grammar crate.
+//! Which grammar parses which file, by extension. The only place that names a grammar crate.
 
 use tree_sitter::Language;
 
-/// How a file's structure is found.
+/// How to find a file's structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
     Tree(Grammar),
-    /// By our own line scanner: faster than its grammar, and what we need of it is headings.
+    /// Our own line scanner. It is faster than the grammar, and we only need headings and blocks.
     Markdown,
 }
 
@@ -34,7 +32,7 @@ pub enum Grammar {
     Yaml,
 }
 
-/// What tree-sitter has room for.
+/// Room of tree-sitter for a scanner's state.
 const STATE_BYTES: usize = 1_024;
 
 impl Grammar {
@@ -60,16 +58,16 @@ impl Grammar {
         Self::Yaml,
     ];
 
-    /// Whether parsing `text` could end the process: between tokens, these grammars' own scanners write
-    /// their state into the 1,024 bytes that tree-sitter has for it, and look too late for its end. What is
-    /// counted here is at least what they can come to.
+    /// Whether parsing `text` could end the process. Between tokens, these grammars' own scanners write
+    /// their state into a buffer of 1,024 bytes and check its end too late. The counts here are upper
+    /// bounds of their state.
     pub fn overflows_on(self, text: &str) -> bool {
         match self {
-            // 4 bytes for each of 254 levels. A column begins two at most, an indicator one.
+            // 4 bytes for each of 254 levels. A column begins at most two, an indicator one.
             Self::Yaml => text
                 .split(['\n', '\r'])
                 .any(|line| indentation(line) > 100 || indicators(line) > 50),
-            // 2 bytes for each level, and 255 at most for open strings.
+            // 2 bytes for each level, and at most 255 for open strings.
             Self::Python => widest_indentation(text) > 300,
             Self::Ruby => ruby_state(text).is_none_or(|bytes| bytes > STATE_BYTES),
             _ => false,
@@ -101,13 +99,13 @@ impl Grammar {
     }
 }
 
-/// Columns of white space that a line begins with; a tab counts as 8, as in Python.
+/// Return the columns of white space that a line begins with; a tab counts as 8, as in Python.
 fn indentation(line: &str) -> usize {
     let space = line.bytes().take_while(u8::is_ascii_whitespace);
     space.map(|byte| if byte == b'\t' { 8 } else { 1 }).sum()
 }
 
-/// Of all lines; one that a backslash continues counts with the white space of the next.
+/// Return the widest indentation of all lines. A line that a backslash continues adds to the next one's.
 fn widest_indentation(text: &str) -> usize {
     let mut widest = 0;
     let mut before = 0;
@@ -123,8 +121,8 @@ fn widest_indentation(text: &str) -> usize {
     widest
 }
 
-/// Bytes of the state of Ruby's scanner: 5 for each open literal, and 4 for each open heredoc besides the
-/// word that ends it. `None` when such a word is longer than it can tell.
+/// Return the size of the state of Ruby's scanner in bytes: 5 for each open literal, and 4 for each open heredoc
+/// plus the word that ends it. `None` when such a word is longer than the scanner can store.
 fn ruby_state(text: &str) -> Option<usize> {
     let mut heredocs = 0;
     for (at, arrows) in text.as_bytes().windows(2).enumerate() {
@@ -134,7 +132,7 @@ fn ruby_state(text: &str) -> Option<usize> {
         }
     }
     if heredocs == 0 {
-        // Literals alone are written soundly.
+        // The scanner checks the buffer for literals.
         return Some(0);
     }
     let opens = |byte: &u8| matches!(byte, b'"' | b'\'' | b'`' | b'/' | b'%');
@@ -142,8 +140,8 @@ fn ruby_state(text: &str) -> Option<usize> {
     Some(2 + 5 * literals + heredocs)
 }
 
-/// Bytes of the word that ends a heredoc, with what follows `<<`; 0: it is none. `None` when they are more
-/// than 255.
+/// Return the bytes of the word that ends a heredoc, given the text after `<<`; 0 when it opens none, `None` when
+/// there are more than 255.
 fn heredoc_word(text: &[u8]) -> Option<usize> {
     let text = text
         .strip_prefix(b"-")
@@ -157,7 +155,7 @@ fn heredoc_word(text: &[u8]) -> Option<usize> {
                 .unwrap_or(word.len())
         }
         _ => {
-            // What is a letter beyond ASCII depends on the C library.
+            // Letters beyond ASCII depend on the C library.
             let is_word =
                 |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_' || **byte > 127;
             text.iter().take_while(is_word).count()
@@ -166,7 +164,7 @@ fn heredoc_word(text: &[u8]) -> Option<usize> {
     (length <= usize::from(u8::MAX)).then_some(length)
 }
 
-/// YAML's `- `, `? ` and `: ` in a line.
+/// Count YAML's `- `, `? ` and `: ` in a line.
 fn indicators(line: &str) -> usize {
     let bytes = line.bytes();
     let next = line.bytes().skip(1).chain([b' ']);
@@ -176,7 +174,7 @@ fn indicators(line: &str) -> usize {
         .count()
 }
 
-/// The syntax of a file, by its lower-case extension; a header is taken for C++ when its text says so.
+/// Return the syntax of a file by its lower-case extension. The text of a header decides between C and C++.
 pub fn syntax_of(extension: &str, text: &str) -> Option<Syntax> {
     Some(Syntax::Tree(match extension {
         "bash" | "ksh" | "sh" | "zsh" => Grammar::Bash,

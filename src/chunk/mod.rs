@@ -1,16 +1,17 @@
 //! Cuts a file's text into chunks, the units that are embedded and searched.
 //!
-//! Pure: text in, chunks out; nothing here reads a file or a clock. `worker` hands over the bytes
-//! ([`decode()`]) and stores what comes back. A chunker is chosen by the [`Recipe`]:
-//! - [`Chunker::Ast`]: at syntax boundaries where a grammar is known, else at paragraphs, lines,
+//! Pure: text in, chunks out; reads no file and no clock (but see [`counting_allocator`]). `worker` passes
+//! the bytes in ([`decode()`]) and stores the chunks. The [`Recipe`] chooses a chunker:
+//! - [`Chunker::Ast`] cuts at syntax boundaries where it knows a grammar, else at paragraphs, lines,
 //!   sentences, words. [`outline`] and [`markdown`] find the boundaries, [`pack`] fills the chunks.
-//! - [`Chunker::Compat`]: the Python builder's rules, so that ids agree ([`compat`]).
+//! - [`Chunker::Compat`] follows the Python builder's rules, so that chunk ids agree ([`compat`]).
 //!
-//! Output depends on the arguments alone: parsing is bounded by counted work, never by time.
+//! The chunks depend on the arguments alone: counted work bounds the parsing, not time.
 
 mod bash;
 mod chars;
 mod compat;
+mod counting_allocator;
 mod decode;
 mod grammar;
 mod markdown;
@@ -50,7 +51,7 @@ pub struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// Hashes the text.
+    /// Hash the text.
     pub fn new(text: Cow<'a, str>, sequence: u32, is_fragment: bool) -> Self {
         Self {
             hash: ContentHash::of(&text),
@@ -60,7 +61,7 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// The same chunk, independent of its file's text.
+    /// Copy the text, so that the chunk outlives its file's text.
     pub fn into_owned(self) -> Chunk<'static> {
         Chunk {
             text: Cow::Owned(self.text.into_owned()),
@@ -71,10 +72,10 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Cuts `text` into chunks, in order and without overlap.
+/// Cut `text` into chunks, in order and without overlap.
 ///
 /// With [`Chunker::Ast`] every character that is not white space is in exactly one chunk, and a chunk
-/// has at most `recipe.chunk_chars` characters (at least 1). Time is linear in the text's length.
+/// has at most `recipe.chunk_chars` characters (at least 1). Takes time linear in the text's length.
 pub fn chunk<'a>(text: &'a str, path: &RelPath, recipe: &Recipe) -> Vec<Chunk<'a>> {
     let extension = path.extension();
     match recipe.chunker {
@@ -96,13 +97,13 @@ pub fn chunk<'a>(text: &'a str, path: &RelPath, recipe: &Recipe) -> Vec<Chunk<'a
     }
 }
 
-/// White space as Python's `str.isspace` has it: Unicode's plus the four information separators.
-/// One notion of "blank" for both chunkers.
+/// Whether `c` is white space by Python's `str.isspace`: Unicode's and the four information separators.
+/// Both chunkers use it.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
-/// `range` of `text` without white space at its ends; empty (at `range.end`) when there is nothing else.
+/// Return `range` of `text` without white space at its ends; empty (at `range.end`) when it is all white space.
 fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     let slice = &text[range.clone()];
     let start = range.end - slice.trim_start_matches(is_space).len();

@@ -1,8 +1,8 @@
-//! Finds where a program's text may be cut: in front of the items of its syntax tree.
+//! Finds where a program's text may be cut: before the items of its syntax tree.
 //!
-//! Only nodes too large for one chunk are entered, so that whatever fits stays whole. A stretch of text
-//! whose parsing takes more work than any real program needs gets no boundaries, nor does what follows
-//! it, and [`super::pack`] then cuts it at paragraphs and lines.
+//! Enters only nodes too large for one chunk, so that items that fit stay whole. When parsing a section
+//! takes more work than any real program needs, it and the rest of the text get no boundaries, and
+//! [`super::pack`] cuts them at paragraphs and lines.
 
 use super::bash::without_misleading_braces;
 use super::chars::CharIndex;
@@ -14,30 +14,30 @@ use super::sql::without_dollars;
 use std::borrow::Cow;
 use tree_sitter::TreeCursor;
 
-/// Bytes parsed at once. tree-sitter can be made to take time and memory worse than linear in this (16 KiB
-/// of `a<` as Java: 1 GB and 1 s; 32 KiB: 2 to 4 GB), so larger files are parsed in sections. Real files
-/// are cut much the same with 16 as with 64 KiB: the number of their chunks differs by less than 1 %.
+/// Most bytes parsed at once; larger files are parsed in sections. Hostile texts make tree-sitter take time and
+/// memory worse than linear in this (16 KiB of `a<` as Java: 1 GB and 1 s; 32 KiB: 2 to 4 GB). With 64 KiB the number
+/// of chunks of real files differs by less than 1 %.
 const MAX_SECTION: usize = 16 * 1024;
 
-/// Bytes of a section at least. Where parsing even less could end the process, it is left.
+/// Least bytes of a section. A text whose sections of this size could end the process is not parsed.
 const MIN_SECTION: usize = 1024;
 
-/// Bytes parsed of one file. Larger files are data, not programs.
+/// Most bytes parsed of one file. Larger files are data, not programs.
 const MAX_PARSED: usize = 1024 * 1024;
 
-/// Levels of the tree that are entered. Real programs stay below 100 even when their large nodes
-/// alone are counted; deeper items would be cut at lines anyway.
+/// Most levels of the tree that are entered. Real programs have fewer than 100 levels of large nodes; deeper
+/// items would be cut at lines anyway.
 const MAX_DEPTH: u8 = 100;
 
-/// Boundaries in ascending order.
+/// Return the boundaries in ascending order.
 pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boundary> {
     let text = chars.text;
     let mut boundaries = Vec::new();
-    // Grammars' own scanners take NUL for the end of the text.
+    // The grammars' own scanners treat NUL as the end of the text.
     if text.contains('\0') {
         return boundaries;
     }
-    // Of the same length; what lies where a place is not between characters is white space in it.
+    // Of the same length. Where its characters begin elsewhere, it holds white space.
     let parsed = match grammar {
         Grammar::Bash => without_misleading_braces(text),
         Grammar::Sql => Cow::Owned(without_dollars(text)),
@@ -46,7 +46,7 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
     let language = grammar.language();
     let mut start = 0;
     while start < parsed.len().min(MAX_PARSED) {
-        // If nothing, the rest is not likely to be better.
+        // A text that is unsafe here is likely to be unsafe later.
         let Some(end) = parsable_end(&parsed, start, grammar) else {
             break;
         };
@@ -71,7 +71,7 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
     boundaries
 }
 
-/// Where the largest section ends that begins at `start` and is safe to parse.
+/// Return the end of the largest section that begins at `start` and is safe to parse.
 fn parsable_end(text: &str, start: usize, grammar: Grammar) -> Option<usize> {
     let mut max = MAX_SECTION;
     while max >= MIN_SECTION {
@@ -84,8 +84,9 @@ fn parsable_end(text: &str, start: usize, grammar: Grammar) -> Option<usize> {
     None
 }
 
-/// Where the section of at most `max` bytes that begins at `start` ends: in its second half in front of the
-/// least indented line that follows a blank one and is no closing bracket, else of any line, else anywhere.
+/// Return the end of the section of at most `max` bytes that begins at `start`. It lies in the second half: before
+/// the least indented line that follows a blank line and begins with no closing bracket, else before any line,
+/// else anywhere.
 fn section_end(text: &str, start: usize, max: usize) -> usize {
     if text.len() - start <= max {
         return text.len();
@@ -109,15 +110,15 @@ fn section_end(text: &str, start: usize, max: usize) -> usize {
     item.or_else(newline).map_or(end, |at| half + at)
 }
 
-/// Spaces and tabs that a line begins with.
+/// Return the number of spaces and tabs that a line begins with.
 fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches([' ', '\t']).len()
 }
 
-/// What stands before a node among its siblings.
+/// The sibling before a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
-    /// Nothing but its parent's own tokens: a cut here would part a head from its body.
+    /// Only its parent's own tokens: a cut here would separate a head from its body.
     Head,
     /// A comment or attribute that may belong to it.
     Introduction,
@@ -128,7 +129,7 @@ struct Walk<'a> {
     chars: &'a CharIndex<'a>,
     grammar: Grammar,
     limit: usize,
-    /// Where the tree's text begins in the file's.
+    /// Where the tree's text begins in the file's text.
     offset: usize,
     /// One entry for each level entered.
     before: Vec<Before>,
@@ -163,11 +164,11 @@ impl Walk<'_> {
             && self.chars.count(range) > self.limit
     }
 
-    /// Notes a boundary in front of the node, if there is one.
+    /// Add a boundary before the node, if it may be cut there.
     fn visit(&mut self, cursor: &TreeCursor) {
         let node = cursor.node();
-        // Anonymous nodes are punctuation. Nodes with a field name are their parent's parts (name,
-        // body), not items of a list; only Lua's grammar names the local functions of a block so.
+        // Anonymous nodes are punctuation. Nodes with a field name are parts of their parent (name, body), not
+        // items of a list, except the local functions of a block in Lua's grammar.
         let is_part = cursor.field_id().is_some() && self.grammar != Grammar::Lua;
         if !node.is_named() || is_part {
             return;
@@ -209,7 +210,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a node of the kind belongs to the one after it.
+/// Whether a node of this kind belongs to the next one.
 fn introduces(kind: &str) -> bool {
     [
         "comment",
@@ -222,7 +223,7 @@ fn introduces(kind: &str) -> bool {
     .any(|word| kind.contains(word))
 }
 
-/// Newlines in the white space that ends at `at`, counted to 2.
+/// Count the newlines in the white space that ends at `at`, up to 2.
 fn newlines_before(text: &str, at: usize) -> usize {
     let is_newline = |c: &char| *c == '\n';
     let space = text[..at].chars().rev().take_while(|c| is_space(*c));

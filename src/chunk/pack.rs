@@ -1,22 +1,22 @@
 //! Fills chunks: cuts a text at given boundaries so that no chunk exceeds the limit.
 //!
-//! Knows nothing of grammars. Where boundaries are missing or too far apart it cuts at paragraphs,
-//! lines, sentences, words, and at last between any two characters. Linear in the text's length.
+//! Independent of grammars. Where boundaries are missing or too far apart, it cuts at paragraphs, lines,
+//! sentences or words, and in the end between any two characters. Linear in the text's length.
 
 use super::chars::CharIndex;
 use super::{Chunk, is_space, trim};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How good a place to cut is; the least is the best.
+/// How good a place to cut is; the smallest rank is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank(u8);
 
 impl Rank {
-    /// Between two items on one line: better than parting a sentence, worse than a line's end.
+    /// Between two items on one line: better than inside a sentence, worse than the end of a line.
     pub const WITHIN_LINE: Self = Self(u8::MAX);
 
-    /// In front of an item that begins a line, `depth` levels down.
+    /// Before an item that begins a line, `depth` levels down.
     pub fn item(depth: usize, after_blank_line: bool) -> Self {
         let rank = depth * 2 + usize::from(!after_blank_line);
         Self(rank.min(usize::from(u8::MAX - 1)) as u8)
@@ -31,7 +31,7 @@ pub struct Boundary {
     pub rank: Rank,
 }
 
-/// Chunks of at most `limit` (at least 1) characters. `boundaries` ascend.
+/// Cut the text into chunks of at most `limit` characters (at least 1). `boundaries` ascend.
 pub fn pack<'a>(chars: &CharIndex<'a>, boundaries: &[Boundary], limit: usize) -> Vec<Chunk<'a>> {
     let text = chars.text;
     let mut chunks = Vec::new();
@@ -54,16 +54,16 @@ pub fn pack<'a>(chars: &CharIndex<'a>, boundaries: &[Boundary], limit: usize) ->
     chunks
 }
 
-/// The stretch of text that the next chunk may take.
+/// The part of the text that the next chunk may take.
 struct Window<'a> {
     chars: &'a CharIndex<'a>,
-    /// The boundaries behind the window's start.
+    /// The boundaries after the window's start.
     boundaries: &'a [Boundary],
     limit: usize,
     rest: Range<usize>,
-    /// Where a full chunk ends, white space after it included.
+    /// Where a full chunk ends, including the white space after it.
     end: usize,
-    /// Where a chunk is half full. Chunks are not cut shorter for a better place.
+    /// Where a chunk is half full. A better place does not make a chunk shorter than this.
     half: usize,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Where to end the chunk: behind the window's start, at most at its end.
+    /// Return where the chunk ends: after the window's start, at most at its end.
     fn cut(&self) -> usize {
         if self.end >= self.rest.end {
             return self.rest.end;
@@ -99,7 +99,7 @@ impl<'a> Window<'a> {
             .unwrap_or_else(|| self.cut_text(near))
     }
 
-    /// The outermost, and of these the last, item that begins in the window's second half.
+    /// Return the start of the outermost item that begins in the window's second half; the last one of several.
     fn best_item(&self, near: &[Boundary]) -> Option<usize> {
         let candidates = near.iter().rev();
         candidates
@@ -109,7 +109,7 @@ impl<'a> Window<'a> {
             .map(|boundary| boundary.at)
     }
 
-    /// In front of an item that does not fit here but fits whole into the next chunk.
+    /// Return the start of an item that does not fit here but fits whole into the next chunk.
     fn before_whole_item(&self, near: &[Boundary], far: &[Boundary]) -> Option<usize> {
         let begins_line = |boundary: &&Boundary| boundary.rank < Rank::WITHIN_LINE;
         let last = near.iter().rev().find(begins_line)?.at;
@@ -121,7 +121,7 @@ impl<'a> Window<'a> {
         (self.chars.count(item) <= self.limit).then_some(last)
     }
 
-    /// Inside something that has to be cut anyway.
+    /// Return a place inside an item that is larger than a chunk.
     fn cut_text(&self, near: &[Boundary]) -> usize {
         let text = &self.chars.text[self.half..self.end];
         let within_line = || {
@@ -146,7 +146,7 @@ fn leading_space(text: &str) -> usize {
     text.len() - text.trim_start_matches(is_space).len()
 }
 
-/// Behind the last blank line.
+/// Return the end of the last blank line.
 fn paragraph_end(text: &str) -> Option<usize> {
     let mut end = text.rfind('\n')?;
     while let Some(newline) = text[..end].rfind('\n') {
@@ -158,7 +158,8 @@ fn paragraph_end(text: &str) -> Option<usize> {
     None
 }
 
-/// Behind the last full stop, question or exclamation mark that white space or a wide form ends.
+/// Return the end of the last full stop, question mark or exclamation mark before white space, or of a wide form
+/// of one.
 fn sentence_end(text: &str) -> Option<usize> {
     let mut next = 'x';
     for (at, c) in text.char_indices().rev() {
@@ -175,7 +176,7 @@ fn sentence_end(text: &str) -> Option<usize> {
     None
 }
 
-/// Behind the last white space.
+/// Return the end of the last white space.
 fn word_end(text: &str) -> Option<usize> {
     let at = text.rfind(is_space)?;
     text[at..].chars().next().map(|space| at + space.len_utf8())

@@ -1,16 +1,16 @@
-//! Makes SQL fit to be parsed: hides dollar-quoted strings.
+//! Makes SQL safe to parse: hides dollar-quoted strings.
 //!
-//! The grammar's scanner loses the memory of a string's tag at each token of its body: 200 KB for 13 KB of
-//! functions, and as much as anyone likes with long tags. Without a dollar it keeps nothing. For our ends
-//! a function's body is a string like any other; it is cut at its blank lines.
+//! The grammar's scanner leaks the memory of a string's tag at each token of its body: 200 KB for 13 KB of
+//! functions, and any amount with long tags. Without dollars it leaks nothing. For the chunker a
+//! function's body is a string like any other, cut at its blank lines.
 
 use std::collections::HashMap;
 
-/// `text` with each dollar-quoted string replaced by an empty one and white space, and each other dollar
-/// by an underscore. Of the same length in bytes, with the same newlines.
+/// Replace each dollar-quoted string by an empty one and white space, and each other dollar by an underscore. Keeps
+/// the length in bytes and the newlines.
 pub fn without_dollars(text: &str) -> String {
     let tags = tags(text);
-    // Where each tag stands, the first at the end.
+    // The positions of each tag, in descending order.
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, tag) in tags.iter().rev() {
         places.entry(tag).or_default().push(*at);
@@ -20,7 +20,7 @@ pub fn without_dollars(text: &str) -> String {
         let Some(places) = places.get_mut(tag) else {
             continue;
         };
-        // It lies in the string before, or begins in its last tag.
+        // It lies in the previous string, or begins in that string's last tag.
         if at < hidden.len() || text[..at].ends_with(is_name) {
             continue;
         }
@@ -40,7 +40,7 @@ pub fn without_dollars(text: &str) -> String {
     hidden
 }
 
-/// What may begin or end a string, `$name$` or `$$`, in order; each dollar but the last may begin one.
+/// Return what may begin or end a string, `$name$` or `$$`, in order. Each dollar except the last may begin one.
 fn tags(text: &str) -> Vec<(usize, &str)> {
     let dollars: Vec<usize> = text.match_indices('$').map(|(at, _)| at).collect();
     let pairs = dollars
