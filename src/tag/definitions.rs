@@ -33,12 +33,12 @@ pub(super) fn find(outline: &Outline, line: &Line, found: &mut Vec<Definition>) 
     found.extend(definition);
 }
 
-/// `crate` of `pub(crate)`, `"C"` of `extern "C"`.
+/// Whether `word` qualifies a modifier: `crate` of `pub(crate)`, `"C"` of `extern "C"`.
 fn is_qualifier(outline: &Outline, line: &Line, word: usize) -> bool {
     word < line.words.end && matches!(outline.byte_before(word), b'(' | b'"')
 }
 
-/// `keyword` introduces a definition of `kind`.
+/// Add the definition of `kind` that `keyword` introduces.
 fn define_named(
     outline: &Outline,
     line: &Line,
@@ -58,7 +58,7 @@ fn define_named(
     if outline.spelling(keyword) == "typedef" && outline.line_text(line).ends_with(';') {
         name = line.words.end - 1;
     } else if outline.gap(name - 1).starts_with(" (") && outline.format.name == "go" {
-        // The receiver of a method.
+        // Skip the receiver of a method.
         while name < line.words.end && outline.byte_after(name) != b'(' {
             name += 1;
         }
@@ -76,7 +76,7 @@ fn define_named(
     }
 }
 
-/// The last of several keywords: `const fn f`, `enum class E`, `typedef struct s`.
+/// Return the last of several keywords: `const fn f`, `enum class E`, `typedef struct s`.
 fn last_keyword(
     outline: &Outline,
     line: &Line,
@@ -92,8 +92,7 @@ fn last_keyword(
     (keyword, kind)
 }
 
-/// Whether `gap` may stand between a keyword and a name: blanks, `!` of a macro, `*` of a generator,
-/// quotes in SQL.
+/// Whether `gap` may separate a keyword from a name: blanks, `!` of a macro, `*` of a generator, quotes in SQL.
 fn leads_to_name(gap: &str) -> bool {
     gap.len() <= 16 && gap.bytes().all(|b| b" \t!*\"`".contains(&b))
 }
@@ -104,7 +103,7 @@ fn is_filler(word: &str) -> bool {
         .any(|filler| word.eq_ignore_ascii_case(filler))
 }
 
-/// `impl<T> Trait<T> for Type`: both names.
+/// Add both names of `impl<T> Trait<T> for Type`.
 fn implementation(outline: &Outline, line: &Line, keyword: usize, found: &mut Vec<Definition>) {
     let kind = DefinitionKind::Implementation;
     let mut word = keyword + 1;
@@ -126,7 +125,7 @@ fn implementation(outline: &Outline, line: &Line, keyword: usize, found: &mut Ve
     }
 }
 
-/// The first word after the angle brackets that open behind `keyword`.
+/// Return the first word after the angle brackets that open after `keyword`.
 fn after_generics(outline: &Outline, line: &Line, keyword: usize) -> usize {
     let mut depth = 0_i32;
     let start = outline.words[keyword].end;
@@ -142,13 +141,13 @@ fn after_generics(outline: &Outline, line: &Line, keyword: usize) -> usize {
     line.words.start + words.partition_point(|word| word.start < end)
 }
 
-/// `NAME = value` and `NAME: Type = value`, outermost or with modifiers.
+/// Find `NAME = value` and `NAME: Type = value`, at the outermost level or with modifiers.
 fn constant(outline: &Outline, line: &Line, first: usize, is_modified: bool) -> Option<Definition> {
     if line.indent > 0 && !is_modified {
         return None;
     }
     let mut word = first;
-    // The type in C's order, or `mut`.
+    // Skip a type before the name, as in C, or `mut`.
     if is_modified && word < line.words.end && !outline.words[word].shape.is_capitals() {
         word += 1;
     }
@@ -170,7 +169,7 @@ fn is_name(outline: &Outline, word: usize) -> bool {
         && word.end - word.start <= NAME_BYTES
 }
 
-/// Whether what follows `word` may follow the name of a definition.
+/// Whether the text after `word` may follow the name of a definition.
 fn ends_name(outline: &Outline, word: usize) -> bool {
     let rest = &outline.text[outline.words[word].end..];
     let after = rest.trim_start_matches([' ', '"', '`', '?', '!']);

@@ -1,26 +1,25 @@
-//! What is known about words beforehand: which are common, which belong to a topic, and which
-//! introduce a definition.
+//! The tagger's dictionary: which words are common, which belong to a topic, and which introduce a
+//! definition.
 //!
-//! The lists are data beside this file: `common.txt` (words too frequent in code and English prose
-//! to find a chunk by; counted over about 4,000 public source and documentation files, then edited
-//! by hand) and `topics.txt` (one topic a line, best known first). They are part of the tagger: a
-//! change changes the output.
+//! Its lists are data files: `common.txt` (words too frequent in code and English prose to find a chunk
+//! by; counted over about 4,000 public source and documentation files, then edited by hand) and
+//! `topics.txt` (one topic a line, best known first). Changing them changes the tags.
 
 use super::lexer::hash;
 use std::sync::LazyLock;
 
-/// What the dictionary says about one word, in any case.
+/// The dictionary's entry for one word, in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meaning {
     pub is_common: bool,
     /// Up to two topics, as 1 + position in the list of topics; 0 for none.
     pub topics: [u8; 2],
     pub role: Role,
-    /// Speaks of licences and copyrights, as the heads of many files do.
+    /// A word of licences and copyright notices, which begin many files.
     pub is_legal: bool,
 }
 
-/// What a word does in code.
+/// The function of a word in code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Role {
     #[default]
@@ -31,7 +30,7 @@ pub(super) enum Role {
     Define(DefinitionKind),
     /// The line names another module.
     Import,
-    /// Chooses, fails or waits: `if`, `match`, `raise`.
+    /// Branches, fails or waits: `if`, `match`, `raise`.
     Condition,
     /// Any other keyword, and names that every program has.
     Keyword,
@@ -106,12 +105,12 @@ struct Dictionary {
     topics: Vec<&'static str>,
 }
 
-/// At least four slots a word, so that most look-ups of unknown words end at the first slot.
+/// At least two slots for each word, so that most look-ups of unknown words end at the first slot.
 const N_SLOTS: usize = 8192;
 
 static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(Dictionary::load);
 
-/// What is known about `word`, whose hash (see [`hash`]) is `hash`.
+/// Look up `word`, whose hash (see [`hash`]) is `hash`.
 pub(super) fn meaning(word: &str, hash: u32) -> Meaning {
     DICTIONARY
         .find(word, hash)
@@ -120,7 +119,7 @@ pub(super) fn meaning(word: &str, hash: u32) -> Meaning {
         })
 }
 
-/// The topics in dictionary order.
+/// Return the topics in dictionary order.
 pub(super) fn topics() -> &'static [&'static str] {
     &DICTIONARY.topics
 }

@@ -1,4 +1,4 @@
-//! The fields a chunk belongs to, most telling first: its file, its folder, its language, its topics.
+//! The domains of a chunk, most specific first: its file, its folder, its language, its topics.
 
 use super::dictionary::topics;
 use super::fields::{clean, push_distinct};
@@ -13,7 +13,7 @@ const MAX_DOMAINS: usize = 10;
 const MAX_CHARS: usize = 60;
 const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
 const MAX_TOPICS: usize = 4;
-/// One word proves no topic; and no word proves one by being repeated.
+/// A topic needs two words; repeating one word is not enough.
 const MIN_HITS: u32 = 2;
 const MAX_HITS_PER_WORD: u32 = 4;
 
@@ -48,18 +48,18 @@ pub(super) fn domains(outline: &Outline, input: &TagInput) -> Vec<String> {
     domains
 }
 
-/// Where a file lies, in lower case.
+/// A file's name and folder, in lower case.
 struct Place {
     /// The file name up to its first dot; the whole name when it begins with a dot.
     stem: String,
-    /// The nearest folder whose name says something, else the root.
+    /// The nearest folder with a specific name, else the root.
     folder: String,
 }
 
 impl Place {
     fn of(input: &TagInput) -> Self {
         let lower = |text: &str| {
-            // A name that is a token says nothing that anybody would ask for.
+            // Nobody searches for a name that is a token.
             match credential::find(text, Style::Any).is_empty() {
                 true => clean(&clean(text, MAX_CHARS).to_lowercase(), MAX_CHARS),
                 false => String::new(),
@@ -82,12 +82,12 @@ impl Place {
     }
 }
 
-/// Topics with enough hits among the words and their parts, most hits first.
+/// Return the topics with enough hits among the words and their parts, most hits first.
 fn ranked_topics(outline: &Outline) -> impl Iterator<Item = &'static str> {
     let mut hits = vec![0_u32; topics().len() + 1];
     let is_code = outline.format.is_code();
     for term in &outline.terms {
-        // The head of a source file is not about licences.
+        // A licence notice in source code is not its topic.
         if is_code && term.meaning.is_legal {
             continue;
         }
@@ -103,14 +103,14 @@ fn ranked_topics(outline: &Outline) -> impl Iterator<Item = &'static str> {
             }
         }
     }
-    // Position 0 stands for no topic.
+    // Position 0 means no topic.
     let mut ranked: Vec<usize> = (1..hits.len()).filter(|at| hits[*at] >= MIN_HITS).collect();
     ranked.sort_by_key(|at| Reverse(hits[*at]));
     ranked.truncate(MAX_TOPICS);
     ranked.into_iter().map(|at| topics()[at - 1])
 }
 
-/// `http`, `Server` and `pool` of `httpServer_pool`.
+/// Split a name: `http`, `Server` and `pool` of `httpServer_pool`.
 fn parts(name: &str) -> impl Iterator<Item = &str> {
     let bytes = name.as_bytes();
     let mut start = 0;
@@ -129,7 +129,7 @@ fn parts(name: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A capital after a small letter, or the last of several capitals.
+/// Whether a part of a name begins at `at`: a capital after a small letter, or the last of several capitals.
 fn starts_part(bytes: &[u8], at: usize) -> bool {
     let is_small = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_lowercase);
     bytes[at].is_ascii_uppercase() && (is_small(bytes.get(at - 1)) || is_small(bytes.get(at + 1)))

@@ -1,6 +1,6 @@
-//! The names in a chunk: what it defines, then what it speaks of.
+//! The names in a chunk: those it defines, then those it mentions.
 //!
-//! Entities are matched exactly, so they are single names as one would type them.
+//! Servers match entities exactly, so they are single names as people type them.
 
 use super::dictionary::{DefinitionKind, Role};
 use super::fields::push_distinct;
@@ -13,10 +13,10 @@ use crate::credential::is_random;
 use std::cmp::Reverse;
 
 const MAX_ENTITIES: usize = 15;
-/// Longer names are generated; nobody asks for them.
+/// Longer names are generated; nobody searches for them.
 const MAX_CHARS: usize = 80;
 
-/// Definitions, headings and keys in text order, then the other names by weight.
+/// Return definitions, headings and keys in text order, then the other names by weight.
 pub(super) fn entities(outline: &Outline) -> Vec<String> {
     let mut entities = Vec::new();
     for definition in &outline.definitions {
@@ -71,7 +71,7 @@ fn push_salient(entities: &mut Vec<String>, outline: &Outline, word: usize) {
     }
 }
 
-/// In settings, the indentation of the outermost keys; `None` elsewhere.
+/// Return the indentation of the outermost keys of a configuration file; `None` for other files.
 fn outermost_indent(outline: &Outline) -> Option<usize> {
     if !outline.format.is_config() {
         return None;
@@ -83,7 +83,7 @@ fn outermost_indent(outline: &Outline) -> Option<usize> {
     keys.map(|line| line.indent).min()
 }
 
-/// `"key": ..`, `key: ..`, `key = ..`.
+/// Whether the line is `"key": ..`, `key: ..` or `key = ..`.
 fn is_key_line(outline: &Outline, line: &Line) -> bool {
     if line.kind != LineKind::Plain || line.words.is_empty() {
         return false;
@@ -100,7 +100,7 @@ fn push_key(entities: &mut Vec<String>, outline: &Outline, line: &Line) {
     }
 }
 
-/// Names that are not definitions, heaviest first, as positions of terms.
+/// Return the names that are not definitions, heaviest first, as positions of terms.
 fn ranked(outline: &Outline) -> Vec<usize> {
     let is_proper = proper_nouns(outline);
     let mut candidates: Vec<(u32, usize)> = Vec::new();
@@ -114,7 +114,7 @@ fn ranked(outline: &Outline) -> Vec<usize> {
     candidates.into_iter().map(|(_, at)| at).collect()
 }
 
-/// 0 when the term does not look like a name.
+/// Return how likely somebody searches for the name; 0 when the term does not look like one.
 fn weight(term: &Term, is_proper: bool) -> u32 {
     let length = term.end - term.start;
     let is_known = term.meaning.is_common || term.meaning.role == Role::Keyword;
@@ -135,7 +135,7 @@ fn weight(term: &Term, is_proper: bool) -> u32 {
     shape + 3 * term.count.min(8) + (length.min(20) / 2) as u32
 }
 
-/// For each term, whether it is capitalised where a sentence would not do it.
+/// Return for each term whether it is capitalised inside a sentence.
 fn proper_nouns(outline: &Outline) -> Vec<bool> {
     let bytes = outline.text.as_bytes();
     let mut proper = vec![false; outline.terms.len()];

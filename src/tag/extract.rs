@@ -1,4 +1,4 @@
-//! The extract of a chunk: its three weightiest sentences or lines.
+//! The extract of a chunk: its three heaviest sentences or lines (the format's complement).
 
 use super::dictionary::Role;
 use super::fields::{append_clean, clean};
@@ -13,9 +13,9 @@ const MAX_PART_CHARS: usize = 300;
 const FALLBACK_CHARS: usize = 500;
 const MIN_WORDS: usize = 3;
 
-/// Up to three parts in text order with a space between; the start of the text when it has none.
+/// Return up to three parts in text order, separated by spaces; the start of the text when no part has a weight.
 pub(super) fn extract(outline: &Outline) -> String {
-    // Kept sorted, heaviest first, so that one pass suffices.
+    // Sorted, heaviest first, so that one pass is enough.
     let mut best: Vec<(Reverse<u32>, usize, Part)> = Vec::with_capacity(MAX_PARTS + 1);
     for (at, part) in parts(outline).into_iter().enumerate() {
         let score = score(outline, &part);
@@ -44,7 +44,7 @@ pub(super) fn extract(outline: &Outline) -> String {
     text
 }
 
-/// A line of code, or a sentence that may run over lines.
+/// A line of code, or a sentence that may span lines.
 struct Part {
     /// Byte range in the text.
     bytes: Range<usize>,
@@ -84,7 +84,7 @@ fn is_prose(outline: &Outline, line: &Line) -> bool {
     }
 }
 
-/// Whether the sentence of `part` may run on in `line`.
+/// Whether the sentence of `part` may continue in `line`.
 fn continues(part: &Part, line: &Line) -> bool {
     match line.kind {
         LineKind::Plain => part.kind != LineKind::Comment,
@@ -93,7 +93,7 @@ fn continues(part: &Part, line: &Line) -> bool {
     }
 }
 
-/// Continues the sentence left open by the line above, and cuts `line` at full stops.
+/// Continue the open sentence of the line above, and cut `line` at full stops.
 fn sentences(
     outline: &Outline,
     at: usize,
@@ -103,7 +103,7 @@ fn sentences(
 ) {
     let bytes = &outline.text.as_bytes()[..line.end];
     if line.words.is_empty() {
-        // A comment line without words stands between paragraphs.
+        // A comment line without words separates paragraphs.
         parts.extend(open.take());
         return;
     }
@@ -134,7 +134,7 @@ fn sentences(
     }
 }
 
-/// The mean weight of its words, in favour of longer parts, and what kind of line it is.
+/// Return the mean weight of the part's words, higher for longer parts, plus a bonus for its kind of line.
 fn score(outline: &Outline, part: &Part) -> u32 {
     let words = part.words.len() as u32;
     if part.words.len() < MIN_WORDS && part.kind != LineKind::Definition {

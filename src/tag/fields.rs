@@ -1,17 +1,17 @@
-//! The shapes that every field has: one line, no control characters, a bounded length.
+//! Makes the text of fields: one line, no control characters, a bounded length.
 //!
-//! Fields go into JSON and into full-text indexes, so all of them are made here.
+//! Fields go into JSON and full-text indexes, so all of them pass through here.
 
-/// `text` on one line: runs of white space and control characters become one space, the ends are
-/// trimmed, and at most `limit` Unicode scalar values remain.
+/// Put `text` on one line: replace runs of white space and control characters by one space, trim the ends, and keep
+/// at most `limit` Unicode scalar values.
 pub(super) fn clean(text: &str, limit: usize) -> String {
     let mut line = String::with_capacity(text.len().min(limit));
     append_clean(&mut line, &mut 0, text, limit);
     line
 }
 
-/// Appends `text`, cleaned, to `line`, with a space between. `n_chars` is the length of `line` in
-/// Unicode scalar values before and after; it does not exceed `limit`.
+/// Append `text`, cleaned, to `line`, with a space between. `n_chars` is the length of `line` in Unicode scalar
+/// values, which this updates; it does not exceed `limit`.
 pub(super) fn append_clean(line: &mut String, n_chars: &mut usize, text: &str, limit: usize) {
     let mut gap = !line.is_empty();
     let mut rest = text;
@@ -21,7 +21,7 @@ pub(super) fn append_clean(line: &mut String, n_chars: &mut usize, text: &str, l
             rest = &rest[c.len_utf8()..];
             continue;
         }
-        // A space is only written together with what follows it: no trailing space.
+        // Write a space only together with the next character, so that none trails.
         let room = limit.saturating_sub(*n_chars + usize::from(gap));
         if room == 0 {
             return;
@@ -44,13 +44,14 @@ pub(super) fn append_clean(line: &mut String, n_chars: &mut usize, text: &str, l
     }
 }
 
-/// Appends `item` unless `list` is full or has it already, ignoring ASCII case.
+/// Append `item` unless `list` is full or already has it, ignoring ASCII case.
 pub(super) fn push_distinct(list: &mut Vec<String>, limit: usize, item: &str) {
     if list.len() < limit && !item.is_empty() && !has(list, item) {
         list.push(item.to_owned());
     }
 }
 
+/// Whether `list` has `item`, ignoring ASCII case.
 pub(super) fn has(list: &[String], item: &str) -> bool {
     list.iter().any(|known| known.eq_ignore_ascii_case(item))
 }

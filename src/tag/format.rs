@@ -1,9 +1,9 @@
-//! What a file's name says about its text: the language, and how comments look in it.
+//! The language of a file by its name, and how comments look in it.
 
 use crate::credential::Style;
 use crate::file::RelPath;
 
-/// How a text is read.
+/// How to read a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     /// Braces, `//` and `/* */`.
@@ -24,7 +24,7 @@ pub(super) enum Family {
 /// A language or file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Format {
-    /// Lower case; empty when the file name does not tell.
+    /// Lower case; empty for unknown file names.
     pub name: &'static str,
     pub family: Family,
 }
@@ -79,7 +79,7 @@ impl Format {
         matches!(self.family, Family::Brace | Family::Script | Family::Dash)
     }
 
-    /// How values are written, for the search for credentials.
+    /// Return how values are written, for the search for credentials.
     pub fn style(self) -> Style {
         match self.family {
             Family::Config => Style::Settings,
@@ -91,7 +91,7 @@ impl Format {
         matches!(self.family, Family::Config | Family::Json)
     }
 
-    /// What opens a comment that runs to the end of the line.
+    /// Return what opens a comment that runs to the end of the line.
     pub fn line_comments(self) -> &'static [&'static str] {
         match self.family {
             Family::Brace => &["//"],
@@ -104,7 +104,7 @@ impl Format {
         }
     }
 
-    /// What opens and closes a comment that may run over lines.
+    /// Return what opens and closes a comment that may span lines.
     pub fn block_comment(self) -> Option<(&'static str, &'static str)> {
         match self.family {
             Family::Brace => Some(("/*", "*/")),

@@ -14,7 +14,7 @@ pub(super) fn is_import(outline: &Outline, line: &Line) -> bool {
     if outline.format.name == "go" && text.starts_with('"') && text.ends_with('"') {
         return true;
     }
-    // `from` and `include` also begin sentences, and `use (x)` calls something.
+    // `from` and `include` also begin sentences, and `use (x)` is a call.
     outline.role(first) == Role::Import
         && line.words.end - first > 1
         && matches!(outline.byte_after(first), b' ' | b'<' | b'"')

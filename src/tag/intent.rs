@@ -1,4 +1,4 @@
-//! What a chunk is for, and which class of the format's closed set that is.
+//! The purpose of a chunk, in words and as one of the format's classes.
 
 use super::dictionary::{DefinitionKind, Role};
 use super::fields::clean;
@@ -11,7 +11,7 @@ use super::{IntentClass, TagInput};
 const MAX_CHARS: usize = 200;
 const MAX_NAMES: usize = 6;
 
-/// `defines A, B in file.rs`, `sets a, b in file.toml`, `explains Title in file.md`.
+/// Return `defines A, B in file.rs`, `sets a, b in file.toml` or `explains Title in file.md`.
 pub(super) fn intent(outline: &Outline, input: &TagInput, key_values: &[String]) -> String {
     let (verb, names) = purpose(outline, key_values);
     let path = input.path.spelling();
@@ -20,7 +20,7 @@ pub(super) fn intent(outline: &Outline, input: &TagInput, key_values: &[String])
         let part = u64::from(input.sequence) + 1;
         return clean(&format!("part {part} of {file}"), MAX_CHARS);
     }
-    // The file comes last and must survive the limit.
+    // The file comes last and must fit the limit.
     let file = clean(file, MAX_CHARS / 2);
     let names = clean(
         &names.join(", "),
@@ -92,7 +92,7 @@ fn code_class(counts: &Counts, n_key_values: usize) -> IntentClass {
     if counts.imports * 2 >= n_code {
         return IntentClass::Relationship;
     }
-    // Shares of lines, from reading about a hundred chunks.
+    // The shares of lines come from reading about a hundred chunks.
     let is_guarded = counts.conditions * 4 >= n_code && counts.conditions >= 4;
     match (counts.functions, counts.types) {
         (0, 1..) => IntentClass::DataStructure,
@@ -108,7 +108,7 @@ fn code_class(counts: &Counts, n_key_values: usize) -> IntentClass {
     }
 }
 
-/// How many lines of each kind there are. Blank lines do not count.
+/// The number of lines of each kind. Blank lines do not count.
 #[derive(Default)]
 struct Counts {
     lines: usize,
@@ -116,7 +116,7 @@ struct Counts {
     imports: usize,
     steps: usize,
     items: usize,
-    /// Lines in the fences of a document.
+    /// Lines in fenced blocks of a document.
     code: usize,
     /// Lines of code that begin with a condition.
     conditions: usize,

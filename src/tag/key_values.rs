@@ -1,7 +1,7 @@
-//! Settings in a chunk: `key=value`, where the value is written out in the text.
+//! Settings in a chunk as `key=value`, where the text has a literal value.
 //!
-//! Numbers, truth values and quoted text count anywhere; bare text only in configuration files.
-//! Credentials are never copied, see [`crate::credential`].
+//! Numbers, truth values and quoted text count anywhere, bare text only in configuration files. Never
+//! copies credentials, see [`crate::credential`].
 
 use super::dictionary::Role;
 use super::fields::clean;
@@ -17,10 +17,10 @@ use crate::credential::is_guarded;
 const MAX_PAIRS: usize = 15;
 /// The format's limit is "shorter than 200" for the whole string.
 const MAX_CHARS: usize = 199;
-/// Between a key and its value: a type as in `NAME: Option<u32> = 5`.
+/// Longest type between a key and its value, as in `NAME: Option<u32> = 5`.
 const MAX_TYPE_BYTES: usize = 48;
 
-/// At most 15, distinct, in text order.
+/// Return at most 15 distinct pairs in text order.
 pub(super) fn key_values(outline: &Outline) -> Vec<String> {
     let mut pairs: Vec<String> = Vec::new();
     for line in &outline.lines {
@@ -59,7 +59,7 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// `None` for secrets, empty values and pairs that are too long.
+    /// Return `key=value`; `None` for credentials, empty values and pairs that are too long.
     fn spelled(&self) -> Option<String> {
         if is_guarded(self.key, self.value.text, self.value.is_text) {
             return None;
@@ -73,11 +73,11 @@ impl Pair<'_> {
     }
 }
 
-/// The pair whose key ends with `word`.
+/// Return the pair whose key ends with `word`.
 fn pair_at<'a>(outline: &Outline<'a>, line: &Line, word: usize) -> Option<Pair<'a>> {
     let bytes = &outline.text.as_bytes()[..line.end];
     let key_end = outline.words[word].end;
-    // Nearly every word fails here.
+    // Nearly every word ends here.
     let quote = bytes
         .get(key_end)
         .copied()
@@ -123,7 +123,8 @@ impl Bare {
     }
 }
 
-/// Keys in quotes and in configuration files may have dashes and dots.
+/// Return where the key begins that ends with `word`. Keys in quotes and in configuration files may have dashes and
+/// dots.
 fn key_start(outline: &Outline, line: &Line, word: usize, quote: Option<u8>) -> usize {
     let bytes = outline.text.as_bytes();
     let mut start = outline.words[word].start;
@@ -136,7 +137,7 @@ fn key_start(outline: &Outline, line: &Line, word: usize, quote: Option<u8>) -> 
     {
         start -= 1;
     }
-    // A dash in front is a list's, not the key's.
+    // A dash before it belongs to a list, not to the key.
     start
         + outline.text[start..]
             .bytes()
@@ -157,7 +158,7 @@ fn is_key(outline: &Outline, line: &Line, word: usize, key: &str) -> bool {
             key,
             "timeout" | "text" | "copy" | "cap" | "auto" | "len" | "range"
         );
-    // In prose, `Note: 5` is no setting, `max_size: 5` is.
+    // In prose `max_size: 5` is a setting, `Note: 5` is not.
     let is_setting = line.is_code
         || outline.format.is_config()
         || outline.format.family == Family::Markup
@@ -167,7 +168,7 @@ fn is_key(outline: &Outline, line: &Line, word: usize, key: &str) -> bool {
     is_name && !is_keyword && is_setting
 }
 
-/// `SOME_NAME`.
+/// Whether the key looks like `SOME_NAME`.
 fn is_variable(key: &str) -> bool {
     key.contains('_')
         && key
@@ -182,7 +183,7 @@ fn after_equals(text: &str, end: usize, sign: usize, bare: Bare) -> Option<(Lite
     }
 }
 
-/// `key: value`, `key := value`, `key: Type = value`, `${KEY:-value}`.
+/// Read `key: value`, `key := value`, `key: Type = value` or `${KEY:-value}`.
 fn after_colon(text: &str, end: usize, sign: usize, bare: Bare) -> Option<(Literal<'_>, usize)> {
     match text.as_bytes().get(sign + 1)? {
         b':' => None,
@@ -200,7 +201,7 @@ fn after_colon(text: &str, end: usize, sign: usize, bare: Bare) -> Option<(Liter
     }
 }
 
-/// Whether a `${` stands before the key that ends at `sign`.
+/// Whether `${` opens before the key that ends at `sign`.
 fn opens_expansion(text: &str, sign: usize) -> bool {
     let before = &text.as_bytes()[sign.saturating_sub(MAX_KEY_BYTES)..sign];
     before.windows(2).any(|pair| pair == b"${")

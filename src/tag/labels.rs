@@ -1,6 +1,6 @@
-//! Short labels of what a chunk does.
+//! Short labels for what a chunk does (the format's codons).
 //!
-//! The vocabulary is closed: `define:Name`, `implement:Name`, `heading:Words`, `section:name`,
+//! The set of kinds is closed: `define:Name`, `implement:Name`, `heading:Words`, `section:name`,
 //! `import:module`, `set:key`, `call:name`, in this order, each kind in text order.
 
 use super::dictionary::{DefinitionKind, Role};
@@ -10,7 +10,7 @@ use super::outline::Outline;
 
 const MAX_LABELS: usize = 30;
 const MAX_CHARS: usize = 80;
-/// More calls than this would drown the rest.
+/// More calls would hide the other labels.
 const MAX_CALLS: usize = 12;
 
 pub(super) fn labels(outline: &Outline, key_values: &[String]) -> Vec<String> {
@@ -50,7 +50,7 @@ pub(super) fn labels(outline: &Outline, key_values: &[String]) -> Vec<String> {
     labels
 }
 
-/// Names of the first functions that are called.
+/// Return the names of the first functions that the chunk calls.
 pub(super) fn called<'a>(outline: &Outline<'a>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     for line in &outline.lines {

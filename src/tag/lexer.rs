@@ -1,8 +1,7 @@
-//! Cuts a text into words, once; every tag is derived from them.
+//! Cuts a text into words, once. Every tag derives from them.
 //!
-//! A word is a run of letters, digits and underscores. Nothing is copied: words are byte ranges with
-//! their shape and a hash that ignores ASCII case. What lies between words is looked up in the text
-//! by those who care.
+//! A word is a run of letters, digits and underscores. Words are byte ranges with their shape and a hash
+//! that ignores ASCII case; nothing is copied. Rules look up the text between words themselves.
 
 /// One word of a text.
 #[derive(Clone, Copy, Debug)]
@@ -10,14 +9,14 @@ pub(super) struct Word {
     /// Byte range in the text.
     pub start: usize,
     pub end: usize,
-    /// Of the word in ASCII lower case; the same function as [`hash`].
+    /// [`hash`] of the word.
     pub hash: u32,
     pub shape: Shape,
     /// Position in [`super::terms::Terms`].
     pub term: u32,
 }
 
-/// Which kinds of characters a word has.
+/// The kinds of characters in a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shape(u8);
 
@@ -40,22 +39,22 @@ impl Shape {
         Self(self.0 | part.0)
     }
 
-    /// `CamelCase` or `camelCase`.
+    /// Whether the word is like `CamelCase` or `camelCase`.
     pub fn is_camel(self) -> bool {
         self.has(Self::HUMP) && self.has(Self::LOWER)
     }
 
-    /// `SOME_NAME`, `HTTP2`: capitals, perhaps digits and underscores.
+    /// Whether the word is like `SOME_NAME` or `HTTP2`: capitals, perhaps digits and underscores.
     pub fn is_capitals(self) -> bool {
         self.has(Self::UPPER) && !self.has(Self::LOWER) && !self.has(Self::OTHER)
     }
 
-    /// `some_name`: letters on one side of an underscore at least.
+    /// Whether the word is like `some_name`: it has a letter and an underscore.
     pub fn is_snake(self) -> bool {
         self.has(Self::UNDERSCORE) && (self.has(Self::LOWER) || self.has(Self::UPPER))
     }
 
-    /// `Word`: a capital first, the rest lower case.
+    /// Whether the word is like `Word`: a capital first, the rest lower case.
     pub fn is_capitalised(self) -> bool {
         self.has(Self::STARTS_UPPER) && self.has(Self::LOWER) && !self.has(Self::HUMP)
     }
@@ -66,17 +65,17 @@ impl Shape {
 }
 
 const SEED: u32 = 0x811c_9dc5;
-/// Two multiplications in a row are mixed by the table that uses the hash, not here.
+/// The tables that use the hash mix its bits further.
 const PRIME: u32 = 0x0100_0193;
 
-/// FNV-1a of `word` in ASCII lower case.
+/// Return FNV-1a of `word` in ASCII lower case.
 pub(super) fn hash(word: &str) -> u32 {
     word.bytes().fold(SEED, |hash, byte| {
         (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(PRIME)
     })
 }
 
-/// What each byte contributes to the shape of a word; 0 for ASCII that is in no word.
+/// What each byte adds to the shape of a word; 0 for ASCII that belongs to no word.
 const CLASSES: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
@@ -96,7 +95,7 @@ const fn classes() -> [u8; 256] {
     classes
 }
 
-/// The words of `text`, in order.
+/// Return the words of `text`, in order.
 pub(super) fn words(text: &str) -> Vec<Word> {
     let bytes = text.as_bytes();
     // Code has a word per 6 to 8 bytes.
@@ -118,7 +117,7 @@ pub(super) fn words(text: &str) -> Vec<Word> {
     words
 }
 
-/// The word that starts at `start`; empty when the character there belongs to no word.
+/// Return the word that starts at `start`; empty when that character belongs to no word.
 fn word_at(text: &str, start: usize) -> Word {
     let bytes = text.as_bytes();
     let first = CLASSES[usize::from(bytes[start])];
@@ -164,8 +163,8 @@ fn word_at(text: &str, start: usize) -> Word {
     }
 }
 
-/// 1 for a capital behind a small letter and for a small letter behind two capitals, else 0. Without
-/// branches, since this is done for every character.
+/// Return 1 for a capital after a small letter and for a small letter after two capitals, else 0. Without
+/// branches, since it runs for every character.
 fn hump(before: u8, last: u8, class: u8) -> u8 {
     let (upper, lower) = (Shape::UPPER.0, Shape::LOWER.0);
     const { assert!(Shape::UPPER.0 == 1 && Shape::LOWER.0 == 2) };

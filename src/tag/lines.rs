@@ -13,19 +13,19 @@ pub(super) struct Line {
     /// Positions in [`Outline::words`].
     pub words: Range<usize>,
     pub kind: LineKind,
-    /// Code, be it in a source file or between the fences of a document.
+    /// Code, in a source file or in a fenced block of a document.
     pub is_code: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineKind {
-    /// Nothing, or nothing but a rule, a fence or an image.
+    /// Empty, or only a rule, a fence or an image.
     Blank,
     Comment,
     Heading,
-    /// Of a numbered list.
+    /// An item of a numbered list.
     Step,
-    /// Of a bulleted list.
+    /// An item of a bulleted list.
     Item,
     /// `[name]` of a configuration file.
     Section,
@@ -65,8 +65,8 @@ pub(super) fn lines(text: &str, format: Format) -> Vec<Line> {
     lines
 }
 
-/// Whether a document's chunk begins between fences. A fence that names a language opens, so that
-/// an odd number of fences before it tells; without one, the text begins outside.
+/// Whether a document's chunk begins inside a fenced block. A fence that names a language opens a block, so an odd
+/// number of fences before it means yes. Without such a fence, assume no.
 fn starts_fenced(text: &str) -> bool {
     let fences = text
         .split('\n')
@@ -82,12 +82,12 @@ fn is_fence(line: &str) -> bool {
     line.starts_with("```") || line.starts_with("~~~")
 }
 
-/// `=====` and the like.
+/// Whether the line is like `=====`.
 fn is_rule(line: &str) -> bool {
     line.len() >= 3 && line.bytes().all(|b| b"=-~*^#_+".contains(&b))
 }
 
-/// A rule makes the line above it a heading, in prose.
+/// In prose, make the line above a rule a heading.
 fn underline(format: Format, above: Option<&mut Line>) {
     if let Some(above) = above
         && format.family == Family::Prose
@@ -99,13 +99,13 @@ fn underline(format: Format, above: Option<&mut Line>) {
 
 struct Reader {
     format: Format,
-    /// What ends the comment that the last line left open.
+    /// What ends the open comment.
     comment_until: Option<&'static str>,
     is_fenced: bool,
 }
 
 impl Reader {
-    /// What `line`, trimmed, is, as far as its first and last characters tell.
+    /// Return the kind of `line`, trimmed, by its first and last characters.
     fn kind(&mut self, line: &str) -> LineKind {
         if let Some(end) = self.comment_until {
             if has(line, end) {
@@ -172,7 +172,7 @@ impl Reader {
         if self.is_fenced {
             return LineKind::Plain;
         }
-        // Images; they stand for nothing that can be read.
+        // Images have no text.
         if line.starts_with("![") || line.starts_with("[![") {
             return LineKind::Blank;
         }
@@ -207,8 +207,8 @@ fn closes_string(rest: &str) -> bool {
     }
 }
 
-/// Whether `line` contains `mark`. For a few bytes this is several times as fast as the library's
-/// search, which prepares for long ones.
+/// Whether `line` contains `mark`. On short lines this is several times as fast as the standard library's search,
+/// which prepares for long texts.
 fn has(line: &str, mark: &str) -> bool {
     let mut places = line.as_bytes().windows(mark.len());
     places.any(|place| place == mark.as_bytes())
@@ -222,8 +222,7 @@ fn config(line: &str) -> LineKind {
     }
 }
 
-/// The text of a comment line without its markers, of a heading without its `#`, of an item without
-/// its bullet.
+/// Return the text of a comment without its markers, of a heading without its `#`, of an item without its bullet.
 pub(super) fn body(line: &str) -> &str {
     let line = line.strip_prefix("<!--").unwrap_or(line);
     let line = line.strip_suffix("-->").unwrap_or(line);
@@ -236,7 +235,7 @@ pub(super) fn body(line: &str) -> &str {
         .trim_start()
 }
 
-/// What opens comments and items, and the lines that people draw in comments.
+/// Whether `c` opens comments or items, or belongs to lines drawn in comments.
 fn is_marker(c: char) -> bool {
     matches!(
         c,

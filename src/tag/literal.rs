@@ -1,4 +1,4 @@
-//! Values that are written out in a text: numbers, truth values, quoted and bare text.
+//! Literal values in a text: numbers, truth values, quoted and bare text.
 
 /// Longer keys and numbers are generated.
 pub(super) const MAX_KEY_BYTES: usize = 60;
@@ -23,7 +23,7 @@ pub(super) enum Bare {
     Yes,
 }
 
-/// The literal at `start`, and where it ends.
+/// Return the literal at `start`, and where it ends.
 pub(super) fn literal(
     text: &str,
     end: usize,
@@ -44,7 +44,7 @@ pub(super) fn literal(
     }
 }
 
-/// What follows a flag: quoted text, or a number up to the next blank.
+/// Return the argument of a flag: quoted text, or a number up to the next blank.
 pub(super) fn argument(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
     let start = skip_blanks(&text.as_bytes()[..end], start);
     if matches!(text.as_bytes()[..end].get(start), Some(b'"' | b'\'')) {
@@ -63,7 +63,7 @@ fn quoted(text: &str, end: usize, open: usize) -> Option<(Literal<'_>, usize)> {
     while *bytes.get(at)? != bytes[open] {
         at += 1 + usize::from(bytes[at] == b'\\');
     }
-    // Part of an expression: `", ".join(names)`, `"%s" % name`.
+    // It is part of an expression: `", ".join(names)`, `"%s" % name`.
     if matches!(
         bytes.get(skip_blanks(bytes, at + 1)),
         Some(b'.' | b'%' | b'+' | b'[')
@@ -77,7 +77,7 @@ fn quoted(text: &str, end: usize, open: usize) -> Option<(Literal<'_>, usize)> {
     Some((value, at + 1))
 }
 
-/// A number, a product of numbers, or a truth value, with nothing behind it but a delimiter.
+/// Return a number, a product of numbers, or a truth value, if only a delimiter follows it.
 fn number_or_name(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
     let bytes = &text.as_bytes()[..end.min(start + MAX_KEY_BYTES)];
     let mut stop = start;
@@ -106,7 +106,7 @@ fn number_or_name(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, 
     ))
 }
 
-/// `-1.5e3`, `0xff`, `10_000u32`, `60 * 1000`, `1 << 20`; no dates, no names.
+/// Whether `value` is like `-1.5e3`, `0xff`, `10_000u32`, `60 * 1000` or `1 << 20`, and no date or name.
 fn is_number(value: &str) -> bool {
     let mut has_number = false;
     for part in value.split([' ', '*', '<']).filter(|part| !part.is_empty()) {
@@ -119,7 +119,7 @@ fn is_number(value: &str) -> bool {
     has_number
 }
 
-/// Bare text up to a comment. Lists, tables and references are no literals.
+/// Return bare text up to a comment. Lists, tables and references are not literals.
 fn rest_of_line(text: &str, end: usize, start: usize) -> Option<(Literal<'_>, usize)> {
     let rest = &text[start..floor(text, end.min(start + MAX_VALUE_BYTES))];
     if rest.starts_with(['{', '[', '|', '>', '&', '*', '!', '$', '(']) {
@@ -146,7 +146,7 @@ pub(super) fn skip_blanks(bytes: &[u8], start: usize) -> usize {
             .count()
 }
 
-/// The last character boundary at or before `at`.
+/// Return the last character boundary at or before `at`.
 pub(super) fn floor(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at -= 1;

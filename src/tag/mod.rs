@@ -10,7 +10,7 @@
 //! ```text
 //! lexer: words -> terms: distinct words -> lines: kinds of lines -> outline: all of these
 //!   -> definitions, imports: what lines define and import
-//!   -> domains, entities, key_values, intent, summary, extract, labels, words: one tag each
+//!   -> domains, entities, key_values, intent, summary, extract, labels, route_words: one tag each
 //! ```
 
 pub mod path;
@@ -36,8 +36,8 @@ mod intent;
 mod key_values;
 mod labels;
 mod literal;
+mod route_words;
 mod summary;
-mod words;
 
 pub use tags::{IntentClass, Tags};
 pub use visibility::Visibility;
@@ -86,7 +86,7 @@ pub fn tag_without(input: &TagInput, credentials: &[Found]) -> Tags {
     let key_values = key_values::key_values(&outline);
     let domains = domains::domains(&outline, input);
     let entities = entities::entities(&outline);
-    let route_words = words::route_words(&outline, &domains, &entities);
+    let route_words = route_words::route_words(&outline, &domains, &entities);
     Tags {
         intent: intent::intent(&outline, input, &key_values),
         intent_class: intent::class(&outline, &key_values),

@@ -1,14 +1,15 @@
-//! Names and parts of paths that occur nearly everywhere, and so tell files apart no more.
+//! Names and parts of paths that are too common to tell files apart.
 //!
-//! The lists of the format; `store` leaves them out of its path tables, the tagger out of domains.
+//! These are the format's lists. `store` leaves such names out of its path tables, the tagger out of
+//! domains.
 
-/// Stems that name too many files to find one by (`filename_index`).
+/// Stems of too many files to find one by (`filename_index`).
 const NOISE_STEMS: [&str; 18] = [
     "__init__", "__main__", "config", "helper", "helpers", "index", "lib", "license", "main",
     "mod", "notice", "package", "readme", "setup", "test", "tests", "util", "utils",
 ];
 
-/// Path parts that occur nearly everywhere (`path_key_index`). Sorted.
+/// Parts of nearly all paths (`path_key_index`). Sorted.
 const NOISE_TOKENS: [&str; 66] = [
     "app",
     "apps",
@@ -80,7 +81,7 @@ const NOISE_TOKENS: [&str; 66] = [
 /// The rest of the same list. Sorted.
 const MORE_NOISE_TOKENS: [&str; 8] = ["txt", "util", "utils", "x64", "x86", "xml", "yaml", "yml"];
 
-/// Whether `stem` (lower case) names too many files to say what this one is about.
+/// Whether `stem` (lower case) names too many files to find one by.
 pub fn is_noise_stem(stem: &str) -> bool {
     NOISE_STEMS.contains(&stem)
 }

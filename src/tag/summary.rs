@@ -1,4 +1,4 @@
-//! One line that says what a chunk is: its own words, the author's if there are any.
+//! One line that describes a chunk, in the author's words where there are any.
 
 use super::fields::{append_clean, clean};
 use super::format::Family;
@@ -9,8 +9,8 @@ const MAX_CHARS: usize = 200;
 /// A comment of fewer words says nothing: `// Types`.
 const MIN_WORDS: usize = 3;
 
-/// The first sentence of a comment, the first heading with the first sentence of prose, the first
-/// definition, or the first line with words; whichever comes first in this list.
+/// Return the first of these that exists: the first sentence of a comment (in prose: the first heading with the first
+/// sentence), the first definition, the first line with words.
 pub(super) fn summary(outline: &Outline) -> String {
     if outline.format.family == Family::Prose {
         return prose(outline);
@@ -36,8 +36,8 @@ fn prose(outline: &Outline) -> String {
     }
 }
 
-/// The first sentence, from line `start`, in the first run of lines of a kind that says something
-/// and is not a licence.
+/// Return the first sentence, from line `start`, in the first run of lines of a kind that has enough words and is
+/// no licence.
 fn first_sentence(
     outline: &Outline,
     start: usize,
@@ -62,7 +62,7 @@ fn first_sentence(
         .then(|| clean(sentence(&run.text), MAX_CHARS))
 }
 
-/// Lines of one kind, one behind the other.
+/// Consecutive lines of one kind.
 #[derive(Default)]
 struct Run {
     text: String,
@@ -89,7 +89,7 @@ fn has_sentence_end(text: &str) -> bool {
     sentence_end(text).is_some()
 }
 
-/// `text` up to the end of its first sentence.
+/// Return `text` up to the end of its first sentence.
 fn sentence(text: &str) -> &str {
     sentence_end(text).map_or(text, |end| &text[..end])
 }

@@ -1,13 +1,14 @@
-//! What the tagger says about a chunk.
+//! The tags of a chunk.
 
 use serde::{Deserialize, Serialize};
 
 /// Tags of one chunk, in the order in which they are stored. All limits in Unicode scalar values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tags {
-    /// At most 10, distinct ignoring ASCII case, best first; the file stem and its folder lead.
+    /// What the chunk belongs to: at most 10, distinct ignoring ASCII case, best first, beginning with the file's
+    /// stem and folder.
     pub domains: Vec<String>,
-    /// At most 15, distinct ignoring ASCII case, original case, best first.
+    /// Names in the chunk: at most 15, distinct ignoring ASCII case, in their original case, best first.
     pub entities: Vec<String>,
     /// At most 15 strings `key=value`, each shorter than 200.
     pub key_values: Vec<String>,
@@ -16,18 +17,16 @@ pub struct Tags {
     pub intent_class: IntentClass,
     /// At most 200.
     pub summary: String,
-    /// Extractive summary: up to 3 salient sentences or lines of at most 300 each, else the first
-    /// 500.
+    /// Up to 3 salient sentences or lines of at most 300 each, else the first 500.
     pub extract: String,
     /// At most 30 short labels of what the chunk does or defines.
     pub labels: Vec<String>,
-    /// At most 24 lower-case words of the text by which someone would ask for this chunk, rarest
-    /// looking first, 3 to 40 long. Words that are domains or entities already are left out, since
-    /// those route too. They lead queries to the right shard.
+    /// Words that lead queries to the chunk's shard: at most 24 of its text in lower case, 3 to 40 long, the rarest
+    /// looking ones first. Without domains and entities, since those lead queries too.
     pub route_words: Vec<String>,
 }
 
-/// The closed set of the format; readers reject others.
+/// The format's classes of purposes; readers reject others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntentClass {
@@ -43,7 +42,7 @@ pub enum IntentClass {
 }
 
 impl IntentClass {
-    /// The stable spelling of the format.
+    /// Return the format's spelling.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",

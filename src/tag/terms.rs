@@ -1,4 +1,4 @@
-//! The distinct words of a text, ignoring ASCII case, with what is known about each.
+//! The distinct words of a text, ignoring ASCII case, with their dictionary entries.
 
 use super::dictionary::{self, Meaning};
 use super::lexer::{Shape, Word};
@@ -6,7 +6,7 @@ use super::lexer::{Shape, Word};
 /// A distinct word.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Term {
-    /// Byte range of the spelling that looks most like a name, the first of those.
+    /// Byte range of the first spelling that looks most like a name.
     pub start: usize,
     pub end: usize,
     pub hash: u32,
@@ -18,7 +18,7 @@ pub(super) struct Term {
 /// Distinct words in order of their first occurrence.
 pub(super) type Terms = Vec<Term>;
 
-/// Finds the distinct words and notes in each word which term it is.
+/// Find the distinct words, and set each word's term.
 pub(super) fn terms(text: &str, words: &mut [Word]) -> Terms {
     let n_slots = (words.len() * 2).next_power_of_two().max(64);
     // 1 + position of a term; 0 when free.
@@ -59,7 +59,7 @@ pub(super) fn terms(text: &str, words: &mut [Word]) -> Terms {
     terms
 }
 
-/// One more occurrence; `Frobnicator` is a better spelling of a term than `frobnicator`.
+/// Count an occurrence, and keep the spelling that looks more like a name.
 fn count(term: &mut Term, word: &Word) {
     term.count = term.count.saturating_add(1);
     if word.shape != term.shape && word.shape.is_camel() && !term.shape.is_camel() {

@@ -51,7 +51,7 @@ pub(super) fn without_keyword(
     })
 }
 
-/// Return where the bracket opens behind `word`.
+/// Return where a bracket opens after `word`.
 fn parameters(outline: &Outline, word: usize) -> Option<usize> {
     const WITH_SPACE: [&str; 5] = ["c", "cpp", "javascript", "typescript", "shell"];
     let end = outline.words[word].end;
@@ -62,7 +62,7 @@ fn parameters(outline: &Outline, word: usize) -> Option<usize> {
     }
 }
 
-/// `if`, `for`, `return` and the like.
+/// Whether `word` begins a statement: `if`, `for`, `return` and others.
 fn is_statement(outline: &Outline, word: usize) -> bool {
     outline.term(word).meaning.role == Role::Condition
         || matches!(

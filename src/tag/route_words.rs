@@ -1,7 +1,7 @@
-//! The words by which a chunk can be found from afar.
+//! The words that lead queries to a chunk's shard.
 //!
-//! A reader consults a shard only when a word of the query equals one of its tags. So the words of
-//! a text that few other texts have are worth more here than those that describe it best.
+//! A server looks into a shard only when a word of the query equals one of its tags. So rare words are
+//! worth more here than words that describe the text best.
 
 use super::dictionary::Role;
 use super::fields::has;
@@ -16,7 +16,7 @@ const MAX_WORDS: usize = 24;
 const MIN_CHARS: usize = 3;
 const MAX_CHARS: usize = 40;
 
-/// The rarest looking words of the text, lower case, without those that are tags already.
+/// Return the rarest looking words of the text in lower case, without those that are tags.
 pub(super) fn route_words(
     outline: &Outline,
     domains: &[String],
@@ -39,7 +39,7 @@ pub(super) fn route_words(
         if is_random(spelling) || has(domains, spelling) || has(entities, spelling) {
             continue;
         }
-        // Lower case outside ASCII may change the length, and make two words one.
+        // Outside ASCII, lower case may change the length and make two words equal.
         let word = spelling.to_lowercase();
         let is_short = word.chars().nth(MIN_CHARS - 1).is_none();
         let is_long = word.chars().nth(MAX_CHARS).is_some();
@@ -50,7 +50,7 @@ pub(super) fn route_words(
     words
 }
 
-/// How seldom a word is likely to be elsewhere; 0 for words that are everywhere.
+/// Return how rare a word looks; 0 for common words.
 fn rarity(term: &Term) -> u32 {
     let n_bytes = term.end - term.start;
     let is_known =
@@ -66,7 +66,7 @@ fn rarity(term: &Term) -> u32 {
     let shape = 3 * u32::from(term.shape.has(Shape::UNDERSCORE))
         + 3 * u32::from(term.shape.is_camel())
         + 2 * u32::from(term.shape.has(Shape::DIGIT));
-    // A word that comes back is what the chunk is about.
+    // A repeated word is likely to be a topic.
     length + shape + 3 * term.count.min(4)
 }
 
