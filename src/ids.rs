@@ -12,15 +12,17 @@ use std::fmt;
 pub struct ContentHash(pub [u8; 32]);
 
 impl ContentHash {
+    /// Hash a chunk's text.
     pub fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
-    /// 64 lower-case hexadecimal digits.
+    /// Return 64 lower-case hexadecimal digits.
     pub fn to_hex(self) -> String {
         hex(&self.0)
     }
 
+    /// Return the id of the chunk with this text.
     pub fn chunk_id(self) -> ChunkId {
         let mut id = [0; 8];
         id.copy_from_slice(&self.0[..8]);
@@ -34,13 +36,13 @@ impl ContentHash {
 pub struct ChunkId(pub [u8; 8]);
 
 impl ChunkId {
-    /// Parses 16 lower-case hexadecimal digits; anything else is `None`.
+    /// Parse 16 lower-case hexadecimal digits; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         unhex(text).map(Self)
     }
 }
 
-/// BLAKE3 of a file's bytes as they were read.
+/// BLAKE3 of a file's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileHash(pub [u8; 32]);
 
@@ -72,7 +74,7 @@ pub struct SegmentId {
     pub index: u32,
 }
 
-/// A worker slot of one build. The slot keeps its number when its process is respawned.
+/// A worker slot of one build. The slot keeps its number when its process is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct WorkerId(pub u32);
 
@@ -94,7 +96,7 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// Lower-case hexadecimal digits of `bytes`.
+/// Return the lower-case hexadecimal digits of `bytes`.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -125,7 +127,7 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 macro_rules! shown_as_hex {
     ($($name:ident),*) => {$(
         impl Serialize for $name {
-            /// As hexadecimal digits where people may read it, else as bytes.
+            /// Write hexadecimal digits in readable formats, else bytes.
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 if to.is_human_readable() {
                     to.collect_str(self)

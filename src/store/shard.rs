@@ -1,10 +1,10 @@
 //! Loading segments into a shard database.
 //!
-//! Segments are loaded in canonical order as they become complete, so that most of the work is done
-//! while later ones are still being encoded. Everything happens in one transaction of a file that
-//! nobody else sees: the bytes depend on the order of the chunks, not on when they came. The
-//! database has no journal, so a full disk shows as a failed write, never as a lost commit at close;
-//! a loader that is dropped leaves a useless file for its owner to remove.
+//! Loads segments in canonical order as they become complete, so that most of the work is done while
+//! workers still encode later ones. Everything happens in one transaction of a file that no other process
+//! sees: the bytes depend on the order of the chunks, not on the times at which they came. The database
+//! has no journal, so a full disk shows as a failed write, never as a lost commit at close. A dropped
+//! loader leaves a useless file for its owner to remove.
 
 mod rows;
 mod seal;
@@ -36,18 +36,18 @@ pub struct ShardHeader {
     pub label: String,
     /// Numbered from 0 in this order. One for a shard, several for a single database.
     pub roots: Vec<Root>,
-    /// Everything that shapes the rows.
+    /// Hash of everything that shapes the rows.
     pub fingerprint: Digest,
-    /// Everything that shapes the vectors: those of a shard with the same one can be reused.
+    /// Hash of everything that shapes the vectors. Builds reuse vectors of shards with the same one.
     pub encoder_fingerprint: Digest,
     pub tool_version: String,
     /// JSON, for people and for the report.
     pub encoder: String,
     /// JSON, for people and for the report.
     pub recipe: String,
-    /// Seconds since 1970, the value of every time column.
+    /// The value of every time column, in seconds since 1970.
     pub epoch: f64,
-    /// Threads that may help with sorting; does not shape the output.
+    /// Threads that help with sorting; does not shape the output.
     pub sorter_threads: u32,
 }
 
@@ -72,15 +72,15 @@ pub struct ShardLoader {
 #[derive(Debug, Default)]
 struct State {
     loaded: Loaded,
-    /// Chunks' places, duplicates included.
+    /// Chunks of files, duplicates included.
     places: u64,
     entity_relations: EntityRelations,
     seed_pairs: SeedPairs,
 }
 
 impl ShardLoader {
-    /// Creates the database at `path`, in place of what is there. Once `stop` is set, whatever SQLite is
-    /// doing ends with [`StoreError::Interrupted`].
+    /// Create the database at `path`, replacing an existing one. Once `stop` is set, SQLite ends what it is doing
+    /// with [`StoreError::Interrupted`].
     pub fn create(
         path: &Path,
         header: ShardHeader,
@@ -106,8 +106,11 @@ impl ShardLoader {
         Ok(loader)
     }
 
-    /// Loads the files `files` of the root number `root_id` from a segment, in the order given,
-    /// which is canonical. Every file must be there; others in the segment are passed over.
+    /// Load the files `files` of the root number `root_id` from a segment, in the order given, which is canonical.
+    /// Ignores other files of the segment.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingFile`] when one of them is not there.
     pub fn load_segment(
         &mut self,
         segment: &SegmentReader,
@@ -146,7 +149,7 @@ impl ShardLoader {
         self.state.loaded
     }
 
-    /// Builds what needs all rows: links, indexes, statistics; then closes the file.
+    /// Build what needs all rows (links, indexes, statistics), then close the file.
     pub fn finish(self) -> Result<Loaded, StoreError> {
         connect::tune_for_indexes(&self.conn, self.header.sorter_threads)
             .map_err(|error| self.failed(error))?;

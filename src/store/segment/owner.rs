@@ -1,8 +1,8 @@
-//! Who may write a segment file: one process at a time.
+//! The lock that lets one process at a time write a segment file.
 //!
-//! SQLite's own lock is on the file, and an owner may have to replace the file. So the lock is on a
-//! file beside it, taken before anything is looked at; it dies with its process. Nobody removes it
-//! but who removes the whole folder: two processes must not hold locks on two files of one name.
+//! SQLite locks the file itself, but an owner may have to replace the file. So the lock is on a file
+//! beside it, taken before the segment is looked at; it is released when its process ends. Only removing
+//! the whole folder removes the lock file: two processes must not hold locks on two files of one name.
 
 use crate::store::connect::sidecar;
 use crate::store::error::StoreError;
@@ -11,11 +11,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long another process is waited for. The worker of a build that was killed ends, or is done with
-/// the segment, in about that time; who is refused tries again in a new process.
+/// How long to wait for another process. The worker of a killed build ends, or finishes the segment, in about
+/// that time. After a refusal the supervisor tries again with a new process.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether the lock is free.
+/// How often to try the lock.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Held for as long as the segment is written.
@@ -25,7 +25,10 @@ pub(super) struct Owner(
 );
 
 impl Owner {
-    /// Fails with [`StoreError::Busy`] when another process keeps the segment at `path`.
+    /// Take the lock of the segment at `path`.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when another process keeps it.
     pub fn take(path: &Path) -> Result<Self, StoreError> {
         let lock = sidecar(path, ".lock");
         let file = File::options()

@@ -113,7 +113,7 @@ impl SegmentReader {
     }
 }
 
-/// `None` when the file is empty, or a database of another kind or layout.
+/// Return the header; `None` when the file is empty, or a database of another kind or layout.
 pub(super) fn header_of(
     conn: &Connection,
     path: &Path,

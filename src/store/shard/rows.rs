@@ -14,17 +14,17 @@ use rusqlite::{Connection, OptionalExtension as _, Statement};
 use serde::Serialize;
 use std::path::Path;
 
-/// Prepared statements and what all rows of a segment share.
+/// Prepared statements, and values that all rows of a segment share.
 pub struct Rows<'conn> {
     conn: &'conn Connection,
     database: &'conn Path,
     root_id: u32,
-    /// Root path and the separator.
+    /// The root's path with a separator at its end.
     source_prefix: String,
     label: &'conn str,
     epoch: f64,
     epigenetics: String,
-    /// Of the file in hand.
+    /// Of the last file that was written.
     source: Source,
     file: Statement<'conn>,
     gene: Statement<'conn>,
@@ -38,11 +38,11 @@ pub struct Rows<'conn> {
     key: Statement<'conn>,
     stem: Statement<'conn>,
     relation: Statement<'conn>,
-    /// Reused buffer of the indexed text.
+    /// Buffer for the indexed text.
     text: String,
 }
 
-/// What the path of a file says, worked out once for all of its chunks.
+/// Values of a file's path, computed once for all of its chunks.
 #[derive(Default)]
 struct Source {
     file_id: i64,
@@ -57,7 +57,7 @@ INSERT INTO build_files
     (file_id, root_id, path, size, mtime_ns, blake3, chunks, skip_reason, detail)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
-/// The first file that holds a text owns its row.
+/// The first file with a text owns the row.
 const INSERT_GENE: &str = "
 INSERT INTO genes
     (rowid, gene_id, content, complement, codons, promoter, epigenetics, chromatin, is_fragment,
@@ -109,12 +109,12 @@ impl<'conn> Rows<'conn> {
         prepare().map_err(StoreError::sql(database))
     }
 
-    /// Writes the ledger row of the next file. Its chunks follow.
+    /// Write the ledger row of the next file. Its chunks follow.
     pub fn file(&mut self, state: &mut State, record: &FileRecord) -> Result<(), StoreError> {
         state.loaded.files += 1;
         let path = &record.entry.path;
         let spelling = path.spelling();
-        // The root's own path is the same for all of its files and tells none of them apart.
+        // The root's own path is the same for all of its files, so it tells none of them apart.
         let tokens = path_tokens(&format!("{}/{spelling}", self.label));
         self.source = Source {
             file_id: state.loaded.files as i64,
@@ -135,7 +135,7 @@ impl<'conn> Rows<'conn> {
         write().map_err(StoreError::sql(self.database))
     }
 
-    /// Writes a chunk of the file in hand.
+    /// Write a chunk of the last file.
     pub fn chunk(
         &mut self,
         state: &mut State,
@@ -218,7 +218,7 @@ impl<'conn> Rows<'conn> {
             .map(drop)
     }
 
-    /// Whether the row is new.
+    /// Insert the chunk's own row. Return whether it is new.
     fn gene(
         &mut self,
         rowid: i64,
@@ -251,7 +251,7 @@ impl<'conn> Rows<'conn> {
         Ok(row.raw_execute()? == 1)
     }
 
-    /// The id is 64 bits of the hash, so equal ids mean equal texts, until one day they do not.
+    /// Compare the whole hash of a known id. The id is 64 bits of it, so different texts may collide.
     fn check_same_text(&self, gene_id: &str, hash: ContentHash) -> Result<(), StoreError> {
         let stored: Option<String> = self
             .conn
@@ -305,8 +305,8 @@ impl<'conn> Rows<'conn> {
         Ok(())
     }
 
-    /// The encoder's words first, since they are taken over with its vectors, then the tagger's; each
-    /// once, ignoring ASCII case.
+    /// Write the routing words: the encoder's first, since later builds reuse them with its vectors, then the tagger's;
+    /// each once, ignoring ASCII case.
     fn routes(&mut self, gene_id: &str, encoded: &EncodedChunk<'_>) -> rusqlite::Result<()> {
         let mut words = Vec::new();
         add_words(&mut words, &encoded.vectors.route_words);
@@ -326,8 +326,8 @@ fn add_words<'a>(words: &mut Vec<&'a str>, more: &'a [String]) {
     }
 }
 
-/// `OR FAIL`, since with the default, `OR ABORT`, a statement of several rows opens a savepoint; what
-/// that costs is said in [`fts`]. An error ends the attempt either way.
+/// Uses `OR FAIL`, since with the default, `OR ABORT`, a statement of several rows opens a savepoint; [`fts`] says what
+/// that costs. An error ends the attempt either way.
 fn insert_sparse(rows: usize) -> String {
     let values: Vec<String> = (0..rows)
         .map(|n| format!("(?1, ?{}, ?{})", 2 * n + 2, 2 * n + 3))
@@ -338,7 +338,7 @@ fn insert_sparse(rows: usize) -> String {
     )
 }
 
-/// The format's JSON of a chunk's tags. All keys are always present.
+/// Return the format's JSON of a chunk's tags. All keys are always present.
 fn promoter(tags: &Tags, sequence: u32) -> String {
     #[derive(Serialize)]
     struct Promoter<'a> {
@@ -363,8 +363,8 @@ fn promoter(tags: &Tags, sequence: u32) -> String {
     })
 }
 
-/// The format's JSON of a chunk's history; the same for all chunks of a build. `created_at` is
-/// written out, since a reader takes a missing one for "now" at every parse.
+/// Return the format's JSON of a chunk's access statistics, the same for all chunks of a build. It has `created_at`,
+/// since readers replace a missing one by the current time at every parse.
 pub fn epigenetics(epoch: f64) -> String {
     #[derive(Serialize)]
     struct Epigenetics {

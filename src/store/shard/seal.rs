@@ -1,4 +1,5 @@
-//! From a loaded file to a shard: read back, digested, with the header that servers expect.
+//! Turns a loaded file into a shard: reads it back, adds its digests, and sets the header that servers
+//! expect.
 
 use super::Loaded;
 use crate::store::connect;
@@ -10,17 +11,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
-/// Makes the closed database at `path` a shard: reads it back (it must be sound and hold what was
-/// loaded), notes its digests in it, and puts the journal mode that servers expect into its header.
-/// The digests cover neither themselves nor the header.
+/// Make the closed database at `path` a shard. Reads it back and checks that it is sound and holds what was
+/// loaded, writes its digests into it, and sets the journal mode that servers expect in its header. The digests
+/// cover neither themselves nor the header.
 ///
-/// Once `stop` is set, reading back ends with [`StoreError::Interrupted`].
+/// Once `stop` is set, ends with [`StoreError::Interrupted`].
 pub fn seal(
     path: &Path,
     loaded: Loaded,
     stop: &Arc<AtomicBool>,
 ) -> Result<ShardDigest, StoreError> {
-    // Both read all of the file, each in its own order; side by side they take half as long.
+    // Both read the whole file, each in its own order. In parallel they take half as long.
     let (checked, counted) = thread::scope(|scope| {
         let pages = scope.spawn(|| quick_check(path, stop));
         let counted = check_rows(path, loaded, stop);
@@ -38,7 +39,7 @@ pub fn seal(
 
 fn note(path: &Path, digest: &ShardDigest) -> rusqlite::Result<()> {
     let conn = Connection::open(path)?;
-    // Nobody else has the file, and a failed attempt is thrown away whole.
+    // No other process has the file, and a failed attempt is deleted.
     conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
     let mut insert = conn.prepare("INSERT INTO build_meta (key, value) VALUES (?1, ?2)")?;
     insert.execute(params!["digest", digest.digest.to_string()])?;
@@ -79,8 +80,8 @@ fn open_stoppable(path: &Path, stop: &Arc<AtomicBool>) -> Result<Connection, Sto
     Ok(conn)
 }
 
-/// Checks the pages of every table and its indexes. Table by table, since a check of the whole
-/// would read the full-text index a second time, word by word; `verify` does that.
+/// Check the pages of every table and its indexes. Table by table, since a check of the whole database would also
+/// read the full-text index word by word; `verify` does that.
 fn quick_check(path: &Path, stop: &Arc<AtomicBool>) -> Result<(), StoreError> {
     let conn = open_stoppable(path, stop)?;
     let check = || -> rusqlite::Result<Option<String>> {
