@@ -230,12 +230,11 @@ impl State {
             let Some(process) = self.workers.process_mut(worker) else {
                 continue;
             };
-            process.active_at = now;
             if matches!(process.exit, Exit::Killed(_)) {
                 self.abandon(step, worker);
                 continue;
             }
-            process.time_out(timeout);
+            process.time_out(now, timeout);
             let reason = no_progress(timeout);
             step.warn(format!("worker {worker}: {reason}, killing it"));
             step.push(Effect::Kill { worker });

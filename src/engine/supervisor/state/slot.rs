@@ -215,13 +215,17 @@ impl Process {
     }
 
     /// The watchdog replaces it. Returns whether it has to be killed for that.
-    pub fn replace(&mut self) -> bool {
+    pub fn replace(&mut self, now: Duration) -> bool {
         let (exit, must_kill) = match self.exit {
             Exit::No => (Exit::Killed(KillReason::Replaced), true),
             Exit::Leaving(_) => (Exit::Leaving(LeaveReason::Replaced), false),
             Exit::Killed(_) => (Exit::Killed(KillReason::Replaced), false),
         };
         self.exit = exit;
+        if must_kill {
+            // It may have hung for long; it gets its time to exit from now on.
+            self.active_at = now;
+        }
         must_kill
     }
 
@@ -244,7 +248,8 @@ impl Process {
     }
 
     /// It showed no progress for `timeout` and is killed.
-    pub fn time_out(&mut self, timeout: Duration) {
+    pub fn time_out(&mut self, now: Duration, timeout: Duration) {
+        self.active_at = now;
         let exit = std::mem::replace(&mut self.exit, Exit::No);
         let reason = match (exit, &self.stage) {
             (Exit::No, Stage::Ready(_)) => KillReason::Crashed(InputCrash {
@@ -272,6 +277,7 @@ mod tests {
     use crate::ids::ShardId;
 
     const TIMEOUT: Duration = Duration::from_secs(60);
+    const NOW: Duration = Duration::from_secs(1000);
 
     fn process(stage: Stage) -> Process {
         let mut slot = Slot::default();
@@ -328,19 +334,23 @@ mod tests {
     #[test]
     fn nothing_overrides_a_replacement() {
         let mut process = process(busy());
-        assert!(process.replace(), "it runs, so it must be killed");
+        assert!(process.replace(NOW), "it runs, so it must be killed");
         process.leave(LeaveReason::Failed(failure()));
         process.crash(crash());
-        process.time_out(TIMEOUT);
+        process.time_out(NOW, TIMEOUT);
         assert_eq!(process.exit, Exit::Killed(KillReason::Replaced));
-        assert!(!process.replace(), "it was killed before");
+        assert_eq!(
+            process.active_at, NOW,
+            "its time to exit starts with the kill"
+        );
+        assert!(!process.replace(NOW), "it was killed before");
     }
 
     #[test]
     fn a_process_that_leaves_is_replaced_without_a_kill() {
         let mut process = process(busy());
         process.leave(LeaveReason::Failed(failure()));
-        assert!(!process.replace());
+        assert!(!process.replace(NOW));
         assert_eq!(process.exit, Exit::Leaving(LeaveReason::Replaced));
     }
 
@@ -363,12 +373,12 @@ mod tests {
             if is_stopped {
                 process.stop();
             }
-            process.time_out(TIMEOUT);
+            process.time_out(NOW, TIMEOUT);
             assert_eq!(process.exit, Exit::Killed(expected));
         }
         let mut failed = process(busy());
         failed.leave(LeaveReason::Failed(failure()));
-        failed.time_out(TIMEOUT);
+        failed.time_out(NOW, TIMEOUT);
         assert_eq!(failed.exit, Exit::Killed(KillReason::Failed(failure())));
     }
 
