@@ -80,7 +80,7 @@ impl State {
     /// Replace a worker's process, through no fault of its input. Its segments return to the queue when it has ended.
     fn replace(&mut self, step: &mut Step, worker: WorkerId) {
         if let Some(process) = self.workers.process_mut(worker)
-            && process.replace()
+            && process.replace(step.now)
         {
             step.push(Effect::Kill { worker });
         }

@@ -4,18 +4,51 @@
 
 use super::blame::{Consequence, Death, MOST_QUARANTINED_IN_A_ROW};
 use super::effect::Step;
-use super::slot::{Cause, Exit, Load, Occupant, Process, Stage, no_progress};
+use super::slot::{Exit, KillReason, LeaveReason, Load, Occupant, Process, Stage, no_progress};
 use super::{Effect, EncoderTarget, State};
 use crate::device::DeviceFailure;
 use crate::engine::watchdog::Input;
 use crate::failure::{Failure, FailureKind};
-use crate::ids::WorkerId;
+use crate::ids::{SegmentId, WorkerId};
+use crate::protocol::InputCrash;
 use crate::report::BuildEvent;
 use std::time::Duration;
 
 /// Processes in a row that end before they are ready, before the worker is given up. One failed start may be an
 /// accident; a third would meet the same machine.
 const MOST_FAILED_STARTS: u32 = 2;
+
+/// A process that ended too early.
+struct Loss {
+    worker: WorkerId,
+    target: EncoderTarget,
+    was_ready: bool,
+    /// The segment that it worked on.
+    segment: Option<SegmentId>,
+    /// The file that it announced in careful mode.
+    current_file: Option<(SegmentId, u32)>,
+    /// For people.
+    reason: String,
+    crash: Option<InputCrash>,
+    /// A device failed it.
+    is_of_device: bool,
+}
+
+impl Loss {
+    /// The death to blame on the input; `None` if there was none in work, or if a device is to blame.
+    fn death(self) -> Option<Death> {
+        let segment = self.segment.filter(|_| !self.is_of_device)?;
+        let is_input_crash = self.crash.is_some();
+        let reported = self.crash.and_then(|crash| crash.file);
+        let file = reported.or(self.current_file);
+        Some(Death {
+            segment,
+            file: file.filter(|(of, _)| *of == segment).map(|(_, file)| file),
+            is_input_crash,
+            reason: self.reason,
+        })
+    }
+}
 
 impl State {
     /// A process has ended, in order or not.
@@ -46,9 +79,10 @@ impl State {
             return;
         }
         let (reason, crash, is_of_device) = match exit {
-            Exit::Leaving(Cause::Replaced) | Exit::Killed(Cause::Replaced) => return,
-            Exit::Leaving(Cause::Stop) if unfinished.is_empty() => return,
-            Exit::Leaving(Cause::Failed(failure)) | Exit::Killed(Cause::Failed(failure)) => {
+            Exit::Leaving(LeaveReason::Replaced) | Exit::Killed(KillReason::Replaced) => return,
+            Exit::Leaving(LeaveReason::Stop) if unfinished.is_empty() => return,
+            Exit::Leaving(LeaveReason::Failed(failure))
+            | Exit::Killed(KillReason::Failed(failure)) => {
                 if !self.is_worth_a_retry(failure.kind, was_ready) {
                     // The build ends with these words.
                     return self.fail(step, failure);
@@ -56,52 +90,57 @@ impl State {
                 let is_of_device = matches!(failure.kind, FailureKind::Device(_));
                 (failure.text, None, is_of_device)
             }
-            Exit::Leaving(Cause::Crashed(crash)) | Exit::Killed(Cause::Crashed(crash)) => {
+            Exit::Killed(KillReason::Crashed(crash)) => {
                 (crash.reason.clone(), Some(crash), is_device_crash)
             }
             Exit::No
-            | Exit::Leaving(Cause::Stop | Cause::Unresponsive)
-            | Exit::Killed(Cause::Stop | Cause::Unresponsive) => (status, None, is_device_crash),
+            | Exit::Leaving(LeaveReason::Stop)
+            | Exit::Killed(KillReason::Unresponsive) => (status, None, is_device_crash),
         };
-        step.emit(BuildEvent::WorkerLost {
+        let loss = Loss {
             worker,
-            reason: reason.clone(),
-        });
-        if !was_ready {
-            return self.failed_start(step, worker, target, reason);
+            target,
+            was_ready,
+            segment: unfinished.first().copied(),
+            current_file: load.current_file,
+            reason,
+            crash,
+            is_of_device,
+        };
+        self.lost(step, loss);
+    }
+
+    /// A process ended too early: try again, blame a file, or give up.
+    fn lost(&mut self, step: &mut Step, loss: Loss) {
+        let worker = loss.worker;
+        let reason = loss.reason.clone();
+        step.emit(BuildEvent::WorkerLost { worker, reason });
+        if !loss.was_ready {
+            return self.failed_start(step, worker, loss.target, loss.reason);
         }
         if let Some(deaths) = self.blame.count_death(self.workers.count() as u32) {
             let text = format!(
-                "workers died {deaths} times without finishing a single file; the last one: {reason}"
+                "workers died {deaths} times without finishing a single file; the last one: {}",
+                loss.reason
             );
             let kind = FailureKind::Internal;
             return self.fail(step, Failure { kind, text });
         }
-        let Some(segment) = unfinished.first().copied().filter(|_| !is_of_device) else {
-            return;
-        };
-        let is_input_crash = crash.is_some();
-        let file = crash.and_then(|crash| crash.file).or(load.current_file);
-        let file = file.filter(|(of, _)| *of == segment).map(|(_, file)| file);
-        let death = Death {
-            segment,
-            file,
-            is_input_crash,
-            reason,
-        };
-        self.blame(step, death);
+        if let Some(death) = loss.death() {
+            self.blame(step, death);
+        }
     }
 
     /// Whether the device probably crashed the process: the process sent no reason, it worked on a single announced file,
     /// and the batch of that file was on the device.
     fn is_device_crash(&self, worker: WorkerId, process: &Process) -> bool {
         let is_silent = match &process.exit {
-            Exit::No => true,
-            Exit::Leaving(cause) | Exit::Killed(cause) => match cause {
-                Cause::Stop | Cause::Unresponsive => true,
-                Cause::Crashed(crash) => crash.file.is_none(),
-                Cause::Failed(_) | Cause::Replaced => false,
-            },
+            Exit::No
+            | Exit::Leaving(LeaveReason::Stop)
+            | Exit::Killed(KillReason::Unresponsive) => true,
+            Exit::Killed(KillReason::Crashed(crash)) => crash.file.is_none(),
+            Exit::Leaving(LeaveReason::Failed(_) | LeaveReason::Replaced)
+            | Exit::Killed(KillReason::Failed(_) | KillReason::Replaced) => false,
         };
         let has_file = process
             .load()
@@ -191,12 +230,11 @@ impl State {
             let Some(process) = self.workers.process_mut(worker) else {
                 continue;
             };
-            process.active_at = now;
             if matches!(process.exit, Exit::Killed(_)) {
                 self.abandon(step, worker);
                 continue;
             }
-            process.time_out(timeout);
+            process.time_out(now, timeout);
             let reason = no_progress(timeout);
             step.warn(format!("worker {worker}: {reason}, killing it"));
             step.push(Effect::Kill { worker });

@@ -1,7 +1,7 @@
 //! What workers say, and what it changes. `exits` says what a death means, `watchdog` what a batch means.
 
 use super::effect::Step;
-use super::slot::Cause;
+use super::slot::LeaveReason;
 use super::{Effect, State};
 use crate::engine::watchdog::Input;
 use crate::failure::{Failure, FailureKind};
@@ -90,7 +90,7 @@ impl State {
                 });
             }
             FromWorker::SegmentDone { segment } => self.segment_done(step, worker, segment),
-            FromWorker::Stopped { .. } => process.leave(Cause::Stop),
+            FromWorker::Stopped { .. } => process.leave(LeaveReason::Stop),
             FromWorker::Failed(failure) => self.worker_failed(step, worker, failure),
             FromWorker::InputCrashed(crash) => {
                 process.crash(crash);
@@ -146,7 +146,7 @@ impl State {
     fn worker_failed(&mut self, step: &mut Step, worker: WorkerId, failure: Failure) {
         let kind = failure.kind;
         if let Some(process) = self.workers.process_mut(worker) {
-            process.leave(Cause::Failed(failure));
+            process.leave(LeaveReason::Failed(failure));
         }
         if let FailureKind::Device(failure) = kind {
             self.feed_watchdog(step, Input::DeviceFailed { worker, failure });

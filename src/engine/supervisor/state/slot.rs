@@ -66,18 +66,27 @@ pub(super) enum Exit {
     /// It is not about to exit.
     No,
     /// It ends on its own.
-    Leaving(Cause),
-    Killed(Cause),
+    Leaving(LeaveReason),
+    Killed(KillReason),
 }
 
-/// Why a process ends.
+/// Why a process ends on its own.
 #[derive(Debug, PartialEq)]
-pub(super) enum Cause {
-    /// It was asked to stop, or had nothing left to do.
+pub(super) enum LeaveReason {
+    /// It was asked to stop, or its input ended.
     Stop,
+    /// Its last message was an error.
+    Failed(Failure),
+    /// The watchdog replaces it. Nothing else is to blame.
+    Replaced,
+}
+
+/// Why a process was killed.
+#[derive(Debug, PartialEq)]
+pub(super) enum KillReason {
     /// It showed no progress while it started or stopped.
     Unresponsive,
-    /// Its last message was an error.
+    /// Its last message was an error, and it did not exit.
     Failed(Failure),
     /// Its input crashed or hung it.
     Crashed(InputCrash),
@@ -176,7 +185,7 @@ impl Process {
     pub fn is_replaced(&self) -> bool {
         matches!(
             self.exit,
-            Exit::Leaving(Cause::Replaced) | Exit::Killed(Cause::Replaced)
+            Exit::Leaving(LeaveReason::Replaced) | Exit::Killed(KillReason::Replaced)
         )
     }
 
@@ -184,35 +193,39 @@ impl Process {
     pub fn stop(&mut self) -> bool {
         let is_first = self.exit == Exit::No;
         if is_first {
-            self.exit = Exit::Leaving(Cause::Stop);
+            self.exit = Exit::Leaving(LeaveReason::Stop);
         }
         is_first
     }
 
     /// It reported that it ends on its own.
-    pub fn leave(&mut self, cause: Cause) {
+    pub fn leave(&mut self, reason: LeaveReason) {
         if !self.is_replaced() {
-            self.exit = Exit::Leaving(cause);
+            self.exit = Exit::Leaving(reason);
         }
     }
 
     /// It reported that its input crashed it. Its other threads may hang or still take memory, so it must be killed.
     pub fn crash(&mut self, crash: InputCrash) {
-        let cause = match self.is_replaced() {
-            true => Cause::Replaced,
-            false => Cause::Crashed(crash),
+        let reason = match self.is_replaced() {
+            true => KillReason::Replaced,
+            false => KillReason::Crashed(crash),
         };
-        self.exit = Exit::Killed(cause);
+        self.exit = Exit::Killed(reason);
     }
 
     /// The watchdog replaces it. Returns whether it has to be killed for that.
-    pub fn replace(&mut self) -> bool {
+    pub fn replace(&mut self, now: Duration) -> bool {
         let (exit, must_kill) = match self.exit {
-            Exit::No => (Exit::Killed(Cause::Replaced), true),
-            Exit::Leaving(_) => (Exit::Leaving(Cause::Replaced), false),
-            Exit::Killed(_) => (Exit::Killed(Cause::Replaced), false),
+            Exit::No => (Exit::Killed(KillReason::Replaced), true),
+            Exit::Leaving(_) => (Exit::Leaving(LeaveReason::Replaced), false),
+            Exit::Killed(_) => (Exit::Killed(KillReason::Replaced), false),
         };
         self.exit = exit;
+        if must_kill {
+            // It may have hung for long; it gets its time to exit from now on.
+            self.active_at = now;
+        }
         must_kill
     }
 
@@ -235,17 +248,21 @@ impl Process {
     }
 
     /// It showed no progress for `timeout` and is killed.
-    pub fn time_out(&mut self, timeout: Duration) {
+    pub fn time_out(&mut self, now: Duration, timeout: Duration) {
+        self.active_at = now;
         let exit = std::mem::replace(&mut self.exit, Exit::No);
-        let cause = match (exit, &self.stage) {
-            (Exit::No, Stage::Ready(_)) => Cause::Crashed(InputCrash {
+        let reason = match (exit, &self.stage) {
+            (Exit::No, Stage::Ready(_)) => KillReason::Crashed(InputCrash {
                 file: None,
                 reason: no_progress(timeout),
             }),
-            (Exit::No | Exit::Leaving(Cause::Stop), _) => Cause::Unresponsive,
-            (Exit::Leaving(cause) | Exit::Killed(cause), _) => cause,
+            (Exit::No, Stage::Starting) => KillReason::Unresponsive,
+            (Exit::Leaving(LeaveReason::Stop), _) => KillReason::Unresponsive,
+            (Exit::Leaving(LeaveReason::Failed(failure)), _) => KillReason::Failed(failure),
+            (Exit::Leaving(LeaveReason::Replaced), _) => KillReason::Replaced,
+            (Exit::Killed(reason), _) => reason,
         };
-        self.exit = Exit::Killed(cause);
+        self.exit = Exit::Killed(reason);
     }
 }
 
@@ -260,6 +277,7 @@ mod tests {
     use crate::ids::ShardId;
 
     const TIMEOUT: Duration = Duration::from_secs(60);
+    const NOW: Duration = Duration::from_secs(1000);
 
     fn process(stage: Stage) -> Process {
         let mut slot = Slot::default();
@@ -309,39 +327,43 @@ mod tests {
         let mut process = process(busy());
         assert!(process.stop());
         assert!(!process.stop());
-        assert_eq!(process.exit, Exit::Leaving(Cause::Stop));
+        assert_eq!(process.exit, Exit::Leaving(LeaveReason::Stop));
     }
 
     /// Its input is not to blame for what a process reports after the watchdog has replaced it.
     #[test]
     fn nothing_overrides_a_replacement() {
         let mut process = process(busy());
-        assert!(process.replace(), "it runs, so it must be killed");
-        process.leave(Cause::Failed(failure()));
+        assert!(process.replace(NOW), "it runs, so it must be killed");
+        process.leave(LeaveReason::Failed(failure()));
         process.crash(crash());
-        process.time_out(TIMEOUT);
-        assert_eq!(process.exit, Exit::Killed(Cause::Replaced));
-        assert!(!process.replace(), "it was killed before");
+        process.time_out(NOW, TIMEOUT);
+        assert_eq!(process.exit, Exit::Killed(KillReason::Replaced));
+        assert_eq!(
+            process.active_at, NOW,
+            "its time to exit starts with the kill"
+        );
+        assert!(!process.replace(NOW), "it was killed before");
     }
 
     #[test]
     fn a_process_that_leaves_is_replaced_without_a_kill() {
         let mut process = process(busy());
-        process.leave(Cause::Failed(failure()));
-        assert!(!process.replace());
-        assert_eq!(process.exit, Exit::Leaving(Cause::Replaced));
+        process.leave(LeaveReason::Failed(failure()));
+        assert!(!process.replace(NOW));
+        assert_eq!(process.exit, Exit::Leaving(LeaveReason::Replaced));
     }
 
     #[test]
     fn a_timeout_blames_the_input_of_a_process_at_work_only() {
         for (stage, is_stopped, expected) in [
-            (Stage::Starting, false, Cause::Unresponsive),
-            (Stage::Starting, true, Cause::Unresponsive),
-            (busy(), true, Cause::Unresponsive),
+            (Stage::Starting, false, KillReason::Unresponsive),
+            (Stage::Starting, true, KillReason::Unresponsive),
+            (busy(), true, KillReason::Unresponsive),
             (
                 busy(),
                 false,
-                Cause::Crashed(InputCrash {
+                KillReason::Crashed(InputCrash {
                     file: None,
                     reason: "no progress for 60 s".to_owned(),
                 }),
@@ -351,13 +373,13 @@ mod tests {
             if is_stopped {
                 process.stop();
             }
-            process.time_out(TIMEOUT);
+            process.time_out(NOW, TIMEOUT);
             assert_eq!(process.exit, Exit::Killed(expected));
         }
         let mut failed = process(busy());
-        failed.leave(Cause::Failed(failure()));
-        failed.time_out(TIMEOUT);
-        assert_eq!(failed.exit, Exit::Killed(Cause::Failed(failure())));
+        failed.leave(LeaveReason::Failed(failure()));
+        failed.time_out(NOW, TIMEOUT);
+        assert_eq!(failed.exit, Exit::Killed(KillReason::Failed(failure())));
     }
 
     #[test]

@@ -266,6 +266,23 @@ fn a_pause_does_not_wait_for_a_collection_that_crawls() {
     assert_eq!(world.ending, Some(Ending::Paused));
 }
 
+/// A batch may hang for longer than a killed process may take to exit.
+#[test]
+fn a_worker_that_is_replaced_after_a_long_hang_is_not_abandoned() {
+    let mut world = World::on_device(1, one_shard(vec![vec![File::Good]]), CrawlAction::Ladder);
+    let worker = WorkerId(0);
+    world.feed(Event::Tick);
+    world.turn(worker);
+    world.start_batch(worker, segment(0, 0));
+    let hang = STALL / 2 + Duration::from_secs(1);
+    assert!(hang > limits().start_stop_timeout);
+    world.now += hang;
+    let effects = world.state.step(world.now, Event::Tick);
+    assert!(effects.contains(&Effect::Kill { worker }), "{effects:?}");
+    let spawns = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::Spawn { .. }));
+    assert!(!spawns(&effects), "it has not exited yet: {effects:?}");
+}
+
 /// Messages of a killed worker may still arrive after its segment has moved to the CPU.
 #[test]
 fn late_messages_about_a_segment_that_has_moved_do_not_count() {
