@@ -119,7 +119,7 @@ impl Run<'_> {
         let request = &mut settings.request;
         request.worker.arguments.extend(verbosity(self.global));
         if let Some(file) = &self.global.log_file {
-            request.profile.leave_out(file);
+            request.profile.exclude_output(file);
         }
         if let Some(file) = &self.flags.metrics_file {
             let refused = engine::refuse_metrics(request, file).map_err(anyhow::Error::from);

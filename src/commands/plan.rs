@@ -31,7 +31,7 @@ pub fn run(
         let name = profile.name.clone();
         let mut settings = Settings::resolve(flags, profile).map_err(Failed::of_profile(&name))?;
         if let Some(file) = &global.log_file {
-            settings.request.profile.leave_out(file);
+            settings.request.profile.exclude_output(file);
         }
         // As a build does: all are looked at before any is shown.
         if why.is_none() {

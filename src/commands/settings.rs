@@ -157,7 +157,7 @@ impl Settings {
         let crawl = config(flags)?;
         listed.extend(crawl_settings(&crawl));
         if let Some(file) = &flags.metrics_file {
-            profile.leave_out(file);
+            profile.exclude_output(file);
         }
         // A probe that is set for other machines means nothing where `auto` has come down to the CPU.
         let is_cpu = encoders.device().is_none();

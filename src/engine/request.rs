@@ -146,7 +146,7 @@ impl BuildRequest {
         if let Some(known) = Provenance::read(&self.layout())
             && !self.prune
         {
-            self.profile.remember(&known.roots());
+            self.profile.keep_labels(&known.roots());
         }
     }
 

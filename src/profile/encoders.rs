@@ -76,12 +76,17 @@ impl std::fmt::Display for Precision {
     }
 }
 
-impl std::str::FromStr for Precision {
-    type Err = String;
+/// An unknown name of a precision.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not one of fp32, tf32, fp16")]
+pub struct NoSuchPrecision(pub String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for Precision {
+    type Err = NoSuchPrecision;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchPrecision> {
         let known = Self::ALL.into_iter().find(|known| known.name() == text);
-        known.ok_or_else(|| format!("`{text}` is not one of fp32, tf32, fp16"))
+        known.ok_or_else(|| NoSuchPrecision(text.to_owned()))
     }
 }
 

@@ -1,17 +1,17 @@
-//! What can be wrong with a profile.
+//! Mistakes in profiles.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// One variant per thing a caller may do differently.
+/// One variant for each thing that a caller may do differently.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
-    /// No profile of that name in the folders searched.
+    /// No searched folder has a profile of that name.
     #[error("no profile `{name}`{}", found_instead(.suggestion.as_deref(), .known))]
     NotFound {
         name: String,
-        /// The name that was probably meant.
+        /// The similar name that was probably meant.
         suggestion: Option<String>,
-        /// The names that exist, sorted.
+        /// All names, sorted.
         known: Vec<String>,
     },
 
@@ -21,7 +21,7 @@ pub enum ProfileError {
         source: std::io::Error,
     },
 
-    /// The file does not say what it must. The message names the key and the fix.
+    /// The file has a mistake. The message names the key and the fix.
     #[error("{}:{line}: {message}", .path.display())]
     Invalid {
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum ProfileError {
         message: String,
     },
 
-    /// Roots are named, but none of them exists: there is nothing to index.
+    /// None of the roots exists, so there is nothing to index.
     #[error("{}: no root folder exists ({}){}", .path.display(), .tried.join(", "), hint_text(.hint.as_deref()))]
     NoRoots {
         path: PathBuf,
@@ -39,6 +39,18 @@ pub enum ProfileError {
         /// The profile's `missing_hint`.
         hint: Option<String>,
     },
+}
+
+impl ProfileError {
+    /// Return an error at byte `at` of the profile's text.
+    pub(super) fn at(path: &Path, text: &str, at: usize, message: &str) -> Self {
+        let before = text.as_bytes().iter().take(at);
+        Self::Invalid {
+            path: path.to_path_buf(),
+            line: 1 + before.filter(|byte| **byte == b'\n').count(),
+            message: message.trim_end().replace('\n', ", "),
+        }
+    }
 }
 
 fn found_instead(suggestion: Option<&str>, known: &[String]) -> String {

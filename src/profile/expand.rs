@@ -1,26 +1,44 @@
-//! `~`, `$VAR`, `${VAR}` and `${VAR:-default}` in paths.
+//! Expands `~`, `$VAR`, `${VAR}` and `${VAR:-default}` in paths.
 //!
-//! Pure: the environment is a function that the caller passes in.
+//! Pure: the caller passes the environment in.
 
-use super::Env;
+/// Looks up an environment variable. `None`: not set, or not Unicode.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// How deep defaults may lie in one another: more is a mistake.
+/// Most defaults inside one another. More are a mistake.
 const MAX_DEPTH: usize = 8;
 
-/// A path with its variables replaced.
+/// A path with its variables expanded.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Expanded {
-    /// Read as it stands.
+    /// Read as a path.
     pub literal: String,
-    /// Read as a glob: characters that come from variables stand for themselves.
+    /// Read as a glob. Characters from variables are escaped.
     pub pattern: String,
-    /// Whether `*`, `?` or `[` stand in the path as typed.
+    /// Whether the path as typed contains `*`, `?` or `[`.
     pub is_glob: bool,
 }
 
-/// Expands `typed`. A variable that is not set, or empty, and has no default is an error, in words:
-/// `$DATA/logs` must not turn into `/logs`.
-pub fn expand(typed: &str, env: Env<'_>) -> Result<Expanded, String> {
+/// Why a path cannot be expanded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExpandError {
+    #[error("more than {MAX_DEPTH} defaults inside one another")]
+    TooDeep,
+    #[error("`${{{0}}}` names no variable")]
+    NoName(String),
+    #[error("`${{{inner}}}`: write ${{{name}}} or ${{{name}:-default}}")]
+    Operator { inner: String, name: String },
+    #[error("`${{{0}` has no closing brace")]
+    NoClosingBrace(String),
+    #[error("`~` is the home folder, but HOME is not set")]
+    NoHome,
+    #[error("${0} is not set: set it, or write ${{{0}:-default}}")]
+    NotSet(String),
+}
+
+/// Expand `typed`. A variable that is not set or is empty and has no default is an error, so that `$DATA/logs` never turns
+/// into `/logs`.
+pub fn expand(typed: &str, env: Env<'_>) -> Result<Expanded, ExpandError> {
     let mut expanded = Expanded {
         literal: String::new(),
         pattern: String::new(),
@@ -43,9 +61,14 @@ impl Expanded {
     }
 }
 
-fn expand_into(typed: &str, env: Env<'_>, depth: usize, out: &mut Expanded) -> Result<(), String> {
+fn expand_into(
+    typed: &str,
+    env: Env<'_>,
+    depth: usize,
+    out: &mut Expanded,
+) -> Result<(), ExpandError> {
     if depth > MAX_DEPTH {
-        return Err(format!("more than {MAX_DEPTH} defaults inside one another"));
+        return Err(ExpandError::TooDeep);
     }
     let mut rest = typed;
     if out.literal.is_empty() && is_home(typed) {
@@ -83,14 +106,15 @@ fn expand_braced(
     env: Env<'_>,
     depth: usize,
     out: &mut Expanded,
-) -> Result<(), String> {
+) -> Result<(), ExpandError> {
     let (name, after) = split_name(inner);
     let default = match (name, after.strip_prefix(":-")) {
-        ("", _) => return Err(format!("`${{{inner}}}` names no variable")),
+        ("", _) => return Err(ExpandError::NoName(inner.to_owned())),
         (_, None) if !after.is_empty() => {
-            return Err(format!(
-                "`${{{inner}}}`: write ${{{name}}} or ${{{name}:-default}}"
-            ));
+            return Err(ExpandError::Operator {
+                inner: inner.to_owned(),
+                name: name.to_owned(),
+            });
         }
         (_, default) => default,
     };
@@ -102,8 +126,8 @@ fn expand_braced(
     Ok(())
 }
 
-/// The text up to the brace that closes the one before it, and what follows.
-fn braced(text: &str) -> Result<(&str, &str), String> {
+/// Split the text at the brace that closes the one before it.
+fn braced(text: &str) -> Result<(&str, &str), ExpandError> {
     let mut open = 1;
     for (at, c) in text.char_indices() {
         match c {
@@ -115,7 +139,7 @@ fn braced(text: &str) -> Result<(&str, &str), String> {
             return Ok((&text[..at], &text[at + 1..]));
         }
     }
-    Err(format!("`${{{text}` has no closing brace"))
+    Err(ExpandError::NoClosingBrace(text.to_owned()))
 }
 
 fn split_name(text: &str) -> (&str, &str) {
@@ -134,18 +158,18 @@ fn is_home(path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(std::path::is_separator))
 }
 
-fn home(env: Env<'_>) -> Result<String, String> {
+fn home(env: Env<'_>) -> Result<String, ExpandError> {
     variable("HOME", env)
         .or_else(|| variable("USERPROFILE", env))
-        .ok_or_else(|| "`~` is the home folder, but HOME is not set".into())
+        .ok_or(ExpandError::NoHome)
 }
 
 fn variable(name: &str, env: Env<'_>) -> Option<String> {
     env(name).filter(|value| !value.is_empty())
 }
 
-fn not_set(name: &str) -> String {
-    format!("${name} is not set: set it, or write ${{{name}:-default}}")
+fn not_set(name: &str) -> ExpandError {
+    ExpandError::NotSet(name.to_owned())
 }
 
 #[cfg(test)]
@@ -196,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn mistakes_are_errors() {
         for (typed, part) in [
             (
                 "$NONE/x",
@@ -207,7 +231,7 @@ mod tests {
             ("${}", "names no variable"),
             ("${DATA-x}", "write ${DATA} or ${DATA:-default}"),
         ] {
-            let error = expand(typed, &env).expect_err(typed);
+            let error = expand(typed, &env).expect_err(typed).to_string();
             assert!(error.contains(part), "{typed}: {error}");
         }
     }

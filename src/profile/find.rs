@@ -1,19 +1,19 @@
-//! Profiles by name.
+//! Finds profiles by name.
 
-use super::ProfileError;
+use super::error::ProfileError;
 use super::suggest::nearest;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A profile that can be named.
+/// A profile with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileName {
     pub name: String,
     pub file: PathBuf,
 }
 
-/// The profiles (`*.toml`) in `folders`, by name; of two with one name, the one in the earlier
-/// folder. Folders that cannot be listed have none.
+/// List the profiles (`*.toml`) in `folders`, sorted by name. Of two with the same name, the one in the earlier folder
+/// counts. Folders that cannot be listed are skipped.
 pub fn list_profiles(folders: &[PathBuf]) -> Vec<ProfileName> {
     let mut files = BTreeMap::new();
     for folder in folders {
@@ -36,8 +36,8 @@ pub fn list_profiles(folders: &[PathBuf]) -> Vec<ProfileName> {
         .collect()
 }
 
-/// The file of the profile `name`: a path that ends in `.toml` as it is, anything else as
-/// `name.toml` in the first of `folders` that has it.
+/// Return the file of the profile `name`: a path that ends in `.toml` as it is, else `name.toml` in the first of `folders`
+/// that has it.
 pub fn find_profile(name: &str, folders: &[PathBuf]) -> Result<PathBuf, ProfileError> {
     if name.ends_with(".toml") {
         return Ok(Path::new(name).to_path_buf());

@@ -1,8 +1,8 @@
-//! Finds the folders that a glob stands for.
+//! Finds the folders that match a glob.
 //!
-//! Reads the folders on the way to them, as a shell does: `*`, `?` and `[ab]` hold within one name and do
-//! not match a hidden one unless the pattern begins with its dot; `**` stands for any number of folders,
-//! hidden ones and links left out. Names need not be Unicode.
+//! Lists the folders on the way to them, as a shell does: `*`, `?` and `[ab]` match within one name, and match a hidden one
+//! only if the pattern starts with the dot; `**` matches any number of folders except hidden ones and links. Names need not be
+//! Unicode.
 
 use glob::{MatchOptions, Pattern, PatternError};
 use std::path::{Component, Path, PathBuf};
@@ -15,15 +15,18 @@ const OPTIONS: MatchOptions = MatchOptions {
 
 /// One component of a pattern.
 enum Step {
-    /// To be joined as it is: a plain name, `/`, `..`.
+    /// Joined as it is: a plain name, `/`, `..`.
     Plain(PathBuf),
     Wild(Pattern),
     /// `**`
     AnyDepth,
 }
 
-/// The folders that match `pattern`, an absolute path, in no order, some perhaps twice. Folders that cannot
-/// be listed have none. Fails when the pattern is none.
+/// Return the folders that match `pattern`, an absolute path, in no order, some perhaps twice. Folders that cannot be listed
+/// are skipped.
+///
+/// # Errors
+/// If the pattern is invalid.
 pub fn matching_folders(pattern: &str) -> Result<Vec<PathBuf>, PatternError> {
     let steps: Vec<Step> = Path::new(pattern)
         .components()

@@ -1,12 +1,12 @@
-//! Names of shards.
+//! Slugs and unique labels, which name shards.
 
 use std::collections::BTreeSet;
 
-/// Bytes of a slug at most. Labels become file names; a longer one ends in a hash of the name.
+/// Most bytes of a slug, which becomes a file name. A longer one is truncated and ends in a hash of the name.
 const SLUG_BYTES: usize = 64;
 
-/// `name` in lower case, every run outside `[a-z0-9]` as one `-`, none at the ends; `root` if
-/// nothing is left. The rule that readers and the Python builder share.
+/// Return `name` in lower case with each run outside of `[a-z0-9]` as one `-`, none at the ends; `root` if nothing is left.
+/// Readers and the Python builder have the same rule.
 pub fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
     for c in name.to_lowercase().chars() {
@@ -25,8 +25,8 @@ pub fn slug(name: &str) -> String {
     if slug.is_empty() { "root".into() } else { slug }
 }
 
-/// Makes labels unique by appending `-2`, `-3` and so on. The first of every name keeps it, so the
-/// result depends on the order given: pass them in the order of their paths.
+/// Make labels unique by appending `-2`, `-3` and so on. The first of each name keeps it, so the result depends on the order:
+/// pass them in the order of their paths.
 pub fn unique_labels(wanted: &[String]) -> Vec<String> {
     let mut taken: BTreeSet<String> = wanted.iter().cloned().collect();
     let mut kept: BTreeSet<&String> = BTreeSet::new();

@@ -1,11 +1,11 @@
-//! A profile as it stands in its file.
+//! Parses a profile file.
 //!
-//! Pure: text in, values or the place of the mistake out. What the values mean on this machine is
-//! decided by `resolve`.
+//! Pure: text in, values or a mistake with its line out. `resolve` decides what the values mean on this machine.
 
+use super::error::ProfileError;
 use super::recipe::{Chunker, Coverage, DensityGate, SecretsInText};
+use super::rules::Secrets;
 use super::suggest::nearest;
-use super::{ProfileError, Secrets};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -14,15 +14,15 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The keys of a profile as typed; `None`: not there.
+/// The keys of a profile as typed; `None`: not set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProfileFile {
     pub description: Option<String>,
     pub roots: Vec<RootEntry>,
-    /// Advice for when no root exists, such as the command that fetches them.
+    /// Advice if no root exists, such as the command that downloads them.
     pub missing_hint: Option<String>,
-    /// In this and the next two, `"..."` stands for the default list.
+    /// In this and the next two, `"..."` includes the default list.
     pub extensions: Option<Vec<String>>,
     pub skip_dirs: Option<Vec<String>>,
     pub skip_names: Option<Spanned<Vec<String>>>,
@@ -38,7 +38,7 @@ pub struct ProfileFile {
     pub encoders: EncodersTable,
 }
 
-/// One of `roots`: a string, or a table with these keys.
+/// An entry of `roots`: a string, or a table with these keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RootEntry {
     /// With `~`, variables and globs.
@@ -92,21 +92,23 @@ pub(super) const ENCODER_KEYS: &[&str] = &[
 ];
 
 impl ProfileFile {
-    /// Parses `text`; `path` is for messages.
+    /// Parse `text`; `path` is for messages.
     ///
-    /// Fails with the line on bad TOML, unknown keys and values of the wrong type.
+    /// # Errors
+    /// `Invalid`, with the line, for bad TOML, unknown keys and values of the wrong type.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ProfileError> {
         let syntax = |error: toml::de::Error| {
             let at = error.span().map_or(0, |span| span.start);
-            invalid(path, text, at, &toml_message(text, &error))
+            ProfileError::at(path, text, at, &toml_message(text, &error))
         };
         let table = DeTable::parse(text).map_err(syntax)?;
-        check_keys(table.get_ref()).map_err(|(at, message)| invalid(path, text, at, &message))?;
+        check_keys(table.get_ref())
+            .map_err(|(at, message)| ProfileError::at(path, text, at, &message))?;
         toml::from_str(text).map_err(syntax)
     }
 }
 
-/// What is wrong with a TOML text, on one line and without the place.
+/// Return what is wrong with a TOML text, on one line and without its position.
 pub fn toml_message(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().trim_end().replace('\n', ", ");
     let at = error.span().map_or(0, |span| span.start);
@@ -125,7 +127,7 @@ pub fn toml_message(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
-/// What a wrong type is, in the terms of a profile; `line` has the key. `None`: the message says something else.
+/// Rephrase an error about a wrong type in the terms of a profile. `line` has the key. `None` for other errors.
 fn typed(line: &str, message: &str) -> Option<String> {
     let wrong = ["invalid type: ", "invalid value: "];
     let rest = wrong.iter().find_map(|start| message.strip_prefix(start))?;
@@ -144,19 +146,9 @@ fn typed(line: &str, message: &str) -> Option<String> {
     })
 }
 
-/// An error at byte `at` of the profile's text.
-pub fn invalid(path: &Path, text: &str, at: usize, message: &str) -> ProfileError {
-    let before = text.as_bytes().iter().take(at);
-    ProfileError::Invalid {
-        path: path.to_path_buf(),
-        line: 1 + before.filter(|byte| **byte == b'\n').count(),
-        message: message.trim_end().replace('\n', ", "),
-    }
-}
-
 const NO_ROOTS: &str = "roots is empty: name at least one folder, as in roots = [\"~/src\"]";
 
-/// The first key that does not exist, or the lack of roots: where it stands, and a message.
+/// Check for unknown keys and missing roots. Return the position of the mistake and a message.
 fn check_keys(profile: &DeTable<'_>) -> Result<(), (usize, String)> {
     check_table(profile, PROFILE_KEYS)?;
     if let Some(DeValue::Table(encoders)) = profile.get("encoders").map(Spanned::get_ref) {
@@ -201,7 +193,7 @@ fn check_table(table: &DeTable<'_>, known: &[&str]) -> Result<(), (usize, String
 
 impl<'de> Deserialize<'de> for RootEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The span wraps the whole entry: for a plain string there is nothing finer.
+        // The span of the whole entry: a plain string has no finer one.
         let entry = Spanned::<StringOrTable>::deserialize(deserializer)?;
         let span = entry.span();
         Ok(match entry.into_inner() {
@@ -221,7 +213,7 @@ impl<'de> Deserialize<'de> for RootEntry {
     }
 }
 
-/// Not `#[serde(untagged)]`, whose message for a wrong type in the table names neither key nor type.
+/// Not `#[serde(untagged)]`, whose error for a wrong type in the table names neither key nor type.
 enum StringOrTable {
     String(String),
     Table(RootTable),

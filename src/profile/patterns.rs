@@ -1,20 +1,19 @@
 //! Lists of glob patterns over paths below a root.
 //!
-//! `*` and `?` stay inside one component, `**` does not, `[ab]` and `{a,b}` are choices. A pattern
-//! without a slash holds at any depth, one with a slash counts from the root; a slash at the start
-//! or end changes nothing else. Upper and lower case differ.
+//! `*` and `?` match within one component, `**` across components, `[ab]` and `{a,b}` are choices. A pattern without a slash
+//! matches at any depth, one with a slash from the root; a slash at the start or end has no other effect. Case matters.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use std::path::Path;
 
-/// Compiled patterns that remember how they were written.
+/// Compiled patterns, with their text as typed.
 #[derive(Clone, Debug, Default)]
 pub struct Patterns {
     set: GlobSet,
     typed: Vec<String>,
 }
 
-/// A pattern that does not compile.
+/// An invalid pattern.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("bad pattern `{pattern}`: {reason}")]
 pub struct BadPattern {
@@ -23,7 +22,10 @@ pub struct BadPattern {
 }
 
 impl Patterns {
-    /// Compiles `patterns`. Fails at the first that is not a glob.
+    /// Compile `patterns`.
+    ///
+    /// # Errors
+    /// The first invalid pattern.
     pub fn compile<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, BadPattern> {
         let mut set = GlobSetBuilder::new();
         let mut typed = Vec::new();
@@ -52,7 +54,7 @@ impl Patterns {
         self.typed.is_empty()
     }
 
-    /// The first pattern that matches `path` itself (relative to the root), as it was written.
+    /// Return the first pattern that matches `path` itself (relative to the root), as typed.
     pub fn matching(&self, path: &Path) -> Option<&str> {
         if self.typed.is_empty() {
             return None;
@@ -61,7 +63,7 @@ impl Patterns {
         Some(&self.typed[first])
     }
 
-    /// The first pattern that matches `path` or a folder above it.
+    /// Return the first pattern that matches `path` or a folder above it.
     pub fn matching_or_above(&self, path: &Path) -> Option<&str> {
         path.ancestors().find_map(|path| self.matching(path))
     }
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_without_a_slash_holds_at_any_depth() {
+    fn a_pattern_without_a_slash_matches_at_any_depth() {
         assert!(matches("*.rs", "main.rs"));
         assert!(matches("*.rs", "a/b/main.rs"));
         assert!(matches("vendor/", "a/vendor"));
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_with_a_slash_counts_from_the_root() {
+    fn a_pattern_with_a_slash_matches_from_the_root() {
         assert!(matches("src/*.rs", "src/main.rs"));
         assert!(!matches("src/*.rs", "a/src/main.rs"));
         assert!(!matches("src/*.rs", "src/a/main.rs"));
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pattern_is_returned_as_written() {
+    fn the_pattern_is_returned_as_typed() {
         let patterns = Patterns::compile(["/docs/", "*.md"]).expect("compiles");
         assert_eq!(patterns.matching(Path::new("docs")), Some("/docs/"));
         assert_eq!(

@@ -1,27 +1,27 @@
-//! The choices that shape every byte of the output, apart from the models.
+//! The choices that determine the output, besides the models.
 //!
-//! Plain values with their defaults. Two builds with equal recipes, models and inputs write equal
-//! indexes; the fingerprint is a hash over these and the models' own hashes.
+//! Plain values with defaults. Builds with equal recipes, models and inputs write equal indexes; the fingerprint is a hash of
+//! the recipe and the hashes of the models.
 
 use crate::ids::Digest;
 use serde::{Deserialize, Serialize};
 
-/// Raised whenever chunker, tagger or store write something else for the same input: older indexes
-/// then no longer count as unchanged, and their vectors are not mixed with new ones.
+/// Raise it when chunker, tagger or store write something else for the same input. Older indexes then no longer count as
+/// unchanged, and their vectors are not mixed with new ones.
 const RULES_VERSION: u32 = 4;
 
-/// How a file's text is cut.
+/// How a file's text is cut into chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Chunker {
     /// At syntax boundaries, by tree-sitter, falling back to paragraphs and lines.
     #[default]
     Ast,
-    /// Exactly the Python builder's rules, so that chunk ids equal its own.
+    /// By the Python builder's rules, with equal chunk ids.
     Compat,
 }
 
-/// Which chunks are kept out of the hot tier.
+/// Which chunks are not in the hot tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DensityGate {
@@ -36,30 +36,30 @@ pub enum DensityGate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Coverage {
-    /// All of it, in windows of at most the model's length.
+    /// All of it, in windows of at most the longest run of the model.
     #[default]
     Whole,
     /// The first 1,000 characters and 256 word pieces, as the Python builder does.
     Head,
 }
 
-/// What becomes of credentials in the text of files.
+/// What happens to credentials in the text of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretsInText {
-    /// Indexed as the text has them, counted, and kept out of tags.
+    /// They are indexed and counted, and left out of tags.
     #[default]
     Keep,
-    /// Replaced before the text is cut into chunks.
+    /// They are replaced before the text is cut into chunks.
     Redact,
-    /// Files that have any are left out.
+    /// Files with credentials are skipped.
     Skip,
 }
 
-/// Characters in a chunk at most, by default: about one 512-token window of code.
+/// Default of the most characters in a chunk: about one 512-token window of code.
 pub const CHUNK_CHARS: u32 = 2_000;
 
-/// What shapes the output besides the models.
+/// What determines the output besides the models.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
     pub chunker: Chunker,
@@ -67,7 +67,7 @@ pub struct Recipe {
     pub chunk_chars: u32,
     pub density_gate: DensityGate,
     pub coverage: Coverage,
-    /// Not there in what earlier versions wrote.
+    /// Earlier versions did not write it.
     #[serde(default)]
     pub secrets_in_text: SecretsInText,
 }
@@ -85,8 +85,8 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// The fingerprint of a build: this recipe, the rules of this version, and the models' own hashes
-    /// (sparse, dense; `None` where the build has none).
+    /// Return the fingerprint of a build: a hash of this recipe, the rules of this version, and the hashes of the models
+    /// (sparse, dense; `None` without one).
     pub fn fingerprint(&self, models: [Option<Digest>; 2]) -> Digest {
         let choices = (
             self.chunker,
@@ -96,7 +96,7 @@ impl Recipe {
         );
         let parts = (RULES_VERSION, choices, models);
         let mut bytes = postcard::to_stdvec(&parts).expect("plain values always encode");
-        // The default is not written: fingerprints are older than this choice.
+        // The default is left out, since fingerprints are older than this choice.
         if self.secrets_in_text != SecretsInText::Keep {
             let choice = postcard::to_stdvec(&self.secrets_in_text);
             bytes.extend(choice.expect("plain values always encode"));
@@ -105,8 +105,8 @@ impl Recipe {
     }
 }
 
-/// Identifies the vectors alone: those of another build with the same one can be taken over. `models`
-/// are the models' own hashes (sparse, dense), which cover the coverage rule as well.
+/// Return the fingerprint of the vectors: builds with the same one can reuse each other's vectors. `models` are the hashes of
+/// the models (sparse, dense), which include the coverage.
 pub fn encoder_fingerprint(models: [Option<Digest>; 2]) -> Digest {
     let bytes = postcard::to_stdvec(&models).expect("plain values always encode");
     Digest(blake3::hash(&bytes).into())
@@ -160,9 +160,9 @@ mod tests {
         assert_ne!(others[6], others[7]);
     }
 
-    /// As it was before there was a choice about secrets in texts.
+    /// The fingerprint from before the choice about credentials in texts.
     #[test]
-    fn the_default_has_the_fingerprint_of_old() {
+    fn the_default_keeps_the_old_fingerprint() {
         let choices = (
             Chunker::Ast,
             CHUNK_CHARS,

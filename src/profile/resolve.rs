@@ -1,42 +1,65 @@
-//! From the profile as typed to the profile as it applies here.
+//! Resolves a profile file: what it means on this machine.
 
+use super::device_setting::DeviceSetting;
 use super::encoders::{ModelSource, Precision};
-use super::expand::expand;
-use super::parse::invalid;
+use super::error::ProfileError;
+use super::expand::{Env, expand};
+use super::parse::ProfileFile;
+use super::patterns::Patterns;
 use super::recipe::Recipe;
-use super::roots::resolve_roots;
-use super::rules::{DEFAULT_EXTENSIONS, DEFAULT_SKIP_DIRS, DEFAULT_SKIP_NAMES};
-use super::{DeviceSetting, Env, Limits, Patterns, Profile, ProfileError, ProfileFile, Rules};
-use std::path::{Path, PathBuf};
+use super::resolved::Profile;
+use super::roots::find_roots;
+use super::rules::{DEFAULT_EXTENSIONS, DEFAULT_SKIP_DIRS, DEFAULT_SKIP_NAMES, Limits, Rules};
+use super::source::ProfileSource;
+use crate::named_file;
+use std::path::Path;
 use toml::Spanned;
 
-/// Characters of a chunk at least: below, chunks are words rather than passages.
+/// Fewest characters of a chunk. Smaller chunks are words rather than passages.
 const MIN_CHUNK_CHARS: u32 = 100;
 
 /// Stands for the default list.
 const DEFAULTS: &str = "...";
 
-/// Where a profile stands, for relative paths and for messages.
-pub struct Place<'p> {
-    pub path: &'p Path,
-    pub text: &'p str,
-    /// The profile's folder, absolute.
-    pub folder: PathBuf,
-    pub env: Env<'p>,
-}
-
-impl Place<'_> {
-    /// An error at a value.
-    pub fn invalid<T>(&self, value: &Spanned<T>, message: &str) -> ProfileError {
-        self.invalid_at(value.span().start, message)
+impl Profile {
+    /// Read and resolve the profile in `path`. Relative paths in it start from its folder.
+    ///
+    /// # Errors
+    /// `Read` or `Invalid` for a mistake in the file; `NoRoots` if none of its folders exists.
+    pub fn load(path: &Path, env: Env<'_>) -> Result<Self, ProfileError> {
+        let text = read(path)?;
+        Self::resolve(ProfileFile::parse(path, &text)?, path, &text, env)
     }
 
-    pub fn invalid_at(&self, at: usize, message: &str) -> ProfileError {
-        invalid(self.path, self.text, at, message)
+    /// Resolve `typed`, parsed from the `text` of the profile in `path`: look for the folders that it names.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn resolve(
+        typed: ProfileFile,
+        path: &Path,
+        text: &str,
+        env: Env<'_>,
+    ) -> Result<Self, ProfileError> {
+        resolve(typed, path, text, env)
+    }
+
+    /// Return the description in the profile file `path`, whether or not its folders exist.
+    pub fn describe(path: &Path) -> Result<String, ProfileError> {
+        let typed = ProfileFile::parse(path, &read(path)?)?;
+        Ok(typed.description.unwrap_or_default())
     }
 }
 
-pub fn resolve(
+fn read(path: &Path) -> Result<String, ProfileError> {
+    let text = named_file::read_text(path, named_file::MOST_TEXT_BYTES);
+    text.map_err(|source| ProfileError::Read {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn resolve(
     typed: ProfileFile,
     path: &Path,
     text: &str,
@@ -46,26 +69,26 @@ pub fn resolve(
         path: path.to_path_buf(),
         source,
     })?;
-    let place = Place {
+    let source = ProfileSource {
         path,
         text,
         folder: absolute.parent().unwrap_or(Path::new("/")).to_path_buf(),
         env,
     };
-    let name = name(&absolute, &place)?;
-    let rules = rules(&typed, &place)?;
-    let recipe = recipe(&typed, &place)?;
+    let name = name(&absolute, &source)?;
+    let rules = rules(&typed, &source)?;
+    let recipe = recipe(&typed, &source)?;
     let encoders = &typed.encoders;
-    let device = |typed: &Option<Spanned<String>>| device(typed.as_ref(), &place);
+    let device = |typed: &Option<Spanned<String>>| device(typed.as_ref(), &source);
     let (both, sparse_device, dense_device) = (
         device(&encoders.device)?,
         device(&encoders.sparse_device)?,
         device(&encoders.dense_device)?,
     );
-    let precision = precision(encoders.precision.as_ref(), &place)?;
-    let sparse = model(typed.encoders.sparse.as_ref(), &place)?;
-    let dense = model(typed.encoders.dense.as_ref(), &place)?;
-    let (roots, missing) = resolve_roots(&typed.roots, &place)?;
+    let precision = precision(encoders.precision.as_ref(), &source)?;
+    let sparse = model(typed.encoders.sparse.as_ref(), &source)?;
+    let dense = model(typed.encoders.dense.as_ref(), &source)?;
+    let (roots, missing) = find_roots(&typed.roots, &source)?;
     if roots.is_empty() {
         return Err(ProfileError::NoRoots {
             path: path.to_path_buf(),
@@ -91,25 +114,27 @@ pub fn resolve(
     })
 }
 
-/// The file's name without `.toml`. It becomes a folder of the output, so it must be one of its own.
-fn name(file: &Path, place: &Place<'_>) -> Result<String, ProfileError> {
+/// Return the file's name without `.toml`. It becomes a folder of the output, so it must not name another folder.
+fn name(file: &Path, source: &ProfileSource<'_>) -> Result<String, ProfileError> {
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     if name == "." || name == ".." {
         let message = format!(
             "the file's name makes the profile's name `{name}`, which names another folder: rename it"
         );
-        return Err(place.invalid_at(0, &message));
+        return Err(source.invalid_at(0, &message));
     }
     Ok(name.into_owned())
 }
 
-fn rules(typed: &ProfileFile, place: &Place<'_>) -> Result<Rules, ProfileError> {
-    let limits = limits(typed, place)?;
+fn rules(typed: &ProfileFile, source: &ProfileSource<'_>) -> Result<Rules, ProfileError> {
+    let limits = limits(typed, source)?;
     let extensions = list(typed.extensions.as_ref(), DEFAULT_EXTENSIONS);
     let skip_dirs = list(typed.skip_dirs.as_ref(), DEFAULT_SKIP_DIRS);
     let names = typed.skip_names.as_ref();
     let skip_names = Patterns::compile(list(names.map(Spanned::get_ref), DEFAULT_SKIP_NAMES))
-        .map_err(|bad| place.invalid_at(names.map_or(0, |it| it.span().start), &bad.to_string()))?;
+        .map_err(|bad| {
+            source.invalid_at(names.map_or(0, |it| it.span().start), &bad.to_string())
+        })?;
     let plain = |name: &str| name.trim_start_matches('.').to_lowercase();
     let folder = |name: &str| name.trim_end_matches('/').to_string();
     Ok(Rules {
@@ -122,7 +147,7 @@ fn rules(typed: &ProfileFile, place: &Place<'_>) -> Result<Rules, ProfileError> 
     })
 }
 
-fn limits(typed: &ProfileFile, place: &Place<'_>) -> Result<Limits, ProfileError> {
+fn limits(typed: &ProfileFile, source: &ProfileSource<'_>) -> Result<Limits, ProfileError> {
     let defaults = Limits::default();
     let (min, max) = (&typed.min_file_bytes, &typed.max_file_bytes);
     let limits = Limits {
@@ -138,7 +163,7 @@ fn limits(typed: &ProfileFile, place: &Place<'_>) -> Result<Limits, ProfileError
             "min_file_bytes ({}) is above max_file_bytes ({})",
             limits.min_file_bytes, limits.max_file_bytes
         );
-        return Err(place.invalid(typed, &message));
+        return Err(source.invalid(typed, &message));
     }
     Ok(limits)
 }
@@ -147,7 +172,7 @@ fn value_or<T: Copy>(typed: &Option<Spanned<T>>, default: T) -> T {
     typed.as_ref().map_or(default, |value| *value.get_ref())
 }
 
-/// The list as typed, with [`DEFAULTS`] replaced, or else the defaults.
+/// Return the list as typed, with [`DEFAULTS`] replaced by the defaults; without a list, the defaults.
 fn list<'t>(typed: Option<&'t Vec<String>>, defaults: &[&'static str]) -> Vec<&'t str> {
     let Some(typed) = typed else {
         return defaults.to_vec();
@@ -162,13 +187,13 @@ fn list<'t>(typed: Option<&'t Vec<String>>, defaults: &[&'static str]) -> Vec<&'
     list
 }
 
-fn recipe(typed: &ProfileFile, place: &Place<'_>) -> Result<Recipe, ProfileError> {
+fn recipe(typed: &ProfileFile, source: &ProfileSource<'_>) -> Result<Recipe, ProfileError> {
     let defaults = Recipe::default();
     if let Some(chars) = &typed.chunk_chars
         && *chars.get_ref() < MIN_CHUNK_CHARS
     {
         let message = format!("chunk_chars must be at least {MIN_CHUNK_CHARS}");
-        return Err(place.invalid(chars, &message));
+        return Err(source.invalid(chars, &message));
     }
     Ok(Recipe {
         chunker: typed.chunker.unwrap_or(defaults.chunker),
@@ -181,29 +206,32 @@ fn recipe(typed: &ProfileFile, place: &Place<'_>) -> Result<Recipe, ProfileError
 
 fn device(
     typed: Option<&Spanned<String>>,
-    place: &Place<'_>,
+    source: &ProfileSource<'_>,
 ) -> Result<Option<DeviceSetting>, ProfileError> {
     let Some(device) = typed else {
         return Ok(None);
     };
     match device.get_ref().parse() {
         Ok(setting) => Ok(Some(setting)),
-        Err(error) => Err(place.invalid(device, &error.to_string())),
+        Err(error) => Err(source.invalid(device, &error.to_string())),
     }
 }
 
 fn precision(
     typed: Option<&Spanned<String>>,
-    place: &Place<'_>,
+    source: &ProfileSource<'_>,
 ) -> Result<Option<Precision>, ProfileError> {
     let parse = |typed: &Spanned<String>| {
-        let parsed: Result<Precision, String> = typed.get_ref().parse();
-        parsed.map_err(|error| place.invalid(typed, &error))
+        let parsed = typed.get_ref().parse::<Precision>();
+        parsed.map_err(|error| source.invalid(typed, &error.to_string()))
     };
     typed.map(parse).transpose()
 }
 
-fn model(typed: Option<&Spanned<String>>, place: &Place<'_>) -> Result<ModelSource, ProfileError> {
+fn model(
+    typed: Option<&Spanned<String>>,
+    source: &ProfileSource<'_>,
+) -> Result<ModelSource, ProfileError> {
     let Some(typed) = typed else {
         return Ok(ModelSource::default());
     };
@@ -211,9 +239,9 @@ fn model(typed: Option<&Spanned<String>>, place: &Place<'_>) -> Result<ModelSour
         "embedded" => Ok(ModelSource::Embedded),
         "none" => Ok(ModelSource::None),
         folder => {
-            let folder = expand(folder, place.env);
-            let folder = folder.map_err(|message| place.invalid(typed, &message))?;
-            Ok(ModelSource::Directory(place.folder.join(folder.literal)))
+            let folder = expand(folder, source.env);
+            let folder = folder.map_err(|error| source.invalid(typed, &error.to_string()))?;
+            Ok(ModelSource::Directory(source.folder.join(folder.literal)))
         }
     }
 }

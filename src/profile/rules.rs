@@ -1,15 +1,14 @@
 //! Which files of a root are eligible, and their defaults.
 //!
-//! The extension lists and size limits are those of the Python builder, so that the same tree gives
-//! the same files. Its skip list of folders is kept except for five names that only its own project
-//! has (`benchmarks`, `training`, `logs`, `cwola_export`, `Cymatix-backup blobs`): in any other tree
-//! they hold sources.
+//! The extension lists and size limits are those of the Python builder, so that the same tree gives the same files. So is the
+//! list of skipped folders, without five names that only its own project has (`benchmarks`, `training`, `logs`,
+//! `cwola_export`, `Cymatix-backup blobs`): in other trees they contain sources.
 
 use super::patterns::Patterns;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Extensions indexed unless the profile has its own list: code, then text.
+/// Extensions of indexed files, unless the profile lists others: code, then text.
 pub const DEFAULT_EXTENSIONS: &[&str] = &[
     "lua",
     "py",
@@ -45,8 +44,8 @@ pub const DEFAULT_EXTENSIONS: &[&str] = &[
     "acf",
 ];
 
-/// Folders never entered unless the profile has its own list: version control, dependencies, build
-/// output and caches, editors' and agents' state, then Windows' and Steam's own.
+/// Skipped folders, unless the profile lists others: version control, dependencies, build output and caches, state of editors
+/// and agents, then folders of Windows and Steam.
 pub const DEFAULT_SKIP_DIRS: &[&str] = &[
     ".git",
     ".hg",
@@ -88,8 +87,8 @@ pub const DEFAULT_SKIP_DIRS: &[&str] = &[
     "D3D12",
 ];
 
-/// File names never indexed unless the profile has its own list: lock files, minified and generated
-/// scripts. They are large, and nobody searches them.
+/// Names of skipped files, unless the profile lists others: lock files, minified and generated scripts. They are large, and
+/// nobody searches them.
 pub const DEFAULT_SKIP_NAMES: &[&str] = &[
     "package-lock.json",
     "npm-shrinkwrap.json",
@@ -126,26 +125,26 @@ pub enum Secrets {
     Allow,
 }
 
-/// What the reader of a file enforces, in the walk and again when the bytes are read.
+/// Limits on files, enforced by the walk and again when a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     pub min_file_bytes: u64,
     pub max_file_bytes: u64,
-    /// Whether links that stay inside the root are followed.
+    /// Follow links that stay inside the root.
     pub follow_links: bool,
 }
 
-/// Which files are eligible, the same for all roots of a profile.
+/// Which files are eligible, for all roots of a profile.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// Lower case, without the dot.
     pub extensions: BTreeSet<String>,
-    /// Exact names of folders that are not entered.
+    /// Exact names of skipped folders.
     pub skip_dirs: BTreeSet<String>,
-    /// Names of files that are left out.
+    /// Names of skipped files.
     pub skip_names: Patterns,
     pub secrets: Secrets,
-    /// Whether `.gitignore` files inside the root are obeyed.
+    /// Apply `.gitignore` files inside the root.
     pub gitignore: bool,
     pub limits: Limits,
 }
@@ -167,7 +166,7 @@ impl Default for Rules {
             extensions: owned(DEFAULT_EXTENSIONS),
             skip_dirs: owned(DEFAULT_SKIP_DIRS),
             skip_names: Patterns::compile(DEFAULT_SKIP_NAMES.iter().copied())
-                .expect("the default patterns compile, which a test holds"),
+                .expect("the default patterns compile"),
             secrets: Secrets::default(),
             gitignore: false,
             limits: Limits::default(),

@@ -1,7 +1,6 @@
-//! "Did you mean": the nearest of a few known words.
+//! "Did you mean": finds the nearest of a few known words.
 
-/// The word of `known` nearest to `typed`, if it is near enough to have been meant: at most a third
-/// of its letters wrong.
+/// Return the word of `known` nearest to `typed`, if at most a third of its letters differ.
 pub fn nearest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
@@ -11,7 +10,7 @@ pub fn nearest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Opt
         .map(|(_, word)| word)
 }
 
-/// Letters to insert, delete or replace to turn `from` into `to`.
+/// Count the letters to insert, delete or replace to turn `from` into `to`.
 fn edits(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

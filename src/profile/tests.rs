@@ -1,8 +1,10 @@
-use super::recipe::{Chunker, Coverage, DensityGate, SecretsInText};
+use super::encoders::{Device, ModelSource};
+use super::recipe::{Chunker, Coverage, DensityGate, Recipe, SecretsInText};
 use super::*;
 use crate::file::RelPath;
 use crate::platform;
 use std::fs;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A folder with a profile in it, and folders beside the profile.
@@ -286,10 +288,11 @@ fn a_root_that_is_away_keeps_its_label_from_others() {
     };
     let known = known(&all);
     let away = |folder: &str| fs::remove_dir(setup.path(folder)).expect("removed");
-    let place = |profile: &Profile, typed: &str| {
+    let expected = |profile: &Profile, typed: &str| {
         let missing = profile.missing.iter().filter(|it| it.typed == typed);
         missing
-            .filter_map(|it| it.place.clone())
+            .filter_map(|it| it.expected.clone())
+            .map(|it| (it.path, it.label))
             .collect::<Vec<_>>()
     };
     away("a/src");
@@ -298,26 +301,26 @@ fn a_root_that_is_away_keeps_its_label_from_others() {
     // What is named and missing counts without any memory; a pattern has to be told.
     assert_eq!(labels(&some), ["src-2", "two-src"]);
     assert_eq!(
-        place(&some, "a/src"),
+        expected(&some, "a/src"),
         [(setup.path("a/src"), "src".to_owned())]
     );
-    assert_eq!(place(&some, "c/*-src"), []);
-    some.remember(&known);
+    assert_eq!(expected(&some, "c/*-src"), []);
+    some.keep_labels(&known);
     assert_eq!(labels(&some), ["src-2", "two-src"]);
     let one = (setup.path("c/one-src"), "one-src".to_owned());
-    assert_eq!(place(&some, "c/*-src"), std::slice::from_ref(&one));
-    assert_eq!(place(&some, "x"), [(setup.path("x"), "mine".to_owned())]);
+    assert_eq!(expected(&some, "c/*-src"), std::slice::from_ref(&one));
+    assert_eq!(expected(&some, "x"), [(setup.path("x"), "mine".to_owned())]);
     // Told twice, or of roots that the profile names no longer, it is the same.
     let n_missing = some.missing.len();
-    some.remember(&known);
+    some.keep_labels(&known);
     assert_eq!(some.missing.len(), n_missing);
     away("c/two-src");
     let mut fewer = setup.loaded("roots = ['b/src', 'c/*-src']");
-    fewer.remember(&known);
+    fewer.keep_labels(&known);
     let two = (setup.path("c/two-src"), "two-src".to_owned());
-    assert_eq!(place(&fewer, "c/*-src"), [one, two]);
+    assert_eq!(expected(&fewer, "c/*-src"), [one, two]);
     assert_eq!(labels(&fewer), ["src"]);
-    assert!(place(&fewer, "a/src").is_empty());
+    assert!(expected(&fewer, "a/src").is_empty());
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn away(
         (Known { path, label }, root)
     };
     let missing = request.profile.missing.iter().filter_map(|root| {
-        let (path, _) = root.place.as_ref()?;
+        let path = &root.expected.as_ref()?.path;
         Some(entry(path, &root.name(), None, &root.detail))
     });
     let emptied = plan.roots.iter().filter(|root| root.n_files == 0);

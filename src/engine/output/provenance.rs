@@ -14,7 +14,7 @@ use crate::engine::request::BuildRequest;
 use crate::file;
 use crate::named_file;
 use crate::platform;
-use crate::profile::{KnownRoot, Profile};
+use crate::profile::{ExpectedRoot, KnownRoot, Profile};
 use crate::store::ownership::{self, Holding, Records};
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
@@ -56,7 +56,7 @@ impl Provenance {
             label: root.label.clone(),
         });
         let away = profile.missing.iter().filter_map(|root| {
-            let (path, label) = root.place.as_ref()?;
+            let ExpectedRoot { path, label } = root.expected.as_ref()?;
             Some(RememberedRoot {
                 typed: root.typed.clone(),
                 path: file::root_spelling(path).into_owned(),

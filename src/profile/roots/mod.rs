@@ -1,0 +1,11 @@
+//! The root folders of a profile.
+//!
+//! Imports, from the bottom: `root` (values), `label`, `find`.
+
+mod find;
+mod label;
+mod root;
+
+pub(super) use find::find_roots;
+pub(super) use label::keep as keep_labels;
+pub use root::{ExpectedRoot, KnownRoot, MissingRoot, Root};
