@@ -111,7 +111,7 @@ impl StoreError {
     }
 }
 
-/// What a failed call of SQLite's library says, without the library's own terms.
+/// Return the message of a failed SQLite call in plain words.
 pub fn in_words(error: &rusqlite::Error) -> String {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
@@ -146,7 +146,7 @@ pub fn in_words(error: &rusqlite::Error) -> String {
     }
 }
 
-/// Whether the system refused for want of space: on the disk, of its file entries, or of a quota.
+/// Return whether the error means that the disk is full or a quota is exhausted.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

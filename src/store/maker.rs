@@ -1,4 +1,4 @@
-//! Who wrote a database, told by the names of its tables.
+//! Tells from the names of its tables which program wrote a database.
 //!
 //! Reads its schema and nothing else.
 
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Who wrote a database, told by its tables.
+/// The program that wrote a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
     /// This builder.

@@ -1,4 +1,4 @@
-//! What a build keeps beside an index, and what that tells of the build.
+//! Files that a build keeps beside an index, and what they show about the build.
 //!
 //! Looks at folders and at a lock; changes nothing. The names are those of the build's layout.
 

@@ -68,7 +68,7 @@ pub fn header(path: &Path, finder: &mut Finder<'_>) -> bool {
     let Ok(header) = <[u8; HEADER_BYTES]>::try_from(head.as_slice()) else {
         let what = match head.len() {
             0 => "the file is empty".to_owned(),
-            bytes => format!("the file has {bytes} bytes and is cut off: a database has more"),
+            bytes => format!("the file is truncated: it has {bytes} bytes, and a database has more"),
         };
         finder.fault(FaultKind::Unreadable, "", file_name(path), what);
         return false;
@@ -189,7 +189,7 @@ pub fn bytes(path: &Path, noted: &str, finder: &mut Finder<'_>) {
     match hash_file(path) {
         Ok(hash) if hash.to_string() == noted => {}
         Ok(_) => {
-            let what = "the bytes are not those that were published, and no row shows that a server has written";
+            let what = "the bytes differ from those that were published, and no row shows that a server wrote to the file";
             finder.fault(FaultKind::Bytes, "", file_name(path), what);
         }
         Err(error) => {
@@ -244,7 +244,7 @@ impl Stamp {
         let state = |stamp: Self| (stamp.bytes, stamp.modified);
         // What comes into a log meanwhile leaves the file, and so what was read, as it was.
         if self.log == Log::None && Self::of(path).map(state) != Some(state(self)) {
-            let what = "written by another process while it was being checked";
+            let what = "another process wrote to the file during the check";
             finder.fault(FaultKind::Changed, "", file_name(path), what);
         }
     }

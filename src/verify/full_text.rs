@@ -36,7 +36,7 @@ pub fn against_view(connection: &Connection, finder: &mut Finder<'_>) {
         return;
     }
     if let Err(error) = connection.execute_batch(CHECK) {
-        let what = format!("the index is not that of the chunks' text and tags: {error}");
+        let what = format!("the index does not match the text and tags of the chunks: {error}");
         finder.fault(FaultKind::FullText, "genes_fts", "", what);
     }
     let dropped =

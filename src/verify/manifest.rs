@@ -64,12 +64,12 @@ pub fn read(index: &Index, faults: &mut Faults) -> ManifestRecord {
     if manifest.is_none() {
         let row = place.manifest.display().to_string();
         let (what, advice) = if Manifest::is_of_this_tool(&text) {
-            let what = "the text is not the one that its field blake3 stands for";
+            let what = "the text does not match its field blake3";
             (what, FaultKind::Manifest.advice())
         } else if Manifest::is_blank(&text) {
-            ("it is emptied", FaultKind::Manifest.advice())
+            ("the file is empty", FaultKind::Manifest.advice())
         } else {
-            ("it is no manifest of this program", MOVE_AWAY)
+            ("another program wrote it, or it is damaged", MOVE_AWAY)
         };
         finder.advise(FaultKind::Manifest, ("", &row), what, advice);
     }

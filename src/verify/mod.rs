@@ -119,7 +119,7 @@ fn check_once(out: &Path, level: Level) -> Result<Report, LocateError> {
                 shard: &label,
                 faults: &mut report.faults,
             };
-            let what = "the file does not begin as an SQLite database does";
+            let what = "the file does not begin like an SQLite database";
             finder.fault(FaultKind::Unreadable, "", file::file_name(&path), what);
         }
         Err(error) => return Err(error),
@@ -226,9 +226,9 @@ fn unregistered(index: &Index, shards: &[RegisteredShard]) -> Vec<PathBuf> {
     paths.filter(is_unknown).collect()
 }
 
-/// Whether a build put the database there under this name. What else lies there is somebody's own business.
+/// Return whether a build put the database there under this name. Other files in the folder are ignored.
 fn is_our_shard(path: &Path) -> bool {
-    // One that cannot be looked at is reported by whoever opens it.
+    // The check that opens it reports a file that cannot be read.
     let Ok(holding) = ownership::look(path) else {
         return true;
     };
@@ -242,7 +242,7 @@ fn is_our_shard(path: &Path) -> bool {
 fn never_registered(shards: &[PathBuf], finder: &mut Finder<'_>) {
     for path in shards {
         let what = format!(
-            "{} is not registered, so nobody searches it",
+            "{} is not registered, so searches skip it",
             path.display()
         );
         finder.fault(FaultKind::Routing, "shards", label_of(path), what);

@@ -56,12 +56,12 @@ impl Sampler {
             let opened = open_read_only(&path).and_then(|conn| look_at(&label, &path, &conn));
             match opened {
                 Err(error) => {
-                    let what = format!("its vectors cannot be looked at: {error}");
+                    let what = format!("its vectors cannot be read: {error}");
                     finder.fault(FaultKind::Unreadable, "build_meta", "encoder", what);
                 }
                 Ok(shard) => match shards.first() {
                     Some(first) if first.recorded != shard.recorded => {
-                        let what = format!("made by other encoders than shard {}", first.label);
+                        let what = format!("built with other encoders than shard {}", first.label);
                         finder.fault(FaultKind::Ledger, "build_meta", "encoder", what);
                     }
                     _ => shards.push(shard),

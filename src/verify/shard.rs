@@ -195,7 +195,7 @@ fn digests(
     if let Ok(Some(stored)) = stored_digest(connection)
         && stored != found.digest.to_string()
     {
-        let what = format!("the rows give {}, publishing noted {stored}", found.digest);
+        let what = format!("the rows give {}, the shard records {stored}", found.digest);
         finder.fault(FaultKind::Digest, "build_meta", "digest", what);
     }
     let Some(entry) = entry else { return };
@@ -214,11 +214,11 @@ fn digests(
         match entry.recorded(key) {
             Some(noted) if noted == found => {}
             Some(noted) => {
-                let what = format!("the rows give {found}, the routing database says {noted}");
+                let what = format!("the rows give {found}, the routing database records {noted}");
                 finder.advise(FaultKind::Digest, ("shards", key), &what, advice);
             }
             None => {
-                let what = "the routing database notes none, so the rows cannot be compared";
+                let what = "the routing database records no digest to compare the rows with";
                 finder.fault(FaultKind::Routing, "shards", key, what);
             }
         }

@@ -8,7 +8,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What in the folder of segments is not a build's own; it is never emptied then. No such folder: nothing.
+/// Return a file in the folder of segments that no build wrote; the folder is not emptied then. `None` without such a
+/// folder.
 pub fn foreign_in_segments(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
     let is_foreign = |entry: &fs::DirEntry| {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
@@ -47,7 +48,7 @@ pub fn remove_segments(folder: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Whose temporary files in a folder nobody works on any more.
+/// Which temporary files in a folder belong to builds that have ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Stale<'a> {
     /// All: the folder belongs to one output.

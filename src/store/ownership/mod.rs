@@ -1,4 +1,4 @@
-//! Whose a file is, before a build replaces or deletes it.
+//! Decides whether a build may replace or delete a file.
 //!
 //! The one rule: a build replaces or deletes what carries its own mark, and nothing else. A database carries it in its
 //! rows (`build_meta`), one that is too damaged to be read in the records beside it; temporary files, segments and
@@ -19,7 +19,7 @@ use crate::ids::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What an output's own records say of the files in it.
+/// What an output records of the files in it.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     /// In its routing database.
@@ -32,7 +32,7 @@ pub struct Records {
     pub taken_over: bool,
 }
 
-/// Why a build must not replace what lies somewhere.
+/// Why a build must not replace a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
     #[error(
@@ -61,7 +61,7 @@ pub enum NotOurs {
     },
 }
 
-/// What is done with a database of another version of this program.
+/// How to treat a database of another version of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtherFormats {
     Keep,
