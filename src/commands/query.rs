@@ -196,7 +196,7 @@ impl Lines {
         })
     }
 
-    /// The next line without its end; `Err` inside for one that is no query, as far as it can be shown.
+    /// Return the next line without its end; `Err` inside for one that is no query, as far as it can be shown.
     fn next(&mut self) -> anyhow::Result<Option<Result<String, String>>> {
         let mut bytes = Vec::new();
         let mut read = |most: u64, bytes: &mut Vec<u8>| {

@@ -183,7 +183,7 @@ fn why_it_cannot_be_written(path: &Path) -> Option<io::Error> {
     File::options().write(true).open(path).err()
 }
 
-/// The system's error, with what to do about a limit of a file's size.
+/// Return the system's error, with what to do about a limit of a file's size.
 fn met_limit(error: io::Error) -> io::Error {
     match platform::file_limit_met(&error) {
         Some(text) => io::Error::new(error.kind(), text),
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(noted.map(|e| e.kind()), Some(io::ErrorKind::NotFound));
     }
 
-    /// The number of a full disk here.
+    /// Return the number of a full disk here.
     fn no_space() -> i32 {
         if cfg!(windows) { 112 } else { 28 }
     }

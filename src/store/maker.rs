@@ -36,7 +36,7 @@ const TABLES_OF_THE_FORMAT: [&str; 5] = [
     "source_index",
 ];
 
-/// Tells by the names of its tables who wrote the database at `path`.
+/// Tell by the names of its tables who wrote the database at `path`.
 pub fn maker_of(path: &Path) -> Maker {
     // Emptied: nothing tells what it was.
     if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {

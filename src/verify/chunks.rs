@@ -38,7 +38,7 @@ pub struct ChunkSummary {
 }
 
 impl ChunkSummary {
-    /// Whether a server has written to the shard, as far as rows that it shares with us tell.
+    /// Return whether a server has written to the shard, as far as rows that it shares with us tell.
     pub fn was_written(&self) -> bool {
         self.server_chunks + self.touched_chunks + self.replaced_chunks + self.server_edits > 0
     }
@@ -61,7 +61,7 @@ WHERE g.rowid > (SELECT count(*) FROM build_routes)
 /// What a server puts in a text's place when it compacts the chunk.
 const COMPACTED: &str = "[COMPRESSED:";
 
-/// Checks every chunk. Errors of SQLite become faults; the rest of the rows is then not checked.
+/// Check every chunk. Errors of SQLite become faults; the rest of the rows is then not checked.
 pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> ChunkSummary {
     let mut seen = ChunkSummary::default();
     let checked = walk(connection, &mut seen, finder);
@@ -215,7 +215,7 @@ fn tier(row: &Row<'_>, gene_id: &str, is_touched: bool, finder: &mut Finder<'_>)
     }
 }
 
-/// The vector's length in values, when there is one.
+/// Return the vector's length in values, when there is one.
 fn dense(row: &Row<'_>, gene_id: &str, finder: &mut Finder<'_>) -> Option<usize> {
     let value = row.get_ref(13).ok()?;
     if value == rusqlite::types::ValueRef::Null {

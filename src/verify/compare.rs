@@ -29,7 +29,7 @@ pub enum Agreement {
 }
 
 impl SampledChunk {
-    /// Compares with the vectors `again`; what differs by more than rounding becomes faults, and with
+    /// Compare with the vectors `again`; what differs by more than rounding becomes faults, and with
     /// `is_exact` whatever differs.
     pub fn compare(&self, again: &TextVectors, is_exact: bool, faults: &mut Faults) -> Agreement {
         let mut finder = Finder {

@@ -64,7 +64,7 @@ struct State {
 }
 
 impl BuildWatch {
-    /// Notes the state of the index that `out` names, before it is read.
+    /// Record the state of the index that `out` names, before it is read.
     pub fn start(out: &Path) -> Self {
         Self {
             out: out.to_path_buf(),

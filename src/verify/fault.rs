@@ -71,7 +71,7 @@ impl FaultKind {
         }
     }
 
-    /// What to do next.
+    /// Return what to do next.
     pub fn advice(self) -> &'static str {
         match self {
             Self::Missing => {
@@ -125,7 +125,7 @@ impl FaultKind {
         }
     }
 
-    /// What to do next when the fault is in the routing database itself, which holds rows of others as well.
+    /// Return what to do next when the fault is in the routing database itself, which holds rows of others as well.
     pub fn advice_for_routing(self) -> &'static str {
         match self {
             Self::Missing
@@ -204,7 +204,7 @@ impl Faults {
         }
     }
 
-    /// Takes over another list, as if its faults had been added here. Its own bound is the same, so
+    /// Take over another list, as if its faults had been added here. Its own bound is the same, so
     /// nothing that belongs into the joint list is missing from it.
     pub fn absorb(&mut self, other: Self) {
         for (kind, count) in other.counts {
@@ -221,7 +221,7 @@ impl Faults {
         self.listed.iter()
     }
 
-    /// All faults, by kind, those not listed included.
+    /// Return all faults, by kind, those not listed included.
     pub fn counts(&self) -> &BTreeMap<FaultKind, u64> {
         &self.counts
     }
@@ -274,7 +274,7 @@ impl Finder<'_> {
         });
     }
 
-    /// Turns an error of SQLite into a fault: the check that met it could not be finished. A database that another
+    /// Turn an error of SQLite into a fault: the check that met it could not be finished. A database that another
     /// process has locked is not damaged.
     pub fn on_error(&mut self, table: &str, result: Result<(), rusqlite::Error>) {
         if let Err(error) = result {

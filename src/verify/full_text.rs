@@ -28,7 +28,7 @@ ROLLBACK;";
 
 const CHECK: &str = "INSERT INTO temp.checked_fts(checked_fts, rank) VALUES ('integrity-check', 1)";
 
-/// Compares the index with the view, token by token.
+/// Compare the index with the view, token by token.
 pub fn against_view(connection: &Connection, finder: &mut Finder<'_>) {
     let copied = connection.execute_batch(COPY);
     if copied.is_err() {

@@ -61,7 +61,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Checks the index that `out` names. Fails only when there is no index to check: a database that is
+/// Check the index that `out` names. Fails only when there is no index to check: a database that is
 /// there and cannot be read is a fault like others.
 ///
 /// A build at work replaces shards and rows while they are read. Where that may be the reason of a fault the
@@ -127,12 +127,12 @@ fn check_once(out: &Path, level: Level) -> Result<Report, LocateError> {
     Ok(report)
 }
 
-/// Whether the name says that the file is, or was, a database of ours.
+/// Return whether the name says that the file is, or was, a database of ours.
 fn is_named_database(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "db")
 }
 
-/// The threads that look at shards side by side. `None` where they cannot be started (a limit on processes, or on
+/// Return the threads that look at shards side by side. `None` where they cannot be started (a limit on processes, or on
 /// memory): then this one looks at one shard after the other.
 fn start_pool() -> Option<rayon::ThreadPool> {
     match failpoint!("verify::pool") {
@@ -241,10 +241,7 @@ fn is_our_shard(path: &Path) -> bool {
 
 fn never_registered(shards: &[PathBuf], finder: &mut Finder<'_>) {
     for path in shards {
-        let what = format!(
-            "{} is not registered, so searches skip it",
-            path.display()
-        );
+        let what = format!("{} is not registered, so searches skip it", path.display());
         finder.fault(FaultKind::Routing, "shards", label_of(path), what);
     }
 }

@@ -80,7 +80,7 @@ const SCHEMA: ExpectedSchema = ExpectedSchema {
     server: ServerSchema::Routing,
 };
 
-/// Whether a server has written.
+/// Return whether a server has written.
 fn rows(
     connection: &Connection,
     path: &Path,
@@ -259,7 +259,7 @@ struct ChunkRow {
 }
 
 impl ChunkRow {
-    /// Reads a row of [`chunks_of_ours`].
+    /// Read a row of [`chunks_of_ours`].
     fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
         Ok(Self {
             gene_id: row.get(0)?,
@@ -273,7 +273,7 @@ impl ChunkRow {
     }
 }
 
-/// What is wrong with a chunk's row, if anything.
+/// Return what is wrong with a chunk's row, if anything.
 fn fingerprint_fault(
     fingerprint: &mut Statement<'_>,
     chunk: &ChunkRow,
@@ -296,7 +296,7 @@ fn fingerprint_fault(
     Ok((!same).then_some("the words differ from the chunk's domains, entities and routing words"))
 }
 
-/// The words that lead to a chunk: its domains, and its entities followed by the routing words that
+/// Return the words that lead to a chunk: its domains, and its entities followed by the routing words that
 /// are not among them, ASCII case aside.
 fn words(promoter: &str, routes: &str) -> (Vec<String>, Vec<String>) {
     #[derive(Default, Deserialize)]

@@ -23,7 +23,7 @@ pub struct SchemaSummary {
     pub of_server: usize,
 }
 
-/// Compares the objects of a database with its shape. Each that is missing, has another shape, or comes from
+/// Compare the objects of a database with its shape. Each that is missing, has another shape, or comes from
 /// neither the builder nor a known server is a fault.
 pub fn compare(
     connection: &Connection,

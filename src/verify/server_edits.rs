@@ -134,7 +134,7 @@ impl ServerEdits {
         }
     }
 
-    /// A server writes the whole text anew.
+    /// Return who wrote the text of `epigenetics`. A server writes the whole text anew.
     fn history(&self, text: Option<&str>) -> Origin {
         match text {
             Some(text) if text == self.epigenetics => Origin::Builder,

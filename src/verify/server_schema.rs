@@ -73,7 +73,7 @@ const STATISTICS: [(&str, &str); 2] = [
 ];
 
 impl ServerSchema {
-    /// The objects by name, in the server's shape.
+    /// Return the objects by name, in the server's shape.
     pub(super) fn objects(self) -> Result<BTreeMap<String, SchemaObject>, rusqlite::Error> {
         let mut objects = created_by(&[SYNC])?;
         if self == Self::Routing {

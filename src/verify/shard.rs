@@ -57,7 +57,7 @@ fn as_text<S: serde::Serializer>(digest: &Option<Digest>, to: S) -> Result<S::Ok
     }
 }
 
-/// Checks the shard at `path`; `entry` is its row in the routing database, if it has one.
+/// Check the shard at `path`; `entry` is its row in the routing database, if it has one.
 pub fn check(
     label: &str,
     path: &Path,
@@ -172,7 +172,7 @@ fn counts(connection: &Connection, report: &mut ShardReport) -> Result<(), rusql
     Ok(())
 }
 
-/// Recomputes the digests and compares them with what publishing noted.
+/// Recompute the digests and compare them with what publishing noted.
 fn digests(
     connection: &Connection,
     entry: Option<&RegisteredShard>,
@@ -230,7 +230,7 @@ fn stored_digest(connection: &Connection) -> Result<Option<String>, rusqlite::Er
     connection.query_row(sql, [], |row| row.get(0)).optional()
 }
 
-/// Compares the file with the hash that publishing noted, while no server has written to it. This
+/// Compare the file with the hash that publishing noted, while no server has written to it. This
 /// alone sees damage in bytes that no row lies in: free space of pages, header counters.
 fn bytes(
     connection: &Connection,
@@ -250,7 +250,7 @@ fn bytes(
     }
 }
 
-/// Whether the shard's file is another than the one that was registered, as its own notes say.
+/// Return whether the shard's file is another than the one that was registered, as its own notes say.
 pub fn is_ahead_of(entry: &RegisteredShard) -> bool {
     let Ok(connection) = open_read_only(&entry.path) else {
         return false; // Told by its check.

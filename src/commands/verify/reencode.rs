@@ -37,7 +37,7 @@ pub struct Outcome {
 }
 
 impl Reencoder {
-    /// Finds and loads the encoders. `None` when no shard can be read, which is a fault of each.
+    /// Find and load the encoders. `None` when no shard can be read, which is a fault of each.
     ///
     /// # Errors
     /// Exit code 12 when other encoders are given than the index was built with, 13 when they cannot

@@ -69,7 +69,7 @@ pub enum OtherFormats {
 }
 
 impl Records {
-    /// Whether the shard `label` may be put at `path`, in place of `holding`, which lies there.
+    /// Return whether the shard `label` may be put at `path`, in place of `holding`, which lies there.
     pub fn may_replace(
         &self,
         path: &Path,
@@ -107,7 +107,7 @@ impl Records {
         }
     }
 
-    /// Whether the shard at `path`, which holds `holding` and is not planned any more, may be deleted. `name_of` is the
+    /// Return whether the shard at `path`, which holds `holding` and is not planned any more, may be deleted. `name_of` is the
     /// path of the shard of a label. One that nobody registered was put there by a build that was killed before it
     /// could, or by somebody: its roots tell.
     pub fn may_delete(
@@ -134,7 +134,7 @@ impl Records {
         }
     }
 
-    /// Whether this output made the database at `path`: it is the one that is recorded, or, made by a build that was
+    /// Return whether this output made the database at `path`: it is the one that is recorded, or, made by a build that was
     /// killed before it could record it, of roots that the output knows.
     fn made(&self, path: &Path, mark: &Mark) -> bool {
         let of_known_roots = || {
@@ -153,7 +153,7 @@ impl Records {
         of_known_roots() || mark.digest.is_some_and(is_recorded)
     }
 
-    /// Whether our records name the database at `path`.
+    /// Return whether our records name the database at `path`.
     pub fn is_recorded(&self, path: &Path) -> bool {
         let ours =
             |row: &RegisteredShard| row.build.is_some() && row.path.file_name() == path.file_name();
