@@ -47,7 +47,7 @@ fn show(index: &Index, args: &InspectArgs, global: &GlobalFlags) -> anyhow::Resu
     if files.is_empty() {
         return Err(Exit::error(
             ExitCode::Usage,
-            format!("`{what}` is no shard, chunk id, or (end of a) file path in this index"),
+            format!("`{what}` is not a shard, a chunk id, or the end of a file path in this index"),
         ));
     }
     print("file", &files, global)

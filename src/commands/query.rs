@@ -1,6 +1,6 @@
-//! `query`: the builder's own reading of an index.
+//! `query`: from flags to [`SearchOptions`], from hits to words.
 //!
-//! For checking an index and for people without a server; never writes.
+//! [`search`](crate::search) does the work. Never writes.
 
 use super::output;
 use super::settings;
@@ -16,21 +16,21 @@ use serde::Serialize;
 use std::io::{self, BufRead, Read as _, Write};
 use std::path::Path;
 
-/// What there is to say of an index whose build has not come to its end.
-const UNFINISHED: &str = "a build of this index is running or was stopped: what is not in it yet is not found; \
+/// Warning about an index whose build has not finished.
+const UNFINISHED: &str = "a build of this index is running or was stopped, so results may be missing; \
      run the build again to finish it";
 
-/// Labels that a warning lists.
+/// Most labels that a warning lists.
 const MOST_LABELS: usize = 12;
 
 /// Characters of a hit's text that are printed for people.
 const EXCERPT_CHARS: usize = 200;
 
-/// Longest line of a file of queries, in bytes. What is longer is no question but another file.
+/// Longest line of a file of queries, in bytes. A longer line means that the file holds something else.
 const LONGEST_QUERY: u64 = 1 << 20;
 
-/// Answers the query, or every line of `--queries`. A line that cannot be answered says why and the others go on:
-/// exit code 3 then.
+/// Answer the query, or every line of `--queries`. A line that cannot be answered prints the reason, the others are still
+/// answered, and the exit code is 3.
 pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let index = locate(&args.index).map_err(not_located)?;
     let is_unfinished = index.surroundings().is_unfinished();
@@ -99,7 +99,7 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
                     }
                 }
             }
-            // Whoever asks over a pipe waits for this answer before the next question.
+            // A program at the other end of a pipe waits for this answer before it sends the next query.
             out.flush()?;
         }
         Ok(())
@@ -107,7 +107,7 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     unread.map(|()| code)
 }
 
-/// What is said of registrations that cannot be searched.
+/// Return the warning about registrations that cannot be searched.
 fn skipped(labels: &[String]) -> String {
     let shown = labels.len().min(MOST_LABELS);
     let more = match labels.len() - shown {
@@ -115,7 +115,7 @@ fn skipped(labels: &[String]) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "not searched, since another program registered it and it is no shard that can be read: {}{more}",
+        "skipped, because another program registered it and it cannot be read as a shard: {}{more}",
         labels[..shown].join(", ")
     )
 }
@@ -161,15 +161,15 @@ fn failed(error: SearchError) -> anyhow::Error {
     Exit::error(code, text)
 }
 
-/// An error of an index that may be damaged.
+/// Add the advice to verify an index that may be damaged.
 fn told_by_verify(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
     let error = anyhow::Error::new(error);
     anyhow::anyhow!(
-        "{error:#}; helix-build verify says what is wrong with the index, and how to mend it"
+        "{error:#}; run helix-build verify to see what is wrong with the index and how to repair it"
     )
 }
 
-/// Why a line of `--queries` is none.
+/// Why a line of `--queries` is not a query.
 const NO_QUERY: &str = "the line is not UTF-8, or longer than 1 MiB";
 
 /// The lines of `--queries`, one at a time.
@@ -196,7 +196,7 @@ impl Lines {
         })
     }
 
-    /// The next line without its end; `Err` inside for one that is no query, as far as it can be shown.
+    /// Return the next line without its end; `Err` inside for one that is no query, as far as it can be shown.
     fn next(&mut self) -> anyhow::Result<Option<Result<String, String>>> {
         let mut bytes = Vec::new();
         let mut read = |most: u64, bytes: &mut Vec<u8>| {
@@ -216,7 +216,7 @@ impl Lines {
             skipped += rest.len() as u64;
             anyhow::ensure!(
                 skipped < named_file::MOST_LINE_BYTES,
-                "--queries {}: a line of more than {} MiB; this is no file of queries",
+                "--queries {}: a line of more than {} MiB; this is not a file of queries",
                 self.name,
                 named_file::MOST_LINE_BYTES >> 20
             );
@@ -242,7 +242,7 @@ fn not_located(error: LocateError) -> anyhow::Error {
     }
 }
 
-/// Why there is no index, with its exit code.
+/// Give the reason why there is no index its exit code.
 pub fn no_index(error: LocateError) -> anyhow::Error {
     let code = match error {
         LocateError::NotFound { .. }

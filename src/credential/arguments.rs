@@ -58,7 +58,7 @@ fn add(text: &str, range: Range<usize>, how: How, key: Key, found: &mut Vec<Foun
     }
 }
 
-/// The text in the quotes that open `rest`, which ends with `text[..end]`.
+/// Return the text in the quotes that open `rest`, which ends with `text[..end]`.
 fn in_quotes(rest: &str, end: usize) -> Option<Range<usize>> {
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let length = rest[1..].find(quote)?;

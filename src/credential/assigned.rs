@@ -22,7 +22,7 @@ const MAX_KEY_BYTES: usize = 60;
 /// Longer values are files of their own.
 const MAX_VALUE_BYTES: usize = 1024;
 
-/// Judges what follows the key around `start..end`. Where the key ends.
+/// Judge what follows the key around `start..end`. Where the key ends.
 pub(super) fn value(
     text: &str,
     start: usize,
@@ -80,7 +80,7 @@ fn judge(text: &str, name: &Range<usize>, key: Key, style: Style, found: &mut Ve
     }
 }
 
-/// The name that the stem is part of, with the dots and dashes inside.
+/// Return the name that the stem is part of, with the dots and dashes inside.
 fn name_around(text: &str, start: usize, end: usize) -> Range<usize> {
     let bytes = text.as_bytes();
     let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
@@ -106,7 +106,7 @@ struct KeyInText<'t> {
 }
 
 impl KeyInText<'_> {
-    /// Where the value stands, and how.
+    /// Return where the value stands, and how.
     fn value(&self) -> Option<(Range<usize>, How)> {
         let bytes = self.text.as_bytes();
         let (mut at, is_quoted) = self.closed_name();
@@ -161,7 +161,7 @@ impl KeyInText<'_> {
         }
     }
 
-    /// The first text on the rest of the line that looks drawn by lot, whatever is written between.
+    /// Return the first text on the rest of the line that looks drawn by lot, whatever is written between.
     fn drawn(&self) -> Option<Found> {
         const MAX_BYTES: usize = 120;
         let start = self.name.end;
@@ -175,7 +175,7 @@ impl KeyInText<'_> {
         is_sure.then(|| Found::certain(start + range.start..start + range.end, "password"))
     }
 
-    /// The end of the name with its closing quote and bracket, and whether there is a quote.
+    /// Return the end of the name with its closing quote and bracket, and whether there is a quote.
     fn closed_name(&self) -> (usize, bool) {
         let bytes = self.text.as_bytes();
         let mut at = self.name.end;
@@ -251,7 +251,7 @@ impl KeyInText<'_> {
             .any(|name| call.ends_with(name))
     }
 
-    /// The next argument or element behind a name that stands alone in its quotes: `("KEY", "x")`.
+    /// Return the next argument or element behind a name that stands alone in its quotes: `("KEY", "x")`.
     fn argument(&self, at: usize) -> Option<(Range<usize>, How)> {
         let named = &self.text[..self.name.start];
         let before = named.trim_end_matches('-').strip_suffix(['"', '\'', '`'])?;
@@ -273,7 +273,7 @@ impl KeyInText<'_> {
         self.in_quotes(at).map(|range| (range, How::Quoted))
     }
 
-    /// A literal in quotes, behind a wrapper or a scheme perhaps, or bare.
+    /// Return a literal in quotes, behind a wrapper or a scheme perhaps, or bare.
     fn literal(&self, at: usize) -> Option<(Range<usize>, How)> {
         let bytes = self.text.as_bytes();
         let marks = bytes[at..].iter().take_while(|byte| **byte == b'*').count();

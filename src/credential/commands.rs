@@ -84,7 +84,7 @@ const COMMANDS: &[(&str, Rule)] = &[
     ("oracle:thin:", Slash),
 ];
 
-/// What each begins with, and the rule for it.
+/// Return what each begins with, and the rule for it.
 pub(super) fn stems() -> impl Iterator<Item = (&'static str, Form)> {
     COMMANDS.iter().map(|(name, _)| (*name, command as Form))
 }
@@ -117,7 +117,7 @@ fn command(text: &str, start: usize, found: &mut Vec<Found>) {
     }
 }
 
-/// The words from `at` up to the end of the command, quotes and continued lines heeded.
+/// Return the words from `at` up to the end of the command, quotes and continued lines heeded.
 fn words(text: &str, mut at: usize, end: usize) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut words = Vec::new();
@@ -148,7 +148,7 @@ fn words(text: &str, mut at: usize, end: usize) -> Vec<Range<usize>> {
     }
 }
 
-/// Where the rule says that passwords stand.
+/// Return where the rule says that passwords stand.
 fn arguments(text: &str, words: &[Range<usize>], rule: Rule) -> Vec<Range<usize>> {
     let plain = || {
         let is_plain = |word: &&Range<usize>| !text[(*word).clone()].starts_with('-');
@@ -202,7 +202,7 @@ fn flagged(text: &str, words: &[Range<usize>], flags: &[&str]) -> Vec<Range<usiz
     values
 }
 
-/// What is joined to a flag: `x` of `-px`, `-p=x`, `--body=x`; nothing for the flag alone, also among others
+/// Return what is joined to a flag: `x` of `-px`, `-p=x`, `--body=x`; nothing for the flag alone, also among others
 /// (`-su`).
 fn behind_flag<'t>(word: &'t str, flag: &str) -> Option<&'t str> {
     if let Some(behind) = word.strip_prefix(flag) {

@@ -6,7 +6,7 @@ use std::ops::Range;
 /// How much of a document is looked at.
 const MAX_BYTES: usize = 256;
 
-/// The first line below, if a document is opened at `at`, where `<<` stands. The mark of its end is in capitals,
+/// Return the first line below, if a document is opened at `at`, where `<<` stands. The mark of its end is in capitals,
 /// since streams are written with the same sign.
 pub(super) fn first_line(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = &text[at..floor(text, at + MAX_BYTES)];

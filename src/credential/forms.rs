@@ -52,7 +52,7 @@ fn private_key(text: &str, start: usize, found: &mut Vec<Found>) {
     }
 }
 
-/// Whether `value` is a URL with a user or a password in it.
+/// Return whether `value` is a URL with a user or a password in it.
 pub(super) fn has_user_info(value: &str) -> bool {
     let Some((_, rest)) = value.split_once("://") else {
         return false;
@@ -96,7 +96,7 @@ fn user_info(text: &str, start: usize, found: &mut Vec<Found>) {
     }
 }
 
-/// Where user and password end, if the password holds `/`, `?` or `#` as it should not: `user:a/1#b@host`. Ports,
+/// Return where user and password end, if the password holds `/`, `?` or `#` as it should not: `user:a/1#b@host`. Ports,
 /// and paths with versions (`npm/@scope/name@2`), are none.
 fn odd_user_info(rest: &str) -> Option<usize> {
     let ends = |c: char| c.is_whitespace() || "\"'`<>{}()[]|\\".contains(c);
@@ -282,7 +282,7 @@ fn airtable(text: &str, start: usize, found: &mut Vec<Found>) {
     }
 }
 
-/// The word of letters, digits and `others` at `start`.
+/// Return the word of letters, digits and `others` at `start`.
 fn argument(text: &str, start: usize, others: &[u8]) -> Option<std::ops::Range<usize>> {
     let rest = text.as_bytes().get(start..)?;
     let length = rest
@@ -294,7 +294,7 @@ fn argument(text: &str, start: usize, others: &[u8]) -> Option<std::ops::Range<u
     (!word.is_empty()).then_some(start..start + word.len())
 }
 
-/// The last character boundary at or before `at`, the end of the text at most.
+/// Return the last character boundary at or before `at`, the end of the text at most.
 pub(super) fn floor(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at)
 }

@@ -63,7 +63,7 @@ impl Body {
 }
 
 impl Issuer {
-    /// Whether no name begins and goes on like this.
+    /// Return whether no name begins and goes on like this.
     fn is_telling(&self) -> bool {
         match self.body {
             Body::Upper | Body::Uuid | Body::UrlHex => true,
@@ -86,7 +86,7 @@ const fn secret(prefix: &'static str, body: Body, least: usize, what: &'static s
     }
 }
 
-/// A token of a fixed length.
+/// Return a token of a fixed length.
 const fn exact(prefix: &'static str, body: Body, length: usize, what: &'static str) -> Issuer {
     Issuer {
         most: length,
@@ -323,7 +323,7 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("sha256~", Url, 40, "OpenShift token"),
 ];
 
-/// Adds the token whose prefix a search has found at `start`, in some case.
+/// Add the token whose prefix a search has found at `start`, in some case.
 pub(super) fn token(text: &str, start: usize, issuer: &Issuer, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let body = start + issuer.prefix.len();
@@ -365,7 +365,7 @@ pub(super) fn token(text: &str, start: usize, issuer: &Issuer, found: &mut Vec<F
 /// A JSON web token with a long body takes a few kilobytes.
 const MAX_BYTES: usize = 8192;
 
-/// A letter before the token that belongs to an escape: `\nghp_...`.
+/// Return whether this is a letter before the token that belongs to an escape: `\nghp_...`.
 pub(super) fn follows_escape(bytes: &[u8], start: usize) -> bool {
     start >= 2 && bytes[start - 2] == b'\\' && b"nrt".contains(&bytes[start - 1])
 }
@@ -376,7 +376,7 @@ fn is_longer_word(issuer: &Issuer, bytes: &[u8], end: usize) -> bool {
     is_fixed && bytes.get(end).is_some_and(u8::is_ascii_alphanumeric)
 }
 
-/// Whether the body was drawn by lot: several different characters and, unless the prefix is telling, digits
+/// Return whether the body was drawn by lot: several different characters and, unless the prefix is telling, digits
 /// strewn in or letters that make no name.
 fn is_drawn(body: &str, is_telling: bool) -> bool {
     let mix = Mix::of(body);

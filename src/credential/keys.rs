@@ -311,7 +311,7 @@ const ABOUT: &[&str] = &[
     "ing",
 ];
 
-/// What the key `name` announces, judged by its words: `dbPassword`, `spring.datasource.password`,
+/// Return what the key `name` announces, judged by its words: `dbPassword`, `spring.datasource.password`,
 /// `X-Api-Key`, `SECRET_KEY_BASE`; not `password_file`, `max_tokens_per_line`, `tokenizer`.
 pub(super) fn key(name: &str) -> Option<Key> {
     let mut key = None;
@@ -367,7 +367,7 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A capital after a small letter, or the last of several capitals.
+/// Return whether this is a capital after a small letter, or the last of several capitals.
 fn humps(bytes: &[u8], at: usize) -> bool {
     let is_small = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_lowercase);
     bytes[at].is_ascii_uppercase() && (is_small(bytes.get(at - 1)) || is_small(bytes.get(at + 1)))

@@ -40,7 +40,7 @@ pub enum Style {
     Any,
 }
 
-/// The credentials in `text`, in order, without overlap, at character boundaries.
+/// Return the credentials in `text`, in order, without overlap, at character boundaries.
 pub fn find(text: &str, style: Style) -> Vec<Found> {
     let mut found = by_form(text, style);
     random::runs(text, &mut found);
@@ -109,7 +109,7 @@ pub fn blank<'t>(text: &'t str, found: &[Found]) -> Cow<'t, str> {
     Cow::Owned(clean)
 }
 
-/// Whether the value of `key`, the text of a setting, must not be copied apart from its text. Stricter than
+/// Return whether the value of `key`, the text of a setting, must not be copied apart from its text. Stricter than
 /// [`find`], since a setting is little without its text: any value of a key that speaks of credentials.
 pub fn is_guarded(key: &str, value: &str, is_text: bool) -> bool {
     // A tokenizer is no token.
@@ -141,7 +141,7 @@ pub fn is_guarded(key: &str, value: &str, is_text: bool) -> bool {
         || !find_certain(value, Style::Any).is_empty()
 }
 
-/// The commit or checksum that its key says it is: what people look for things by.
+/// Return whether this is the commit or checksum that its key says it is: what people look for things by.
 fn is_named_digest(key: &str, value: &str) -> bool {
     const KEYS: [&str; 9] = [
         "rev",

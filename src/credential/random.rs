@@ -120,7 +120,7 @@ impl Mix {
         self.digits >= 3 && self.steps * 5 >= self.len && odd || self.digits * 4 >= self.len * 3
     }
 
-    /// Whether the letters are no name's. Names with underscores are, however odd their parts: `nl_cfg_cmd`.
+    /// Return whether the letters are no name's. Names with underscores are, however odd their parts: `nl_cfg_cmd`.
     pub fn is_no_name(&self) -> bool {
         if self.has_underscore && !self.is_mixed() {
             return false;
@@ -141,7 +141,7 @@ impl Mix {
     }
 }
 
-/// Whether `word` looks drawn by lot: a long one with digits strewn among letters, with hardly a letter, or with
+/// Return whether `word` looks drawn by lot: a long one with digits strewn among letters, with hardly a letter, or with
 /// letters that make no name; a shorter one where all changes all the time.
 pub fn is_random(word: &str) -> bool {
     if word.len() < SHORT_BYTES {
@@ -164,7 +164,7 @@ pub fn is_random(word: &str) -> bool {
 /// From this length on a part of a name with underscores is judged by itself.
 const PART_BYTES: usize = 14;
 
-/// A run of letters, digits and base64's other characters, taken as one value.
+/// Return whether this is a run of letters, digits and base64's other characters, taken as one value.
 pub(super) fn is_random_run(run: &str) -> bool {
     let mix = Mix::of(run);
     // Targets, versions and advisories: `i686-w64-mingw32`, `GHSA-r7qv-8r2h-pg27`.
@@ -183,7 +183,7 @@ pub(super) fn is_random_run(run: &str) -> bool {
 /// What is encoded as one value has a piece of this length at least.
 const RUN_BYTES: usize = 8;
 
-/// Adds what looks drawn by lot and is no digest of something (see [`is_digest`]), wherever it stands.
+/// Add what looks drawn by lot and is no digest of something (see [`is_digest`]), wherever it stands.
 pub(super) fn runs(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -242,7 +242,7 @@ const fn kinds() -> [u8; 256] {
     table
 }
 
-/// What a look at length and kinds leaves of all runs: a few in a hundred.
+/// Return whether the length and the kinds of characters allow a secret: a few runs in a hundred pass.
 fn may_be_random(length: usize, kinds: u8) -> bool {
     let is_mixed = kinds & (UPPER | LOWER) == UPPER | LOWER;
     match length {
@@ -285,7 +285,7 @@ const HASHES: [&str; 8] = [
     "sha1", "sha224", "sha256", "sha384", "sha512", "md5", "blake3", "h1",
 ];
 
-/// Whether the run is the digest of something or a UUID: commits, checksums and ids are quoted everywhere, and no
+/// Return whether the run is the digest of something or a UUID: commits, checksums and ids are quoted everywhere, and no
 /// secrets. Keys of these forms are known by what stands before them.
 pub(super) fn is_digest(text: &str, start: usize, end: usize) -> bool {
     let run = &text[start..end];
@@ -318,7 +318,7 @@ pub(super) fn is_digest_word(word: &str) -> bool {
             && word.bytes().any(|b| b.is_ascii_uppercase()))
 }
 
-/// A few letters and then hexadecimal digits, as many as a digest has: how issuers mark ids and keys, `SK9f86...`.
+/// Return whether this is a few letters and then as many hexadecimal digits as a digest has, as in `SK9f86...`.
 fn is_marked_digest(word: &str) -> bool {
     let letters = word.bytes().take_while(u8::is_ascii_alphabetic).count();
     word.is_ascii() && (1..=letters.min(MARK_BYTES)).any(|mark| is_digest_word(&word[mark..]))
@@ -327,7 +327,7 @@ fn is_marked_digest(word: &str) -> bool {
 /// The longest mark of an issuer.
 const MARK_BYTES: usize = 6;
 
-/// A number, in decimal or hexadecimal digits.
+/// Return whether this is a number, in decimal or hexadecimal digits.
 pub(super) fn is_number(word: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
     match word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {

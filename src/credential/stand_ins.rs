@@ -5,7 +5,7 @@ use super::keys;
 use super::random::{self, Mix};
 use std::borrow::Cow;
 
-/// What stands for a value that is elsewhere: `${DB_PASS}`, `{{ secret }}`, `<token>`, `%s`, `ENC[...]`. The whole
+/// Return whether this is a placeholder for a value that is elsewhere: `${DB_PASS}`, `{{ secret }}`, `<token>`, `%s`, `ENC[...]`. The whole
 /// of it does: passwords may hold the signs of templates.
 pub(super) fn is_reference(value: &str) -> bool {
     let whole = |open: char, close: char| {
@@ -29,7 +29,7 @@ pub(super) fn is_reference(value: &str) -> bool {
         || !without_templates(value).contains(char::is_alphanumeric)
 }
 
-/// The name of an entry in a store of secrets, of a variable, of a file.
+/// Return whether this is the name of an entry in a store of secrets, of a variable, of a file.
 fn is_elsewhere(value: &str) -> bool {
     const STORES: [&str; 24] = [
         "ENC[",
@@ -109,7 +109,7 @@ pub(super) fn without_templates(value: &str) -> Cow<'_, str> {
     Cow::Owned(left)
 }
 
-/// How long the template is that `rest` begins with.
+/// Return how long the template is that `rest` begins with.
 fn template(rest: &str) -> Option<usize> {
     let behind = rest.strip_prefix('%');
     if behind.is_some_and(|kind| kind.starts_with(['s', 'd', 'v', 'q', 'x', 'i', 'u'])) {

@@ -104,7 +104,7 @@ impl Stems {
     }
 }
 
-/// Adds what the forms of issuers, keys and URLs show.
+/// Add what the forms of issuers, keys and URLs show.
 pub(super) fn visit(text: &str, style: Style, found: &mut Vec<Found>) {
     // Several stems lie in one key.
     let mut key_end = 0;

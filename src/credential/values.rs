@@ -187,7 +187,7 @@ fn is_primitive(value: &str) -> bool {
     )
 }
 
-/// A path, an address or a version: where a credential is, or of what.
+/// Return whether this is a path, an address or a version: where a credential is, or of what.
 pub(super) fn is_place(value: &str) -> bool {
     let begins = [
         "/", "./", "../", "~/", "http://", "https://", "C:\\", "s3://", "gs://",
@@ -197,7 +197,7 @@ pub(super) fn is_place(value: &str) -> bool {
         && !random::is_random(value.rsplit('/').next().unwrap_or(value))
 }
 
-/// What passwords and tokens are spoken of with: `the token is base64`.
+/// Return whether this is a word that describes passwords and tokens: `the token is base64`.
 pub(super) fn is_word_of_trade(value: &str) -> bool {
     const WORDS: &[&str] = &[
         "sha1",

@@ -39,12 +39,12 @@ pub struct Ignored<'l> {
 }
 
 impl Layers {
-    /// Drops what does not hold for entries at `depth` (1: directly in the root).
+    /// Drop what does not hold for entries at `depth` (1: directly in the root).
     pub fn leave_to(&mut self, depth: usize) {
         while self.0.pop_if(|layer| layer.depth >= depth).is_some() {}
     }
 
-    /// Adds the rules of the folder `below` (`None`: the root itself). Rule files that cannot be
+    /// Add the rules of the folder `below` (`None`: the root itself). Rule files that cannot be
     /// read are returned, for the rules in them are not obeyed.
     pub fn enter(
         &mut self,
@@ -78,7 +78,7 @@ impl Layers {
         failures
     }
 
-    /// The rule that hides `path` (absolute), if one does.
+    /// Return the rule that hides `path` (absolute), if one does.
     pub fn ignored(&self, path: &Path, is_folder: bool) -> Option<Ignored<'_>> {
         for layer in self.0.iter().rev() {
             for file in &layer.files {
@@ -96,7 +96,7 @@ impl Layers {
     }
 }
 
-/// The rules in `file`, counted from `folder`. `None`: there is no such file.
+/// Return the rules in `file`, counted from `folder`. `None`: there is no such file.
 fn rules(
     root: &Path,
     folder: &Path,

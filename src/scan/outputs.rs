@@ -15,14 +15,14 @@ const SOURCES: [&str; 39] = [
     "pyi", "r", "rb", "rs", "scala", "scss", "sh", "sql", "swift", "ts", "tsx",
 ];
 
-/// What a folder holds, if builds keep their work in it.
+/// Return what a folder holds, if builds keep their work in it.
 pub fn folder(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str> {
     let name = std::str::from_utf8(rel.file_name()).ok()?;
     let is_work = marks::is_work_name(name) && is_work(root, rel.as_bytes(), limits);
     is_work.then_some("work files of a build")
 }
 
-/// What a file is, by its name, if a build wrote it.
+/// Return what a file is, by its name, if a build wrote it.
 pub fn file(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str> {
     if root.outputs.contains(rel) {
         return Some("this build writes it");
@@ -38,7 +38,7 @@ pub fn file(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str>
     is_work(root, &work, limits).then_some("an index")
 }
 
-/// What an eligible file is, by its text, if this program wrote all of it: see [`marks::said`]. One that cannot be
+/// Return what an eligible file is, by its text, if this program wrote all of it: see [`marks::said`]. One that cannot be
 /// read is for others to judge.
 pub fn text(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str> {
     if SOURCES.contains(&rel.extension().as_str()) {

@@ -58,7 +58,7 @@ impl ReadFailure {
     }
 }
 
-/// Reads the file of `entry` below `root` (absolute, free of links).
+/// Read the file of `entry` below `root` (absolute, free of links).
 ///
 /// Enforces the upper limit on the bytes themselves; a file that has shrunk is taken as it is. Any
 /// failure concerns this file alone.
@@ -87,7 +87,7 @@ pub(super) fn mtime_ns(metadata: &Metadata) -> i64 {
     }
 }
 
-/// The bytes of a file and its metadata from just before they were read.
+/// Return the bytes of a file and its metadata from just before they were read.
 pub(super) fn read_bytes(
     root: &Path,
     path: &RelPath,
@@ -98,7 +98,7 @@ pub(super) fn read_bytes(
         .map_err(|failure| of_root(root, failure))
 }
 
-/// The first bytes of a file, `most` at most.
+/// Return the first bytes of a file, `most` at most.
 pub(super) fn head(
     root: &Path,
     path: &RelPath,
@@ -131,7 +131,7 @@ struct Attempt {
     unrest: Option<Duration>,
 }
 
-/// Reads until the file rests meanwhile. One that never does cannot be read.
+/// Read until the file rests meanwhile. One that never does cannot be read.
 fn first_at_rest(
     mut read: impl FnMut() -> Result<Attempt, ReadFailure>,
 ) -> Result<Attempt, ReadFailure> {
@@ -166,7 +166,7 @@ fn read_once(root: &Path, path: &RelPath, limits: &Limits) -> Result<Attempt, Re
     })
 }
 
-/// What changes when a file does. The change time is there for those who put the modification time
+/// Return what changes when a file does. The change time is there for those who put the modification time
 /// back.
 fn stamp(metadata: &Metadata) -> (u64, i64, Option<(i64, i64)>) {
     #[cfg(unix)]
@@ -179,7 +179,7 @@ fn stamp(metadata: &Metadata) -> (u64, i64, Option<(i64, i64)>) {
     (metadata.len(), mtime_ns(metadata), changed)
 }
 
-/// How long after `now` a file could still change without getting another time. A time in the future
+/// Return how long after `now` a file could still change without getting another time. A time in the future
 /// came from elsewhere.
 fn fresh_for(metadata: &Metadata, now: SystemTime) -> Option<Duration> {
     let age = now.duration_since(metadata.modified().ok()?).ok()?;
@@ -199,7 +199,7 @@ fn regular(file: &File) -> Result<Metadata, ReadFailure> {
     ))
 }
 
-/// Reads to the end, and calls `between` after each piece.
+/// Read to the end, and call `between` after each piece.
 fn read_within(
     file: &mut File,
     before: &Metadata,
@@ -233,7 +233,7 @@ fn failure(error: &io::Error) -> ReadFailure {
     ReadFailure::new(io_reason(error), error)
 }
 
-/// What an error says about a file that the walk has seen.
+/// Return what an error says about a file that the walk has seen.
 pub(super) fn io_reason(error: &io::Error) -> SkipReason {
     if error.kind() == io::ErrorKind::NotFound || open::is_other_kind(error) {
         SkipReason::Vanished

@@ -13,7 +13,7 @@ use names::{
     MIDDLES, NAMES, NOTES, PROGRAMS, SHAPES, SSH_KEYS, STAGES, TEMPLATES, WORDS,
 };
 
-/// The pattern by which a file's name says that it holds secrets.
+/// Return the pattern by which a file's name says that it holds secrets.
 pub fn secret_pattern(path: &RelPath) -> Option<String> {
     let (folder, name) = last_two(path);
     let original = COPIES.iter().find_map(|copy| name.strip_suffix(copy));
@@ -122,7 +122,8 @@ fn is_note(stem: &str) -> bool {
     })
 }
 
-/// The key's name, alone or with words behind it, and no extension that makes it something else.
+/// Return whether this is the key's name, alone or with words behind it, without an extension that makes it something
+/// else.
 fn is_ssh_key(name: &str, key: &str) -> bool {
     name.strip_prefix(key).is_some_and(|rest| {
         let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
@@ -134,7 +135,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The pattern by which a folder's name, and those above it, say that it holds secrets.
+/// Return the pattern by which a folder's name, and those above it, say that it holds secrets.
 pub fn folder_pattern(path: &RelPath) -> Option<String> {
     let path = String::from_utf8_lossy(path.as_bytes()).to_ascii_lowercase();
     folder_ending(&path)
@@ -150,7 +151,7 @@ fn folder_ending(path: &str) -> Option<String> {
     Some(format!("{folder}/"))
 }
 
-/// The pattern by which a file, or any folder above it, says so.
+/// Return the pattern by which a file, or any folder above it, says so.
 pub fn pattern_on_the_way(path: &RelPath) -> Option<String> {
     let lower = String::from_utf8_lossy(path.as_bytes()).to_ascii_lowercase();
     let mut ends = lower
@@ -161,7 +162,7 @@ pub fn pattern_on_the_way(path: &RelPath) -> Option<String> {
         .or_else(|| secret_pattern(path))
 }
 
-/// The names of the folder above and of the path itself, in lower case; empty where there is none.
+/// Return the names of the folder above and of the path itself, in lower case; empty where there is none.
 fn last_two(path: &RelPath) -> (String, String) {
     let lower = |name: Option<&[u8]>| {
         String::from_utf8_lossy(name.unwrap_or_default()).to_ascii_lowercase()

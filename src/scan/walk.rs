@@ -9,7 +9,7 @@ use crate::profile::{Root, Rules};
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
-/// Finds the eligible files of `root`.
+/// Find the eligible files of `root`.
 ///
 /// Fails only when the root itself cannot be listed, or not to its end; what goes wrong below it is in the result.
 pub fn scan(root: &Root, rules: &Rules) -> Result<RootScan, ScanError> {
@@ -58,7 +58,7 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    /// Walks what lies below `top`: the root, or a link in it that leads to the folder `target`.
+    /// Walk what lies below `top`: the root, or a link in it that leads to the folder `target`.
     fn branch(&mut self, top: &Path, target: Option<&Path>) {
         let mut entries = WalkDir::new(top)
             .min_depth(1)
@@ -76,7 +76,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the entry, if it is a folder, is to be entered.
+    /// Return whether the entry, if it is a folder, is to be entered.
     fn visit(&mut self, top: &Path, target: Option<&Path>, entry: &DirEntry) -> bool {
         let Some(rel) = self.root.relative(entry.path()) else {
             return false;

@@ -21,7 +21,7 @@ pub enum Why {
     },
 }
 
-/// Judges `path` as the walk over `root` would.
+/// Judge `path` as the walk over `root` would.
 pub fn why(root: &Root, rules: &Rules, path: &RelPath) -> Why {
     let mut judge = Judge::new(root, rules);
     judge.enter(None);

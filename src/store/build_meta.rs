@@ -33,7 +33,7 @@ pub fn read_text(path: &Path, key: &str) -> Result<String, StoreError> {
     meta(&open_read_only(path)?, path, key)
 }
 
-/// Fails with [`StoreError::Foreign`] unless the database is a shard of this builder, and with
+/// Fail with [`StoreError::Foreign`] unless the database is a shard of this builder, and with
 /// [`StoreError::Format`] unless it is of this format version.
 pub fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let has_table = conn
@@ -55,7 +55,7 @@ pub fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// A value of `build_meta` for people.
+/// Return a value of `build_meta` for people.
 pub fn spelled_value(value: Value) -> String {
     match value {
         Value::Integer(number) => number.to_string(),

@@ -23,7 +23,7 @@ const FILES_A_DATABASE: u64 = 3;
 /// Descriptors left for everything else: libraries, pipes, the files in hand.
 const OTHER_FILES: u64 = 64;
 
-/// How many databases of an index this process keeps open at the same time, at least 8: the others are opened
+/// Return how many databases of an index this process keeps open at the same time, at least 8: the others are opened
 /// when they are read.
 pub fn most_open_databases() -> usize {
     let free = platform::most_open_files().saturating_sub(OTHER_FILES);
@@ -45,7 +45,7 @@ const LOAD_CACHE_KIB: u32 = 64 * 1024;
 /// took 3.0 s of CPU time, 64 MiB 4.8 s and 256 MiB 5.1 s; 1 and 2 MiB were no better.
 const INDEX_CACHE_KIB: u32 = 4 * 1024;
 
-/// Sets SQLite up for this process: before its first use, since later it changes nothing.
+/// Set SQLite up for this process: before its first use, since later it changes nothing.
 fn set_up() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -79,7 +79,7 @@ pub fn spill_into(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Creates a database that nobody else sees until it is renamed: no journal, no fsync, one owner.
+/// Create a database that nobody else sees until it is renamed: no journal, no fsync, one owner.
 /// A crash leaves rubbish, which is what the temporary name says.
 pub(super) fn create_for_load(path: &Path) -> Result<Connection, StoreError> {
     set_up();
@@ -112,13 +112,13 @@ pub(super) fn tune_for_indexes(conn: &Connection, threads: u32) -> rusqlite::Res
 /// Steps of SQLite's virtual machine between two looks at a stop flag: some ten microseconds.
 const STEPS_PER_LOOK: i32 = 1_000;
 
-/// Makes whatever the connection is doing end, with [`StoreError::Interrupted`], once `stop` is set:
+/// Make whatever the connection is doing end, with [`StoreError::Interrupted`], once `stop` is set:
 /// building an index of a large shard takes minutes.
 pub(super) fn end_when_set(conn: &mut Connection, stop: Arc<AtomicBool>) -> rusqlite::Result<()> {
     conn.progress_handler(STEPS_PER_LOOK, Some(move || stop.load(Ordering::Relaxed)))
 }
 
-/// Makes sure that the file can be written, creating it. SQLite would fall back to reading, or say
+/// Make sure that the file can be written, creating it. SQLite would fall back to reading, or say
 /// "unable to open"; the system's own reason is better.
 fn ensure_writable(path: &Path) -> Result<(), StoreError> {
     let mut options = File::options();
@@ -127,7 +127,7 @@ fn ensure_writable(path: &Path) -> Result<(), StoreError> {
     opened.map(drop).map_err(StoreError::io(path))
 }
 
-/// Opens or creates a database that survives a kill at any point and has one owner at a time: a
+/// Open or create a database that survives a kill at any point and has one owner at a time: a
 /// second process gets [`StoreError::Busy`]. No shared-memory file is made.
 pub(super) fn open_owned(path: &Path) -> Result<Connection, StoreError> {
     set_up();
@@ -162,7 +162,7 @@ pub(super) fn set_journal_mode(conn: &Connection, mode: &str) -> rusqlite::Resul
     ))
 }
 
-/// Opens or creates a database that servers may have open at the same time, and whose commits
+/// Open or create a database that servers may have open at the same time, and whose commits
 /// survive a power cut.
 pub(super) fn open_shared(path: &Path) -> Result<Connection, StoreError> {
     set_up();
@@ -215,7 +215,7 @@ impl Log {
     }
 }
 
-/// Opens a finished database for reading only. Without a write-ahead log beside it the file is
+/// Open a finished database for reading only. Without a write-ahead log beside it the file is
 /// taken as unchanging, so that reading creates nothing next to it and works in a folder that
 /// cannot be written; with one (a server has it open) the log is read too, under SQLite's locks.
 pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
@@ -251,7 +251,7 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     opened.map_err(StoreError::sql(path))
 }
 
-/// Writes the journal mode that servers expect into the header, and checks that nothing is left
+/// Write the journal mode that servers expect into the header, and check that nothing is left
 /// beside the file. The caller owns the file; nobody else has it open.
 pub fn seal_as_wal(path: &Path) -> Result<(), StoreError> {
     let closed = open_owned(path)?.close();
@@ -270,7 +270,7 @@ pub fn seal_as_wal(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// The hash of a whole file.
+/// Return the hash of a whole file.
 pub fn hash_file(path: &Path) -> Result<FileHash, StoreError> {
     let mut hasher = blake3::Hasher::new();
     named_file::open(path)
@@ -279,26 +279,26 @@ pub fn hash_file(path: &Path) -> Result<FileHash, StoreError> {
     Ok(FileHash(hasher.finalize().into()))
 }
 
-/// A file that SQLite keeps beside `path`.
+/// Return a file that SQLite keeps beside `path`.
 pub(crate) fn sidecar(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// Removes a database and what SQLite keeps beside it; what is not there is no error. The database goes last: a log
+/// Remove a database and what SQLite keeps beside it; what is not there is no error. The database goes last: a log
 /// without one would be taken for somebody else's.
 pub fn remove_database(path: &Path) -> Result<(), StoreError> {
     remove_files(path, &["-wal", "-shm", "-journal", ""])
 }
 
-/// Removes what SQLite keeps beside a database that is about to be replaced: it would be taken for
+/// Remove what SQLite keeps beside a database that is about to be replaced: it would be taken for
 /// the new one's.
 pub fn remove_log(path: &Path) -> Result<(), StoreError> {
     remove_files(path, &["-wal", "-shm", "-journal"])
 }
 
-/// What SQLite keeps beside the database at `path` and holds something, if there is any.
+/// Return what SQLite keeps beside the database at `path` and holds something, if there is any.
 pub fn log_beside(path: &Path) -> Option<PathBuf> {
     let mut logs = marks::BESIDE.iter().map(|suffix| sidecar(path, suffix));
     logs.find(|log| std::fs::symlink_metadata(log).is_ok_and(|found| found.len() > 0))

@@ -40,7 +40,7 @@ pub struct ShardDigest {
 
 pub use content::ContentDigest;
 
-/// Digests the shard at `path` in one pass.
+/// Digest the shard at `path` in one pass.
 pub fn digest_shard(path: &Path) -> Result<ShardDigest, StoreError> {
     let conn = open_read_only(path)?;
     digest_connection(&conn, path)
@@ -76,7 +76,7 @@ pub fn digest_connection(conn: &Connection, path: &Path) -> Result<ShardDigest, 
     })
 }
 
-/// The digest of an index: over its shards' labels and digests, in the order of the labels.
+/// Return the digest of an index: over its shards' labels and digests, in the order of the labels.
 pub fn digest_index<'a>(shards: impl IntoIterator<Item = (&'a str, Digest)>) -> Digest {
     let mut shards: Vec<(&str, Digest)> = shards.into_iter().collect();
     shards.sort_unstable();

@@ -111,7 +111,7 @@ impl StoreError {
     }
 }
 
-/// What a failed call of SQLite's library says, without the library's own terms.
+/// Return the message of a failed SQLite call in plain words.
 pub fn in_words(error: &rusqlite::Error) -> String {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows,
@@ -146,7 +146,7 @@ pub fn in_words(error: &rusqlite::Error) -> String {
     }
 }
 
-/// Whether the system refused for want of space: on the disk, of its file entries, or of a quota.
+/// Return whether the error means that the disk is full or a quota is exhausted.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -183,7 +183,7 @@ fn why_it_cannot_be_written(path: &Path) -> Option<io::Error> {
     File::options().write(true).open(path).err()
 }
 
-/// The system's error, with what to do about a limit of a file's size.
+/// Return the system's error, with what to do about a limit of a file's size.
 fn met_limit(error: io::Error) -> io::Error {
     match platform::file_limit_met(&error) {
         Some(text) => io::Error::new(error.kind(), text),
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(noted.map(|e| e.kind()), Some(io::ErrorKind::NotFound));
     }
 
-    /// The number of a full disk here.
+    /// Return the number of a full disk here.
     fn no_space() -> i32 {
         if cfg!(windows) { 112 } else { 28 }
     }

@@ -28,7 +28,7 @@ pub fn begin(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     .map_err(StoreError::sql(path))
 }
 
-/// Merges the index into one run and removes the settings, so that a server starts from defaults.
+/// Merge the index into one run and remove the settings, so that a server starts from defaults.
 pub fn finish(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     conn.execute_batch(
         "INSERT INTO genes_fts (genes_fts) VALUES ('optimize');

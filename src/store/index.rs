@@ -21,14 +21,14 @@ pub enum Index {
 }
 
 impl Index {
-    /// The database that names the index: the routing database, or the only one.
+    /// Return the database that names the index: the routing database, or the only one.
     pub fn database(&self) -> &Path {
         match self {
             Self::Sharded { routing: path, .. } | Self::Single { path } => path,
         }
     }
 
-    /// Where the build that wrote the index keeps what belongs to it.
+    /// Return where the build that wrote the index keeps what belongs to it.
     pub fn surroundings(&self) -> Surroundings {
         Surroundings::of(self.database())
     }
@@ -70,7 +70,7 @@ impl Index {
         shards.iter().zip(&digests).filter_map(is_foreign).collect()
     }
 
-    /// Every database with its label, in the order of the labels.
+    /// Return every database with its label, in the order of the labels.
     pub fn databases(&self) -> Vec<(String, PathBuf)> {
         match self {
             Self::Sharded { shards, .. } => shards
@@ -82,7 +82,7 @@ impl Index {
     }
 }
 
-/// The label of a database that no routing database names: its file name without `.genome.db`
+/// Return the label of a database that no routing database names: its file name without `.genome.db`
 /// or `.db`.
 pub fn label_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();

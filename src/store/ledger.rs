@@ -29,7 +29,7 @@ pub struct ShardLedger {
     pub files: Vec<(u32, FileRecord)>,
 }
 
-/// Reads the ledger of the shard at `path`. [`StoreError::Foreign`] when it is not a shard of this
+/// Read the ledger of the shard at `path`. [`StoreError::Foreign`] when it is not a shard of this
 /// builder, [`StoreError::Format`] when it is of another version's.
 pub fn read_ledger(path: &Path) -> Result<ShardLedger, StoreError> {
     let conn = open_read_only(path)?;

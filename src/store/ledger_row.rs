@@ -31,7 +31,7 @@ pub fn bind(
     statement.raw_bind_parameter(first + 6, detail)
 }
 
-/// Reads the columns from `first` on. `None` when they say nothing that [`bind`] writes.
+/// Read the columns from `first` on. `None` when they say nothing that [`bind`] writes.
 pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>> {
     let spelling: String = row.get(first)?;
     let size: i64 = row.get(first + 1)?;

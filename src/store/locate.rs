@@ -77,7 +77,7 @@ impl fmt::Display for Found {
     }
 }
 
-/// Finds the index that `out` names: a `main.genome.db`, a folder holding one, a folder with one
+/// Find the index that `out` names: a `main.genome.db`, a folder holding one, a folder with one
 /// such profile folder below, a database file, or a folder with exactly one `.db`. Where `out`
 /// itself is none of these, the build's own spelling `<out>-sharded` is tried.
 pub fn locate(out: &Path) -> Result<Index, LocateError> {
@@ -95,7 +95,7 @@ pub fn locate_ours(out: &Path) -> Result<Index, LocateError> {
     }
 }
 
-/// The database of the index that `out` names; see [`locate`]. Opens none.
+/// Return the database of the index that `out` names; see [`locate`]. Opens none.
 pub fn find(out: &Path) -> Result<PathBuf, LocateError> {
     match database_at(out)? {
         Candidates::One(database) => Ok(database),
@@ -157,7 +157,7 @@ fn database_at(path: &Path) -> Result<Candidates, LocateError> {
     database_in(path)
 }
 
-/// Looks into a folder without a routing database of its own.
+/// Look into a folder without a routing database of its own.
 fn database_in(folder: &Path) -> Result<Candidates, LocateError> {
     let entries = entries_of(folder)?;
     let mut found: Vec<_> = entries

@@ -1,4 +1,4 @@
-//! Who wrote a database, told by the names of its tables.
+//! Tells from the names of its tables which program wrote a database.
 //!
 //! Reads its schema and nothing else.
 
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Who wrote a database, told by its tables.
+/// The program that wrote a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
     /// This builder.
@@ -36,7 +36,7 @@ const TABLES_OF_THE_FORMAT: [&str; 5] = [
     "source_index",
 ];
 
-/// Tells by the names of its tables who wrote the database at `path`.
+/// Tell by the names of its tables who wrote the database at `path`.
 pub fn maker_of(path: &Path) -> Maker {
     // Emptied: nothing tells what it was.
     if std::fs::metadata(path).map_or(true, |file| file.len() == 0) {

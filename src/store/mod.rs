@@ -2,8 +2,8 @@
 //!
 //! This is the one module that speaks SQL. A worker's sink writes a [segment], publishing
 //! loads segments into a [shard] and [registers](routing) it, and later builds read both
-//! back for [what is unchanged](ledger) and for [vectors to reuse](reuse). It decides nothing: what
-//! to build and when to publish is told to it. It never writes into a shard after its indexes are
+//! back for [what is unchanged](ledger) and for [vectors to reuse](reuse). Callers decide what to build
+//! and when to publish. It never writes into a shard after its indexes are
 //! built; a server that mounts the shard does.
 
 pub(crate) mod build_meta;

@@ -99,7 +99,7 @@ pub fn read_registered(
     rows.collect()
 }
 
-/// The shard of that file name in the index's own folder, else the path as recorded.
+/// Return the shard of that file name in the index's own folder, else the path as recorded.
 fn shard_path(folder: &Path, recorded: &Path) -> PathBuf {
     let own = recorded
         .file_name()

@@ -49,7 +49,7 @@ pub struct EntityRelation {
 }
 
 impl EntityRelations {
-    /// Takes the next chunk with its distinct lower-case entities. Links go to earlier chunks that
+    /// Take the next chunk with its distinct lower-case entities. Links go to earlier chunks that
     /// share at least two: most shared first, then the nearest.
     pub fn next(&mut self, id: ChunkId, entities: &[String]) -> Vec<EntityRelation> {
         let chunk = self.chunks.len() as u32;
@@ -81,7 +81,7 @@ impl EntityRelations {
     }
 }
 
-/// The chunks that mention one entity, latest first.
+/// Return the chunks that mention one entity, latest first.
 fn walk(
     mentions: &[Mention],
     latest: Option<std::num::NonZeroU32>,
@@ -155,7 +155,7 @@ impl SeedPairs {
     }
 }
 
-/// How many of the four signals two seeds share, and how many tags in all.
+/// Return how many of the four signals two seeds share, and how many tags in all.
 fn agreement(a: &Seed, b: &Seed) -> (usize, usize) {
     let shared = [
         a.domains.intersection(&b.domains).count(),

@@ -43,7 +43,7 @@ struct Others {
 const CACHE_KIB: u32 = 1024;
 
 impl VectorCache {
-    /// Opens those of `paths` whose vectors fit `encoder_fingerprint`. What cannot be used is not
+    /// Open those of `paths` whose vectors fit `encoder_fingerprint`. What cannot be used is not
     /// an error: its texts are encoded again.
     pub fn open(paths: &[PathBuf], encoder_fingerprint: Digest) -> Self {
         Self::keep(most_open_databases(), paths, encoder_fingerprint)
@@ -74,7 +74,7 @@ impl VectorCache {
         cache
     }
 
-    /// Says that nothing is looked up for a while. On Windows a shard that is open cannot be replaced by a new one,
+    /// Say that nothing is looked up for a while. On Windows a shard that is open cannot be replaced by a new one,
     /// so they are closed until the next look-up.
     pub fn rest(&mut self) {
         if cfg!(windows) {
@@ -112,7 +112,7 @@ impl VectorCache {
 }
 
 impl Others {
-    /// Notes what a shard holds. One that cannot be read to its end is used as far as it was read.
+    /// Record what a shard holds. One that cannot be read to its end is used as far as it was read.
     fn add(&mut self, path: &Path, conn: &Connection) {
         let number = self.paths.len() as u32;
         self.paths.push(path.to_path_buf());
@@ -165,7 +165,7 @@ fn beginning(id: ChunkId) -> u32 {
     u32::from_be_bytes([id.0[0], id.0[1], id.0[2], id.0[3]])
 }
 
-/// The shard at `path`, if its vectors are of this encoder.
+/// Return the shard at `path`, if its vectors are of this encoder.
 fn open_fitting(path: &Path, encoder_fingerprint: Digest) -> Option<Connection> {
     let conn = open_read_only(path).ok()?;
     check_format(&conn, path).ok()?;

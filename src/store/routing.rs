@@ -49,7 +49,7 @@ pub struct RoutingDb {
 }
 
 impl RoutingDb {
-    /// Opens the database at `path`, creating what is missing. `epoch` (seconds since 1970) dates
+    /// Open the database at `path`, creating what is missing. `epoch` (seconds since 1970) dates
     /// the one row that a new one holds.
     pub fn open_or_create(path: &Path, epoch: f64) -> Result<Self, StoreError> {
         let mut conn = connect::open_shared(path).map_err(damaged)?;
@@ -69,14 +69,14 @@ impl RoutingDb {
         })
     }
 
-    /// The category under which servers list what is registered from now on.
+    /// Return the category under which servers list what is registered from now on.
     #[must_use]
     pub fn with_category(mut self, category: ShardCategory) -> Self {
         self.category = category;
         self
     }
 
-    /// Writes the shard at `shard`, which is absolute, and the rows of its chunks. Everything comes
+    /// Write the shard at `shard`, which is absolute, and the rows of its chunks. Everything comes
     /// from the shard but the hash of its file, which is known while no server has written to it.
     pub fn register(
         &mut self,
@@ -107,7 +107,7 @@ impl RoutingDb {
             .map_err(StoreError::sql(&self.path))
     }
 
-    /// Removes every shard that `keep` refuses, with its rows. The shards' files are not touched.
+    /// Remove every shard that `keep` refuses, with its rows. The shards' files are not touched.
     pub fn unregister(
         &mut self,
         keep: impl Fn(&RegisteredShard) -> bool,
@@ -129,13 +129,13 @@ impl RoutingDb {
         remove(&mut self.conn).map_err(StoreError::sql(&self.path))
     }
 
-    /// The registered shards, in the order of their names.
+    /// Return the registered shards, in the order of their names.
     pub fn shards(&self) -> Result<Vec<RegisteredShard>, StoreError> {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         read_registered(&self.conn, folder).map_err(StoreError::sql(&self.path))
     }
 
-    /// Folds the log into the file. Without a server that has the database open, nothing is left
+    /// Fold the log into the file. Without a server that has the database open, nothing is left
     /// beside it.
     pub fn finish(self) -> Result<(), StoreError> {
         let failed = StoreError::sql(&self.path);
@@ -152,7 +152,7 @@ impl RoutingDb {
     }
 }
 
-/// Says what to do with a routing database that cannot be read: no build replaces it, since others keep rows in it.
+/// Say what to do with a routing database that cannot be read: no build replaces it, since others keep rows in it.
 fn damaged(error: StoreError) -> StoreError {
     match error {
         StoreError::Corrupt { path, detail } => StoreError::corrupt(

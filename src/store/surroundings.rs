@@ -1,4 +1,4 @@
-//! What a build keeps beside an index, and what that tells of the build.
+//! Files that a build keeps beside an index, and what they show about the build.
 //!
 //! Looks at folders and at a lock; changes nothing. The names are those of the build's layout.
 
@@ -34,12 +34,12 @@ impl Surroundings {
         }
     }
 
-    /// Whether a build of the index has begun and not come to its end.
+    /// Return whether a build of the index has begun and not come to its end.
     pub fn is_unfinished(&self) -> bool {
         self.segments.is_dir()
     }
 
-    /// Whether a build of the index runs now. `false` where the lock cannot be looked at.
+    /// Return whether a build of the index runs now. `false` where the lock cannot be looked at.
     pub fn is_being_built(&self) -> bool {
         let Ok(file) = std::fs::File::open(&self.lock) else {
             return false;

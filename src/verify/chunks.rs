@@ -38,7 +38,7 @@ pub struct ChunkSummary {
 }
 
 impl ChunkSummary {
-    /// Whether a server has written to the shard, as far as rows that it shares with us tell.
+    /// Return whether a server has written to the shard, as far as rows that it shares with us tell.
     pub fn was_written(&self) -> bool {
         self.server_chunks + self.touched_chunks + self.replaced_chunks + self.server_edits > 0
     }
@@ -61,7 +61,7 @@ WHERE g.rowid > (SELECT count(*) FROM build_routes)
 /// What a server puts in a text's place when it compacts the chunk.
 const COMPACTED: &str = "[COMPRESSED:";
 
-/// Checks every chunk. Errors of SQLite become faults; the rest of the rows is then not checked.
+/// Check every chunk. Errors of SQLite become faults; the rest of the rows is then not checked.
 pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> ChunkSummary {
     let mut seen = ChunkSummary::default();
     let checked = walk(connection, &mut seen, finder);
@@ -96,7 +96,7 @@ fn walk(
             continue;
         }
         if replaced.contains(gene_id) {
-            let what = "the row is a server's, which has taken the same text in again";
+            let what = "a server indexed the same text and replaced the row";
             finder.fault(FaultKind::Replaced, "genes", gene_id, what);
             continue;
         }
@@ -107,7 +107,7 @@ fn walk(
         match &owner {
             Some(owner) => against_owner(row, gene_id, owner, &tags, finder),
             None => {
-                let what = "no file's place stands where the chunk's row does";
+                let what = "no file owns the chunk at this row";
                 finder.fault(FaultKind::Ledger, "build_sources", gene_id, what);
             }
         }
@@ -152,7 +152,7 @@ fn row_itself(
     seen.text_bytes += content.len() as u64;
     let hash = ContentHash::of(content);
     if content.starts_with(COMPACTED) && hash.chunk_id().to_string() != gene_id {
-        let what = "a server has put a note in the text's place";
+        let what = "a server replaced the text with a note";
         finder.fault(FaultKind::Replaced, "genes", gene_id, what);
     } else if hash.chunk_id().to_string() != gene_id {
         let what = "the id is not the start of the SHA-256 of the content";
@@ -198,7 +198,7 @@ fn dated(row: &Row<'_>, gene_id: &str, epoch: f64, stored: &Stored, finder: &mut
     // Not a number is near nothing.
     let is_near = (created - epoch).abs() < 1e-3;
     if observed_at != Some(epoch) || !is_near {
-        let what = "observed_at or the time of creation is not that of the build";
+        let what = "observed_at or the creation time differs from the time of the build";
         finder.fault(FaultKind::Column, "genes", gene_id, what);
     }
 }
@@ -215,7 +215,7 @@ fn tier(row: &Row<'_>, gene_id: &str, is_touched: bool, finder: &mut Finder<'_>)
     }
 }
 
-/// The vector's length in values, when there is one.
+/// Return the vector's length in values, when there is one.
 fn dense(row: &Row<'_>, gene_id: &str, finder: &mut Finder<'_>) -> Option<usize> {
     let value = row.get_ref(13).ok()?;
     if value == rusqlite::types::ValueRef::Null {
@@ -263,7 +263,7 @@ fn against_owner(
         ),
     ];
     for (column, _) in same.iter().filter(|(_, same)| !same) {
-        let what = format!("{column} is not that of the file that holds the text first, {source}");
+        let what = format!("{column} differs from the file that owns the chunk, {source}");
         finder.fault(FaultKind::Column, "genes", gene_id, what);
     }
 }

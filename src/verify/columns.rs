@@ -36,7 +36,7 @@ pub struct Epigenetics {
 }
 
 impl Epigenetics {
-    /// Whether it says anything but what the builder writes.
+    /// Return whether it says anything but what the builder writes.
     pub fn is_touched(&self) -> bool {
         self.access_count != 0
             || self.decay_score != 1.0
@@ -81,7 +81,7 @@ impl Column<'_, '_, '_, '_> {
         }
     }
 
-    /// A list of texts, NULL when there are none.
+    /// Return a list of texts, NULL when there are none.
     pub fn optional_list(&mut self, column: usize, name: &str) -> Vec<String> {
         if matches!(self.row.get_ref(column), Ok(ValueRef::Null)) {
             return Vec::new();

@@ -29,7 +29,7 @@ pub enum Agreement {
 }
 
 impl SampledChunk {
-    /// Compares with the vectors `again`; what differs by more than rounding becomes faults, and with
+    /// Compare with the vectors `again`; what differs by more than rounding becomes faults, and with
     /// `is_exact` whatever differs.
     pub fn compare(&self, again: &TextVectors, is_exact: bool, faults: &mut Faults) -> Agreement {
         let mut finder = Finder {
@@ -56,7 +56,7 @@ impl SampledChunk {
                 Some((agreement, what)) => found.push(("splade_terms", agreement, what)),
                 None if stored_words != words => {
                     let what =
-                        format!("other routing words: {words:?}, stored are {stored_words:?}");
+                        format!("other routing words: stored {stored_words:?}, now {words:?}");
                     found.push(("build_routes", Agreement::Different, what));
                 }
                 None => {}
@@ -99,7 +99,7 @@ fn sparse_difference(stored: &SparseVector, again: &SparseVector) -> Option<(Agr
     };
     let differ: Vec<&String> = terms.into_iter().filter(off).collect();
     let Some(first) = differ.first() else {
-        let what = "the same terms up to rounding, not bit for bit".to_owned();
+        let what = "the same terms within rounding, but not bit for bit".to_owned();
         return Some((Agreement::Close, what));
     };
     let shown = |weight: Option<&u32>| weight.map_or(0.0, |w| f64::from(*w) / 1e4);

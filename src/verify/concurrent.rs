@@ -1,4 +1,4 @@
-//! Whether a build was at work on an index while it was checked.
+//! Detects a build that runs on an index while the index is checked.
 //!
 //! A build replaces shards, rows of the routing database and the manifest one after the other, so a check beside it
 //! may read parts of two states. The check does not stop the build; it looks whether there was one, and checks again.
@@ -20,7 +20,7 @@ const FEWEST_TRIES: u32 = 3;
 /// A pause between two checks: the steps in which a build changes an index take milliseconds.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often an index has been checked, and since when.
+/// Counts the checks of an index, and the time since the first.
 pub(super) struct Retries {
     began: Instant,
     patience: Duration,
@@ -36,7 +36,7 @@ impl Retries {
         }
     }
 
-    /// Waits a moment before another check; `false` when there shall be none.
+    /// Wait before another check. Return `false` to give up.
     pub fn wait_for_another(&mut self) -> bool {
         self.made += 1;
         if self.made >= FEWEST_TRIES && self.began.elapsed() >= self.patience {
@@ -53,7 +53,7 @@ pub struct BuildWatch {
     before: Option<State>,
 }
 
-/// What shows that a build has run.
+/// State that changes whenever a build runs.
 #[derive(PartialEq, Eq)]
 struct State {
     database: PathBuf,
@@ -64,7 +64,7 @@ struct State {
 }
 
 impl BuildWatch {
-    /// Notes the state of the index that `out` names, before it is read.
+    /// Record the state of the index that `out` names, before it is read.
     pub fn start(out: &Path) -> Self {
         Self {
             out: out.to_path_buf(),
@@ -72,7 +72,7 @@ impl BuildWatch {
         }
     }
 
-    /// Whether a build was at work on the index at any time since.
+    /// Return whether a build was running at any time since the start.
     pub fn is_disturbed(&self) -> bool {
         let now = state(&self.out).ok();
         let runs = |state: &Option<State>| state.as_ref().is_some_and(|state| state.is_being_built);

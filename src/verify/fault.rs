@@ -6,11 +6,11 @@ use rusqlite::ErrorCode;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Faults spelled out in a report at most; beyond that they are counted. A page of them tells what
-/// is wrong, and a broken shard of a million chunks has millions.
+/// Most faults that a report lists; it counts the rest. A page of them shows what is wrong, and a broken shard of a
+/// million chunks has millions.
 pub const MOST_LISTED: usize = 100;
 
-/// What is wrong, by what somebody may do about it.
+/// What is wrong, one kind for each thing to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
@@ -26,35 +26,35 @@ pub enum FaultKind {
     Structure,
     /// Another version of the builder wrote the database, in a format that this one does not know.
     Format,
-    /// A table, index, view or trigger is missing, has another shape, or is nobody's.
+    /// A table, index, view or trigger is missing or has another shape, or neither the builder nor a known server makes it.
     Schema,
-    /// Numbers of rows that must agree do not.
+    /// Counts of rows differ where they must agree.
     Counts,
-    /// The full-text index does not say what the rows say.
+    /// The full-text index does not match the rows.
     FullText,
-    /// A chunk's id or hash is not that of its text.
+    /// A chunk's id or hash does not match its text.
     ChunkId,
-    /// A column that is not of its type or not of its JSON shape.
+    /// A column has another type or another JSON shape.
     Column,
-    /// Tags, entities, path keys or file stems that do not follow from the chunk.
+    /// Tags, entities, path keys or file stems differ from those that follow from the chunk.
     SideTable,
-    /// A row that names a chunk that is not there.
+    /// A row names a chunk that does not exist.
     Orphan,
     /// A dense vector of another length, or not of unit length.
     DenseVector,
-    /// Sparse terms given twice, without weight, or counted wrongly.
+    /// Sparse terms that appear twice, have no weight, or are counted wrongly.
     SparseVector,
     /// Files, places and chunks do not cover each other.
     Ledger,
     /// The routing database and a shard disagree.
     Routing,
-    /// A recomputed digest is not the stored one.
+    /// A recomputed digest differs from the stored one.
     Digest,
-    /// The file's bytes are not those that were published.
+    /// The file's bytes differ from those that were published.
     Bytes,
-    /// The manifest is not as it was written.
+    /// The manifest was changed after it was written.
     Manifest,
-    /// A server has put a row of its own in a chunk's place.
+    /// A server replaced a chunk's row.
     Replaced,
     /// Encoding a chunk's text again gives other vectors.
     Reencoded,
@@ -71,7 +71,7 @@ impl FaultKind {
         }
     }
 
-    /// What to do next.
+    /// Return what to do next.
     pub fn advice(self) -> &'static str {
         match self {
             Self::Missing => {
@@ -105,10 +105,10 @@ impl FaultKind {
                 "run the build of every profile in its folder again: that writes the manifest anew, and encodes nothing that is unchanged"
             }
             Self::Replaced => {
-                "nothing is damaged: a server has taken the same text in again, or compacted the chunk; delete the shard and run the build again to have the builder's row back"
+                "nothing is damaged: a server indexed the same text again, or compacted the chunk; to restore the builder's row, delete the shard and run the build again"
             }
             Self::Reencoded => {
-                "build again with --rebuild, which takes no vectors over; if it recurs, another device or runtime made them: compare with doctor"
+                "build again with --rebuild, which reuses no vectors; if it recurs, another device or runtime made them: compare with doctor"
             }
             Self::Schema
             | Self::Counts
@@ -125,7 +125,7 @@ impl FaultKind {
         }
     }
 
-    /// What to do next when the fault is in the routing database itself, which holds rows of others as well.
+    /// Return what to do next when the fault is in the routing database itself, which holds rows of others as well.
     pub fn advice_for_routing(self) -> &'static str {
         match self {
             Self::Missing
@@ -204,7 +204,7 @@ impl Faults {
         }
     }
 
-    /// Takes over another list, as if its faults had been added here. Its own bound is the same, so
+    /// Take over another list, as if its faults had been added here. Its own bound is the same, so
     /// nothing that belongs into the joint list is missing from it.
     pub fn absorb(&mut self, other: Self) {
         for (kind, count) in other.counts {
@@ -221,7 +221,7 @@ impl Faults {
         self.listed.iter()
     }
 
-    /// All faults, by kind, those not listed included.
+    /// Return all faults, by kind, those not listed included.
     pub fn counts(&self) -> &BTreeMap<FaultKind, u64> {
         &self.counts
     }
@@ -274,7 +274,7 @@ impl Finder<'_> {
         });
     }
 
-    /// Turns an error of SQLite into a fault: the check that met it could not be finished. A database that another
+    /// Turn an error of SQLite into a fault: the check that met it could not be finished. A database that another
     /// process has locked is not damaged.
     pub fn on_error(&mut self, table: &str, result: Result<(), rusqlite::Error>) {
         if let Err(error) = result {

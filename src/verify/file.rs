@@ -51,7 +51,7 @@ const HEADER: [Field; 12] = [
     field(68, 4, 0, "application_id"),
 ];
 
-/// The first 100 bytes, as far as the format fixes them. `false` when there are fewer, so that no more can be read.
+/// Check the first 100 bytes, as far as the format fixes them. `false` when there are fewer, so that no more can be read.
 pub fn header(path: &Path, finder: &mut Finder<'_>) -> bool {
     let head = match named_file::head(path, HEADER_BYTES as u64) {
         Ok(head) => head,
@@ -68,7 +68,9 @@ pub fn header(path: &Path, finder: &mut Finder<'_>) -> bool {
     let Ok(header) = <[u8; HEADER_BYTES]>::try_from(head.as_slice()) else {
         let what = match head.len() {
             0 => "the file is empty".to_owned(),
-            bytes => format!("the file has {bytes} bytes and is cut off: a database has more"),
+            bytes => {
+                format!("the file is truncated: it has {bytes} bytes, and a database has more")
+            }
         };
         finder.fault(FaultKind::Unreadable, "", file_name(path), what);
         return false;
@@ -103,7 +105,7 @@ pub fn neighbours(path: &Path, finder: &mut Finder<'_>) {
     }
 }
 
-/// Whether a write-ahead log with something in it lies beside the database.
+/// Return whether a write-ahead log with something in it lies beside the database.
 fn has_log(path: &Path) -> bool {
     Log::beside(path) == Log::Filled
 }
@@ -172,7 +174,7 @@ fn structure_faults(
     Ok(())
 }
 
-/// What a check has to say, if anything.
+/// Return what a check has to say, if anything.
 fn pragma(
     connection: &Connection,
     check: &str,
@@ -184,12 +186,12 @@ fn pragma(
     Ok(said.into_iter().filter(|what| what != "ok").collect())
 }
 
-/// Whether the file is the one whose hash was noted.
+/// Return whether the file is the one whose hash was noted.
 pub fn bytes(path: &Path, noted: &str, finder: &mut Finder<'_>) {
     match hash_file(path) {
         Ok(hash) if hash.to_string() == noted => {}
         Ok(_) => {
-            let what = "the bytes are not those that were published, and no row shows that a server has written";
+            let what = "the bytes differ from those that were published, and no row shows that a server wrote to the file";
             finder.fault(FaultKind::Bytes, "", file_name(path), what);
         }
         Err(error) => {
@@ -233,7 +235,7 @@ impl Stamp {
         self.bytes
     }
 
-    /// Whether a server has written, and what it wrote may stand in the log alone.
+    /// Return whether a server has written, and what it wrote may stand in the log alone.
     pub fn has_log(self) -> bool {
         self.log == Log::Filled
     }
@@ -244,7 +246,7 @@ impl Stamp {
         let state = |stamp: Self| (stamp.bytes, stamp.modified);
         // What comes into a log meanwhile leaves the file, and so what was read, as it was.
         if self.log == Log::None && Self::of(path).map(state) != Some(state(self)) {
-            let what = "written by another process while it was being checked";
+            let what = "another process wrote to the file during the check";
             finder.fault(FaultKind::Changed, "", file_name(path), what);
         }
     }

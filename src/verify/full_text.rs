@@ -28,7 +28,7 @@ ROLLBACK;";
 
 const CHECK: &str = "INSERT INTO temp.checked_fts(checked_fts, rank) VALUES ('integrity-check', 1)";
 
-/// Compares the index with the view, token by token.
+/// Compare the index with the view, token by token.
 pub fn against_view(connection: &Connection, finder: &mut Finder<'_>) {
     let copied = connection.execute_batch(COPY);
     if copied.is_err() {
@@ -36,7 +36,7 @@ pub fn against_view(connection: &Connection, finder: &mut Finder<'_>) {
         return;
     }
     if let Err(error) = connection.execute_batch(CHECK) {
-        let what = format!("the index is not that of the chunks' text and tags: {error}");
+        let what = format!("the index does not match the text and tags of the chunks: {error}");
         finder.fault(FaultKind::FullText, "genes_fts", "", what);
     }
     let dropped =

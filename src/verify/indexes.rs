@@ -82,7 +82,7 @@ fn compare(connection: &Connection, finder: &mut Finder<'_>) -> Result<(), rusql
         }
         if found != expected {
             let what = format!(
-                "the {} rows of the index are not the {} of the table",
+                "the index has {} rows, the table has {}",
                 found.rows, expected.rows
             );
             finder.fault(FaultKind::Structure, "splade_terms", index, what);

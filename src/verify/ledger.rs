@@ -37,7 +37,7 @@ fn rows(connection: &Connection, finder: &mut Finder<'_>) -> Result<(), rusqlite
         if previous
             .is_some_and(|(root, before)| root > root_id || root == root_id && before >= path)
         {
-            fault("the path does not follow the one before it in canonical order");
+            fault("the path is out of canonical order");
         }
         if record.hash.is_none() && matches!(record.outcome, FileOutcome::Indexed { .. }) {
             fault("the file is indexed without a hash of its bytes");

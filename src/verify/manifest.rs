@@ -21,7 +21,7 @@ pub struct ManifestRecord {
 const MOVE_AWAY: &str = "move it away and run the build again, which writes a new one and encodes nothing that is unchanged; a build replaces \
      no manifest that it does not know";
 
-/// Reads the manifest of `index`. One that was changed since it was written is a fault, and notes
+/// Read the manifest of `index`. One that was changed since it was written is a fault, and notes
 /// nothing; so does a missing one, since an index may be copied without it.
 pub fn read(index: &Index, faults: &mut Faults) -> ManifestRecord {
     let mut finder = Finder {
@@ -64,12 +64,12 @@ pub fn read(index: &Index, faults: &mut Faults) -> ManifestRecord {
     if manifest.is_none() {
         let row = place.manifest.display().to_string();
         let (what, advice) = if Manifest::is_of_this_tool(&text) {
-            let what = "the text is not the one that its field blake3 stands for";
+            let what = "the text does not match its field blake3";
             (what, FaultKind::Manifest.advice())
         } else if Manifest::is_blank(&text) {
-            ("it is emptied", FaultKind::Manifest.advice())
+            ("the file is empty", FaultKind::Manifest.advice())
         } else {
-            ("it is no manifest of this program", MOVE_AWAY)
+            ("another program wrote it, or it is damaged", MOVE_AWAY)
         };
         finder.advise(FaultKind::Manifest, ("", &row), what, advice);
     }
@@ -80,14 +80,14 @@ pub fn read(index: &Index, faults: &mut Faults) -> ManifestRecord {
 }
 
 impl ManifestRecord {
-    /// The hash of the routing database at `path`.
+    /// Return the hash of the routing database at `path`.
     pub fn of_routing(&self, path: &Path) -> Option<&str> {
         let path = std::path::absolute(path).ok()?;
         let profile = path.parent()?.file_name()?.to_str()?;
         self.manifest.as_ref()?.routing_hash(profile)
     }
 
-    /// The hash of a database that no routing database lists. A manifest of another state of it says
+    /// Return the hash of a database that no routing database lists. A manifest of another state of it says
     /// nothing.
     pub fn of_single(&self, path: &Path, digest: Option<Digest>) -> Option<String> {
         let path = std::path::absolute(path).ok()?;

@@ -61,7 +61,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Checks the index that `out` names. Fails only when there is no index to check: a database that is
+/// Check the index that `out` names. Fails only when there is no index to check: a database that is
 /// there and cannot be read is a fault like others.
 ///
 /// A build at work replaces shards and rows while they are read. Where that may be the reason of a fault the
@@ -119,7 +119,7 @@ fn check_once(out: &Path, level: Level) -> Result<Report, LocateError> {
                 shard: &label,
                 faults: &mut report.faults,
             };
-            let what = "the file does not begin as an SQLite database does";
+            let what = "the file does not begin like an SQLite database";
             finder.fault(FaultKind::Unreadable, "", file::file_name(&path), what);
         }
         Err(error) => return Err(error),
@@ -127,12 +127,12 @@ fn check_once(out: &Path, level: Level) -> Result<Report, LocateError> {
     Ok(report)
 }
 
-/// Whether the name says that the file is, or was, a database of ours.
+/// Return whether the name says that the file is, or was, a database of ours.
 fn is_named_database(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "db")
 }
 
-/// The threads that look at shards side by side. `None` where they cannot be started (a limit on processes, or on
+/// Return the threads that look at shards side by side. `None` where they cannot be started (a limit on processes, or on
 /// memory): then this one looks at one shard after the other.
 fn start_pool() -> Option<rayon::ThreadPool> {
     match failpoint!("verify::pool") {
@@ -226,9 +226,9 @@ fn unregistered(index: &Index, shards: &[RegisteredShard]) -> Vec<PathBuf> {
     paths.filter(is_unknown).collect()
 }
 
-/// Whether a build put the database there under this name. What else lies there is somebody's own business.
+/// Return whether a build put the database there under this name. Other files in the folder are ignored.
 fn is_our_shard(path: &Path) -> bool {
-    // One that cannot be looked at is reported by whoever opens it.
+    // The check that opens it reports a file that cannot be read.
     let Ok(holding) = ownership::look(path) else {
         return true;
     };
@@ -241,10 +241,7 @@ fn is_our_shard(path: &Path) -> bool {
 
 fn never_registered(shards: &[PathBuf], finder: &mut Finder<'_>) {
     for path in shards {
-        let what = format!(
-            "{} is not registered, so nobody searches it",
-            path.display()
-        );
+        let what = format!("{} is not registered, so searches skip it", path.display());
         finder.fault(FaultKind::Routing, "shards", label_of(path), what);
     }
 }

@@ -30,7 +30,7 @@ const fn full(kind: FaultKind, table: &'static str, sql: &'static str) -> Check 
     }
 }
 
-/// Runs the checks of `level` and below.
+/// Run the checks of `level` and below.
 pub fn run(connection: &Connection, checks: &[Check], level: Level, finder: &mut Finder<'_>) {
     for check in checks.iter().filter(|check| check.level <= level) {
         let ran = run_one(connection, check, finder);

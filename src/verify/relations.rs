@@ -84,7 +84,7 @@ impl<'a> ExpectedRelations<'a> {
             })
         };
         if surplus || !expected.iter().all(sound) {
-            let what = "the rows are not the links that follow from the shared entities";
+            let what = "the rows differ from the relations that follow from the shared entities";
             finder.fault(FaultKind::SideTable, "gene_relations", gene_id, what);
         }
         Ok(())

@@ -47,13 +47,13 @@ impl Report {
         self.faults.is_empty() && self.unconfirmed == 0
     }
 
-    /// Takes the faults for what a build that is at work may explain.
+    /// Take the faults for what a build that is at work may explain.
     pub fn doubt(&mut self) {
         self.being_rebuilt = true;
         self.unconfirmed += std::mem::take(&mut self.faults).total();
     }
 
-    /// The index's digest, recomputed from its rows; at level [`Level::Full`] and when every shard
+    /// Return the index's digest, recomputed from its rows; at level [`Level::Full`] and when every shard
     /// could be read.
     pub fn digest(&self) -> Option<Digest> {
         let digests: Option<Vec<_>> = self
@@ -64,7 +64,7 @@ impl Report {
         Some(digest_index(digests.filter(|all| !all.is_empty())?))
     }
 
-    /// What the index holds, however it is divided into shards; known when the digest is.
+    /// Return what the index holds, however it is divided into shards; known when the digest is.
     pub fn content_digest(&self) -> Option<Digest> {
         self.digest()?;
         let contents = self.shards.iter().filter_map(|shard| shard.content);

@@ -80,7 +80,7 @@ const SCHEMA: ExpectedSchema = ExpectedSchema {
     server: ServerSchema::Routing,
 };
 
-/// Whether a server has written.
+/// Return whether a server has written.
 fn rows(
     connection: &Connection,
     path: &Path,
@@ -189,7 +189,7 @@ fn one_shard(
         .map_err(Failed::Shard)?;
     // A missing one is told by the shard's own check.
     if fingerprint.is_some() && shard.recorded("fingerprint") != fingerprint {
-        let what = "the fingerprint noted is not the shard's own";
+        let what = "the recorded fingerprint differs from the shard's";
         finder.fault(FaultKind::Routing, "shards", &shard.name, what);
     }
     if level == Level::Full {
@@ -240,7 +240,7 @@ fn every_chunk(
         }
         let wanted = (gene_id, &shard.name, &chunk.source_id, &chunk.hash);
         if !source.exists(wanted).map_err(Failed::Routing)? {
-            let what = "the row is missing or not the chunk's";
+            let what = "the row is missing, or differs from the chunk";
             finder.fault(FaultKind::Routing, "source_index", &row, what);
         }
     }
@@ -259,7 +259,7 @@ struct ChunkRow {
 }
 
 impl ChunkRow {
-    /// Reads a row of [`chunks_of_ours`].
+    /// Read a row of [`chunks_of_ours`].
     fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
         Ok(Self {
             gene_id: row.get(0)?,
@@ -273,7 +273,7 @@ impl ChunkRow {
     }
 }
 
-/// What is wrong with a chunk's row, if anything.
+/// Return what is wrong with a chunk's row, if anything.
 fn fingerprint_fault(
     fingerprint: &mut Statement<'_>,
     chunk: &ChunkRow,
@@ -287,16 +287,16 @@ fn fingerprint_fault(
         chunk.is_parent,
     ))?;
     let Some(row) = rows.next()? else {
-        return Ok(Some("the row is missing or not the chunk's"));
+        return Ok(Some("the row is missing, or differs from the chunk"));
     };
     let list = |text: Option<String>| serde_json::from_str(&text.unwrap_or_default()).ok();
     let found: (Option<Vec<String>>, Option<Vec<String>>) = (list(row.get(0)?), list(row.get(1)?));
     let (domains, entities) = words(&chunk.promoter, &chunk.routes);
     let same = found == (Some(domains), Some(entities));
-    Ok((!same).then_some("the words are not the chunk's domains, entities and routing words"))
+    Ok((!same).then_some("the words differ from the chunk's domains, entities and routing words"))
 }
 
-/// The words that lead to a chunk: its domains, and its entities followed by the routing words that
+/// Return the words that lead to a chunk: its domains, and its entities followed by the routing words that
 /// are not among them, ASCII case aside.
 fn words(promoter: &str, routes: &str) -> (Vec<String>, Vec<String>) {
     #[derive(Default, Deserialize)]

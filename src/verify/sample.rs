@@ -45,7 +45,7 @@ pub struct TextVectors {
 }
 
 impl Sampler {
-    /// Opens every shard that can be read and says how it was made; others become faults.
+    /// Open every shard that can be read and say how it was made; others become faults.
     pub fn open(index: &Index, faults: &mut Faults) -> Self {
         let mut shards: Vec<SampledShard> = Vec::new();
         for (label, path) in index.databases_of_ours() {
@@ -56,12 +56,12 @@ impl Sampler {
             let opened = open_read_only(&path).and_then(|conn| look_at(&label, &path, &conn));
             match opened {
                 Err(error) => {
-                    let what = format!("its vectors cannot be looked at: {error}");
+                    let what = format!("its vectors cannot be read: {error}");
                     finder.fault(FaultKind::Unreadable, "build_meta", "encoder", what);
                 }
                 Ok(shard) => match shards.first() {
                     Some(first) if first.recorded != shard.recorded => {
-                        let what = format!("made by other encoders than shard {}", first.label);
+                        let what = format!("built with other encoders than shard {}", first.label);
                         finder.fault(FaultKind::Ledger, "build_meta", "encoder", what);
                     }
                     _ => shards.push(shard),
@@ -71,12 +71,12 @@ impl Sampler {
         Self { shards }
     }
 
-    /// How the vectors were made; `None` when no shard can be read.
+    /// Return how the vectors were made; `None` when no shard can be read.
     pub fn recorded(&self) -> Option<&EncoderRecord> {
         Some(&self.shards.first()?.recorded)
     }
 
-    /// Calls `visit` with `n` different chunks, or all if there are fewer, in the order of shards and
+    /// Call `visit` with `n` different chunks, or all if there are fewer, in the order of shards and
     /// rows.
     ///
     /// # Errors

@@ -8,13 +8,13 @@ use super::schema_object::{created_by, objects};
 use super::server_schema::ServerSchema;
 use rusqlite::Connection;
 
-/// What a database should hold: the builder's objects, and what servers add to them.
+/// The objects that a database should have: the builder's, and those that servers add.
 pub struct ExpectedSchema {
     pub builder: &'static [&'static str],
     pub server: ServerSchema,
 }
 
-/// What it does hold.
+/// What a comparison found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SchemaSummary {
     /// Whether all of the builder's tables are there, so that further checks make sense.
@@ -23,7 +23,7 @@ pub struct SchemaSummary {
     pub of_server: usize,
 }
 
-/// Compares the objects of a database with its shape. Each that is missing, has another shape, or comes from
+/// Compare the objects of a database with its shape. Each that is missing, has another shape, or comes from
 /// neither the builder nor a known server is a fault.
 pub fn compare(
     connection: &Connection,

@@ -23,7 +23,7 @@ impl SchemaObject {
         }
     }
 
-    /// Whether two statements say the same, in whatever spelling.
+    /// Return whether two statements say the same, in whatever spelling.
     pub fn means(&self, other: &Self) -> bool {
         self.kind == other.kind
             && self.table == other.table
@@ -31,7 +31,7 @@ impl SchemaObject {
     }
 }
 
-/// The objects that statements create, by name.
+/// Return the objects that statements create, by name.
 pub fn created_by(statements: &[&str]) -> Result<BTreeMap<String, SchemaObject>, rusqlite::Error> {
     let reference = Connection::open_in_memory()?;
     for part in statements {
@@ -40,7 +40,7 @@ pub fn created_by(statements: &[&str]) -> Result<BTreeMap<String, SchemaObject>,
     objects(&reference)
 }
 
-/// The objects of a database, by name.
+/// Return the objects of a database, by name.
 pub fn objects(connection: &Connection) -> Result<BTreeMap<String, SchemaObject>, rusqlite::Error> {
     let mut statement =
         connection.prepare("SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_schema")?;
@@ -60,7 +60,7 @@ pub fn objects(connection: &Connection) -> Result<BTreeMap<String, SchemaObject>
     rows.collect()
 }
 
-/// The words and signs of a statement: without comments and white space, outside of strings in lower case, names
+/// Return the words and signs of a statement: without comments and white space, outside of strings in lower case, names
 /// without their quotes.
 fn words(sql: &str) -> Vec<String> {
     let mut words = Vec::new();

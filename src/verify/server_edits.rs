@@ -1,4 +1,4 @@
-//! What a server leaves in columns of the builder's rows, told apart from damage.
+//! Tells what a server wrote into columns of the builder's rows from damage.
 //!
 //! While no server has written to a shard, the hash of its file shows every damaged bit. A server may
 //! change some columns, and then the hash says nothing; so a value counts as a server's only when a
@@ -15,7 +15,7 @@ use rusqlite::{Connection, Row};
 /// Seconds since 1970 that are believed: until the year 2106.
 const TIMES: std::ops::Range<f64> = 0.0..4_294_967_296.0;
 
-/// Whose value it is.
+/// Who wrote a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Builder,
@@ -23,7 +23,7 @@ enum Origin {
     Damage,
 }
 
-/// Judges the columns of one shard.
+/// Checks the columns of one shard that a server may write.
 pub struct ServerEdits {
     epoch: f64,
     epigenetics: String,
@@ -134,7 +134,7 @@ impl ServerEdits {
         }
     }
 
-    /// A server writes the whole text anew.
+    /// Return who wrote the text of `epigenetics`. A server writes the whole text anew.
     fn history(&self, text: Option<&str>) -> Origin {
         match text {
             Some(text) if text == self.epigenetics => Origin::Builder,

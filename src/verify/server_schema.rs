@@ -1,4 +1,4 @@
-//! What servers add to a database that they mount: the closed list.
+//! The tables, indexes and columns that known servers add to a database when they mount it: a closed list.
 //!
 //! Taken from the statements of cymatix-context 0.9.0 and 0.11.3 (`storage/ddl.py`, `sync/tracker.py`,
 //! `backends/splade_backend.py`, `filename_anchor.py`), and tried by opening databases of this builder with both.
@@ -73,7 +73,7 @@ const STATISTICS: [(&str, &str); 2] = [
 ];
 
 impl ServerSchema {
-    /// The objects by name, in the server's shape.
+    /// Return the objects by name, in the server's shape.
     pub(super) fn objects(self) -> Result<BTreeMap<String, SchemaObject>, rusqlite::Error> {
         let mut objects = created_by(&[SYNC])?;
         if self == Self::Routing {

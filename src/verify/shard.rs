@@ -57,7 +57,7 @@ fn as_text<S: serde::Serializer>(digest: &Option<Digest>, to: S) -> Result<S::Ok
     }
 }
 
-/// Checks the shard at `path`; `entry` is its row in the routing database, if it has one.
+/// Check the shard at `path`; `entry` is its row in the routing database, if it has one.
 pub fn check(
     label: &str,
     path: &Path,
@@ -172,7 +172,7 @@ fn counts(connection: &Connection, report: &mut ShardReport) -> Result<(), rusql
     Ok(())
 }
 
-/// Recomputes the digests and compares them with what publishing noted.
+/// Recompute the digests and compare them with what publishing noted.
 fn digests(
     connection: &Connection,
     entry: Option<&RegisteredShard>,
@@ -195,7 +195,7 @@ fn digests(
     if let Ok(Some(stored)) = stored_digest(connection)
         && stored != found.digest.to_string()
     {
-        let what = format!("the rows give {}, publishing noted {stored}", found.digest);
+        let what = format!("the rows give {}, the shard records {stored}", found.digest);
         finder.fault(FaultKind::Digest, "build_meta", "digest", what);
     }
     let Some(entry) = entry else { return };
@@ -214,11 +214,11 @@ fn digests(
         match entry.recorded(key) {
             Some(noted) if noted == found => {}
             Some(noted) => {
-                let what = format!("the rows give {found}, the routing database says {noted}");
+                let what = format!("the rows give {found}, the routing database records {noted}");
                 finder.advise(FaultKind::Digest, ("shards", key), &what, advice);
             }
             None => {
-                let what = "the routing database notes none, so the rows cannot be compared";
+                let what = "the routing database records no digest to compare the rows with";
                 finder.fault(FaultKind::Routing, "shards", key, what);
             }
         }
@@ -230,7 +230,7 @@ fn stored_digest(connection: &Connection) -> Result<Option<String>, rusqlite::Er
     connection.query_row(sql, [], |row| row.get(0)).optional()
 }
 
-/// Compares the file with the hash that publishing noted, while no server has written to it. This
+/// Compare the file with the hash that publishing noted, while no server has written to it. This
 /// alone sees damage in bytes that no row lies in: free space of pages, header counters.
 fn bytes(
     connection: &Connection,
@@ -250,7 +250,7 @@ fn bytes(
     }
 }
 
-/// Whether the shard's file is another than the one that was registered, as its own notes say.
+/// Return whether the shard's file is another than the one that was registered, as its own notes say.
 pub fn is_ahead_of(entry: &RegisteredShard) -> bool {
     let Ok(connection) = open_read_only(&entry.path) else {
         return false; // Told by its check.

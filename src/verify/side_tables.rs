@@ -55,7 +55,7 @@ impl<'a> SideTables<'a> {
             .map(|tag| ("entity".to_string(), tag.clone()));
         let expected: Vec<_> = domain_rows.chain(entity_rows).collect();
         if pairs(&mut self.tags, gene_id)? != expected {
-            let what = "the rows are not the promoter's domains and then its entities";
+            let what = "the rows differ from the promoter's domains followed by its entities";
             finder.fault(FaultKind::SideTable, "promoter_index", gene_id, what);
         }
         let found: BTreeSet<String> = self
@@ -63,7 +63,7 @@ impl<'a> SideTables<'a> {
             .query_map([gene_id], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         if found != entities.into_iter().collect() {
-            let what = "the rows are not the promoter's entities";
+            let what = "the rows differ from the promoter's entities";
             finder.fault(FaultKind::SideTable, "entity_graph", gene_id, what);
         }
         match owner {
@@ -87,7 +87,7 @@ impl<'a> SideTables<'a> {
             .collect();
         let found: BTreeSet<_> = pairs(&mut self.path_keys, gene_id)?.into_iter().collect();
         if found != expected {
-            let what = "the rows are not those of the path and the keys";
+            let what = "the rows differ from those that follow from the path and the keys";
             finder.fault(FaultKind::SideTable, "path_key_index", gene_id, what);
         }
         let name = owner.path.rsplit('/').next().unwrap_or_default();

@@ -35,7 +35,7 @@ fn postings(
             gene_id.clear();
         }
         if this_id == gene_id {
-            let what = format!("the term {term} is given twice");
+            let what = format!("the term {term} appears twice");
             finder.fault(FaultKind::SparseVector, "splade_terms", this_id, what);
         }
         if !matches!(row.get_ref(2)?, ValueRef::Real(weight) if weight > 0.0 && weight.is_finite())
@@ -78,7 +78,7 @@ impl<'a> Counts<'a> {
         }
         self.terms += 1;
         if !self.stored.exists((term, chunks))? {
-            let what = format!("the count is not that of the term's {chunks} chunks");
+            let what = format!("the count differs from the {chunks} chunks that have the term");
             finder.fault(FaultKind::SparseVector, "splade_term_df", term, what);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! `verify`: checks an index and lists what is wrong with it.
+//! `verify`: from flags to a check, from its report to words.
 
 mod reencode;
 
@@ -27,7 +27,7 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
     let watch = BuildWatch::start(&args.index);
     let reencoder = match (args.again.reencode, locate_ours(&args.index)) {
         (Some(_), Ok(index)) => Reencoder::open(&index, &args.models, &mut faults)?,
-        // No index, or none that can be read, is told below.
+        // The check below reports an index that is missing or cannot be read.
         _ => None,
     };
     let mut report = verify(&args.index, level).map_err(no_index)?;

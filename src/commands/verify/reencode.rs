@@ -1,6 +1,6 @@
 //! `verify --reencode`: encodes chunks of an index again and compares the vectors.
 //!
-//! The encoders must be those that the index names; which these are, the model flags say.
+//! The model flags name the encoders; they must be those that the index was built with.
 
 use crate::cli::{ModelFlags, Reencode};
 use crate::commands::settings;
@@ -37,7 +37,7 @@ pub struct Outcome {
 }
 
 impl Reencoder {
-    /// Finds and loads the encoders. `None` when no shard can be read, which is a fault of each.
+    /// Find and load the encoders. `None` when no shard can be read, which is a fault of each.
     ///
     /// # Errors
     /// Exit code 12 when other encoders are given than the index was built with, 13 when they cannot
@@ -52,7 +52,7 @@ impl Reencoder {
             return Ok(None);
         };
         let built_with = BuiltWith::parse(&recorded.encoder, &recorded.recipe).ok_or_else(|| {
-            let text = "build_meta does not say in a form that this version reads which encoders made the vectors: build the index again, or leave --reencode out";
+            let text = "the index does not record its encoders in a form that this version reads: build the index again, or leave out --reencode";
             Exit::error(ExitCode::FingerprintMismatch, text)
         })?;
         let choice = settings::encoder_choice(flags)?;
@@ -66,8 +66,8 @@ impl Reencoder {
         }))
     }
 
-    /// Encodes the chunks that the seed picks and compares them. Another seed each time when none is
-    /// given, so that repeated checks see more of the index.
+    /// Encode the chunks that the seed picks and compare them. Without a given seed every check takes another one, so
+    /// that repeated checks cover more of the index.
     pub fn run(mut self, asked: &Reencode, faults: &mut Faults) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome {
             seed: asked.seed.unwrap_or_else(seed_of_now),

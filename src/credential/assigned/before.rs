@@ -64,7 +64,7 @@ const MIN_BYTES: usize = 6;
 const CERTAIN_BYTES: usize = 8;
 
 impl KeyInText<'_> {
-    /// What stands before the key and looks like its value.
+    /// Return what stands before the key and looks like its value.
     pub(super) fn before(&self, key: Key) -> Option<Found> {
         if let Some((range, how)) = self.sibling_before() {
             let is_certain = values::judge(key, &self.text[range.clone()], how, self.style)?;
@@ -135,7 +135,7 @@ impl KeyInText<'_> {
         is_next.then_some((range, how))
     }
 
-    /// Whether nothing follows the word for a password on its line.
+    /// Return whether nothing follows the word for a password on its line.
     fn ends_remark(&self) -> bool {
         let rest = &self.text[self.name.end..floor(self.text, self.name.end + 40)];
         let line = rest.lines().next().unwrap_or_default();
@@ -179,7 +179,7 @@ fn without_words(text: &str) -> (&str, bool) {
     (rest, is_said)
 }
 
-/// The text in quotes that ends `rest`, or else its last word or field.
+/// Return the text in quotes that ends `rest`, or else its last word or field.
 fn last_value(rest: &str, is_field: bool) -> Option<(Range<usize>, bool)> {
     if let Some(quote) = rest.chars().next_back().filter(|c| "\"'`".contains(*c)) {
         let end = rest.len() - 1;

@@ -7,7 +7,7 @@ use super::KeyInText;
 use std::ops::Range;
 
 impl KeyInText<'_> {
-    /// What stands behind a key and a blank.
+    /// Return what stands behind a key and a blank.
     pub(super) fn behind_blank(&self, at: usize) -> Option<(Range<usize>, How)> {
         let bytes = self.text.as_bytes();
         let rest = &self.text[at..floor(self.text, at + 48)];
@@ -74,13 +74,13 @@ impl KeyInText<'_> {
     }
 }
 
-/// Whether a line begins like one that sets a password, of a command or of a switch.
+/// Return whether a line begins like one that sets a password, of a command or of a switch.
 fn is_command(before: &str) -> bool {
     let first = before.split_ascii_whitespace().next();
     first.is_some_and(|first| ["mysqladmin", "nmcli", "enable", "username"].contains(&first))
 }
 
-/// Whether a command that sets a variable, name and value behind it, stands before the name.
+/// Return whether a command that sets a variable, name and value behind it, stands before the name.
 fn is_setting(before: &str) -> bool {
     const COMMANDS: [&str; 7] = ["setenv", "setx", "set", "env", "-gx", "-Ux", "config"];
     let before = before.trim();

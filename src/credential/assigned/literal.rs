@@ -7,7 +7,7 @@ use super::{KeyInText, MAX_VALUE_BYTES};
 use std::ops::Range;
 
 impl KeyInText<'_> {
-    /// The text in the quotes that open at `at`, raw and prefixed strings included.
+    /// Return the text in the quotes that open at `at`, raw and prefixed strings included.
     pub(super) fn in_quotes(&self, at: usize) -> Option<Range<usize>> {
         let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
         let prefix = rest
@@ -118,7 +118,7 @@ impl KeyInText<'_> {
         (self.text.as_bytes().get(sign) == Some(&b'=')).then(|| self.quoted(sign + 1))?
     }
 
-    /// The only word of a line below its key.
+    /// Return the only word of a line below its key.
     pub(super) fn lone_word(&self, at: usize) -> Option<(Range<usize>, How)> {
         let word = self.word(at)?;
         let is_lone = self.text[word.end..]
@@ -149,7 +149,7 @@ impl KeyInText<'_> {
         })?
     }
 
-    /// What is joined to a literal: `"a" + "x"`.
+    /// Return what is joined to a literal: `"a" + "x"`.
     pub(super) fn joined_to(
         &self,
         literal: Option<&(Range<usize>, How)>,
@@ -181,7 +181,7 @@ impl KeyInText<'_> {
         pieces
     }
 
-    /// The first line of a document, or the text of a string, that is read from behind the name: `KEY=$(cat <<EOF`,
+    /// Return the first line of a document, or the text of a string, that is read from behind the name: `KEY=$(cat <<EOF`,
     /// `read KEY <<< "x"`.
     pub(super) fn document(&self, at: usize) -> Option<(Range<usize>, How)> {
         let rest = &self.text[at..floor(self.text, at + 40)];
@@ -211,7 +211,7 @@ impl KeyInText<'_> {
         Some((at..at + length, How::Quoted))
     }
 
-    /// The line below `key: |`.
+    /// Return the line below `key: |`.
     pub(super) fn block(&self, at: usize) -> Option<(Range<usize>, How)> {
         let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
         let (mark, below) = rest.split_once('\n')?;
@@ -233,7 +233,7 @@ impl KeyInText<'_> {
         (!word.is_empty()).then_some(at..at + word.len())
     }
 
-    /// A value without quotes.
+    /// Return a value without quotes.
     pub(super) fn bare(&self, at: usize) -> Option<(Range<usize>, How)> {
         let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
         let line = rest.lines().next().unwrap_or(rest);
@@ -270,7 +270,7 @@ impl KeyInText<'_> {
         (length > 0).then_some((at..at + length, how))
     }
 
-    /// Whether nothing but what stands before settings stands before the key.
+    /// Return whether nothing but what stands before settings stands before the key.
     pub(super) fn begins_line(&self) -> bool {
         let before = self.line_before().trim_start();
         let before =
@@ -282,7 +282,7 @@ impl KeyInText<'_> {
     }
 }
 
-/// How long the anchors and tags of YAML are that `text` begins with, the blanks behind included: `&a !!str `.
+/// Return how long the anchors and tags of YAML are that `text` begins with, the blanks behind included: `&a !!str `.
 pub(super) fn marks(text: &str) -> usize {
     let mut rest = text;
     for _ in 0..2 {
@@ -330,7 +330,7 @@ fn is_list(line: &str) -> bool {
     line.starts_with(['{', '[']) || line.contains(['{', '}']) && line.contains(':')
 }
 
-/// Where the value of `Password=x;Database=y` and `token=x&page=2` ends.
+/// Return where the value of `Password=x;Database=y` and `token=x&page=2` ends.
 fn cut(value: &str) -> usize {
     for (at, _) in value.match_indices([';', ',', '&']) {
         let rest = value[at + 1..].trim_start();

@@ -79,7 +79,7 @@ impl KeyInText<'_> {
         }
     }
 
-    /// What is opened before a value: `(`, `[`, and the backslash before the end of a line.
+    /// Return what is opened before a value: `(`, `[`, and the backslash before the end of a line.
     pub(super) fn opened(&self, at: usize) -> Option<(Range<usize>, How)> {
         let bytes = self.text.as_bytes();
         match bytes[at] {

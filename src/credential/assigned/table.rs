@@ -44,7 +44,7 @@ impl KeyInText<'_> {
         (!range.is_empty() && range.start == start).then_some((range, How::Inside))
     }
 
-    /// The cells below the key, if it is a header: of a table of Markdown, or of separated values.
+    /// Return the cells below the key, if it is a header: of a table of Markdown, or of separated values.
     pub(super) fn column(&self) -> Vec<(Range<usize>, How)> {
         let Some((separator, skipped)) = self.header() else {
             return Vec::new();
@@ -78,7 +78,7 @@ impl KeyInText<'_> {
         cells
     }
 
-    /// What separates the cells of the header that the key stands in, and how many lines below it hold none.
+    /// Return what separates the cells of the header that the key stands in, and how many lines below it hold none.
     fn header(&self) -> Option<(char, usize)> {
         let line = self.line();
         let header = &self.text[line.clone()];
@@ -112,7 +112,7 @@ impl KeyInText<'_> {
             .map(|separator| (separator, 0))
     }
 
-    /// The line of the key, without its end.
+    /// Return the line of the key, without its end.
     fn line(&self) -> Range<usize> {
         let before = self.line_before();
         let start = self.name.start - before.len();
@@ -121,7 +121,7 @@ impl KeyInText<'_> {
         start..self.name.end + length
     }
 
-    /// A cell without blanks, quotes and marks around.
+    /// Return a cell without blanks, quotes and marks around.
     fn bare_cell(&self, range: Range<usize>) -> Option<(Range<usize>, How)> {
         let marks = |c: char| c.is_whitespace() || "`*\"'".contains(c);
         let text = &self.text[range.clone()];

@@ -47,7 +47,7 @@ struct Rule {
 }
 
 impl Rules {
-    /// The rules in the `bytes` of the rule file `file`, for paths below `folder`.
+    /// Return the rules in the `bytes` of the rule file `file`, for paths below `folder`.
     pub fn parse(bytes: &[u8], folder: &Path, file: &Path) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -64,7 +64,7 @@ impl Rules {
         Self::Listed(Listed::new(text, folder, file))
     }
 
-    /// What the last rule that fits `path` (absolute) says, and that rule.
+    /// Return what the last rule that fits `path` (absolute) says, and that rule.
     pub fn matched(&self, path: &Path, is_folder: bool) -> Option<(Verdict, Ignored<'_>)> {
         match self {
             Self::Compiled(rules) => match rules.matched(path, is_folder) {
@@ -147,7 +147,7 @@ fn compile<'a>(
     builder.build().ok()
 }
 
-/// The longest part of a rule that stands for itself: no wildcard, no separator, nothing that a backslash, a class or
+/// Return the longest part of a rule that stands for itself: no wildcard, no separator, nothing that a backslash, a class or
 /// alternatives are about.
 fn literal(line: &str) -> &str {
     // What stands in a class or in braces is one of several; the rest of such a rule is not looked at.

@@ -12,7 +12,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub struct ContentDigest([u64; 4]);
 
 impl ContentDigest {
-    /// The digest of both sets of files together.
+    /// Return the digest of both sets of files together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(std::array::from_fn(|n| self.0[n].wrapping_add(other.0[n])))
@@ -27,7 +27,7 @@ impl ContentDigest {
         Digest(bytes)
     }
 
-    /// The inverse of [`Self::to_digest`].
+    /// Return the inverse of [`Self::to_digest`].
     pub fn from_digest(digest: Digest) -> Self {
         Self(std::array::from_fn(|n| {
             let mut part = [0; 8];

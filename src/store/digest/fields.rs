@@ -42,7 +42,7 @@ impl Fields {
         self.take()
     }
 
-    /// The hash so far; starts over with nothing hashed.
+    /// Return the hash so far; starts over with nothing hashed.
     pub fn take(&mut self) -> Digest {
         self.hasher.update(&self.buffer);
         let digest = Digest(self.hasher.finalize().into());

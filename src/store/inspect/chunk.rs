@@ -38,7 +38,7 @@ pub struct TermView {
     pub weight: f64,
 }
 
-/// The chunk in every shard that holds it, with its `top` heaviest terms. The beginning of an id is
+/// Return the chunk in every shard that holds it, with its `top` heaviest terms. The beginning of an id is
 /// enough where it is unambiguous; where it is not, every chunk that begins so is shown.
 pub fn inspect_chunk(index: &Index, id: &str, top: usize) -> Result<Vec<ChunkView>, StoreError> {
     let found = each_shard(index, None, |label, _, connection| {
@@ -140,7 +140,7 @@ fn dense_dim(row: &Row<'_>) -> Result<Option<usize>, rusqlite::Error> {
     Ok(vector.map(|bytes| bytes.len() / 4))
 }
 
-/// A broken JSON column is shown as the text it is.
+/// Return a JSON column as a value, or as its text when it is broken.
 fn json_or_text(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }

@@ -9,7 +9,7 @@ use rusqlite::types::ValueRef;
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// Runs `read` on every shard whose label is `label`, or on all, in the order of the labels.
+/// Run `read` on every shard whose label is `label`, or on all, in the order of the labels.
 pub fn each_shard<T>(
     index: &Index,
     label: Option<&str>,
@@ -26,7 +26,7 @@ pub fn each_shard<T>(
     Ok(views)
 }
 
-/// A column as JSON; blobs by their size.
+/// Return a column as JSON; blobs by their size.
 pub fn json_value(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,

@@ -42,7 +42,7 @@ pub struct FileChunkView {
     pub bytes: i64,
 }
 
-/// The files whose path is `path`, or ends in it after a separator; by shard, then in canonical
+/// Return the files whose path is `path`, or ends in it after a separator; by shard, then in canonical
 /// order. At most a hundred in each shard.
 pub fn inspect_file(index: &Index, path: &str) -> Result<Vec<FileView>, StoreError> {
     let found = each_shard(index, None, |label, _, connection| {

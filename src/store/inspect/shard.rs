@@ -57,7 +57,7 @@ pub struct TableView {
     pub rows: i64,
 }
 
-/// The shards of an index in the order of their labels, or only the one named.
+/// Return the shards of an index in the order of their labels, or only the one named.
 pub fn inspect_shards(index: &Index, label: Option<&str>) -> Result<Vec<ShardView>, StoreError> {
     each_shard(index, label, |name, path, connection| {
         let mut view = summary(connection, name, path)?;

@@ -16,7 +16,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// What lies where a database of ours may be put.
+/// What lies at the path of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holding {
     Nothing,
@@ -32,7 +32,7 @@ pub enum Holding {
     Foreign(&'static str),
 }
 
-/// What one of our databases says of itself.
+/// What a database of this builder says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     pub label: String,
@@ -43,7 +43,7 @@ pub struct Mark {
     pub digest: Option<Digest>,
 }
 
-/// Looks at what lies at `path`; opens nothing but regular files.
+/// Look at what lies at `path`; opens nothing but regular files.
 pub fn look(path: &Path) -> Result<Holding, StoreError> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Holding::Nothing),
@@ -101,7 +101,7 @@ fn mark_of(path: &Path) -> Result<Holding, StoreError> {
     mark().map(Holding::Ours).or_else(or_unmarked)
 }
 
-/// Whether a value of `build_meta` may be the format number of some version.
+/// Return whether a value of `build_meta` may be the format number of some version.
 fn is_format(value: &Value) -> bool {
     match value {
         Value::Integer(_) => true,
@@ -110,8 +110,8 @@ fn is_format(value: &Value) -> bool {
     }
 }
 
-/// Whether a build may register shards in what lies at `path`: a routing database, whoever made it, or a file that
-/// holds nothing. `Err` in the result: what else it is, in words.
+/// Return whether a build may register shards in what lies at `path`: any routing database, or an empty
+/// file. `Err` in the result says what else it is.
 pub fn is_routing(path: &Path) -> Result<Result<(), &'static str>, StoreError> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Ok(())),

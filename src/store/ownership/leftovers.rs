@@ -8,7 +8,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What in the folder of segments is not a build's own; it is never emptied then. No such folder: nothing.
+/// Return a file in the folder of segments that no build wrote; the folder is not emptied then. `None` without such a
+/// folder.
 pub fn foreign_in_segments(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
     let is_foreign = |entry: &fs::DirEntry| {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
@@ -29,7 +30,7 @@ pub fn foreign_in_segments(folder: &Path) -> Result<Option<PathBuf>, StoreError>
         .map(|entry| entry.path()))
 }
 
-/// Removes the segments in `folder`, and the folder, unless something else lies in it.
+/// Remove the segments in `folder`, and the folder, unless something else lies in it.
 pub fn remove_segments(folder: &Path) -> Result<(), StoreError> {
     for entry in entries(folder)? {
         let path = entry.path();
@@ -47,7 +48,7 @@ pub fn remove_segments(folder: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Whose temporary files in a folder nobody works on any more.
+/// Which temporary files in a folder belong to builds that have ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Stale<'a> {
     /// All: the folder belongs to one output.
@@ -56,7 +57,7 @@ pub enum Stale<'a> {
     Of(&'a Path),
 }
 
-/// Removes what killed builds left in `folder`: temporary files of publications. The caller holds the
+/// Remove what killed builds left in `folder`: temporary files of publications. The caller holds the
 /// lock of the output that they belong to and has begun none itself, so none of them is alive. That
 /// one carries this process's number says nothing: in containers numbers come again.
 pub fn remove_stale_attempts(folder: &Path, which: Stale) -> Result<(), StoreError> {
@@ -76,7 +77,7 @@ pub fn remove_stale_attempts(folder: &Path, which: Stale) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Removes a shard for which [`Records::may_delete`] said yes, with what SQLite keeps beside it.
+/// Remove a shard for which [`Records::may_delete`](super::Records::may_delete) said yes, with what SQLite keeps beside it.
 pub fn remove_shard(path: &Path) -> Result<(), StoreError> {
     connect::remove_database(path)
 }

@@ -1,8 +1,8 @@
-//! Whose a file is, before a build replaces or deletes it.
+//! Decides whether a build may replace or delete a file.
 //!
 //! The one rule: a build replaces or deletes what carries its own mark, and nothing else. A database carries it in its
 //! rows (`build_meta`), one that is too damaged to be read in the records beside it; temporary files, segments and
-//! manifests carry it in their names and first bytes ([`marks`]). Everything that replaces or deletes asks here.
+//! manifests carry it in their names and first bytes ([`marks`](crate::report::marks)). Everything that replaces or deletes asks here.
 
 mod holding;
 mod leftovers;
@@ -19,7 +19,7 @@ use crate::ids::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What an output's own records say of the files in it.
+/// What an output records of the files in it.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     /// In its routing database.
@@ -32,7 +32,7 @@ pub struct Records {
     pub taken_over: bool,
 }
 
-/// Why a build must not replace what lies somewhere.
+/// Why a build must not replace a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
     #[error(
@@ -61,7 +61,7 @@ pub enum NotOurs {
     },
 }
 
-/// What is done with a database of another version of this program.
+/// How to treat a database of another version of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtherFormats {
     Keep,
@@ -69,7 +69,7 @@ pub enum OtherFormats {
 }
 
 impl Records {
-    /// Whether the shard `label` may be put at `path`, in place of `holding`, which lies there.
+    /// Return whether the shard `label` may be put at `path`, in place of `holding`, which lies there.
     pub fn may_replace(
         &self,
         path: &Path,
@@ -107,7 +107,7 @@ impl Records {
         }
     }
 
-    /// Whether the shard at `path`, which holds `holding` and is not planned any more, may be deleted. `name_of` is the
+    /// Return whether the shard at `path`, which holds `holding` and is not planned any more, may be deleted. `name_of` is the
     /// path of the shard of a label. One that nobody registered was put there by a build that was killed before it
     /// could, or by somebody: its roots tell.
     pub fn may_delete(
@@ -134,7 +134,7 @@ impl Records {
         }
     }
 
-    /// Whether this output made the database at `path`: it is the one that is recorded, or, made by a build that was
+    /// Return whether this output made the database at `path`: it is the one that is recorded, or, made by a build that was
     /// killed before it could record it, of roots that the output knows.
     fn made(&self, path: &Path, mark: &Mark) -> bool {
         let of_known_roots = || {
@@ -153,7 +153,7 @@ impl Records {
         of_known_roots() || mark.digest.is_some_and(is_recorded)
     }
 
-    /// Whether our records name the database at `path`.
+    /// Return whether our records name the database at `path`.
     pub fn is_recorded(&self, path: &Path) -> bool {
         let ours =
             |row: &RegisteredShard| row.build.is_some() && row.path.file_name() == path.file_name();

@@ -28,7 +28,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Reads FTS5's own totals: row 1 of its data table is a list of varints, the number of rows
+    /// Read FTS5's own totals: row 1 of its data table is a list of varints, the number of rows
     /// and then the number of tokens of each column.
     pub fn of(connection: &Connection) -> Result<Self, rusqlite::Error> {
         let totals: Option<Vec<u8>> = connection
@@ -69,7 +69,7 @@ pub struct Counted {
     pub holders: f64,
 }
 
-/// How many chunks of this shard hold each term.
+/// Return how many chunks of this shard hold each term.
 pub fn count(connection: &Connection, terms: &[String]) -> Result<Vec<Counted>, rusqlite::Error> {
     let mut statement =
         connection.prepare_cached("SELECT count(*) FROM genes_fts WHERE genes_fts MATCH ?1")?;
@@ -84,7 +84,7 @@ pub fn count(connection: &Connection, terms: &[String]) -> Result<Vec<Counted>, 
     Ok(counted)
 }
 
-/// The shards' counts of the same terms, added up.
+/// Return the shards' counts of the same terms, added up.
 pub fn sum(terms: &[String], counts: &[Vec<Counted>]) -> Vec<Counted> {
     let total = |at: usize| counts.iter().map(|shard| shard[at].holders).sum();
     let terms = terms.iter().enumerate();
@@ -96,7 +96,7 @@ pub fn sum(terms: &[String], counts: &[Vec<Counted>]) -> Vec<Counted> {
         .collect()
 }
 
-/// The terms worth asking for, by their frequency in the whole index. A term that more than half of
+/// Return the terms worth asking for, by their frequency in the whole index. A term that more than half of
 /// the chunks hold tells nothing and costs a walk over all of them: it is left out unless every
 /// term is like that. Terms that no chunk holds are left out too.
 pub fn telling(global: &[Counted], statistics: Statistics) -> Vec<bool> {
@@ -122,7 +122,7 @@ pub struct Scale<'a> {
     pub asked: &'a [bool],
 }
 
-/// The best `depth` hot chunks of one shard, on the scale of the whole index.
+/// Return the best `depth` hot chunks of one shard, on the scale of the whole index.
 pub fn search(
     connection: &Connection,
     shard: ShardIndex,
@@ -169,13 +169,13 @@ fn saturation(frequency: f64, length: f64) -> f64 {
     frequency * (K1 + 1.0) / (frequency + K1 * (1.0 - B + B * length))
 }
 
-/// The inverse of [`saturation`]; a whole number, so rounding takes the arithmetic's error away.
+/// Return the inverse of [`saturation`]; a whole number, so rounding takes the arithmetic's error away.
 fn frequency(saturation: f64, length: f64) -> f64 {
     let room = (K1 + 1.0 - saturation).max(f64::MIN_POSITIVE);
     (saturation * K1 * (1.0 - B + B * length) / room).round()
 }
 
-/// Reads chunk ids down the ordered rows until `depth` hot ones are found, and on through the rows
+/// Read chunk ids down the ordered rows until `depth` hot ones are found, and on through the rows
 /// that tie with the last one.
 fn hot(
     connection: &Connection,

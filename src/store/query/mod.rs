@@ -132,7 +132,7 @@ struct Words {
 }
 
 impl Words {
-    /// Whether a shard has any that is worth asking for.
+    /// Return whether a shard has any that is worth asking for.
     fn are_in(&self, at: ShardIndex) -> bool {
         let mut asked = self.counts[at.0].iter().zip(&self.telling);
         asked.any(|(word, is_telling)| *is_telling && word.holders > 0.0)
@@ -150,9 +150,9 @@ impl Words {
 }
 
 impl Searcher {
-    /// Opens every database of the index, and keeps as many open as the system allows. Shards whose health is not `ok` are left out, as servers
-    /// leave them out, and so is what other programs registered, unless it is a shard of another builder that can be
-    /// searched: [`Self::skipped`].
+    /// Open every database of the index, and keep as many open as the system allows. Skip shards whose health is not
+    /// `ok`, as servers do, and what other programs registered, unless it is a shard of another builder that can be
+    /// searched: see [`Self::skipped`].
     pub fn open(index: &Index) -> Result<Self, QueryError> {
         let (routing, databases) = match index {
             Index::Single { .. } => (None, index.databases()),
@@ -199,7 +199,7 @@ impl Searcher {
         records.filter_map(Result::transpose).next().transpose()
     }
 
-    /// Answers one query, best hit first.
+    /// Answer one query, best hit first.
     pub fn search(&self, query: &Query<'_>) -> Result<Vec<Hit>, QueryError> {
         let terms = terms(query.text);
         let asked = self.asked(query.scope, &terms)?;
@@ -218,7 +218,7 @@ impl Searcher {
         ranked.map(|(at, hit)| self.hit(at, hit, &tiers)).collect()
     }
 
-    /// The shards that a query in `scope` consults, by label, in the order in which a server would
+    /// Return the shards that a query in `scope` consults, by label, in the order in which a server would
     /// ask them.
     pub fn consulted(&self, text: &str, scope: Scope) -> Result<Vec<&str>, QueryError> {
         let asked = self.asked(scope, &terms(text))?;

@@ -37,7 +37,7 @@ pub struct Ranked {
     pub shards: Vec<ShardIndex>,
 }
 
-/// Merges the shards' lists into one of at most `depth` chunks, best first. A chunk found in
+/// Merge the shards' lists into one of at most `depth` chunks, best first. A chunk found in
 /// several shards takes one place, with its best score. Each list must hold the best `depth` of its
 /// shard, so that nothing that belongs here is missing.
 pub fn merge(mut found: Vec<Scored>, depth: usize) -> Vec<Ranked> {
@@ -100,7 +100,7 @@ impl Best {
         }
     }
 
-    /// Whether a chunk with this score can still be among the best.
+    /// Return whether a chunk with this score can still be among the best.
     pub fn may_take(&self, score: f64) -> bool {
         self.kept.len() < self.depth || self.kept.last().is_some_and(|worst| score >= worst.score)
     }

@@ -56,7 +56,7 @@ impl OpenShard {
         self.with(|connection| Ok(Some(EncoderRecord::read(connection, &self.path)?)))
     }
 
-    /// Reads from the database; an error names the file.
+    /// Read from the database; an error names the file.
     pub fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
@@ -79,7 +79,7 @@ impl OpenShard {
         self.read(|connection| text_and_path(connection, gene_id))
     }
 
-    /// The owner's path, then those of the other files of this shard that hold the same text.
+    /// Return the owner's path, then those of the other files of this shard that hold the same text.
     pub fn paths(&self, gene_id: &str) -> Result<Vec<String>, QueryError> {
         self.read(|connection| {
             let (_, owner) = text_and_path(connection, gene_id)?;
@@ -107,12 +107,12 @@ fn text_and_path(
         .query_row([gene_id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// A file's path as `genes.source_id` spells it.
+/// Return a file's path as `genes.source_id` spells it.
 fn absolute(root: &str, path: &str) -> String {
     format!("{}/{path}", root.trim_end_matches('/'))
 }
 
-/// The absolute paths of every file of the ledger that holds the chunk, in canonical order. There
+/// Return the absolute paths of every file of the ledger that holds the chunk, in canonical order. There
 /// is no index by chunk; the walk over `build_sources` reads 30 bytes a place.
 fn ledger_paths(connection: &Connection, gene_id: &str) -> Result<Vec<String>, rusqlite::Error> {
     let mut statement = connection.prepare_cached(

@@ -12,7 +12,7 @@ const SHORTEST_TERM: usize = 3;
 /// of the routing test, which grows by two with each term, to 1,000.
 const MOST_TERMS: usize = 256;
 
-/// The terms of `text`, lower case, distinct, in order of first mention: every word, and for an
+/// Return the terms of `text`, lower case, distinct, in order of first mention: every word, and for an
 /// identifier or path (`crate::store`, `readFile`, `max_bytes`) also its parts, so that a chunk that
 /// writes it otherwise is found too. When every term is too short, the short ones are all there is.
 pub fn terms(text: &str) -> Vec<String> {
@@ -35,12 +35,12 @@ pub fn terms(text: &str) -> Vec<String> {
     all
 }
 
-/// A term as an FTS5 string: quoted, so that nothing in it is read as query syntax.
+/// Return a term as an FTS5 string: quoted, so that nothing in it is read as query syntax.
 pub fn quoted(term: &str) -> String {
     format!("\"{}\"", term.replace('"', "\"\"").replace('\0', " "))
 }
 
-/// The pieces of a word between punctuation, and of those the pieces between case changes.
+/// Return the pieces of a word between punctuation, and of those the pieces between case changes.
 fn parts(word: &str) -> Vec<String> {
     let mut parts = Vec::new();
     for piece in word.split(|c: char| !c.is_alphanumeric()) {

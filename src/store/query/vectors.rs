@@ -5,7 +5,7 @@ use crate::vector::{DenseVector, SparseVector};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashMap;
 
-/// The best `depth` hot chunks by the sum over shared terms of the products of the weights.
+/// Return the best `depth` hot chunks by the sum over shared terms of the products of the weights.
 pub fn sparse(
     connection: &Connection,
     shard: ShardIndex,
@@ -34,7 +34,7 @@ pub fn sparse(
     hot(connection, shard, ordered, depth)
 }
 
-/// The best `depth` hot chunks by dot product, which is the cosine since both sides have unit
+/// Return the best `depth` hot chunks by dot product, which is the cosine since both sides have unit
 /// length. Reads every vector of the shard, one at a time; those of another length are passed over,
 /// as servers pass them over.
 pub fn dense(
