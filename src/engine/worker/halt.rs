@@ -59,15 +59,13 @@ pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
 }
 
 pub(super) fn output(error: StoreError) -> Failure {
-    Failure {
-        kind: match error {
-            // An earlier worker is still letting go of the file: a fresh try finds it free.
-            StoreError::Busy { .. } => FailureKind::Internal,
-            StoreError::Full { .. } => FailureKind::DiskFull,
-            _ => FailureKind::Output,
-        },
-        text: format!("{:#}", anyhow::Error::new(error)),
-    }
+    let kind = match error {
+        // An earlier worker is still letting go of the file: a fresh try finds it free.
+        StoreError::Busy { .. } => FailureKind::Internal,
+        StoreError::Full { .. } => FailureKind::DiskFull,
+        _ => FailureKind::Output,
+    };
+    Failure::new(kind, &error)
 }
 
 /// What a panic said.
