@@ -8,9 +8,7 @@ const PRETEND: &str = "encode::device=return(skip)";
 
 /// A build into `out`, on the device if the flags do not say otherwise, where this goes wrong as well.
 fn build(world: &World, out: &str, flags: &[&str], failpoints: &str) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
-    arguments.extend(flags);
-    let mut command = world.command(&arguments);
+    let mut command = world.encoded_build(out).args(flags).command();
     command.env("FAILPOINTS", format!("{PRETEND};{failpoints}"));
     finish(command.spawn().expect("starts"))
 }

@@ -1,13 +1,10 @@
 //! Files that `--metrics-file` and `--log-file` name: those of others stay, and none takes a name that builds need.
 
-use crate::world::{BARE, Ran, World};
+use crate::world::{Ran, World};
 use std::fs;
 
 fn build(world: &World, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    world.run(&arguments)
+    world.bare_build("o").args(flags).run()
 }
 
 fn refused(ran: &Ran, texts: &[&str]) {

@@ -173,10 +173,10 @@ fn set_modified(path: &Path, time: SystemTime) {
 /// `point` and has `part` in it, while it is held there. `None`: cannot be shown on this machine.
 fn build_held(world: &World, point: &str, part: &str, act: &mut dyn FnMut(&str)) -> Option<Ran> {
     let gate = world.path("gate");
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(["--shard-workers", "1", "--shard-file-workers", "1"]);
-    let mut command = world.command(&arguments);
+    let mut command = world
+        .bare_build("o")
+        .args(["--shard-workers", "1", "--shard-file-workers", "1"])
+        .command();
     if !as_ordinary_user(world, &mut command) {
         return None;
     }
@@ -246,9 +246,7 @@ fn plainly(world: &World, out: &str) -> serde_json::Value {
 }
 
 fn as_ordinary(world: &World, out: &str) -> serde_json::Value {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
-    arguments.extend(BARE);
-    let mut command = world.command(&arguments);
+    let mut command = world.bare_build(out).command();
     as_ordinary_user(world, &mut command);
     finish(command.spawn().expect("starts")).summary()
 }
@@ -418,12 +416,10 @@ fn a_tree_that_never_rests_gives_whole_files_only() {
             world.write(&format!("r/file{n}.txt"), &text);
             states.push(BTreeSet::from([hash_of(text.as_bytes())]));
         }
-        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-        arguments.extend(BARE);
         // The build goes on from its plan once a few files have changed, however busy the machine is.
         let gate = world.path("gate");
         let waits = format!("build::planned=return(wait={})", gate.display());
-        let mut command = world.command(&arguments);
+        let mut command = world.bare_build("o").command();
         command.env("FAILPOINTS", waits);
         let child = command.spawn().expect("starts");
         let done = AtomicBool::new(false);
@@ -557,9 +553,7 @@ fn a_clock_set_back_between_builds_changes_nothing() {
     let world = World::corpus(2, 12);
     let expected = world.build("plain", &[]);
     let build = |out: &str, epoch: &str| {
-        let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
-        arguments.extend(BARE);
-        let mut command = world.command(&arguments);
+        let mut command = world.bare_build(out).command();
         command.env("SOURCE_DATE_EPOCH", epoch);
         finish(command.spawn().expect("starts")).summary()
     };

@@ -15,10 +15,7 @@ const ABORTED: &str = if cfg!(windows) {
 
 /// Builds `p.toml` into `o` with something going wrong in the program.
 fn build(world: &World, failpoints: &str, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    let mut command = world.command(&arguments);
+    let mut command = world.bare_build("o").args(flags).command();
     command.env("FAILPOINTS", failpoints);
     finish(command.spawn().expect("starts"))
 }

@@ -25,7 +25,11 @@ fn a_second_build_of_an_output_ends_with_11_and_names_the_first() {
     // Only building needs the lock.
     assert_eq!(
         world
-            .run(&["plan", "--profile", "p.toml", "--out-dir", "o"])
+            .helix()
+            .arg("plan")
+            .profile("p.toml")
+            .out("o")
+            .run()
             .code,
         Some(0)
     );

@@ -3,7 +3,6 @@
 #[cfg(target_os = "linux")]
 mod abuse;
 mod alerts;
-mod away;
 mod build;
 #[cfg(target_os = "linux")]
 mod crash_points;
@@ -56,6 +55,7 @@ mod strace;
 #[cfg(target_os = "linux")]
 mod syscalls;
 mod unattended;
+mod unavailable_roots;
 mod verify;
 mod watchdog;
 mod world;

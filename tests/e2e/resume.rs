@@ -127,20 +127,15 @@ fn vectors_are_taken_over_from_the_earlier_index() {
         reused >= first["chunks"].as_u64().expect("number"),
         "{second}"
     );
-    let fresh = world
-        .run(&["--profile", "p.toml", "--out-dir", "f", "--json"])
-        .summary();
+    let fresh = world.encoded_build("f").run().summary();
     assert_eq!(fresh["digest"], second["digest"]);
     let from = world
-        .run(&[
-            "--profile",
-            "p.toml",
-            "--out-dir",
-            "g",
-            "--reuse-from",
-            "f-sharded/p",
-            "--json",
-        ])
+        .helix()
+        .profile("p.toml")
+        .out("g")
+        .args(["--reuse-from", "f-sharded/p"])
+        .json()
+        .run()
         .summary();
     assert_eq!(from["digest"], second["digest"]);
     assert!(from["reused_chunks"].as_u64().is_some_and(|n| n > reused));
@@ -239,7 +234,10 @@ fn a_rebuild_that_was_stopped_goes_on() {
         // Whoever does not ask for a rebuild is not kept waiting by it, but here the same command follows.
         let ran = world.run(&rebuild);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert!(ran.stderr.contains("going on with the rebuild"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("resuming an interrupted rebuild"),
+            "{ran:?}"
+        );
         let summary = ran.summary();
         assert_eq!(summary["digest"], first["digest"]);
         let (unchanged, resumed) = (&summary["unchanged_shards"], &summary["resumed_chunks"]);

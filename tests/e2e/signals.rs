@@ -85,22 +85,19 @@ fn what_hangs_outside_of_the_work_is_left() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_standard_error_that_nobody_reads_keeps_no_build_alive() {
-    use crate::world::{BARE, World};
+    use crate::world::World;
     use std::io::Write as _;
     const CAPACITY: usize = 65_536;
     let world = World::corpus(20, 2);
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     writer.write_all(&[b'.'; CAPACITY]).expect("room");
-    let mut arguments = vec![
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--progress",
-        "json",
-    ];
-    arguments.extend(BARE);
-    let mut command = world.command(&arguments);
+    let mut command = world
+        .helix()
+        .profile("p.toml")
+        .out("o")
+        .args(["--progress", "json"])
+        .bare()
+        .command();
     let mut child = command.stderr(writer).spawn().expect("starts");
     let lock = world.path("o-sharded/p/.build/lock");
     crate::live::eventually("the build has begun", || lock.exists().then_some(()));

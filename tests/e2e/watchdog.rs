@@ -330,14 +330,12 @@ fn a_driver_that_ends_its_process_costs_no_file() {
 #[test]
 fn knobs_are_taken_from_flags_and_environment() {
     let world = World::corpus(1, 120);
-    let ran = world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--crawl-factor",
-        "fast",
-    ]);
+    let ran = world
+        .helix()
+        .profile("p.toml")
+        .out("o")
+        .args(["--crawl-factor", "fast"])
+        .run();
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("--crawl-factor fast"), "{ran:?}");
     let mut plan = world.command(&["plan", "--profile", "p.toml"]);
@@ -400,14 +398,12 @@ fn figures_are_kept_for_prometheus() {
         text.contains("\nhelix_chunks_total{profile=\"p\"} 0\n"),
         "{text}"
     );
-    let ran = world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o2",
-        "--metrics-file",
-        "no/such/dir/x",
-    ]);
+    let ran = world
+        .helix()
+        .profile("p.toml")
+        .out("o2")
+        .args(["--metrics-file", "no/such/dir/x"])
+        .run();
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(
         ran.stderr.contains("--metrics-file no/such/dir/x"),
@@ -428,20 +424,18 @@ fn a_card_can_be_played_on_any_machine() {
         "--dense-model=none",
     ];
     let undisturbed = world.run(&plain).summary();
-    let mut command = world.command(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "played",
-        "--json",
-        "--dense-model=none",
-        "--device=cpu",
-        "--crawl-window=3",
-        "--crawl-factor=10",
-        "--shard-workers=1",
-        "--vram-probe",
-        FULL,
-    ]);
+    let mut command = world
+        .encoded_build("played")
+        .args([
+            "--dense-model=none",
+            "--device=cpu",
+            "--crawl-window=3",
+            "--crawl-factor=10",
+            "--shard-workers=1",
+            "--vram-probe",
+            FULL,
+        ])
+        .command();
     command.env("FAILPOINTS", crawl("encode::text", 30, Some(16)));
     let ran = finish(command.spawn().expect("starts"));
     let summary = ran.summary();

@@ -1,14 +1,11 @@
-//! Roots that are away for a while: their index stays, their labels do not move, and their vectors are found again.
+//! Unavailable roots: their index and their labels stay, and their vectors are reused later.
 
 use crate::world::{BARE, Ran, World};
 use serde_json::Value;
 use std::fs;
 
 fn run(world: &World, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    world.run(&arguments)
+    world.bare_build("o").args(flags).run()
 }
 
 fn labels(summary: &Value) -> Vec<&str> {
@@ -130,17 +127,14 @@ fn of_all_profiles_one_whose_roots_are_away_is_told() {
             format!("roots = ['../{root}']\n"),
         );
     }
-    let all = || {
-        let mut arguments = vec!["--profile", "all", "--out-dir", "o", "--json"];
-        arguments.extend(BARE);
-        world.run(&arguments)
-    };
+    let all = || world.helix().profile("all").out("o").json().bare().run();
     assert_eq!(all().code, Some(0), "one that was never built is no loss");
     take_away(&world, "root1", false);
     let ran = all();
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(
-        ran.stderr.contains("profile two: every root of it is away"),
+        ran.stderr
+            .contains("profile two: all its roots are unavailable"),
         "{ran:?}"
     );
     world.verified("o-sharded/two");
@@ -227,11 +221,7 @@ fn folders_of_a_pattern_and_roots_behind_links_are_remembered() {
 #[test]
 fn vectors_survive_renames_moves_and_copies() {
     let world = World::corpus(3, 10);
-    let build = || {
-        world
-            .run(&["--profile", "p.toml", "--out-dir", "o", "--json"])
-            .summary()
-    };
+    let build = || world.encoded_build("o").run().summary();
     let n_chunks = |summary: &Value| summary["chunks"].as_u64().expect("a number");
     let n_reused = |summary: &Value| summary["reused_chunks"].as_u64().expect("a number");
     build();
@@ -274,19 +264,10 @@ fn vectors_survive_renames_moves_and_copies() {
         .filter_map(|shard| shard["chunks"].as_u64())
         .sum();
     assert!(n_reused(&moved) >= n_chunks(&moved) - other, "{moved}");
-    let fresh = world
-        .run(&["--profile", "p.toml", "--out-dir", "f", "--json"])
-        .summary();
+    let fresh = world.encoded_build("f").run().summary();
     assert_eq!(moved["digest"], fresh["digest"]);
     // Nothing is taken over by a rebuild.
-    let rebuilt = world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--json",
-        "--rebuild",
-    ]);
+    let rebuilt = world.encoded_build("o").arg("--rebuild").run();
     assert_eq!(n_reused(&rebuilt.summary()), 0);
 }
 
@@ -389,7 +370,8 @@ fn a_root_that_is_away_is_named_by_its_folder() {
         let folder = folder.display().to_string();
         let ran = run(&world, &[]);
         assert!(
-            ran.stderr.contains(&format!("root {folder} is away")),
+            ran.stderr
+                .contains(&format!("root {folder} is unavailable")),
             "{ran:?}"
         );
         assert_eq!(ran.summary()["kept"][0]["path"], folder.as_str(), "{ran:?}");
@@ -402,7 +384,10 @@ fn a_root_that_is_away_is_named_by_its_folder() {
         }
         let arguments = ["--profile", "p.toml", "--out-dir", "o"];
         let ran = world.run(&[&arguments[..], &BARE].concat());
-        assert!(ran.stdout.contains(&format!("away: {folder}")), "{ran:?}");
+        assert!(
+            ran.stdout.contains(&format!("unavailable root: {folder}")),
+            "{ran:?}"
+        );
         assert!(!ran.stdout.contains("?/src"), "{ran:?}");
         bring_back(&world, "b/src");
     }
@@ -434,10 +419,7 @@ fn a_damaged_shard_stays_while_a_root_is_away() {
 /// A run in which these roots cannot be listed, as by their permissions or on a disk that is gone: root may read
 /// everything, so the program is told.
 fn run_unlisted(world: &World, root: &str, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    let mut command = world.command(&arguments);
+    let mut command = world.bare_build("o").args(flags).command();
     command.env("FAILPOINTS", format!("scan::list=return(skip@{root})"));
     crate::world::finish(command.spawn().expect("starts"))
 }
@@ -539,7 +521,8 @@ fn a_blob_that_waits_for_a_root_says_what_it_does_not_have() {
     let ran = people(&[]);
     assert!(!ran.stdout.contains("unchanged"), "{ran:?}");
     assert!(
-        ran.stdout.contains("kept as it was, since a root is away"),
+        ran.stdout
+            .contains("unchanged, since a root is unavailable"),
         "{ran:?}"
     );
     assert!(
