@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 9] = [
         "file",
         "named_file",
         "platform",
+        "random",
         "terminal",
         "profile",
     ],

@@ -37,9 +37,11 @@ use std::time::Duration;
 /// else would end one that is stuck, and it keeps its segments locked.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
-/// Runs as a worker on this process's stdin and stdout until told to stop. The error is one that
-/// could not be reported over the protocol.
-pub fn run() -> anyhow::Result<()> {
+/// Run as a worker on this process's stdin and stdout until the supervisor stops it.
+///
+/// # Errors
+/// If stdout or a thread cannot be set up. All later errors are reported to the supervisor.
+pub fn run() -> io::Result<()> {
     let mut stdout = platform::claim_stdout()?;
     platform::volunteer_for_memory();
     let (reports, to_send) = bounded::<Report>(64);
