@@ -146,7 +146,7 @@ MUTANTS = {
         ],
     ),
     "resume by path only": (
-        ["crash_points::a_crash_at_every_place_is_survived"],
+        ["crash_points::a_crash_at_every_failpoint_is_survived"],
         [(DISPATCH, "    !quarantined && record.unread().is_none() && record.entry == *entry\n", "    let _ = entry;\n    !quarantined && record.unread().is_none()\n")],
     ),
     "files delivered newest first": (

@@ -227,7 +227,7 @@ fn latest(samples: &[Sample]) -> f64 {
 }
 
 #[test]
-fn alerts_fire_when_they_should_and_after_no_good_night() {
+fn alerts_fire_on_failures_and_not_after_good_runs() {
     let world = World::corpus(2, 6);
     world.write("q.toml", "roots = [\"root1\"]\n");
     let run = |profiles: &str, flags: &[&str], failpoints: &str| {

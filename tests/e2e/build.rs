@@ -43,7 +43,7 @@ fn a_blob_holds_the_same_as_the_shards() {
 }
 
 #[test]
-fn the_number_of_workers_does_not_show() {
+fn the_worker_count_does_not_change_the_index() {
     let world = World::corpus(3, 60);
     for mode in ["sharded", "blob"] {
         let digest = |workers: &str, file_workers: &str, batch: &str| {

@@ -123,7 +123,7 @@ fn a_device_that_is_lost_is_no_files_fault() {
 }
 
 #[test]
-fn without_memory_a_batch_is_halved_and_with_none_at_all_it_is_13() {
+fn a_batch_is_halved_without_memory_and_exit_code_13_is_last() {
     let world = World::corpus(1, 20);
     let one = on_device(&world, "one", &[], "");
     let ran = build(

@@ -201,7 +201,7 @@ fn a_fault_found_is_14() {
 
 #[cfg(unix)]
 #[test]
-fn a_paused_build_is_75_and_goes_on() {
+fn a_paused_build_exits_with_75_and_resumes() {
     let world = World::corpus(2, 200);
     let arguments = [
         "--profile",

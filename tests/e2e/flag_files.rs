@@ -15,7 +15,7 @@ fn refused(ran: &Ran, texts: &[&str]) {
 }
 
 #[test]
-fn figures_of_other_programs_stay_whatever_they_are_called() {
+fn metrics_of_other_programs_are_not_overwritten() {
     let world = World::corpus(1, 2);
     let name = "m.prom";
     assert_eq!(build(&world, &["--metrics-file", name]).code, Some(0));
@@ -50,7 +50,7 @@ fn figures_of_other_programs_stay_whatever_they_are_called() {
 
 /// A log where a lock or a segment will be is worse than none: two builds would work on one output.
 #[test]
-fn no_name_that_a_build_needs_is_given_away() {
+fn paths_that_builds_reserve_are_refused() {
     let fresh = World::corpus(1, 2);
     fs::create_dir_all(fresh.path("o-sharded/p/.build/segments")).expect("made");
     fs::create_dir_all(fresh.path("o-sharded/p/shards")).expect("made");

@@ -160,7 +160,7 @@ fn measured(world: &World, arguments: &[&str]) -> Peaks {
     let (mut supervisor_kib, mut worker_kib) = (0, 0);
     while child.try_wait().expect("a child").is_none() {
         supervisor_kib = supervisor_kib.max(peak_of(child.id()).unwrap_or(0));
-        for worker in crate::live::workers_of(child.id()) {
+        for worker in crate::running_build::workers_of(child.id()) {
             worker_kib = worker_kib.max(peak_of(worker).unwrap_or(0));
         }
         std::thread::sleep(std::time::Duration::from_millis(1));

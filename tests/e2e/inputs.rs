@@ -241,7 +241,7 @@ fn heals(world: &World, build: Build, context: &str) -> serde_json::Value {
     again
 }
 
-fn plainly(world: &World, out: &str) -> serde_json::Value {
+fn build_as_an_ordinary_user(world: &World, out: &str) -> serde_json::Value {
     world.build(out, &[])
 }
 
@@ -252,7 +252,7 @@ fn as_ordinary(world: &World, out: &str) -> serde_json::Value {
 }
 
 #[test]
-fn files_that_change_in_the_hand_are_indexed_as_they_are_or_listed() {
+fn files_changed_while_being_read_are_indexed_or_listed() {
     for point in ["worker::prepare", "scan::opened", "scan::piece"] {
         let world = World::new();
         let outside = world.path("outside");
@@ -477,7 +477,7 @@ fn a_tree_that_never_rests_gives_whole_files_only() {
             }
         }
         if (0..n_files).any(|n| path(n).exists()) {
-            heals(&world, plainly, &context);
+            heals(&world, build_as_an_ordinary_user, &context);
         }
     }
 }
@@ -602,7 +602,7 @@ fn a_clock_that_runs_wild_changes_nothing() {
         assert_eq!(summary["digest"], expected["digest"], "{clock}: {summary}");
         world.write("root0/touched.txt", clock.repeat(10));
         let context = format!("clock {clock}");
-        heals(&world, plainly, &context);
+        heals(&world, build_as_an_ordinary_user, &context);
         fs::remove_file(world.path("root0/touched.txt")).expect("removed");
         world.build("o", &[]);
     }

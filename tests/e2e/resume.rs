@@ -211,8 +211,8 @@ fn a_renamed_file_gives_the_digest_of_a_fresh_build() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_rebuild_that_was_stopped_goes_on() {
-    use crate::live::Live;
+fn an_interrupted_rebuild_resumes() {
+    use crate::running_build::RunningBuild;
     for mode in ["sharded", "blob"] {
         let world = World::corpus(3, 12);
         let first = world.build("o", &["--mode", mode]);
@@ -225,11 +225,11 @@ fn a_rebuild_that_was_stopped_goes_on() {
             "--progress",
             "json",
         ];
-        let rebuild = crate::live::arguments("o", false, &flags);
+        let rebuild = crate::running_build::arguments("o", false, &flags);
         // Killed when a shard has been loaded; of three, others are left.
-        let mut live = Live::start(&world, &rebuild, "publish::deleted=return(hold)");
+        let mut live = RunningBuild::start(&world, &rebuild, "publish::deleted=return(hold)");
         live.wait_held().expect("is reached");
-        crate::live::signal(live.pid(), rustix::process::Signal::KILL);
+        crate::running_build::signal(live.pid(), rustix::process::Signal::KILL);
         assert_eq!(live.finish().0.code, None);
         // Whoever does not ask for a rebuild is not kept waiting by it, but here the same command follows.
         let ran = world.run(&rebuild);

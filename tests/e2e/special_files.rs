@@ -271,7 +271,7 @@ fn a_model_is_made_of_regular_files_below_its_folder() {
 
 /// What cannot take figures or a log is said once, in plain words, and stops no build.
 #[test]
-fn a_stream_that_takes_no_more_stops_no_build() {
+fn a_blocked_stream_does_not_stop_a_build() {
     let world = World::corpus(1, 3);
     make_fifo(&world.path("full"));
     let mut reader = fs::File::options();
@@ -315,7 +315,7 @@ fn a_log_that_cannot_be_made_is_a_wrong_flag() {
 }
 
 #[test]
-fn what_can_hold_no_index_is_none() {
+fn paths_that_cannot_hold_an_index_have_none() {
     let world = World::new();
     for name in oddities(&world).into_iter().take(2) {
         for command in ["query", "verify", "inspect"] {

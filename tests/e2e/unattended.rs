@@ -226,7 +226,7 @@ fn figure(world: &World, name: &str, profile: &str) -> Option<f64> {
 }
 
 #[test]
-fn one_metrics_file_tells_of_each_profile_how_its_runs_went() {
+fn one_metrics_file_reports_every_profile() {
     let world = World::corpus(2, 4);
     world.write("q.toml", "roots = [\"root1\"]\n");
     let flags = [&BARE[..], &["--metrics-file", "m.prom"]].concat();

@@ -32,7 +32,7 @@ fn bring_back(world: &World, root: &str) {
 }
 
 #[test]
-fn a_root_that_is_away_keeps_its_index_until_told_otherwise() {
+fn an_unavailable_root_keeps_its_index_until_pruned() {
     for mode in ["sharded", "blob"] {
         for emptied in [false, true] {
             let world = World::corpus(3, 6);
@@ -87,7 +87,7 @@ fn a_root_that_is_away_keeps_its_index_until_told_otherwise() {
 }
 
 #[test]
-fn a_root_that_leaves_the_profile_while_it_is_away_goes() {
+fn an_unavailable_root_removed_from_the_profile_is_deleted() {
     let world = World::corpus(2, 4);
     world.build("o", &[]);
     take_away(&world, "root1", false);
@@ -98,7 +98,7 @@ fn a_root_that_leaves_the_profile_while_it_is_away_goes() {
 }
 
 #[test]
-fn when_every_root_is_away_the_index_stays() {
+fn the_index_stays_if_every_root_is_unavailable() {
     let world = World::corpus(2, 4);
     let first = world.build("o", &[]);
     for root in ["root0", "root1"] {
@@ -119,7 +119,7 @@ fn when_every_root_is_away_the_index_stays() {
 }
 
 #[test]
-fn of_all_profiles_one_whose_roots_are_away_is_told() {
+fn a_profile_without_available_roots_is_reported() {
     let world = World::corpus(2, 4);
     for (name, root) in [("one", "root0"), ("two", "root1"), ("never", "nowhere")] {
         world.write(
@@ -153,7 +153,7 @@ fn a_root_of_several_shards_keeps_them_all() {
 }
 
 #[test]
-fn labels_do_not_move_while_a_sibling_is_away() {
+fn labels_stay_while_another_root_is_unavailable() {
     let world = World::new();
     for folder in ["a/src", "b/src", "c/src"] {
         world.write(
@@ -273,7 +273,7 @@ fn vectors_survive_renames_moves_and_copies() {
 
 #[cfg(unix)]
 #[test]
-fn an_empty_folder_behind_a_link_is_a_root_that_is_away() {
+fn an_empty_folder_behind_a_link_is_an_unavailable_root() {
     use std::os::unix::fs::symlink;
     for mode in ["sharded", "blob"] {
         let world = World::corpus(2, 3);
@@ -296,7 +296,7 @@ fn an_empty_folder_behind_a_link_is_a_root_that_is_away() {
 
 /// Nothing goes in silence: what a build deletes is announced by `plan` and named by the build.
 #[test]
-fn shards_that_go_are_named_before_and_after() {
+fn deleted_shards_are_listed_before_and_after() {
     for by_prune in [true, false] {
         let world = World::corpus(3, 4);
         world.build("o", &[]);
@@ -354,7 +354,7 @@ fn shards_that_go_are_named_before_and_after() {
 }
 
 #[test]
-fn a_root_that_is_away_is_named_by_its_folder() {
+fn an_unavailable_root_is_named_by_its_folder() {
     let world = World::corpus(1, 3);
     for folder in ["a/src", "b/src"] {
         let text = format!("A note in {folder}, long enough to be worth a chunk of its own.\n");
@@ -395,7 +395,7 @@ fn a_root_that_is_away_is_named_by_its_folder() {
 
 /// A damaged shard does not say whose it was; it may be mended, or built again when the root is back.
 #[test]
-fn a_damaged_shard_stays_while_a_root_is_away() {
+fn a_damaged_shard_stays_while_a_root_is_unavailable() {
     for emptied in [true, false] {
         let world = World::corpus(3, 4);
         let first = world.build("o", &[]);
@@ -425,7 +425,7 @@ fn run_unlisted(world: &World, root: &str, flags: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_root_that_cannot_be_listed_is_away() {
+fn a_root_that_cannot_be_listed_is_unavailable() {
     for mode in ["sharded", "blob"] {
         let world = World::corpus(3, 4);
         let flags = ["--mode", mode];
@@ -465,11 +465,12 @@ fn a_root_that_cannot_be_listed_is_away() {
 /// The walk begins minutes after the profile was read, where several are built.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_root_that_becomes_a_file_before_it_is_walked_is_away() {
+fn a_root_replaced_by_a_file_is_unavailable() {
     let world = World::corpus(2, 4);
     let first = world.build("o", &[]);
-    let arguments = crate::live::arguments("o", false, &[]);
-    let mut live = crate::live::Live::start(&world, &arguments, "build::scan=return(hold)");
+    let arguments = crate::running_build::arguments("o", false, &[]);
+    let mut live =
+        crate::running_build::RunningBuild::start(&world, &arguments, "build::scan=return(hold)");
     live.wait_held().expect("is reached");
     fs::rename(world.path("root1"), world.path("elsewhere")).expect("moved");
     world.write("root1", "a file");
@@ -480,7 +481,7 @@ fn a_root_that_becomes_a_file_before_it_is_walked_is_away() {
 }
 
 #[test]
-fn a_root_that_was_never_there_is_told_each_time() {
+fn a_root_that_never_existed_is_reported_each_time() {
     let world = World::corpus(1, 3);
     world.profile(&["root0", "mistyped"]);
     for dry in [true, false, true, false] {
@@ -501,7 +502,7 @@ fn a_root_that_was_never_there_is_told_each_time() {
 }
 
 #[test]
-fn a_blob_that_waits_for_a_root_says_what_it_does_not_have() {
+fn a_blob_with_an_unavailable_root_lists_unindexed_changes() {
     let world = World::corpus(3, 4);
     let flags = ["--mode", "blob"];
     world.build("o", &flags);
@@ -546,7 +547,7 @@ fn a_blob_that_waits_for_a_root_says_what_it_does_not_have() {
 
 /// Whatever name it gets, also one that comes before the others, and one that differs in case alone.
 #[test]
-fn a_folder_of_a_pattern_that_is_renamed_blocks_nothing() {
+fn a_renamed_pattern_folder_blocks_nothing() {
     for (from, to) in [("b", "0"), ("a", "z"), ("a", "A"), ("c", "aa")] {
         let world = World::new();
         for folder in ["a", "b", "c"] {

@@ -173,7 +173,7 @@ fn assert_faults_say_all(ran: &Ran) {
 }
 
 #[test]
-fn an_interrupted_build_over_an_index_is_no_damage() {
+fn an_interrupted_build_over_an_index_is_not_damage() {
     let world = World::corpus(1, 4);
     world.build("o", &[]);
     let manifest = world.path("o-sharded/manifest.json");

@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 #[cfg(target_os = "linux")]
-use crate::live::{self, Live};
+use crate::running_build::{self, RunningBuild};
 use crate::world::{Ran, World, finish};
 use serde_json::{Value, json};
 use std::fs;
@@ -264,17 +264,17 @@ fn a_machine_that_sleeps_is_no_stall_and_no_crawl() {
         ..Played::default()
     };
     let arguments = played.arguments("asleep");
-    let mut live = Live::start(&world, &arguments, &played.all_failpoints());
+    let mut live = RunningBuild::start(&world, &arguments, &played.all_failpoints());
     live.wait_held().expect("is reached");
     let everyone = live.processes();
     for pid in &everyone {
-        live::signal(*pid, Signal::STOP);
+        running_build::signal(*pid, Signal::STOP);
     }
     // Time has to pass: it is what the test is about.
     std::thread::sleep(std::time::Duration::from_secs(6));
     live.go();
     for pid in everyone {
-        live::signal(pid, Signal::CONT);
+        running_build::signal(pid, Signal::CONT);
     }
     let (ran, _) = live.finish();
     let summary = ran.summary();
@@ -328,7 +328,7 @@ fn a_driver_that_ends_its_process_costs_no_file() {
 }
 
 #[test]
-fn knobs_are_taken_from_flags_and_environment() {
+fn crawl_settings_come_from_flags_and_environment() {
     let world = World::corpus(1, 120);
     let ran = world
         .helix()
@@ -367,7 +367,7 @@ fn knobs_are_taken_from_flags_and_environment() {
 }
 
 #[test]
-fn figures_are_kept_for_prometheus() {
+fn metrics_are_written_for_prometheus() {
     let world = World::corpus(1, 120);
     let played = Played {
         flags: &["--vram-probe", FULL, "--metrics-file", "helix.prom"],
@@ -413,7 +413,7 @@ fn figures_are_kept_for_prometheus() {
 
 /// With a probe, and with the CPU asked for, it plays a device, for rehearsals.
 #[test]
-fn a_card_can_be_played_on_any_machine() {
+fn a_device_can_be_simulated_on_any_machine() {
     let world = World::corpus(1, 60);
     let plain = [
         "--profile",

@@ -214,7 +214,7 @@ fn a_damaged_shard_of_ours_is_built_again() {
 
 /// A folder, and a FIFO where there are some, in place of everything that a build writes.
 #[test]
-fn what_is_in_the_way_is_named_before_any_work() {
+fn obstacles_are_reported_before_any_work() {
     let places = [
         ("p/.build/lock", "sharded"),
         ("p/.build/output.json", "sharded"),
@@ -391,7 +391,7 @@ fn a_project_that_was_copied_or_moved_with_its_output_is_the_same() {
 /// A build takes hours; what somebody puts in its way meanwhile is theirs.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_comes_while_a_build_runs_is_not_replaced_either() {
+fn files_created_during_a_build_are_not_replaced() {
     for (mode, place, point) in [
         (
             "sharded",
@@ -402,9 +402,9 @@ fn what_comes_while_a_build_runs_is_not_replaced_either() {
         ("sharded", "o-sharded/manifest.json", "build::conclude"),
     ] {
         let world = World::corpus(1, 3);
-        let arguments = crate::live::arguments("o", false, &["--mode", mode]);
+        let arguments = crate::running_build::arguments("o", false, &["--mode", mode]);
         let failpoint = format!("{point}=return(hold)");
-        let mut live = crate::live::Live::start(&world, &arguments, &failpoint);
+        let mut live = crate::running_build::RunningBuild::start(&world, &arguments, &failpoint);
         live.wait_held().expect("is reached");
         world.write(place, "{\"only\": \"copy\"}");
         live.go();
@@ -514,7 +514,7 @@ fn an_index_whose_mark_is_damaged_is_still_ours() {
 
 /// What a build would refuse is no plan.
 #[test]
-fn a_plan_foresees_refusals() {
+fn a_plan_reports_refusals() {
     let world = World::corpus(2, 3);
     let plan = |profile: &str, out: &str, mode: &str| {
         world
@@ -560,7 +560,7 @@ fn a_plan_foresees_refusals() {
 
 /// Of these the lock is the worst: with another file in its place two builds would work on one output.
 #[test]
-fn figures_are_never_written_over_what_the_build_itself_needs() {
+fn metrics_never_overwrite_files_of_the_build() {
     let world = World::corpus(1, 2);
     world.build("o", &[]);
     let lock = fs::read(world.path("o-sharded/p/.build/lock")).expect("a lock");
@@ -669,7 +669,7 @@ fn a_shard_of_another_project_under_the_same_name_is_not_replaced() {
 
 /// Under names of ours in the work folder, and where the routing database will be.
 #[test]
-fn what_others_keep_under_names_of_ours_is_refused() {
+fn foreign_files_with_reserved_names_are_refused() {
     for name in [
         "p/.build/lock",
         "p/.build/output.json",
