@@ -14,7 +14,7 @@ pub fn describe() -> String {
     )
 }
 
-/// Return the number of running processes, including this one, to show other load.
+/// Return the load averages over 1, 5 and 15 minutes, to show other load.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let figures: Vec<_> = text.split_whitespace().take(3).collect();

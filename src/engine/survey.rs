@@ -43,60 +43,26 @@ impl Survey {
 /// `NothingToIndex` if no root has an eligible file.
 pub fn survey(request: &BuildRequest) -> Result<Survey> {
     let profile = &request.profile;
-    let mut skipped = BTreeMap::new();
-    let mut unreadable = Vec::new();
-    let mut warnings = Vec::new();
-    let mut roots = Vec::new();
-    let mut unlisted = BTreeMap::new();
-    for root in &profile.roots {
-        let found = match scan::scan(root, &profile.rules) {
-            Ok(found) => found,
-            // A root that cannot be listed is unavailable.
-            Err(error) => {
-                unlisted.insert(root.label.clone(), error.source.to_string());
-                scan::RootScan::default()
-            }
-        };
-        for (reason, count) in found.skipped {
-            *skipped.entry(reason).or_default() += count;
-        }
-        unreadable.extend(found.failures.into_iter().map(|failure| SkippedFile {
-            root: root.label.clone(),
-            path: failure.path.to_string(),
-            reason: failure.reason,
-            detail: failure.detail,
-        }));
-        roots.push(RootFiles {
-            label: root.label.clone(),
-            path: root.path.clone(),
-            files: found.files,
-        });
-    }
+    let Walk {
+        roots,
+        skipped,
+        unreadable,
+        unlisted,
+    } = walk(profile);
     let is_empty = roots.iter().all(|root| root.files.is_empty());
     let mut plan = plan::plan(roots, &request.plan);
     plan.check_coverage().context("planning")?;
     let retained = find_retained(request, &plan, &unlisted)?;
+    if is_empty && retained.shards.is_empty() {
+        return Err(nothing_to_index(profile, &skipped, &unlisted));
+    }
     let not_indexable = not_indexable(profile, &unlisted);
     let missing_roots = not_indexable.iter().map(|root| {
         let (name, _) = credential::redact(&root.shown, Style::Any);
         name.into_owned()
     });
-    let missing_roots: Vec<_> = missing_roots.collect();
-    let is_retained = |name: &str| retained.roots.iter().any(|root| root.root == name);
-    for root in not_indexable.iter().filter(|root| !is_retained(&root.name)) {
-        let advice = match request.prune {
-            true => "",
-            false => {
-                ": correct its path in the profile, restore it, or pass --prune to build without it"
-            }
-        };
-        let NotIndexable { shown, detail, .. } = root;
-        warnings.push(format!("root {shown} is not indexed: {detail}{advice}"));
-    }
-    warnings.extend(retained.warnings());
-    if let (false, Some(hint)) = (profile.missing.is_empty(), &profile.typed.missing_hint) {
-        warnings.push(format!("for the missing roots: {hint}"));
-    }
+    let missing_roots = missing_roots.collect();
+    let mut warnings = warnings(request, &not_indexable, &retained);
     let mut not_indexed = Vec::new();
     if request.mode() == Mode::Blob && !retained.shards.is_empty() {
         not_indexed = changed_roots(&plan, &retained, &profile.rules.limits);
@@ -108,25 +74,6 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
         }
         plan.shards.clear();
     }
-    if is_empty && retained.shards.is_empty() {
-        let counts: Vec<_> = skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
-        let counts = match counts.as_slice() {
-            [] if !unlisted.is_empty() => {
-                let each = unlisted.iter().map(|(root, why)| format!("{root}: {why}"));
-                each.collect::<Vec<_>>().join(", ")
-            }
-            [] => "the folders are empty".to_owned(),
-            counts => format!("skipped: {}", counts.join(", ")),
-        };
-        return Err(BuildError::new(
-            ErrorKind::NothingToIndex,
-            format!(
-                "profile {} has no file to index ({counts}); `helix-build plan --profile {} --why PATH` shows why a file is skipped",
-                profile.name,
-                profile.file.display()
-            ),
-        ));
-    }
     Ok(Survey {
         retained,
         plan,
@@ -136,6 +83,93 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
         not_indexed,
         warnings,
     })
+}
+
+/// What the walk over all roots has found.
+#[derive(Default)]
+struct Walk {
+    roots: Vec<RootFiles>,
+    skipped: BTreeMap<SkipReason, u64>,
+    unreadable: Vec<SkippedFile>,
+    /// Why a root could not be listed, by its label. Such a root is unavailable and has no files in `roots`.
+    unlisted: BTreeMap<String, String>,
+}
+
+fn walk(profile: &Profile) -> Walk {
+    let mut walk = Walk::default();
+    for root in &profile.roots {
+        let found = scan::scan(root, &profile.rules).unwrap_or_else(|error| {
+            let reason = error.source.to_string();
+            walk.unlisted.insert(root.label.clone(), reason);
+            scan::RootScan::default()
+        });
+        for (reason, count) in found.skipped {
+            *walk.skipped.entry(reason).or_default() += count;
+        }
+        let failures = found.failures.into_iter().map(|failure| SkippedFile {
+            root: root.label.clone(),
+            path: failure.path.to_string(),
+            reason: failure.reason,
+            detail: failure.detail,
+        });
+        walk.unreadable.extend(failures);
+        walk.roots.push(RootFiles {
+            label: root.label.clone(),
+            path: root.path.clone(),
+            files: found.files,
+        });
+    }
+    walk
+}
+
+/// Warn of each root that is not indexed or unavailable.
+fn warnings(
+    request: &BuildRequest,
+    not_indexable: &[NotIndexable],
+    retained: &RetainedShards,
+) -> Vec<String> {
+    let profile = &request.profile;
+    let advice = match request.prune {
+        true => "",
+        false => {
+            ": correct its path in the profile, restore it, or pass --prune to build without it"
+        }
+    };
+    let is_retained = |name: &str| retained.roots.iter().any(|root| root.root == name);
+    let lost = not_indexable.iter().filter(|root| !is_retained(&root.name));
+    let lost = lost.map(|NotIndexable { shown, detail, .. }| {
+        format!("root {shown} is not indexed: {detail}{advice}")
+    });
+    let mut warnings: Vec<String> = lost.chain(retained.warnings()).collect();
+    if let (false, Some(hint)) = (profile.missing.is_empty(), &profile.typed.missing_hint) {
+        warnings.push(format!("for the missing roots: {hint}"));
+    }
+    warnings
+}
+
+fn nothing_to_index(
+    profile: &Profile,
+    skipped: &BTreeMap<SkipReason, u64>,
+    unlisted: &BTreeMap<String, String>,
+) -> BuildError {
+    let counts: Vec<_> = skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
+    let reason = match counts.as_slice() {
+        [] if !unlisted.is_empty() => {
+            let each = unlisted.iter().map(|(root, why)| format!("{root}: {why}"));
+            each.collect::<Vec<_>>().join(", ")
+        }
+        [] => "the folders are empty".to_owned(),
+        counts => format!("skipped: {}", counts.join(", ")),
+    };
+    BuildError::new(
+        ErrorKind::NothingToIndex,
+        format!(
+            "profile {} has no file to index ({reason}); `helix-build plan --profile {} --why PATH` shows why a file is \
+             skipped",
+            profile.name,
+            profile.file.display()
+        ),
+    )
 }
 
 /// A root that is missing or cannot be listed.
