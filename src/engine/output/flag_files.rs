@@ -5,6 +5,7 @@
 
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
+use crate::engine::request::BuildRequest;
 use crate::named_file::{self, Target};
 use crate::plan::Mode;
 use crate::platform;
@@ -29,6 +30,35 @@ pub fn refuse(flag: &str, path: &Path, layouts: &[Layout]) -> Result<()> {
             path.display()
         );
         return Err(BuildError::new(ErrorKind::InvalidRequest, text));
+    }
+    Ok(())
+}
+
+/// Refuse a `--metrics-file` that is the profile itself, or whose folder does not exist.
+pub fn refuse_metrics(request: &BuildRequest, path: &Path) -> Result<()> {
+    let refused = |why: String| {
+        let text = format!("--metrics-file {}: {why}", path.display());
+        BuildError::new(ErrorKind::InvalidRequest, text)
+    };
+    let target = named_file::target(path).map_err(|error| refused(error.to_string()))?;
+    let Target::File(file) = target else {
+        return Ok(());
+    };
+    let place = |path: &Path| {
+        let folder = platform::real_path(path.parent()?).ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    let absolute = std::path::absolute(&file).unwrap_or(file);
+    let meant = place(&absolute).unwrap_or(absolute);
+    if !meant.parent().is_some_and(Path::is_dir) {
+        return Err(refused(
+            "its folder does not exist: create it, or choose another file".to_owned(),
+        ));
+    }
+    if place(&request.profile.file).as_ref() == Some(&meant) {
+        return Err(refused(
+            "this is the profile: choose another file".to_owned(),
+        ));
     }
     Ok(())
 }

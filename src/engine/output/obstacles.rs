@@ -9,7 +9,7 @@ use crate::engine::output::draft;
 use crate::engine::output::layout::Layout;
 use crate::engine::output::provenance;
 use crate::engine::request::BuildRequest;
-use crate::named_file::{self, Target};
+use crate::named_file;
 use crate::plan::Mode;
 use crate::platform;
 use crate::profile::slug;
@@ -28,6 +28,28 @@ use std::path::{Path, PathBuf};
 pub fn refuse(request: &BuildRequest) -> Result<()> {
     let layout = &request.layout();
     refuse_name(request, layout)?;
+    refuse_wrong_kinds(request, layout)?;
+    refuse_foreign_file(&layout.provenance(), marks::is_output)?;
+    refuse_foreign_file(&layout.rebuild(), marks::is_rebuild)?;
+    refuse_foreign_file(&layout.manifest_draft(), marks::is_draft)?;
+    refuse_foreign_segments(layout)?;
+    refuse_manifest(&layout.manifest)?;
+    match layout.mode {
+        Mode::Sharded => refuse_foreign_routing(layout),
+        Mode::Blob => {
+            let holding = ownership::look(&layout.database)?;
+            let label = slug(&request.profile.name);
+            let records = provenance::remembered(request, layout).1;
+            records
+                .may_replace(&layout.database, &holding, &label, other_formats(request))
+                .map_err(not_ours)
+        }
+    }
+}
+
+/// Refuse files where the build needs folders, anything but regular files where it needs files, and links inside the
+/// output.
+fn refuse_wrong_kinds(request: &BuildRequest, layout: &Layout) -> Result<()> {
     if let Ok(found) = fs::metadata(&request.out_dir)
         && !found.is_dir()
         && !found.is_file()
@@ -63,49 +85,38 @@ pub fn refuse(request: &BuildRequest) -> Result<()> {
             require_kind(path, found.file_type(), wanted)?;
         }
     }
-    for (path, is_ours) in [
-        (layout.provenance(), marks::is_output as fn(&[u8]) -> bool),
-        (layout.rebuild(), marks::is_rebuild),
-        (layout.manifest_draft(), marks::is_draft),
-    ] {
-        refuse_foreign_file(&path, is_ours)?;
-    }
-    if let Some(path) = ownership::foreign_in_segments(&layout.segments())? {
-        let found = fs::symlink_metadata(&path).map(|found| found.file_type());
-        if let Ok(kind) = found
-            && kind.is_symlink()
-        {
-            require_kind(&path, kind, FileKind::File)?;
-        }
-        return Err(in_the_way(
-            &path,
-            "not a file of a build, but the build would empty its folder",
-        ));
-    }
-    refuse_manifest(&layout.manifest)?;
-    match layout.mode {
-        Mode::Sharded => {
-            // Without segments, no killed build can have left the log.
-            let is_fresh = !layout.segments().exists()
-                && !fs::metadata(&layout.database).is_ok_and(|found| found.len() > 0);
-            if let (true, Some(path)) = (is_fresh, log_beside(&layout.database)) {
-                return Err(not_ours(NotOurs::Log { path }));
-            }
-            if let Err(what) = ownership::is_routing(&layout.database)? {
-                let (path, what) = (layout.database.clone(), what.to_owned());
-                return Err(not_ours(NotOurs::Foreign { path, what }));
-            }
-        }
-        Mode::Blob => {
-            let holding = ownership::look(&layout.database)?;
-            let label = slug(&request.profile.name);
-            let records = provenance::remembered(request, layout).1;
-            records
-                .may_replace(&layout.database, &holding, &label, other_formats(request))
-                .map_err(not_ours)?;
-        }
-    }
     Ok(())
+}
+
+fn refuse_foreign_segments(layout: &Layout) -> Result<()> {
+    let Some(path) = ownership::foreign_in_segments(&layout.segments())? else {
+        return Ok(());
+    };
+    if let Ok(found) = fs::symlink_metadata(&path)
+        && found.is_symlink()
+    {
+        require_kind(&path, found.file_type(), FileKind::File)?;
+    }
+    Err(in_the_way(
+        &path,
+        "not a file of a build, but the build would empty its folder",
+    ))
+}
+
+/// Refuse a routing database of another program, and the log of a missing database.
+fn refuse_foreign_routing(layout: &Layout) -> Result<()> {
+    // Without segments, no killed build can have left the log.
+    let is_fresh = !layout.segments().exists()
+        && !fs::metadata(&layout.database).is_ok_and(|found| found.len() > 0);
+    if let (true, Some(path)) = (is_fresh, log_beside(&layout.database)) {
+        return Err(not_ours(NotOurs::Log { path }));
+    }
+    ownership::is_routing(&layout.database)?.map_err(|what| {
+        not_ours(NotOurs::Foreign {
+            path: layout.database.clone(),
+            what: what.to_owned(),
+        })
+    })
 }
 
 /// Refuse a file at `path` that does not begin as a build writes it. Empty files are accepted, unless they have another
@@ -217,35 +228,6 @@ pub fn refuse_manifest(path: &Path) -> Result<()> {
         true => Ok(()),
         false => Err(in_the_way(path, "another program's manifest")),
     }
-}
-
-/// Refuse a `--metrics-file` that is the profile itself, or whose folder does not exist.
-pub fn refuse_metrics(request: &BuildRequest, path: &Path) -> Result<()> {
-    let refused = |why: String| {
-        let text = format!("--metrics-file {}: {why}", path.display());
-        BuildError::new(ErrorKind::InvalidRequest, text)
-    };
-    let target = named_file::target(path).map_err(|error| refused(error.to_string()))?;
-    let Target::File(file) = target else {
-        return Ok(());
-    };
-    let place = |path: &Path| {
-        let folder = platform::real_path(path.parent()?).ok()?;
-        Some(folder.join(path.file_name()?))
-    };
-    let absolute = std::path::absolute(&file).unwrap_or(file);
-    let meant = place(&absolute).unwrap_or(absolute);
-    if !meant.parent().is_some_and(Path::is_dir) {
-        return Err(refused(
-            "its folder does not exist: create it, or choose another file".to_owned(),
-        ));
-    }
-    if place(&request.profile.file).as_ref() == Some(&meant) {
-        return Err(refused(
-            "this is the profile: choose another file".to_owned(),
-        ));
-    }
-    Ok(())
 }
 
 #[derive(Clone, Copy)]
