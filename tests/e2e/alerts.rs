@@ -1,5 +1,5 @@
-//! The alert rules of docs/operations/alerts.yml over the files that real runs leave. A small evaluator knows what
-//! the rules use of PromQL; `promtool`, where it is installed, has the last word.
+//! Evaluates the alert rules of docs/operations/alerts.yml on the metrics files of real runs. A small evaluator supports the
+//! parts of PromQL that the rules use; `promtool`, if installed, checks its results.
 #![cfg(unix)]
 
 use crate::world::{BARE, World, finish};

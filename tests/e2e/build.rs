@@ -1,4 +1,4 @@
-//! What a build makes, and that it makes the same whatever the workers.
+//! Builds: what an index contains, and that the worker count does not change it.
 
 use crate::world::{World, files_below};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Two workers with the same segment, two publications of the same shard: one valid result.
+//! Two workers with the same segment, and two publications of the same shard, give one valid result.
 
 use crate::running_build::signal;
 use crate::scripted_worker::{ScriptedWorker, setup, task, wait};

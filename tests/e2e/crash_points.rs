@@ -1,4 +1,4 @@
-//! Killed at every named place, and again at every other, then run through: the same index.
+//! Kills a build at every failpoint, once or twice, and resumes it: the index is always the same.
 
 use crate::kill_fixture::{BuildVariant, KillFixture};
 use crate::kills::{VICTIMS, Victim};

@@ -1,7 +1,7 @@
-//! Credentials in the text of files: nothing but the text has them.
+//! Credentials in the text of files appear nowhere except in the text.
 //!
-//! Values are drawn for each run's seed, planted in files of many formats, and then looked for in every column of
-//! every table and in all that the program writes or says.
+//! Draws values from a seed, plants them in files of many formats, and searches every column of every table and all output
+//! of the program for them.
 
 use crate::world::{Dice, Ran, World};
 use rusqlite::types::ValueRef;

@@ -1,4 +1,4 @@
-//! Builds on a device, with the CPU in its stead: everything but the provider is as on a device.
+//! Builds on a device, simulated by the CPU: everything except the execution provider is the same as on a device.
 
 use crate::world::{Ran, World, finish};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Files that `--metrics-file` and `--log-file` name: those of others stay, and none takes a name that builds need.
+//! `--metrics-file` and `--log-file` never overwrite files of other programs or take a path that builds reserve.
 
 use crate::world::{Ran, World};
 use std::fs;

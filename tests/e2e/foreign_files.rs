@@ -1,4 +1,4 @@
-//! What is not ours stays: files and registrations of others, and whatever lies in the way is named before any work.
+//! Builds never change files and registrations of other programs, and report obstacles before any work.
 
 use crate::world::{Ran, World, make_fifo};
 use std::fs;

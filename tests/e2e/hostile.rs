@@ -1,4 +1,4 @@
-//! Trees that nobody would make on purpose.
+//! Unusual trees: strange names and contents, deep nesting, many files, forbidden folders.
 
 #![cfg(unix)]
 

@@ -1,4 +1,4 @@
-//! Files that change under the build, and times that make no sense.
+//! Files that change during the build, and wrong file times and clocks.
 
 #![cfg(unix)]
 

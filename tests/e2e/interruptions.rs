@@ -1,4 +1,4 @@
-//! Ill-treated while work is under way: stopped, cut off, in whichever order.
+//! Builds whose processes are stopped, killed or cut off, in various orders.
 
 use crate::kill_fixture::{BuildVariant, KillFixture};
 use crate::running_build::{RunningBuild, Step, arguments, signal};

@@ -1,4 +1,4 @@
-//! One bad file costs that file: whatever it does to the worker that has it in hand.
+//! A file that crashes or blocks its worker costs only that file.
 
 #[cfg(target_os = "linux")]
 use crate::running_build::{self, RunningBuild};

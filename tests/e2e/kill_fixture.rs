@@ -1,4 +1,4 @@
-//! The ground for kills: a small corpus that can change, and what its index must be.
+//! A small corpus for tests that kill builds: it can change, and its expected index is known.
 
 use crate::running_build::{RunningBuild, arguments};
 use crate::world::{Ran, World, files_below};

@@ -1,4 +1,4 @@
-//! Killed at a random moment, run again: the same index.
+//! Kills a build at random moments and resumes it: the index is always the same.
 
 use crate::crash_points::{Crash, crash, lead_up};
 use crate::kill_fixture::{BuildVariant, KillFixture};

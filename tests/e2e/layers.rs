@@ -1,5 +1,4 @@
-//! Imports point downwards, and each outside crate has one door. The table is that of
-//! docs/architecture.md.
+//! Imports point downwards, and each outside crate has one door, as in the tables of docs/architecture.md.
 
 use std::fs;
 use std::path::Path;

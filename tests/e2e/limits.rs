@@ -1,4 +1,4 @@
-//! What the machine sets limits to: open files, sizes of files, a full output, a terminal that obeys what it is sent.
+//! Limits of the machine: open files, file sizes, a full standard output, control characters on a terminal.
 
 use crate::world::{BARE, Ran, World, finish};
 use std::fs;

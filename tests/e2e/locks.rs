@@ -1,4 +1,4 @@
-//! Two at once: builds on one output, profiles in one folder.
+//! Simultaneous builds: of one output, and of several profiles in one folder.
 
 use crate::running_build::{RunningBuild, arguments};
 use crate::world::{World, files_below};

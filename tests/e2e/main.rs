@@ -1,4 +1,4 @@
-//! Drives the real program on real files.
+//! End-to-end tests: run the real program on real files.
 
 mod alerts;
 mod build;

@@ -1,4 +1,4 @@
-//! What builds write below a root of theirs is no input of any build.
+//! Output of builds below a root is never indexed.
 
 use crate::world::{BARE, World};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Finding what was indexed.
+//! Queries on built indexes.
 
 use crate::world::World;
 

@@ -1,4 +1,4 @@
-//! Run again: only what changed is done, and the index is that of a fresh build.
+//! Builds again: only changes are built, and the index equals that of a new build.
 
 use crate::world::{BARE, World, finish};
 use std::fs;

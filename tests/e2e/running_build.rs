@@ -1,4 +1,4 @@
-//! A build that a test watches and disturbs while it runs.
+//! A build that a test observes and disturbs while it runs.
 
 use crate::world::{BARE, Ran, World};
 use rustix::process::{Pid, Signal, kill_process};

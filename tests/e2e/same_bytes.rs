@@ -1,4 +1,4 @@
-//! The same input gives the same output: byte for byte with a fixed time, row for row without.
+//! Equal input gives equal output: byte by byte with a fixed date, row by row without.
 
 use crate::world::{BARE, Dice, Ran, World, count, files_below, finish};
 use rusqlite::types::Value;

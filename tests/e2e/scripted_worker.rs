@@ -1,4 +1,4 @@
-//! A worker process that a test speaks to as a supervisor does.
+//! A worker process that a test drives as a supervisor does.
 
 use crate::running_build::{DEADLINE, signal};
 use crate::world::World;

@@ -1,4 +1,4 @@
-//! What a killed worker leaves: whole files, from the first one on.
+//! A killed worker leaves complete files, from the first one on.
 
 use crate::running_build::{self, RunningBuild};
 use crate::world::{World, files_below};

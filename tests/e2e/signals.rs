@@ -1,4 +1,4 @@
-//! Asked to stop: in any phase, at once, without losing what is done.
+//! Pausing a build in any phase loses no work.
 
 use crate::kill_fixture::{BuildVariant, KillFixture};
 use crate::running_build::{RunningBuild, signal};

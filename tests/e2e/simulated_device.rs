@@ -1,5 +1,5 @@
-//! The CPU plays a device, as in a rehearsal: probes that fall silent, batches that do not end, and load that is no
-//! trouble of a device. Decisions about the same things on a simulated card are tested in `src/watchdog`.
+//! Incidents on a simulated device, with the CPU in its place: silent probes, batches that never end, and load that is not a
+//! problem of the device. `src/engine/watchdog` tests its decisions with a simulated card.
 
 use crate::running_build::{self, RunningBuild};
 use crate::world::{Ran, World, finish};

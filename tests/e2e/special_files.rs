@@ -1,5 +1,5 @@
-//! FIFOs, devices and endless files under every name that a user gives: refused with a word, or written through, and
-//! never waited for.
+//! FIFOs, devices and endless files at every path that a user can give: refused with a message or written through, and never
+//! waited for.
 
 use crate::world::{BARE, Ran, World, finish, make_fifo};
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a run leaves for people who were not looking: the last JSON line, the log file, the metrics file.
+//! Unattended runs: the last JSON line, the log file and the metrics file.
 
 use crate::world::{BARE, Ran, World, finish};
 use serde_json::{Value, json};

@@ -1,5 +1,4 @@
-//! `verify`: no damage stays unseen, every fault says where and what to do, and vectors are those of
-//! the encoders.
+//! `verify` finds all damage, every fault names its place and the advice, and vectors are those of the encoders.
 
 use crate::world::{Dice, Ran, World, count, files_below, finish};
 use helix_build::verify::{Level, verify};

@@ -1,5 +1,5 @@
-//! The watchdog end to end: a played device (the CPU in its stead), played memory, and encoders made to crawl,
-//! to hang and to fail. What it decides when is tested beside it, in `src/watchdog`.
+//! The watchdog end to end, with a simulated device: the CPU in its place, simulated memory, and encoders that crawl, hang and
+//! fail. `src/engine/watchdog` tests when it decides what.
 #![cfg(unix)]
 
 #[cfg(target_os = "linux")]
