@@ -68,7 +68,7 @@ fn print_summary(
     let how = if nothing_new && index.kept.is_empty() {
         "unchanged, nothing to do".to_owned()
     } else if nothing_new && index.mode == "blob" {
-        "unchanged, since a root is unavailable".to_owned()
+        "not updated, since a root is unavailable".to_owned()
     } else if nothing_new {
         "nothing to do, but a root is unavailable".to_owned()
     } else {

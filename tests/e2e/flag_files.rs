@@ -35,7 +35,7 @@ fn metrics_of_other_programs_are_not_overwritten() {
         world.write(name, &text);
         refused(
             &build(&world, &["--metrics-file", name]),
-            &["--metrics-file m.prom", "name another file"],
+            &["--metrics-file m.prom", "choose another file"],
         );
         assert_eq!(fs::read_to_string(world.path(name)).expect("reads"), text);
     }
@@ -91,14 +91,14 @@ fn paths_that_builds_reserve_are_refused() {
         ] {
             let before = fs::read(world.path(name)).ok();
             let ran = build(world, &["--mode", mode, flag, name]);
-            refused(&ran, &[flag, name, "name another"]);
+            refused(&ran, &[flag, name, "choose another file"]);
             let after = fs::read(world.path(name)).ok();
             assert!(after == before, "{flag} {name}");
         }
         // Also by a command that has nothing to do with it.
         if name != "o/q.db-wal" {
             let ran = built.run(&["verify", "o-sharded/p", "--log-file", name]);
-            refused(&ran, &["--log-file", name, "name another"]);
+            refused(&ran, &["--log-file", name, "choose another file"]);
         }
     }
     // Where a folder will have to be.
@@ -107,7 +107,7 @@ fn paths_that_builds_reserve_are_refused() {
     for flag in ["--log-file", "--metrics-file"] {
         refused(
             &build(&world, &[flag, "o-sharded/p"]),
-            &[flag, "name another"],
+            &[flag, "choose another file"],
         );
     }
     for name in ["o-sharded/p/x.log", "o/x.log", "x-wal"] {

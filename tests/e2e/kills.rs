@@ -42,7 +42,7 @@ fn phase(steps: &[Step], pid: u32, supervisor: u32) -> &'static str {
 fn phase_of(point: &str, is_supervisor: bool) -> &'static str {
     match point {
         "" | "lock::wait" => "starting",
-        "build::scan" => "scanning",
+        "build::scan" | "scan::list" => "scanning",
         // It compares a finished shard with its inputs.
         "scan::read" if is_supervisor => "scanning",
         "build::planned" => "supervising",

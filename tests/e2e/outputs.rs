@@ -81,7 +81,7 @@ fn outputs_of_other_builds_are_left_out_wherever_they_lie() {
         ("deep/down/x-sharded/p/main.genome.db", "part of an index"),
         ("deep/down/x-sharded/manifest.json", "manifest"),
         ("y.log", "log"),
-        ("blobs/m.prom", "figures"),
+        ("blobs/m.prom", "metrics"),
     ] {
         let ran = world.run(&["plan", "--profile", "p.toml", "--why", path, "--json"]);
         let why = ran.last_line();

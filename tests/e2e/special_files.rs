@@ -180,7 +180,7 @@ fn figures_and_logs_are_written_through_streams_and_links() {
         says(
             &build(&world, &[flag, fifo, "--rebuild"]),
             &[2],
-            &[flag, fifo, "nobody reads"],
+            &[flag, fifo, "FIFO without a reader"],
         );
     }
 }
@@ -194,7 +194,7 @@ fn figures_and_logs_replace_their_own_kind_alone() {
         says(
             &build(&world, &[flag, "thesis.txt"]),
             &[2],
-            &[flag, "thesis.txt", "name another"],
+            &[flag, "thesis.txt", "choose another file"],
         );
         let text = fs::read_to_string(world.path("thesis.txt")).expect("reads");
         assert_eq!(text, "the only copy\n");

@@ -145,7 +145,7 @@ pub fn find_obsolete_shards(
             Holding::Ours(mark) => mark.label,
             _ if has_unavailable_root(request, plan) => {
                 tracing::warn!(
-                    "keeping {}: it is damaged and may be the shard of an unavailable root; --prune deletes it",
+                    "{} is damaged and may be the shard of an unavailable root: keeping it; --prune deletes it",
                     path.display()
                 );
                 continue;

@@ -142,7 +142,7 @@ fn summary(text: &str) -> bool {
 fn is_outcome(line: &str) -> bool {
     let ends = [
         ": unchanged, nothing to do",
-        ": unchanged, since a root is unavailable",
+        ": not updated, since a root is unavailable",
         ": nothing to do, but a root is unavailable",
         ": paused; run the same command again to resume",
     ];
