@@ -65,7 +65,10 @@ fn a_lock_file_left_behind_never_blocks() {
         fs::write(lock_path(&world), content).expect("written");
         let ran = world.run(&build);
         assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(ran.stderr.contains("lock is not a file of a build"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("lock is not a file of a build"),
+            "{ran:?}"
+        );
         let now = fs::read(lock_path(&world)).expect("there");
         assert!(now == content, "it stays as it is");
     }

@@ -77,7 +77,10 @@ fn a_hang_outside_the_workers_ends_the_build() {
     signal(live.pid(), Signal::TERM);
     let (ran, _) = live.finish();
     assert_eq!(ran.code, Some(75), "{ran:?}");
-    assert!(ran.stderr.contains("run the same command again to resume"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("run the same command again to resume"),
+        "{ran:?}"
+    );
     ground.settle(BARE, "a build that hung");
 }
 
