@@ -96,7 +96,7 @@ struct ShardLine<'a> {
 
 fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let preview = engine::preview(&settings.request)?;
-    let code = match preview.is_whole {
+    let code = match preview.is_complete {
         true => ExitCode::Success,
         false => ExitCode::Incomplete,
     };

@@ -6,7 +6,7 @@
 //!              -> conclude: manifest, cleanup -> BuildOutcome
 //! ```
 //! [`build`] emits [`BuildEvent`]s and stops when a [`BuildControl`] asks it to. It reads no environment variables and
-//! prints nothing: everything it needs is in the [`BuildRequest`]. [`preview`] reports what a build would do.
+//! prints nothing: everything it needs is in the [`BuildRequest`]. [`preview()`] reports what a build would do.
 
 mod control;
 mod error;

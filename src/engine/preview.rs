@@ -28,7 +28,7 @@ pub struct Preview {
     /// Files that the build would list as failed: those the walk could not read, and those of unchanged shards.
     pub failures: Failures,
     /// Whether the build is expected to end as [`BuildOutcome::Complete`](super::BuildOutcome::Complete).
-    pub is_whole: bool,
+    pub is_complete: bool,
 }
 
 /// Report what [`build`](super::build) would do, without changing anything.
@@ -55,7 +55,7 @@ pub fn preview(request: &BuildRequest) -> Result<Preview> {
     Ok(Preview {
         sizing: size(&request, &survey.plan, &built),
         deleted: obsolete.into_iter().map(|shard| shard.label).collect(),
-        is_whole: !has_failures && !survey.is_incomplete(&request),
+        is_complete: !has_failures && !survey.is_incomplete(&request),
         survey,
         built,
         failures,

@@ -2,7 +2,7 @@
 //!
 //! [`scan`] is one walk over a root; [`why()`] puts a single path to the same judge, so the two always
 //! agree; [`read_file`] opens what the walk found. All three stay inside the root, never open
-//! anything but regular files and folders, and turn what goes wrong into a [`SkipReason`]. What a
+//! anything but regular files and folders, and turn what goes wrong into a [`SkipReason`](crate::file::SkipReason). What a
 //! file's text means is not their business.
 
 mod gitignore;

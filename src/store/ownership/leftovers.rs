@@ -76,7 +76,7 @@ pub fn remove_stale_attempts(folder: &Path, which: Stale) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Removes a shard for which [`Records::may_delete`] said yes, with what SQLite keeps beside it.
+/// Removes a shard for which [`Records::may_delete`](super::Records::may_delete) said yes, with what SQLite keeps beside it.
 pub fn remove_shard(path: &Path) -> Result<(), StoreError> {
     connect::remove_database(path)
 }

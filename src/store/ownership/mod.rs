@@ -2,7 +2,7 @@
 //!
 //! The one rule: a build replaces or deletes what carries its own mark, and nothing else. A database carries it in its
 //! rows (`build_meta`), one that is too damaged to be read in the records beside it; temporary files, segments and
-//! manifests carry it in their names and first bytes ([`marks`]). Everything that replaces or deletes asks here.
+//! manifests carry it in their names and first bytes ([`marks`](crate::report::marks)). Everything that replaces or deletes asks here.
 
 mod holding;
 mod leftovers;
