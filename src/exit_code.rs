@@ -1,10 +1,10 @@
-//! Exit codes: the contract with scripts.
+//! Exit codes.
 //!
-//! docs/cli.md lists the numbers; they never change their meaning.
+//! docs/cli.md lists them. They never change their meaning, since scripts depend on them.
 
 use crate::engine::{BuildError, ErrorKind};
 
-/// Why the process ends.
+/// The result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
@@ -12,29 +12,29 @@ pub enum ExitCode {
     Success = 0,
     /// Failed unexpectedly.
     Failure = 1,
-    /// A flag, a profile or a setting is wrong.
+    /// A flag, a profile or a setting is invalid.
     Usage = 2,
     /// Complete, but some inputs could not be read or were quarantined; the manifest lists them.
     Incomplete = 3,
     /// No root, or no eligible file.
     NothingToIndex = 4,
-    /// There is no index at that path.
+    /// The path has no index.
     NoSuchOutput = 10,
-    /// Another build is writing that output.
+    /// Another build is writing the output.
     Locked = 11,
     /// The output was built with other models or settings.
     FingerprintMismatch = 12,
-    /// Model, runtime or device cannot be used.
+    /// A model, the runtime or a device cannot be used.
     Unavailable = 13,
-    /// `verify` found a fault.
+    /// `verify` found damage.
     VerifyFailed = 14,
-    /// Stopped cleanly; run again to go on.
+    /// Paused by a signal; the same command resumes.
     Paused = 75,
     /// Stopped at once by a second interrupt.
     Forced = 130,
 }
 
-/// An error that ends the process with a certain code. Carried inside `anyhow::Error`.
+/// An error with its own exit code, carried inside `anyhow::Error`.
 #[derive(Debug)]
 pub struct Exit {
     pub code: ExitCode,
@@ -42,7 +42,7 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// An `anyhow` error with an exit code.
+    /// Create an `anyhow` error with an exit code.
     pub fn error(code: ExitCode, message: impl Into<String>) -> anyhow::Error {
         Self {
             code,
@@ -64,12 +64,12 @@ impl std::error::Error for Exit {}
 #[derive(Debug)]
 pub struct Failed {
     pub error: anyhow::Error,
-    /// The profile that it was about, if it was about one.
+    /// The profile that the error is about, if any.
     pub profile: Option<String>,
 }
 
 impl Failed {
-    /// The error concerns this profile.
+    /// Return a function that assigns an error to this profile.
     pub fn of_profile(profile: &str) -> impl FnOnce(anyhow::Error) -> Self + use<'_> {
         |error| Self {
             error,
@@ -92,7 +92,7 @@ impl From<anyhow::Error> for Failed {
 }
 
 impl ExitCode {
-    /// All of them, in the order of their numbers.
+    /// All codes in ascending order.
     pub const ALL: [Self; 12] = [
         Self::Success,
         Self::Failure,
@@ -108,36 +108,36 @@ impl ExitCode {
         Self::Forced,
     ];
 
-    /// One sentence for the manual.
+    /// Return the explanation for the manual, one sentence.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Success => "Complete and checked.",
             Self::Failure => "Failed; the message says why. A full disk is one reason.",
             Self::Usage => {
-                "A flag, a profile or a setting is wrong, or a file of another program is in the way."
+                "A flag, a profile or a setting is invalid, or a file of another program is in the way."
             }
             Self::Incomplete => {
-                "Complete, but some files were unreadable or quarantined, or a root was missing or away."
+                "Complete, but some files were unreadable or quarantined, or a root was unavailable."
             }
             Self::NothingToIndex => "No root exists, or no file is eligible.",
-            Self::NoSuchOutput => "There is no index at that path.",
-            Self::Locked => "Another build is writing that output.",
+            Self::NoSuchOutput => "The path has no index.",
+            Self::Locked => "Another build is writing the output.",
             Self::FingerprintMismatch => {
-                "The index was built with other models or settings, or has a format that this version does not know."
+                "The index was built with other models or settings, or has a format that this version does not support."
             }
             Self::Unavailable => "A model, the runtime or a device cannot be used.",
-            Self::VerifyFailed => "verify found a fault.",
-            Self::Paused => "Paused by a signal; run the same command again to continue.",
+            Self::VerifyFailed => "verify found damage.",
+            Self::Paused => "Paused by a signal; run the same command again to resume.",
             Self::Forced => "Stopped at once by a second interrupt.",
         }
     }
 
-    /// Whether the output is complete.
+    /// Return whether a sound index was built.
     pub fn is_complete(self) -> bool {
         matches!(self, Self::Success | Self::Incomplete)
     }
 
-    /// Of two parts of one run, the code that stands for both: the first error; else that something is incomplete.
+    /// Combine the codes of two parts of a run: the first error wins, then "incomplete".
     #[must_use]
     pub fn or_worse(self, other: Self) -> Self {
         let rank = |code| match code {
@@ -151,7 +151,7 @@ impl ExitCode {
         }
     }
 
-    /// The code for an error that reached `main`: its own, or [`ExitCode::Failure`].
+    /// Return the exit code of an error: its own, or [`ExitCode::Failure`].
     pub fn of(error: &anyhow::Error) -> Self {
         let code = |cause: &(dyn std::error::Error + 'static)| {
             let exit = cause.downcast_ref::<Exit>().map(|exit| exit.code);

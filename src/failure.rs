@@ -1,16 +1,38 @@
-//! Why a part of a build gave up, for decisions and for people.
+//! Why a worker or the publisher failed, in a form that can be sent to the supervisor.
 //!
-//! Values only. `encode` and `store` have errors of their own; they become one of these where a process or a thread
-//! tells another.
+//! Values only. `encode` and `store` have their own error types; a thread or process converts them when it reports.
 
 use crate::device::DeviceFailure;
 use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::fmt::Write as _;
 
-/// Why a worker or the publisher gave up: `kind` decides, `text` is for people.
+/// Why a worker or the publisher failed: `kind` for decisions, `text` for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     pub kind: FailureKind,
     pub text: String,
+}
+
+impl Failure {
+    /// Describe `error` with all its causes.
+    pub fn new(kind: FailureKind, error: &dyn Error) -> Self {
+        Self {
+            kind,
+            text: with_causes(error),
+        }
+    }
+}
+
+/// Return the message of `error` followed by those of its causes, separated by `: `.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// What the supervisor may do about a failure.

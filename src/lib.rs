@@ -120,6 +120,7 @@ mod failpoint;
 mod gpu;
 mod named_file;
 mod progress;
+mod random;
 mod telemetry;
 mod terminal;
 mod vector;

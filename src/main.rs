@@ -1,6 +1,6 @@
 //! The `helix-build` program. It is the library's [`program`](helix_build::program) with another allocator.
 
-/// Most of the time outside the encoders goes into many small strings.
+/// Faster than the system's allocator for many small strings, which take most of the time outside the encoders.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,37 +1,37 @@
-//! Opening what a user named: profiles, models, databases, queries, logs, metrics.
+//! Opens paths that the user gives: profiles, models, databases, queries, logs, metrics.
 //!
-//! A path that comes from outside may lead to anything. So nothing here waits for the other end of a FIFO, nothing is
-//! read past a bound, and what is no regular file is an error that says what it is, unless a stream makes sense there.
-//! The files of a corpus have a stricter door of their own, in `scan`.
+//! Such a path may lead to anything. These functions never wait for the other end of a FIFO, never read more than a limit,
+//! and refuse anything but regular files with an error that says what it is, unless a stream makes sense. `scan` opens
+//! the files of a corpus, with stricter rules.
 
 use crate::platform;
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// Texts that people write: profiles, configurations of models. The largest that we know has 60 KB.
+/// Limit for text written by people: profiles, model configurations. The largest known has 60 KB.
 pub const MOST_TEXT_BYTES: u64 = 16 << 20;
 
-/// Tokenizers: the largest that we know has 35 MB.
+/// Limit for tokenizers. The largest known has 35 MB.
 pub const MOST_TOKENIZER_BYTES: u64 = 512 << 20;
 
-/// Manifests: some 400 bytes a shard, and as much for each file that could not be read.
+/// Limit for manifests: about 400 bytes per shard and per failed file.
 pub const MOST_MANIFEST_BYTES: u64 = 256 << 20;
 
-/// One line of a stream: what is longer has no lines.
+/// Limit for one line of a stream.
 pub const MOST_LINE_BYTES: u64 = 64 << 20;
 
-/// Opens a regular file for reading; links are followed.
+/// Open a regular file for reading. Follows links.
 ///
 /// # Errors
-/// The system's, and `InvalidInput` for a folder, FIFO, socket or device, which says what it is.
+/// Those of the system; `InvalidInput` for a folder, FIFO, socket or device, whose message says what it is.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = open_anything(OpenOptions::new().read(true), path)?;
     regular(&file)?;
     Ok(file)
 }
 
-/// The bytes of a regular file of `most` bytes at most.
+/// Read a regular file of at most `most` bytes.
 ///
 /// # Errors
 /// Those of [`open`], and `FileTooLarge` for a longer file.
@@ -39,15 +39,15 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     within(open(path)?, most)
 }
 
-/// The text of a regular file of `most` bytes at most.
+/// Read the text of a regular file of at most `most` bytes.
 ///
 /// # Errors
-/// Those of [`read`], and `InvalidData` for what is not UTF-8.
+/// Those of [`read`], and `InvalidData` if it is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     text(read(path, most)?)
 }
 
-/// Opens a regular file, a FIFO or a character device for reading. A FIFO that nobody writes to is empty.
+/// Open a regular file, a FIFO or a character device for reading. A FIFO without a writer is empty.
 ///
 /// # Errors
 /// Those of [`open`].
@@ -61,7 +61,7 @@ pub fn open_stream(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The first bytes of a regular file, `most` at most.
+/// Read at most `most` bytes from the beginning of a regular file.
 ///
 /// # Errors
 /// Those of [`open`].
@@ -71,19 +71,19 @@ pub fn head(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Where something is written that a user named a path for.
+/// An output that the user named.
 #[derive(Debug)]
 pub enum Target {
-    /// Nothing is there, or a regular file, at this path, which is free of links when a link led to it.
+    /// The path of a regular file, existing or not. If the user named a link, the path that it leads to.
     File(PathBuf),
-    /// A FIFO or a character device, open for writing without waiting.
+    /// A FIFO or a character device, open for non-blocking writes.
     Stream(File),
 }
 
-/// Looks where `path` leads, and opens it if it is a stream. Creates nothing.
+/// Resolve an output path, and open it if it is a stream. Creates nothing.
 ///
 /// # Errors
-/// For a folder, a socket, a block device, a link that leads nowhere, and a FIFO that nobody reads.
+/// For a folder, a socket, a block device, a dangling link, and a FIFO without a reader.
 pub fn target(path: &Path) -> io::Result<Target> {
     let found = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -95,7 +95,7 @@ pub fn target(path: &Path) -> io::Result<Target> {
         return Ok(Target::File(path.to_path_buf()));
     }
     let real = path.metadata().map_err(|error| match found.is_symlink() {
-        true => io::Error::new(error.kind(), format!("a link that leads nowhere: {error}")),
+        true => io::Error::new(error.kind(), format!("a dangling link: {error}")),
         false => error,
     })?;
     if real.is_file() {
@@ -105,24 +105,24 @@ pub fn target(path: &Path) -> io::Result<Target> {
         return Err(odd(real.file_type(), "a regular file or a stream"));
     }
     let file = open_anything(OpenOptions::new().write(true), path).map_err(|error| {
-        // The system says "no such device".
+        // Replaces the system's message, "no such device".
         let is_fifo = platform::kind_in_words(real.file_type()) == "a FIFO";
         match is_fifo && error.kind() != io::ErrorKind::PermissionDenied {
-            true => io::Error::new(error.kind(), "it is a FIFO that nobody reads"),
+            true => io::Error::new(error.kind(), "it is a FIFO without a reader"),
             false => error,
         }
     })?;
     match platform::is_stream(file.metadata()?.file_type()) {
         true => Ok(Target::Stream(file)),
-        false => Err(io::Error::other("it has just become another file")),
+        false => Err(io::Error::other("it was replaced by another file just now")),
     }
 }
 
-/// Why a stream or file took no more, for people.
+/// Explain to people why a write to a stream or file failed.
 pub fn unwritten(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::WouldBlock => "its reader is too slow, and it is full".to_owned(),
-        io::ErrorKind::BrokenPipe => "nobody reads it any more".to_owned(),
+        io::ErrorKind::WouldBlock => "it is full, because its reader is too slow".to_owned(),
+        io::ErrorKind::BrokenPipe => "its reader is gone".to_owned(),
         _ => platform::file_limit_met(error).unwrap_or_else(|| error.to_string()),
     }
 }
@@ -151,7 +151,7 @@ fn within(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        let what = format!("it is longer than the {most} bytes that are read");
+        let what = format!("it is longer than the limit of {most} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)
@@ -172,7 +172,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
-    /// A folder with a file, a FIFO, a folder, a socket, and links to a file, a device and to nothing.
+    /// Create a folder with a file, a FIFO, a folder, a socket, and links to a file, to devices and to nothing.
     fn folder() -> TempDir {
         let dir = tempfile::tempdir().expect("a folder");
         let at = |name: &str| dir.path().join(name);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn only_regular_files_are_read_and_the_others_are_named() {
+    fn only_regular_files_are_read_and_errors_name_the_kind() {
         let dir = folder();
         let read = |name: &str| read_text(&dir.path().join(name), 100);
         assert_eq!(read("file").expect("a file"), "text");
@@ -207,17 +207,18 @@ mod tests {
         assert!(read("socket").is_err() && read("dangling").is_err());
         let error = read_text(&dir.path().join("file"), 3).expect_err("too long");
         assert!(
-            error.to_string().contains("longer than the 3 bytes"),
+            error
+                .to_string()
+                .contains("longer than the limit of 3 bytes"),
             "{error}"
         );
     }
 
     #[test]
-    fn streams_are_read_within_their_bound() {
+    fn streams_are_read_up_to_the_limit() {
         let dir = folder();
         let read = |name: &str| text(within(open_stream(&dir.path().join(name))?, 100)?);
         assert_eq!(read("file").expect("a file"), "text");
-        // Nobody writes.
         assert_eq!(read("fifo").expect("a stream"), "");
         let error = read("zero").expect_err("endless").to_string();
         assert!(error.contains("longer than"), "{error}");
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_written_through_and_a_link_is_kept() {
+    fn streams_are_opened_and_links_resolved() {
         let dir = folder();
         let target = |name: &str| target(&dir.path().join(name));
         let real = dir.path().canonicalize().expect("exists");
@@ -244,9 +245,9 @@ mod tests {
             .open(dir.path().join("fifo"))
             .expect("read");
         let Ok(Target::Stream(mut fifo)) = target("fifo") else {
-            panic!("somebody reads");
+            panic!("it has a reader");
         };
-        // More than a pipe holds: whoever does not read is not waited for.
+        // More than a pipe holds: the write does not block.
         let error = fifo.write_all(&vec![0; 4 << 20]).expect_err("full");
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         drop(reader);

@@ -1,7 +1,6 @@
-//! Where log lines go: standard error, and a file when asked.
+//! Writes the log to standard error and, with `--log-file`, to a file.
 //!
-//! Log lines are for diagnosing; what the user came for is printed by `commands`, what runs is drawn
-//! by `progress`.
+//! `commands` prints results and `progress` draws what is running; the log is for diagnosis.
 
 use crate::cli::{ColorWhen, Command, GlobalFlags};
 use crate::credential::{self, Style};
@@ -25,9 +24,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
-/// Sets logging up for this process, and notes in the file how it was started. A worker adds to the file of
-/// its supervisor. `HELIX_BUILD_LOG` (for example `debug`, or
-/// `helix_build::engine::worker=trace`) overrides `-v` and `-q`.
+/// Start logging, and write the command line to the log file. A worker appends to the file of its supervisor.
+/// `HELIX_BUILD_LOG` (for example `debug`, or `helix_build::engine::worker=trace`) overrides `-v` and `-q`.
 pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
     let is_worker = matches!(command, Command::Worker);
     let level = match i32::from(flags.verbose) - i32::from(flags.quiet) {
@@ -41,7 +39,7 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
         .with_default_directive(level.into())
         .with_env_var("HELIX_BUILD_LOG")
         .from_env()
-        .context("HELIX_BUILD_LOG is not a log filter: write `debug`, for example")?;
+        .context("HELIX_BUILD_LOG is not a valid log filter: set it to `debug`, for example")?;
     let stderr = fmt::layer()
         .fmt_fields(fields())
         .with_writer(io::stderr)
@@ -52,7 +50,7 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
         None => None,
         Some(path) => {
             let file = open_log(path, is_worker);
-            // A worker that cannot add to it works all the same.
+            // A worker also works without the log file.
             let file = if is_worker { file.ok() } else { Some(file?) };
             file.map(|file| {
                 let layer = fmt::layer()
@@ -85,8 +83,11 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For appending, since workers write to the same file: each line is one call. An earlier log of this program is
-/// replaced, a stream is written through, and anything else is exit code 2.
+/// Open the log for appending, since workers write to the same file, one line per call. Replaces an earlier log of this
+/// program, and writes to a stream directly.
+///
+/// # Errors
+/// Exit code 2 for any other file.
 fn open_log(path: &Path, is_worker: bool) -> anyhow::Result<File> {
     let refused = |why: &str| {
         let text = format!("--log-file {}: {why}", path.display());
@@ -108,22 +109,24 @@ fn open_log(path: &Path, is_worker: bool) -> anyhow::Result<File> {
         Err(error) => return Err(refused(&error.to_string())),
         Ok(_) => {
             return Err(refused(
-                "not a log of this program, and it would be replaced: name another file",
+                "not a log of this program, and it would be overwritten: choose another file",
             ));
         }
     }
     create().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => refused("no such folder: create it, or name another"),
+        io::ErrorKind::NotFound => {
+            refused("its folder does not exist: create it, or choose another file")
+        }
         _ => refused(&error.to_string()),
     })
 }
 
-/// A log file. That it takes no more is said once on standard error; the lines are lost, and the work goes on.
+/// A log file. The first failed write prints a warning on standard error; the line is lost, and the program continues.
 struct Log {
     file: File,
     /// As the user named it.
     name: PathBuf,
-    /// Nothing is said any more. A worker's supervisor says it.
+    /// No warning is printed: it was printed already, or the supervisor of this worker prints it.
     is_silent: bool,
 }
 
@@ -149,7 +152,7 @@ impl Write for Log {
                 "warning: --log-file {}: {why}; some lines are missing",
                 self.name.display()
             );
-            // Not through the log: this is its writer.
+            // Not through the log, which calls this function.
             let _ = writeln!(io::stderr(), "{}", terminal::line(&text));
         }
         Ok(bytes.len())
@@ -160,33 +163,33 @@ impl Write for Log {
     }
 }
 
-/// The command line, without its credentials, with everything quoted that a shell would not take as one plain word.
+/// Return the command line without credentials, quoted as for a shell.
 fn arguments() -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:@%+".contains(c);
     let words = std::env::args_os().map(|word| match word.to_str() {
         Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
-        // Quoting escapes quotes inside, so credentials are looked for before.
+        // Redact before quoting, which escapes the quotes around credentials.
         Some(text) => format!("{:?}", credential::redact(text, Style::Any).0),
         None => format!("{word:?}"),
     });
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Writes the fields of an event so that it stays one line, whatever they hold.
+/// Format the fields of an event on one line, whatever they contain.
 fn fields() -> impl for<'w> FormatFields<'w> {
     let field = |to: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
         let text = format!("{value:?}");
         match field.name() {
             "message" => write!(to, "{}", terminal::message(&text)),
-            // A name may announce a credential.
+            // With the name, which may indicate a credential.
             name => write!(to, "{}", terminal::message(&format!("{name}={text}"))),
         }
     };
     fmt::format::debug_fn(field).delimited(" ")
 }
 
-/// Whether messages are coloured: as asked, else on a terminal unless `NO_COLOR` or a dumb terminal
-/// forbid it; `CLICOLOR_FORCE` insists.
+/// Return whether to colour messages. `auto` follows `NO_COLOR`, then `CLICOLOR_FORCE`, then whether standard error is a
+/// terminal with colours.
 fn colors(when: ColorWhen) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match when {

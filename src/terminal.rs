@@ -1,17 +1,16 @@
-//! What people read on a terminal or in a log, made safe to print.
+//! Escapes text before it is printed on a terminal or in a log.
 //!
-//! Names of files, texts of chunks and messages of libraries may hold anything: sequences that set a terminal's
-//! title, clear its screen or write to its clipboard, characters that turn the order of letters around, and ends of
-//! lines, with which a name could pretend to be a line of this program's. Everything for people goes through
-//! [`line()`], at the few places that print: `commands/output.rs`, `progress`, `telemetry` and `main`. Files and JSON
-//! keep what they hold; JSON states the same characters as `\u....`, and so reads back as it was.
+//! File names, chunk texts and library messages may contain escape sequences (which set the title, clear the screen or
+//! write to the clipboard), bidirectional control characters and line breaks (with which a name could imitate a line of
+//! this program). Everything for people goes through [`line()`] in `commands/output.rs`, `progress`, `telemetry` and
+//! `main`. JSON output escapes the same characters as `\u....`, so it is unchanged when read back.
 
 use crate::credential::{self, Style};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// `text` as one line: ends of lines as `\n` and `\r`, tabs as `\t`, other characters that a terminal obeys, or that
-/// hide how a text reads, as `\u` and four hexadecimal digits. A text without any comes back as it is.
+/// Return `text` as one line: line breaks as `\n` and `\r`, tabs as `\t`, other control and bidirectional characters as
+/// `\u` and four hexadecimal digits. Borrows the text if it needs no escapes.
 pub fn line(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -22,7 +21,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
-            // All of them have four digits at most.
+            // All of these have at most four digits.
             _ if is_unsafe(character) => {
                 let _ = write!(shown, "\\u{:04x}", u32::from(character));
             }
@@ -32,15 +31,15 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The same for what the program itself says, in a log or beside its results: without the credentials in it. Command
-/// lines, names of roots and errors of libraries quote what people type.
+/// Like [`line()`], and redact credentials. For messages of the program, which quote command lines, root names and library
+/// errors.
 pub fn message(text: &str) -> String {
     let (text, _) = credential::redact(text, Style::Any);
     line(&text).into_owned()
 }
 
-/// Control characters (C0, DEL, C1), the separators of lines and paragraphs, and those that set the direction of
-/// writing.
+/// Return whether a character is a control character (C0, DEL, C1), a line or paragraph separator, or a bidirectional
+/// control.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -55,7 +54,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_spelled_out() {
+    fn control_characters_are_escaped() {
         let table = [
             ("plain, naïve, 日本", "plain, naïve, 日本"),
             ("\u{1b}]0;title\u{7}", "\\u001b]0;title\\u0007"),
@@ -71,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_unsafe_is_left_and_the_rest_stays(text in any::<String>()) {
+        fn only_unsafe_characters_are_escaped(text in any::<String>()) {
             let shown = line(&text);
             prop_assert!(!shown.contains(is_unsafe));
             prop_assert_eq!(line(&shown).into_owned(), shown.clone().into_owned());

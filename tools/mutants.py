@@ -20,11 +20,11 @@ WORK = ROOT / "target" / "mutants"
 ORDER = ["publish_order::shards_are_on_the_disk_before_they_are_relied_on"]
 ORDERS = ORDER + ["publish_order::a_blob_is_on_the_disk_before_its_segments_go"]
 
-PUBLISH = "src/publish/mod.rs"
+PUBLISH = "src/engine/publish/mod.rs"
 CONNECT = "src/store/connect.rs"
 SEGMENT = "src/store/segment.rs"
-DISPATCH = "src/worker/dispatch.rs"
-DEATHS = "src/supervisor/state/deaths.rs"
+DISPATCH = "src/engine/worker/dispatch.rs"
+DEATHS = "src/engine/supervisor/state/blame.rs"
 
 # name -> (tests, edits); a test is of the end-to-end target, or of the library when it starts with
 # "lib:"; an edit is (file, old, new), and old must be there exactly once.
@@ -49,7 +49,7 @@ MUTANTS = {
     ),
     "no fsync of the manifest": (
         ORDERS,
-        [("src/commands/build/report.rs", "        file.sync_all()?;\n        drop(file);\n        failpoint::at(\"manifest::rename\"", "        drop(file);\n        failpoint::at(\"manifest::rename\"")],
+        [("src/engine/output/draft.rs", "    file.sync_all()?;\n", "")],
     ),
     "rename before the fsync": (
         ORDERS,
@@ -105,11 +105,11 @@ MUTANTS = {
     ),
     "a crash taken for damage": (
         ["crash_points::verify_tells_a_crash_from_damage"],
-        [("src/store/verify/mod.rs", "        registered.retain(|shard| !shard::is_ahead_of(shard));\n", "")],
+        [("src/verify/mod.rs", "        registered.retain(|shard| !shard::is_ahead_of(shard));\n", "")],
     ),
     "a pause that waits for a crawl": (
-        ["lib:supervisor::state::tests::devices::a_pause_does_not_wait_for_a_collection_that_crawls"],
-        [("src/supervisor/state/messages.rs", "if !is_batch || batches_end", "if is_batch || !is_batch || batches_end")],
+        ["lib:engine::supervisor::state::tests::devices::a_pause_does_not_wait_for_a_collection_that_crawls"],
+        [("src/engine/supervisor/state/messages.rs", "if !is_batch || batches_end", "if is_batch || !is_batch || batches_end")],
     ),
     "registration not synced": (
         ORDER,
@@ -119,7 +119,7 @@ MUTANTS = {
         ORDER,
         [
             (
-                "src/commands/build/publishing.rs",
+                "src/engine/publish/publisher.rs",
                 "        if let Some(routing) = &self.routing {\n            let mut routing",
                 "        publish::delete_segments(arrived.values().map(PathBuf::as_path))?;\n"
                 "        if let Some(routing) = &self.routing {\n            let mut routing",
@@ -146,7 +146,7 @@ MUTANTS = {
         ],
     ),
     "resume by path only": (
-        ["crash_points::a_crash_at_every_place_is_survived"],
+        ["crash_points::a_crash_at_every_failpoint_is_survived"],
         [(DISPATCH, "    !quarantined && record.unread().is_none() && record.entry == *entry\n", "    let _ = entry;\n    !quarantined && record.unread().is_none()\n")],
     ),
     "files delivered newest first": (
@@ -155,39 +155,39 @@ MUTANTS = {
     ),
     "the sink is not drained at teardown": (
         ["lib:worker::sink::tests::what_is_sent_is_committed_oldest_first"],
-        [("src/worker/sink.rs", "return open.map_or(Ok(()), |mut group| group.commit(reporter));", "return open.map_or(Ok(()), |_| Ok(()));")],
+        [("src/engine/worker/sink.rs", "return open.map_or(Ok(()), |mut group| group.commit(reporter));", "return open.map_or(Ok(()), |_| Ok(()));")],
     ),
     "a quarantined file is forgotten": (
         ["isolation::a_file_that_aborts_is_left_out"],
         [(DEATHS, "        trouble.quarantined.insert(file, reason.clone());\n", "")],
     ),
     "nobody is blamed for a death": (
-        ["lib:supervisor::state::tests::files::a_poisoned_file_is_found_and_left_out_alone"],
+        ["lib:engine::supervisor::state::tests::files::a_poisoned_file_is_found_and_left_out_alone"],
         [(DEATHS, "trouble.careful = true;", "trouble.careful = false;")],
     ),
     "a stopped process counts as silent": (
         ["isolation::a_build_that_was_suspended_has_not_stalled"],
-        [("src/supervisor/mod.rs", "const LONGEST_STEP: Duration = Duration::from_secs(1);", "const LONGEST_STEP: Duration = Duration::from_secs(1000);")],
+        [("src/engine/supervisor/mod.rs", "const LONGEST_STEP: Duration = Duration::from_secs(1);", "const LONGEST_STEP: Duration = Duration::from_secs(1000);")],
     ),
     "a segment mixes devices": (
         ["watchdog::a_segment_that_goes_to_the_cpu_is_done_again_whole"],
         [(DISPATCH, "            if of_another_device {\n", "            if of_another_device && task.files.is_empty() {\n")],
     ),
     "files are blamed for their device": (
-        ["lib:supervisor::state::tests::devices::with_the_ladder_off_a_device_that_fails_ends_the_build"],
+        ["lib:engine::supervisor::state::tests::devices::with_the_ladder_off_a_device_that_fails_ends_the_build"],
         [(DEATHS, "failure.as_ref().is_some_and(|f| is_of_device(f.kind));", "failure.as_ref().is_some_and(|f| is_of_device(f.kind) && ready && false);")],
     ),
     "a file is blamed for a driver that ends the process": (
-        ["lib:supervisor::state::tests::devices::a_file_is_not_blamed_for_a_driver_that_ends_the_process"],
+        ["lib:engine::supervisor::state::tests::devices::a_file_is_not_blamed_for_a_driver_that_ends_the_process"],
         [(DEATHS, "let of_device = crashed || failure", "let of_device = crashed && false || failure")],
     ),
     "a replaced worker counts as dead": (
-        ["lib:supervisor::state::tests::devices::a_crawl_is_answered_by_requests_and_respawns"],
+        ["lib:engine::supervisor::state::tests::devices::a_crawl_is_answered_by_requests_and_respawns"],
         [(DEATHS, "        if orderly || recycled {\n", "        let _ = recycled;\n        if orderly {\n")],
     ),
     "a shard that left its device goes back to it": (
-        ["lib:supervisor::state::tests::devices::a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other"],
-        [("src/supervisor/state/watch.rs", "watch.given_up || watch.demoted.contains(&segment.shard);", "watch.given_up && watch.demoted.contains(&segment.shard);")],
+        ["lib:engine::supervisor::state::tests::devices::a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other"],
+        [("src/engine/supervisor/state/devices.rs", "watch.given_up || watch.demoted.contains(&segment.shard);", "watch.given_up && watch.demoted.contains(&segment.shard);")],
     ),
 }
 

@@ -1,8 +1,8 @@
-//! ONNX Runtime alone: one session, one thread, one token sequence after the other, and nothing done with
-//! what comes out. What an encoder can give at most.
+//! Measures ONNX Runtime alone: one session, one thread, one token sequence at a time, outputs ignored. This is the upper
+//! limit for an encoder.
 //!
-//! Runs in a process of its own, as a worker does: a process has one runtime environment, and the bench's
-//! belongs to the library.
+//! Runs in a child process, since a process can have only one runtime environment, and the benchmark's belongs to the
+//! library.
 
 use anyhow::Context as _;
 use helix_build::platform::process_cpu_time;
@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The flag with which the bench starts itself.
+/// The flag with which the benchmark starts itself as a child process.
 pub const FLAG: &str = "--bare-session";
 
-/// A graph and what it is to be run on.
+/// A model and the token sequences to run it on.
 pub struct BareRun<'a> {
-    /// The runtime's library.
+    /// The runtime library.
     pub runtime: &'a Path,
     pub graph: PathBuf,
     /// A JSON list of lists of token ids.
@@ -51,7 +51,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let mut next = || arguments.next().context("an argument is missing");
     let (runtime, graph, sequences) = (next()?, next()?, next()?);
     let sequences: Vec<Vec<i64>> = serde_json::from_slice(&fs::read(sequences)?)?;
-    // As the program does it.
+    // As the program does.
     helix_build::encode::forbid_telemetry();
     let environment = ort::init_from(runtime)
         .map_err(|error| anyhow::anyhow!("{error:?}"))?
@@ -65,7 +65,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
         .collect();
     let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
     let (ones, zeros) = (vec![1_i64; longest], vec![0_i64; longest]);
-    // The first run makes the arena.
+    // The first run allocates the arena.
     let warm_up = sequences.iter().max_by_key(|ids| ids.len());
     let mut spent = Duration::ZERO;
     for (n, ids) in warm_up.into_iter().chain(&sequences).enumerate() {
@@ -89,7 +89,7 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// With the options of the program's own sessions.
+/// Open a session with the options that the program uses.
 fn open(environment: &Environment, graph: &Path) -> ort::Result<Session> {
     Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?

@@ -1,5 +1,4 @@
-//! One kind of build, taken apart: the program's CPU time, that of its stages, and SQLite's floor for the
-//! same rows.
+//! Breaks down one kind of build: CPU time of the program, of its stages, and of SQLite for the same rows.
 
 use crate::floor;
 use crate::parse::parse_all;
@@ -41,7 +40,7 @@ impl EncoderSet {
         )
     }
 
-    /// The program's flags for it.
+    /// The flags of the program.
     pub fn flags(&self) -> [String; 4] {
         let value = |source: &ModelSource| match source {
             ModelSource::None => "none".to_owned(),
@@ -58,7 +57,7 @@ impl EncoderSet {
     }
 }
 
-/// One kind of build and its figures.
+/// One kind of build and its measurements.
 pub struct Measured {
     pub name: String,
     pub recipe: Recipe,
@@ -68,7 +67,7 @@ pub struct Measured {
     /// Bytes and distinct chunks of the index.
     pub bytes: u64,
     pub chunks: u64,
-    /// CPU seconds, each round's.
+    /// CPU seconds of each round.
     pub whole: Samples,
     pub floor: Samples,
     pub parse: Samples,
@@ -76,7 +75,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Builds of the folder `root`, cut by `chunker`.
+    /// Measure builds of the folder `root` with `chunker`.
     pub fn new(
         chunker: Chunker,
         encoders: &EncoderSet,
@@ -107,7 +106,7 @@ impl Measured {
         })
     }
 
-    /// The program, the stages, the floor and the parser, once each.
+    /// Measure the program, the stages, the floor and the parser once each.
     pub fn round(&mut self, root: &Path, folder: &Path) -> anyhow::Result<()> {
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
         let built = self.build.run(&flags)?;
@@ -160,7 +159,7 @@ impl Measured {
         seconds.map(|seconds| self.megabytes() / seconds)
     }
 
-    /// CPU seconds that parsing and SQLite's floor take together.
+    /// CPU seconds of parsing and SQLite's floor together.
     pub fn bound(&self) -> Samples {
         self.parse.plus(&self.floor)
     }
@@ -187,7 +186,7 @@ impl Measured {
         table
     }
 
-    /// CPU seconds of one part's stages, each with its input prepared beforehand.
+    /// CPU seconds of the stages of one part, with their input in memory.
     fn part(&self, part: &str) -> Samples {
         let stages = self
             .stages
@@ -206,8 +205,7 @@ impl Measured {
     }
 }
 
-/// What the parts of builds cost, for each kind of build: the writer without the reader, the reader without the
-/// encoder.
+/// Tabulate the cost of each part, for each kind of build: the writer without the reader, the reader without the encoder.
 pub fn parts_table(measured: &[Measured]) -> Table {
     let mut table = Table::new(
         "Parts of a build, CPU ms per MB of text (share of the build, %)",

@@ -1,7 +1,7 @@
-//! The texts that are indexed: by default sources that cargo has fetched to build this program.
+//! Selects the texts to index: by default the sources of this program's dependencies.
 //!
-//! `Cargo.lock` names them, so that everyone who has built this version measures the same texts.
-//! Files are copied into a temporary folder; the originals are only read.
+//! `Cargo.lock` lists them, so everyone who has built this version measures the same texts. Files are copied into a
+//! temporary folder.
 
 use anyhow::Context as _;
 use helix_build::profile::{Root, Rules};
@@ -10,13 +10,13 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Bytes of one crate at most, so that no large one (bindings, mostly) is most of the text.
+/// Most bytes of one crate, so that large crates (mostly bindings) do not dominate.
 const MOST_OF_A_CRATE: u64 = 500_000;
 
-/// Bytes; no line is likely to be as long as that, so that the cuts fall elsewhere.
+/// How many bytes longer the pieces become each time the texts are cut again. Unlike a line length, so that cuts move.
 const PIECES_DIFFER_BY: usize = 337;
 
-/// Eligible files, and where they are to be read.
+/// Eligible files and their folder.
 #[derive(Clone, Debug)]
 pub struct Corpus {
     name: String,
@@ -25,14 +25,14 @@ pub struct Corpus {
 
 #[derive(Clone, Debug)]
 pub struct CorpusFile {
-    /// Below the corpus, `/`-separated.
+    /// Path below the corpus, separated by `/`.
     pub path: String,
     pub source: PathBuf,
     pub bytes: u64,
 }
 
 impl Corpus {
-    /// All eligible files below `folder`, by the default rules.
+    /// Select all files below `folder` that the default rules include.
     pub fn of_folder(folder: &Path) -> anyhow::Result<Self> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let files = eligible(folder, "")?;
@@ -43,7 +43,7 @@ impl Corpus {
         })
     }
 
-    /// About `bytes` of text of the crates in `Cargo.lock`, in an order that says nothing about them.
+    /// Select about `bytes` of text from the crates in `Cargo.lock`, in hash order.
     pub fn of_fetched_crates(bytes: u64) -> anyhow::Result<Self> {
         let mut crates = locked_crates()?;
         crates.sort_by_key(|name| *blake3::hash(name.as_bytes()).as_bytes());
@@ -52,7 +52,7 @@ impl Corpus {
         let mut total = 0;
         for name in crates {
             let mut folders = registries.iter().map(|registry| registry.join(&name));
-            // Those for other systems need not be there.
+            // Crates for other systems may be missing.
             let Some(folder) = folders.find(|folder| folder.is_dir()) else {
                 continue;
             };
@@ -80,7 +80,7 @@ impl Corpus {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// Every n-th file, with n such that about `bytes` remain.
+    /// Keep every n-th file, with n chosen to keep about `bytes`.
     pub fn thinned(&self, bytes: u64) -> Self {
         let step = self.bytes().div_ceil(bytes).max(1);
         Self {
@@ -89,7 +89,7 @@ impl Corpus {
         }
     }
 
-    /// Copies the files into `folder`, which becomes a root. Returns its path, free of links.
+    /// Copy the files into `folder`. Return its path without links.
     pub fn copy_into(&self, folder: &Path) -> anyhow::Result<PathBuf> {
         for file in &self.files {
             file.copy_below(folder)?;
@@ -97,8 +97,7 @@ impl Corpus {
         Ok(folder.canonicalize()?)
     }
 
-    /// Deals the files out to the folders `root0`, `root1`, ... below `folder`, such that each gets its
-    /// share of the bytes. The shares add up to 1.
+    /// Distribute the files to the folders `root0`, `root1`, ... below `folder`, by shares of the bytes that add up to 1.
     pub fn deal_out(&self, folder: &Path, shares: &[f64]) -> anyhow::Result<Vec<PathBuf>> {
         let roots: Vec<_> = (0..shares.len())
             .map(|n| folder.join(format!("root{n}")))
@@ -114,8 +113,8 @@ impl Corpus {
         Ok(roots)
     }
 
-    /// Writes `n` files of about `bytes` each into `folder`: pieces of the texts, cut between lines.
-    /// When the texts are used up, they are cut anew into pieces of another length.
+    /// Write `n` files of about `bytes` each into `folder`: pieces of the texts, cut between lines. If the texts do not
+    /// suffice, cut them again into pieces of another length.
     pub fn write_pieces(&self, folder: &Path, n: usize, bytes: usize) -> anyhow::Result<()> {
         let mut written = 0;
         for length in (bytes..).step_by(PIECES_DIFFER_BY) {
@@ -166,7 +165,7 @@ fn write_with_folders(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write().with_context(|| format!("writing {}", path.display()))
 }
 
-/// Pieces of at least `bytes`, each of whole lines; a shorter rest is left out.
+/// Cut a text into pieces of at least `bytes`, between lines. Drops a shorter rest.
 fn pieces(text: &str, bytes: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut start = 0;
@@ -179,7 +178,7 @@ fn pieces(text: &str, bytes: usize) -> Vec<&str> {
     pieces
 }
 
-/// The files that a build would index, in canonical order.
+/// List the files that a build would index, in canonical order.
 fn eligible(folder: &Path, prefix: &str) -> anyhow::Result<Vec<CorpusFile>> {
     let root = Root::new("corpus", folder.canonicalize()?);
     let found = scan(&root, &Rules::default())?;
@@ -191,7 +190,7 @@ fn eligible(folder: &Path, prefix: &str) -> anyhow::Result<Vec<CorpusFile>> {
     Ok(found.files.into_iter().map(file).collect())
 }
 
-/// `name-version` of every package that comes from a registry.
+/// List `name-version` of every package from a registry.
 fn locked_crates() -> anyhow::Result<Vec<String>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -206,7 +205,7 @@ fn locked_crates() -> anyhow::Result<Vec<String>> {
     Ok(packages.iter().filter_map(name).collect())
 }
 
-/// The folders into which cargo unpacks crates.
+/// List the folders into which cargo unpacks crates.
 fn registries() -> anyhow::Result<Vec<PathBuf>> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));

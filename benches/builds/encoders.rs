@@ -1,8 +1,8 @@
-//! Builds with encoders of every size against bare sessions on the same token sequences: whether the encoder
-//! is what takes the time.
+//! Compares builds with bare sessions on the same token sequences, for encoders of various sizes: does the encoder take
+//! most of the time?
 //!
-//! Large encoders are not part of the repository: `tools/make_models.py` writes them, `--models DIR` names the
-//! folder. Those that are not there are left out, and it is said.
+//! Large encoders are not part of the repository: `tools/make_models.py` creates them, and `--models DIR` selects their
+//! folder. Missing ones are skipped with a message.
 
 use crate::bare::BareRun;
 use crate::breakdown::{EncoderSet, Measured as Parts, parts_table};
@@ -22,10 +22,10 @@ use std::path::{Path, PathBuf};
 /// Encoders that are measured together.
 struct Set {
     name: &'static str,
-    /// Folders below `--models`; `None` is no such encoder.
+    /// Folders below `--models`; `None` for no encoder of this kind.
     sparse: Option<&'static str>,
     dense: Option<&'static str>,
-    /// Text for one round: some 20 CPU-seconds of it.
+    /// Text for one round, for about 20 CPU-seconds.
     bytes: u64,
 }
 
@@ -77,14 +77,14 @@ const SETS: [Set; 7] = [
     },
 ];
 
-/// Text of a build that is taken apart, with an encoder of some 8,000 tokens per CPU-second.
+/// Text of a build that is broken down, with an encoder of about 8,000 tokens per CPU-second.
 const PARTS_BYTES: u64 = 300_000;
 
-/// One set, and what was measured of it.
+/// One set and its measurements.
 struct Measured<'a> {
     name: &'static str,
     build: Build,
-    /// The same with next to no text: what starting costs.
+    /// The same with hardly any text: the cost of starting.
     start: Build,
     flags: Vec<String>,
     bare: Vec<BareRun<'a>>,
@@ -142,7 +142,7 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
 }
 
 impl Set {
-    /// `None` when a model is not there, which is said.
+    /// Return `None`, with a message, if a model is missing.
     fn encoders(&self, options: &Options) -> Option<EncoderSet> {
         let source = |folder: Option<&'static str>| match folder {
             None => Some(ModelSource::None),
@@ -231,7 +231,7 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// The token sequences of both encoders over all chunks of the folder, special tokens included.
+/// Return the token sequences of both encoders for all chunks of the folder, including special tokens.
 fn sequences(root: &Path, choice: &EncoderChoice) -> anyhow::Result<[Vec<Vec<i64>>; 2]> {
     let texts = stages::chunk_texts(root, &Recipe::default())?;
     let tokenizer = Encoders::open(choice)?.tokenizer();

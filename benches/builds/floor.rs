@@ -1,8 +1,8 @@
-//! What SQLite itself asks for the rows of an index: the least that writing it can cost.
+//! Measures the floor for writing an index: the time that SQLite alone needs for its rows.
 //!
-//! All rows of a finished shard, and of the routing database, go from an attached database into an empty
-//! one with the same tables, by `INSERT ... SELECT`, which copies records as they are; then the indexes
-//! are created and the full-text index is rebuilt. No reading, cutting, tagging, checking, digest or fsync.
+//! Copies all rows of a finished shard and of the routing database with `INSERT ... SELECT`, which does not decode
+//! records, into an empty database with the same tables. Then creates the indexes and rebuilds the full-text index. No
+//! reading, chunking, tagging, checks, digests or fsync.
 
 use anyhow::Context as _;
 use helix_build::platform::process_cpu_time;
@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::time::Duration;
 
-/// The loader's own settings.
+/// The settings of the loader.
 const SETTINGS: &str = "
 PRAGMA page_size = 4096;
 PRAGMA journal_mode = OFF;
@@ -18,20 +18,20 @@ PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA cache_size = -65536;";
 
-/// The loader's page cache while it builds indexes.
+/// The page cache of the loader while it builds indexes.
 const INDEX_SETTINGS: &str = "PRAGMA cache_size = -4096;";
 
 /// Tables in which FTS5 keeps an index.
 const FULL_TEXT_TABLES: [&str; 5] = ["_data", "_idx", "_content", "_docsize", "_config"];
 
-/// CPU time to write the rows of `shard` and of the routing database beside it into files in `folder`.
+/// Measure the CPU time to copy the rows of `shard` and of the routing database beside it into `folder`.
 pub fn copy_index(shard: &Path, folder: &Path) -> anyhow::Result<Duration> {
     let routing = shard.with_file_name("main.genome.db");
     Ok(copy_rows(shard, &folder.join("floor.db"))?
         + copy_rows(&routing, &folder.join("floor-routing.db"))?)
 }
 
-/// CPU time to write the rows of `shard` into `target`, which must not exist.
+/// Measure the CPU time to copy the rows of `shard` into `target`, which must not exist.
 fn copy_rows(shard: &Path, target: &Path) -> anyhow::Result<Duration> {
     let conn = Connection::open(target)?;
     conn.execute_batch(SETTINGS)?;
@@ -47,7 +47,7 @@ fn copy_rows(shard: &Path, target: &Path) -> anyhow::Result<Duration> {
     Ok(spent)
 }
 
-/// The statements that make a shard, in the order in which the shard has them.
+/// The statements that create a shard, in the shard's order.
 struct Schema {
     tables: Vec<String>,
     /// Tables, views and virtual tables.
@@ -116,7 +116,7 @@ impl Schema {
         conn.execute_batch("COMMIT")
     }
 
-    /// A copy that lacks something would be a floor too low.
+    /// Check that the copy is complete, so that the floor is not too low.
     fn check(&self, conn: &Connection) -> anyhow::Result<()> {
         let count = |table: &str| -> rusqlite::Result<i64> {
             conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {

@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! Describes the machine of a measurement.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ pub fn describe() -> String {
     )
 }
 
-/// Processes that wanted to run, this one included; other work shows here.
+/// Return the load averages over 1, 5 and 15 minutes, to show other load.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let figures: Vec<_> = text.split_whitespace().take(3).collect();

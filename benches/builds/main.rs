@@ -1,17 +1,16 @@
-//! What a build costs: figures that anyone can get again.
+//! Measures the cost of builds, reproducibly.
 //!
 //! ```console
 //! cargo bench --bench build                      # all sections, on sources that cargo has fetched
-//! cargo bench --bench build -- --quick           # a sixth of the text, one round: for a look
+//! cargo bench --bench build -- --quick           # a sixth of the text, one round
 //! cargo bench --bench build -- --only no-models --corpus ~/src --json figures.json
 //! ```
-//! Variants that are compared take turns (A B A B ...), each figure is the median of the rounds with
-//! the least and the greatest, and a ratio is formed within its round, so that a machine that slows
-//! down slows both. Costs are CPU time of all threads and processes, user and system: it counts work
-//! on a shared machine, where wall time counts the neighbours. Output is Markdown, for
+//! Compared variants alternate (A B A B ...). Each figure is the median of the rounds, with minimum and maximum. Ratios are
+//! computed within a round, so that a slowdown of the machine affects both sides. Costs are CPU time (user and system)
+//! of all threads and processes, since wall time also depends on other programs. The output is Markdown for
 //! docs/benchmarks.md.
 
-/// That of the program, so that stages and whole builds compare.
+/// The allocator of the program, so that stages and whole builds are comparable.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -36,7 +35,7 @@ use options::{Options, Section};
 use serde::Serialize;
 use table::Table;
 
-/// Everything that was measured, for `--json`.
+/// All measurements, for `--json`.
 #[derive(Serialize)]
 struct Report {
     machine: String,

@@ -1,7 +1,6 @@
-//! Peak memory of supervisor and workers as the number of files grows.
+//! Measures the peak memory of supervisor and workers for growing numbers of files.
 //!
-//! Linux alone tells it (`VmHWM` in /proc); read every few milliseconds while the build runs, so a
-//! peak in a process's very last moment may be missed.
+//! Linux only: reads `VmHWM` in /proc every few milliseconds, so a peak just before a process ends may be missed.
 
 use crate::breakdown::EncoderSet;
 use crate::corpus::Corpus;
@@ -15,7 +14,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// Bytes of each file: a chunk or two.
+/// Bytes of each file, for one or two chunks.
 const FILE_BYTES: usize = 2_400;
 
 const PAUSE: Duration = Duration::from_millis(10);
@@ -60,13 +59,13 @@ pub fn measure(corpus: &Corpus, options: &Options) -> anyhow::Result<Vec<Table>>
     Ok(vec![table])
 }
 
-/// Encoders, and the numbers of files that they are given.
+/// Encoders, and the numbers of files to index.
 struct Scale {
     encoders: EncoderSet,
     n_files: Vec<usize>,
 }
 
-/// Slow encoders get fewer files: a minute's work at most.
+/// Slow encoders get fewer files, for at most a minute of work.
 fn scales(options: &Options) -> Vec<Scale> {
     let counts = |counts: [usize; 3]| {
         let n = if options.quick { 1 } else { counts.len() };
@@ -131,7 +130,7 @@ fn watched(build: &Build, flags: &[&str]) -> anyhow::Result<(Built, Peaks)> {
     Ok((build.wait(child)?, peaks))
 }
 
-/// Peak resident size in KiB; `None` for a process that is gone.
+/// Return the peak resident size in KiB; `None` if the process has ended.
 fn peak_of(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status
@@ -140,7 +139,7 @@ fn peak_of(process: u32) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// The processes that the threads of `process` have started.
+/// List the child processes of `process`.
 fn children_of(process: u32) -> Vec<u32> {
     let threads = fs::read_dir(Path::new("/proc").join(process.to_string()).join("task"));
     let threads = threads.into_iter().flatten().flatten();

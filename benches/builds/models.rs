@@ -1,5 +1,5 @@
-//! Builds with the built-in encoders: whether the encoders are what takes the time, and whether the
-//! shape of a profile matters.
+//! Measures builds with the built-in encoders: do the encoders take most of the time, and does the shape of a profile
+//! matter?
 
 use crate::breakdown::{EncoderSet, Measured, parts_table};
 use crate::corpus::Corpus;
@@ -8,11 +8,11 @@ use crate::program::{Build, Built, NO_MODELS};
 use crate::table::{Cell, Samples, Table};
 use helix_build::profile::recipe::Chunker;
 
-/// Eight roots of equal size, and eight of which one has 60 % of the bytes.
+/// Eight roots of equal size, and eight roots of which one has 60 % of the bytes.
 const BALANCED: [f64; 8] = [0.125; 8];
 const UNEVEN: [f64; 8] = [0.6, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05];
 
-/// A way to build.
+/// A variant of a build.
 struct Variant {
     name: &'static str,
     build: Build,

@@ -1,4 +1,4 @@
-//! The path of a text without encoders: against SQLite's floor, and stage by stage.
+//! Measures builds without encoders: compared with SQLite's floor, and stage by stage.
 
 use crate::breakdown::{EncoderSet, Measured, parts_table};
 use crate::corpus::Corpus;

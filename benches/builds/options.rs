@@ -1,4 +1,4 @@
-//! The bench's own command line.
+//! Parses the command line of the benchmark.
 
 use anyhow::{Context as _, bail};
 use helix_build::profile::encoders::ModelSource;
@@ -28,12 +28,12 @@ impl Section {
 
 #[derive(Debug, Default)]
 pub struct Options {
-    /// A folder of texts in place of the crates' sources.
+    /// A folder of texts to index instead of the crates' sources.
     pub corpus: Option<PathBuf>,
-    /// One round, little text: shows that everything runs, no figure to quote.
+    /// One round with little text, to check that everything runs. Not for published figures.
     pub quick: bool,
     pub json: Option<PathBuf>,
-    /// A folder with model directories, as `tools/make_models.py` writes them.
+    /// A folder with model directories from `tools/make_models.py`.
     pub models: Option<PathBuf>,
     only: Option<Section>,
 }
@@ -77,7 +77,7 @@ impl Options {
         if self.quick { 1 } else { 5 }
     }
 
-    /// The model of this name below `--models`; says so when it is not there.
+    /// Return the model of this name below `--models`, or print that it is missing.
     pub fn model(&self, name: &str) -> Option<ModelSource> {
         let folder = self.models.as_ref().map(|folder| folder.join(name));
         let found = folder.filter(|folder| folder.is_dir());
@@ -87,22 +87,22 @@ impl Options {
         found.map(ModelSource::Directory)
     }
 
-    /// Bytes of text for a slow encoder, of which a quick look takes a quarter.
+    /// Return the bytes of text for a slow encoder; a quarter of them with `--quick`.
     pub fn share(&self, bytes: u64) -> u64 {
         if self.quick { bytes / 4 } else { bytes }
     }
 
-    /// Rounds of what takes a minute each.
+    /// Return the number of rounds for measurements of a minute each.
     pub fn slow_rounds(&self) -> usize {
         if self.quick { 1 } else { 3 }
     }
 
-    /// Bytes of text to select from the crates' sources.
+    /// Return the bytes of text to select from the crates' sources.
     pub fn corpus_bytes(&self) -> u64 {
         if self.quick { 4_000_000 } else { 24_000_000 }
     }
 
-    /// Bytes of text that are encoded in a build: seconds, where all of it would take minutes.
+    /// Return the bytes of text for a build with encoders, which takes seconds.
     pub fn encoded_bytes(&self) -> u64 {
         if self.quick { 500_000 } else { 8_000_000 }
     }

@@ -1,4 +1,4 @@
-//! What tree-sitter itself asks for the texts that the `ast` chunker parses.
+//! Measures tree-sitter alone on the texts that the `ast` chunker parses.
 
 use helix_build::platform::process_cpu_time;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use tree_sitter::{Language, LanguageError, Parser};
 /// A file's lower-case extension and its text.
 pub type Text<'a> = (&'a str, &'a str);
 
-/// CPU time to parse each text whole, one parser a language. Texts without a grammar are passed over.
+/// Measure the CPU time to parse each text as a whole, with one parser per language. Skips texts without a grammar.
 pub fn parse_all<'a>(texts: impl IntoIterator<Item = Text<'a>>) -> Result<Duration, LanguageError> {
     let mut parsers: BTreeMap<&str, Parser> = BTreeMap::new();
     let mut jobs: Vec<Text> = Vec::new();
@@ -30,7 +30,7 @@ pub fn parse_all<'a>(texts: impl IntoIterator<Item = Text<'a>>) -> Result<Durati
     Ok(process_cpu_time() - before)
 }
 
-/// The grammar that the chunker uses. It looks into headers to tell C++ from C; here they are C.
+/// Return the chunker's grammar for a file. The chunker also recognises C++ in headers; here they count as C.
 fn language_of(extension: &str) -> Option<Language> {
     let language = match extension {
         "bash" | "sh" => tree_sitter_bash::LANGUAGE,

@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 /// Flags of a build without encoders.
 pub const NO_MODELS: [&str; 4] = ["--sparse-model", "none", "--dense-model", "none"];
 
-/// A profile to build, in a folder of its own.
+/// A profile to build, in a separate folder.
 pub struct Build {
     folder: PathBuf,
 }
 
-/// What the last line of a build says.
+/// The summary of a build.
 #[derive(Debug, Deserialize)]
 pub struct Built {
     pub content_digest: String,
@@ -27,7 +27,7 @@ pub struct Built {
 }
 
 impl Build {
-    /// Writes a profile of `roots` into `folder`. `settings` are its further lines.
+    /// Write a profile of `roots` into `folder`. `settings` are further lines.
     pub fn new(folder: PathBuf, roots: &[PathBuf], settings: &str) -> anyhow::Result<Self> {
         let roots: Vec<_> = roots
             .iter()
@@ -39,13 +39,13 @@ impl Build {
         Ok(Self { folder })
     }
 
-    /// Builds afresh with `flags`.
+    /// Build everything with `flags`.
     pub fn run(&self, flags: &[&str]) -> anyhow::Result<Built> {
         let child = self.start(flags)?;
         self.wait(child)
     }
 
-    /// Starts the program. [`Self::wait`] for it before the next one.
+    /// Start the program. Call [`Self::wait`] before starting it again.
     pub fn start(&self, flags: &[&str]) -> anyhow::Result<Child> {
         self.clear()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_helix-build"));
@@ -73,7 +73,7 @@ impl Build {
         command.spawn().context("starting helix-build")
     }
 
-    /// Waits for the build, then removes what it wrote.
+    /// Wait for the build, then remove its output.
     pub fn wait(&self, mut child: Child) -> anyhow::Result<Built> {
         let status = child.wait()?;
         let text = |name: &str| fs::read_to_string(self.folder.join(name)).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! The stages of a build, one after the other in this process.
+//! Measures the stages of a build, one after the other in this process.
 //!
-//! Each stage gets its input whole and in memory (from the decoder on), so that what is measured is the
-//! stage and not what feeds it. The calls are those that workers and the publisher make.
+//! From the decoder on, each stage gets its complete input in memory, so that only the stage itself is measured. It uses
+//! the functions that workers and the publisher call.
 
 use crate::parse::Text;
 use helix_build::chunk::{self, Chunk, Decoded};
@@ -21,7 +21,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Of all times that are written.
+/// The date that is written everywhere.
 const EPOCH: f64 = 1.8e9;
 
 /// One pass through all stages.
@@ -35,7 +35,7 @@ pub struct Pass {
     pub bytes: u64,
 }
 
-/// What a build is made of: read and decode; cut, tag and tokenize; run the encoders; write.
+/// The parts of a build: read and decode; chunk, tag and tokenize; run the encoders; write.
 pub const PARTS: [&str; 4] = ["source", "chunk", "encode", "sink"];
 
 /// The part that a stage belongs to.
@@ -48,13 +48,13 @@ pub fn part_of(stage: &str) -> &'static str {
     }
 }
 
-/// A text as the chunker gets it.
+/// A text as the chunker receives it.
 struct DecodedFile {
     record: FileRecord,
     text: String,
 }
 
-/// Times what it runs.
+/// Measures functions.
 #[derive(Default)]
 struct Clock(Vec<(&'static str, Duration)>);
 
@@ -71,7 +71,7 @@ impl Clock {
     }
 }
 
-/// Runs all stages over the folder `root`; writes into the empty folder `work`.
+/// Run all stages on the folder `root`. Writes into the empty folder `work`.
 pub fn pass(
     root: &Path,
     recipe: &Recipe,
@@ -102,7 +102,7 @@ pub fn pass(
     })
 }
 
-/// The publisher's part. Returns the shard and the number of its chunks.
+/// Publish the segments. Return the shard and the number of its chunks.
 fn publish(
     clock: &mut Clock,
     root: &Path,
@@ -133,7 +133,7 @@ fn publish(
     Ok((shard, loaded.chunks))
 }
 
-/// The texts of all chunks of the folder `root`, in order.
+/// Return the texts of all chunks of the folder `root`, in order.
 pub fn chunk_texts(root: &Path, recipe: &Recipe) -> anyhow::Result<Vec<String>> {
     let files = decode_all(read_all(&plan_of(root)?)?, recipe);
     let chunks = chunk_all(&files, recipe);
@@ -144,7 +144,7 @@ pub fn chunk_texts(root: &Path, recipe: &Recipe) -> anyhow::Result<Vec<String>> 
         .collect())
 }
 
-/// The texts that the `ast` chunker parses: those of more than one chunk.
+/// Return the texts that the `ast` chunker parses: those with more than one chunk.
 pub fn texts_to_parse(root: &Path, recipe: &Recipe) -> anyhow::Result<Vec<(String, String)>> {
     let files = decode_all(read_all(&plan_of(root)?)?, recipe);
     let long = files
@@ -155,7 +155,7 @@ pub fn texts_to_parse(root: &Path, recipe: &Recipe) -> anyhow::Result<Vec<(Strin
         .collect())
 }
 
-/// Borrows what [`texts_to_parse`] returned.
+/// Borrow the result of [`texts_to_parse`].
 pub fn borrowed(texts: &[(String, String)]) -> impl Iterator<Item = Text<'_>> {
     texts
         .iter()
@@ -177,7 +177,7 @@ fn plan_of(root: &Path) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-/// The planned files, in order.
+/// List the planned files, in order.
 fn entries(plan: &Plan) -> impl Iterator<Item = &FileEntry> {
     let files = plan.shards.iter().flat_map(|shard| &shard.files);
     files.map(|file| &file.entry)
@@ -193,7 +193,7 @@ fn read_all(plan: &Plan) -> anyhow::Result<Vec<ReadFile>> {
         .collect()
 }
 
-/// `None` for what is no text.
+/// Return `None` if the file is not text.
 fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
     let Decoded::Text(text) = chunk::decode(&read.bytes, recipe.chunker) else {
         return None;
@@ -287,7 +287,7 @@ fn encode_all(
     Ok(files)
 }
 
-/// Text that a worker's sink commits at once.
+/// How much text a worker's sink commits at once.
 const GROUP_BYTES: usize = 256 * 1024;
 
 fn commit(
@@ -300,7 +300,7 @@ fn commit(
     Ok(())
 }
 
-/// The segment files with their files, in order.
+/// Return the segments with their files, in order.
 fn write_segments(
     plan: &Plan,
     records: &[FileRecord],
@@ -369,7 +369,7 @@ fn header(root: &Path) -> ShardHeader {
     }
 }
 
-/// What publishing does with a sealed file.
+/// Move a sealed file into place, as publishing does.
 fn put_in_place(temporary: &Path, shard: &Path) -> anyhow::Result<FileHash> {
     let file = File::options().read(true).write(true).open(temporary)?;
     let mut hasher = blake3::Hasher::new();

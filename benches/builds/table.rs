@@ -1,4 +1,4 @@
-//! Tables of repeated measurements, as Markdown and as JSON.
+//! Tables of repeated measurements, printed as Markdown and JSON.
 
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -32,7 +32,7 @@ impl Samples {
         sorted
     }
 
-    /// NaN when nothing was measured.
+    /// NaN if nothing was measured.
     pub fn median(&self) -> f64 {
         let sorted = self.sorted();
         let half = sorted.len() / 2;
@@ -43,7 +43,7 @@ impl Samples {
         }
     }
 
-    /// What disturbs a measurement makes it longer, so the shortest of several is the least disturbed.
+    /// Return the shortest measurement: disturbances only make measurements longer.
     pub fn least(&self) -> f64 {
         self.range().0
     }
@@ -75,7 +75,7 @@ impl Serialize for Samples {
 #[serde(untagged)]
 pub enum Cell {
     Text(String),
-    /// With the number of digits after the point.
+    /// The number of digits after the decimal point.
     Figure(#[serde(serialize_with = "without_digits")] (Samples, usize)),
 }
 

@@ -1,6 +1,6 @@
-//! Whether the number of workers that the program chooses is a good one: wall time against numbers set by hand.
+//! Compares the worker count that the program chooses with other counts, by wall time.
 //!
-//! Wall time is what the number is for. Neighbours only make it longer, so the shortest of the rounds counts.
+//! Other programs can only increase wall time, so the shortest round counts.
 
 use crate::breakdown::EncoderSet;
 use crate::corpus::Corpus;
@@ -9,16 +9,16 @@ use crate::program::Build;
 use crate::table::{Cell, Samples, Table};
 use helix_build::profile::encoders::ModelSource;
 
-/// What `--shard-workers` is given; 0 lets the program choose.
+/// Values of `--shard-workers`; 0 lets the program choose.
 const COUNTS: [&str; 5] = ["0", "1", "2", "3", "4"];
 
-/// Text for a build with MiniLM: some 20 CPU-seconds.
+/// Text for a build with MiniLM of about 20 CPU-seconds.
 const SLOW_BYTES: u64 = 500_000;
 
-/// One number of workers, and its builds.
+/// One worker count and its builds.
 struct Variant {
     count: &'static str,
-    /// What the program made of it.
+    /// The count that the program chose.
     workers: u32,
     file_workers: u32,
     elapsed: Samples,

@@ -6,13 +6,13 @@ use crate::store;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Most worker processes, and most threads in each: more than a machine needs, few enough that a typo does no
+/// Limit for worker processes and for threads in each. More than any machine needs, but small enough that a typo does no
 /// harm.
-const MOST_WORKERS: i64 = 256;
+const MAX_WORKERS: i64 = 256;
 
 const STALL_TIMEOUT_S: u32 = STALL_TIMEOUT.as_secs() as u32;
 
-/// All optional: the environment, the profile or a default fills in the rest.
+/// The flags of a build. All are optional: environment variables, the profile and defaults supply the rest.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Build")]
 pub struct BuildFlags {
@@ -30,7 +30,7 @@ pub struct BuildFlags {
         long,
         value_name = "N",
         env = "HELIX_BUILD_SHARD_WORKERS",
-        value_parser = clap::value_parser!(u32).range(..=MOST_WORKERS),
+        value_parser = clap::value_parser!(u32).range(..=MAX_WORKERS),
         visible_alias = "parallel"
     )]
     pub shard_workers: Option<u32>,
@@ -39,7 +39,7 @@ pub struct BuildFlags {
         long,
         value_name = "N",
         env = "HELIX_BUILD_SHARD_FILE_WORKERS",
-        value_parser = clap::value_parser!(u32).range(..=MOST_WORKERS),
+        value_parser = clap::value_parser!(u32).range(..=MAX_WORKERS),
         alias = "workers"
     )]
     pub shard_file_workers: Option<u32>,
@@ -136,7 +136,7 @@ pub enum OutputMode {
     Sharded,
 }
 
-/// The closed set of the format.
+/// The categories that the format defines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ShardCategory {
     Participant,

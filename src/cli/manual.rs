@@ -1,7 +1,7 @@
-//! Manual pages: one for the program, one for each command.
+//! Manual pages: one for the program and one for each command.
 //!
-//! Names, flags and their environment variables come from the definition of the command line. Exit
-//! codes come from [`ExitCode`]. Files and examples are written down here; a test parses the examples.
+//! Names, flags and environment variables come from the definition of the command line, exit codes from [`ExitCode`].
+//! Files and examples are listed here; a test parses the examples.
 
 use super::Cli;
 use crate::exit_code::ExitCode;
@@ -10,12 +10,12 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-/// What a page says beyond the flags.
+/// The content of a page besides the flags.
 struct Page {
-    /// The command's words, `models prepare` for example. Empty: the program itself.
+    /// The words of the command, for example `models prepare`; empty for the program itself.
     command: &'static str,
     exits: &'static [ExitCode],
-    /// Command lines without the program's name, each with what it does.
+    /// Command lines without the program's name, each with its explanation.
     examples: &'static [(&'static str, &'static str)],
 }
 
@@ -263,7 +263,7 @@ const PAGES: &[Page] = &[
     },
 ];
 
-/// Variables that no flag stands for.
+/// Environment variables without a flag of the same meaning.
 const VARIABLES: &[(&str, &str)] = &[
     (
         "HELIX_BUILD_LOG",
@@ -327,13 +327,12 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The page of a command in roff, given its words; of the program, if there are none. `None`: there is no such
-/// command.
+/// Return the manual page of a command in roff; without words, that of the program. `None` if the command does not exist.
 pub fn manual(words: &[String]) -> Option<Vec<u8>> {
     let mut command = Cli::command()
         .after_help(Resettable::Reset)
         .disable_help_subcommand(true);
-    // Gives every command the program's name and the flags that hold everywhere.
+    // Adds the program's name and the global flags to every command.
     command.build();
     for word in words {
         let found = command
@@ -358,7 +357,7 @@ pub fn manual(words: &[String]) -> Option<Vec<u8>> {
     let written = page
         .render(&mut text)
         .and_then(|()| roff.to_writer(&mut text));
-    written.expect("memory takes any text");
+    written.expect("writing to memory cannot fail");
     Some(text)
 }
 
@@ -371,7 +370,7 @@ fn exits(roff: &mut Roff, codes: &[ExitCode]) {
     }
 }
 
-/// The variables of the command's own flags; on the program's page also those that no flag stands for.
+/// List the environment variables of the command's flags; on the program's page also [`VARIABLES`].
 fn environment(roff: &mut Roff, command: &Command, is_program: bool) {
     roff.control("SH", ["ENVIRONMENT"]);
     for argument in command.get_arguments().filter(|a| !a.is_hide_set()) {
@@ -383,7 +382,7 @@ fn environment(roff: &mut Roff, command: &Command, is_program: bool) {
         roff.text([
             roman("Value of "),
             bold(format!("--{flag}")),
-            roman(" where the flag is not given."),
+            roman(" if the flag is not given."),
         ]);
     }
     if is_program {
@@ -429,7 +428,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::ffi::OsString;
 
-    /// Every command that a user may type, with its words.
+    /// Collect the words of every visible command.
     fn commands(command: &Command, words: &str, found: &mut Vec<String>) {
         found.push(words.to_owned());
         let inner = command.get_subcommands();
@@ -473,7 +472,7 @@ mod tests {
     fn every_example_is_a_command_line() {
         for (line, _) in PAGES.iter().flat_map(|page| page.examples) {
             let words = line.split('"').enumerate();
-            // What stands in quotation marks is one word.
+            // Text in quotation marks is one word.
             let words = words.flat_map(|(n, part)| match n % 2 {
                 0 => part.split_whitespace().map(str::to_owned).collect(),
                 _ => vec![part.to_owned()],
@@ -486,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_page_of_what_is_no_command() {
+    fn unknown_and_hidden_commands_have_no_page() {
         for words in [vec!["nothing"], vec!["worker"], vec!["query", "more"]] {
             let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
             assert!(manual(&words).is_none(), "{words:?}");

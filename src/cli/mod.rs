@@ -1,6 +1,6 @@
-//! The command line, as typed.
+//! Parses the command line.
 //!
-//! The only module that uses `clap`. It resolves nothing: `commands` reads files and looks up defaults.
+//! The only module that uses `clap`. It only parses: `commands` reads files and applies defaults.
 
 mod build_flags;
 mod manual;
@@ -133,7 +133,7 @@ pub struct QueryArgs {
     pub models: ModelFlags,
 }
 
-/// Models given on the command line.
+/// Flags that choose models.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ModelFlags {
     /// Sparse encoder: a model directory, `embedded` or `none`
@@ -171,7 +171,7 @@ pub struct VerifyArgs {
     pub models: ModelFlags,
 }
 
-/// Vectors to compute again.
+/// Flags that encode chunks again and compare their vectors.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Reencode {
     /// Encode this many random chunks again and compare their vectors
@@ -209,11 +209,13 @@ pub struct DoctorArgs {
     pub models: ModelFlags,
 }
 
-/// Reads the command line. The error is clap's (its `exit` prints help, version or the mistake and
-/// ends with 0 or 2).
+/// Parse the command line.
 ///
-/// Build flags typed before another command are a mistake: they would be ignored, so the error says
-/// where they belong. (clap could refuse them itself, but then refuses `-v plan` as well.)
+/// Build flags before another command are an error, since they would be ignored. (clap itself could refuse them, but then
+/// would refuse `-v plan` as well.)
+///
+/// # Errors
+/// clap's, also for `--help` and `--version`: pass it to [`refuse`].
 pub fn parse(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(Command, GlobalFlags), clap::Error> {
@@ -227,19 +229,19 @@ pub fn parse(
         let name = matches.subcommand_name().unwrap_or_default();
         let advice = match command {
             Command::Build(_) | Command::Plan { .. } => {
-                format!("{flag} belongs behind the command: helix-build {name} {flag} ...")
+                format!("{flag} must follow the command: helix-build {name} {flag} ...")
             }
-            _ => format!("{flag} is a flag of `build` and `plan`; `{name}` has no use for it"),
+            _ => format!("{flag} is a flag of `build` and `plan`; `{name}` does not accept it"),
         };
         return Err(parser.error(ErrorKind::ArgumentConflict, advice));
     }
     Ok((command, cli.global))
 }
 
-/// Says what [`parse`] has to say (help, the version, or a mistake) and ends the process.
+/// Print what [`parse`] has returned (help, the version, or an error) and end the process with exit code 0 or 2.
 pub fn refuse(error: &clap::Error) -> ! {
     let plain = error.render().to_string();
-    let is_harmless = plain.lines().all(|line| terminal::message(line) == line);
+    let is_safe = plain.lines().all(|line| terminal::message(line) == line);
     if !error.use_stderr() {
         // Help and version are results.
         let printed = error.print().and_then(|()| std::io::stdout().flush());
@@ -254,7 +256,7 @@ pub fn refuse(error: &clap::Error) -> ! {
         }
         std::process::exit(error.exit_code());
     }
-    if is_harmless {
+    if is_safe {
         error.exit();
     }
     for line in plain.lines() {
@@ -263,7 +265,7 @@ pub fn refuse(error: &clap::Error) -> ! {
     std::process::exit(error.exit_code());
 }
 
-/// A build flag typed at the top level.
+/// Return a build flag that was typed before the command.
 fn misplaced(parser: &clap::Command, matches: &clap::ArgMatches) -> Option<String> {
     parser
         .get_arguments()
@@ -275,7 +277,7 @@ fn misplaced(parser: &clap::Command, matches: &clap::ArgMatches) -> Option<Strin
         .and_then(|argument| Some(format!("--{}", argument.get_long()?)))
 }
 
-/// The completion script for a shell.
+/// Write the completion script for a shell.
 pub fn completions(shell: clap_complete::Shell, to: &mut impl std::io::Write) {
     let mut command = Cli::command();
     clap_complete::generate(shell, &mut command, "helix-build", to);

@@ -1,4 +1,4 @@
-//! `models`, as typed.
+//! The flags of `models`.
 
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ fn build_flags(line: &str) -> BuildFlags {
 }
 
 #[test]
-fn the_definition_is_sound() {
+fn the_definition_is_valid() {
     Cli::command().debug_assert();
 }
 
@@ -49,7 +49,7 @@ fn build_flags_before_another_command_are_explained() {
     let error = read("--profile small plan").expect_err("is refused");
     assert!(error.contains("helix-build plan --profile"), "{error}");
     let error = read("--rebuild verify somewhere").expect_err("is refused");
-    assert!(error.contains("`verify` has no use for it"), "{error}");
+    assert!(error.contains("`verify` does not accept it"), "{error}");
 }
 
 #[test]

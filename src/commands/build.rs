@@ -1,11 +1,11 @@
-//! `build`: from flags to requests, from events to words.
+//! `build`: turns flags into requests, and events into messages.
 //!
-//! The [`crate::engine`] builds; here it is called once for each profile, its events go to the display and the
-//! metrics file, and its outcome becomes an exit code.
+//! Calls the [`crate::engine`] once per profile, passes its events to the display and the metrics file, and turns
+//! its outcome into an exit code.
 
 use super::metrics_file::MetricsFile;
 use super::settings::{self, Settings};
-use super::{signals, summary};
+use super::{profile_lookup, signals, summary};
 use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
 use crate::engine::{self, BuildControl, BuildEvent, BuildOutcome};
 use crate::exit_code::{ExitCode, Failed};
@@ -14,8 +14,11 @@ use crate::progress::{Display, Style};
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Exit code 2 when `--log-file` names what a build has another use for. Without flags of a build it is told by what is
-/// there alone. Ask before the log is opened.
+/// Refuse a `--log-file` at a path that builds reserve. Without build flags, only existing indexes are considered. Call it
+/// before the log is opened.
+///
+/// # Errors
+/// Exit code 2.
 pub fn refuse_log(flags: Option<&BuildFlags>, log: &Path) -> anyhow::Result<()> {
     let layouts = flags.map(settings::layouts).unwrap_or_default();
     Ok(engine::refuse_flag_file("--log-file", log, &layouts)?)
@@ -28,9 +31,8 @@ fn refuse_metrics(flags: &BuildFlags) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Notes in the metrics file that a run failed before it began to build.
-pub fn note_failure(flags: &BuildFlags, failed: &Failed) {
-    // Then it is no place for figures.
+/// Write a failure that occurred before the build into the metrics file.
+pub fn record_failure(flags: &BuildFlags, failed: &Failed) {
     if refuse_metrics(flags).is_err() {
         return;
     }
@@ -45,40 +47,40 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed>
     let prepare = || {
         let control = signals::install()?;
         refuse_metrics(flags)?;
-        let profiles = settings::profiles(flags.profile.as_deref())?;
+        let profiles = profile_lookup::select(flags.profile.as_deref())?;
         Ok((control, profiles))
     };
-    let (control, profiles) = prepare().inspect_err(|failed| note_failure(flags, failed))?;
+    let (control, profiles) = prepare().inspect_err(|failed| record_failure(flags, failed))?;
     let run = Run {
         flags,
         global,
         control,
     };
-    // All are looked at before any is built.
+    // Check all profiles before building any.
     let mut todo = Vec::new();
     for profile in profiles.found {
         let name = profile.name.clone();
         let settings = run.resolve(profile)?;
         let checked = engine::check(&settings.request).map_err(anyhow::Error::from);
         let checked = checked.map_err(Failed::of_profile(&name));
-        checked.inspect_err(|failed| note_failure(flags, failed))?;
+        checked.inspect_err(|failed| record_failure(flags, failed))?;
         todo.push(settings);
     }
-    let mut worst = tell_absent(&profiles.absent, &todo);
+    let mut worst = warn_of_absent(&profiles.absent, &todo);
     let mut failures = Vec::new();
     for settings in &todo {
-        match run.profile(settings) {
-            // What was told to stop begins nothing more.
+        match run.build_profile(settings) {
+            // A stop request is for all profiles.
             Ok(ExitCode::Paused) => {
                 worst = ExitCode::Paused;
                 break;
             }
             Ok(code) => worst = worst.or_worse(code),
-            // The others have nothing to do with it.
+            // Go on with the other profiles.
             Err(error) => {
                 let failed = Failed::of_profile(&settings.request.profile.name)(error);
                 worst = worst.or_worse(failed.code());
-                super::tell_failure(&failed);
+                super::log_failure(&failed);
                 failures.push(failed);
             }
         }
@@ -89,21 +91,21 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed>
     Ok(worst)
 }
 
-/// Tells of profiles of which every root is away, and whose index stays: exit code 3 if there are any.
-pub fn tell_absent(absent: &[String], others: &[Settings]) -> ExitCode {
+/// Warn of each profile without any root on this machine whose index exists. Return exit code 3 if there are any.
+pub fn warn_of_absent(absent: &[String], others: &[Settings]) -> ExitCode {
     let mut worst = ExitCode::Success;
     for name in absent {
         if let Some(settings) = others.first()
             && settings.layout_of(name).database.exists()
         {
-            tracing::warn!("profile {name}: every root of it is away; its index stays");
+            tracing::warn!("profile {name}: all its roots are unavailable; keeping its index");
             worst = ExitCode::Incomplete;
         }
     }
     worst
 }
 
-/// What the builds of all profiles share.
+/// What the builds of all profiles have in common.
 struct Run<'a> {
     flags: &'a BuildFlags,
     global: &'a GlobalFlags,
@@ -111,13 +113,13 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// What a profile means with these flags; a failure is noted, unless the file for it is what is wrong.
+    /// Resolve the settings of a profile. Records a failure in the metrics file, unless that file is the problem.
     fn resolve(&self, profile: Profile) -> Result<Settings, Failed> {
         let name = profile.name.clone();
         let resolved = Settings::resolve(self.flags, profile).map_err(Failed::of_profile(&name));
-        let mut settings = resolved.inspect_err(|failed| note_failure(self.flags, failed))?;
+        let mut settings = resolved.inspect_err(|failed| record_failure(self.flags, failed))?;
         let request = &mut settings.request;
-        request.worker.arguments.extend(verbosity(self.global));
+        request.worker.arguments.extend(log_flags(self.global));
         if let Some(file) = &self.global.log_file {
             request.profile.exclude_output(file);
         }
@@ -128,8 +130,8 @@ impl Run<'_> {
         Ok(settings)
     }
 
-    /// Builds one profile, and notes how that ended.
-    fn profile(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
+    /// Build one profile and record the result in the metrics file.
+    fn build_profile(&self, settings: &Settings) -> anyhow::Result<ExitCode> {
         let file = self.flags.metrics_file.as_deref();
         let metrics = MetricsFile::start(file, &settings.request.profile.name)?;
         let ended = self.build(settings, &metrics);
@@ -173,12 +175,12 @@ fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {
     }
 }
 
-/// Workers are as talkative as their supervisor, also in its log file.
-fn verbosity(global: &GlobalFlags) -> Vec<OsString> {
-    let talk = |flag: &str, times: u8| std::iter::repeat_n(OsString::from(flag), times.into());
+/// Return the flags that give workers the log level and the log file of their supervisor.
+fn log_flags(global: &GlobalFlags) -> Vec<OsString> {
+    let repeated = |flag: &str, times: u8| std::iter::repeat_n(OsString::from(flag), times.into());
     let log_file = global.log_file.iter();
-    talk("-v", global.verbose)
-        .chain(talk("-q", global.quiet))
+    repeated("-v", global.verbose)
+        .chain(repeated("-q", global.quiet))
         .chain(log_file.flat_map(|path| ["--log-file".into(), path.clone().into_os_string()]))
         .collect()
 }

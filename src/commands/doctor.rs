@@ -1,9 +1,9 @@
-//! `doctor`: what this machine offers, what is missing, and the fix.
+//! `doctor`: checks this machine and says how to fix what is missing.
 //!
-//! Looks, loads and encodes one sentence; changes nothing but the runtime's cache.
+//! Loads the models and encodes one sentence. Changes only the cache of the runtime.
 
 use super::output;
-use super::{environment, settings};
+use super::{environment, profile_lookup, settings};
 use crate::batch::EncoderKind;
 use crate::cli::{DoctorArgs, GlobalFlags};
 use crate::encode::{self, Encoders, RuntimeOrigin};
@@ -15,18 +15,18 @@ use crate::{gpu, platform, progress};
 use serde::Serialize;
 use std::io::Write as _;
 
-/// One thing looked at.
+/// The result of one check.
 #[derive(Serialize)]
 struct Finding {
     what: &'static str,
-    /// Without it no build is possible.
+    /// Whether builds are impossible without it.
     needed: bool,
     ok: bool,
-    /// What was found, or what is wrong and how to mend it.
+    /// What was found, or the problem and its fix.
     detail: String,
 }
 
-/// Exit code 13 when something needed is missing.
+/// Run all checks. Exit code 13 if something needed is missing.
 pub fn run(args: &DoctorArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let choice = settings::encoder_choice(&args.models)?;
     let findings = [
@@ -53,8 +53,8 @@ pub fn run(args: &DoctorArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
         }
         Ok(())
     })?;
-    let sound = findings.iter().all(|finding| finding.ok || !finding.needed);
-    Ok(if sound {
+    let is_usable = findings.iter().all(|finding| finding.ok || !finding.needed);
+    Ok(if is_usable {
         ExitCode::Success
     } else {
         ExitCode::Unavailable
@@ -77,7 +77,7 @@ fn runtime(choice: &EncoderChoice) -> Finding {
         .map(|info| {
             let origin = match info.origin {
                 RuntimeOrigin::Embedded => "embedded",
-                RuntimeOrigin::Named => "named by you",
+                RuntimeOrigin::Named => "chosen by you",
             };
             format!(
                 "ONNX Runtime {} ({origin}), {}",
@@ -148,7 +148,7 @@ fn devices() -> Finding {
     finding("gpu", false, result)
 }
 
-/// Tries the first CUDA device with these models, in a process of its own.
+/// Try the first CUDA device with these models, in a child process.
 fn cuda(choice: &EncoderChoice) -> Finding {
     let device = Device::Cuda(0);
     let libraries = environment::library_paths();
@@ -166,7 +166,7 @@ fn cuda(choice: &EncoderChoice) -> Finding {
             let probe = ProcessCommand::this_program("probe").map_err(|error| error.to_string())?;
             device_probe::probe(&probe, &on_device).map_err(|error| error.to_string())?;
             Ok(format!(
-                "{device} works with these models, by {}",
+                "{device} works with these models, using {}",
                 runtime.display()
             ))
         });
@@ -183,24 +183,24 @@ fn cores() -> Finding {
 }
 
 fn profiles() -> Finding {
-    let dirs = settings::search_dirs();
+    let dirs = profile_lookup::search_dirs();
     let names: Vec<_> = list_profiles(&dirs).into_iter().map(|p| p.name).collect();
     let result = match names.as_slice() {
-        [] => Err("no profiles found here; `--profile PATH.toml` names one anywhere".to_owned()),
+        [] => Err(
+            "no profiles found; pass --profile PATH.toml to use a file from anywhere".to_owned(),
+        ),
         names => Ok(names.join(", ")),
     };
     finding("profiles", false, result)
 }
 
-/// Whether the default output folder can be written.
+/// Check whether the default output folder can be written.
 fn output_folder() -> Finding {
     let result = std::env::current_dir()
         .and_then(|here| {
             let probe = tempfile::tempfile_in(&here);
             probe.map(|_| format!("{} is writable", here.join("genomes").display()))
         })
-        .map_err(|error| {
-            format!("the working directory cannot be written ({error}): use --out-dir")
-        });
+        .map_err(|error| format!("the working directory is not writable ({error}): use --out-dir"));
     finding("output", false, result)
 }

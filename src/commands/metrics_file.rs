@@ -1,8 +1,8 @@
-//! Keeps a build's figures in a file for Prometheus, from the build's events.
+//! Writes the metrics of a build to a file for Prometheus.
 //!
-//! Written whole, once a second for as long as the build lives and at its end: a temporary file beside it, then a
-//! rename, so that a collector never sees half of it. Into a FIFO or a device it is written as it is. What the file says of other profiles stays. A file that cannot
-//! be written any more is said once, and the build goes on.
+//! Collects events, and replaces the file once a second and at the end of the build. A collector never sees a partial
+//! file, since a temporary file is renamed; FIFOs and devices are written directly. Metrics of other profiles in the
+//! file are kept. If the file can no longer be written, a warning is logged once and the build continues.
 
 use crate::exit_code::{Exit, ExitCode};
 use crate::ids::WorkerId;
@@ -21,89 +21,93 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Collectors look every 15 seconds or so.
+/// Interval between writes. Collectors usually read every 15 seconds.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Longest file that is read for what it says of other profiles: a profile takes some 5 KiB.
+/// Size limit when reading the metrics of other profiles, which take about 5 KiB each.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// The file; nothing without `--metrics-file`. One that is dropped without [`Self::ended`] leaves a run behind that
-/// looks as if it was killed.
+/// The metrics file of a run; does nothing without `--metrics-file`. If dropped without [`Self::ended`], the file shows a
+/// run that was killed.
 pub struct MetricsFile {
-    kept: Arc<Mutex<Kept>>,
-    /// Its end stops the thread that writes.
-    _beat: Sender<()>,
+    state: Arc<Mutex<State>>,
+    /// Dropping it stops the thread that writes.
+    _alive: Sender<()>,
 }
 
 impl MetricsFile {
-    /// Writes it for the first time: a run of `profile` has begun.
+    /// Begin a run of `profile` and write the file for the first time.
     ///
     /// # Errors
-    /// When a file cannot be written: somebody waits for it. A stream whose reader is slow or gone is said, and the
-    /// build goes on without figures.
+    /// If a file cannot be written. If a stream cannot be written, because its reader is slow or gone, only a warning is
+    /// logged and metrics are disabled.
     pub fn start(path: Option<&Path>, profile: &str) -> anyhow::Result<Self> {
-        let mut kept = Kept::new(path, profile)?;
-        match kept.target {
-            Some(Target::Stream(_)) => kept.save(),
-            _ => kept.write().with_context(|| kept.what())?,
+        let mut metrics = State::new(path, profile)?;
+        match metrics.target {
+            Some(Target::Stream(_)) => metrics.save(),
+            _ => metrics.write().with_context(|| metrics.flag())?,
         }
-        let kept = Arc::new(Mutex::new(kept));
-        let (beat, stop) = bounded(0);
+        let state = Arc::new(Mutex::new(metrics));
+        let (alive, stop) = bounded(0);
         if path.is_some() {
-            let writer = Arc::clone(&kept);
-            // Without it the figures are as old as the last event.
+            let writer = Arc::clone(&state);
+            // Without the thread, metrics are written only when events arrive.
             if let Err(error) = thread::Builder::new()
                 .name("metrics".to_owned())
                 .spawn(move || keep_writing(&writer, &stop))
             {
-                tracing::warn!("--metrics-file: cannot start its thread: {error}");
+                tracing::warn!("--metrics-file: cannot start its writer thread: {error}");
             }
         }
-        Ok(Self { kept, _beat: beat })
+        Ok(Self {
+            state,
+            _alive: alive,
+        })
     }
 
     pub fn event(&self, event: &BuildEvent) {
-        let mut kept = lock(&self.kept);
-        kept.add(event);
-        kept.save_if_due();
+        let mut state = lock(&self.state);
+        state.add(event);
+        state.save_if_due();
     }
 
-    /// The last word on this run.
+    /// Write the result of the run.
     pub fn ended(self, code: ExitCode) {
-        lock(&self.kept).end(code);
+        lock(&self.state).end(code);
     }
 }
 
-fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Walking, publishing and waiting have no events of their own, and whoever looks shall see that the build lives.
-fn keep_writing(kept: &Mutex<Kept>, stop: &Receiver<()>) {
+/// Write the file regularly. Walking, publishing and waiting emit no events, but the file should show that the build is
+/// alive.
+fn keep_writing(state: &Mutex<State>, stop: &Receiver<()>) {
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        lock(kept).save_if_due();
+        lock(state).save_if_due();
     }
 }
 
-/// What will stand in the file.
-struct Kept {
-    /// `None`: nothing is written, or not any more.
+/// The metrics and where they are written.
+struct State {
+    /// `None` if nothing is written, or no longer.
     target: Option<Target>,
     /// As the user named it.
     name: PathBuf,
     metrics: Metrics,
     began: Instant,
-    /// When workers could be at work.
+    /// When workers could start to work.
     work_began: Instant,
     written: Instant,
     totals: Totals,
-    /// Workers that the build has at most.
+    /// Most workers that the build runs at a time.
     n_workers: u32,
-    /// Those that are there: a process that is replaced is heard of by the start of the next.
+    /// Workers that are ready. No event reports that a worker is replaced, only that its successor starts.
     ready: BTreeSet<WorkerId>,
 }
 
-impl Kept {
+impl State {
     fn new(path: Option<&Path>, profile: &str) -> anyhow::Result<Self> {
         let now = Instant::now();
         let target = path.map(open).transpose()?;
@@ -205,12 +209,12 @@ impl Kept {
 
     fn save(&mut self) {
         if let Err(error) = self.write() {
-            tracing::warn!("{}: {error:#}; metrics are disabled", self.what());
+            tracing::warn!("{}: {error:#}; metrics are disabled", self.flag());
             self.target = None;
         }
     }
 
-    fn what(&self) -> String {
+    fn flag(&self) -> String {
         format!("--metrics-file {}", self.name.display())
     }
 
@@ -229,7 +233,7 @@ impl Kept {
         self.metrics.updated_at = unix_seconds();
         match &mut self.target {
             None => {}
-            // Not with its cause: no disk of ours is full.
+            // Without the cause: "no space left" would suggest a full disk.
             Some(Target::Stream(file)) => {
                 let written = file.write_all(self.metrics.render("").as_bytes());
                 written.map_err(|error| anyhow::anyhow!(named_file::unwritten(&error)))?;
@@ -241,7 +245,7 @@ impl Kept {
     }
 }
 
-/// Looks where `path` leads. What holds something other than figures is not replaced: exit code 2.
+/// Resolve `path`, and refuse a file that does not contain metrics of this program (exit code 2).
 fn open(path: &Path) -> anyhow::Result<Target> {
     let refused = |why: &str| {
         let text = format!("--metrics-file {}: {why}", path.display());
@@ -251,14 +255,14 @@ fn open(path: &Path) -> anyhow::Result<Target> {
     let Target::File(file) = &target else {
         return Ok(target);
     };
-    // Most of what is not ours is told by its beginning, however long it is.
+    // Check the beginning first: most other files differ there, however long they are.
     let is_ours = |head: &[u8]| marks::is_metrics(head) && Metrics::is_ours(&read(file));
     match named_file::head(file, marks::HEAD_BYTES) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(target),
         Err(error) => Err(refused(&error.to_string())),
         Ok(head) if head.is_empty() || is_ours(&head) => Ok(target),
         Ok(_) => Err(refused(
-            "not a metrics file of this program, and it would be replaced: name another file",
+            "not a metrics file of this program, and the build would overwrite it: choose another file",
         )),
     }
 }
@@ -270,13 +274,13 @@ fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     };
     let mut file = platform::new_file(folder)?;
     file.write_all(text.as_bytes())?;
-    // Closed; removed unless it gets its name.
+    // Closes the file, which is removed unless the rename succeeds.
     let temporary = file.into_temp_path();
     platform::replace_file(&temporary, path)?;
     Ok(())
 }
 
-/// The device's entry: one whose memory was never asked for has none.
+/// Return the entry of a device, and add it if its memory has not been read yet.
 fn device_of<'a>(metrics: &'a mut Metrics, name: &str) -> &'a mut DeviceMetrics {
     let devices = &mut metrics.devices;
     let at = devices.iter().position(|device| device.name == name);
@@ -291,7 +295,7 @@ fn device_of<'a>(metrics: &'a mut Metrics, name: &str) -> &'a mut DeviceMetrics 
     &mut devices[at]
 }
 
-/// What the file says so far; nothing when there is none, or none that can be read.
+/// Return the content of the file; empty if there is none or it cannot be read.
 fn read(path: &Path) -> String {
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
         return String::new();
@@ -306,7 +310,7 @@ fn read(path: &Path) -> String {
 
 fn unix_seconds() -> f64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    // A clock before 1970 is a broken clock, not a reason to stop.
+    // A clock before 1970 is wrong, but no reason to fail.
     now.unwrap_or_default().as_secs_f64()
 }
 
@@ -315,12 +319,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replaced_worker_is_one_and_busy_counts_all() {
+    fn replaced_workers_count_once_and_busy_time_counts_all() {
         let now = Instant::now();
-        let mut kept = Kept::new(None, "p").expect("nothing to open");
-        kept.work_began = now - Duration::from_secs(10);
-        kept.totals.spent.busy_us = 10_000_000;
-        kept.n_workers = 2;
+        let mut state = State::new(None, "p").expect("nothing to open");
+        state.work_began = now - Duration::from_secs(10);
+        state.totals.spent.busy_us = 10_000_000;
+        state.n_workers = 2;
         let starting = |n| BuildEvent::WorkerStarting {
             worker: WorkerId(n),
         };
@@ -328,7 +332,7 @@ mod tests {
             worker: WorkerId(n),
             device: "cuda:0".to_owned(),
         };
-        // The watchdog replaces the first: nobody says that it is lost.
+        // The watchdog replaces the first worker without an event for its loss.
         for event in [
             starting(0),
             starting(1),
@@ -337,21 +341,21 @@ mod tests {
             starting(0),
             ready(0),
         ] {
-            kept.add(&event);
+            state.add(&event);
         }
         let folder = tempfile::tempdir().expect("a folder");
-        kept.target = Some(Target::File(folder.path().join("m.prom")));
-        kept.write().expect("written");
-        assert_eq!(kept.metrics.workers, 2);
+        state.target = Some(Target::File(folder.path().join("m.prom")));
+        state.write().expect("written");
+        assert_eq!(state.metrics.workers, 2);
         assert!(
-            (0.4..=0.5).contains(&kept.metrics.encoder_busy),
+            (0.4..=0.5).contains(&state.metrics.encoder_busy),
             "{:?}",
-            kept.metrics
+            state.metrics
         );
     }
 
     #[test]
-    fn each_run_keeps_what_the_last_one_noted_and_what_others_said() {
+    fn runs_keep_the_previous_result_and_other_profiles() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("m.prom");
         let run = |profile: &str, code| {
@@ -369,7 +373,7 @@ mod tests {
         assert_eq!(second.succeeded_at, first.succeeded_at);
         assert!(second.ended_at > first.ended_at);
         assert_eq!(Runs::read(&read(&path), "b"), other);
-        // While it runs, the last word on the run before stands.
+        // A running build shows the result of the previous one.
         let running = MetricsFile::start(Some(&path), "a").expect("written");
         assert_eq!(Runs::read(&read(&path), "a"), second);
         running.ended(ExitCode::Incomplete);

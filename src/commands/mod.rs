@@ -1,7 +1,6 @@
-//! What each command does, from resolved arguments to exit code.
+//! The commands: each turns its arguments into an exit code.
 //!
-//! Results go to standard output, everything else to standard error. The engine's parts meet here:
-//! this is the only layer that knows both the supervisor and the publisher.
+//! Results go to standard output, everything else to standard error.
 
 mod build;
 mod doctor;
@@ -13,6 +12,7 @@ mod output;
 mod plan;
 mod probe;
 mod profile;
+mod profile_lookup;
 pub(crate) mod program;
 mod query;
 mod secrets;
@@ -33,24 +33,27 @@ use anyhow::{Context as _, anyhow};
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs a command. An error carries its exit code, or means [`ExitCode::Failure`]; so does a panic, except in a
-/// worker, whose supervisor tells of it.
+/// Run a command. An error without an exit code means [`ExitCode::Failure`], and so does a panic. A worker may panic: its
+/// supervisor reports that.
 pub fn run(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {
     if matches!(command, Command::Worker | Command::Probe) {
         return dispatch(command, global);
     }
-    // Nothing of it is used again: the process ends.
+    // Unwind safe: the process ends without using the command's state again.
     match catch_unwind(AssertUnwindSafe(|| dispatch(command, global))) {
         Ok(ended) => ended,
         Err(_) => Err(anyhow!("internal error: the program panicked; see above").into()),
     }
 }
 
-/// Exit code 2 when `--log-file` names what a build has another use for. Ask before the log is opened.
+/// Refuse a `--log-file` at a path that builds reserve. Call it before the log is opened.
+///
+/// # Errors
+/// Exit code 2.
 pub fn refuse_log(command: &Command, global: &GlobalFlags) -> Result<(), Failed> {
     let flags = match command {
         Command::Build(flags) | Command::Plan { build: flags, .. } => Some(flags),
-        // Its supervisor was asked.
+        // Their supervisor has checked it.
         Command::Worker | Command::Probe => return Ok(()),
         _ => None,
     };
@@ -60,27 +63,27 @@ pub fn refuse_log(command: &Command, global: &GlobalFlags) -> Result<(), Failed>
     }
 }
 
-/// The log cannot be started: a build that somebody watches by its metrics notes it there.
-pub fn note_failed_start(command: &Command, failed: &Failed) {
+/// Record in the metrics file of a build that the log could not be started.
+pub fn record_failed_start(command: &Command, failed: &Failed) {
     if let Command::Build(flags) = command
         && !flags.dry_run
     {
-        build::note_failure(flags, failed);
+        build::record_failure(flags, failed);
     }
 }
 
-/// Tells what failed: text on standard error, with `--json` a last line on standard output, and a line in the log.
-/// Returns the exit code.
+/// Print a failure on standard error, write it to the log and, with `--json`, print it as the last line of standard output.
+/// Return the exit code.
 pub fn report_failure(failed: &Failed, global: &GlobalFlags) -> ExitCode {
-    tell_failure(failed);
+    log_failure(failed);
     print_failure(failed, global);
     failed.code()
 }
 
-/// Tells what failed on standard error and in the log.
-fn tell_failure(failed: &Failed) {
+/// Print a failure on standard error and write it to the log.
+fn log_failure(failed: &Failed) {
     let error = text_of(failed);
-    // It may be closed; the exit code says it then.
+    // Ignore errors: if standard error is closed, the exit code remains.
     let text = format!("error: {error}");
     let _ = writeln!(std::io::stderr(), "{}", terminal::line(&text));
     let profile = failed.profile.as_deref();
@@ -88,7 +91,7 @@ fn tell_failure(failed: &Failed) {
     tracing::error!(target: LOG_ONLY, profile, exit, "{error}");
 }
 
-/// Tells what failed on standard output, with `--json`.
+/// With `--json`, print a failure on standard output.
 fn print_failure(failed: &Failed, global: &GlobalFlags) {
     if global.json {
         let (exit, error) = (failed.code() as u8, text_of(failed));
@@ -130,7 +133,7 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         Command::Doctor(args) => doctor::run(&args, global),
         Command::Version => version::run(global),
         Command::Completions { shell } => output::raw(|out| {
-            // The generator panics where it cannot write.
+            // Write to memory first: the generator panics if it cannot write.
             let mut script = Vec::new();
             cli::completions(shell, &mut script);
             out.write_all(&script)

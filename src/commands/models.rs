@@ -1,7 +1,7 @@
-//! `models list|check|prepare`.
+//! `models`: lists, checks and prepares models.
 
 use super::output;
-use super::settings;
+use super::{profile_lookup, settings};
 use crate::cli::{self, GlobalFlags, ModelsAction, ModelsCheck, ModelsPrepare};
 use crate::encode::{self, EncodeError, ModelReport, PrepareOptions, PreparedModel};
 use crate::exit_code::{Exit, ExitCode};
@@ -21,17 +21,17 @@ pub fn run(action: &ModelsAction, global: &GlobalFlags) -> anyhow::Result<ExitCo
     }
 }
 
-/// A model that can be named on the command line.
+/// A model that is available on this machine.
 #[derive(Serialize)]
 struct Known {
     name: String,
     /// `None`: built in.
     path: Option<String>,
     kind: String,
-    /// Where it was found.
+    /// What led to it: `embedded`, a variable, a profile or a folder.
     from: String,
     licence: Option<String>,
-    /// Why it cannot be used, when that shows without loading it.
+    /// Why it cannot be used, if that is known without loading it.
     problem: Option<String>,
 }
 
@@ -96,8 +96,8 @@ fn known_directory(path: &Path, from: String) -> Known {
     known
 }
 
-/// Model directories, each once: those that flags' variables and profiles name, then those below
-/// `$HELIX_BUILD_MODEL_DIR`, `./models` and `models` in the user's folder for data.
+/// Find model directories, without duplicates: those named by environment variables and profiles, then those below
+/// `$HELIX_BUILD_MODEL_DIR`, `./models` and `models` in the user's data folder.
 fn directories() -> Vec<(PathBuf, String)> {
     let mut found: Vec<(PathBuf, String)> = Vec::new();
     let mut add = |path: PathBuf, from: String| {
@@ -116,7 +116,7 @@ fn directories() -> Vec<(PathBuf, String)> {
             add(path, name.to_owned());
         }
     }
-    for listed in list_profiles(&settings::search_dirs()) {
+    for listed in list_profiles(&profile_lookup::search_dirs()) {
         let profile = Profile::load(&listed.file, &|name| std::env::var(name).ok());
         let sources = profile.map(|profile| [profile.sparse, profile.dense]);
         for source in sources.into_iter().flatten() {
@@ -150,16 +150,16 @@ fn search_dirs() -> Vec<PathBuf> {
     dirs
 }
 
-/// Exit code 13 when any of them cannot be used; all are looked at.
+/// Check all given models. Exit code 13 if any of them cannot be used.
 fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let mut sound = true;
+    let mut all_usable = true;
     for (position, dir) in args.dirs.iter().enumerate() {
         let mut report = encode::check_model(dir, args.ort_lib.as_deref());
         if let (true, Ok(report)) = (position > 0, &mut report) {
-            // It lives in what the ones before it have given back.
+            // Not measurable: the model reuses memory that earlier ones have freed.
             report.memory_bytes = None;
         }
-        sound &= report.is_ok();
+        all_usable &= report.is_ok();
         output::text(|out| match (&report, global.json) {
             (Ok(report), true) => {
                 let mut line = serde_json::to_value(report)?;
@@ -179,14 +179,14 @@ fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             }
         })?;
     }
-    Ok(match sound {
+    Ok(match all_usable {
         true => ExitCode::Success,
         false => ExitCode::Unavailable,
     })
 }
 
 fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()> {
-    writeln!(out, "{}: a {} encoder, sound", dir.display(), report.kind)?;
+    writeln!(out, "{}: a usable {} encoder", dir.display(), report.kind)?;
     let mut line = |name: &str, value: String| writeln!(out, "  {name:12} {value}");
     line("inputs", report.inputs.join(", "))?;
     line("outputs", report.outputs.join(", "))?;
@@ -204,7 +204,10 @@ fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()
     }
     line(
         "similarity",
-        format!("{:.4} of two sentences about one thing", report.similarity),
+        format!(
+            "{:.4} between two sentences on the same subject",
+            report.similarity
+        ),
     )?;
     line(
         "speed",
@@ -215,7 +218,7 @@ fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()
     line(
         "memory",
         grown.map_or_else(
-            || "not known of any but the first".to_owned(),
+            || "only measured for the first model".to_owned(),
             progress::bytes,
         ),
     )?;
@@ -232,7 +235,7 @@ fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()
 fn prepare(args: &ModelsPrepare, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     if args.out.symlink_metadata().is_ok() {
         let text = format!(
-            "{} exists; give another --out, or remove it",
+            "{} exists: choose another --out, or remove it",
             args.out.display()
         );
         return Err(Exit::error(ExitCode::Usage, text));

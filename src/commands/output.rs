@@ -1,6 +1,6 @@
-//! Printing results on standard output.
+//! Prints results on standard output.
 //!
-//! A reader that closes the pipe early (`| head`) has seen what it wanted: that is no error.
+//! A pipe that its reader closes early (`| head`) is no error.
 
 use crate::exit_code::ExitCode;
 use crate::terminal;
@@ -9,8 +9,8 @@ use serde::Serialize;
 use std::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-/// Standard output for people, buffered. What one `write!` or `writeln!` formats is one line, whatever names and
-/// texts are in it: see [`terminal::line`].
+/// Buffered standard output for people. Each `write!` or `writeln!` prints at most one line, whatever its arguments
+/// contain: see [`terminal::line`].
 pub struct Page(BufWriter<StdoutLock<'static>>);
 
 impl Write for Page {
@@ -33,14 +33,14 @@ impl Write for Page {
     }
 }
 
-/// Prints what `write` writes, for people or as lines of JSON.
+/// Print the output of `write`, text for people or lines of JSON.
 pub fn text(write: impl FnOnce(&mut Page) -> io::Result<()>) -> anyhow::Result<ExitCode> {
     let mut page = Page(BufWriter::new(io::stdout().lock()));
     let written = write(&mut page);
     ended(written.and_then(|()| page.flush()))
 }
 
-/// Prints a text of this program's own as it is: a script, a manual.
+/// Print text without escaping: a completion script or the manual.
 pub fn raw(
     write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
 ) -> anyhow::Result<ExitCode> {
@@ -58,8 +58,8 @@ fn ended(written: io::Result<()>) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One JSON object as one line. `value` must serialise to an object; `kind` becomes its first field,
-/// `type`. Characters that a terminal obeys are stated as `\u....`.
+/// Print one JSON object on one line. `value` must serialise to an object; `kind` becomes its first field, `type`. Control
+/// characters are escaped as `\u....`.
 pub fn json_line(out: &mut impl Write, kind: &str, value: &impl Serialize) -> io::Result<()> {
     #[derive(Serialize)]
     struct Line<'a, T> {

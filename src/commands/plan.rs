@@ -1,8 +1,9 @@
-//! `plan`: what a build would do, and why; with `--why`, the rule for one file.
+//! `plan`: shows what a build would do, and why; with `--why`, the rule that decides about one file.
 //!
-//! Reads the corpus folders and the output; writes nothing. What a build would refuse is refused here as well.
+//! Reads the roots and the output, changes nothing. Fails with the errors that a build would fail with.
 
-use super::settings::{self, Origin, Profiles, Setting, Settings};
+use super::profile_lookup::{self, Profiles};
+use super::settings::{Origin, Setting, Settings};
 use super::{build, output};
 use crate::cli::{BuildFlags, GlobalFlags};
 use crate::engine::{self, Preview, worker};
@@ -11,7 +12,7 @@ use crate::file::{FileEntry, SkipReason};
 use crate::platform;
 use crate::profile::{Profile, Root};
 use crate::progress;
-use crate::report::{KeptRoot, SkippedFile};
+use crate::report::{SkippedFile, UnavailableRoot};
 use crate::scan::{self, Why};
 use crate::terminal;
 use anyhow::Context as _;
@@ -26,14 +27,14 @@ pub fn run(
     global: &GlobalFlags,
 ) -> Result<ExitCode, Failed> {
     let mut todo = Vec::new();
-    let Profiles { found, absent } = settings::profiles(flags.profile.as_deref())?;
+    let Profiles { found, absent } = profile_lookup::select(flags.profile.as_deref())?;
     for profile in found {
         let name = profile.name.clone();
         let mut settings = Settings::resolve(flags, profile).map_err(Failed::of_profile(&name))?;
         if let Some(file) = &global.log_file {
             settings.request.profile.exclude_output(file);
         }
-        // As a build does: all are looked at before any is shown.
+        // Check all profiles before showing any, as a build does.
         if why.is_none() {
             let checked = engine::check(&settings.request).map_err(anyhow::Error::from);
             checked.map_err(Failed::of_profile(&name))?;
@@ -42,7 +43,7 @@ pub fn run(
     }
     let mut worst = match why {
         Some(_) => ExitCode::Success,
-        None => build::tell_absent(&absent, &todo),
+        None => build::warn_of_absent(&absent, &todo),
     };
     for settings in &todo {
         let shown = match why {
@@ -67,11 +68,11 @@ struct PlanLine<'a> {
     skipped: &'a BTreeMap<SkipReason, u64>,
     missing_roots: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    kept: &'a [KeptRoot],
-    /// Labels of roots whose changes a blob would not have, since another is away.
+    kept: &'a [UnavailableRoot],
+    /// Labels of roots whose changes the blob would lack, since another root is unavailable.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     not_indexed: &'a [String],
-    /// Known so far: of the walk, and of shards that are complete already.
+    /// Failures known without building: those of the walk and of complete shards.
     quarantined: &'a [SkippedFile],
     unreadable: &'a [SkippedFile],
     /// Labels of the shards that a build would delete.
@@ -79,7 +80,7 @@ struct PlanLine<'a> {
     shards: Vec<ShardLine<'a>>,
     reasons: Vec<&'a str>,
     settings: &'a [Setting],
-    /// The exit code of the build, as far as can be foreseen.
+    /// The expected exit code of the build.
     exit: u8,
 }
 
@@ -89,13 +90,13 @@ struct ShardLine<'a> {
     files: usize,
     bytes: u64,
     segments: usize,
-    /// Complete already: a build leaves it alone.
+    /// Complete already: a build does not change it.
     unchanged: bool,
 }
 
 fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let preview = engine::preview(&settings.request)?;
-    let code = match preview.is_whole {
+    let code = match preview.is_complete {
         true => ExitCode::Success,
         false => ExitCode::Incomplete,
     };
@@ -131,7 +132,7 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
         file_workers: sizing.file_workers,
         skipped: &survey.skipped,
         missing_roots: &survey.missing_roots,
-        kept: &survey.kept.roots,
+        kept: &survey.retained.roots,
         not_indexed: &survey.not_indexed,
         quarantined: &failures.quarantined,
         unreadable: &failures.unreadable,
@@ -217,11 +218,11 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
 
 fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Result<()> {
     let absolute =
-        std::path::absolute(path).with_context(|| format!("looking at {}", path.display()))?;
-    // Roots are free of links, so the path must be as well; its last part may be a link itself.
+        std::path::absolute(path).with_context(|| format!("resolving {}", path.display()))?;
+    // Resolve links as roots do, except in the last part: the walk judges a link by itself.
     let real = match (absolute.parent(), absolute.file_name()) {
         (Some(folder), Some(name)) => platform::real_path(folder)
-            .with_context(|| format!("looking at {}", folder.display()))?
+            .with_context(|| format!("resolving {}", folder.display()))?
             .join(name),
         _ => absolute,
     };
@@ -236,7 +237,7 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
         return Err(Exit::error(
             ExitCode::Usage,
             format!(
-                "{} lies in no root of profile {} ({})",
+                "{} is outside the roots of profile {} ({})",
                 path.display(),
                 profile.name,
                 known.join(", ")
@@ -247,7 +248,7 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
         Why::Eligible(entry) => read_verdict(profile, root, &entry),
         Why::Entered => (
             "entered",
-            "a folder whose files are judged one by one".to_owned(),
+            "a folder; its files are judged one by one".to_owned(),
         ),
         Why::Skipped { reason, rule, .. } => (reason.as_str(), rule),
     };
@@ -265,7 +266,7 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
     Ok(())
 }
 
-/// What becomes of a file that the walk found eligible, once its text is read.
+/// Return the verdict on a file that the walk found eligible, after reading its text.
 fn read_verdict(profile: &Profile, root: &Root, entry: &FileEntry) -> (&'static str, String) {
     match worker::content_skip_reason(&root.path, entry, &profile.rules.limits, &profile.recipe) {
         None => (
@@ -273,7 +274,7 @@ fn read_verdict(profile: &Profile, root: &Root, entry: &FileEntry) -> (&'static 
             format!("{} bytes, root {}", entry.size, root.label),
         ),
         Some((reason, detail)) if detail.is_empty() => {
-            (reason.as_str(), "by its content".to_owned())
+            (reason.as_str(), "because of its content".to_owned())
         }
         Some((reason @ SkipReason::SecretInText, detail)) => (
             reason.as_str(),

@@ -1,4 +1,4 @@
-//! `probe`: the child process that tries a device for [`engine::device_probe`](crate::engine::device_probe).
+//! `probe`: the child process in which [`engine::device_probe`](crate::engine::device_probe) tries a device.
 
 use super::output;
 use crate::encode::Encoders;
@@ -7,10 +7,10 @@ use crate::profile::encoders::EncoderChoice;
 use anyhow::Context as _;
 use std::io::Write as _;
 
-/// Opens the encoders named on standard input, as JSON. What goes wrong is said on standard output.
+/// Open the encoders given as JSON on standard input. Prints an error on standard output.
 pub fn run() -> anyhow::Result<ExitCode> {
     let choice: EncoderChoice =
-        serde_json::from_reader(std::io::stdin().lock()).context("reading the choice")?;
+        serde_json::from_reader(std::io::stdin().lock()).context("reading the encoder choice")?;
     match Encoders::open(&choice) {
         Ok(_) => Ok(ExitCode::Success),
         Err(error) => {

@@ -1,19 +1,20 @@
-//! `profile list|show|check`.
+//! `profile`: lists, shows and checks profiles.
 
 use super::output;
-use super::settings;
+use super::profile_lookup;
 use crate::cli::{GlobalFlags, ProfileAction};
 use crate::exit_code::ExitCode;
+use crate::failure::with_causes;
 use crate::profile::{Profile, list_profiles};
 use serde_json::json;
 use std::io::Write as _;
 
-/// The profile that the action is about.
+/// Return the name of the profile that the action is about.
 pub fn named(action: &ProfileAction) -> Option<String> {
     match action {
         ProfileAction::List => None,
         ProfileAction::Show { profile } | ProfileAction::Check { profile } => {
-            Some(settings::name_of(profile))
+            Some(profile_lookup::name_of(profile))
         }
     }
 }
@@ -27,7 +28,7 @@ pub fn run(action: &ProfileAction, global: &GlobalFlags) -> anyhow::Result<ExitC
 }
 
 fn list(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let dirs = settings::search_dirs();
+    let dirs = profile_lookup::search_dirs();
     let known = list_profiles(&dirs);
     output::text(|out| {
         if known.is_empty() && !global.json {
@@ -37,10 +38,10 @@ fn list(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             }
         }
         for profile in &known {
-            // One that cannot be read is still listed: `check` says what is wrong.
+            // List invalid profiles too: `check` reports their errors.
             let description = match Profile::describe(&profile.file) {
                 Ok(description) => description,
-                Err(error) => format!("({:#})", anyhow::Error::new(error)),
+                Err(error) => format!("({})", with_causes(&error)),
             };
             if global.json {
                 let line = json!({
@@ -58,7 +59,7 @@ fn list(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
 }
 
 fn show(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let profile = settings::load(&settings::find(name)?)?;
+    let profile = profile_lookup::load(&profile_lookup::find(name)?)?;
     output::text(|out| {
         if global.json {
             return output::json_line(out, "profile", &as_json(&profile));
@@ -114,16 +115,16 @@ fn as_json(profile: &Profile) -> serde_json::Value {
     })
 }
 
-/// Sound is exit code 0 even when roots are missing: that is a matter of this machine, and said.
+/// Check a profile. Missing roots are reported but are no error, since they depend on the machine.
 fn check(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let profile = settings::load(&settings::find(name)?)?;
+    let profile = profile_lookup::load(&profile_lookup::find(name)?)?;
     output::text(|out| {
         if global.json {
             return output::json_line(out, "check", &as_json(&profile));
         }
         writeln!(
             out,
-            "{}: sound; {} roots found, {} missing",
+            "{}: valid; {} roots found, {} missing",
             profile.name,
             profile.roots.len(),
             profile.missing.len()

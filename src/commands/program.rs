@@ -1,6 +1,6 @@
 //! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
 
-use super::{note_failed_start, refuse_log, report_failure};
+use super::{record_failed_start, refuse_log, report_failure};
 use crate::cli::{self, Command};
 use crate::exit_code::Failed;
 use crate::{encode, failpoint, gpu, platform, telemetry};
@@ -21,7 +21,7 @@ pub fn run() -> ExitCode {
     let is_worker = matches!(command, Command::Worker);
     let ended = refuse_log(&command, &flags)
         .and_then(|()| telemetry::start(&command, &flags).map_err(Failed::from))
-        .inspect_err(|failed| note_failed_start(&command, failed))
+        .inspect_err(|failed| record_failed_start(&command, failed))
         .and_then(|()| super::run(command, &flags));
     let code = ended.unwrap_or_else(|failed| report_failure(&failed, &flags));
     if !is_worker {

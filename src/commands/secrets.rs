@@ -1,10 +1,10 @@
-//! What a build says of credentials in the text of files. It names files and counts values, never shows one.
+//! Reports credentials found in the text of files. Names files and counts values, but never prints a value.
 
 use crate::profile::recipe::SecretsInText;
 use crate::report::TextSecrets;
 use std::io;
 
-/// Says so once more where results are not read, when they are in the index.
+/// Log a warning if the index contains credentials, for users who do not read the summary.
 pub fn warn(secrets: &TextSecrets) {
     let Some(first) = secrets.files.first() else {
         return;
@@ -21,10 +21,10 @@ pub fn warn(secrets: &TextSecrets) {
     }
 }
 
-/// Files named at most; the manifest has all.
-const SECRETS_SHOWN: usize = 10;
+/// Most files listed in the summary; the manifest lists all.
+const MAX_SHOWN: usize = 10;
 
-/// How many credentials texts have, and where.
+/// Print how many credentials were found, and in which files.
 pub fn print(out: &mut impl io::Write, secrets: &TextSecrets) -> io::Result<()> {
     let n_files = secrets.files.len();
     if n_files == 0 {
@@ -47,11 +47,11 @@ pub fn print(out: &mut impl io::Write, secrets: &TextSecrets) -> io::Result<()> 
         "  credentials in text: {} {values} in {n_files} {files}, {what}",
         secrets.values
     )?;
-    for file in secrets.files.iter().take(SECRETS_SHOWN) {
+    for file in secrets.files.iter().take(MAX_SHOWN) {
         writeln!(out, "    {}/{} ({})", file.root, file.path, file.values)?;
     }
-    if n_files > SECRETS_SHOWN {
-        let more = n_files - SECRETS_SHOWN;
+    if n_files > MAX_SHOWN {
+        let more = n_files - MAX_SHOWN;
         writeln!(out, "    and {more} more, listed in the manifest")?;
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! Signals: the first asks for an orderly pause, a second interrupt ends the process at once.
+//! Signals: the first one requests a graceful pause, a second SIGINT ends the process at once.
 //!
-//! The supervisor looks for it while workers are at work. Elsewhere something may hang that has no end: a folder on a
-//! server that is gone, a library; and the supervisor itself hangs while nobody reads its standard error. Nothing is
-//! lost then, so the process ends by itself after a while.
+//! While workers run, the supervisor reacts to the request. Outside of that time, or if the supervisor itself is blocked,
+//! the process may hang: in a folder on a dead network server, in a library, or on a standard error that nobody reads. No
+//! work can be lost then, so the process exits after a few seconds.
 
 use crate::engine::{BuildControl, Stage};
 use crate::exit_code::ExitCode;
@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// A control that a first SIGINT, SIGTERM or SIGUSR1 stops. Once it is, a second SIGINT exits with 130;
-/// the workers see the end of their input and stop.
+/// Return a control that the first SIGINT, SIGTERM or SIGUSR1 stops. A second SIGINT exits with code 130; the workers see
+/// the end of their input and stop.
 pub fn install() -> anyhow::Result<BuildControl> {
     let control = BuildControl::new();
     let interrupted = control.stop_flag();
     let forced = i32::from(ExitCode::Forced as u8);
-    // The order matters: the check must come before the flag is set by the same signal.
+    // Register this first: the first signal must not see the flag that it sets itself.
     flag::register_conditional_shutdown(SIGINT, forced, Arc::clone(&interrupted))
         .context("handling SIGINT")?;
     let mut signals = vec![SIGINT, SIGTERM];
@@ -35,44 +35,49 @@ pub fn install() -> anyhow::Result<BuildControl> {
     let watched = control.clone();
     thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || end_what_hangs(&watched))
+        .spawn(move || exit_if_stuck(&watched))
         .context("starting the thread that waits for signals")?;
     Ok(control)
 }
 
-/// Longest that a signal waits for what is done before and after the workers' time: together with the look that finds
-/// it less than the ten seconds after which service managers lose patience.
+/// How long a stop request may go unanswered before the process exits. With the polling interval it stays below the ten
+/// seconds that service managers wait.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-const LOOK: Duration = Duration::from_millis(100);
+/// Interval between checks.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-fn end_what_hangs(control: &BuildControl) {
+fn exit_if_stuck(control: &BuildControl) {
     let mut waited = Duration::ZERO;
     let mut seen = None;
     while waited < PATIENCE {
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
         let stage = control.stage();
-        let is_seen_to = match stage {
-            Stage::Alone => false,
+        let is_responsive = match stage {
+            Stage::Unsupervised => false,
             Stage::Supervising(_) => seen != Some(stage),
             Stage::Publishing => true,
         };
         seen = Some(stage);
-        let waits = control.is_stopped() && !is_seen_to;
-        waited = if waits { waited + LOOK } else { Duration::ZERO };
+        let waits = control.is_stopped() && !is_responsive;
+        waited = if waits {
+            waited + POLL_INTERVAL
+        } else {
+            Duration::ZERO
+        };
     }
-    // Standard error may be closed, or be what hangs; the exit code says it then.
-    let told = thread::spawn(|| {
+    // Print in a thread, since standard error may be what hangs. The exit code remains.
+    let printed = thread::spawn(|| {
         let mut errors = std::io::stderr();
         let _ = writeln!(
             errors,
-            "paused while waiting for the system; the same command resumes"
+            "paused while the system did not respond; run the same command again to resume"
         );
     });
-    let mut left = LOOK;
-    while !told.is_finished() && left > Duration::ZERO {
-        left = left.saturating_sub(LOOK / 10);
-        thread::sleep(LOOK / 10);
+    let mut left = POLL_INTERVAL;
+    while !printed.is_finished() && left > Duration::ZERO {
+        left = left.saturating_sub(POLL_INTERVAL / 10);
+        thread::sleep(POLL_INTERVAL / 10);
     }
     end_commands();
     platform::exit_now(i32::from(ExitCode::Paused as u8));

@@ -1,4 +1,4 @@
-//! How a build ended, for people or as one line of JSON.
+//! Prints the result of a build, for people or as one line of JSON.
 
 use super::{output, secrets};
 use crate::cli::GlobalFlags;
@@ -16,11 +16,11 @@ use std::time::Duration;
 struct Line<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
-    /// The exit code this process is about to end with.
+    /// The exit code of the build.
     exit: u8,
 }
 
-/// Tells the user how it ended: on standard output, as one line of JSON if asked for.
+/// Print the result on standard output, with `--json` as one line.
 pub fn print(
     outcome: &BuildOutcome,
     request: &BuildRequest,
@@ -48,7 +48,7 @@ pub fn print(
         }
         None => writeln!(
             out,
-            "{}: paused; nothing is lost, and the same command resumes",
+            "{}: paused; run the same command again to resume",
             request.profile.name
         ),
     })?;
@@ -61,16 +61,16 @@ fn print_summary(
     request: &BuildRequest,
 ) -> std::io::Result<()> {
     let Summary { index, run, .. } = summary;
-    let kept: usize = index.kept.iter().map(|root| root.shards.len()).sum();
-    let kept = kept.min(index.shards.len());
-    let nothing_new =
-        run.deleted.is_empty() && run.unchanged_shards + kept as u64 >= index.shards.len() as u64;
+    let retained: usize = index.kept.iter().map(|root| root.shards.len()).sum();
+    let retained = retained.min(index.shards.len());
+    let nothing_new = run.deleted.is_empty()
+        && run.unchanged_shards + retained as u64 >= index.shards.len() as u64;
     let how = if nothing_new && index.kept.is_empty() {
         "unchanged, nothing to do".to_owned()
     } else if nothing_new && index.mode == "blob" {
-        "kept as it was, since a root is away".to_owned()
+        "not updated, since a root is unavailable".to_owned()
     } else if nothing_new {
-        "nothing to do, but a root is away".to_owned()
+        "nothing to do, but a root is unavailable".to_owned()
     } else {
         format!(
             "built in {} ({:.0} s of CPU time, encoders busy {:.0} %)",
@@ -118,7 +118,7 @@ fn print_summary(
     for root in &index.kept {
         writeln!(
             out,
-            "  away: {} ({}); its index stays ({}); --prune deletes it",
+            "  unavailable root: {} ({}); its index is kept ({}); --prune deletes it",
             root.path,
             root.detail,
             root.shards.join(", ")
@@ -127,7 +127,7 @@ fn print_summary(
     if !index.not_indexed.is_empty() {
         writeln!(
             out,
-            "  not indexed: changes in {}, until that root is back",
+            "  not indexed: changes in {}, until that root is available",
             index.not_indexed.join(", ")
         )?;
     }
@@ -147,10 +147,10 @@ fn print_summary(
     )
 }
 
-/// The output as it can be typed here: relative to the working directory when it lies below it.
+/// Return the path of the output to type in a command: relative if it is below the working directory.
 fn shown_path(output: &str, request: &BuildRequest) -> String {
     let path = Path::new(output);
-    // Sharded: the folder is enough and reads better.
+    // The folder is enough in sharded mode, and shorter.
     let path = match request.mode() {
         Mode::Sharded => path.parent().unwrap_or(path),
         Mode::Blob => path,

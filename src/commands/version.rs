@@ -1,4 +1,4 @@
-//! `version`: what this program is made of.
+//! `version`: prints the version of the program and of its parts.
 
 use super::output;
 use crate::cli::GlobalFlags;
@@ -11,7 +11,7 @@ use std::io::Write as _;
 #[derive(Serialize)]
 struct Version {
     version: &'static str,
-    /// Number of the tables that carry the prefix `build_`.
+    /// Format version of the `build_` tables.
     format: i64,
     /// The ONNX Runtime inside the binary, if any.
     embedded_runtime: Option<&'static str>,

@@ -357,6 +357,7 @@ pub(super) fn is_uuid(run: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::SplitMix64;
     use proptest::prelude::*;
 
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -418,16 +419,11 @@ mod tests {
     /// Letters and digits drawn by lot are found; names of the same length are not, see above.
     #[test]
     fn what_is_drawn_is_random() {
-        let mut state = 1_u64;
+        let mut numbers = SplitMix64::new(1);
         for (length, least) in [(16, 970), (20, 985), (32, 995), (40, 995)] {
             let mut found = 0;
             for _ in 0..1000 {
-                let draw = std::iter::repeat_with(|| {
-                    state = state
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1);
-                    char::from(LETTERS[(state >> 33) as usize % LETTERS.len()])
-                });
+                let draw = std::iter::repeat_with(|| char::from(*numbers.pick(LETTERS)));
                 found += usize::from(is_random(&draw.take(length).collect::<String>()));
             }
             println!("{found} of 1000 of {length} letters");

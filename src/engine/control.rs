@@ -1,11 +1,11 @@
-//! What a caller holds of a running build: a switch that stops it, and a look at whether it still answers.
+//! The caller's handle on a running build: stop it, and see whether it still responds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-/// Stops a build from another thread or a signal handler, and tells whether the build will notice.
+/// Stops a build from another thread or a signal handler, and tells whether the build will react.
 ///
-/// Clones share one state. One control serves one build at a time.
+/// Clones share their state. Use one control for one build at a time.
 #[derive(Clone, Debug, Default)]
 pub struct BuildControl {
     stop: Arc<AtomicBool>,
@@ -18,18 +18,18 @@ struct State {
     turns: AtomicU64,
 }
 
-/// Who would notice a request to stop.
+/// Which part of the build reacts to a stop request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Nobody: the build reads its inputs, waits for a lock or writes its manifest. Ending the process loses nothing.
-    Alone,
-    /// The supervisor's loop; the number is how often it has turned. One that stands still is blocked.
+    /// None: the build reads its inputs, waits for a lock or writes its manifest. Ending the process loses nothing.
+    Unsupervised,
+    /// The supervisor's loop; the number counts its iterations. If it stays the same, the loop is blocked.
     Supervising(u64),
-    /// The publisher, which puts a shard into place however long that takes.
+    /// The publisher, which finishes the shard that it is moving into place, however long that takes.
     Publishing,
 }
 
-const ALONE: u8 = 0;
+const UNSUPERVISED: u8 = 0;
 const SUPERVISING: u8 = 1;
 const PUBLISHING: u8 = 2;
 
@@ -38,13 +38,13 @@ impl BuildControl {
         Self::default()
     }
 
-    /// Asks the build to pause: workers finish and commit the files in hand, and the build ends as
+    /// Ask the build to pause. Workers finish and commit their current files, and the build ends as
     /// [`Paused`](super::BuildOutcome::Paused).
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// The flag behind [`Self::stop`], for a signal handler to set.
+    /// Return the flag that [`Self::stop`] sets, for a signal handler.
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
@@ -57,16 +57,16 @@ impl BuildControl {
         match self.state.stage.load(Ordering::Acquire) {
             SUPERVISING => Stage::Supervising(self.state.turns.load(Ordering::Relaxed)),
             PUBLISHING => Stage::Publishing,
-            _ => Stage::Alone,
+            _ => Stage::Unsupervised,
         }
     }
 
-    /// The supervisor's loop has turned once more.
+    /// Count one iteration of the supervisor's loop.
     pub(super) fn turn(&self) {
         self.state.turns.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The supervisor takes over, until the guard is dropped.
+    /// Enter [`Stage::Supervising`] until the guard is dropped.
     pub(super) fn supervise(&self) -> Supervised<'_> {
         self.enter(SUPERVISING);
         Supervised(self)
@@ -77,11 +77,11 @@ impl BuildControl {
     }
 }
 
-/// While it lives, the supervisor or the publisher sees to requests to stop.
+/// While this guard lives, the supervisor or the publisher reacts to stop requests.
 pub(super) struct Supervised<'a>(&'a BuildControl);
 
 impl Supervised<'_> {
-    /// The supervisor has ended, the publisher has not.
+    /// Enter [`Stage::Publishing`]: the supervisor has ended, the publisher has not.
     pub fn publishing(&self) {
         self.0.enter(PUBLISHING);
     }
@@ -89,6 +89,6 @@ impl Supervised<'_> {
 
 impl Drop for Supervised<'_> {
     fn drop(&mut self) {
-        self.0.enter(ALONE);
+        self.0.enter(UNSUPERVISED);
     }
 }

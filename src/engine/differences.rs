@@ -1,12 +1,12 @@
-//! What is different about the request that an output was built with, for the message of exit code 12.
+//! Lists the settings that differ between an existing output and a request, for the message of exit code 12.
 //!
-//! Pure. The fingerprint is a hash; the choices behind it are stored beside it, in `build_meta`.
+//! Pure. The fingerprint is only a hash; `build_meta` stores the settings behind it.
 
 use crate::encode::{EncoderInfo, ModelInfo};
 use crate::profile::recipe::Recipe;
 use serde_json::{Map, Value};
 
-/// The choices that an index was built with, as `build_meta` has them.
+/// The settings that an index was built with, as stored in `build_meta`.
 #[derive(Clone, Debug)]
 pub struct BuiltWith {
     /// JSON of an [`EncoderInfo`].
@@ -16,11 +16,11 @@ pub struct BuiltWith {
     pub tool_version: String,
 }
 
-/// Each difference as `NAME BEFORE -> NOW`. Never empty: where all choices are the same, the rules of the program
+/// Return each difference as `NAME BEFORE -> NOW`. Never empty: if all settings are equal, the program's own rules
 /// differ.
 pub fn differences(before: &BuiltWith, recipe: &Recipe, encoders: &EncoderInfo) -> Vec<String> {
     let mut recipe_before = object(serde_json::from_str(&before.recipe).ok());
-    // Choices that are younger than the index have the default's meaning there.
+    // Settings that are newer than the index had their default value.
     if let Ok(known) = serde_json::from_str::<Recipe>(&before.recipe) {
         for (name, value) in object(serde_json::to_value(known).ok()) {
             recipe_before.entry(name).or_insert(value);
@@ -39,7 +39,7 @@ pub fn differences(before: &BuiltWith, recipe: &Recipe, encoders: &EncoderInfo) 
             found.push(format!("{name} {} -> {}", shown(Some(was)), shown(None)));
         }
     }
-    // Both are part of each encoder's hash, so either alone makes them different.
+    // Coverage and precision are part of each encoder's hash: a change of either changes the hash too.
     let mut is_rehashed = recipe_before.get("coverage") != recipe_now.get("coverage");
     if let Ok(encoders_before) = serde_json::from_str::<EncoderInfo>(&before.encoder) {
         let (was, now) = (encoders_before.precision(), encoders.precision());
@@ -57,7 +57,7 @@ pub fn differences(before: &BuiltWith, recipe: &Recipe, encoders: &EncoderInfo) 
     if found.is_empty() {
         let now = env!("CARGO_PKG_VERSION");
         found.push(format!(
-            "rules that shape every index, of helix-build {} -> {now}",
+            "indexing rules of helix-build {} -> {now}",
             before.tool_version
         ));
     }
@@ -74,7 +74,7 @@ fn encoder_difference(
     if hash(was) == hash(now) || (is_rehashed && name(was) == name(now)) {
         return None;
     }
-    // Two of one name are told apart by their hashes.
+    // Show the hashes of two models of the same name.
     let shown = |model: &Option<ModelInfo>| match model {
         None => "none".to_owned(),
         Some(model) if name(was) == name(now) => {
@@ -117,7 +117,10 @@ mod tests {
         })
     }
 
-    fn told(recipe: (&Recipe, &Recipe), encoders: (&EncoderInfo, &EncoderInfo)) -> Vec<String> {
+    fn differences_between(
+        recipe: (&Recipe, &Recipe),
+        encoders: (&EncoderInfo, &EncoderInfo),
+    ) -> Vec<String> {
         let before = BuiltWith {
             encoder: serde_json::to_string(encoders.0).expect("JSON"),
             recipe: serde_json::to_string(recipe.0).expect("JSON"),
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_is_named_with_both_values() {
+    fn each_difference_shows_both_values() {
         let recipe = Recipe::default();
         let both = EncoderInfo {
             sparse: model("splade", 1),
@@ -139,7 +142,7 @@ mod tests {
             ..recipe.clone()
         };
         assert_eq!(
-            told((&recipe, &other), (&both, &both)),
+            differences_between((&recipe, &other), (&both, &both)),
             ["chunk_chars 2000 -> 1500", "chunker ast -> compat"]
         );
         let head = Recipe {
@@ -151,7 +154,7 @@ mod tests {
             dense: model("minilm", 4),
         };
         assert_eq!(
-            told((&recipe, &head), (&both, &rehashed)),
+            differences_between((&recipe, &head), (&both, &rehashed)),
             ["coverage whole -> head"]
         );
         let halved = EncoderInfo {
@@ -162,7 +165,7 @@ mod tests {
             dense: model("minilm", 2),
         };
         assert_eq!(
-            told((&recipe, &recipe), (&both, &halved)),
+            differences_between((&recipe, &recipe), (&both, &halved)),
             ["precision fp32 -> fp16"]
         );
         let changed = EncoderInfo {
@@ -170,24 +173,23 @@ mod tests {
             dense: None,
         };
         assert_eq!(
-            told((&recipe, &recipe), (&both, &changed)),
+            differences_between((&recipe, &recipe), (&both, &changed)),
             [
                 "sparse encoder splade (010101010101) -> splade (030303030303)",
                 "dense encoder minilm -> none"
             ]
         );
         assert_eq!(
-            told((&recipe, &recipe), (&both, &both)),
+            differences_between((&recipe, &recipe), (&both, &both)),
             [format!(
-                "rules that shape every index, of helix-build 0.0.9 -> {}",
+                "indexing rules of helix-build 0.0.9 -> {}",
                 env!("CARGO_PKG_VERSION")
             )]
         );
     }
 
-    /// Of a version with other choices.
     #[test]
-    fn choices_that_one_side_does_not_know_are_named() {
+    fn settings_unknown_to_one_version_are_listed() {
         let before = BuiltWith {
             encoder: "?".to_owned(),
             recipe:

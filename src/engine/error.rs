@@ -1,4 +1,4 @@
-//! How a build fails: a kind for what the caller may do about it, and a message for people.
+//! The engine's error type: a kind for decisions, and a message for people.
 
 use crate::encode::EncodeError;
 use crate::plan::CoverageError;
@@ -12,9 +12,9 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request, the profile or the output folder is wrong: change it.
+    /// The request, the profile or the output folder is invalid: change it.
     InvalidRequest,
-    /// No root exists, or no file in them is eligible.
+    /// No root exists, or no root has an eligible file.
     NothingToIndex,
     /// Another build is writing this output: wait for it.
     Locked,
@@ -22,15 +22,15 @@ pub enum ErrorKind {
     FingerprintMismatch,
     /// A model, the runtime or a device cannot be used.
     Unavailable,
-    /// The disk is full. What was committed is kept: free space, and the same request resumes.
+    /// The disk is full. Committed work is kept: free some space, and the same request resumes.
     DiskFull,
-    /// Anything else. What was committed is kept, and the same request resumes.
+    /// Anything else. Committed work is kept, and the same request resumes.
     Failed,
 }
 
 /// Why a build failed.
 ///
-/// `{}` shows the outermost message, `{:#}` the causes after it. Messages name the file or setting and the fix.
+/// `{}` prints the outermost message, `{:#}` also the causes. Messages name the file or setting and the fix.
 #[derive(Debug)]
 pub struct BuildError {
     kind: ErrorKind,
@@ -41,7 +41,7 @@ pub struct BuildError {
 pub type Result<T, E = BuildError> = std::result::Result<T, E>;
 
 impl BuildError {
-    /// An error with this message and no cause.
+    /// Create an error with this message and no cause.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -107,7 +107,7 @@ impl From<EncodeError> for BuildError {
     }
 }
 
-/// Errors that no caller can do anything special about.
+/// Converts error types that callers treat alike.
 macro_rules! failed {
     ($($error:ty),*) => {$(
         impl From<$error> for BuildError {
@@ -122,7 +122,7 @@ macro_rules! failed {
 
 failed!(CoverageError, ScanError, serde_json::Error);
 
-/// Adds to an error what was attempted, as `anyhow` does; the kind stays.
+/// Adds the attempted action to an error, as `anyhow` does, and keeps its kind.
 pub(super) trait Context<T> {
     fn context(self, attempt: &'static str) -> Result<T>;
     fn with_context(self, attempt: impl FnOnce() -> String) -> Result<T>;

@@ -1,10 +1,10 @@
-//! What a shard lists of files that were meant to be indexed and are not, for the summary and for `plan`.
+//! Collects the files that should have been indexed but failed, for the summary and for `plan`.
 
 use crate::file::{FileOutcome, SkipReason};
 use crate::report::SkippedFile;
 use crate::store::ledger::ShardLedger;
 
-/// Files that were meant to be indexed and are not.
+/// Files that should have been indexed but failed.
 #[derive(Default)]
 pub struct Failures {
     pub quarantined: Vec<SkippedFile>,
@@ -12,7 +12,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Those that a shard lists.
+    /// Collect the failures that a shard's ledger lists.
     pub fn of(ledger: &ShardLedger) -> Self {
         let mut found = Self::default();
         for (root, record) in &ledger.files {

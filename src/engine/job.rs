@@ -1,93 +1,43 @@
-//! What the supervisor and the publisher of a build are given.
-//!
-//! Pure translation: request and plan in, their input out; the routing database is opened.
+//! Translates a request and its plan into the supervisor's input.
 
-use super::cores;
-use super::error::{BuildError, ErrorKind};
-use crate::engine::error::Result;
-use crate::engine::output::obstacles;
+use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::preflight::Prepared;
-use crate::engine::publish::queue::Publishing;
 use crate::engine::request::BuildRequest;
+use crate::engine::sizing::{cores, model_sizes};
 use crate::engine::supervisor::Job;
 use crate::engine::supervisor::Limits;
 use crate::engine::watch;
 use crate::ids::{SegmentId, WorkerId};
 use crate::plan::sizing::{Sizing, arena_bytes};
-use crate::plan::{Mode, Plan, ShardPlan};
+use crate::plan::{Plan, ShardPlan};
 use crate::platform;
 use crate::profile::encoders::EncoderChoice;
 use crate::profile::recipe::encoder_fingerprint;
 use crate::protocol::{SegmentTask, WorkerSetup};
-use crate::store::routing::RoutingDb;
-use crate::store::shard::ShardHeader;
-use crate::store::{self, locate};
+use crate::store::locate;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 
-/// Longest that a worker may take to start (a model of a gigabyte on a cold disk) and to end.
+/// Longest time for a worker to start (reading a model of a gigabyte from a cold disk) and to stop.
 const START_STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Longest that a pause waits for a worker that shows no progress: several chunks of a slow model. What is
-/// lost is the file in hand.
+/// Longest time that a pause waits for a worker without progress: a slow model encodes several chunks meanwhile. A
+/// worker that is killed then loses its current file.
 const PAUSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Segments that a worker has: one in work, and one so that the hand-over costs no time.
+/// Segments assigned to a worker: the current one, and the next so that no time is lost between them.
 const SEGMENTS_PER_WORKER: usize = 2;
 
-/// The same on a device, which takes a thousand chunks at a time while the next thousand are prepared: 4 MiB of text, if
-/// segments have their usual 512 KiB. Two were too few to fill a batch of each length: on an H200 the fill was 0.58 in
-/// 16 bits. Doubled, the last worker to end would work twice as long alone.
+/// Segments assigned to a worker on a device, which encodes a thousand chunks while the next thousand are prepared: 4 MiB
+/// of text with the usual segments of 512 KiB. Two segments did not fill a batch of each length: on an H200 the fill was
+/// 0.58 with fp16. Twice as many would double the time that the last worker works alone.
 const SEGMENTS_PER_DEVICE_WORKER: usize = 8;
 
-/// No worker is refused less than this: a large model with its arenas.
-const LEAST_MEMORY_LIMIT: u64 = 4 << 30;
+/// Smallest automatic memory limit of a worker: a large model with its arenas.
+const MIN_MEMORY_LIMIT_BYTES: u64 = 4 << 30;
 
-pub fn publishing(request: &BuildRequest, prepared: &Prepared) -> Result<Publishing> {
-    let layout = &prepared.layout;
-    store::spill_into(&layout.work)?;
-    let routing = match request.mode() {
-        Mode::Blob => None,
-        Mode::Sharded => {
-            let routing = RoutingDb::open_or_create(&layout.database, prepared.epoch)?;
-            Some(Mutex::new(routing.with_category(request.category)))
-        }
-    };
-    Ok(Publishing {
-        plan: Arc::new(prepared.survey.plan.clone()),
-        layout: layout.clone(),
-        header: ShardHeader {
-            label: String::new(),
-            roots: Vec::new(),
-            fingerprint: prepared.fingerprint,
-            encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            encoder: serde_json::to_string(&prepared.encoders)?,
-            recipe: serde_json::to_string(&request.profile.recipe)?,
-            epoch: prepared.epoch,
-            sorter_threads: sorter_threads(prepared),
-        },
-        routing,
-        records: prepared.records.clone(),
-        other_formats: obstacles::other_formats(request),
-        rebuild: prepared.rebuild.clone(),
-        published: Mutex::default(),
-        stopping: Arc::default(),
-    })
-}
-
-/// While other shards are still being encoded, every core has work. The last and only one has them to
-/// itself.
-fn sorter_threads(prepared: &Prepared) -> u32 {
-    match prepared.survey.plan.shards.len() - prepared.unchanged.len() {
-        1 => cores().min(4) as u32,
-        _ => 0,
-    }
-}
-
+/// Describe the work of the supervisor: `todo` are the shards to encode.
 pub fn job(
     request: &BuildRequest,
     prepared: &Prepared,
@@ -120,7 +70,7 @@ pub fn job(
             fingerprint: prepared.fingerprint,
             encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
             limits: request.profile.rules.limits,
-            // So that the worker, which knows the file, speaks first.
+            // Shorter than the stall timeout: the worker can name the file, the supervisor cannot.
             file_timeout: request.stall_timeout / 2,
             plays_device: request.plays_device,
             memory_limit: memory_limit(request, sizing),
@@ -142,7 +92,7 @@ pub fn job(
     })
 }
 
-/// The choice, with what each worker may take of a device and of the cores.
+/// Return the encoder choice with each worker's share of device memory and cores.
 fn encoders(request: &BuildRequest, sizing: &Sizing) -> EncoderChoice {
     let choice = request.encoders.clone();
     let device_memory = match request.vram_limit {
@@ -152,19 +102,19 @@ fn encoders(request: &BuildRequest, sizing: &Sizing) -> EncoderChoice {
     EncoderChoice {
         device_memory,
         cpu_threads: match choice.device() {
-            // As many workers as cores.
+            // There are as many workers as cores.
             None => 0,
-            // For the kind that stays on the CPU, and for shards that leave the device.
+            // For an encoder that stays on the CPU, and for shards that fall back to it.
             Some(_) => (cores() / sizing.workers.max(1)).max(1) as u32,
         },
         ..choice
     }
 }
 
-/// In bytes, for all arenas of a worker; 0 where no device says what it has. Arenas have equal parts of it, so two
-/// devices give twice what the smaller one has room for.
+/// Return the bytes for all arenas of a worker; 0 if no device reports its memory. Arenas get equal parts, so two devices
+/// give twice what fits on the smaller one.
 fn device_memory(request: &BuildRequest, sizing: &Sizing) -> u64 {
-    let models = super::model_sizes(request);
+    let models = model_sizes(request);
     let known = &request.device_memory;
     let arenas = known.iter().map(|(device, vram)| {
         let on_device = models.on(*device, &request.encoders);
@@ -173,11 +123,13 @@ fn device_memory(request: &BuildRequest, sizing: &Sizing) -> u64 {
     arenas.min().unwrap_or(0) * known.len() as u64
 }
 
-/// In bytes, for each worker; 0 where the machine does not say what it has.
+/// Return the memory limit of a worker in bytes; 0 if the machine does not report its memory.
 fn memory_limit(request: &BuildRequest, sizing: &Sizing) -> u64 {
     match (request.worker_memory, platform::available_memory_bytes()) {
         (0, None) => 0,
-        (0, Some(available)) => (available / sizing.workers.max(1) as u64).max(LEAST_MEMORY_LIMIT),
+        (0, Some(available)) => {
+            (available / sizing.workers.max(1) as u64).max(MIN_MEMORY_LIMIT_BYTES)
+        }
         (asked, _) => asked,
     }
 }
@@ -198,13 +150,12 @@ fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> O
     })
 }
 
-/// Unchanged shards that are looked through for vectors: only copies of their files find any there, and each look
-/// takes time for every text that nobody knows.
-const MOST_UNCHANGED: usize = 64;
+/// How many unchanged shards are searched for vectors. Only copies of their files find any there, and every search costs
+/// time for each new text.
+const MAX_UNCHANGED: usize = 64;
 
-/// Databases whose vectors may be taken over: the shards that this build replaces, those that leave it or
-/// stay of a root that is away, some of the unchanged ones, and those of the indexes named by `--reuse-from`. After
-/// `--rebuild` only the last.
+/// List the databases whose vectors may be reused: the shards that this build replaces, obsolete and retained shards,
+/// some unchanged ones, and those of the indexes given with `--reuse-from`. With `--rebuild` only the last.
 fn reuse(request: &BuildRequest, prepared: &Prepared, todo: &[&ShardPlan]) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     if !request.rebuild {
@@ -212,17 +163,17 @@ fn reuse(request: &BuildRequest, prepared: &Prepared, todo: &[&ShardPlan]) -> Ve
         let own: BTreeSet<PathBuf> = todo.iter().map(|it| shard(it)).collect();
         let plan = &prepared.survey.plan.shards;
         let planned: BTreeSet<PathBuf> = plan.iter().map(shard).collect();
-        let earlier = || prepared.earlier.iter();
+        let earlier = || prepared.earlier_databases.iter();
         paths.extend(earlier().filter(|path| own.contains(*path)).cloned());
         paths.extend(earlier().filter(|path| !planned.contains(*path)).cloned());
-        let unchanged = planned.difference(&own).take(MOST_UNCHANGED);
+        let unchanged = planned.difference(&own).take(MAX_UNCHANGED);
         paths.extend(unchanged.cloned());
     }
     for folder in &request.reuse_from {
         if let Ok(index) = locate::locate(folder) {
             paths.extend(index.databases().into_iter().map(|(_, path)| path));
         } else {
-            tracing::warn!("--reuse-from {}: no index there", folder.display());
+            tracing::warn!("--reuse-from {}: no index found there", folder.display());
         }
     }
     paths

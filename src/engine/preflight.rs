@@ -1,35 +1,30 @@
-//! What is known before any work is done: the plan, the fingerprint, and what is built already.
+//! Checks before any work: makes the plan, computes the fingerprint and finds what is built already.
 //!
-//! Looks at the corpus, the models and the output, and refuses what is not ours to replace. Of the output it changes
-//! only what killed builds left behind, what the output remembers, and with `--rebuild` the segments.
+//! Reads the corpus, the models and the output, and refuses to replace foreign files. In the output it changes only
+//! leftovers of killed builds, the provenance file and, with `--rebuild`, the segments.
 
 use crate::encode;
-use crate::engine::error::Context as _;
-use crate::engine::error::{BuildError, ErrorKind, Result};
-use crate::engine::failures::Failures;
-use crate::engine::output::kept;
+use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
-use crate::engine::output::obstacles;
 use crate::engine::output::provenance::{Provenance, remembered};
 use crate::engine::output::rebuild::{self, Rebuild};
-use crate::engine::publish::registry;
+use crate::engine::output::{list_databases, obstacles};
 use crate::engine::request::BuildRequest;
 use crate::engine::survey::{self, Survey};
-use crate::engine::unchanged::{self, Wanted};
+use crate::engine::unchanged::{self, Expected};
 use crate::failpoint::failpoint;
 use crate::ids::{Digest, FileHash, ShardId};
 use crate::plan::{Mode, Plan};
 use crate::profile::recipe::encoder_fingerprint;
-use crate::report::marks;
 use crate::store::hash_file;
-use crate::store::ledger::{ShardLedger, read_ledger};
+use crate::store::ledger::ShardLedger;
 use crate::store::ownership::{self, Records, Stale};
 use crate::store::registered::RegisteredShard;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-/// What is known before any work is done.
+/// What a build knows before it starts to work.
 pub struct Prepared {
     pub survey: Survey,
     pub layout: Layout,
@@ -37,35 +32,40 @@ pub struct Prepared {
     pub encoders: encode::EncoderInfo,
     /// Seconds since 1970, for every time column.
     pub epoch: f64,
-    /// Whether `SOURCE_DATE_EPOCH` fixes it.
+    /// Whether the request fixes `epoch`.
     pub reproducible: bool,
-    /// Complete already, with what they say of themselves.
+    /// Ledgers of the shards that are complete already.
     pub unchanged: BTreeMap<ShardId, ShardLedger>,
-    /// Of the routing database as it was found; `None` when there is none, or when an earlier build did not
-    /// come to its end: what the manifest says is of an earlier state then.
+    /// Hash of the routing database as it was found. `None` if there is none, or if an earlier build was interrupted, so
+    /// that the manifest describes an earlier state.
     pub routing_before: Option<FileHash>,
-    /// No earlier run was stopped on its way: what the manifest says is of this state.
+    /// Whether no earlier build was interrupted, so that the manifest describes the state found.
     pub is_finished: bool,
-    /// Databases that lay in the output when the run began, whatever they are: sources of vectors.
-    pub earlier: Vec<PathBuf>,
+    /// All databases found in the output: sources of vectors to reuse.
+    pub earlier_databases: Vec<PathBuf>,
     /// With `--rebuild`.
     pub rebuild: Option<Rebuild>,
-    /// What the output said of its files when the run began.
+    /// What the output recorded about its files when the run began.
     pub records: Records,
-    /// What the output shall remember in the end.
+    /// The provenance to write at the end.
     pub provenance: Provenance,
 }
 
-/// The encoders of these request and the fingerprint of their build. Unusable ones are exit code 13.
-fn identify(request: &BuildRequest) -> Result<(encode::EncoderInfo, Digest)> {
+/// Describe the encoders of a request and compute the fingerprint of its build.
+///
+/// # Errors
+/// `Unavailable` if an encoder cannot be used.
+pub(super) fn identify(request: &BuildRequest) -> Result<(encode::EncoderInfo, Digest)> {
     let encoders = encode::describe(&request.encoders)?;
     let fingerprint = request.profile.recipe.fingerprint(encoders.hashes());
     Ok((encoders, fingerprint))
 }
 
-/// The shards of a plan that are complete already, with what they say of themselves. A shard of another
-/// fingerprint is exit code 12.
-fn find_unchanged(
+/// Return the ledgers of the planned shards that are complete already.
+///
+/// # Errors
+/// `FingerprintMismatch` for a shard that was built with other models or settings.
+pub(super) fn find_unchanged(
     request: &BuildRequest,
     layout: &Layout,
     plan: &Plan,
@@ -73,79 +73,29 @@ fn find_unchanged(
     rebuild: Option<&Rebuild>,
 ) -> Result<BTreeMap<ShardId, ShardLedger>> {
     let mut found = BTreeMap::new();
-    let wanted = Wanted {
+    let expected = Expected {
         profile: &request.profile,
         encoders,
         fingerprint,
     };
     for shard in &plan.shards {
-        // A rebuild knows its own shards alone.
-        let counts = match rebuild {
+        // A rebuild only trusts the shards that it has built itself.
+        let may_be_kept = match rebuild {
             Some(rebuild) => rebuild.is_done(&shard.label),
             None => !request.rebuild,
         };
-        if !counts {
+        if !may_be_kept {
             continue;
         }
         let path = layout.shard(&shard.label);
-        if let Some(ledger) = unchanged::unchanged(&path, plan, shard, &wanted)? {
+        if let Some(ledger) = unchanged::read_if_unchanged(&path, plan, shard, &expected)? {
             found.insert(shard.id, ledger);
         }
     }
     Ok(found)
 }
 
-/// What a build would find and do.
-pub struct Foreseen {
-    /// Complete already, with what they say of themselves.
-    pub built: BTreeMap<ShardId, ShardLedger>,
-    /// Labels of the shards that it would delete.
-    pub deleted: Vec<String>,
-    /// Files that it would list: those of the walk, and of shards that stay as they are.
-    pub failures: Failures,
-    /// Whether every input would be in the index, as far as can be foreseen.
-    pub is_whole: bool,
-}
-
-/// What a build would make of a survey, for `plan`; reads only.
-///
-/// # Errors
-/// Those with which the build would be refused, under the same exit codes.
-pub fn foresee(request: &BuildRequest, survey: &Survey) -> Result<Foreseen> {
-    let layout = request.layout();
-    obstacles::refuse_manifest(&layout.manifest)?;
-    obstacles::refuse_stranger(&layout.lock(), marks::is_lock)?;
-    let (encoders, fingerprint) = identify(request)?;
-    let (_, records) = remembered(request, &layout);
-    refuse_foreign(request, &layout, survey, &records)?;
-    refuse_mixture(survey, encoder_fingerprint(encoders.hashes()))?;
-    let leftovers = registry::leftovers(request, survey, &records)?;
-    let encoders = (&encoders, fingerprint);
-    let built = find_unchanged(request, &layout, &survey.plan, encoders, None)?;
-    let mut failures = Failures {
-        unreadable: survey.unreadable.clone(),
-        ..Failures::default()
-    };
-    let kept = survey.kept.shards.values();
-    let kept = kept.filter_map(|shard| read_ledger(&shard.path).ok());
-    for of_shard in built
-        .values()
-        .map(Failures::of)
-        .chain(kept.map(|it| Failures::of(&it)))
-    {
-        failures.quarantined.extend(of_shard.quarantined);
-        failures.unreadable.extend(of_shard.unreadable);
-    }
-    let failed = !failures.quarantined.is_empty() || !failures.unreadable.is_empty();
-    Ok(Foreseen {
-        built,
-        deleted: leftovers.into_iter().map(|shard| shard.label).collect(),
-        failures,
-        is_whole: !failed && !survey.is_incomplete(request),
-    })
-}
-
-/// What of a plan is built already; reads only.
+/// Return the ledgers of the planned shards that are complete already. Only reads.
 pub fn already_built(
     request: &BuildRequest,
     plan: &Plan,
@@ -155,6 +105,7 @@ pub fn already_built(
     find_unchanged(request, &layout, plan, (&encoders, fingerprint), None)
 }
 
+/// Check the request against the corpus, the models and the output. The caller holds the build lock.
 pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
     obstacles::refuse_manifest(&layout.manifest)?;
     let (encoders, fingerprint) = identify(request)?;
@@ -171,7 +122,7 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
     };
     ownership::remove_stale_attempts(&layout.shards, stale)?;
     remembered.write(&layout)?;
-    let earlier = kept::databases(&layout)?;
+    let earlier_databases = list_databases(&layout)?;
     let segments = layout.segments();
     let is_finished = !segments.exists();
     let rebuild = match request.rebuild {
@@ -190,11 +141,11 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
         rebuild.as_ref(),
     )?;
     if rebuild.is_none() {
-        rebuild::forget(&layout.rebuild())?;
+        rebuild::remove_mark(&layout.rebuild())?;
     }
     let (epoch, reproducible) = epoch(request);
     let routing_before = match layout.mode {
-        // Under a fixed date no hash is noted.
+        // A reproducible build records no hash.
         Mode::Sharded if is_finished && !reproducible => hash_file(&layout.database).ok(),
         Mode::Sharded | Mode::Blob => None,
     };
@@ -208,16 +159,16 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
         reproducible,
         unchanged,
         is_finished,
-        earlier,
+        earlier_databases,
         rebuild,
         records,
         provenance,
     })
 }
 
-/// Refuses a plan that would replace what is not ours: a file where a shard will be, or the registration of another
-/// tool's shard of the same name.
-fn refuse_foreign(
+/// Refuse a plan that would overwrite a foreign file, the registration of another program's shard, or the retained shard
+/// of an unavailable root.
+pub(super) fn refuse_foreign(
     request: &BuildRequest,
     layout: &Layout,
     survey: &Survey,
@@ -225,7 +176,7 @@ fn refuse_foreign(
 ) -> Result<()> {
     for shard in &survey.plan.shards {
         let path = layout.shard(&shard.label);
-        obstacles::refuse_beside(&path)?;
+        obstacles::refuse_irregular_files(&path)?;
         let holding = ownership::look(&path)?;
         records
             .may_replace(
@@ -235,18 +186,18 @@ fn refuse_foreign(
                 obstacles::other_formats(request),
             )
             .map_err(obstacles::not_ours)?;
-        let rival = |row: &RegisteredShard| row.name == shard.label && row.build.is_none();
-        if records.registered.iter().any(rival) {
+        let is_foreign = |row: &RegisteredShard| row.name == shard.label && row.build.is_none();
+        if records.registered.iter().any(is_foreign) {
             let text = format!(
-                "{} has a shard {} that another program registered: give the root another label in the profile, or choose another --out-dir",
+                "{}: another program registered a shard named {}: give the root another label in the profile, or choose another --out-dir",
                 layout.database.display(),
                 shard.label
             );
             return Err(BuildError::new(ErrorKind::InvalidRequest, text));
         }
-        if survey.kept.shards.contains_key(&shard.label) {
+        if survey.retained.shards.contains_key(&shard.label) {
             let text = format!(
-                "the shard {} is that of a root that is away: bring it back, give the other root a label in the profile, or delete it with --prune",
+                "shard {} belongs to an unavailable root: restore that root, give the other root a label in the profile, or delete the shard with --prune",
                 shard.label
             );
             return Err(BuildError::new(ErrorKind::InvalidRequest, text));
@@ -255,14 +206,14 @@ fn refuse_foreign(
     Ok(())
 }
 
-/// Refuses to leave a shard of other encoders beside new ones: their vectors cannot be compared.
-fn refuse_mixture(survey: &Survey, encoders: Digest) -> Result<()> {
-    let others = survey.kept.shards.iter();
+/// Refuse to keep a shard of other encoders beside new ones: their vectors are not comparable.
+pub(super) fn refuse_mixture(survey: &Survey, encoders: Digest) -> Result<()> {
+    let others = survey.retained.shards.iter();
     let mut others = others.filter(|(_, shard)| shard.encoders != Some(encoders));
     match others.next() {
         Some((label, _)) if !survey.plan.shards.is_empty() => {
             let text = format!(
-                "the shard {label} was built with other models, and its root is away: bring it back, or delete the shard with --prune"
+                "shard {label} was built with other models, and its root is unavailable: restore the root, or delete the shard with --prune"
             );
             Err(BuildError::new(ErrorKind::FingerprintMismatch, text))
         }
@@ -270,13 +221,13 @@ fn refuse_mixture(survey: &Survey, encoders: Digest) -> Result<()> {
     }
 }
 
-/// The time to write everywhere, and whether the request fixes it.
+/// Return the time to write into the index, in seconds since 1970, and whether the request fixes it.
 fn epoch(request: &BuildRequest) -> (f64, bool) {
     match request.source_date_epoch {
         Some(seconds) => (seconds.into(), true),
         None => {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            // A clock before 1970 is a broken clock, not a reason to stop.
+            // A clock before 1970 is wrong, but no reason to fail.
             (now.map_or(0.0, |now| now.as_secs_f64()), false)
         }
     }

@@ -1,4 +1,4 @@
-//! What a build is asked to do.
+//! The input of a build.
 
 use super::error::{Context as _, Result};
 use super::output::layout::Layout;
@@ -14,57 +14,58 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Default of [`BuildRequest::stall_timeout`]. A file of 200 KB is some hundred chunks, and slow models take seconds
-/// for each; a disk that spins up or a network folder takes a minute.
+/// Default of [`BuildRequest::stall_timeout`]. A file of 200 KB has about a hundred chunks, and slow models take seconds
+/// for each. A disk that spins up or a network folder can take a minute.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Everything that a build of one profile depends on. Plain values: nothing is read from the environment later.
+/// Everything that a build of one profile depends on, as plain values. The engine reads no environment variables.
 ///
-/// [`BuildRequest::new`] fills in the defaults; set the fields that should differ.
+/// [`BuildRequest::new`] fills in the defaults.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
     pub profile: Profile,
-    /// Absolute. In sharded mode `-sharded` is appended to its last part.
+    /// Absolute path of the output folder. Sharded mode appends `-sharded` to its name.
     pub out_dir: PathBuf,
     /// How to start a worker process.
     pub worker: ProcessCommand,
-    /// Worker processes; 0: choose by cores, memory and segments.
+    /// Number of worker processes; 0: choose by cores, memory and segments.
     pub workers: u32,
     /// Threads per worker that read, chunk and tag; 0: choose.
     pub file_workers: u32,
-    /// Build afresh. Repeated after a stop, it resumes.
+    /// Build everything again. A repeated request resumes an interrupted rebuild.
     pub rebuild: bool,
-    /// Delete the shards of roots that are away.
+    /// Delete the shards of unavailable roots.
     pub prune: bool,
-    /// Replace what another profile file of the same name has built.
+    /// Replace an index that was built from another profile file of the same name.
     pub take_over: bool,
-    /// Longest silence of a worker that has work.
+    /// Replace a worker that makes no progress for this long.
     pub stall_timeout: Duration,
-    /// Bytes of memory for each worker; 0: its share of what is available.
+    /// Memory limit of each worker in bytes; 0: its share of the available memory.
     pub worker_memory: u64,
-    /// Under which servers list the shards.
+    /// Category under which servers list the shards.
     pub category: ShardCategory,
-    /// Blob or sharded, and how roots are split.
+    /// Blob or sharded mode, and how large roots are split.
     pub plan: PlanOptions,
-    /// Models, and the device of each. The devices must exist: see [`devices`](super::devices).
+    /// The models and their devices. The devices must exist: see [`devices`](super::devices).
     pub encoders: EncoderChoice,
-    /// Memory of each device that encoders are on, of those that tell.
+    /// Memory of each encoder device that reports it.
     pub device_memory: Vec<(Device, Vram)>,
-    /// Bytes of device memory for each worker's activations; 0: its share of what is free.
+    /// Device memory for each worker's activations in bytes; 0: its share of the free memory.
     pub vram_limit: u64,
-    /// Indexes whose vectors may be reused, besides the output's own.
+    /// Other indexes whose vectors may be reused.
     pub reuse_from: Vec<PathBuf>,
-    /// Seconds since 1970 to write as every date, so that equal inputs give equal files; `None`: the time of the build.
+    /// Date to write everywhere, in seconds since 1970, so that equal inputs give equal files; `None`: the time of the
+    /// build.
     pub source_date_epoch: Option<u32>,
     pub crawl: CrawlConfig,
-    /// A command that prints a device's used and total memory; `None`: ask NVML.
+    /// A command that prints used and total device memory; `None`: ask NVML.
     pub vram_probe: Option<String>,
-    /// For rehearsals: the CPU is watched as if it were a device whose memory `vram_probe` tells.
+    /// Watch the CPU as if it were a device with the memory that `vram_probe` reports, to rehearse incidents.
     pub plays_device: bool,
 }
 
-/// The command that starts a child process of the engine. A worker is the `helix-build` executable with its hidden
-/// `worker` command, or a host program that calls [`worker::run`](super::worker::run) when it is started so.
+/// A command that starts a child process of the engine. A worker is the `helix-build` executable with its hidden `worker`
+/// command, or a host program that calls [`worker::run`](super::worker::run).
 #[derive(Clone, Debug)]
 pub struct ProcessCommand {
     pub program: PathBuf,
@@ -72,10 +73,10 @@ pub struct ProcessCommand {
 }
 
 impl ProcessCommand {
-    /// The running executable with one argument.
+    /// Return the running executable with one argument.
     ///
     /// # Errors
-    /// When the system does not tell which executable runs.
+    /// If the system does not report which executable runs.
     pub fn this_program(argument: &str) -> Result<Self> {
         Ok(Self {
             program: std::env::current_exe().context("finding this program")?,
@@ -83,7 +84,7 @@ impl ProcessCommand {
         })
     }
 
-    /// To spawn, with its streams still to be set.
+    /// Return a command to spawn. The caller sets its streams.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
@@ -92,10 +93,10 @@ impl ProcessCommand {
 }
 
 impl BuildRequest {
-    /// A sharded build of `profile` below `out_dir`, with the profile's models on the CPU.
+    /// Request a sharded build of `profile` below `out_dir`, with the profile's models on the CPU.
     ///
     /// # Errors
-    /// When `out_dir` is empty or the working directory is gone.
+    /// If `out_dir` is empty, or if it is relative and the working directory no longer exists.
     pub fn new(profile: Profile, out_dir: &Path, worker: ProcessCommand) -> Result<Self> {
         let encoders = EncoderChoice {
             sparse: profile.sparse.clone(),
@@ -136,12 +137,12 @@ impl BuildRequest {
         self.plan.mode
     }
 
-    /// Where the parts of the output lie.
+    /// Return the paths of the output.
     pub fn layout(&self) -> Layout {
         Layout::new(&self.out_dir, &self.profile.name, self.mode())
     }
 
-    /// Gives roots the labels that the output knows them by, so that those that are away keep theirs.
+    /// Take over root labels from the output, so that unavailable roots keep theirs.
     pub fn recall_roots(&mut self) {
         if let Some(known) = Provenance::read(&self.layout())
             && !self.prune

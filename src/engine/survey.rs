@@ -1,11 +1,10 @@
-//! What there is to index: the walk over a profile's roots, and the plan made of it.
+//! Walks the roots of a profile and plans the build.
 
 use crate::credential::{self, Style};
-use crate::engine::error::Context as _;
-use crate::engine::error::{BuildError, ErrorKind, Result};
-use crate::engine::output::kept::{self, Kept};
+use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
+use crate::engine::output::unavailable_roots::{RetainedShards, find_retained};
 use crate::engine::request::BuildRequest;
-use crate::engine::unchanged;
+use crate::engine::unchanged::changed_roots;
 use crate::file::SkipReason;
 use crate::plan::{self, Mode, Plan, RootFiles};
 use crate::profile::Profile;
@@ -16,116 +15,67 @@ use std::collections::BTreeMap;
 /// A profile's files and their plan.
 pub struct Survey {
     pub plan: Plan,
-    /// Files that the walk left out.
+    /// How many files the walk skipped, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
-    /// What the walk could not look at.
+    /// Files and folders that the walk could not read.
     pub unreadable: Vec<SkippedFile>,
     pub missing_roots: Vec<String>,
-    /// Labels of roots that have changed since a blob was built that waits for another root.
+    /// Labels of roots whose changes are not indexed, since the blob cannot be rebuilt without an unavailable root.
     pub not_indexed: Vec<String>,
-    /// What stays of roots that are away.
-    pub kept: Kept,
+    /// Shards of unavailable roots that stay in the index.
+    pub retained: RetainedShards,
     /// For people.
     pub warnings: Vec<String>,
 }
 
 impl Survey {
-    /// Whether a root, a file or a folder is not what it should be, so that the build ends with exit code 3. With
-    /// `--prune` missing roots are given up.
+    /// Return whether a root, folder or file cannot be read, so that the build ends as incomplete. With `--prune` missing
+    /// roots do not count.
     pub fn is_incomplete(&self, request: &BuildRequest) -> bool {
         let is_missing = !request.prune && !self.missing_roots.is_empty();
-        is_missing || !self.kept.roots.is_empty() || !self.unreadable.is_empty()
+        is_missing || !self.retained.roots.is_empty() || !self.unreadable.is_empty()
     }
 }
 
-/// Walks the roots and plans. No eligible file at all is exit code 4.
+/// Walk the roots and plan the build.
+///
+/// # Errors
+/// `NothingToIndex` if no root has an eligible file.
 pub fn survey(request: &BuildRequest) -> Result<Survey> {
     let profile = &request.profile;
-    let mut skipped = BTreeMap::new();
-    let mut unreadable = Vec::new();
-    let mut warnings = Vec::new();
-    let mut roots = Vec::new();
-    let mut unlisted = BTreeMap::new();
-    for root in &profile.roots {
-        let found = match scan::scan(root, &profile.rules) {
-            Ok(found) => found,
-            // A root that cannot be listed is away.
-            Err(error) => {
-                unlisted.insert(root.label.clone(), error.source.to_string());
-                scan::RootScan::default()
-            }
-        };
-        for (reason, count) in found.skipped {
-            *skipped.entry(reason).or_default() += count;
-        }
-        unreadable.extend(found.failures.into_iter().map(|failure| SkippedFile {
-            root: root.label.clone(),
-            path: failure.path.to_string(),
-            reason: failure.reason,
-            detail: failure.detail,
-        }));
-        roots.push(RootFiles {
-            label: root.label.clone(),
-            path: root.path.clone(),
-            files: found.files,
-        });
-    }
+    let Walk {
+        roots,
+        skipped,
+        unreadable,
+        unlisted,
+    } = walk(profile);
     let is_empty = roots.iter().all(|root| root.files.is_empty());
     let mut plan = plan::plan(roots, &request.plan);
     plan.check_coverage().context("planning")?;
-    let kept = kept::find(request, &plan, &unlisted)?;
-    let left_out = left_out(profile, &unlisted);
-    let missing_roots = left_out.iter().map(|(_, name, _)| {
-        let (name, _) = credential::redact(name, Style::Any);
+    let retained = find_retained(request, &plan, &unlisted)?;
+    if is_empty && retained.shards.is_empty() {
+        return Err(nothing_to_index(profile, &skipped, &unlisted));
+    }
+    let not_indexable = not_indexable(profile, &unlisted);
+    let missing_roots = not_indexable.iter().map(|root| {
+        let (name, _) = credential::redact(&root.shown, Style::Any);
         name.into_owned()
     });
-    let missing_roots: Vec<_> = missing_roots.collect();
-    let stays = |name: &str| kept.roots.iter().any(|root| root.root == name);
-    for (_, name, detail) in left_out.iter().filter(|it| !stays(&it.0)) {
-        let advice = match request.prune {
-            true => "",
-            false => {
-                "; nothing of it is indexed: mend its path in the profile or bring it back, or do without it with --prune"
-            }
-        };
-        warnings.push(format!("root {name} is left out: {detail}{advice}"));
-    }
-    warnings.extend(kept.warnings());
-    if let (false, Some(hint)) = (profile.missing.is_empty(), &profile.typed.missing_hint) {
-        warnings.push(format!("for the missing roots: {hint}"));
-    }
+    let missing_roots = missing_roots.collect();
+    let mut warnings = warnings(request, &not_indexable, &retained);
     let mut not_indexed = Vec::new();
-    if request.mode() == Mode::Blob && !kept.shards.is_empty() {
-        not_indexed = unchanged::changed_roots(&plan, &kept, &profile.rules.limits);
+    if request.mode() == Mode::Blob && !retained.shards.is_empty() {
+        not_indexed = changed_roots(&plan, &retained, &profile.rules.limits);
         if !not_indexed.is_empty() {
             warnings.push(format!(
-                "the blob stays as it is until that root is back: changes in {} are not indexed",
+                "the blob cannot be updated without that root: changes in {} are not indexed",
                 not_indexed.join(", ")
             ));
         }
         plan.shards.clear();
     }
-    if is_empty && kept.shards.is_empty() {
-        let counts: Vec<_> = skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
-        let counts = match counts.as_slice() {
-            [] if !unlisted.is_empty() => {
-                let each = unlisted.iter().map(|(root, why)| format!("{root}: {why}"));
-                each.collect::<Vec<_>>().join(", ")
-            }
-            [] => "the folders are empty".to_owned(),
-            counts => format!("left out: {}", counts.join(", ")),
-        };
-        return Err(BuildError::new(
-            ErrorKind::NothingToIndex,
-            format!(
-                "profile {} has no file to index ({counts}); `helix-build plan --profile {} --why PATH` names the rule for a file",
-                profile.name,
-                profile.file.display()
-            ),
-        ));
-    }
     Ok(Survey {
-        kept,
+        retained,
         plan,
         skipped,
         unreadable,
@@ -135,17 +85,116 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
     })
 }
 
-/// The roots that cannot be indexed: by what [`KeptRoot::root`](crate::report::KeptRoot::root) knows them, as people
-/// know them, and why.
-fn left_out(
+/// What the walk over all roots has found.
+#[derive(Default)]
+struct Walk {
+    roots: Vec<RootFiles>,
+    skipped: BTreeMap<SkipReason, u64>,
+    unreadable: Vec<SkippedFile>,
+    /// Why a root could not be listed, by its label. Such a root is unavailable and has no files in `roots`.
+    unlisted: BTreeMap<String, String>,
+}
+
+fn walk(profile: &Profile) -> Walk {
+    let mut walk = Walk::default();
+    for root in &profile.roots {
+        let found = scan::scan(root, &profile.rules).unwrap_or_else(|error| {
+            let reason = error.source.to_string();
+            walk.unlisted.insert(root.label.clone(), reason);
+            scan::RootScan::default()
+        });
+        for (reason, count) in found.skipped {
+            *walk.skipped.entry(reason).or_default() += count;
+        }
+        let failures = found.failures.into_iter().map(|failure| SkippedFile {
+            root: root.label.clone(),
+            path: failure.path.to_string(),
+            reason: failure.reason,
+            detail: failure.detail,
+        });
+        walk.unreadable.extend(failures);
+        walk.roots.push(RootFiles {
+            label: root.label.clone(),
+            path: root.path.clone(),
+            files: found.files,
+        });
+    }
+    walk
+}
+
+/// Warn of each root that is not indexed or unavailable.
+fn warnings(
+    request: &BuildRequest,
+    not_indexable: &[NotIndexable],
+    retained: &RetainedShards,
+) -> Vec<String> {
+    let profile = &request.profile;
+    let advice = match request.prune {
+        true => "",
+        false => {
+            ": correct its path in the profile, restore it, or pass --prune to build without it"
+        }
+    };
+    let is_retained = |name: &str| retained.roots.iter().any(|root| root.root == name);
+    let lost = not_indexable.iter().filter(|root| !is_retained(&root.name));
+    let lost = lost.map(|NotIndexable { shown, detail, .. }| {
+        format!("root {shown} is not indexed: {detail}{advice}")
+    });
+    let mut warnings: Vec<String> = lost.chain(retained.warnings()).collect();
+    if let (false, Some(hint)) = (profile.missing.is_empty(), &profile.typed.missing_hint) {
+        warnings.push(format!("for the missing roots: {hint}"));
+    }
+    warnings
+}
+
+fn nothing_to_index(
     profile: &Profile,
+    skipped: &BTreeMap<SkipReason, u64>,
     unlisted: &BTreeMap<String, String>,
-) -> Vec<(String, String, String)> {
+) -> BuildError {
+    let counts: Vec<_> = skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
+    let reason = match counts.as_slice() {
+        [] if !unlisted.is_empty() => {
+            let each = unlisted.iter().map(|(root, why)| format!("{root}: {why}"));
+            each.collect::<Vec<_>>().join(", ")
+        }
+        [] => "the folders are empty".to_owned(),
+        counts => format!("skipped: {}", counts.join(", ")),
+    };
+    BuildError::new(
+        ErrorKind::NothingToIndex,
+        format!(
+            "profile {} has no file to index ({reason}); `helix-build plan --profile {} --why PATH` shows why a file is \
+             skipped",
+            profile.name,
+            profile.file.display()
+        ),
+    )
+}
+
+/// A root that is missing or cannot be listed.
+struct NotIndexable {
+    /// The same as [`UnavailableRoot::root`](crate::report::UnavailableRoot::root).
+    name: String,
+    /// How messages name it.
+    shown: String,
+    /// Why it cannot be indexed.
+    detail: String,
+}
+
+fn not_indexable(profile: &Profile, unlisted: &BTreeMap<String, String>) -> Vec<NotIndexable> {
     let missing = profile.missing.iter();
-    let missing = missing.map(|root| (root.name(), root.name(), root.detail.clone()));
+    let missing = missing.map(|root| NotIndexable {
+        name: root.name(),
+        shown: root.name(),
+        detail: root.detail.clone(),
+    });
     let unlisted = profile.roots.iter().filter_map(|root| {
-        let detail = unlisted.get(&root.label)?.clone();
-        Some((root.label.clone(), root.path.display().to_string(), detail))
+        Some(NotIndexable {
+            name: root.label.clone(),
+            shown: root.path.display().to_string(),
+            detail: unlisted.get(&root.label)?.clone(),
+        })
     });
     missing.chain(unlisted).collect()
 }

@@ -1,12 +1,11 @@
-//! Whether a published shard is already what the plan asks for.
+//! Decides whether a published shard already matches the plan.
 //!
-//! By identity of its files: path, size and modification time; where only the time differs, by the
-//! hash of the bytes. Never by path alone.
+//! Compares path, size and modification time of each file. If only the time differs, it compares the hash of the bytes.
 
 use crate::encode::EncoderInfo;
 use crate::engine::differences::{BuiltWith, differences};
 use crate::engine::error::{BuildError, ErrorKind, Result};
-use crate::engine::output::kept::Kept;
+use crate::engine::output::unavailable_roots::RetainedShards;
 use crate::file::{self, FileRecord};
 use crate::ids::Digest;
 use crate::plan::{Plan, PlanRoot, PlannedFile, ShardPlan};
@@ -17,22 +16,24 @@ use crate::store::build_meta;
 use crate::store::ledger::{self, ShardLedger};
 use std::path::Path;
 
-/// What a shard must have been built with.
-pub struct Wanted<'a> {
+/// What a shard must have been built with to be kept.
+pub struct Expected<'a> {
     pub profile: &'a Profile,
     pub encoders: &'a EncoderInfo,
     pub fingerprint: Digest,
 }
 
-/// The ledger of the shard at `path` if it is complete and unchanged. A shard of another fingerprint
-/// or of another format is exit code 12; a missing or unreadable one is simply not there.
-pub fn unchanged(
+/// Return the ledger of the shard at `path` if it is complete and unchanged; `None` also if it is missing or unreadable.
+///
+/// # Errors
+/// `FingerprintMismatch` for a shard of another fingerprint or format.
+pub fn read_if_unchanged(
     path: &Path,
     plan: &Plan,
     shard: &ShardPlan,
-    wanted: &Wanted<'_>,
+    expected: &Expected<'_>,
 ) -> Result<Option<ShardLedger>> {
-    let limits = &wanted.profile.rules.limits;
+    let limits = &expected.profile.rules.limits;
     if !path.exists() {
         return Ok(None);
     }
@@ -46,15 +47,15 @@ pub fn unchanged(
         }
         Err(_) => return Ok(None),
     };
-    if ledger.fingerprint != wanted.fingerprint {
+    if ledger.fingerprint != expected.fingerprint {
         let found = built_with(path)
-            .map(|before| differences(&before, &wanted.profile.recipe, wanted.encoders))
-            // What it was is of no use then; that it differs is known.
+            .map(|before| differences(&before, &expected.profile.recipe, expected.encoders))
+            // The message names no difference then.
             .unwrap_or_default();
         return Err(BuildError::new(
             ErrorKind::FingerprintMismatch,
             format!(
-                "{} was built with other models or request ({}): --rebuild builds it afresh, another --out-dir keeps both",
+                "{} was built with other models or settings ({}): pass --rebuild to replace it, or choose another --out-dir to keep both",
                 path.display(),
                 found.join(", ")
             ),
@@ -81,7 +82,7 @@ fn built_with(path: &Path) -> Result<BuiltWith, StoreError> {
     })
 }
 
-/// The roots must still lie where they were: absolute paths are stored.
+/// Return whether the roots have not moved: the shard stores their absolute paths.
 fn same_roots(ledger: &ShardLedger, plan: &Plan, shard: &ShardPlan) -> bool {
     shard.files.iter().all(|file| {
         let root = &plan.roots[file.root as usize];
@@ -92,7 +93,7 @@ fn same_roots(ledger: &ShardLedger, plan: &Plan, shard: &ShardPlan) -> bool {
     })
 }
 
-/// Whether a file is as it was when it was indexed.
+/// Return whether a file is unchanged since it was indexed.
 fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &Limits) -> bool {
     let entry = &planned.entry;
     if record.entry.path != entry.path {
@@ -110,11 +111,11 @@ fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &L
         || read().is_ok_and(|read| Some(read.hash) == record.hash)
 }
 
-/// The roots of a blob's plan that are not as the blob has them: their changes wait for the root that is away.
-pub fn changed_roots(plan: &Plan, kept: &Kept, limits: &Limits) -> Vec<String> {
-    let mut ledgers = kept.shards.values();
+/// Return the labels of the roots that have changed since a retained blob was built.
+pub fn changed_roots(plan: &Plan, retained: &RetainedShards, limits: &Limits) -> Vec<String> {
+    let mut ledgers = retained.shards.values();
     let ledger = ledgers.next().map(|shard| ledger::read_ledger(&shard.path));
-    // A blob that cannot be read stays as well.
+    // A blob that cannot be read is retained as well.
     let Some(Ok(ledger)) = ledger else {
         return Vec::new();
     };

@@ -1,51 +1,50 @@
-//! How files of this program are told from others without opening them as what they are: by their names, and by the
-//! bytes at their start.
+//! Recognises files of this program by their names and their first bytes.
 //!
-//! Pure. Whether a database is ours, its own rows say: `store::ownership` asks them.
+//! Pure. For databases, `store::ownership` reads the rows that say who wrote them.
 
-pub mod said;
+pub mod saved_output;
 
-/// Bytes from the start of a file that the functions below want to see.
+/// How many bytes of a file's beginning the functions below need.
 pub const HEAD_BYTES: u64 = 512;
 
-/// The ending of a shard's and of a routing database's name.
+/// File name ending of shards and routing databases.
 const INDEX_ENDING: &str = ".genome.db";
 
-/// Between the name of a database and the number of an attempt to publish it.
+/// Separates the name of a database from the number of an attempt to publish it.
 pub const ATTEMPT: &str = ".tmp-";
 
-/// What SQLite keeps beside a database.
+/// Suffixes of the files that SQLite keeps beside a database.
 pub const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// The name that a manifest has in the folder of an output.
+/// File name of a manifest.
 pub const MANIFEST_NAME: &str = "manifest.json";
 
-/// Whether this is the start of a manifest that [`Manifest::to_text`](super::Manifest::to_text) wrote.
+/// Return whether a file begins like a manifest from [`Manifest::to_text`](super::Manifest::to_text).
 pub fn is_manifest(head: &[u8]) -> bool {
     head.starts_with(b"{\n  \"format\": ") && contains(head, b"\n  \"tool\": \"helix-build ")
 }
 
-/// The first line of the figures: to collectors a comment.
+/// The first line of a metrics file, a comment for collectors.
 pub const METRICS_MARK: &str =
     "# helix-build keeps its figures here, and replaces the file with every run.\n";
 
-/// How the figures began when they had no [`METRICS_MARK`].
+/// The beginning of metrics files from versions without [`METRICS_MARK`].
 const UNMARKED_METRICS: &str = "# HELP helix_build_info The program that built the profile; always 1.\n\
                                 # TYPE helix_build_info gauge\nhelix_build_info{";
 
-/// Whether this is the start of figures that [`Metrics::render`](super::Metrics::render) wrote. What stands behind it
-/// may be of others: [`Metrics::is_ours`](super::Metrics::is_ours) reads it all.
+/// Return whether a file begins like metrics from [`Metrics::render`](super::Metrics::render).
+/// [`Metrics::is_ours`](super::Metrics::is_ours) checks the rest.
 pub fn is_metrics(head: &[u8]) -> bool {
     head.starts_with(METRICS_MARK.as_bytes()) || head.starts_with(UNMARKED_METRICS.as_bytes())
 }
 
-/// Whether this is the start of a log file: the first line has a time, a level and a module of this program.
+/// Return whether a file begins like a log: its first line has a time, a level and a module of this program.
 pub fn is_log(head: &[u8]) -> bool {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or(head);
     std::str::from_utf8(line).is_ok_and(is_log_line) && contains(line, b"helix_build:")
 }
 
-/// Whether a line has the time and the level that all lines of a log file begin with.
+/// Return whether a line begins with a time and a level, as all log lines do.
 fn is_log_line(line: &str) -> bool {
     const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd";
     let is_time = line.len() > SHAPE.len()
@@ -58,15 +57,15 @@ fn is_log_line(line: &str) -> bool {
     is_time && levels.contains(&level)
 }
 
-/// Whether a file of this name belongs to an index: a shard or a routing database, what SQLite keeps beside one, an
-/// attempt to publish one, or what guards and precedes a manifest.
+/// Return whether a file of this name belongs to an index: a shard or routing database, a file that SQLite keeps beside
+/// one, an attempt to publish one, or the lock or draft of a manifest.
 pub fn is_index_name(name: &str) -> bool {
     let database = database_of(name);
     database.ends_with(INDEX_ENDING) && database.len() > INDEX_ENDING.len()
         || [".manifest.lock", ".manifest.json.tmp"].contains(&name)
 }
 
-/// The name of the database that a file of this name is, or belongs to.
+/// Return the name of the database that a file is or belongs to.
 pub fn database_of(name: &str) -> &str {
     let plain = BESIDE
         .iter()
@@ -78,8 +77,8 @@ pub fn database_of(name: &str) -> &str {
     }
 }
 
-/// The name of the database that an attempt of this name was to become: `<database>.tmp-<pid>-<n>`, with or without the
-/// suffix of a file that SQLite keeps beside a database. `None` for any other name.
+/// Return the name of the database that an attempt was to become: `<database>.tmp-<pid>-<n>`, with or without a suffix of
+/// [`BESIDE`]. `None` for any other name.
 pub fn attempt_of(name: &str) -> Option<&str> {
     let plain = BESIDE
         .iter()
@@ -91,7 +90,7 @@ pub fn attempt_of(name: &str) -> Option<&str> {
     (is_number(process) && is_number(n)).then_some(target)
 }
 
-/// Whether a folder of this name is where a build keeps its work: `.build`, or `.<profile>.build` beside a blob.
+/// Return whether a folder of this name is a work folder: `.build`, or `.<profile>.build` beside a blob.
 pub fn is_work_name(name: &str) -> bool {
     name == ".build" || name.starts_with('.') && name.ends_with(".build") && name.len() > 7
 }
@@ -108,41 +107,41 @@ pub fn is_lock(head: &[u8]) -> bool {
         && ends.is_none_or(|end| end + 1 == rest.len())
 }
 
-/// Whether this is the start of what an output remembers of the builds that made it, `output.json`.
+/// Return whether a file begins like the provenance of an output, `output.json`.
 pub fn is_output(head: &[u8]) -> bool {
     head.starts_with(b"{\n  \"tool\": \"helix-build ")
 }
 
-/// How the mark of a rebuild in progress begins; the fingerprint follows.
+/// The beginning of the file that marks a rebuild in progress; the fingerprint follows.
 pub const REBUILD_BEGUN: &str = "rebuild of ";
 
-/// Whether this is the start of the mark of a rebuild in progress.
+/// Return whether a file begins like the mark of a rebuild in progress.
 pub fn is_rebuild(head: &[u8]) -> bool {
     head.starts_with(REBUILD_BEGUN.as_bytes())
 }
 
-/// Whether this is the start of a manifest that was being written, whole or not.
+/// Return whether a file begins like the draft of a manifest, complete or not.
 pub fn is_draft(head: &[u8]) -> bool {
     const START: &[u8] = b"{\n  \"format\": ";
     head.starts_with(START) || START.starts_with(head)
 }
 
-/// Whether this is the start of a database of SQLite, whosoever.
+/// Return whether a file begins like an SQLite database of any program.
 pub fn is_database(head: &[u8]) -> bool {
     head.starts_with(b"SQLite format 3\0")
 }
 
-/// Whether a file that begins so holds nothing: white space, or the zeros that a power cut leaves.
+/// Return whether the beginning of a file is empty: white space, or the zeros that a power cut leaves.
 pub fn is_blank(head: &[u8]) -> bool {
     head.iter()
         .all(|byte| *byte == 0 || byte.is_ascii_whitespace())
 }
 
-/// What lies beside a segment.
+/// Suffixes of the files beside a segment.
 const BESIDE_SEGMENT: [&str; 4] = [".lock", "-wal", "-shm", "-journal"];
 
-/// Whether a file of this name in the folder of segments is a build's own: `<name>.seg`, for a later attempt with its
-/// number behind (`.seg.1`), with what lies beside it.
+/// Return whether a file of this name in the segment folder is of a build: `<name>.seg`, with a number for a later
+/// attempt (`.seg.1`), and a suffix of [`BESIDE_SEGMENT`] or none.
 pub fn is_segment_name(name: &str) -> bool {
     let plain = BESIDE_SEGMENT
         .iter()
@@ -155,7 +154,7 @@ pub fn is_segment_name(name: &str) -> bool {
     first.ends_with(".seg")
 }
 
-/// Whether a file of such a name is the segment itself, not what lies beside it.
+/// Return whether a file of this name is a segment itself, not a file beside it.
 pub fn is_segment_itself(name: &str) -> bool {
     !BESIDE_SEGMENT.iter().any(|suffix| name.ends_with(suffix))
 }
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_write_is_not() {
+    fn files_of_other_programs_are_not_recognised() {
         for text in [
             "{\n  \"format\": 1,\n  \"tool\": \"webpack\"\n}",
             "{\"name\": \"app\", \"blake3\": \"x\"}",
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_an_index_are_told_from_others() {
+    fn names_of_an_index_are_recognised() {
         for name in [
             "main.genome.db",
             "a.genome.db-wal",

@@ -12,8 +12,8 @@ mod watchdog;
 pub use manifest::{Manifest, Target};
 pub use metrics::{DeviceMetrics, Metrics, Runs};
 pub use summary::{
-    FileSecrets, IndexSummary, KeptRoot, RunSummary, ShardSummary, SkippedFile, Summary,
-    TextSecrets,
+    FileSecrets, IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary, TextSecrets,
+    UnavailableRoot,
 };
 pub use totals::Totals;
 pub use watchdog::{

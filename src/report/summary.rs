@@ -48,9 +48,9 @@ pub struct IndexSummary {
     #[serde(default)]
     pub secrets_in_text: TextSecrets,
     pub missing_roots: Vec<String>,
-    /// Roots that are missing, with the shards that are kept for them.
+    /// Unavailable roots whose shards are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kept: Vec<KeptRoot>,
+    pub kept: Vec<UnavailableRoot>,
     /// Labels of roots whose changes are not in a blob that waits for another root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_indexed: Vec<String>,
@@ -120,13 +120,13 @@ pub struct ShardSummary {
     pub file_blake3: Option<String>,
 }
 
-/// A missing root, whose shards are kept.
+/// An unavailable root whose shards are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptRoot {
+pub struct UnavailableRoot {
     /// Its label, or for a missing one the entry of the profile; the path of a folder that a pattern matched before.
     pub root: String,
     pub path: String,
-    /// Why it counts as missing, for people.
+    /// Why it is unavailable, for people.
     pub detail: String,
     /// Labels.
     pub shards: Vec<String>,

@@ -38,18 +38,18 @@ pub fn file(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str>
     is_work(root, &work, limits).then_some("an index")
 }
 
-/// Return what an eligible file is, by its text, if this program wrote all of it: see [`marks::said`]. One that cannot be
+/// Return what an eligible file is, by its text, if this program wrote all of it: see [`marks::saved_output`]. One that cannot be
 /// read is for others to judge.
 pub fn text(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str> {
     if SOURCES.contains(&rel.extension().as_str()) {
         return None;
     }
     let head = read::head(&root.path, rel, limits, marks::HEAD_BYTES).ok()?;
-    if !marks::said::may_be(&head) {
+    if !marks::saved_output::may_be(&head) {
         return None;
     }
     let text = read::head(&root.path, rel, limits, limits.max_file_bytes).ok()?;
-    marks::said::what(&text)
+    marks::saved_output::recognise(&text)
 }
 
 fn is_work(root: &Root, folder: &[u8], limits: &Limits) -> bool {

@@ -4,6 +4,7 @@
 //! decide what is picked.
 
 use super::fault::{FaultKind, Faults, Finder};
+use crate::random::SplitMix64;
 use crate::store::build_meta::EncoderRecord;
 use crate::store::connect::open_read_only;
 use crate::store::error::StoreError;
@@ -178,24 +179,15 @@ impl SampledShard {
 /// `n` different numbers below `total`, or all of them, in their order. Floyd's method: as many draws
 /// as numbers, whatever the total.
 fn distinct(n: u64, total: u64, seed: u64) -> BTreeSet<u64> {
-    let mut state = seed;
+    let mut numbers = SplitMix64::new(seed);
     let mut picked = BTreeSet::new();
     for last in total.saturating_sub(n)..total {
-        let drawn = next(&mut state) % (last + 1);
+        let drawn = numbers.below(last + 1);
         if !picked.insert(drawn) {
             picked.insert(last);
         }
     }
     picked
-}
-
-/// SplitMix64.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

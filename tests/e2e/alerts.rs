@@ -1,5 +1,5 @@
-//! The alert rules of docs/operations/alerts.yml over the files that real runs leave. A small evaluator knows what
-//! the rules use of PromQL; `promtool`, where it is installed, has the last word.
+//! Evaluates the alert rules of docs/operations/alerts.yml on the metrics files of real runs. A small evaluator supports the
+//! parts of PromQL that the rules use; `promtool`, if installed, checks its results.
 #![cfg(unix)]
 
 use crate::world::{BARE, World, finish};
@@ -227,7 +227,7 @@ fn latest(samples: &[Sample]) -> f64 {
 }
 
 #[test]
-fn alerts_fire_when_they_should_and_after_no_good_night() {
+fn alerts_fire_on_failures_and_not_after_good_runs() {
     let world = World::corpus(2, 6);
     world.write("q.toml", "roots = [\"root1\"]\n");
     let run = |profiles: &str, flags: &[&str], failpoints: &str| {

@@ -1,4 +1,4 @@
-//! What a build makes, and that it makes the same whatever the workers.
+//! Builds: what an index contains, and that the worker count does not change it.
 
 use crate::world::{World, files_below};
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn a_blob_holds_the_same_as_the_shards() {
 }
 
 #[test]
-fn the_number_of_workers_does_not_show() {
+fn the_worker_count_does_not_change_the_index() {
     let world = World::corpus(3, 60);
     for mode in ["sharded", "blob"] {
         let digest = |workers: &str, file_workers: &str, batch: &str| {
@@ -122,15 +122,9 @@ fn embedded_models_give_vectors_that_do_not_depend_on_workers() {
     let world = World::corpus(2, 12);
     let build = |workers: &str| {
         world
-            .run(&[
-                "--profile",
-                "p.toml",
-                "--out-dir",
-                workers,
-                "--json",
-                "--shard-workers",
-                workers,
-            ])
+            .encoded_build(workers)
+            .args(["--shard-workers", workers])
+            .run()
             .summary()
     };
     let one = build("1");
@@ -196,9 +190,15 @@ fn a_plan_shows_what_is_built_already() {
         "root1/new.md",
         "# New\n\nA file that was not there before, with enough text to count.\n",
     );
-    let mut arguments = vec!["plan", "--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(crate::world::BARE);
-    let plan = world.run(&arguments).last_line();
+    let plan = world
+        .helix()
+        .arg("plan")
+        .profile("p.toml")
+        .out("o")
+        .json()
+        .bare()
+        .run()
+        .last_line();
     let state = |label: &str| {
         let shards = plan["shards"].as_array().expect("a list");
         let shard = shards

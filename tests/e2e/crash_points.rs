@@ -1,8 +1,8 @@
-//! Killed at every named place, and again at every other, then run through: the same index.
+//! Kills a build at every failpoint, once or twice, and resumes it: the index is always the same.
 
-use crate::ground::{Flavour, Ground};
+use crate::kill_fixture::{BuildVariant, KillFixture};
 use crate::kills::{VICTIMS, Victim};
-use crate::live::{Live, arguments, signal};
+use crate::running_build::{RunningBuild, arguments, signal};
 use crate::world::{Dice, Ran, World, count};
 use helix_build::store::digest::digest_shard;
 use helix_build::store::registered::registered_shards;
@@ -60,7 +60,12 @@ fn is_workers(point: &str) -> bool {
 }
 
 /// Runs the build and kills at the place. `None` when the build never came by.
-pub fn crash(ground: &mut Ground, flavour: Flavour, crash: Crash, context: &str) -> Option<Ran> {
+pub fn crash(
+    ground: &mut KillFixture,
+    flavour: BuildVariant,
+    crash: Crash,
+    context: &str,
+) -> Option<Ran> {
     let Crash {
         point,
         after,
@@ -111,7 +116,7 @@ fn none_missed(hits: &BTreeMap<&str, u32>) {
 
 /// Brings the output into a state in which a run comes by `point`: some places are those of a run that
 /// resumes, with inputs that changed meanwhile.
-pub fn lead_up(ground: &mut Ground, flavour: Flavour, point: &str, context: &str) {
+pub fn lead_up(ground: &mut KillFixture, flavour: BuildVariant, point: &str, context: &str) {
     if ["segment::reopen", "segment::forgot"].contains(&point) {
         let first = Crash {
             point: "sink::committed",
@@ -124,9 +129,9 @@ pub fn lead_up(ground: &mut Ground, flavour: Flavour, point: &str, context: &str
 }
 
 #[test]
-fn a_crash_at_every_place_is_survived() {
+fn a_crash_at_every_failpoint_is_survived() {
     let (mut dice, seed) = Dice::seeded(1_001);
-    let mut ground = Ground::new(6);
+    let mut ground = KillFixture::new(6);
     let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
     let mut runs = 0;
     for (n, point) in places().enumerate() {
@@ -146,7 +151,7 @@ fn a_crash_at_every_place_is_survived() {
                 false => vec![dice.roll(2), 0, 0, 0, 0, 0, 0, 0, 0, 0],
             };
             for after in places {
-                let flavour = Flavour {
+                let flavour = BuildVariant {
                     blob,
                     encoders: false,
                 };
@@ -182,7 +187,7 @@ fn a_crash_at_every_place_is_survived() {
 }
 
 /// What servers may find before the next run: every registered shard is there, whole and as registered.
-fn check_registered(ground: &Ground, flavour: Flavour, context: &str) {
+fn check_registered(ground: &KillFixture, flavour: BuildVariant, context: &str) {
     let digest = |path: &Path| {
         let found = digest_shard(path).unwrap_or_else(|error| panic!("{context}: {error}"));
         found.digest
@@ -207,8 +212,8 @@ fn check_registered(ground: &Ground, flavour: Flavour, context: &str) {
 /// Over an index that is there, and over none: an index between two steps is unfinished, not damaged.
 #[test]
 fn verify_tells_a_crash_from_damage() {
-    let mut ground = Ground::new(6);
-    let flavour = Flavour {
+    let mut ground = KillFixture::new(6);
+    let flavour = BuildVariant {
         blob: false,
         encoders: false,
     };
@@ -251,7 +256,7 @@ fn a_crash_while_publishing_costs_no_encoding() {
         .filter(|p| !p.ends_with("scan") && !p.ends_with("planned"))
     {
         let _ = std::fs::remove_dir_all(world.path("o-sharded"));
-        let mut live = Live::start(&world, &build, &format!("{point}=return(hold)"));
+        let mut live = RunningBuild::start(&world, &build, &format!("{point}=return(hold)"));
         live.wait_held().expect("is reached");
         // Loading may begin before the last file's worker has been heard.
         live.wait("the encoding's end", |live| {
@@ -263,7 +268,7 @@ fn a_crash_while_publishing_costs_no_encoding() {
         });
         signal(live.pid(), Signal::KILL);
         live.finish();
-        let (ran, steps) = Live::start(&world, &build, "").finish();
+        let (ran, steps) = RunningBuild::start(&world, &build, "").finish();
         assert_eq!(ran.summary()["digest"], expected, "{point}");
         let again = steps.iter().find(|s| s.point == "worker::encode");
         assert_eq!(again, None, "{point}");
@@ -273,7 +278,7 @@ fn a_crash_while_publishing_costs_no_encoding() {
 #[test]
 fn a_second_crash_while_resuming_is_survived() {
     let (mut dice, seed) = Dice::seeded(2_002);
-    let mut ground = Ground::new(6);
+    let mut ground = KillFixture::new(6);
     let all: Vec<_> = places().collect();
     let mut pairs: Vec<_> = all
         .iter()
@@ -293,7 +298,7 @@ fn a_second_crash_while_resuming_is_survived() {
                 (n % 2 == 1, pairs.swap_remove(pair))
             }
         };
-        let flavour = Flavour {
+        let flavour = BuildVariant {
             blob,
             encoders: false,
         };
@@ -333,7 +338,7 @@ fn a_second_crash_while_resuming_is_survived() {
 
 /// The places named here are the ones that the program has.
 #[test]
-fn every_place_is_known() {
+fn every_failpoint_is_covered() {
     let mut known: Vec<_> = places().collect();
     known.extend(["scan::read", "scan::opened", "scan::piece", "scan::list"]);
     known.extend([

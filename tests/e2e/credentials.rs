@@ -1,7 +1,7 @@
-//! Credentials in the text of files: nothing but the text has them.
+//! Credentials in the text of files appear nowhere except in the text.
 //!
-//! Values are drawn for each run's seed, planted in files of many formats, and then looked for in every column of
-//! every table and in all that the program writes or says.
+//! Draws values from a seed, plants them in files of many formats, and searches every column of every table and all output
+//! of the program for them.
 
 use crate::world::{Dice, Ran, World};
 use rusqlite::types::ValueRef;
@@ -239,20 +239,18 @@ fn no_value_leaves_the_text() {
     let world = World::new();
     let values = planted(&mut dice, &world);
     profile(&world, "");
-    let ran = world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--json",
-        "--progress",
-        "json",
-        "--metrics-file",
-        "metrics.prom",
-        "--log-file",
-        "build.log",
-        "-v",
-    ]);
+    let ran = world
+        .encoded_build("o")
+        .args([
+            "--progress",
+            "json",
+            "--metrics-file",
+            "metrics.prom",
+            "--log-file",
+            "build.log",
+            "-v",
+        ])
+        .run();
     let summary = ran.lines().pop().expect("a summary");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let mut text = String::new();
@@ -279,7 +277,7 @@ fn no_value_leaves_the_text() {
         let text = fs::read_to_string(world.path(file)).expect(file);
         assert_silent(file, &text, &values, seed);
     }
-    let again = world.run(&["--profile", "p.toml", "--out-dir", "o"]);
+    let again = world.helix().profile("p.toml").out("o").run();
     assert_silent("the next run", &said(&again), &values, seed);
     // Counted and listed, also when nothing was done.
     for secrets in [
@@ -349,16 +347,7 @@ fn redacted_values_are_nowhere_and_the_rest_is_found() {
     assert_eq!(summary["digest"], other["digest"]);
     // An index of another setting is not taken for this one's.
     profile(&world, "");
-    let refused = world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--sparse-model",
-        "none",
-        "--dense-model",
-        "none",
-    ]);
+    let refused = world.helix().profile("p.toml").out("o").bare().run();
     assert_eq!(refused.code, Some(12), "{refused:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Builds on a device, with the CPU in its stead: everything but the provider is as on a device.
+//! Builds on a device, simulated by the CPU: everything except the execution provider is the same as on a device.
 
 use crate::world::{Ran, World, finish};
 use serde_json::Value;
@@ -8,9 +8,7 @@ const PRETEND: &str = "encode::device=return(skip)";
 
 /// A build into `out`, on the device if the flags do not say otherwise, where this goes wrong as well.
 fn build(world: &World, out: &str, flags: &[&str], failpoints: &str) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
-    arguments.extend(flags);
-    let mut command = world.command(&arguments);
+    let mut command = world.encoded_build(out).args(flags).command();
     command.env("FAILPOINTS", format!("{PRETEND};{failpoints}"));
     finish(command.spawn().expect("starts"))
 }
@@ -125,7 +123,7 @@ fn a_device_that_is_lost_is_no_files_fault() {
 }
 
 #[test]
-fn without_memory_a_batch_is_halved_and_with_none_at_all_it_is_13() {
+fn a_batch_is_halved_without_memory_and_exit_code_13_is_last() {
     let world = World::corpus(1, 20);
     let one = on_device(&world, "one", &[], "");
     let ran = build(

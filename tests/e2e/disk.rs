@@ -1,5 +1,5 @@
-//! Disks that are full, out of file entries, read-only or somebody else's: the message names the path and
-//! what is needed, and the build goes on when the disk lets it.
+//! Disks that are full, out of inodes or read-only, and folders without permission: the message names the path and what is
+//! needed, and the build resumes later.
 
 use crate::world::{BARE, Ran, World, count, files_below};
 use serde_json::Value;

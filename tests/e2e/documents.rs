@@ -1,4 +1,4 @@
-//! The documents against the program: JSON fields, command lines, profiles, links, numbers.
+//! Compares the documentation with the program: JSON fields, command lines, profiles, links, numbers.
 
 mod commands;
 mod links;

@@ -63,9 +63,7 @@ fn unreadable_input_is_3_and_listed() {
     allow("", 0o777);
     allow("root0/dir0/file0.rs", 0o000);
     let is_root = fs::read(world.path("root0/dir0/file0.rs")).is_ok();
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    let mut command = world.command(&arguments);
+    let mut command = world.bare_build("o").command();
     command.env("HOME", world.path(""));
     if is_root {
         command.uid(NOBODY).gid(NOBODY);
@@ -203,7 +201,7 @@ fn a_fault_found_is_14() {
 
 #[cfg(unix)]
 #[test]
-fn a_paused_build_is_75_and_goes_on() {
+fn a_paused_build_exits_with_75_and_resumes() {
     let world = World::corpus(2, 200);
     let arguments = [
         "--profile",

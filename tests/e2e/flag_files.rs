@@ -1,13 +1,10 @@
-//! Files that `--metrics-file` and `--log-file` name: those of others stay, and none takes a name that builds need.
+//! `--metrics-file` and `--log-file` never overwrite files of other programs or take a path that builds reserve.
 
-use crate::world::{BARE, Ran, World};
+use crate::world::{Ran, World};
 use std::fs;
 
 fn build(world: &World, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    world.run(&arguments)
+    world.bare_build("o").args(flags).run()
 }
 
 fn refused(ran: &Ran, texts: &[&str]) {
@@ -18,7 +15,7 @@ fn refused(ran: &Ran, texts: &[&str]) {
 }
 
 #[test]
-fn figures_of_other_programs_stay_whatever_they_are_called() {
+fn metrics_of_other_programs_are_not_overwritten() {
     let world = World::corpus(1, 2);
     let name = "m.prom";
     assert_eq!(build(&world, &["--metrics-file", name]).code, Some(0));
@@ -38,7 +35,7 @@ fn figures_of_other_programs_stay_whatever_they_are_called() {
         world.write(name, &text);
         refused(
             &build(&world, &["--metrics-file", name]),
-            &["--metrics-file m.prom", "name another file"],
+            &["--metrics-file m.prom", "choose another file"],
         );
         assert_eq!(fs::read_to_string(world.path(name)).expect("reads"), text);
     }
@@ -53,7 +50,7 @@ fn figures_of_other_programs_stay_whatever_they_are_called() {
 
 /// A log where a lock or a segment will be is worse than none: two builds would work on one output.
 #[test]
-fn no_name_that_a_build_needs_is_given_away() {
+fn paths_that_builds_reserve_are_refused() {
     let fresh = World::corpus(1, 2);
     fs::create_dir_all(fresh.path("o-sharded/p/.build/segments")).expect("made");
     fs::create_dir_all(fresh.path("o-sharded/p/shards")).expect("made");
@@ -94,14 +91,14 @@ fn no_name_that_a_build_needs_is_given_away() {
         ] {
             let before = fs::read(world.path(name)).ok();
             let ran = build(world, &["--mode", mode, flag, name]);
-            refused(&ran, &[flag, name, "name another"]);
+            refused(&ran, &[flag, name, "choose another file"]);
             let after = fs::read(world.path(name)).ok();
             assert!(after == before, "{flag} {name}");
         }
         // Also by a command that has nothing to do with it.
         if name != "o/q.db-wal" {
             let ran = built.run(&["verify", "o-sharded/p", "--log-file", name]);
-            refused(&ran, &["--log-file", name, "name another"]);
+            refused(&ran, &["--log-file", name, "choose another file"]);
         }
     }
     // Where a folder will have to be.
@@ -110,7 +107,7 @@ fn no_name_that_a_build_needs_is_given_away() {
     for flag in ["--log-file", "--metrics-file"] {
         refused(
             &build(&world, &[flag, "o-sharded/p"]),
-            &[flag, "name another"],
+            &[flag, "choose another file"],
         );
     }
     for name in ["o-sharded/p/x.log", "o/x.log", "x-wal"] {

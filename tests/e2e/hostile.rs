@@ -1,4 +1,4 @@
-//! Trees that nobody would make on purpose.
+//! Unusual trees: strange names and contents, deep nesting, many files, forbidden folders.
 
 #![cfg(unix)]
 
@@ -160,7 +160,7 @@ fn measured(world: &World, arguments: &[&str]) -> Peaks {
     let (mut supervisor_kib, mut worker_kib) = (0, 0);
     while child.try_wait().expect("a child").is_none() {
         supervisor_kib = supervisor_kib.max(peak_of(child.id()).unwrap_or(0));
-        for worker in crate::live::workers_of(child.id()) {
+        for worker in crate::running_build::workers_of(child.id()) {
             worker_kib = worker_kib.max(peak_of(worker).unwrap_or(0));
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -305,9 +305,7 @@ fn what_may_not_be_read_is_listed_and_the_rest_is_built() {
     mode("r/folder", 0o000);
     // May be listed, not entered.
     mode("r/named", 0o444);
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    let mut command = world.command(&arguments);
+    let mut command = world.bare_build("o").command();
     if !as_ordinary_user(&world, &mut command) {
         return;
     }
@@ -559,15 +557,10 @@ fn sql_with_long_dollar_quotes_loses_no_memory() {
         world.write(&format!("r/{n}.sql"), function.repeat(12));
     }
     world.profile(&["r"]);
-    let program = world.command(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--json",
-        "--shard-workers",
-        "1",
-    ]);
+    let program = world
+        .encoded_build("o")
+        .args(["--shard-workers", "1"])
+        .command();
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -v 2000000 && exec \"$0\" \"$@\""]);
     limited.arg(program.get_program()).args(program.get_args());

@@ -1,4 +1,4 @@
-//! Files that change under the build, and times that make no sense.
+//! Files that change during the build, and wrong file times and clocks.
 
 #![cfg(unix)]
 
@@ -173,10 +173,10 @@ fn set_modified(path: &Path, time: SystemTime) {
 /// `point` and has `part` in it, while it is held there. `None`: cannot be shown on this machine.
 fn build_held(world: &World, point: &str, part: &str, act: &mut dyn FnMut(&str)) -> Option<Ran> {
     let gate = world.path("gate");
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(["--shard-workers", "1", "--shard-file-workers", "1"]);
-    let mut command = world.command(&arguments);
+    let mut command = world
+        .bare_build("o")
+        .args(["--shard-workers", "1", "--shard-file-workers", "1"])
+        .command();
     if !as_ordinary_user(world, &mut command) {
         return None;
     }
@@ -241,20 +241,18 @@ fn heals(world: &World, build: Build, context: &str) -> serde_json::Value {
     again
 }
 
-fn plainly(world: &World, out: &str) -> serde_json::Value {
+fn build_as_an_ordinary_user(world: &World, out: &str) -> serde_json::Value {
     world.build(out, &[])
 }
 
 fn as_ordinary(world: &World, out: &str) -> serde_json::Value {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
-    arguments.extend(BARE);
-    let mut command = world.command(&arguments);
+    let mut command = world.bare_build(out).command();
     as_ordinary_user(world, &mut command);
     finish(command.spawn().expect("starts")).summary()
 }
 
 #[test]
-fn files_that_change_in_the_hand_are_indexed_as_they_are_or_listed() {
+fn files_changed_while_being_read_are_indexed_or_listed() {
     for point in ["worker::prepare", "scan::opened", "scan::piece"] {
         let world = World::new();
         let outside = world.path("outside");
@@ -418,12 +416,10 @@ fn a_tree_that_never_rests_gives_whole_files_only() {
             world.write(&format!("r/file{n}.txt"), &text);
             states.push(BTreeSet::from([hash_of(text.as_bytes())]));
         }
-        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-        arguments.extend(BARE);
         // The build goes on from its plan once a few files have changed, however busy the machine is.
         let gate = world.path("gate");
         let waits = format!("build::planned=return(wait={})", gate.display());
-        let mut command = world.command(&arguments);
+        let mut command = world.bare_build("o").command();
         command.env("FAILPOINTS", waits);
         let child = command.spawn().expect("starts");
         let done = AtomicBool::new(false);
@@ -481,7 +477,7 @@ fn a_tree_that_never_rests_gives_whole_files_only() {
             }
         }
         if (0..n_files).any(|n| path(n).exists()) {
-            heals(&world, plainly, &context);
+            heals(&world, build_as_an_ordinary_user, &context);
         }
     }
 }
@@ -557,9 +553,7 @@ fn a_clock_set_back_between_builds_changes_nothing() {
     let world = World::corpus(2, 12);
     let expected = world.build("plain", &[]);
     let build = |out: &str, epoch: &str| {
-        let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
-        arguments.extend(BARE);
-        let mut command = world.command(&arguments);
+        let mut command = world.bare_build(out).command();
         command.env("SOURCE_DATE_EPOCH", epoch);
         finish(command.spawn().expect("starts")).summary()
     };
@@ -608,7 +602,7 @@ fn a_clock_that_runs_wild_changes_nothing() {
         assert_eq!(summary["digest"], expected["digest"], "{clock}: {summary}");
         world.write("root0/touched.txt", clock.repeat(10));
         let context = format!("clock {clock}");
-        heals(&world, plainly, &context);
+        heals(&world, build_as_an_ordinary_user, &context);
         fs::remove_file(world.path("root0/touched.txt")).expect("removed");
         world.build("o", &[]);
     }

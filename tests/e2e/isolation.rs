@@ -1,7 +1,7 @@
-//! One bad file costs that file: whatever it does to the worker that has it in hand.
+//! A file that crashes or blocks its worker costs only that file.
 
 #[cfg(target_os = "linux")]
-use crate::live::{self, Live};
+use crate::running_build::{self, RunningBuild};
 use crate::world::{BARE, Ran, World, finish};
 #[cfg(target_os = "linux")]
 use rustix::process::Signal;
@@ -15,10 +15,7 @@ const ABORTED: &str = if cfg!(windows) {
 
 /// Builds `p.toml` into `o` with something going wrong in the program.
 fn build(world: &World, failpoints: &str, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    let mut command = world.command(&arguments);
+    let mut command = world.bare_build("o").args(flags).command();
     command.env("FAILPOINTS", failpoints);
     finish(command.spawn().expect("starts"))
 }
@@ -180,9 +177,10 @@ fn a_stopped_worker_is_found_and_its_segment_done_by_another() {
     let flags = ["--stall-timeout", "4", "--shard-workers", "2"];
     // Slow enough that there is something left to do when it is stopped.
     let crawl = "worker::encode=return(crawl)";
-    let mut live = Live::start(&world, &live::arguments("o", false, &flags), crawl);
+    let mut live =
+        RunningBuild::start(&world, &running_build::arguments("o", false, &flags), crawl);
     let worker = live.wait_step("worker::encode").pid;
-    live::signal(worker, Signal::STOP);
+    running_build::signal(worker, Signal::STOP);
     let (ran, _) = live.finish();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("no progress for 4 s"), "{ran:?}");
@@ -193,17 +191,17 @@ fn a_stopped_worker_is_found_and_its_segment_done_by_another() {
 #[test]
 fn a_build_that_was_suspended_has_not_stalled() {
     let world = World::corpus(1, 40);
-    let arguments = live::arguments("o", false, &["--stall-timeout", "3"]);
-    let mut live = Live::start(&world, &arguments, "worker::encode=return(crawl)");
+    let arguments = running_build::arguments("o", false, &["--stall-timeout", "3"]);
+    let mut live = RunningBuild::start(&world, &arguments, "worker::encode=return(crawl)");
     let worker = live.wait_step("worker::encode").pid;
     let all = [live.pid(), worker];
     for pid in all {
-        live::signal(pid, Signal::STOP);
+        running_build::signal(pid, Signal::STOP);
     }
     // Longer than the timeout: this is the one thing a test of time must wait for.
     std::thread::sleep(std::time::Duration::from_secs(6));
     for pid in all {
-        live::signal(pid, Signal::CONT);
+        running_build::signal(pid, Signal::CONT);
     }
     let (ran, _) = live.finish();
     assert_eq!(ran.code, Some(0), "{ran:?}");

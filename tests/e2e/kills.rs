@@ -1,8 +1,8 @@
-//! Killed at a random moment, run again: the same index.
+//! Kills a build at random moments and resumes it: the index is always the same.
 
 use crate::crash_points::{Crash, crash, lead_up};
-use crate::ground::{Flavour, Ground};
-use crate::live::{Live, Step, signal};
+use crate::kill_fixture::{BuildVariant, KillFixture};
+use crate::running_build::{RunningBuild, Step, signal};
 use crate::world::Dice;
 use crate::world::count;
 use rustix::process::Signal;
@@ -42,7 +42,7 @@ fn phase(steps: &[Step], pid: u32, supervisor: u32) -> &'static str {
 fn phase_of(point: &str, is_supervisor: bool) -> &'static str {
     match point {
         "" | "lock::wait" => "starting",
-        "build::scan" => "scanning",
+        "build::scan" | "scan::list" => "scanning",
         // It compares a finished shard with its inputs.
         "scan::read" if is_supervisor => "scanning",
         "build::planned" => "supervising",
@@ -68,7 +68,7 @@ fn phase_of(point: &str, is_supervisor: bool) -> &'static str {
 
 /// Waits for the moment and kills. The processes that were alive until then; none when the build was
 /// over before.
-fn strike(live: &mut Live, moment: Moment, victim: Victim) -> Vec<u32> {
+fn strike(live: &mut RunningBuild, moment: Moment, victim: Victim) -> Vec<u32> {
     let began = Instant::now();
     live.wait("the moment", |live| {
         let due = match moment {
@@ -98,14 +98,14 @@ fn strike(live: &mut Live, moment: Moment, victim: Victim) -> Vec<u32> {
 fn killed_at_random_moments_nothing_is_lost() {
     let (mut dice, seed) = Dice::seeded(20_261_120);
     let wanted = count(50, 1_000);
-    let mut ground = Ground::new(10);
+    let mut ground = KillFixture::new(10);
     let mut measured = BTreeMap::new();
     let mut kills: BTreeMap<(Victim, &str), u32> = BTreeMap::new();
     let (mut n_kills, mut rounds, mut changes, mut resumed) = (0, 0, 0, 0);
     while n_kills < wanted {
         rounds += 1;
         ground.clean();
-        let flavour = Flavour {
+        let flavour = BuildVariant {
             blob: dice.roll(3) == 0,
             encoders: dice.roll(u64::from(count(8, 4))) == 0,
         };
@@ -170,7 +170,7 @@ fn killed_at_random_moments_nothing_is_lost() {
         "seed {seed}: {n_kills} kills in {rounds} builds, {resumed} while resuming, inputs changed {changes} times: {phases:?}; {kills:?}"
     );
     // Where kills fall by chance is the machine's business too; what chance has left out is aimed at.
-    let bare = Flavour {
+    let bare = BuildVariant {
         blob: false,
         encoders: false,
     };

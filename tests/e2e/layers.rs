@@ -1,5 +1,4 @@
-//! Imports point downwards, and each outside crate has one door. The table is that of
-//! docs/architecture.md.
+//! Imports point downwards, and each outside crate has one door, as in the tables of docs/architecture.md.
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +18,7 @@ const LAYERS: [&[&str]; 9] = [
         "file",
         "named_file",
         "platform",
+        "random",
         "terminal",
         "profile",
     ],

@@ -1,4 +1,4 @@
-//! What the machine sets limits to: open files, sizes of files, a full output, a terminal that obeys what it is sent.
+//! Limits of the machine: open files, file sizes, a full standard output, control characters on a terminal.
 
 use crate::world::{BARE, Ran, World, finish};
 use std::fs;
@@ -98,7 +98,7 @@ fn the_soft_limit_of_descriptors_is_raised() {
     let mut stdin = child.stdin.take().expect("a pipe");
     writeln!(stdin, "gadget").expect("written");
     let limits = format!("/proc/{}/limits", child.id());
-    let deadline = std::time::Instant::now() + crate::live::DEADLINE;
+    let deadline = std::time::Instant::now() + crate::running_build::DEADLINE;
     loop {
         let text = fs::read_to_string(&limits).expect("reads");
         let line = text.lines().find(|line| line.starts_with("Max open files"));
@@ -356,7 +356,7 @@ fn paths_as_people_type_them() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_cache_without_permission_to_run_is_gone_round() {
+fn a_cache_that_forbids_execution_is_avoided() {
     let world = World::corpus(1, 2);
     // Not a mount, which needs root: a library that cannot be mapped from there, since the folder is a file's.
     world.write("cache/helix-build", "in the way");

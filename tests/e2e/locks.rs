@@ -1,6 +1,6 @@
-//! Two at once: builds on one output, profiles in one folder.
+//! Simultaneous builds: of one output, and of several profiles in one folder.
 
-use crate::live::{Live, arguments};
+use crate::running_build::{RunningBuild, arguments};
 use crate::world::{World, files_below};
 use std::fs::{self, File};
 
@@ -12,7 +12,7 @@ fn lock_path(world: &World) -> std::path::PathBuf {
 fn a_second_build_of_an_output_ends_with_11_and_names_the_first() {
     let world = World::corpus(2, 8);
     let build = arguments("o", false, &[]);
-    let mut first = Live::start(&world, &build, "build::scan=return(hold)");
+    let mut first = RunningBuild::start(&world, &build, "build::scan=return(hold)");
     first.wait_held().expect("is reached");
     // It ends while the first still goes on.
     let second = world.run(&build);
@@ -25,7 +25,11 @@ fn a_second_build_of_an_output_ends_with_11_and_names_the_first() {
     // Only building needs the lock.
     assert_eq!(
         world
-            .run(&["plan", "--profile", "p.toml", "--out-dir", "o"])
+            .helix()
+            .arg("plan")
+            .profile("p.toml")
+            .out("o")
+            .run()
             .code,
         Some(0)
     );
@@ -40,9 +44,9 @@ fn a_lock_file_left_behind_never_blocks() {
     let world = World::corpus(1, 6);
     let build = arguments("o", false, &[]);
     let expected = world.build("whole", &[])["digest"].clone();
-    let mut live = Live::start(&world, &build, "publish::index=return(hold)");
+    let mut live = RunningBuild::start(&world, &build, "publish::index=return(hold)");
     live.wait_held().expect("is reached");
-    crate::live::signal(live.pid(), rustix::process::Signal::KILL);
+    crate::running_build::signal(live.pid(), rustix::process::Signal::KILL);
     let (ran, _) = live.finish();
     assert_eq!(ran.code, None);
     let left = fs::read_to_string(lock_path(&world)).expect("left behind");
@@ -61,7 +65,10 @@ fn a_lock_file_left_behind_never_blocks() {
         fs::write(lock_path(&world), content).expect("written");
         let ran = world.run(&build);
         assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(ran.stderr.contains("lock is not a build's own"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("lock is not a file of a build"),
+            "{ran:?}"
+        );
         let now = fs::read(lock_path(&world)).expect("there");
         assert!(now == content, "it stays as it is");
     }
@@ -69,12 +76,12 @@ fn a_lock_file_left_behind_never_blocks() {
 
 /// As after a kill: a worker that was being started has the lock in its hands for a moment.
 #[test]
-fn a_lock_that_is_given_up_at_once_is_no_reason_to_refuse() {
+fn a_briefly_held_lock_is_waited_for() {
     let world = World::corpus(1, 6);
     world.build("o", &[]);
     let held = File::open(lock_path(&world)).expect("opens");
     held.lock().expect("locks");
-    let mut live = Live::start(
+    let mut live = RunningBuild::start(
         &world,
         &arguments("o", false, &[]),
         "lock::wait=return(hold)",
@@ -87,7 +94,7 @@ fn a_lock_that_is_given_up_at_once_is_no_reason_to_refuse() {
 }
 
 #[test]
-fn a_lock_held_by_a_stranger_is_told_in_one_plain_line() {
+fn a_foreign_lock_holder_is_named_in_one_line() {
     let world = World::corpus(1, 6);
     world.build("o", &[]);
     for content in [
@@ -145,9 +152,10 @@ fn two_profiles_share_an_output_folder_at_the_same_time() {
             first_build[1] = "a.toml";
             let mut second_build = arguments("o", false, &flags);
             second_build[1] = "b.toml";
-            let mut first = Live::start(&world, &first_build, &format!("{point}=return(hold)"));
+            let mut first =
+                RunningBuild::start(&world, &first_build, &format!("{point}=return(hold)"));
             first.wait_held().expect("is reached");
-            let mut second = Live::start(&world, &second_build, "");
+            let mut second = RunningBuild::start(&world, &second_build, "");
             if waits {
                 // The manifest is in the first one's hands: the second comes up to it.
                 second.wait_step("publish::deleted");

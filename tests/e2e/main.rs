@@ -1,10 +1,9 @@
-//! Drives the real program on real files.
+//! End-to-end tests: run the real program on real files.
 
-#[cfg(target_os = "linux")]
-mod abuse;
 mod alerts;
-mod away;
 mod build;
+#[cfg(target_os = "linux")]
+mod concurrent_writers;
 #[cfg(target_os = "linux")]
 mod crash_points;
 mod credentials;
@@ -14,24 +13,22 @@ mod disk;
 mod documents;
 mod exit_codes;
 mod flag_files;
-#[cfg(target_os = "linux")]
-mod ground;
+mod foreign_files;
 mod hostile;
 mod inputs;
+#[cfg(target_os = "linux")]
+mod interruptions;
 mod isolation;
+#[cfg(target_os = "linux")]
+mod kill_fixture;
 #[cfg(target_os = "linux")]
 mod kills;
 mod layers;
 mod limits;
 #[cfg(target_os = "linux")]
-mod live;
-#[cfg(target_os = "linux")]
 mod locks;
 mod models;
-mod not_ours;
 mod outputs;
-#[cfg(target_os = "linux")]
-mod played;
 #[cfg(target_os = "linux")]
 mod publish_order;
 mod query;
@@ -39,15 +36,17 @@ mod reference;
 mod regressions;
 mod resume;
 #[cfg(target_os = "linux")]
-mod rival;
-#[cfg(target_os = "linux")]
-mod rivals;
+mod running_build;
 mod same_bytes;
+#[cfg(target_os = "linux")]
+mod scripted_worker;
 mod security;
 #[cfg(target_os = "linux")]
 mod segments;
 #[cfg(target_os = "linux")]
 mod signals;
+#[cfg(target_os = "linux")]
+mod simulated_device;
 #[cfg(target_os = "linux")]
 mod snapshots;
 #[cfg(unix)]
@@ -56,6 +55,7 @@ mod strace;
 #[cfg(target_os = "linux")]
 mod syscalls;
 mod unattended;
+mod unavailable_roots;
 mod verify;
 mod watchdog;
 mod world;

@@ -1,4 +1,4 @@
-//! Model directories: bad ones are told before any work, and once; good ones are tried and made smaller.
+//! Model directories: bad models are reported once, before any work; good ones are checked and prepared.
 
 use crate::world::{Ran, World, finish};
 use serde_json::{Value, json};

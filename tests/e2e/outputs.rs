@@ -1,4 +1,4 @@
-//! What builds write below a root of theirs is no input of any build.
+//! Output of builds below a root is never indexed.
 
 use crate::world::{BARE, World};
 use serde_json::Value;
@@ -81,7 +81,7 @@ fn outputs_of_other_builds_are_left_out_wherever_they_lie() {
         ("deep/down/x-sharded/p/main.genome.db", "part of an index"),
         ("deep/down/x-sharded/manifest.json", "manifest"),
         ("y.log", "log"),
-        ("blobs/m.prom", "figures"),
+        ("blobs/m.prom", "metrics"),
     ] {
         let ran = world.run(&["plan", "--profile", "p.toml", "--why", path, "--json"]);
         let why = ran.last_line();
@@ -95,7 +95,7 @@ fn outputs_of_other_builds_are_left_out_wherever_they_lie() {
 
 /// What runs said, saved in files of any name, and figures under an odd one.
 #[test]
-fn what_earlier_runs_said_is_left_out_and_quotations_of_it_are_not() {
+fn saved_output_is_skipped_and_quotations_are_indexed() {
     let world = world();
     world.write(
         "p.toml",
@@ -178,7 +178,7 @@ fn files_that_only_look_like_outputs_are_indexed() {
 
 #[cfg(unix)]
 #[test]
-fn what_a_run_says_into_a_file_is_no_input_of_it() {
+fn redirected_output_is_not_indexed() {
     let world = world();
     let say = || {
         let said = fs::File::options()

@@ -1,9 +1,9 @@
-//! The order in which a build publishes, read from its system calls: what must survive a power cut is on
-//! the disk before anything that relies on it.
+//! The order of publication, read from system calls: data that must survive a power cut is on the disk before anything relies
+//! on it.
 //!
-//! For each shard: all writes to the temporary file, fsync, rename, fsync of the folder, registration,
-//! fsync of it, and only then the end of its segments. The same for the manifest. "Before" means that one
-//! call had ended when the other began.
+//! For each shard: all writes to the temporary file, fsync, rename, fsync of the folder, registration, fsync of the routing
+//! database, deletion of the segments. The same for the manifest. "Before" means that one call has ended when the other
+//! begins.
 
 use crate::strace::{self, Call};
 use crate::world::{BARE, World};

@@ -1,4 +1,4 @@
-//! Finding what was indexed.
+//! Queries on built indexes.
 
 use crate::world::World;
 
@@ -9,9 +9,7 @@ fn every_mode_finds_the_file_that_says_it() {
         "root1/zebra.md",
         "# Feeding the zebra\n\nThe zebra eats the quuxblossom twice a day, never after sunset.\n",
     );
-    world
-        .run(&["--profile", "p.toml", "--out-dir", "o", "--json"])
-        .summary();
+    world.encoded_build("o").run().summary();
     for mode in ["lexical", "sparse", "dense", "hybrid"] {
         let ran = world.run(&[
             "query",
@@ -45,9 +43,7 @@ fn a_rare_word_leads_to_its_shard() {
             "root2/notes.md",
             "# Notes\n\nSomewhere between many other words the quuxblossom grows, far from here.\n",
         );
-        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-        arguments.extend(models);
-        world.run(&arguments).summary();
+        world.encoded_build("o").args(models).run().summary();
         let ran = world.run(&[
             "query",
             "o-sharded/p",
@@ -131,9 +127,7 @@ fn an_index_of_the_heads_of_chunks_is_asked_as_any_other() {
         "p.toml",
         "roots = [{ path = \"root0\" }]\n[encoders]\ncoverage = \"head\"\n",
     );
-    world
-        .run(&["--profile", "p.toml", "--out-dir", "o", "--json"])
-        .summary();
+    world.encoded_build("o").run().summary();
     for mode in ["sparse", "dense", "hybrid"] {
         let ran = world.run(&["query", "o-sharded/p", "gadget", "--mode", mode, "--json"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -1,7 +1,7 @@
-//! Real encoders against a second implementation of the rules, in Python: `tests/reference`.
+//! Compares real encoders with a second implementation in Python: `tests/reference`.
 //!
-//! Every chunk of a built index is encoded again there, from its stored text; terms, vectors, numbers of
-//! tokens and scores of queries must agree. Needs Python 3.11 and, once, pip's network.
+//! That implementation encodes every chunk of an index again from its stored text; terms, vectors, token counts and query
+//! scores must agree. Needs Python 3.11 and, once, pip with network access.
 
 mod texts;
 mod tools;

@@ -1,5 +1,5 @@
-//! Replays what fuzzing found (tests/regressions), and a few of the repository's own files, against
-//! the checks of the fuzzing targets.
+//! Replays inputs that fuzzing has found (tests/regressions), and some files of the repository, with the checks of the
+//! fuzzing targets.
 
 #[path = "../fuzz/checks/mod.rs"]
 mod checks;

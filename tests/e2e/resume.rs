@@ -1,4 +1,4 @@
-//! Run again: only what changed is done, and the index is that of a fresh build.
+//! Builds again: only changes are built, and the index equals that of a new build.
 
 use crate::world::{BARE, World, finish};
 use std::fs;
@@ -127,20 +127,15 @@ fn vectors_are_taken_over_from_the_earlier_index() {
         reused >= first["chunks"].as_u64().expect("number"),
         "{second}"
     );
-    let fresh = world
-        .run(&["--profile", "p.toml", "--out-dir", "f", "--json"])
-        .summary();
+    let fresh = world.encoded_build("f").run().summary();
     assert_eq!(fresh["digest"], second["digest"]);
     let from = world
-        .run(&[
-            "--profile",
-            "p.toml",
-            "--out-dir",
-            "g",
-            "--reuse-from",
-            "f-sharded/p",
-            "--json",
-        ])
+        .helix()
+        .profile("p.toml")
+        .out("g")
+        .args(["--reuse-from", "f-sharded/p"])
+        .json()
+        .run()
         .summary();
     assert_eq!(from["digest"], second["digest"]);
     assert!(from["reused_chunks"].as_u64().is_some_and(|n| n > reused));
@@ -216,8 +211,8 @@ fn a_renamed_file_gives_the_digest_of_a_fresh_build() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_rebuild_that_was_stopped_goes_on() {
-    use crate::live::Live;
+fn an_interrupted_rebuild_resumes() {
+    use crate::running_build::RunningBuild;
     for mode in ["sharded", "blob"] {
         let world = World::corpus(3, 12);
         let first = world.build("o", &["--mode", mode]);
@@ -230,16 +225,19 @@ fn a_rebuild_that_was_stopped_goes_on() {
             "--progress",
             "json",
         ];
-        let rebuild = crate::live::arguments("o", false, &flags);
+        let rebuild = crate::running_build::arguments("o", false, &flags);
         // Killed when a shard has been loaded; of three, others are left.
-        let mut live = Live::start(&world, &rebuild, "publish::deleted=return(hold)");
+        let mut live = RunningBuild::start(&world, &rebuild, "publish::deleted=return(hold)");
         live.wait_held().expect("is reached");
-        crate::live::signal(live.pid(), rustix::process::Signal::KILL);
+        crate::running_build::signal(live.pid(), rustix::process::Signal::KILL);
         assert_eq!(live.finish().0.code, None);
         // Whoever does not ask for a rebuild is not kept waiting by it, but here the same command follows.
         let ran = world.run(&rebuild);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert!(ran.stderr.contains("going on with the rebuild"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("resuming an interrupted rebuild"),
+            "{ran:?}"
+        );
         let summary = ran.summary();
         assert_eq!(summary["digest"], first["digest"]);
         let (unchanged, resumed) = (&summary["unchanged_shards"], &summary["resumed_chunks"]);

@@ -1,4 +1,4 @@
-//! The same input gives the same output: byte for byte with a fixed time, row for row without.
+//! Equal input gives equal output: byte by byte with a fixed date, row by row without.
 
 use crate::world::{BARE, Dice, Ran, World, count, files_below, finish};
 use rusqlite::types::Value;
@@ -418,9 +418,7 @@ fn without_time(tables: &mut BTreeMap<String, Table>) {
 fn without_a_fixed_time_the_documented_columns_differ_and_no_others() {
     let world = World::corpus(2, 25);
     let dumps = |out: &str| {
-        world
-            .run(&["--profile", "p.toml", "--out-dir", out, "--json"])
-            .summary();
+        world.encoded_build(out).run().summary();
         let folder = world.path(&format!("{out}-sharded/p"));
         let mut all = vec![dump_routing(&folder.join("main.genome.db"))];
         for root in ["root0", "root1"] {
@@ -489,7 +487,7 @@ fn a_tree_elsewhere_differs_in_its_absolute_paths_alone() {
         file.set_modified(time).expect("set");
     }
     let ran = |world: &World, profile: &str| {
-        let mut command = world.command(&["--profile", profile, "--out-dir", "o", "--json"]);
+        let mut command = world.helix().profile(profile).out("o").json().command();
         command.env("SOURCE_DATE_EPOCH", "1700000000");
         finish(command.spawn().expect("starts")).summary()
     };

@@ -1,5 +1,4 @@
-//! What a build never does to others: widen permissions, leave its folders, follow links that were
-//! put in its way, run what it has not checked, or build SQL from data.
+//! Builds never widen permissions, leave their folders, follow planted links, run unchecked libraries or build SQL from data.
 
 use crate::world::{BARE, World, files_below};
 use std::fs;

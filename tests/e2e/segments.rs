@@ -1,6 +1,6 @@
-//! What a killed worker leaves: whole files, from the first one on.
+//! A killed worker leaves complete files, from the first one on.
 
-use crate::live::{self, Live};
+use crate::running_build::{self, RunningBuild};
 use crate::world::{World, files_below};
 use helix_build::store::segment::SegmentReader;
 use rustix::process::Signal;
@@ -11,7 +11,11 @@ fn a_segment_holds_a_prefix_of_its_files() {
     let flags = ["--shard-workers", "1", "--shard-file-workers", "4"];
     // Files late in the order are prepared first; what is committed waits for the slow ones.
     let failpoints = "worker::prepare=20%return(crawl);worker::encode=return(crawl)";
-    let mut live = Live::start(&world, &live::arguments("o", false, &flags), failpoints);
+    let mut live = RunningBuild::start(
+        &world,
+        &running_build::arguments("o", false, &flags),
+        failpoints,
+    );
     live.wait("some files to be committed", |live| {
         let committed = live.steps();
         let committed = committed.iter().filter(|s| s.point == "sink::committed");
@@ -19,7 +23,7 @@ fn a_segment_holds_a_prefix_of_its_files() {
     });
     let worker = live.wait_step("worker::encode").pid;
     for pid in [live.pid(), worker] {
-        live::signal(pid, Signal::KILL);
+        running_build::signal(pid, Signal::KILL);
     }
     drop(live);
     let mut in_order: Vec<_> = files_below(&world.path("root0"));

@@ -1,11 +1,11 @@
-//! Asked to stop: in any phase, at once, without losing what is done.
+//! Pausing a build in any phase loses no work.
 
-use crate::ground::{Flavour, Ground};
-use crate::live::{Live, signal};
+use crate::kill_fixture::{BuildVariant, KillFixture};
+use crate::running_build::{RunningBuild, signal};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::unix::process::CommandExt as _;
 
-const BARE: Flavour = Flavour {
+const BARE: BuildVariant = BuildVariant {
     blob: false,
     encoders: false,
 };
@@ -21,7 +21,7 @@ fn holding(point: &str, after: u32) -> String {
     format!("sink::group=return(skip);{point}={first}return(hold)")
 }
 
-fn wait_pausing(live: &mut Live) {
+fn wait_pausing(live: &mut RunningBuild) {
     live.wait("the pause", |live| {
         live.said().1.contains("\"pausing\"").then_some(())
     });
@@ -29,7 +29,7 @@ fn wait_pausing(live: &mut Live) {
 
 #[test]
 fn a_signal_in_any_phase_pauses_the_build() {
-    let mut ground = Ground::new(10);
+    let mut ground = KillFixture::new(10);
     let phases = [
         // Before there is a supervisor that could say that it pauses.
         ("build::scan", 0, false),
@@ -70,42 +70,43 @@ fn a_signal_in_any_phase_pauses_the_build() {
 
 /// Never let go: a folder on a server that is gone, say.
 #[test]
-fn what_hangs_outside_of_the_work_is_left() {
-    let mut ground = Ground::new(4);
+fn a_hang_outside_the_workers_ends_the_build() {
+    let mut ground = KillFixture::new(4);
     let mut live = ground.start(BARE, &holding("build::scan", 0));
     live.wait_held().expect("is reached");
     signal(live.pid(), Signal::TERM);
     let (ran, _) = live.finish();
     assert_eq!(ran.code, Some(75), "{ran:?}");
-    assert!(ran.stderr.contains("the same command resumes"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("run the same command again to resume"),
+        "{ran:?}"
+    );
     ground.settle(BARE, "a build that hung");
 }
 
 /// A full pipe that nobody reads.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_standard_error_that_nobody_reads_keeps_no_build_alive() {
-    use crate::world::{BARE, World};
+fn a_blocked_standard_error_does_not_keep_a_build_alive() {
+    use crate::world::World;
     use std::io::Write as _;
     const CAPACITY: usize = 65_536;
     let world = World::corpus(20, 2);
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     writer.write_all(&[b'.'; CAPACITY]).expect("room");
-    let mut arguments = vec![
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--progress",
-        "json",
-    ];
-    arguments.extend(BARE);
-    let mut command = world.command(&arguments);
+    let mut command = world
+        .helix()
+        .profile("p.toml")
+        .out("o")
+        .args(["--progress", "json"])
+        .bare()
+        .command();
     let mut child = command.stderr(writer).spawn().expect("starts");
     let lock = world.path("o-sharded/p/.build/lock");
-    crate::live::eventually("the build has begun", || lock.exists().then_some(()));
+    crate::running_build::eventually("the build has begun", || lock.exists().then_some(()));
     signal(child.id(), Signal::TERM);
-    let status = crate::live::eventually("the build ends", || child.try_wait().expect("waits"));
+    let status =
+        crate::running_build::eventually("the build ends", || child.try_wait().expect("waits"));
     assert_eq!(status.code(), Some(75));
     drop((command, reader));
     world.build("o", &[]);
@@ -113,7 +114,7 @@ fn a_standard_error_that_nobody_reads_keeps_no_build_alive() {
 
 #[test]
 fn the_file_in_hand_is_finished_and_kept() {
-    let mut ground = Ground::new(10);
+    let mut ground = KillFixture::new(10);
     for (n, asking) in ASKING.into_iter().enumerate() {
         let context = format!("{asking:?}");
         ground.clean();
@@ -155,7 +156,7 @@ fn the_file_in_hand_is_finished_and_kept() {
 
 #[test]
 fn a_signal_when_all_is_done_changes_nothing() {
-    let mut ground = Ground::new(6);
+    let mut ground = KillFixture::new(6);
     for point in ["build::deliver", "build::conclude", "manifest::renamed"] {
         ground.clean();
         let mut live = ground.start(BARE, &holding(point, 0));
@@ -169,7 +170,7 @@ fn a_signal_when_all_is_done_changes_nothing() {
 
 #[test]
 fn a_second_interrupt_is_130_at_once() {
-    let mut ground = Ground::new(10);
+    let mut ground = KillFixture::new(10);
     let phases = [
         ("build::scan", Signal::INT, false),
         ("worker::encode", Signal::INT, true),
@@ -206,10 +207,10 @@ fn a_second_interrupt_is_130_at_once() {
 
 #[test]
 fn ctrl_c_in_a_terminal_reaches_the_supervisor_alone() {
-    let mut ground = Ground::new(10);
+    let mut ground = KillFixture::new(10);
     let arguments = ground.arguments(BARE, "o");
     let failpoints = holding("worker::encode", 2);
-    let mut live = Live::start_with(&ground.world, &arguments, &failpoints, |command| {
+    let mut live = RunningBuild::start_with(&ground.world, &arguments, &failpoints, |command| {
         command.process_group(0);
     });
     let worker = live.wait_held().expect("is reached");
@@ -230,7 +231,7 @@ fn ctrl_c_in_a_terminal_reaches_the_supervisor_alone() {
 
 #[test]
 fn a_signal_to_a_worker_costs_that_worker_alone() {
-    let mut ground = Ground::new(10);
+    let mut ground = KillFixture::new(10);
     // Not SIGHUP: a test that runs under nohup hands on that it is ignored.
     for asking in [Signal::INT, Signal::TERM, Signal::USR1] {
         let context = format!("{asking:?}");
@@ -264,7 +265,7 @@ fn a_signal_ends_a_run_of_several_profiles() {
         "--json",
     ];
     arguments.extend(crate::world::BARE);
-    let mut live = Live::start(&world, &arguments, "worker::encode=return(hold)");
+    let mut live = RunningBuild::start(&world, &arguments, "worker::encode=return(hold)");
     live.wait_held().expect("is reached");
     signal(live.pid(), Signal::TERM);
     live.go();

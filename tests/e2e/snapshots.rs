@@ -1,6 +1,6 @@
-//! What people read on the screen: help, summaries and errors, compared with kept texts in `snapshots/`.
+//! Compares help, summaries and errors with the texts in `snapshots/`.
 //!
-//! After a wanted change: `INSTA_UPDATE=always cargo test --test e2e snapshots`, and look at the diff.
+//! After an intended change, run `INSTA_UPDATE=always cargo test --test e2e snapshots` and check the diff.
 
 use crate::world::{BARE, Ran, World};
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! FIFOs, devices and endless files under every name that a user gives: refused with a word, or written through, and
-//! never waited for.
+//! FIFOs, devices and endless files at every path that a user can give: refused with a message or written through, and never
+//! waited for.
 
 use crate::world::{BARE, Ran, World, finish, make_fifo};
 use std::fs;
@@ -180,7 +180,7 @@ fn figures_and_logs_are_written_through_streams_and_links() {
         says(
             &build(&world, &[flag, fifo, "--rebuild"]),
             &[2],
-            &[flag, fifo, "nobody reads"],
+            &[flag, fifo, "FIFO without a reader"],
         );
     }
 }
@@ -194,7 +194,7 @@ fn figures_and_logs_replace_their_own_kind_alone() {
         says(
             &build(&world, &[flag, "thesis.txt"]),
             &[2],
-            &[flag, "thesis.txt", "name another"],
+            &[flag, "thesis.txt", "choose another file"],
         );
         let text = fs::read_to_string(world.path("thesis.txt")).expect("reads");
         assert_eq!(text, "the only copy\n");
@@ -271,7 +271,7 @@ fn a_model_is_made_of_regular_files_below_its_folder() {
 
 /// What cannot take figures or a log is said once, in plain words, and stops no build.
 #[test]
-fn a_stream_that_takes_no_more_stops_no_build() {
+fn a_blocked_stream_does_not_stop_a_build() {
     let world = World::corpus(1, 3);
     make_fifo(&world.path("full"));
     let mut reader = fs::File::options();
@@ -315,7 +315,7 @@ fn a_log_that_cannot_be_made_is_a_wrong_flag() {
 }
 
 #[test]
-fn what_can_hold_no_index_is_none() {
+fn paths_that_cannot_hold_an_index_have_none() {
     let world = World::new();
     for name in oddities(&world).into_iter().take(2) {
         for command in ["query", "verify", "inspect"] {

@@ -1,7 +1,6 @@
-//! Runs the program below `strace`: to inject faults into its system calls, and to read which calls it
-//! made, in which order.
+//! Runs the program under `strace`, to inject faults into its system calls and to read their order.
 //!
-//! The reader is strict: a line that it does not understand fails the test.
+//! The parser is strict: a line that it does not understand fails the test.
 
 use crate::world::{Ran, World, finish};
 use std::fs;

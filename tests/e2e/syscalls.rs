@@ -1,8 +1,8 @@
-//! Every system call that touches the output fails once, or from then on: the build ends with an error
-//! that names the file, or does without the call; the next run finishes.
+//! Injects a fault into every system call on the output, once or permanently: the build fails with an error that names the
+//! file, or works without the call; the next run finishes.
 //!
-//! A point is a file, a call, and the number of that call on that file in its thread. The points are
-//! read from a trace of a whole build, so there is no list of them to keep.
+//! A point is a file, a call, and the number of that call on that file in its thread. The points come from a trace of a whole
+//! build, so no list of them must be maintained.
 
 use crate::strace::{self, Call, PID};
 use crate::world::{BARE, Ran, World, count, files_below};

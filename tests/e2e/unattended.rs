@@ -1,4 +1,4 @@
-//! What a run leaves for people who were not looking: the last JSON line, the log file, the metrics file.
+//! Unattended runs: the last JSON line, the log file and the metrics file.
 
 use crate::world::{BARE, Ran, World, finish};
 use serde_json::{Value, json};
@@ -6,9 +6,13 @@ use std::fs;
 
 /// A build of these profiles with `--json`.
 fn build(world: &World, profiles: &str, flags: &[&str], failpoints: &str) -> Ran {
-    let mut arguments = vec!["--profile", profiles, "--out-dir", "o", "--json"];
-    arguments.extend(flags);
-    let mut command = world.command(&arguments);
+    let mut command = world
+        .helix()
+        .profile(profiles)
+        .out("o")
+        .json()
+        .args(flags)
+        .command();
     command.env("FAILPOINTS", failpoints);
     finish(command.spawn().expect("starts"))
 }
@@ -175,7 +179,7 @@ fn the_log_file_has_the_start_the_warnings_and_the_end() {
                 .filter(|l| l.contains("WARN") && l.contains(part));
             found.count()
         };
-        assert_eq!(warned("root away is left out"), 1, "{log}");
+        assert_eq!(warned("root away is not indexed"), 1, "{log}");
         assert!(
             warned("file workers cannot be started") >= 1,
             "of a worker: {log}"
@@ -187,7 +191,7 @@ fn the_log_file_has_the_start_the_warnings_and_the_end() {
         assert_eq!(log.matches("ends with exit code").count(), 1, "{log}");
         // Neither is told twice on standard error.
         assert_eq!(
-            ran.stderr.matches("root away is left out").count(),
+            ran.stderr.matches("root away is not indexed").count(),
             1,
             "{ran:?}"
         );
@@ -222,7 +226,7 @@ fn figure(world: &World, name: &str, profile: &str) -> Option<f64> {
 }
 
 #[test]
-fn one_metrics_file_tells_of_each_profile_how_its_runs_went() {
+fn one_metrics_file_reports_every_profile() {
     let world = World::corpus(2, 4);
     world.write("q.toml", "roots = [\"root1\"]\n");
     let flags = [&BARE[..], &["--metrics-file", "m.prom"]].concat();

@@ -1,7 +1,6 @@
-//! `verify`: no damage stays unseen, every fault says where and what to do, and vectors are those of
-//! the encoders.
+//! `verify` finds all damage, every fault names its place and the advice, and vectors are those of the encoders.
 
-use crate::world::{Ran, World, count, files_below, finish};
+use crate::world::{Dice, Ran, World, count, files_below, finish};
 use helix_build::verify::{Level, verify};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -9,30 +8,10 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Numbers that follow from a seed (SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    /// From `HELIX_TEST_SEED`, else always the same.
-    fn seeded() -> (u64, Self) {
-        let given = std::env::var("HELIX_TEST_SEED").ok();
-        let seed = given.and_then(|text| text.parse().ok()).unwrap_or(1);
-        (seed, Self(seed))
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
-
 /// A small index of two shards with vectors of the embedded models.
 fn small_index() -> World {
     let world = World::corpus(2, 4);
-    let ran = world.run(&["--profile", "p.toml", "--out-dir", "o", "--json"]);
+    let ran = world.encoded_build("o").run();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     world
 }
@@ -65,11 +44,11 @@ fn parts(world: &World, out: &str) -> Vec<PathBuf> {
 fn flips(index: &Path, parts: &[PathBuf], rounds: u32) {
     let sound = verify(index, Level::Full).expect("an index");
     assert!(sound.is_sound(), "{:#?}", sound.faults);
-    let (seed, mut numbers) = Numbers::seeded();
+    let (mut numbers, seed) = Dice::seeded(1);
     let mut unseen = Vec::new();
     for round in 0..rounds {
         let path = &parts[round as usize % parts.len()];
-        let bit = numbers.below(fs::metadata(path).expect("a file").len() * 8);
+        let bit = numbers.roll(fs::metadata(path).expect("a file").len() * 8);
         flip(path, bit);
         let found = verify(index, Level::Full).map(|report| report.is_sound());
         if !matches!(found, Ok(false)) {
@@ -125,12 +104,12 @@ fn every_flipped_bit_beside_what_servers_write_is_found() {
     let near = |at: &usize| marks.iter().any(|mark| bytes[*at..].starts_with(mark));
     let places: Vec<u64> = (0..bytes.len()).filter(near).map(|at| at as u64).collect();
     assert!(!places.is_empty());
-    let (seed, mut numbers) = Numbers::seeded();
+    let (mut numbers, seed) = Dice::seeded(1);
     let rounds = count(30, 1_000);
     for _ in 0..rounds {
-        let place = places[numbers.below(places.len() as u64) as usize];
+        let place = places[numbers.roll(places.len() as u64) as usize];
         let from = place.saturating_sub(60) * 8;
-        let bit = (from + numbers.below(200 * 8)).min(bytes.len() as u64 * 8 - 1);
+        let bit = (from + numbers.roll(200 * 8)).min(bytes.len() as u64 * 8 - 1);
         flip(&shard, bit);
         let report = verify(&world.path("o-sharded/p"), Level::Full).expect("an index");
         assert!(
@@ -148,10 +127,10 @@ fn every_flipped_bit_beside_what_servers_write_is_found() {
 #[test]
 fn the_program_ends_with_14_whatever_is_damaged() {
     let world = small_index();
-    let (seed, mut numbers) = Numbers::seeded();
+    let (mut numbers, seed) = Dice::seeded(1);
     for path in parts(&world, "o-sharded") {
         let bits = fs::metadata(&path).expect("a file").len() * 8;
-        for bit in [3, 18 * 8, 800, numbers.below(bits)] {
+        for bit in [3, 18 * 8, 800, numbers.roll(bits)] {
             flip(&path, bit);
             let ran = world.run(&["verify", "o-sharded/p", "--json"]);
             assert_eq!(
@@ -193,7 +172,7 @@ fn assert_faults_say_all(ran: &Ran) {
 }
 
 #[test]
-fn an_interrupted_build_over_an_index_is_no_damage() {
+fn an_interrupted_build_over_an_index_is_not_damage() {
     let world = World::corpus(1, 4);
     world.build("o", &[]);
     let manifest = world.path("o-sharded/manifest.json");
@@ -209,10 +188,10 @@ fn an_interrupted_build_over_an_index_is_no_damage() {
 #[test]
 fn a_killed_first_build_is_unfinished_and_not_damaged() {
     let world = World::corpus(3, 4);
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(crate::world::BARE);
-    arguments.extend(["--shard-workers", "1"]);
-    let mut command = world.command(&arguments);
+    let mut command = world
+        .bare_build("o")
+        .args(["--shard-workers", "1"])
+        .command();
     // The third shard of three: two are registered, and a temporary file is left.
     command.env("FAILPOINTS", "publish::seal=2*off->return(abort)");
     let ran = crate::world::finish(command.spawn().expect("starts"));
@@ -283,9 +262,7 @@ fn a_check_beside_a_build_finds_no_damage() {
         let text = format!("pub fn change_{n}(input: u64) -> u64 {{ input * {n} }}\n");
         world.write("root0/dir0/changing.rs", text.repeat(1 + n));
         let gate = world.path("gate");
-        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-        arguments.extend(crate::world::BARE);
-        let mut build = world.command(&arguments);
+        let mut build = world.bare_build("o").command();
         build.env(
             "FAILPOINTS",
             format!("{point}=return(wait={}@{part})", gate.display()),
@@ -557,7 +534,7 @@ fn vectors_of_another_text_are_found_and_named() {
 #[test]
 fn a_seed_picks_the_same_chunks_again() {
     let world = World::corpus(1, 12);
-    let ran = world.run(&["--profile", "p.toml", "--out-dir", "o", "--json"]);
+    let ran = world.encoded_build("o").run();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let first = "UPDATE genes SET embedding_dense_v2 = (SELECT embedding_dense_v2 FROM genes WHERE rowid = 1)";
     change(&world, "o-sharded/p/shards/root0.genome.db", first);

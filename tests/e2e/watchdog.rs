@@ -1,9 +1,9 @@
-//! The watchdog end to end: a played device (the CPU in its stead), played memory, and encoders made to crawl,
-//! to hang and to fail. What it decides when is tested beside it, in `src/watchdog`.
+//! The watchdog end to end, with a simulated device: the CPU in its place, simulated memory, and encoders that crawl, hang and
+//! fail. `src/engine/watchdog` tests when it decides what.
 #![cfg(unix)]
 
 #[cfg(target_os = "linux")]
-use crate::live::{self, Live};
+use crate::running_build::{self, RunningBuild};
 use crate::world::{Ran, World, finish};
 use serde_json::{Value, json};
 use std::fs;
@@ -264,17 +264,17 @@ fn a_machine_that_sleeps_is_no_stall_and_no_crawl() {
         ..Played::default()
     };
     let arguments = played.arguments("asleep");
-    let mut live = Live::start(&world, &arguments, &played.all_failpoints());
+    let mut live = RunningBuild::start(&world, &arguments, &played.all_failpoints());
     live.wait_held().expect("is reached");
     let everyone = live.processes();
     for pid in &everyone {
-        live::signal(*pid, Signal::STOP);
+        running_build::signal(*pid, Signal::STOP);
     }
     // Time has to pass: it is what the test is about.
     std::thread::sleep(std::time::Duration::from_secs(6));
     live.go();
     for pid in everyone {
-        live::signal(pid, Signal::CONT);
+        running_build::signal(pid, Signal::CONT);
     }
     let (ran, _) = live.finish();
     let summary = ran.summary();
@@ -328,16 +328,14 @@ fn a_driver_that_ends_its_process_costs_no_file() {
 }
 
 #[test]
-fn knobs_are_taken_from_flags_and_environment() {
+fn crawl_settings_come_from_flags_and_environment() {
     let world = World::corpus(1, 120);
-    let ran = world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--crawl-factor",
-        "fast",
-    ]);
+    let ran = world
+        .helix()
+        .profile("p.toml")
+        .out("o")
+        .args(["--crawl-factor", "fast"])
+        .run();
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("--crawl-factor fast"), "{ran:?}");
     let mut plan = world.command(&["plan", "--profile", "p.toml"]);
@@ -369,7 +367,7 @@ fn knobs_are_taken_from_flags_and_environment() {
 }
 
 #[test]
-fn figures_are_kept_for_prometheus() {
+fn metrics_are_written_for_prometheus() {
     let world = World::corpus(1, 120);
     let played = Played {
         flags: &["--vram-probe", FULL, "--metrics-file", "helix.prom"],
@@ -400,14 +398,12 @@ fn figures_are_kept_for_prometheus() {
         text.contains("\nhelix_chunks_total{profile=\"p\"} 0\n"),
         "{text}"
     );
-    let ran = world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o2",
-        "--metrics-file",
-        "no/such/dir/x",
-    ]);
+    let ran = world
+        .helix()
+        .profile("p.toml")
+        .out("o2")
+        .args(["--metrics-file", "no/such/dir/x"])
+        .run();
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(
         ran.stderr.contains("--metrics-file no/such/dir/x"),
@@ -417,7 +413,7 @@ fn figures_are_kept_for_prometheus() {
 
 /// With a probe, and with the CPU asked for, it plays a device, for rehearsals.
 #[test]
-fn a_card_can_be_played_on_any_machine() {
+fn a_device_can_be_simulated_on_any_machine() {
     let world = World::corpus(1, 60);
     let plain = [
         "--profile",
@@ -428,20 +424,18 @@ fn a_card_can_be_played_on_any_machine() {
         "--dense-model=none",
     ];
     let undisturbed = world.run(&plain).summary();
-    let mut command = world.command(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "played",
-        "--json",
-        "--dense-model=none",
-        "--device=cpu",
-        "--crawl-window=3",
-        "--crawl-factor=10",
-        "--shard-workers=1",
-        "--vram-probe",
-        FULL,
-    ]);
+    let mut command = world
+        .encoded_build("played")
+        .args([
+            "--dense-model=none",
+            "--device=cpu",
+            "--crawl-window=3",
+            "--crawl-factor=10",
+            "--shard-workers=1",
+            "--vram-probe",
+            FULL,
+        ])
+        .command();
     command.env("FAILPOINTS", crawl("encode::text", 30, Some(16)));
     let ran = finish(command.spawn().expect("starts"));
     let summary = ran.summary();

@@ -1,12 +1,13 @@
-//! A small world for a test: a corpus, a profile, and the program to run on them.
+//! A folder for a test with a corpus and a profile, and a builder for command lines of the program.
 
 use serde_json::Value;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// A folder that is removed with the test.
+/// A temporary folder, removed at the end of the test.
 pub struct World {
     folder: TempDir,
 }
@@ -20,7 +21,7 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// Flags of a build without encoders: what most tests need, and quick.
+/// Flags of a build without encoders, which is fast and enough for most tests. See also [`Helix::bare`].
 pub const BARE: [&str; 4] = ["--sparse-model", "none", "--dense-model", "none"];
 
 impl World {
@@ -34,14 +35,14 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Writes a file, with its folders.
+    /// Write a file and create its folders.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("below the world")).expect("folders");
         fs::write(path, text).expect("written");
     }
 
-    /// Writes `p.toml` with these roots.
+    /// Write `p.toml` with these roots.
     pub fn profile(&self, roots: &[&str]) {
         let roots: Vec<_> = roots
             .iter()
@@ -50,8 +51,8 @@ impl World {
         self.write("p.toml", format!("roots = [{}]\n", roots.join(", ")));
     }
 
-    /// A corpus of `roots` folders with `files` files each, of varied sizes and kinds, some of them
-    /// equal, and its profile.
+    /// Create a corpus and its profile: `roots` folders with `files` files each, of various sizes and kinds, some of them
+    /// equal.
     pub fn corpus(roots: usize, files: usize) -> Self {
         let world = Self::new();
         let names: Vec<_> = (0..roots).map(|r| format!("root{r}")).collect();
@@ -65,7 +66,25 @@ impl World {
         world
     }
 
-    /// The program, in this world, with nothing of the caller's settings.
+    /// Begin a command line of the program.
+    pub fn helix(&self) -> Helix<'_> {
+        Helix {
+            world: self,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Begin a build of `p.toml` into `out` without encoders, with JSON output.
+    pub fn bare_build(&self, out: &str) -> Helix<'_> {
+        self.helix().profile("p.toml").out(out).json().bare()
+    }
+
+    /// Begin a build of `p.toml` into `out` with the profile's encoders, with JSON output.
+    pub fn encoded_build(&self, out: &str) -> Helix<'_> {
+        self.helix().profile("p.toml").out(out).json()
+    }
+
+    /// Return a command that runs the program in this folder, without the caller's environment variables.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_helix-build"));
         command
@@ -87,15 +106,12 @@ impl World {
         finish(self.command(arguments).spawn().expect("starts"))
     }
 
-    /// Builds `p.toml` into `out` without encoders and with these flags; returns the summary.
+    /// Build `p.toml` into `out` without encoders and with these flags; return the summary.
     pub fn build(&self, out: &str, flags: &[&str]) -> Value {
-        let mut arguments = vec!["--profile", "p.toml", "--out-dir", out, "--json"];
-        arguments.extend(BARE);
-        arguments.extend(flags);
-        self.run(&arguments).summary()
+        self.bare_build(out).args(flags).run().summary()
     }
 
-    /// Verifies in full; the verdict, after making sure that it is sound.
+    /// Verify an index in full, assert that it is sound, and return the verdict.
     pub fn verified(&self, index: &str) -> Value {
         let ran = self.run(&["verify", index, "--json"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -103,33 +119,89 @@ impl World {
     }
 }
 
-/// A small generator of repeatable numbers (splitmix64); the seed is printed with a failure.
+/// A command line of the program: `world.helix().profile("p.toml").out("o").bare().json().run()`.
+#[derive(Clone)]
+pub struct Helix<'w> {
+    world: &'w World,
+    arguments: Vec<OsString>,
+}
+
+impl Helix<'_> {
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    pub fn args(mut self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Self {
+        let arguments = arguments.into_iter();
+        self.arguments
+            .extend(arguments.map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    pub fn profile(self, profile: impl AsRef<OsStr>) -> Self {
+        self.arg("--profile").arg(profile)
+    }
+
+    pub fn out(self, folder: impl AsRef<OsStr>) -> Self {
+        self.arg("--out-dir").arg(folder)
+    }
+
+    /// Build without encoders.
+    pub fn bare(self) -> Self {
+        self.args(BARE)
+    }
+
+    pub fn json(self) -> Self {
+        self.arg("--json")
+    }
+
+    /// Return the command, to add environment variables or to start it.
+    pub fn command(self) -> Command {
+        let mut command = self.world.command(&[]);
+        command.args(self.arguments);
+        command
+    }
+
+    /// Run the program to its end.
+    pub fn run(self) -> Ran {
+        finish(self.command().spawn().expect("starts"))
+    }
+}
+
+/// A generator of repeatable numbers (SplitMix64). Print the seed when a test fails.
 pub struct Dice(pub u64);
 
 impl Dice {
-    /// With the seed in `HELIX_TEST_SEED`, or this one.
+    /// Use the seed in `HELIX_TEST_SEED`, or this one. Return the seed too.
     pub fn seeded(default: u64) -> (Self, u64) {
         let asked = std::env::var("HELIX_TEST_SEED").ok();
         let seed = asked.and_then(|s| s.parse().ok()).unwrap_or(default);
         (Self(seed), seed)
     }
 
-    pub fn roll(&mut self, below: u64) -> u64 {
+    /// Return the next number of 64 bits.
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % below
+        z ^ (z >> 31)
     }
 
-    // Kills, which pick, are played on Linux only.
+    /// Return a number from 0 to `below` - 1.
+    pub fn roll(&mut self, below: u64) -> u64 {
+        self.next() % below
+    }
+
+    // Only tests for Linux use it.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.roll(from.len() as u64) as usize]
     }
 }
 
-/// How often a test repeats something: `long` when `HELIX_TEST_LONG=1`.
+/// Return how often a test repeats something: `long` if `HELIX_TEST_LONG=1`, otherwise `fast`.
 pub fn count(fast: u32, long: u32) -> u32 {
     if std::env::var_os("HELIX_TEST_LONG").is_some_and(|v| v == "1") {
         long
@@ -148,13 +220,13 @@ pub fn finish(child: Child) -> Ran {
 }
 
 impl Ran {
-    /// The last line of standard output, as JSON.
+    /// Parse the last line of standard output as JSON.
     pub fn last_line(&self) -> Value {
         let line = self.stdout.lines().last().unwrap_or_default();
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// The summary of a build that went well.
+    /// Return the summary of a build, and assert that it succeeded.
     pub fn summary(&self) -> Value {
         assert!(matches!(self.code, Some(0 | 3)), "{self:?}");
         let summary = self.last_line();
@@ -163,7 +235,7 @@ impl Ran {
         summary
     }
 
-    /// All lines of standard output, as JSON.
+    /// Parse all lines of standard output as JSON.
     pub fn lines(&self) -> Vec<Value> {
         let lines = self.stdout.lines().map(serde_json::from_str);
         lines
@@ -177,7 +249,7 @@ fn file_name(root: &str, n: usize) -> String {
     format!("{root}/dir{}/file{n}.{extension}", n % 7)
 }
 
-/// Text that differs from file to file, but for every ninth, which is the same everywhere.
+/// Return text that differs between files, except for every ninth file.
 fn file_text(root: usize, n: usize) -> String {
     let (root, n) = if n % 9 == 8 { (0, 8) } else { (root, n) };
     let mut text = String::new();
@@ -204,13 +276,13 @@ fn file_text(root: usize, n: usize) -> String {
     text
 }
 
-/// Makes a FIFO, where there are some.
+/// Create a FIFO, on systems that have them.
 pub fn make_fifo(path: &Path) {
     let made = Command::new("mkfifo").arg(path).status();
     assert!(made.expect("runs").success());
 }
 
-/// Every file below `folder`, relative, sorted.
+/// List the files below `folder`: sorted relative paths.
 pub fn files_below(folder: &Path) -> Vec<String> {
     fn visit(folder: &Path, root: &Path, found: &mut Vec<String>) {
         for entry in fs::read_dir(folder).expect("lists").flatten() {

@@ -1,6 +1,7 @@
 //! A sweep of generated credentials, and of texts that may be anything.
 
 use super::*;
+use crate::random::SplitMix64;
 use proptest::prelude::*;
 
 const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -9,13 +10,8 @@ const DIGITS: &str = "0123456789";
 /// A token as an issuer makes it, or as people draw it: of each pattern character one of its kind (`x` letters
 /// and digits, `u` capitals and digits, `h` hexadecimal, `b` base64, `-` of URLs), the rest as it stands.
 fn drawn(seed: u64, parts: &[(&str, char, usize)]) -> String {
-    let mut state = seed;
-    let mut draw = |from: &str| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        char::from(from.as_bytes()[(state >> 33) as usize % from.len()])
-    };
+    let mut numbers = SplitMix64::new(seed);
+    let mut draw = |from: &str| char::from(*numbers.pick(from.as_bytes()));
     let alphabet = |kind| match kind {
         'u' => ["ABCDEFGHIJKLMNOPQRSTUVWXYZ", "234567"].concat(),
         'h' => [DIGITS, "abcdef"].concat(),

@@ -1,11 +1,11 @@
-//! Refuses a `--metrics-file` or `--log-file` that a build has another use for, now or later.
+//! Refuses a `--metrics-file` or `--log-file` at a path that a build reserves.
 //!
-//! A name of ours that is still free is no free name: a log there would be taken for a lock, a segment or the log of a
-//! database. By names and places alone; what a file of another name holds is looked at where it is opened. Creates
-//! nothing.
+//! Reserved paths are refused even if they do not exist yet: a log there would be mistaken for a lock, a segment or a
+//! database log. Checks names and folders only; the code that opens the file checks its content. Creates nothing.
 
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
+use crate::engine::request::BuildRequest;
 use crate::named_file::{self, Target};
 use crate::plan::Mode;
 use crate::platform;
@@ -13,17 +13,20 @@ use crate::report::marks;
 use crate::store::names::{ROUTING_NAME, SHARDS_FOLDER};
 use std::path::{Path, PathBuf};
 
-/// Exit code 2 when an index, or a build of one, has another use for the file at `path`, which `flag` names.
-/// `layouts` are the outputs that this run writes.
+/// Refuse the file at `path`, given with `flag`, if an existing index or one of `layouts`, the outputs of this run,
+/// reserves it.
+///
+/// # Errors
+/// `InvalidRequest`.
 pub fn refuse(flag: &str, path: &Path, layouts: &[Layout]) -> Result<()> {
-    // What else is wrong with it is told where it is opened.
+    // Opening the file reports any other problem.
     let Ok(Target::File(file)) = named_file::target(path) else {
         return Ok(());
     };
     let file = real(&file);
-    if is_of_an_index(&file) || layouts.iter().any(|layout| is_of(layout, &file)) {
+    if belongs_to_index(&file) || layouts.iter().any(|layout| belongs_to(layout, &file)) {
         let text = format!(
-            "{flag} {}: a build has another use for that file: name another",
+            "{flag} {}: builds use this path themselves: choose another file",
             path.display()
         );
         return Err(BuildError::new(ErrorKind::InvalidRequest, text));
@@ -31,8 +34,37 @@ pub fn refuse(flag: &str, path: &Path, layouts: &[Layout]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a path, absolute and with a folder free of links, belongs to some index that is there.
-fn is_of_an_index(file: &Path) -> bool {
+/// Refuse a `--metrics-file` that is the profile itself, or whose folder does not exist.
+pub fn refuse_metrics(request: &BuildRequest, path: &Path) -> Result<()> {
+    let refused = |why: String| {
+        let text = format!("--metrics-file {}: {why}", path.display());
+        BuildError::new(ErrorKind::InvalidRequest, text)
+    };
+    let target = named_file::target(path).map_err(|error| refused(error.to_string()))?;
+    let Target::File(file) = target else {
+        return Ok(());
+    };
+    let place = |path: &Path| {
+        let folder = platform::real_path(path.parent()?).ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    let absolute = std::path::absolute(&file).unwrap_or(file);
+    let meant = place(&absolute).unwrap_or(absolute);
+    if !meant.parent().is_some_and(Path::is_dir) {
+        return Err(refused(
+            "its folder does not exist: create it, or choose another file".to_owned(),
+        ));
+    }
+    if place(&request.profile.file).as_ref() == Some(&meant) {
+        return Err(refused(
+            "this is the profile: choose another file".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Return whether `file` belongs to an existing index. Its path is absolute, and its folder free of links.
+fn belongs_to_index(file: &Path) -> bool {
     let named = name(file);
     let has_database = |suffix: &&str| {
         let database = named.strip_suffix(*suffix);
@@ -49,8 +81,8 @@ fn is_of_an_index(file: &Path) -> bool {
         || file.ancestors().skip(1).any(is_inside)
 }
 
-/// Whether it belongs to an output of this layout, which need not be there.
-fn is_of(layout: &Layout, file: &Path) -> bool {
+/// Return whether `file` belongs to an output of this layout, existing or not.
+fn belongs_to(layout: &Layout, file: &Path) -> bool {
     let database = real(&layout.database);
     let own = [
         &layout.manifest,
@@ -58,7 +90,7 @@ fn is_of(layout: &Layout, file: &Path) -> bool {
         &layout.manifest_draft(),
     ];
     let is_own = own.into_iter().any(|own| real(own) == file);
-    // Any blob of the folder: another profile's may be built there later.
+    // Any database in a blob's folder: another profile may be built there later.
     let is_blob = || {
         layout.mode == Mode::Blob
             && file.parent() == database.parent()
@@ -70,7 +102,7 @@ fn is_of(layout: &Layout, file: &Path) -> bool {
         Mode::Sharded => vec![&layout.work, &layout.shards],
         Mode::Blob => vec![&layout.work],
     };
-    // The file would be where a folder has to be.
+    // The file would take the place of a folder.
     let is_above = || {
         [&layout.work, &layout.shards]
             .into_iter()
@@ -89,7 +121,7 @@ fn is_database(path: &Path) -> bool {
     named_file::head(path, marks::HEAD_BYTES).is_ok_and(|head| marks::is_database(&head))
 }
 
-/// Free of links as far as it is there.
+/// Resolve the links of the part of the path that exists.
 fn real(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     for above in absolute.ancestors().skip(1) {

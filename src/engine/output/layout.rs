@@ -1,6 +1,6 @@
-//! Where the parts of an output lie.
+//! The paths of an output.
 //!
-//! Pure path arithmetic; creates nothing.
+//! Pure: touches no files.
 
 use super::draft;
 use crate::plan::{Mode, Segment};
@@ -8,25 +8,25 @@ use crate::report::marks::MANIFEST_NAME;
 use crate::store::names::{ROUTING_NAME, SHARDS_FOLDER};
 use std::path::{Path, PathBuf};
 
-/// Longest file name made from a label, in bytes; a longer label is cut and told apart by a hash.
-/// File systems allow 255, and temporary names add to it.
+/// Longest file name made from a label, in bytes. A longer label is cut and a hash is appended. File systems allow 255
+/// bytes, and temporary names are longer.
 const MAX_STEM_BYTES: usize = 120;
 
 /// The paths of one profile's output. All absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub mode: Mode,
-    /// What a server opens: `main.genome.db`, or the blob.
+    /// The database that servers open: `main.genome.db`, or the blob.
     pub database: PathBuf,
-    /// Where shards lie; in blob mode the blob's own folder.
+    /// The folder of the shards; in blob mode the folder of the blob.
     pub shards: PathBuf,
-    /// Segments, the lock, and what the output remembers. The last two outlive a finished build.
+    /// The work folder: segments, the lock and the provenance. The last two outlive the build.
     pub work: PathBuf,
     pub manifest: PathBuf,
 }
 
 impl Layout {
-    /// The layout below `out_dir`, which must be absolute.
+    /// Return the layout below `out_dir`, an absolute path.
     pub fn new(out_dir: &Path, profile: &str, mode: Mode) -> Self {
         match mode {
             Mode::Blob => Self {
@@ -37,7 +37,7 @@ impl Layout {
                 manifest: out_dir.join(MANIFEST_NAME),
             },
             Mode::Sharded => {
-                // From its components: a slash at the end must not become a folder `-sharded`.
+                // Rebuilt from components: `dir/` must not become `dir/-sharded`.
                 let mut base = out_dir.components().collect::<PathBuf>().into_os_string();
                 base.push("-sharded");
                 let base = PathBuf::from(base);
@@ -53,7 +53,7 @@ impl Layout {
         }
     }
 
-    /// The database of a shard.
+    /// Return the path of a shard's database.
     pub fn shard(&self, label: &str) -> PathBuf {
         match self.mode {
             Mode::Blob => self.database.clone(),
@@ -65,7 +65,7 @@ impl Layout {
         self.work.join("segments")
     }
 
-    /// The file of a segment; the same for every plan in which it begins with the same file.
+    /// Return the path of a segment. Plans in which the segment begins with the same file give the same path.
     pub fn segment(&self, segment: &Segment) -> PathBuf {
         self.segments().join(format!("{}.seg", stem(&segment.key)))
     }
@@ -74,29 +74,29 @@ impl Layout {
         self.work.join("lock")
     }
 
-    /// What the output remembers of the builds that made it.
+    /// The provenance: which profile and roots the output was built from.
     pub fn provenance(&self) -> PathBuf {
         self.work.join("output.json")
     }
 
-    /// The mark of a rebuild in progress.
+    /// The file that marks a rebuild in progress.
     pub fn rebuild(&self) -> PathBuf {
         self.work.join("rebuild")
     }
 
-    /// The manifest while it is written.
+    /// The draft of the manifest.
     pub fn manifest_draft(&self) -> PathBuf {
-        draft::of(&self.manifest)
+        draft::path_of(&self.manifest)
     }
 
-    /// Held while the manifest is written, by builds of all profiles in its folder.
+    /// The lock of the manifest, shared by all profiles of the folder.
     pub fn manifest_lock(&self) -> PathBuf {
         self.manifest.with_file_name(".manifest.lock")
     }
 }
 
 fn stem(name: &str) -> String {
-    if is_device(name) {
+    if is_reserved(name) {
         return format!("{name}-");
     }
     if name.len() <= MAX_STEM_BYTES {
@@ -107,9 +107,9 @@ fn stem(name: &str) -> String {
     format!("{}-{}", &name[..cut], &hash[..16])
 }
 
-/// Whether Windows takes a file of this name for a device, whatever its extension. Avoided everywhere,
-/// so that an index has the same names on every system. No label ends in `-`.
-fn is_device(name: &str) -> bool {
+/// Return whether Windows reserves this name for a device, with any extension. Avoided on all systems, so that an index
+/// has the same names everywhere. No label ends in `-`, so an appended `-` is unique.
+fn is_reserved(name: &str) -> bool {
     let numbered = |kind| {
         let number = name.strip_prefix(kind).unwrap_or_default().as_bytes();
         matches!(number, [b'1'..=b'9'])
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_shard_has_the_name_of_a_device() {
+    fn shards_avoid_the_device_names_of_windows() {
         let layout = Layout::new(Path::new("/o"), "p", Mode::Sharded);
         let name = |label| {
             let path = layout.shard(label);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn long_labels_get_short_names_that_differ() {
+    fn long_labels_get_distinct_short_names() {
         let layout = Layout::new(Path::new("/o"), "p", Mode::Sharded);
         let (a, b) = ("x".repeat(300), "x".repeat(301));
         assert_ne!(layout.shard(&a), layout.shard(&b));

@@ -1,10 +1,9 @@
-//! One build per output.
+//! Locks an output, so that only one build writes to it.
 //!
-//! An operating-system lock, which dies with its process: a stale lock file never blocks. The file
-//! stays behind, since removing it would let two builds hold locks on two files of one name.
+//! Uses an operating-system lock, which ends with its process: a stale lock file never blocks. The file is never removed:
+//! otherwise two builds could lock two files of the same name.
 
-use crate::engine::error::Context as _;
-use crate::engine::error::{BuildError, ErrorKind, Result};
+use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
 use crate::engine::output::obstacles;
 use crate::failpoint::failpoint;
 use crate::platform;
@@ -14,26 +13,28 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A holder's line is shorter: a process number and a host name.
+/// How much of a lock file is read. The line in it, a process id and a host name, is shorter.
 const MAX_HOLDER_BYTES: u64 = 200;
 
-/// How often it is looked whether a lock is free.
-const LOOK: Duration = Duration::from_millis(10);
+/// Interval between attempts to take a lock.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How long a held lock is looked at before a build is refused. A worker that was being started when its
-/// supervisor was killed has the lock in its hands until its own program runs: some milliseconds, more
-/// on a busy machine. Whoever took the lock has written its name by then, too.
-const BEFORE_REFUSAL: Duration = Duration::from_millis(500);
+/// How long to wait for a held lock before the build is refused. A worker that starts while its supervisor is killed
+/// inherits the lock until it runs its own program: some milliseconds, more on a busy machine. The wait also gives the
+/// holder time to write its name into the file.
+const REFUSAL_DELAY: Duration = Duration::from_millis(500);
 
-/// Held for as long as the build runs.
+/// The lock of an output, held while the build runs.
 #[derive(Debug)]
 pub struct BuildLock(
     #[expect(dead_code, reason = "the lock lives as long as the file is open")] File,
 );
 
 impl BuildLock {
-    /// Takes the lock in `path`, creating the file and its folder. When another process holds it, the
-    /// error (exit code 11) names that process.
+    /// Take the lock at `path`. Creates the file and its folder.
+    ///
+    /// # Errors
+    /// `Locked` if another process holds the lock; the message names that process.
     pub fn take(path: &Path) -> Result<Self> {
         if let Some(folder) = path.parent() {
             platform::create_folders(folder)
@@ -46,7 +47,7 @@ impl BuildLock {
             .truncate(false)
             .open(path)
             .with_context(|| format!("opening lock file {}", path.display()))?;
-        if !lock(&file, path, BEFORE_REFUSAL)? {
+        if !lock(&file, path, REFUSAL_DELAY)? {
             let holder = holder(&mut file);
             return Err(BuildError::new(
                 ErrorKind::Locked,
@@ -56,8 +57,8 @@ impl BuildLock {
                 ),
             ));
         }
-        // Now that nobody else has it in hand: what a build wrote there, or nothing.
-        obstacles::refuse_stranger(path, marks::is_lock)?;
+        // Check the content only now that no other build writes to the file.
+        obstacles::refuse_foreign_file(path, marks::is_lock)?;
         let who = format!("process {} on {}\n", std::process::id(), host());
         file.set_len(0)
             .and_then(|()| file.rewind())
@@ -67,8 +68,10 @@ impl BuildLock {
     }
 }
 
-/// Takes the lock in `path`, a file that is created and stays, as soon as its holder lets go. Gives up
-/// after `patience`.
+/// Wait until the lock at `path` is free, and take it. Creates the file.
+///
+/// # Errors
+/// If the lock is still held after `patience`.
 pub fn wait_for(path: &Path, patience: Duration) -> Result<File> {
     let file = File::options()
         .create(true)
@@ -79,7 +82,7 @@ pub fn wait_for(path: &Path, patience: Duration) -> Result<File> {
         return Err(BuildError::new(
             ErrorKind::Failed,
             format!(
-                "{} has been held by another build for {} s: see whether one hangs, then run again",
+                "{} has been held by another build for {} s: check whether that build hangs, then run the same command again",
                 path.display(),
                 patience.as_secs()
             ),
@@ -88,7 +91,7 @@ pub fn wait_for(path: &Path, patience: Duration) -> Result<File> {
     Ok(file)
 }
 
-/// Locks `file`, which is the one at `path`. `false` when it was held all the time.
+/// Lock `file`, opened from `path`. Return `false` if another process held the lock until the deadline.
 fn lock(file: &File, path: &Path, patience: Duration) -> Result<bool> {
     let deadline = Instant::now() + patience;
     loop {
@@ -100,14 +103,14 @@ fn lock(file: &File, path: &Path, patience: Duration) -> Result<bool> {
             Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(false),
             Err(TryLockError::WouldBlock) => {
                 failpoint!("lock::wait", path.display());
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
     }
 }
 
-/// Who says to hold the lock, in one line. What the file says may be anything, and Windows refuses to
-/// read a locked file: "another process" then.
+/// Return the name of the lock's holder as one line, or "another process" if the file is empty or cannot be read, as on
+/// Windows while it is locked.
 fn holder(file: &mut File) -> String {
     match first_line(file) {
         line if line.is_empty() => "another process".to_owned(),
@@ -141,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_is_never_given_up_is_an_error_that_names_it() {
+    fn waiting_for_a_held_lock_fails_and_names_the_file() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("lock");
         let held = wait_for(&path, Duration::ZERO).expect("free");

@@ -1,15 +1,11 @@
-//! What an output remembers of the builds that made it: which profile file, and where its roots lay.
+//! Remembers which profile file and which roots an output was built from, in `output.json` in the work folder.
 //!
-//! A small file in the work folder, `output.json`. The profile file is there so that two profiles of one name do not
-//! replace each other's index; the roots, so that one that is away keeps its shard and its label. It is a memory, not
-//! a record: without it an index is nobody's, and `--take-over` says whose it is from now on.
+//! The profile file keeps two profiles of the same name from replacing each other's index. The roots let an unavailable
+//! root keep its shard and its label. If the file is lost, `--take-over` assigns the index to a profile again.
 
-use crate::engine::error::Context as _;
-use crate::engine::error::{BuildError, ErrorKind, Result};
-use crate::engine::output::draft;
-use crate::engine::output::kept;
+use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
-use crate::engine::output::obstacles;
+use crate::engine::output::{draft, list_databases, obstacles};
 use crate::engine::request::BuildRequest;
 use crate::file;
 use crate::named_file;
@@ -19,12 +15,13 @@ use crate::store::ownership::{self, Holding, Records};
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
 
+/// The profile file and the roots that an output was built from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     tool: String,
-    /// The profile file, absolute and free of links, as [`file::root_spelling`] spells it.
+    /// The absolute path of the profile file without links, in the form of [`file::root_spelling`].
     profile: String,
-    /// The same as seen from the folder of the output, for those who move or copy both together.
+    /// The same path relative to the work folder, so that profile and output can be moved together.
     #[serde(default)]
     profile_from_here: Option<String>,
     #[serde(default)]
@@ -33,29 +30,29 @@ pub struct Provenance {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct RememberedRoot {
-    /// The entry of the profile, as it stood there.
+    /// The entry of the profile, as typed.
     typed: String,
-    /// Absolute and free of links, spelled.
+    /// The absolute path without links, in the form of [`file::root_spelling`].
     path: String,
     label: String,
 }
 
 impl Provenance {
-    /// What the output at `layout` remembers; `None` for a new one. Text that is none of ours is forgotten.
+    /// Read the provenance of an output; `None` if it is missing or invalid.
     pub fn read(layout: &Layout) -> Option<Self> {
         let text = named_file::read_text(&layout.provenance(), named_file::MOST_TEXT_BYTES).ok()?;
         serde_json::from_str(&text).ok()
     }
 
-    /// Of this profile as it is here and now, and of the roots that an earlier build knew.
+    /// Describe the profile as it is now, including its missing roots that an earlier build knew.
     pub fn of(profile: &Profile, layout: &Layout) -> Self {
         let file = real(&profile.file);
-        let there = profile.roots.iter().map(|root| RememberedRoot {
+        let available = profile.roots.iter().map(|root| RememberedRoot {
             typed: root.typed.clone(),
             path: file::root_spelling(&root.path).into_owned(),
             label: root.label.clone(),
         });
-        let away = profile.missing.iter().filter_map(|root| {
+        let unavailable = profile.missing.iter().filter_map(|root| {
             let ExpectedRoot { path, label } = root.expected.as_ref()?;
             Some(RememberedRoot {
                 typed: root.typed.clone(),
@@ -63,19 +60,18 @@ impl Provenance {
                 label: label.clone(),
             })
         });
-        let mut roots: Vec<RememberedRoot> = there.chain(away).collect();
+        let mut roots: Vec<RememberedRoot> = available.chain(unavailable).collect();
         roots.sort_by(|one, other| one.path.cmp(&other.path));
         Self {
             tool: concat!("helix-build ", env!("CARGO_PKG_VERSION")).to_owned(),
             profile: file::root_spelling(&file).into_owned(),
-            profile_from_here: from_folder(&layout.work, &file),
+            profile_from_here: relative_path(&layout.work, &file),
             roots,
         }
     }
 
-    /// The same, with the roots of `earlier` that it does not know: their shards are there until the build has
-    /// concluded.
-    pub fn with(mut self, earlier: Option<Self>) -> Self {
+    /// Add the other roots of `earlier`: their shards exist until the build has concluded.
+    pub fn with_roots_of(mut self, earlier: Option<Self>) -> Self {
         for root in earlier.map(|it| it.roots).unwrap_or_default() {
             if !self.roots.iter().any(|known| known.path == root.path) {
                 self.roots.push(root);
@@ -94,12 +90,12 @@ impl Provenance {
         self.roots.iter().map(known).collect()
     }
 
-    /// Spelled.
+    /// Return the paths of the roots, in the form of [`file::root_spelling`].
     pub fn root_paths(&self) -> Vec<String> {
         self.roots.iter().map(|root| root.path.clone()).collect()
     }
 
-    /// Replaces what the output remembers, unless it is the same.
+    /// Write the provenance to the output, unless it is there already.
     pub fn write(&self, layout: &Layout) -> Result<()> {
         let path = layout.provenance();
         let writing = || format!("writing {}", path.display());
@@ -111,10 +107,10 @@ impl Provenance {
     }
 }
 
-/// What the output remembers once a build of this request has begun, and what it says of its files.
+/// Return the provenance to write when a build of this request begins, and what the output has recorded about its files.
 pub fn remembered(request: &BuildRequest, layout: &Layout) -> (Provenance, Records) {
     let now = Provenance::of(&request.profile, layout);
-    let remembered = now.with(Provenance::read(layout));
+    let remembered = now.with_roots_of(Provenance::read(layout));
     let records = Records {
         roots: remembered.root_paths().into_iter().collect(),
         taken_over: request.take_over,
@@ -123,20 +119,24 @@ pub fn remembered(request: &BuildRequest, layout: &Layout) -> (Provenance, Recor
     (remembered, records)
 }
 
-/// Exit code 2 when the output at `layout` was made from another profile file, or has an index and does not say from
-/// which. One that was moved with its output is the same. That the other file is not there proves nothing: it may be on
-/// a disk that is away.
-pub fn refuse_another(profile: &Profile, layout: &Layout) -> Result<()> {
+/// Refuse an output that was built from another profile file, or that has an index without a provenance.
+///
+/// A profile file that was moved together with its output counts as the same. The other file counts even if it is
+/// missing: its disk may be unmounted.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub fn refuse_other_profile(profile: &Profile, layout: &Layout) -> Result<()> {
     let refused = |text: String| {
         let text =
-            format!("{text}: choose another --out-dir, or replace that index with --take-over");
+            format!("{text}: choose another --out-dir, or pass --take-over to replace that index");
         Err(BuildError::new(ErrorKind::InvalidRequest, text))
     };
     let Some(known) = Provenance::read(layout) else {
-        return match index_in(layout)? {
+        return match find_index(layout)? {
             None => Ok(()),
             Some(index) => refused(format!(
-                "{} was built before, and {}, which would say from which profile, is not there or cannot be read",
+                "{} is an index, but {}, which names its profile, is missing or cannot be read",
                 index.display(),
                 layout.provenance().display()
             )),
@@ -149,20 +149,20 @@ pub fn refuse_another(profile: &Profile, layout: &Layout) -> Result<()> {
         return Ok(());
     }
     refused(format!(
-        "{} was built from {}, and {} is another file of that name",
+        "{} was built from {}, not from {}",
         layout.database.display(),
         file::root_from_spelling(&known.profile).display(),
         profile.file.display(),
     ))
 }
 
-/// A database in the output that some build put there, if there is one.
-fn index_in(layout: &Layout) -> Result<Option<PathBuf>> {
+/// Return a database in the output that a build has made, if there is one.
+fn find_index(layout: &Layout) -> Result<Option<PathBuf>> {
     let records = obstacles::records(layout);
     if records.registered.iter().any(|row| row.build.is_some()) {
         return Ok(Some(layout.database.clone()));
     }
-    for path in kept::databases(layout)? {
+    for path in list_databases(layout)? {
         let is_built = match ownership::look(&path)? {
             Holding::Ours(mark) => layout.shard(&mark.label) == path,
             Holding::OtherFormat { .. } => true,
@@ -180,21 +180,16 @@ fn real(path: &Path) -> PathBuf {
     platform::real_path(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// `file` as seen from `folder`, with `..` and `/`; `None` on another drive.
-fn from_folder(folder: &Path, file: &Path) -> Option<String> {
+/// Return the path of `file` relative to `folder`, with `..` and `/`; `None` if it is on another drive.
+fn relative_path(folder: &Path, file: &Path) -> Option<String> {
     let folder = real(folder);
-    let (here, there): (Vec<_>, Vec<_>) =
-        (folder.components().collect(), file.components().collect());
-    let shared = here.iter().zip(&there).take_while(|(a, b)| a == b).count();
-    if !matches!(
-        there.first(),
-        Some(Component::RootDir | Component::Prefix(_))
-    ) || shared == 0
-    {
+    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if !matches!(to.first(), Some(Component::RootDir | Component::Prefix(_))) || shared == 0 {
         return None;
     }
-    let up = std::iter::repeat_n("..".to_owned(), here.len() - shared);
-    let down = there[shared..].iter().map(|part| {
+    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
+    let down = to[shared..].iter().map(|part| {
         let part: &Path = part.as_ref();
         file::root_spelling(part).into_owned()
     });
@@ -206,13 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_seen_from_a_folder() {
-        let from = |folder, file| from_folder(Path::new(folder), Path::new(file));
+    fn paths_are_relative_to_a_folder() {
+        let relative = |folder, file| relative_path(Path::new(folder), Path::new(file));
         assert_eq!(
-            from("/a/b/out", "/a/p.toml").as_deref(),
+            relative("/a/b/out", "/a/p.toml").as_deref(),
             Some("../../p.toml")
         );
-        assert_eq!(from("/a", "/a/x/p.toml").as_deref(), Some("x/p.toml"));
-        assert_eq!(from("/a", "p.toml"), None);
+        assert_eq!(relative("/a", "/a/x/p.toml").as_deref(), Some("x/p.toml"));
+        assert_eq!(relative("/a", "p.toml"), None);
     }
 }

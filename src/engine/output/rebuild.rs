@@ -1,12 +1,11 @@
-//! A rebuild that is stopped goes on when it is asked for again.
+//! Lets an interrupted `--rebuild` resume.
 //!
-//! `--rebuild` marks its start in the work folder, and every shard that it has published. The same command finds the
-//! mark, keeps those shards and the segments, all of which stem from it, and does the rest. The mark is of one
-//! fingerprint: with another model or recipe the rebuild starts over. It goes when the build is concluded, and when
-//! a build without `--rebuild` does anything.
+//! A rebuild writes a mark into the work folder, and adds each shard that it publishes. The next `--rebuild` finds the
+//! mark, keeps those shards and all segments, which are from the same rebuild, and builds the rest. The mark holds the
+//! fingerprint: with another model or recipe the rebuild starts over. A build removes the mark when it concludes, and
+//! also if it runs without `--rebuild`.
 
-use crate::engine::error::Context as _;
-use crate::engine::error::Result;
+use crate::engine::error::{Context as _, Result};
 use crate::engine::output::draft;
 use crate::ids::Digest;
 use crate::named_file;
@@ -16,21 +15,21 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The mark of a rebuild in progress.
+/// A rebuild in progress.
 #[derive(Clone, Debug)]
 pub struct Rebuild {
     path: PathBuf,
-    /// Labels of the shards that it has published.
+    /// Labels of the shards that were published before this run.
     done: BTreeSet<String>,
-    /// An earlier run began it.
+    /// Whether an earlier run began the rebuild.
     resumed: bool,
 }
 
 const DONE: &str = "done ";
 
 impl Rebuild {
-    /// Goes on with the rebuild of this fingerprint that the file at `path` marks, or begins one: `clear` removes what
-    /// earlier builds left.
+    /// Resume the rebuild that the file at `path` marks if it has this fingerprint. Otherwise begin a new one: call `clear`
+    /// to remove the segments of earlier builds, and write the mark.
     pub fn begin(
         path: &Path,
         fingerprint: Digest,
@@ -39,7 +38,7 @@ impl Rebuild {
         let text = named_file::read_text(path, named_file::MOST_TEXT_BYTES).unwrap_or_default();
         let begun = format!("{REBUILD_BEGUN}{fingerprint}\n");
         if let Some(rest) = text.strip_prefix(&begun) {
-            // A line without an end is one that a power cut has cut off.
+            // A power cut may leave an incomplete last line.
             let lines = rest
                 .split_inclusive('\n')
                 .filter_map(|line| line.strip_suffix('\n'));
@@ -52,7 +51,7 @@ impl Rebuild {
                 resumed: true,
             });
         }
-        // Before the mark is there: what is found beside it stems from this rebuild.
+        // Clear before writing the mark: segments beside a mark must be from its rebuild.
         clear()?;
         draft::replace(path, begun.as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
@@ -63,32 +62,32 @@ impl Rebuild {
         })
     }
 
-    /// Whether it has published the shard of this label.
+    /// Return whether an earlier run of this rebuild has published the shard.
     pub fn is_done(&self, label: &str) -> bool {
         self.done.contains(label)
     }
 
-    /// For people, when it goes on with what an earlier run began.
+    /// Return a message for people if this run resumes the rebuild.
     pub fn notice(&self) -> Option<String> {
         self.resumed.then(|| {
             format!(
-                "going on with the rebuild that was begun, {} shards are done; to start over, remove {}",
+                "resuming an interrupted rebuild, {} shards are done; to start over, remove {}",
                 self.done.len(),
                 self.path.display()
             )
         })
     }
 
-    /// Notes that the shard of this label is in its place and registered. Call it before its segments are deleted.
-    pub fn note(&self, label: &str) -> std::io::Result<()> {
+    /// Record durably that the shard is published. Call it before deleting the segments of the shard.
+    pub fn record_published(&self, label: &str) -> std::io::Result<()> {
         let mut file = File::options().append(true).open(&self.path)?;
         file.write_all(format!("{DONE}{label}\n").as_bytes())?;
         file.sync_all()
     }
 }
 
-/// Removes the mark, if there is one.
-pub fn forget(path: &Path) -> Result<()> {
+/// Remove the mark, if it exists.
+pub fn remove_mark(path: &Path) -> Result<()> {
     draft::discard(path).with_context(|| format!("removing a draft of {}", path.display()))?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -103,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rebuild_goes_on_and_another_fingerprint_starts_over() {
+    fn a_rebuild_resumes_unless_the_fingerprint_differs() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("rebuild");
         let begin = |n: u8| {
@@ -116,8 +115,8 @@ mod tests {
         };
         let (first, cleared) = begin(1);
         assert!(cleared && first.notice().is_none());
-        first.note("a").expect("noted");
-        first.note("b-2").expect("noted");
+        first.record_published("a").expect("noted");
+        first.record_published("b-2").expect("noted");
         fs::OpenOptions::new()
             .append(true)
             .open(&path)
@@ -128,8 +127,8 @@ mod tests {
         assert!(second.is_done("a") && second.is_done("b-2") && !second.is_done("c"));
         let (third, cleared) = begin(2);
         assert!(cleared && !third.is_done("a"));
-        forget(&path).expect("removed");
-        forget(&path).expect("gone already");
+        remove_mark(&path).expect("removed");
+        remove_mark(&path).expect("gone already");
         assert!(begin(2).1);
     }
 }

@@ -1,4 +1,4 @@
-//! Temporary names: one for every attempt to publish, whoever makes it.
+//! Temporary file names, unique to each attempt to publish a shard.
 
 use crate::report::marks::ATTEMPT;
 use crate::store::remove_database;
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Attempts of this process so far.
+/// Number of attempts of this process so far.
 static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
 
-/// A file that is removed, with what lies beside it, unless the attempt succeeds.
+/// A temporary database. Removed on drop, with its log and journal, unless the attempt succeeded.
 #[derive(Debug)]
 pub struct Attempt {
     path: PathBuf,
 }
 
 impl Attempt {
-    /// `<target>.tmp-<pid>-<n>`: two processes that believe that they own a shard do not meet.
+    /// Reserve the name `<target>.tmp-<pid>-<n>`. Two processes that both publish `target` use different files.
     pub fn new(target: &Path) -> Self {
         let n = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
         let mut name = target.as_os_str().to_owned();
@@ -28,7 +28,7 @@ impl Attempt {
         &self.path
     }
 
-    /// The file has its final name; nothing is left to remove.
+    /// Note that the file was renamed, so that nothing is removed.
     pub fn succeeded(mut self) {
         self.path.clear();
     }
@@ -37,8 +37,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
-            // The error that ended the attempt is on its way to the user, and the next build
-            // removes what could not be removed now.
+            // The error that ended the attempt matters more, and the next build removes the file too.
             let _ = remove_database(&self.path);
         }
     }

@@ -1,24 +1,28 @@
-//! Publishing: from a shard's segments to a file that servers may open.
+//! Publishing: turns a shard's segments into a database that servers can see.
 //!
-//! 1. Load the segments, in order, into a file with a name of its own, as they become complete.
+//! For each shard:
+//! 1. Load the segments in order, as they become complete, into a file with a temporary name.
 //! 2. Build links and indexes, merge the full-text index, commit, close.
-//! 3. Open the file again, for reading: quick check, row counts, digest.
-//! 4. Note the digests in it, and put the journal mode that servers expect into the header.
-//! 5. fsync the file; rename it into place; fsync the folder.
-//! 6. Register it in the routing database, in one durable transaction.
-//! 7. Only then delete its segments.
+//! 3. Open the file again for reading: quick check, row counts, digest.
+//! 4. Write the digests into it, and the journal mode that servers expect into its header.
+//! 5. fsync the file, rename it into place, fsync the folder. A blob is visible from here on.
+//! 6. Register it in the routing database, in one durable transaction. A shard is visible from here on.
+//! 7. Delete its segments.
 //!
-//! A crash between any two steps leaves the earlier index, the segments and at most a file with a
-//! temporary name. The load runs without a journal: every failed write fails a statement or the
-//! commit, where a database with a log could be closed without saying that its last checkpoint did
-//! not fit the disk. What a file system only says at fsync, step 5 hears.
+//! Once all shards are published, [`reconcile`] makes the routing database match the plan and deletes obsolete shards,
+//! and [`manifest`] records the result.
 //!
-//! It decides nothing: when a shard is complete, and what is in it, the supervisor says. All
-//! functions block; one thread may publish while workers encode.
+//! A crash between any two steps leaves the earlier index, the segments and at most one file with a temporary name. The
+//! load uses no journal: every failed write then fails a statement or the commit. A database with a log could be closed
+//! without an error although its last checkpoint did not fit on the disk. Step 5 catches errors that a file system
+//! reports only at fsync.
+//!
+//! The supervisor decides when a shard is complete. All functions block; one thread may publish while workers encode.
 
 mod attempt;
-pub(super) mod queue;
-pub(super) mod registry;
+pub(super) mod manifest;
+pub(super) mod publisher;
+pub(super) mod reconcile;
 
 use crate::failpoint::failpoint;
 use crate::file::RelPath;
@@ -36,17 +40,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-/// One shard on its way to publication. Dropping it gives up and removes the temporary file.
+/// A shard that is being published. Dropping it abandons the publication and removes the temporary file.
 #[derive(Debug)]
 pub struct ShardPublisher {
-    // Before `attempt`, so that the file is closed when it is removed.
+    // Declared before `attempt`, so that the file is closed before it is removed.
     loader: ShardLoader,
     attempt: Attempt,
     target: PathBuf,
     stop: Arc<AtomicBool>,
 }
 
-/// A shard in its place, not yet registered.
+/// A shard that was moved into place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedShard {
     pub path: PathBuf,
@@ -57,14 +61,13 @@ pub struct PublishedShard {
     /// Distinct chunks.
     pub chunks: u64,
     pub bytes: u64,
-    /// Of the whole file: it also finds damage where no row lies, until a server writes to the file.
+    /// Hash of the whole file. It also finds damage outside of rows, until a server writes to the file.
     pub file_hash: FileHash,
 }
 
 impl ShardPublisher {
-    /// Starts a shard that shall become `target`, which is absolute; its folder is created. Once `stop`
-    /// is set, loading and finishing end with [`StoreError::Interrupted`], up to the point where the
-    /// shard is checked and only needs to be put into place.
+    /// Begin the shard at `target`, an absolute path, and create its folder. Once `stop` is set, loading and finishing end
+    /// with [`StoreError::Interrupted`], until the shard is checked and only has to be moved into place.
     pub fn begin(
         target: &Path,
         header: ShardHeader,
@@ -81,8 +84,8 @@ impl ShardPublisher {
         })
     }
 
-    /// Loads `files` of the root number `root_id` from the segment at `segment`. Segments come in
-    /// the shard's order, files in canonical order. After an error the attempt is lost.
+    /// Load `files` of root number `root_id` from the segment file `segment`. Call it in the order of the shard's
+    /// segments, with files in canonical order. After an error, drop the publisher.
     pub fn load(
         &mut self,
         segment: &Path,
@@ -98,7 +101,7 @@ impl ShardPublisher {
         self.loader.loaded()
     }
 
-    /// Steps 2 to 5. On return the shard is in place and will survive a power cut.
+    /// Run steps 2 to 5. On return the shard is in place and survives a power cut.
     pub fn finish(self) -> Result<PublishedShard, StoreError> {
         let Self {
             loader,
@@ -127,7 +130,7 @@ impl ShardPublisher {
     }
 }
 
-/// Step 6.
+/// Run step 6: make the shard visible to servers.
 pub fn register(routing: &mut RoutingDb, shard: &PublishedShard) -> Result<(), StoreError> {
     failpoint!("publish::register", shard.path.display());
     routing.register(&shard.path, Some(shard.file_hash))?;
@@ -135,7 +138,7 @@ pub fn register(routing: &mut RoutingDb, shard: &PublishedShard) -> Result<(), S
     Ok(())
 }
 
-/// Step 7. Segments that are already gone are no error.
+/// Run step 7. Missing segments are no error.
 pub fn delete_segments<'a>(segments: impl IntoIterator<Item = &'a Path>) -> Result<(), StoreError> {
     segments.into_iter().try_for_each(|segment| {
         remove_database(segment)?;
@@ -148,7 +151,7 @@ fn folder_of(target: &Path) -> &Path {
     target.parent().unwrap_or(Path::new("."))
 }
 
-/// fsync, rename, fsync. Returns the size of the file.
+/// Run step 5. Return the size of the file in bytes.
 fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     let path = attempt.path();
     let file = File::options()
@@ -159,7 +162,7 @@ fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     file.sync_all().map_err(StoreError::io(path))?;
     drop(file);
     failpoint!("publish::rename", target.display());
-    // A log of the shard that is replaced would be taken for the new one's.
+    // SQLite would apply a log of the replaced shard to the new one.
     remove_log(target)?;
     platform::replace_file(path, target).map_err(StoreError::io(target))?;
     attempt.succeeded();

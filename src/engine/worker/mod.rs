@@ -47,8 +47,8 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 /// Run as a worker on this process's stdin and stdout until told to stop.
 ///
 /// # Errors
-/// Those that could not be reported over the protocol.
-pub fn run() -> anyhow::Result<()> {
+/// If stdout or a thread cannot be set up. All later errors are reported to the supervisor.
+pub fn run() -> io::Result<()> {
     let stdout = platform::claim_stdout()?;
     platform::raise_oom_score();
     let (reporter, writer) = Reporter::start(stdout)?;

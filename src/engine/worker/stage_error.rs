@@ -60,15 +60,13 @@ pub(super) fn internal_failure(error: impl std::fmt::Display) -> Failure {
 }
 
 pub(super) fn store_failure(error: StoreError) -> Failure {
-    Failure {
-        kind: match error {
-            // An earlier worker still holds the file. A new process will find it free.
-            StoreError::Busy { .. } => FailureKind::Internal,
-            StoreError::Full { .. } => FailureKind::DiskFull,
-            _ => FailureKind::Output,
-        },
-        text: format!("{:#}", anyhow::Error::new(error)),
-    }
+    let kind = match error {
+        // An earlier worker still holds the file. A new process will find it free.
+        StoreError::Busy { .. } => FailureKind::Internal,
+        StoreError::Full { .. } => FailureKind::DiskFull,
+        _ => FailureKind::Output,
+    };
+    Failure::new(kind, &error)
 }
 
 /// Return the message of a panic.

@@ -1,22 +1,12 @@
 //! Flipped bits: seen where the hash of a file was noted, and without it no row has changed unseen.
 
 use super::*;
+use crate::random::SplitMix64;
 
 fn flip(path: &Path, offset: usize, mask: u8) {
     let mut bytes = std::fs::read(path).expect("read");
     bytes[offset] ^= mask;
     std::fs::write(path, bytes).expect("written");
-}
-
-/// A cheap, fixed sequence of numbers; the seed is the first.
-fn numbers(seed: u64) -> impl Iterator<Item = usize> {
-    let step = |n: &u64| {
-        Some(
-            n.wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407),
-        )
-    };
-    std::iter::successors(step(&seed), step).map(|n| (n >> 33) as usize)
 }
 
 #[test]
@@ -26,11 +16,11 @@ fn no_flipped_bit_stays_unseen_in_a_file_whose_hash_was_noted() {
     let path = fixture.shard("a");
     let sound = std::fs::read(&path).expect("read");
     for seed in 0..100 {
-        let mut number = numbers(seed);
-        let (offset, bit) = (number.next(), number.next());
-        let offset = offset.expect("endless") % sound.len();
+        let mut numbers = SplitMix64::new(seed);
+        let offset = numbers.below(sound.len() as u64) as usize;
+        let bit = numbers.below(8);
         std::fs::write(&path, &sound).expect("written");
-        flip(&path, offset, 1 << (bit.expect("endless") % 8));
+        flip(&path, offset, 1 << bit);
         let report = fixture.verify(Level::Full);
         assert!(
             !report.is_sound(),
@@ -94,11 +84,11 @@ fn without_a_noted_hash_unseen_flips_change_no_row() {
     let sound = std::fs::read(&path).expect("read");
     let rows = dump(&path);
     for seed in 1000..1100 {
-        let mut number = numbers(seed);
-        let (offset, bit) = (number.next(), number.next());
-        let offset = offset.expect("endless") % sound.len();
+        let mut numbers = SplitMix64::new(seed);
+        let offset = numbers.below(sound.len() as u64) as usize;
+        let bit = numbers.below(8);
         std::fs::write(&path, &sound).expect("written");
-        flip(&path, offset, 1 << (bit.expect("endless") % 8));
+        flip(&path, offset, 1 << bit);
         if fixture.verify(Level::Full).is_sound() {
             assert_eq!(dump(&path), rows, "seed {seed}: byte {offset}");
         }

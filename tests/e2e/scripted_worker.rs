@@ -1,6 +1,6 @@
-//! A worker process that a test speaks to as a supervisor does.
+//! A worker process that a test drives as a supervisor does.
 
-use crate::live::{DEADLINE, signal};
+use crate::running_build::{DEADLINE, signal};
 use crate::world::World;
 use helix_build::encode;
 use helix_build::failure::FailureKind;
@@ -81,7 +81,7 @@ pub fn task(world: &World) -> SegmentTask {
 }
 
 /// A worker process that a test speaks to as a supervisor does.
-pub struct Rival {
+pub struct ScriptedWorker {
     pub child: Child,
     stdin: Option<ChildStdin>,
     pub heard: Arc<Mutex<Vec<FromWorker>>>,
@@ -89,7 +89,7 @@ pub struct Rival {
     pub killed: bool,
 }
 
-impl Rival {
+impl ScriptedWorker {
     pub fn start(failpoints: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_helix-build"))
             .arg("worker")
@@ -173,7 +173,7 @@ impl Rival {
     }
 }
 
-impl Drop for Rival {
+impl Drop for ScriptedWorker {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,7 +1,7 @@
-//! The CPU plays a device, as in a rehearsal: probes that fall silent, batches that do not end, and load that is no
-//! trouble of a device. Decisions about the same things on a simulated card are tested in `src/watchdog`.
+//! Incidents on a simulated device, with the CPU in its place: silent probes, batches that never end, and load that is not a
+//! problem of the device. `src/engine/watchdog` tests its decisions with a simulated card.
 
-use crate::live::{self, Live};
+use crate::running_build::{self, RunningBuild};
 use crate::world::{Ran, World, finish};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -34,14 +34,15 @@ fn a_silent_probe_is_told_once_and_so_is_its_return() {
     let probe = format!("cat {:?}", world.path("card"));
     let flags = ["--metrics-file", "m.prom"];
     let arguments = arguments("o", &probe, &flags);
-    let mut live = Live::start(
+    let mut live = RunningBuild::start(
         &world,
         &arguments,
         "encode::text=20*off->1*return(hold)->off",
     );
     live.wait_held().expect("is reached");
-    let says =
-        |part: &'static str| move |live: &mut Live| live.said().1.contains(part).then_some(());
+    let says = |part: &'static str| {
+        move |live: &mut RunningBuild| live.said().1.contains(part).then_some(())
+    };
     live.wait("word of the silence", says("probe_silent"));
     let metrics = || fs::read_to_string(world.path("m.prom")).expect("figures");
     let up = |n: u8| {
@@ -84,13 +85,13 @@ fn a_worker_that_is_stopped_in_a_batch_is_a_stall_and_no_files_fault() {
     assert_eq!(noticed(&undisturbed), Vec::<String>::new());
     let flags = ["--stall-timeout", "6"];
     let arguments = arguments("stopped", ROOM, &flags);
-    let mut live = Live::start(
+    let mut live = RunningBuild::start(
         &world,
         &arguments,
         "encode::text=20*off->1*return(hold)->off",
     );
     let worker = live.wait_held().expect("is reached");
-    live::signal(worker, Signal::STOP);
+    running_build::signal(worker, Signal::STOP);
     live.go();
     let (ran, _) = live.finish();
     let summary = ran.summary();
@@ -166,7 +167,7 @@ fn a_starved_build_is_no_crawl_and_no_stall() {
     world.write("p.toml", "roots = [\"r\"]\nchunk_chars = 50000\n");
     let flags = ["--crawl-window=3", "--crawl-factor=2", "--dense-model=none"];
     let arguments = arguments("o", ROOM, &flags);
-    let mut live = Live::start(
+    let mut live = RunningBuild::start(
         &world,
         &arguments,
         "encode::text=20*off->1*return(hold)->off",

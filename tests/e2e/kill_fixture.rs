@@ -1,6 +1,6 @@
-//! The ground for kills: a small corpus that can change, and what its index must be.
+//! A small corpus for tests that kill builds: it can change, and its expected index is known.
 
-use crate::live::{Live, arguments};
+use crate::running_build::{RunningBuild, arguments};
 use crate::world::{Ran, World, files_below};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 /// Which build is disturbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Flavour {
+pub struct BuildVariant {
     pub blob: bool,
     /// The embedded encoders; else none.
     pub encoders: bool,
@@ -17,12 +17,12 @@ pub struct Flavour {
 
 /// A corpus of three roots in one of two states: in the second one file has other bytes, one another
 /// time, one is new and one is gone.
-pub struct Ground {
+pub struct KillFixture {
     pub world: World,
     state: usize,
     original: Vec<u8>,
     /// Summaries of undisturbed builds, by flavour and state.
-    expected: BTreeMap<(Flavour, usize), Value>,
+    expected: BTreeMap<(BuildVariant, usize), Value>,
 }
 
 const CHANGED: &str = "root0/dir0/file0.rs";
@@ -30,7 +30,7 @@ const TOUCHED: &str = "root0/dir1/file1.py";
 const NEW: &str = "root1/dir1/new.md";
 const GONE: &str = "root2/dir2/file2.md";
 
-impl Ground {
+impl KillFixture {
     pub fn new(files: usize) -> Self {
         let world = World::corpus(3, files);
         let original = fs::read(world.path(GONE)).expect("reads");
@@ -76,14 +76,14 @@ impl Ground {
     }
 
     /// The command line that builds into `out`.
-    pub fn arguments<'a>(&self, flavour: Flavour, out: &'a str) -> Vec<&'a str> {
+    pub fn arguments<'a>(&self, flavour: BuildVariant, out: &'a str) -> Vec<&'a str> {
         let mode = if flavour.blob { "blob" } else { "sharded" };
         let flags = ["--mode", mode, "--shard-workers", "2", "--progress", "json"];
         arguments(out, flavour.encoders, &flags)
     }
 
-    pub fn start(&self, flavour: Flavour, failpoints: &str) -> Live {
-        Live::start(&self.world, &self.arguments(flavour, "o"), failpoints)
+    pub fn start(&self, flavour: BuildVariant, failpoints: &str) -> RunningBuild {
+        RunningBuild::start(&self.world, &self.arguments(flavour, "o"), failpoints)
     }
 
     /// Removes the output that is disturbed.
@@ -94,7 +94,7 @@ impl Ground {
     }
 
     /// What an undisturbed build of the inputs as they are says.
-    pub fn expected(&mut self, flavour: Flavour) -> Value {
+    pub fn expected(&mut self, flavour: BuildVariant) -> Value {
         let key = (flavour, self.state);
         if let Some(known) = self.expected.get(&key) {
             return known.clone();
@@ -106,7 +106,7 @@ impl Ground {
     }
 
     /// Asserts that a run that went through says what an undisturbed one does.
-    pub fn check_summary(&mut self, flavour: Flavour, ran: &Ran, context: &str) {
+    pub fn check_summary(&mut self, flavour: BuildVariant, ran: &Ran, context: &str) {
         assert_eq!(ran.code, Some(0), "{context}: {ran:?}");
         let (summary, expected) = (ran.last_line(), self.expected(flavour));
         for field in [
@@ -125,7 +125,7 @@ impl Ground {
     }
 
     /// Runs the build through and asserts that nothing is lost, doubled, damaged or left over.
-    pub fn settle(&mut self, flavour: Flavour, context: &str) {
+    pub fn settle(&mut self, flavour: BuildVariant, context: &str) {
         let (ran, _) = self.start(flavour, "").finish();
         self.check_summary(flavour, &ran, context);
         let expected = self.expected(flavour);

@@ -1,14 +1,11 @@
-//! Roots that are away for a while: their index stays, their labels do not move, and their vectors are found again.
+//! Unavailable roots: their index and their labels stay, and their vectors are reused later.
 
 use crate::world::{BARE, Ran, World};
 use serde_json::Value;
 use std::fs;
 
 fn run(world: &World, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    world.run(&arguments)
+    world.bare_build("o").args(flags).run()
 }
 
 fn labels(summary: &Value) -> Vec<&str> {
@@ -35,7 +32,7 @@ fn bring_back(world: &World, root: &str) {
 }
 
 #[test]
-fn a_root_that_is_away_keeps_its_index_until_told_otherwise() {
+fn an_unavailable_root_keeps_its_index_until_pruned() {
     for mode in ["sharded", "blob"] {
         for emptied in [false, true] {
             let world = World::corpus(3, 6);
@@ -90,7 +87,7 @@ fn a_root_that_is_away_keeps_its_index_until_told_otherwise() {
 }
 
 #[test]
-fn a_root_that_leaves_the_profile_while_it_is_away_goes() {
+fn an_unavailable_root_removed_from_the_profile_is_deleted() {
     let world = World::corpus(2, 4);
     world.build("o", &[]);
     take_away(&world, "root1", false);
@@ -101,7 +98,7 @@ fn a_root_that_leaves_the_profile_while_it_is_away_goes() {
 }
 
 #[test]
-fn when_every_root_is_away_the_index_stays() {
+fn the_index_stays_if_every_root_is_unavailable() {
     let world = World::corpus(2, 4);
     let first = world.build("o", &[]);
     for root in ["root0", "root1"] {
@@ -122,7 +119,7 @@ fn when_every_root_is_away_the_index_stays() {
 }
 
 #[test]
-fn of_all_profiles_one_whose_roots_are_away_is_told() {
+fn a_profile_without_available_roots_is_reported() {
     let world = World::corpus(2, 4);
     for (name, root) in [("one", "root0"), ("two", "root1"), ("never", "nowhere")] {
         world.write(
@@ -130,17 +127,14 @@ fn of_all_profiles_one_whose_roots_are_away_is_told() {
             format!("roots = ['../{root}']\n"),
         );
     }
-    let all = || {
-        let mut arguments = vec!["--profile", "all", "--out-dir", "o", "--json"];
-        arguments.extend(BARE);
-        world.run(&arguments)
-    };
+    let all = || world.helix().profile("all").out("o").json().bare().run();
     assert_eq!(all().code, Some(0), "one that was never built is no loss");
     take_away(&world, "root1", false);
     let ran = all();
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(
-        ran.stderr.contains("profile two: every root of it is away"),
+        ran.stderr
+            .contains("profile two: all its roots are unavailable"),
         "{ran:?}"
     );
     world.verified("o-sharded/two");
@@ -159,7 +153,7 @@ fn a_root_of_several_shards_keeps_them_all() {
 }
 
 #[test]
-fn labels_do_not_move_while_a_sibling_is_away() {
+fn labels_stay_while_another_root_is_unavailable() {
     let world = World::new();
     for folder in ["a/src", "b/src", "c/src"] {
         world.write(
@@ -227,11 +221,7 @@ fn folders_of_a_pattern_and_roots_behind_links_are_remembered() {
 #[test]
 fn vectors_survive_renames_moves_and_copies() {
     let world = World::corpus(3, 10);
-    let build = || {
-        world
-            .run(&["--profile", "p.toml", "--out-dir", "o", "--json"])
-            .summary()
-    };
+    let build = || world.encoded_build("o").run().summary();
     let n_chunks = |summary: &Value| summary["chunks"].as_u64().expect("a number");
     let n_reused = |summary: &Value| summary["reused_chunks"].as_u64().expect("a number");
     build();
@@ -274,25 +264,16 @@ fn vectors_survive_renames_moves_and_copies() {
         .filter_map(|shard| shard["chunks"].as_u64())
         .sum();
     assert!(n_reused(&moved) >= n_chunks(&moved) - other, "{moved}");
-    let fresh = world
-        .run(&["--profile", "p.toml", "--out-dir", "f", "--json"])
-        .summary();
+    let fresh = world.encoded_build("f").run().summary();
     assert_eq!(moved["digest"], fresh["digest"]);
     // Nothing is taken over by a rebuild.
-    let rebuilt = world.run(&[
-        "--profile",
-        "p.toml",
-        "--out-dir",
-        "o",
-        "--json",
-        "--rebuild",
-    ]);
+    let rebuilt = world.encoded_build("o").arg("--rebuild").run();
     assert_eq!(n_reused(&rebuilt.summary()), 0);
 }
 
 #[cfg(unix)]
 #[test]
-fn an_empty_folder_behind_a_link_is_a_root_that_is_away() {
+fn an_empty_folder_behind_a_link_is_an_unavailable_root() {
     use std::os::unix::fs::symlink;
     for mode in ["sharded", "blob"] {
         let world = World::corpus(2, 3);
@@ -315,7 +296,7 @@ fn an_empty_folder_behind_a_link_is_a_root_that_is_away() {
 
 /// Nothing goes in silence: what a build deletes is announced by `plan` and named by the build.
 #[test]
-fn shards_that_go_are_named_before_and_after() {
+fn deleted_shards_are_listed_before_and_after() {
     for by_prune in [true, false] {
         let world = World::corpus(3, 4);
         world.build("o", &[]);
@@ -347,7 +328,7 @@ fn shards_that_go_are_named_before_and_after() {
         let ran = run(&world, flags);
         assert_eq!(ran.summary()["deleted"], serde_json::json!(["root1"]));
         let log = fs::read_to_string(world.path("x.log")).expect("a log");
-        assert!(log.contains("shard root1 is deleted"), "{log}");
+        assert!(log.contains("deleted shard root1"), "{log}");
         assert_eq!(
             run(&world, flags).summary()["deleted"],
             serde_json::json!([])
@@ -373,7 +354,7 @@ fn shards_that_go_are_named_before_and_after() {
 }
 
 #[test]
-fn a_root_that_is_away_is_named_by_its_folder() {
+fn an_unavailable_root_is_named_by_its_folder() {
     let world = World::corpus(1, 3);
     for folder in ["a/src", "b/src"] {
         let text = format!("A note in {folder}, long enough to be worth a chunk of its own.\n");
@@ -389,7 +370,8 @@ fn a_root_that_is_away_is_named_by_its_folder() {
         let folder = folder.display().to_string();
         let ran = run(&world, &[]);
         assert!(
-            ran.stderr.contains(&format!("root {folder} is away")),
+            ran.stderr
+                .contains(&format!("root {folder} is unavailable")),
             "{ran:?}"
         );
         assert_eq!(ran.summary()["kept"][0]["path"], folder.as_str(), "{ran:?}");
@@ -402,7 +384,10 @@ fn a_root_that_is_away_is_named_by_its_folder() {
         }
         let arguments = ["--profile", "p.toml", "--out-dir", "o"];
         let ran = world.run(&[&arguments[..], &BARE].concat());
-        assert!(ran.stdout.contains(&format!("away: {folder}")), "{ran:?}");
+        assert!(
+            ran.stdout.contains(&format!("unavailable root: {folder}")),
+            "{ran:?}"
+        );
         assert!(!ran.stdout.contains("?/src"), "{ran:?}");
         bring_back(&world, "b/src");
     }
@@ -410,7 +395,7 @@ fn a_root_that_is_away_is_named_by_its_folder() {
 
 /// A damaged shard does not say whose it was; it may be mended, or built again when the root is back.
 #[test]
-fn a_damaged_shard_stays_while_a_root_is_away() {
+fn a_damaged_shard_stays_while_a_root_is_unavailable() {
     for emptied in [true, false] {
         let world = World::corpus(3, 4);
         let first = world.build("o", &[]);
@@ -434,16 +419,13 @@ fn a_damaged_shard_stays_while_a_root_is_away() {
 /// A run in which these roots cannot be listed, as by their permissions or on a disk that is gone: root may read
 /// everything, so the program is told.
 fn run_unlisted(world: &World, root: &str, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    let mut command = world.command(&arguments);
+    let mut command = world.bare_build("o").args(flags).command();
     command.env("FAILPOINTS", format!("scan::list=return(skip@{root})"));
     crate::world::finish(command.spawn().expect("starts"))
 }
 
 #[test]
-fn a_root_that_cannot_be_listed_is_away() {
+fn a_root_that_cannot_be_listed_is_unavailable() {
     for mode in ["sharded", "blob"] {
         let world = World::corpus(3, 4);
         let flags = ["--mode", mode];
@@ -453,7 +435,7 @@ fn a_root_that_cannot_be_listed_is_away() {
         let ran = run_unlisted(&world, "root1", &flags);
         assert_eq!(ran.code, Some(3), "{ran:?}");
         assert_eq!(ran.summary()["missing_roots"], serde_json::json!([path]));
-        assert!(ran.stderr.contains("root1 is left out"), "{ran:?}");
+        assert!(ran.stderr.contains("root1 is not indexed"), "{ran:?}");
         let first = world.build("o", &flags);
         assert_eq!(first["exit"], 0, "{first}");
         for dry in [false, true] {
@@ -483,11 +465,12 @@ fn a_root_that_cannot_be_listed_is_away() {
 /// The walk begins minutes after the profile was read, where several are built.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_root_that_becomes_a_file_before_it_is_walked_is_away() {
+fn a_root_replaced_by_a_file_is_unavailable() {
     let world = World::corpus(2, 4);
     let first = world.build("o", &[]);
-    let arguments = crate::live::arguments("o", false, &[]);
-    let mut live = crate::live::Live::start(&world, &arguments, "build::scan=return(hold)");
+    let arguments = crate::running_build::arguments("o", false, &[]);
+    let mut live =
+        crate::running_build::RunningBuild::start(&world, &arguments, "build::scan=return(hold)");
     live.wait_held().expect("is reached");
     fs::rename(world.path("root1"), world.path("elsewhere")).expect("moved");
     world.write("root1", "a file");
@@ -498,7 +481,7 @@ fn a_root_that_becomes_a_file_before_it_is_walked_is_away() {
 }
 
 #[test]
-fn a_root_that_was_never_there_is_told_each_time() {
+fn a_root_that_never_existed_is_reported_each_time() {
     let world = World::corpus(1, 3);
     world.profile(&["root0", "mistyped"]);
     for dry in [true, false, true, false] {
@@ -511,7 +494,7 @@ fn a_root_that_was_never_there_is_told_each_time() {
         assert!(told.contains("mistyped"), "{ran:?}");
     }
     let plain = world.run(&[&["--profile", "p.toml", "--out-dir", "o"][..], &BARE].concat());
-    assert!(plain.stderr.contains("mend its path"), "{plain:?}");
+    assert!(plain.stderr.contains("correct its path"), "{plain:?}");
     // Whoever can do without it says so.
     for flags in [&["--prune"][..], &["--prune", "--dry-run"]] {
         assert_eq!(run(&world, flags).code, Some(0));
@@ -519,7 +502,7 @@ fn a_root_that_was_never_there_is_told_each_time() {
 }
 
 #[test]
-fn a_blob_that_waits_for_a_root_says_what_it_does_not_have() {
+fn a_blob_with_an_unavailable_root_lists_unindexed_changes() {
     let world = World::corpus(3, 4);
     let flags = ["--mode", "blob"];
     world.build("o", &flags);
@@ -539,7 +522,8 @@ fn a_blob_that_waits_for_a_root_says_what_it_does_not_have() {
     let ran = people(&[]);
     assert!(!ran.stdout.contains("unchanged"), "{ran:?}");
     assert!(
-        ran.stdout.contains("kept as it was, since a root is away"),
+        ran.stdout
+            .contains("not updated, since a root is unavailable"),
         "{ran:?}"
     );
     assert!(
@@ -563,7 +547,7 @@ fn a_blob_that_waits_for_a_root_says_what_it_does_not_have() {
 
 /// Whatever name it gets, also one that comes before the others, and one that differs in case alone.
 #[test]
-fn a_folder_of_a_pattern_that_is_renamed_blocks_nothing() {
+fn a_renamed_pattern_folder_blocks_nothing() {
     for (from, to) in [("b", "0"), ("a", "z"), ("a", "A"), ("c", "aa")] {
         let world = World::new();
         for folder in ["a", "b", "c"] {

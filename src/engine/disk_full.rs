@@ -1,7 +1,6 @@
-//! What to do about a full disk: how much the build still needs, and what is free.
+//! Explains a full disk: how much space the build still needs, and how much is free.
 //!
-//! Looks at the inputs and the output, changes nothing. It runs when a build has failed for want of
-//! space, wherever that was noticed.
+//! Runs after a build has failed because a disk was full. Reads the inputs and the output, changes nothing.
 
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::preflight::already_built;
@@ -14,32 +13,32 @@ use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::progress;
 use std::collections::BTreeSet;
 
-/// Output bytes per byte of text; measured on 520 KB of code with the embedded models. Without vectors: 8
-/// in the shard, 2.4 in segments, 1 in the routing database and as much in its log.
+/// Output bytes per byte of text, measured on 520 KB of code with the embedded models. Without vectors: 8 in the shard,
+/// 2.4 in segments, 1 in the routing database and 1 in its log.
 const BARE: u64 = 13;
-/// 11 in the shard, 0.5 in segments, 4 while its indexes are sorted.
+/// Sparse vectors: 11 in the shard, 0.5 in segments, 4 while its indexes are sorted.
 const SPARSE: u64 = 16;
-/// 384 numbers for some 1,500 bytes of text, in shard and segment.
+/// Dense vectors: 384 numbers per 1,500 bytes of text, in the shard and in segments.
 const DENSE: u64 = 2;
 
 /// A shard of a few files, with its segment and its rows in the routing database.
 const EMPTY_SHARD_BYTES: u64 = 700 << 10;
 
-/// The empty routing database, its log, the manifest.
-const REST_BYTES: u64 = 1 << 20;
+/// The empty routing database, its log and the manifest.
+const FIXED_BYTES: u64 = 1 << 20;
 
-/// A build holds some ten files open at a time and one per unfinished segment; with fewer left than
-/// this, their number may be what is missing.
+/// If fewer new files than this can be created, the disk may be out of inodes instead of space. A build creates about ten
+/// files, and one per unfinished segment.
 const FEW_FILES: u64 = 100;
 
-/// Adds to the error of a failed build what is needed and what is free, if the disk was full.
+/// If the disk was full, add the needed and the free space to the error.
 pub fn explain(error: BuildError, request: &BuildRequest) -> BuildError {
     if error.kind() != ErrorKind::DiskFull {
         return error;
     }
     let needed = match needed_bytes(request) {
         Ok(bytes) => format!("about {} are", progress::bytes(bytes)),
-        // The inputs cannot be looked at either; the first error matters more.
+        // The inputs cannot be read either; the first error matters more.
         Err(_) => "more space is".to_owned(),
     };
     let layout = request.layout();
@@ -57,13 +56,14 @@ pub fn explain(error: BuildError, request: &BuildRequest) -> BuildError {
         None => String::new(),
     };
     let text = format!(
-        "{error:#}; {needed} needed for {}{free}; what is finished is kept: run again to go on",
+        "{error:#}; {needed} needed for {}{free}; finished work is kept: free some space and run the same command again to \
+         resume",
         layout.database.display()
     );
     BuildError::new(ErrorKind::DiskFull, text)
 }
 
-/// Of the shards that are not built, with all that is needed on the way.
+/// Estimate the space that the missing shards need, including temporary files.
 fn needed_bytes(request: &BuildRequest) -> Result<u64> {
     let plan = survey(request)?.plan;
     let built = already_built(request, &plan)?.into_keys().collect();
@@ -82,7 +82,7 @@ fn estimate(plan: &Plan, built: &BTreeSet<ShardId>, encoders: &EncoderChoice) ->
         .filter(|shard| !built.contains(&shard.id));
     todo.map(|shard| EMPTY_SHARD_BYTES + shard.bytes * per_byte)
         .sum::<u64>()
-        + REST_BYTES
+        + FIXED_BYTES
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A build that a test watches and disturbs while it runs.
+//! A build that a test observes and disturbs while it runs.
 
 use crate::world::{BARE, Ran, World};
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,7 +23,7 @@ pub struct Step {
 }
 
 /// A running build. Its processes are ended with it.
-pub struct Live {
+pub struct RunningBuild {
     child: Child,
     trace: PathBuf,
     ended: bool,
@@ -39,7 +39,7 @@ pub fn arguments<'a>(out: &'a str, encoders: bool, flags: &[&'a str]) -> Vec<&'a
     all
 }
 
-impl Live {
+impl RunningBuild {
     /// Starts the program in `world`, with something going wrong in it.
     pub fn start(world: &World, arguments: &[&str], failpoints: &str) -> Self {
         Self::start_with(world, arguments, failpoints, |_| {})
@@ -206,7 +206,7 @@ impl Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for RunningBuild {
     fn drop(&mut self) {
         if !self.ended {
             signal(self.pid(), Signal::KILL);

@@ -1,14 +1,13 @@
-//! The work of a build: supervisor and publisher side by side, and the figures of the run.
+//! The working part of a build: runs the supervisor and the publisher side by side and collects the run's figures.
 //!
-//! What is done and in which order is theirs; here they are started, heard and joined.
+//! Decides neither what is built nor in which order.
 
 use super::control::BuildControl;
-use crate::engine::error::Context as _;
-use crate::engine::error::{BuildError, ErrorKind, Result};
-use crate::engine::job::{self, job};
+use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
+use crate::engine::job::job;
 use crate::engine::preflight::Prepared;
-use crate::engine::publish::queue::Publishing;
-use crate::engine::publish::{PublishedShard, registry};
+use crate::engine::publish::publisher::Publisher;
+use crate::engine::publish::{PublishedShard, reconcile};
 use crate::engine::request::BuildRequest;
 use crate::engine::supervisor::{self, Channels};
 use crate::engine::watch::MemoryReadings;
@@ -23,18 +22,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+/// The shards that a run has published.
 pub type Published = BTreeMap<ShardId, PublishedShard>;
 
-/// What the work on one profile has at hand.
-pub struct Site<'a> {
+/// One run of a build, past its preflight.
+pub struct BuildRun<'a> {
     pub request: &'a BuildRequest,
     pub prepared: &'a Prepared,
     pub control: &'a BuildControl,
 }
 
-impl Site<'_> {
-    /// Encodes and publishes what is not there yet. `None`: paused.
-    pub fn work(
+impl BuildRun<'_> {
+    /// Encode and publish the shards that are not complete yet. Return `None` if the build was paused.
+    pub fn execute(
         &self,
         sizing: &Sizing,
         observe: &mut dyn FnMut(&BuildEvent),
@@ -56,7 +56,7 @@ impl Site<'_> {
             file_workers: sizing.file_workers as u32,
             segments: plan.queue().count(),
         });
-        let publishing = Arc::new(job::publishing(request, prepared)?);
+        let publisher = Arc::new(Publisher::new(request, prepared)?);
         let mut run = RunSummary {
             workers: sizing.workers as u32,
             file_workers: sizing.file_workers as u32,
@@ -65,41 +65,40 @@ impl Site<'_> {
             ..RunSummary::default()
         };
         if !todo.is_empty() {
-            let ending = self.encode(sizing, &todo, &publishing, &mut run, observe)?;
-            match ending {
+            match self.encode(sizing, &todo, &publisher, &mut run, observe)? {
                 Ending::Paused => return Ok(None),
-                Ending::Failed(failure) => return Err(failed(failure)),
+                Ending::Failed(failure) => return Err(build_error(failure)),
                 Ending::Complete => {}
             }
         }
-        let publishing = Arc::into_inner(publishing)
+        let publisher = Arc::into_inner(publisher)
             .ok_or_else(|| BuildError::new(ErrorKind::Failed, "the publisher is still running"))?;
-        let published = publishing
+        let published = publisher
             .published
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(routing) = publishing.routing {
+        if let Some(routing) = publisher.routing {
             let routing = routing.into_inner().unwrap_or_else(PoisonError::into_inner);
-            run.deleted = registry::deliver(routing, request, prepared)?;
+            run.deleted = reconcile::reconcile_routing(routing, request, prepared)?;
         }
         run.cpu_s += platform::process_cpu_time().as_secs_f64();
         Ok(Some((published, run)))
     }
 
-    /// Runs supervisor and publisher to their end, and keeps the figures of the run.
+    /// Run the supervisor and the publisher to their end, and add the figures to `run`.
     fn encode(
         &self,
         sizing: &Sizing,
         todo: &[&ShardPlan],
-        publishing: &Arc<Publishing>,
+        publisher: &Arc<Publisher>,
         run: &mut RunSummary,
         observe: &mut dyn FnMut(&BuildEvent),
     ) -> Result<Ending> {
         let memory = MemoryReadings::start(self.request)?;
-        // Segment ids and one outcome per shard: small, and the supervisor must not block.
+        // Unbounded, since the supervisor must not block: segment ids and one outcome per shard are small.
         let (ready, segments) = unbounded();
         let (outcomes, published) = unbounded();
-        let publisher = Arc::clone(publishing)
+        let thread = Arc::clone(publisher)
             .start(segments, outcomes)
             .context("starting the publisher")?;
         let channels = Channels {
@@ -121,12 +120,12 @@ impl Site<'_> {
             }
             observe(&event);
         });
-        // However it ended: a shard on its way into place is brought there and registered, others are
-        // given up at their next segment.
+        // However the supervisor ended: a shard that is being moved into place is finished and registered; the others
+        // are abandoned at their next segment.
         supervised.publishing();
-        publishing.ending(&outcome.ending);
+        publisher.note_ending(&outcome.ending);
         drop(channels);
-        if publisher.join().is_err() {
+        if thread.join().is_err() {
             return Err(BuildError::new(ErrorKind::Failed, "the publisher panicked"));
         }
         drop(supervised);
@@ -165,16 +164,16 @@ fn planned(shard: &ShardPlan) -> PlannedShard {
     }
 }
 
-fn failed(failure: Failure) -> BuildError {
-    let code = match failure.kind {
+fn build_error(failure: Failure) -> BuildError {
+    let kind = match failure.kind {
         FailureKind::Unavailable | FailureKind::Device(_) => ErrorKind::Unavailable,
         FailureKind::FingerprintMismatch => ErrorKind::FingerprintMismatch,
         FailureKind::DiskFull => ErrorKind::DiskFull,
         FailureKind::Output | FailureKind::Internal => ErrorKind::Failed,
     };
     let advice = match failure.kind {
-        FailureKind::Output => "; what is finished is kept: run again to go on",
+        FailureKind::Output => "; finished work is kept: run the same command again to resume",
         _ => "",
     };
-    BuildError::new(code, format!("{}{advice}", failure.text))
+    BuildError::new(kind, format!("{}{advice}", failure.text))
 }

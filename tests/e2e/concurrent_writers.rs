@@ -1,7 +1,7 @@
-//! Two workers with the same segment, two publications of the same shard: one valid result.
+//! Two workers with the same segment, and two publications of the same shard, give one valid result.
 
-use crate::live::signal;
-use crate::rival::{Rival, setup, task, wait};
+use crate::running_build::signal;
+use crate::scripted_worker::{ScriptedWorker, setup, task, wait};
 use crate::world::{Dice, World, count};
 use helix_build::engine::publish::{ShardPublisher, register};
 use helix_build::failure::FailureKind;
@@ -104,7 +104,7 @@ fn two_workers_with_one_segment_give_one_valid_result() {
     let mut task = task(&world);
     let expected = {
         fs::create_dir_all(&out).expect("a folder");
-        let mut worker = Rival::start("");
+        let mut worker = ScriptedWorker::start("");
         worker.give(&task);
         worker.wait();
         assert!(worker.is_done() && worker.end().is_none());
@@ -118,10 +118,12 @@ fn two_workers_with_one_segment_give_one_valid_result() {
         fs::create_dir_all(&out).expect("a folder");
         task.careful = dice.roll(5) == 0;
         let mut rivals = [
-            Rival::start(&pauses(&mut dice)),
-            Rival::start(&pauses(&mut dice)),
+            ScriptedWorker::start(&pauses(&mut dice)),
+            ScriptedWorker::start(&pauses(&mut dice)),
         ];
-        wait("both to be ready", || rivals.iter().all(Rival::is_ready));
+        wait("both to be ready", || {
+            rivals.iter().all(ScriptedWorker::is_ready)
+        });
         // What each is told to do, and when, in microseconds.
         let mut deeds = vec![(0, 0, false), (dice.roll(2) * dice.roll(40_000), 1, false)];
         let context = format!("seed {seed}, round {round}");
@@ -145,7 +147,7 @@ fn two_workers_with_one_segment_give_one_valid_result() {
         }
         // A supervisor loads a segment as soon as one worker says that it is done.
         wait("one to be done, or both to end", || {
-            rivals.iter().any(Rival::is_done)
+            rivals.iter().any(ScriptedWorker::is_done)
                 || rivals
                     .iter_mut()
                     .all(|r| matches!(r.child.try_wait(), Ok(Some(_))))
@@ -176,7 +178,7 @@ fn two_workers_with_one_segment_give_one_valid_result() {
         }
         if n_done == 0 {
             redone += 1;
-            let mut worker = Rival::start("");
+            let mut worker = ScriptedWorker::start("");
             worker.give(&task);
             worker.wait();
             assert!(worker.is_done(), "{context}: {:?}", worker.heard);
@@ -198,12 +200,13 @@ fn a_segment_that_another_worker_keeps_is_refused_and_stays_as_it_is() {
     let world = World::corpus(1, 12);
     fs::create_dir_all(world.path("out")).expect("a folder");
     let task = task(&world);
-    let opened = |rival: &Rival| rival.heard(|m| matches!(m, FromWorker::SegmentOpened { .. }));
-    let mut keeper = Rival::start("worker::encode=sleep(20)");
+    let opened =
+        |rival: &ScriptedWorker| rival.heard(|m| matches!(m, FromWorker::SegmentOpened { .. }));
+    let mut keeper = ScriptedWorker::start("worker::encode=sleep(20)");
     keeper.give(&task);
     wait("the segment to be opened", || opened(&keeper));
     signal(keeper.child.id(), Signal::STOP);
-    let mut second = Rival::start("");
+    let mut second = ScriptedWorker::start("");
     second.give(&task);
     second.wait();
     assert!(!opened(&second) && !second.is_done());
@@ -226,7 +229,7 @@ fn two_publications_of_one_shard_give_one_valid_shard() {
     let world = World::corpus(1, 12);
     fs::create_dir_all(world.path("out")).expect("a folder");
     let task = task(&world);
-    let mut worker = Rival::start("");
+    let mut worker = ScriptedWorker::start("");
     worker.give(&task);
     worker.wait();
     assert!(worker.is_done() && worker.end().is_none());

@@ -1,22 +1,28 @@
-//! Brings finished segments to the publisher, one thread per shard being loaded.
+//! Passes finished segments to the publication of their shard, one thread per shard being loaded.
 //!
-//! A shard's thread takes its segments in canonical order while later ones are still being encoded,
-//! finishes the database, registers it, and only then deletes the segments. Decides nothing about
-//! the build: failures are reported and end it.
+//! A shard's thread loads its segments in canonical order while later ones are still being encoded, finishes the
+//! database, registers it, and only then deletes the segments. A failure is reported and ends the build; this module
+//! decides nothing about it.
 
+use crate::engine::error;
 use crate::engine::output::layout::Layout;
+use crate::engine::output::obstacles;
 use crate::engine::output::rebuild::Rebuild;
+use crate::engine::preflight::Prepared;
 use crate::engine::publish::{self, PublishedShard, ShardPublisher};
+use crate::engine::request::BuildRequest;
+use crate::engine::sizing::cores;
 use crate::failure::{Failure, FailureKind};
 use crate::file::{self, RelPath};
 use crate::ids::ShardId;
-use crate::plan::{Plan, ShardPlan};
+use crate::plan::{Mode, Plan, ShardPlan};
 use crate::platform;
+use crate::profile::recipe::encoder_fingerprint;
 use crate::report::{Ending, FinishedSegment, PublishOutcome};
-use crate::store::StoreError;
 use crate::store::ownership::{self, OtherFormats, Records};
 use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
+use crate::store::{self, StoreError};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -26,38 +32,38 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// What all shards of a build share.
-pub struct Publishing {
-    pub plan: Arc<Plan>,
-    pub layout: Layout,
+/// Publishes the shards of one build.
+pub struct Publisher {
+    plan: Arc<Plan>,
+    layout: Layout,
     /// The header of every shard, without label and roots.
-    pub header: ShardHeader,
+    header: ShardHeader,
     /// `None` for a blob.
     pub routing: Option<Mutex<RoutingDb>>,
-    /// What the output said of its files when the run began.
-    pub records: Records,
-    pub other_formats: OtherFormats,
-    /// With `--rebuild`: hears of each shard.
-    pub rebuild: Option<Rebuild>,
+    /// What the output recorded about its files when the run began.
+    records: Records,
+    other_formats: OtherFormats,
+    /// With `--rebuild`: records each published shard.
+    rebuild: Option<Rebuild>,
     /// What was published, for the summary.
     pub published: Mutex<BTreeMap<ShardId, PublishedShard>>,
-    /// Set when the build ends early: no shard is begun any more, and what SQLite is doing for one that
-    /// is not yet on its way into place ends.
-    pub stopping: Arc<AtomicBool>,
+    /// Set when the build ends early: no further shard is begun, and shards that are not yet being moved into place
+    /// are abandoned.
+    stopping: Arc<AtomicBool>,
 }
 
-/// Shards that are loaded at the same time at most. Each takes up to a dozen descriptors (its database, what its
-/// sorters spill, a segment); more than these few finish no sooner, since a disk and a few cores serve them all.
-fn most_loading() -> usize {
+/// Return how many shards may be loaded at the same time. Each takes up to a dozen file descriptors (database, sorter
+/// files, segment). More shards finish no sooner, since they share the disk and a few cores.
+fn max_loading() -> usize {
     const DESCRIPTORS: u64 = 12;
     const MOST: u64 = 32;
     (platform::most_open_files() / DESCRIPTORS).clamp(2, MOST) as usize
 }
 
-/// Segments of shards that are not loaded yet.
+/// Segments of shards whose loading has not begun.
 #[derive(Default)]
 struct Waiting {
-    /// In the order in which their first segments came.
+    /// In order of arrival of their first segments.
     shards: VecDeque<ShardId>,
     segments: BTreeMap<ShardId, Vec<FinishedSegment>>,
 }
@@ -71,7 +77,7 @@ impl Waiting {
         of_shard.push(segment);
     }
 
-    /// All of the shard that has waited longest.
+    /// Remove and return the segments of the shard that has waited longest.
     fn next(&mut self) -> Vec<FinishedSegment> {
         let shard = self.shards.pop_front();
         let segments = shard.and_then(|shard| self.segments.remove(&shard));
@@ -79,9 +85,43 @@ impl Waiting {
     }
 }
 
-impl Publishing {
-    /// Starts a thread that serves `ready` until it closes. Shards whose segments do not all arrive
-    /// are abandoned; their segments stay. Join the handle to know that nothing is being written.
+impl Publisher {
+    /// Open the routing database and describe the shards to publish.
+    pub fn new(request: &BuildRequest, prepared: &Prepared) -> error::Result<Self> {
+        let layout = &prepared.layout;
+        store::spill_into(&layout.work)?;
+        let routing = match request.mode() {
+            Mode::Blob => None,
+            Mode::Sharded => {
+                let routing = RoutingDb::open_or_create(&layout.database, prepared.epoch)?;
+                Some(Mutex::new(routing.with_category(request.category)))
+            }
+        };
+        Ok(Self {
+            plan: Arc::new(prepared.survey.plan.clone()),
+            layout: layout.clone(),
+            header: ShardHeader {
+                label: String::new(),
+                roots: Vec::new(),
+                fingerprint: prepared.fingerprint,
+                encoder_fingerprint: encoder_fingerprint(prepared.encoders.hashes()),
+                tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+                encoder: serde_json::to_string(&prepared.encoders)?,
+                recipe: serde_json::to_string(&request.profile.recipe)?,
+                epoch: prepared.epoch,
+                sorter_threads: sorter_threads(prepared),
+            },
+            routing,
+            records: prepared.records.clone(),
+            other_formats: obstacles::other_formats(request),
+            rebuild: prepared.rebuild.clone(),
+            published: Mutex::default(),
+            stopping: Arc::default(),
+        })
+    }
+
+    /// Start the thread that serves `ready` until it closes. A shard whose segments do not all arrive is abandoned and
+    /// its segments stay. Once the thread is joined, nothing is being written.
     pub fn start(
         self: Arc<Self>,
         ready: Receiver<FinishedSegment>,
@@ -89,27 +129,27 @@ impl Publishing {
     ) -> std::io::Result<JoinHandle<()>> {
         thread::Builder::new()
             .name("publisher".to_owned())
-            .spawn(move || self.route(&ready, &outcomes))
+            .spawn(move || self.dispatch(&ready, &outcomes))
     }
 
-    /// Hears how the build ended. Unless it is complete, shards that are still loading are given up.
-    pub fn ending(&self, ending: &Ending) {
+    /// Note how the build ended. Unless it is complete, abandon the shards that are still loading.
+    pub fn note_ending(&self, ending: &Ending) {
         if *ending != Ending::Complete {
             self.stopping.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Serves as many shards at a time as may be loaded together; the segments of others wait, as files.
-    fn route(
+    /// Pass each segment to the thread of its shard. While [`max_loading`] shards are loading, segments of others wait.
+    fn dispatch(
         self: &Arc<Self>,
         ready: &Receiver<FinishedSegment>,
         outcomes: &Sender<PublishOutcome>,
     ) {
-        let most = most_loading();
+        let max_loading = max_loading();
         let mut loading: BTreeMap<ShardId, Sender<FinishedSegment>> = BTreeMap::new();
-        let mut over = BTreeSet::new();
+        let mut finished = BTreeSet::new();
         let mut waiting = Waiting::default();
-        // One message a shard.
+        // One message per shard.
         let (end, ended) = unbounded();
         thread::scope(|scope| {
             loop {
@@ -121,26 +161,26 @@ impl Publishing {
                     recv(ended) -> shard => {
                         if let Ok(shard) = shard {
                             loading.remove(&shard);
-                            over.insert(shard);
+                            finished.insert(shard);
                         }
                         waiting.next()
                     }
                 };
                 for segment in arrived {
                     let shard = segment.id.shard;
-                    if over.contains(&shard) {
-                        continue; // It has failed, and has said so.
+                    if finished.contains(&shard) {
+                        continue; // It has failed and reported that.
                     }
-                    if loading.len() >= most && !loading.contains_key(&shard) {
+                    if loading.len() >= max_loading && !loading.contains_key(&shard) {
                         waiting.add(segment);
                         continue;
                     }
                     let sender = loading.entry(shard).or_insert_with(|| {
-                        // Names only: unbounded costs nothing.
+                        // Unbounded: only paths are queued.
                         let (sender, segments) = unbounded();
                         let (outcomes, end) = (outcomes.clone(), end.clone());
                         scope.spawn(move || {
-                            self.serve(shard, &segments, &outcomes);
+                            self.publish_and_report(shard, &segments, &outcomes);
                             let _ = end.send(shard);
                         });
                         sender
@@ -152,14 +192,14 @@ impl Publishing {
         });
     }
 
-    fn serve(
+    fn publish_and_report(
         &self,
         shard: ShardId,
         segments: &Receiver<FinishedSegment>,
         outcomes: &Sender<PublishOutcome>,
     ) {
         let outcome = match self.publish(shard, segments) {
-            // The build is ending before the shard was complete.
+            // The build ended before the shard was complete.
             Ok(None) => return,
             Err(StoreError::Interrupted { .. }) => return,
             Ok(Some(published)) => PublishOutcome::Published {
@@ -167,20 +207,21 @@ impl Publishing {
                 chunks: published.chunks,
                 bytes: published.bytes,
             },
-            Err(error) => PublishOutcome::Failed {
-                shard,
-                failure: Failure {
-                    kind: match error {
-                        StoreError::Full { .. } => FailureKind::DiskFull,
-                        _ => FailureKind::Output,
-                    },
-                    text: format!("{:#}", anyhow::Error::new(error)),
-                },
-            },
+            Err(error) => {
+                let kind = match error {
+                    StoreError::Full { .. } => FailureKind::DiskFull,
+                    _ => FailureKind::Output,
+                };
+                PublishOutcome::Failed {
+                    shard,
+                    failure: Failure::new(kind, &error),
+                }
+            }
         };
         let _ = outcomes.send(outcome);
     }
 
+    /// Load, finish and register a shard, then delete its segments. Return `None` if the build ends first.
     fn publish(
         &self,
         id: ShardId,
@@ -217,16 +258,16 @@ impl Publishing {
         if self.stopping.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        self.roots_are_there(&roots)?;
-        self.nobody_came_first(&target, &shard.label)?;
+        self.refuse_lost_roots(&roots)?;
+        self.refuse_foreign_target(&target, &shard.label)?;
         let published = publisher.finish()?;
         if let Some(routing) = &self.routing {
             let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
             publish::register(&mut routing, &published)?;
         }
         if let Some(rebuild) = &self.rebuild {
-            let noted = rebuild.note(&shard.label);
-            noted.map_err(StoreError::io(&self.layout.rebuild()))?;
+            let recorded = rebuild.record_published(&shard.label);
+            recorded.map_err(StoreError::io(&self.layout.rebuild()))?;
         }
         publish::delete_segments(arrived.values().map(PathBuf::as_path))?;
         self.published
@@ -236,9 +277,9 @@ impl Publishing {
         Ok(Some(published))
     }
 
-    /// Refuses to replace a shard when a folder has gone away meanwhile: every file of it would be listed as
-    /// unreadable, and the earlier index lost.
-    fn roots_are_there(&self, roots: &[u32]) -> Result<(), StoreError> {
+    /// Refuse to replace a shard if one of its roots has disappeared during the build: all its files would be listed as
+    /// unreadable, and the earlier index would be lost.
+    fn refuse_lost_roots(&self, roots: &[u32]) -> Result<(), StoreError> {
         for root in roots {
             let path = &self.plan.roots[*root as usize].path;
             let found = fs::symlink_metadata(path).map_err(StoreError::io(path))?;
@@ -249,8 +290,8 @@ impl Publishing {
         Ok(())
     }
 
-    /// Looks again, since the build may have taken hours: what somebody has put there meanwhile is not ours.
-    fn nobody_came_first(&self, target: &Path, label: &str) -> Result<(), StoreError> {
+    /// Refuse to replace a foreign file. Checked again here because the build may have taken hours.
+    fn refuse_foreign_target(&self, target: &Path, label: &str) -> Result<(), StoreError> {
         let holding = ownership::look(target)?;
         let refused = |error| StoreError::io(target)(io::Error::other(error));
         self.records
@@ -267,9 +308,18 @@ impl Publishing {
     }
 }
 
-/// The roots that a shard has files of, in the order of its files.
+/// Return the numbers of the roots that a shard has files of, in the order of its files.
 fn roots_of(shard: &ShardPlan) -> Vec<u32> {
     let mut roots: Vec<u32> = shard.files.iter().map(|file| file.root).collect();
     roots.dedup();
     roots
+}
+
+/// Return how many threads sort the indexes of a shard. While several shards remain, other work keeps the cores busy;
+/// a single one has them to itself.
+fn sorter_threads(prepared: &Prepared) -> u32 {
+    match prepared.survey.plan.shards.len() - prepared.unchanged.len() {
+        1 => cores().min(4) as u32,
+        _ => 0,
+    }
 }

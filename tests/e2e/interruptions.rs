@@ -1,13 +1,13 @@
-//! Ill-treated while work is under way: stopped, cut off, in whichever order.
+//! Builds whose processes are stopped, killed or cut off, in various orders.
 
-use crate::ground::{Flavour, Ground};
-use crate::live::{Live, Step, arguments, signal};
+use crate::kill_fixture::{BuildVariant, KillFixture};
+use crate::running_build::{RunningBuild, Step, arguments, signal};
 use crate::world::{Dice, World, count};
 use rustix::process::Signal;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const BARE: Flavour = Flavour {
+const BARE: BuildVariant = BuildVariant {
     blob: false,
     encoders: false,
 };
@@ -22,7 +22,7 @@ fn queued(steps: &[Step], worker: u32) -> usize {
 }
 
 /// A worker whose sink does not come on, with files waiting before it. Its supervisor runs.
-fn stalled(ground: &Ground, failpoint: &str) -> (Live, u32) {
+fn stalled(ground: &KillFixture, failpoint: &str) -> (RunningBuild, u32) {
     let failpoints = format!("sink::group=return(skip);{failpoint}");
     let mut live = ground.start(BARE, &failpoints);
     let worker = live.wait("files waiting for the sink", |live| {
@@ -46,7 +46,7 @@ enum Deed {
     Go,
 }
 
-fn perform(live: &mut Live, worker: u32, deed: Deed) {
+fn perform(live: &mut RunningBuild, worker: u32, deed: Deed) {
     match deed {
         Deed::StopWorker => stop(live, worker),
         Deed::StopSupervisor => stop(live, live.pid()),
@@ -59,7 +59,7 @@ fn perform(live: &mut Live, worker: u32, deed: Deed) {
 }
 
 /// Stops a process, all its threads.
-fn stop(live: &mut Live, pid: u32) {
+fn stop(live: &mut RunningBuild, pid: u32) {
     signal(pid, Signal::STOP);
     live.wait("a process to stand still", |_| {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
@@ -93,7 +93,7 @@ fn destroyed_with_a_stalled_sink_and_files_queued_nothing_is_lost() {
         &[StopSupervisor, Go, KillWorker, ContinueSupervisor],
         &[StopSupervisor, Go, KillSupervisor],
     ];
-    let mut ground = Ground::new(24);
+    let mut ground = KillFixture::new(24);
     for treatment in treatments {
         let context = format!("{treatment:?}");
         ground.clean();
@@ -112,7 +112,7 @@ fn destroyed_with_a_stalled_sink_and_files_queued_nothing_is_lost() {
 
 #[test]
 fn a_worker_whose_supervisor_is_gone_ends_by_itself_whatever_it_does() {
-    let ground = Ground::new(24);
+    let ground = KillFixture::new(24);
     // Its sink, its encoder and its file workers never come back.
     let places = [
         "sink::commit=return(spin)",
@@ -142,7 +142,7 @@ fn a_worker_whose_supervisor_is_gone_ends_by_itself_whatever_it_does() {
 
 #[test]
 fn a_build_gets_the_segments_that_an_orphan_still_has() {
-    let mut ground = Ground::new(10);
+    let mut ground = KillFixture::new(10);
     ground.clean();
     let (mut killed, _) = stalled(&ground, "sink::commit=2*off->return(hold)");
     signal(killed.pid(), Signal::KILL);
@@ -165,7 +165,7 @@ fn a_build_gets_the_segments_that_an_orphan_still_has() {
 #[test]
 fn killed_while_the_disk_is_slow_nothing_is_lost() {
     let (mut dice, seed) = Dice::seeded(3_003);
-    let mut ground = Ground::new(10);
+    let mut ground = KillFixture::new(10);
     for round in 0..count(4, 100) {
         ground.clean();
         let failpoints = "sink::group=return(skip);sink::commit=sleep(20);publish::load=sleep(20)";
@@ -219,7 +219,7 @@ fn world_of_long_names() -> World {
 }
 
 #[test]
-fn a_pipe_full_of_reports_blocks_nobody_for_good() {
+fn a_full_report_pipe_does_not_block_forever() {
     let world = world_of_long_names();
     let expected = world.build("whole", &[])["digest"].clone();
     let build = arguments("o", false, &["--shard-workers", "1"]);
@@ -232,7 +232,7 @@ fn a_pipe_full_of_reports_blocks_nobody_for_good() {
     ];
     for treatment in treatments {
         let _ = std::fs::remove_dir_all(world.path("o-sharded"));
-        let mut live = Live::start(
+        let mut live = RunningBuild::start(
             &world,
             &build,
             "sink::group=return(skip);sink::commit=2*off->return(hold)",
@@ -293,7 +293,7 @@ fn closed_pipe() -> Stdio {
 
 #[test]
 fn a_closed_output_is_no_panic() {
-    let mut ground = Ground::new(6);
+    let mut ground = KillFixture::new(6);
     type Change = fn(&mut Command);
     let closings: [(&str, Change); 3] = [
         ("stdout", |command| {
@@ -312,7 +312,7 @@ fn a_closed_output_is_no_panic() {
             // Talkative: log lines of the supervisor and of its workers go there too.
             let flags = ["--progress", style, "-vvv", "--shard-workers", "2"];
             let build = arguments("o", false, &flags);
-            let live = Live::start_with(&ground.world, &build, "", change);
+            let live = RunningBuild::start_with(&ground.world, &build, "", change);
             let (ran, steps) = live.finish();
             assert_eq!(ran.code, Some(0), "{what}, {style}: {ran:?}");
             let workers = steps.iter().filter(|s| s.point == "worker::start").count();
@@ -324,7 +324,7 @@ fn a_closed_output_is_no_panic() {
 
 #[test]
 fn closed_descriptors_and_a_reader_of_one_line_are_no_errors() {
-    let mut ground = Ground::new(6);
+    let mut ground = KillFixture::new(6);
     let program = env!("CARGO_BIN_EXE_helix-build");
     let line = "\"$0\" --profile p.toml --out-dir o --json --progress json -vv --sparse-model none --dense-model none --shard-workers 2";
     for redirection in [

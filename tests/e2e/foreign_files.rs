@@ -1,6 +1,6 @@
-//! What is not ours stays: files and registrations of others, and whatever lies in the way is named before any work.
+//! Builds never change files and registrations of other programs, and report obstacles before any work.
 
-use crate::world::{BARE, Ran, World, make_fifo};
+use crate::world::{Ran, World, make_fifo};
 use std::fs;
 use std::path::Path;
 
@@ -20,10 +20,7 @@ fn count(world: &World, database: &str, text: &str) -> i64 {
 }
 
 fn run(world: &World, flags: &[&str]) -> Ran {
-    let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
-    arguments.extend(BARE);
-    arguments.extend(flags);
-    world.run(&arguments)
+    world.bare_build("o").args(flags).run()
 }
 
 /// Runs a build that must be refused with this code, and whose error must hold these texts.
@@ -217,7 +214,7 @@ fn a_damaged_shard_of_ours_is_built_again() {
 
 /// A folder, and a FIFO where there are some, in place of everything that a build writes.
 #[test]
-fn what_is_in_the_way_is_named_before_any_work() {
+fn obstacles_are_reported_before_any_work() {
     let places = [
         ("p/.build/lock", "sharded"),
         ("p/.build/output.json", "sharded"),
@@ -297,9 +294,13 @@ fn names_of_profiles_that_collide_with_ours_are_refused() {
         let world = World::corpus(1, 3);
         let file = format!("{name}.toml");
         world.write(&file, "roots = ['root0']\n");
-        let mut arguments = vec!["--profile", &file, "--out-dir", "o", "--mode", mode];
-        arguments.extend(BARE);
-        let ran = world.run(&arguments);
+        let ran = world
+            .helix()
+            .profile(&file)
+            .out("o")
+            .args(["--mode", mode])
+            .bare()
+            .run();
         assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
         assert!(ran.stderr.contains("rename the profile"), "{ran:?}");
         assert!(!world.path("o").exists() && !world.path("o-sharded").exists());
@@ -312,9 +313,7 @@ fn of_several_profiles_none_is_built_when_one_is_refused() {
     world.write("profiles/one.toml", "roots = ['../root0']\n");
     world.write("profiles/two.toml", "roots = ['../root0']\n");
     world.write("o-sharded/two/shards", "a file");
-    let mut arguments = vec!["--profile", "one,two", "--out-dir", "o"];
-    arguments.extend(BARE);
-    let ran = world.run(&arguments);
+    let ran = world.helix().profile("one,two").out("o").bare().run();
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(!world.path("o-sharded/one").exists());
 }
@@ -326,18 +325,15 @@ fn two_profiles_of_one_name_do_not_share_an_output() {
         world.write("d1/x.toml", "roots = ['../root0']\n");
         world.write("d2/x.toml", "roots = ['../root1']\n");
         let run = |profile: &str, flags: &[&str]| {
-            let mut arguments = vec![
-                "--profile",
-                profile,
-                "--out-dir",
-                "o",
-                "--mode",
-                mode,
-                "--json",
-            ];
-            arguments.extend(BARE);
-            arguments.extend(flags);
-            world.run(&arguments)
+            world
+                .helix()
+                .profile(profile)
+                .out("o")
+                .args(["--mode", mode])
+                .json()
+                .bare()
+                .args(flags)
+                .run()
         };
         let first = run("d1/x.toml", &[]).summary();
         let ran = run("d2/x.toml", &[]);
@@ -375,9 +371,14 @@ fn a_project_that_was_copied_or_moved_with_its_output_is_the_same() {
     world.write("here/p.toml", "roots = ['../root0']\n");
     let run = |folder: &str| {
         let (profile, out) = (format!("{folder}/p.toml"), format!("{folder}/o"));
-        let mut arguments = vec!["--profile", &profile, "--out-dir", &out, "--json"];
-        arguments.extend(BARE);
-        world.run(&arguments).summary()
+        world
+            .helix()
+            .profile(&profile)
+            .out(&out)
+            .json()
+            .bare()
+            .run()
+            .summary()
     };
     run("here");
     fs::rename(world.path("here"), world.path("there")).expect("moved");
@@ -390,7 +391,7 @@ fn a_project_that_was_copied_or_moved_with_its_output_is_the_same() {
 /// A build takes hours; what somebody puts in its way meanwhile is theirs.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_comes_while_a_build_runs_is_not_replaced_either() {
+fn files_created_during_a_build_are_not_replaced() {
     for (mode, place, point) in [
         (
             "sharded",
@@ -401,9 +402,9 @@ fn what_comes_while_a_build_runs_is_not_replaced_either() {
         ("sharded", "o-sharded/manifest.json", "build::conclude"),
     ] {
         let world = World::corpus(1, 3);
-        let arguments = crate::live::arguments("o", false, &["--mode", mode]);
+        let arguments = crate::running_build::arguments("o", false, &["--mode", mode]);
         let failpoint = format!("{point}=return(hold)");
-        let mut live = crate::live::Live::start(&world, &arguments, &failpoint);
+        let mut live = crate::running_build::RunningBuild::start(&world, &arguments, &failpoint);
         live.wait_held().expect("is reached");
         world.write(place, "{\"only\": \"copy\"}");
         live.go();
@@ -513,21 +514,18 @@ fn an_index_whose_mark_is_damaged_is_still_ours() {
 
 /// What a build would refuse is no plan.
 #[test]
-fn a_plan_foresees_refusals() {
+fn a_plan_reports_refusals() {
     let world = World::corpus(2, 3);
     let plan = |profile: &str, out: &str, mode: &str| {
-        let mut arguments = vec![
-            "plan",
-            "--profile",
-            profile,
-            "--out-dir",
-            out,
-            "--mode",
-            mode,
-            "--json",
-        ];
-        arguments.extend(BARE);
-        world.run(&arguments)
+        world
+            .helix()
+            .arg("plan")
+            .profile(profile)
+            .out(out)
+            .args(["--mode", mode])
+            .json()
+            .bare()
+            .run()
     };
     let refused = |ran: Ran, code: i32, text: &str| {
         assert_eq!(ran.code, Some(code), "{ran:?}");
@@ -539,9 +537,16 @@ fn a_plan_foresees_refusals() {
     refused(plan("p.toml", "n", "blob"), 2, "another program's database");
     world.write("d1/x.toml", "roots = ['../root0']\n");
     world.write("d2/x.toml", "roots = ['../root1']\n");
-    let mut build = vec!["--profile", "d1/x.toml", "--out-dir", "o"];
-    build.extend(BARE);
-    assert_eq!(world.run(&build).code, Some(0));
+    assert_eq!(
+        world
+            .helix()
+            .profile("d1/x.toml")
+            .out("o")
+            .bare()
+            .run()
+            .code,
+        Some(0)
+    );
     refused(plan("d2/x.toml", "o", "sharded"), 2, "--take-over");
     let shard = "o-sharded/x/shards/root0.genome.db";
     fs::remove_file(world.path(shard)).expect("removed");
@@ -555,7 +560,7 @@ fn a_plan_foresees_refusals() {
 
 /// Of these the lock is the worst: with another file in its place two builds would work on one output.
 #[test]
-fn figures_are_never_written_over_what_the_build_itself_needs() {
+fn metrics_never_overwrite_files_of_the_build() {
     let world = World::corpus(1, 2);
     world.build("o", &[]);
     let lock = fs::read(world.path("o-sharded/p/.build/lock")).expect("a lock");
@@ -566,10 +571,13 @@ fn figures_are_never_written_over_what_the_build_itself_needs() {
         "o-sharded/p/main.genome.db-wal",
         "o-sharded/.manifest.lock",
     ] {
-        let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o"];
-        arguments.extend(["--metrics-file", name]);
-        arguments.extend(BARE);
-        let ran = world.run(&arguments);
+        let ran = world
+            .helix()
+            .profile("p.toml")
+            .out("o")
+            .args(["--metrics-file", name])
+            .bare()
+            .run();
         assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
         assert!(ran.stderr.contains("--metrics-file"), "{name}: {ran:?}");
     }
@@ -602,10 +610,14 @@ fn an_index_of_another_project_is_not_replaced_because_its_work_folder_is_gone()
         world.write("a/p.toml", "roots = ['other/root0']\n");
         for profile in ["a/p.toml", "p.toml"] {
             for flags in [&[][..], &["--rebuild"], &["--dry-run"]] {
-                let mut arguments = vec!["--profile", profile, "--out-dir", "o", "--mode", mode];
-                arguments.extend(BARE);
-                arguments.extend(flags);
-                let ran = world.run(&arguments);
+                let ran = world
+                    .helix()
+                    .profile(profile)
+                    .out("o")
+                    .args(["--mode", mode])
+                    .bare()
+                    .args(flags)
+                    .run();
                 assert_eq!(ran.code, Some(2), "{ran:?}");
                 assert!(ran.stderr.contains("--take-over"), "{ran:?}");
             }
@@ -633,16 +645,17 @@ fn a_shard_of_another_project_under_the_same_name_is_not_replaced() {
         );
         world.write("other/p.toml", "roots = ['root0']\n");
         world.build("o", &["--mode", mode]);
-        let mut arguments = vec![
-            "--profile",
-            "other/p.toml",
-            "--out-dir",
-            "n",
-            "--mode",
-            mode,
-        ];
-        arguments.extend(BARE);
-        assert_eq!(world.run(&arguments).code, Some(0));
+        assert_eq!(
+            world
+                .helix()
+                .profile("other/p.toml")
+                .out("n")
+                .args(["--mode", mode])
+                .bare()
+                .run()
+                .code,
+            Some(0)
+        );
         copy(&world, from, index);
         let before = fs::read(world.path(index)).expect("reads");
         for flags in [&["--mode", mode][..], &["--mode", mode, "--rebuild"]] {
@@ -656,7 +669,7 @@ fn a_shard_of_another_project_under_the_same_name_is_not_replaced() {
 
 /// Under names of ours in the work folder, and where the routing database will be.
 #[test]
-fn what_others_keep_under_names_of_ours_is_refused() {
+fn foreign_files_with_reserved_names_are_refused() {
     for name in [
         "p/.build/lock",
         "p/.build/output.json",

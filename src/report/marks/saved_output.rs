@@ -1,11 +1,11 @@
-//! Whether a whole text is what this program wrote or said: each of its lines is one of ours.
+//! Recognises saved output of this program: a text in which every line is one of ours.
 //!
-//! A document that quotes a log, a figure or a summary has other lines too, and is somebody's own.
+//! A document that quotes a log, metrics or a summary also has other lines, so it is not recognised.
 
 use serde_json::Value;
 
-/// Kinds of lines that `--json` and `--progress json` print, with fields that each has at least. A kind alone is no
-/// mark: others have lines of a `type` as well.
+/// Kinds of lines that `--json` and `--progress json` print, with fields that each has. The kind alone is not enough: JSON
+/// of other programs has a `type` as well.
 const LINES: [(&str, &[&str]); 25] = [
     (
         "summary",
@@ -43,8 +43,8 @@ const LINES: [(&str, &[&str]); 25] = [
     ("version", &["version", "format", "embedded_runtime"]),
 ];
 
-/// Kinds that say nothing of their own: a text of these alone is not ours.
-const WEAK: [&str; 6] = [
+/// Kinds that other programs may use as well: a text with only these is not recognised.
+const COMMON: [&str; 6] = [
     "watchdog",
     "quarantined",
     "worker_starting",
@@ -53,11 +53,11 @@ const WEAK: [&str; 6] = [
     "unfinished",
 ];
 
-/// Whether a text whose first bytes these are is worth reading for [`what`].
+/// Return whether [`recognise`] should read a text that begins with these bytes.
 pub fn may_be(head: &[u8]) -> bool {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        // Cut within a character.
+        // The last character may be incomplete.
         Err(error) if error.error_len().is_none() => {
             std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
         }
@@ -78,8 +78,9 @@ pub fn may_be(head: &[u8]) -> bool {
         || is_plan(first)
 }
 
-/// What a text is, if all of it is ours. The last line may be torn: its writer may have been killed.
-pub fn what(text: &[u8]) -> Option<&'static str> {
+/// Return what a text is, if all of it is output of this program. The last line may be incomplete, since the program may
+/// have been killed.
+pub fn recognise(text: &[u8]) -> Option<&'static str> {
     let text = std::str::from_utf8(text).ok()?;
     if super::is_manifest(text.as_bytes()) {
         let is_whole = serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
@@ -92,21 +93,21 @@ pub fn what(text: &[u8]) -> Option<&'static str> {
     let lines = || whole.lines().filter(|line| !line.is_empty());
     let all = |is_ours: fn(&str) -> bool| lines().next().is_some() && lines().all(is_ours);
     if super::is_metrics(text.as_bytes()) {
-        return all(is_figure).then_some("figures of a build");
+        return all(is_metric).then_some("metrics of a build");
     }
     if super::is_log(text.as_bytes()) {
         return all(super::is_log_line).then_some("the log of a build");
     }
-    let is_telling = |line: &str| kind(line).is_some_and(|kind| !WEAK.contains(&kind));
+    let is_distinctive = |line: &str| kind(line).is_some_and(|kind| !COMMON.contains(&kind));
     if whole.starts_with("{\"type\":\"") {
-        return (all(|line| kind(line).is_some()) && lines().any(is_telling))
-            .then_some("what this program said");
+        return (all(|line| kind(line).is_some()) && lines().any(is_distinctive))
+            .then_some("output of this program");
     }
     let is_ours = summary(whole) || hits(whole) || verdict(whole) || plan(whole);
-    is_ours.then_some("what this program said")
+    is_ours.then_some("output of this program")
 }
 
-fn is_figure(line: &str) -> bool {
+fn is_metric(line: &str) -> bool {
     let comment = line.strip_prefix("# ");
     line.starts_with("helix_")
         || comment.is_some_and(|comment| {
@@ -116,7 +117,7 @@ fn is_figure(line: &str) -> bool {
         })
 }
 
-/// The kind of a line of JSON of ours.
+/// Return the kind of a JSON line of this program.
 fn kind(line: &str) -> Option<&'static str> {
     let rest = line.strip_prefix("{\"type\":\"")?;
     let name = &rest[..rest.find('"')?];
@@ -128,7 +129,7 @@ fn kind(line: &str) -> Option<&'static str> {
     has_all.then_some(*kind)
 }
 
-/// `NAME: built in 3 s (...)`, with what follows indented, once or more.
+/// Return whether a text consists of summaries: `NAME: built in 3 s (...)` with indented lines below.
 fn summary(text: &str) -> bool {
     let is_detail = |line: &str| {
         line.is_empty() || line.starts_with("  ") || line.starts_with("next: helix-build query ")
@@ -141,9 +142,9 @@ fn summary(text: &str) -> bool {
 fn is_outcome(line: &str) -> bool {
     let ends = [
         ": unchanged, nothing to do",
-        ": kept as it was, since a root is away",
-        ": nothing to do, but a root is away",
-        ": paused; nothing is lost, and the same command resumes",
+        ": not updated, since a root is unavailable",
+        ": nothing to do, but a root is unavailable",
+        ": paused; run the same command again to resume",
     ];
     let built = || {
         let (_, how) = line.split_once(": built in ")?;
@@ -152,7 +153,7 @@ fn is_outcome(line: &str) -> bool {
     ends.iter().any(|end| line.ends_with(end)) || built() == Some(true)
 }
 
-/// Answers of `query`: ` 1. 0.0164  PATH  [shard]` above an indented extract.
+/// Return whether a text consists of query results: ` 1. 0.0164  PATH  [shard]` above indented extracts.
 fn hits(text: &str) -> bool {
     let lines = || text.lines().filter(|line| !line.is_empty());
     let is_ours = |line: &str| {
@@ -190,14 +191,14 @@ fn is_hit(line: &str) -> bool {
     parts() == Some(true)
 }
 
-/// What `verify` says of a sound index.
+/// Return whether a text is the output of `verify` for a sound index.
 fn verdict(text: &str) -> bool {
     let lines = || text.lines().filter(|line| !line.is_empty());
     let is_sound = |line: &str| line.starts_with("sound; digest ");
     lines().any(is_sound) && lines().all(|line| is_sound(line) || is_shard(line))
 }
 
-/// `LABEL   2 files   2 chunks  388 KiB`.
+/// Return whether a line describes a shard: `LABEL   2 files   2 chunks  388 KiB`.
 fn is_shard(line: &str) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit() || b == b',');
@@ -206,7 +207,7 @@ fn is_shard(line: &str) -> bool {
     })
 }
 
-/// What `plan` says.
+/// Return whether a text is the output of `plan`.
 fn plan(text: &str) -> bool {
     let mut lines = text.lines();
     lines.next().is_some_and(is_plan)
@@ -216,7 +217,7 @@ fn plan(text: &str) -> bool {
         && lines.any(|line| line.starts_with("  shard-workers "))
 }
 
-/// `NAME: 12 files, 70 KiB in 1 shard, 2 segments`.
+/// Return whether a line begins a plan: `NAME: 12 files, 70 KiB in 1 shard, 2 segments`.
 fn is_plan(line: &str) -> bool {
     let parts = || {
         let (_, rest) = line.split_once(": ")?;
@@ -240,39 +241,39 @@ mod tests {
 
     const SUMMARY: &str = "p: built in 0 s (0 s of CPU time, encoders busy 0 %)\n  1 file, 1 chunk, 70 B of text in 1 shard\n  /tmp/x/main.genome.db\n  digest 76e2\n\nnext: helix-build query x \"how do I ...\"\n";
     const LOG: &str = "2026-11-26T14:57:09.123456Z DEBUG helix_build::telemetry: the log begins\n";
-    const FIGURE: &str = "# HELP helix_build_info The program that built the profile; always 1.\n# TYPE helix_build_info gauge\nhelix_build_info{profile=\"p\"} 1\n";
+    const METRICS: &str = "# HELP helix_build_info The program that built the profile; always 1.\n# TYPE helix_build_info gauge\nhelix_build_info{profile=\"p\"} 1\n";
     const PAUSED: &str = "{\"type\":\"paused\",\"exit\":75,\"profile\":\"p\"}\n";
     const HIT: &str = "{\"type\":\"hit\",\"rank\":1,\"score\":0.1,\"gene_id\":\"c6\",\"path\":\"/x\",\"shard\":\"s\",\"text\":\"t\"}\n";
     const HITS: &str = " 1. 0.0164  /tmp/src/a.py  [src]\n    def a_fn(x): return x\n";
     const SOUND: &str = "src            2 files        2 chunks  388 KiB\nsound; digest 91cb\n";
     const PLAN: &str = "p: 1 file, 70 B in 1 shard, 1 segment\noutput: /tmp/x\n  mode                 sharded (default)\n  shard-workers        0 (auto) (default)\n";
 
-    const OURS: [&str; 8] = [SUMMARY, LOG, FIGURE, PAUSED, HIT, HITS, SOUND, PLAN];
+    const OURS: [&str; 8] = [SUMMARY, LOG, METRICS, PAUSED, HIT, HITS, SOUND, PLAN];
 
     #[test]
-    fn what_is_ours_as_a_whole_is_known() {
+    fn complete_output_is_recognised() {
         for text in OURS {
             assert!(may_be(text.as_bytes()), "{text}");
-            assert!(what(text.as_bytes()).is_some(), "{text}");
-            // Appended to, and torn.
+            assert!(recognise(text.as_bytes()).is_some(), "{text}");
+            // Two outputs in one file, and an incomplete one.
             let twice = format!("{text}{text}");
-            assert!(what(twice.as_bytes()).is_some(), "{twice}");
+            assert!(recognise(twice.as_bytes()).is_some(), "{twice}");
             let torn = format!("{text}{}", &text[..text.len() / 2]);
-            assert!(what(torn.as_bytes()).is_some(), "{torn}");
+            assert!(recognise(torn.as_bytes()).is_some(), "{torn}");
         }
     }
 
     #[test]
-    fn what_only_begins_like_ours_is_somebody_elses() {
+    fn output_within_other_text_is_not_recognised() {
         for text in &OURS[..7] {
             for other in [
                 "Yesterday's run ended like this. What does it mean?\n",
                 "{\"type\":\"note\",\"profile\":\"p\"}\n",
             ] {
                 let quoted = format!("{text}{other}");
-                assert_eq!(what(quoted.as_bytes()), None, "{quoted}");
+                assert_eq!(recognise(quoted.as_bytes()), None, "{quoted}");
                 let quoted = format!("{other}{text}");
-                assert_eq!(what(quoted.as_bytes()), None, "{quoted}");
+                assert_eq!(recognise(quoted.as_bytes()), None, "{quoted}");
             }
         }
         for text in [
@@ -287,7 +288,7 @@ mod tests {
             "",
             "\n",
         ] {
-            assert_eq!(what(text.as_bytes()), None, "{text}");
+            assert_eq!(recognise(text.as_bytes()), None, "{text}");
         }
     }
 }
