@@ -94,13 +94,6 @@ mod tests {
             ),
             [Import, Definition, Comment, Comment, Comment, Plain]
         );
-        assert_eq!(
-            kinds(
-                "a.py",
-                "x = f(\"\"\"\nOne\n\"\"\", 2)\ndef f():\n    \"\"\".. note: x\"\"\""
-            ),
-            [Plain, Plain, Comment, Definition, Comment]
-        );
     }
 
     #[test]

@@ -6,8 +6,7 @@ use crate::tag::format::Family;
 use crate::tag::lines::Line;
 use crate::tag::outline::{Definition, Outline};
 
-/// Find `int name(..) {`, `public void name(..) {`, `name(..) {` in a class, `name() {` in a shell. In some
-/// languages a space may stand before the parameters.
+/// `int name(..) {`, `public void name(..) {`, `name(..) {` in a class, `name() {` in a shell.
 pub(super) fn without_keyword(
     outline: &Outline,
     line: &Line,
@@ -36,30 +35,19 @@ pub(super) fn without_keyword(
     if !may_define {
         return None;
     }
-    let (name, parameters) = line
+    let name = line
         .words
         .clone()
-        .find_map(|word| Some((word, parameters(outline, word)?)))?;
+        .find(|word| outline.byte_after(*word) == b'(')?;
     let head = &outline.text[line.start..outline.words[name].start];
     let is_call = head.contains(['=', '.', '(', '"', '\'']) || (head.is_empty() && !has_body);
-    let argument = outline.text.as_bytes().get(parameters + 1);
+    let argument = outline.text.as_bytes().get(outline.words[name].end + 1);
     let is_statement = is_statement(outline, line.words.start) || is_statement(outline, name);
     let is_function = !is_call && !is_statement && !matches!(argument, Some(b'"' | b'\'' | b'`'));
     (is_function && is_name(outline, name)).then_some(Definition {
         kind: DefinitionKind::Function,
         word: name,
     })
-}
-
-/// Return where a bracket opens after `word`.
-fn parameters(outline: &Outline, word: usize) -> Option<usize> {
-    const WITH_SPACE: [&str; 5] = ["c", "cpp", "javascript", "typescript", "shell"];
-    let end = outline.words[word].end;
-    match outline.text.as_bytes()[end..] {
-        [b'(', ..] => Some(end),
-        [b' ', b'(', ..] if WITH_SPACE.contains(&outline.format.name) => Some(end + 1),
-        _ => None,
-    }
 }
 
 /// Whether `word` begins a statement: `if`, `for`, `return` and others.
