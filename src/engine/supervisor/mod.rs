@@ -4,6 +4,7 @@
 //! encodes. Finished segments go to the publisher.
 
 mod child;
+mod clock;
 mod state;
 
 pub(crate) use state::{Limits, Watch};
@@ -17,6 +18,7 @@ use crate::ids::{SegmentId, ShardId, WorkerId};
 use crate::protocol::{FromWorker, SegmentTask, ToWorker, WorkerSetup};
 use crate::report::{BuildEvent, Ending, FinishedSegment, PublishOutcome, Totals};
 use child::Worker;
+use clock::Clock;
 use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
 use state::{Effect, EncoderTarget, Event, Handling, State};
 use std::collections::BTreeMap;
@@ -68,34 +70,6 @@ pub(crate) struct Outcome {
 /// this thread.
 pub(crate) fn run(job: Job, channels: &Channels, emit: &mut dyn FnMut(BuildEvent)) -> Outcome {
     Running::new(job, channels, emit).run()
-}
-
-/// Time in which this process ran. The clock stands still while the machine is suspended or the process group is
-/// stopped, so that nothing times out then.
-struct Clock {
-    now: Duration,
-    read_at: Instant,
-}
-
-/// Longest step of the [`Clock`]: ten ticks, which a loaded machine may delay.
-const LONGEST_STEP: Duration = Duration::from_secs(1);
-
-impl Clock {
-    fn new() -> Self {
-        Self {
-            now: Duration::ZERO,
-            read_at: Instant::now(),
-        }
-    }
-
-    /// Advance the clock, and return the time that it skipped.
-    fn advance(&mut self) -> Duration {
-        let read_at = Instant::now();
-        let step = read_at - self.read_at;
-        self.now += step.min(LONGEST_STEP);
-        self.read_at = read_at;
-        step.saturating_sub(LONGEST_STEP)
-    }
 }
 
 fn memory_event(Reading { device, answer }: Reading) -> Event {
