@@ -1,20 +1,20 @@
-//! Which windows run together on a device, and in which shape.
+//! Plans batches: which windows run together on a device, and in which shape.
 //!
-//! Pure: token counts in, batches out. Shapes are fixed: a few lengths, and for each length one number of
-//! rows. Every distinct shape makes a device's arena grow, and a GPU picks its kernels by shape; so a window's
-//! shape depends on its own length alone, and what it becomes does not depend on its neighbours.
+//! Pure: token counts in, batches out. Shapes are fixed: a few lengths, and for each length one number of rows. Every distinct
+//! shape makes a device's arena grow, and a GPU chooses its kernels by shape. So a window's shape depends only on its own
+//! length, and its vector does not depend on its neighbours.
 
-/// Lengths that windows are padded to. Each is a multiple of 8, as tensor cores want it; closer steps would
-/// save padding and cost a shape each.
+/// Lengths to which windows are padded: multiples of 8, as tensor cores need. More lengths would save padding and cost a shape
+/// each.
 const LENGTHS: [usize; 10] = [64, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192];
 
-/// Tokens in a run, padding included: 16 windows of 512. From there on a GPU is busy with a model of BERT's
-/// size: on an H200, SPLADE in 16 bits loses 9 % with half as many and gains 4 % with twice as many, which would double
-/// the memory for activations.
+/// Tokens in a run, padding included: 16 windows of 512. So many keep a GPU busy with a model of BERT's size: on an H200,
+/// SPLADE in 16 bits is 9 % slower with half as many and 4 % faster with twice as many, which would double the memory for
+/// activations.
 const TOKENS: usize = 8192;
 
-/// Bytes of an output in one run. Logits over BERT's vocabulary are 62 MB for one window of 512 tokens: what
-/// the device gives has to come through the bus and be read here.
+/// Most bytes of output in one run, which the bus has to copy. Logits over BERT's vocabulary are 62 MB for one window of 512
+/// tokens.
 const OUTPUT_BYTES: usize = 256 << 20;
 
 /// Rows and the tokens in each.
@@ -36,14 +36,14 @@ impl std::fmt::Display for Shape {
     }
 }
 
-/// What bounds the rows of a run.
+/// What limits the rows of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     /// Tokens of the longest window.
     pub max_len: usize,
-    /// Rows at most, as the user says; 0: no such bound.
+    /// Most rows, as the user sets them; 0: no limit.
     pub max_rows: usize,
-    /// Bytes of output for each token of a run (a graph that does not pool), or for each row.
+    /// Bytes of output for each token of a run, or for each row if the graph pools.
     pub output: OutputBytes,
 }
 
@@ -53,12 +53,11 @@ pub(super) enum OutputBytes {
     PerRow(usize),
 }
 
-/// The fixed set of shapes, one for each length, ascending.
+/// The fixed shapes, one for each length, ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shapes(Vec<Shape>);
 
-/// Windows that run together: positions in what [`Shapes::plan`] was given. Rows of the shape that are left
-/// over stay blank.
+/// Windows that run together, as positions in the argument of [`Shapes::plan`]. The other rows of the shape stay empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BatchPlan {
     pub shape: Shape,
@@ -76,13 +75,13 @@ impl Shapes {
         Self(lengths.chain([longest]).map(shape).collect())
     }
 
-    /// The shape with the most tokens, the longest of them.
+    /// Return the shape with the most tokens; of several, the longest.
     pub fn largest(&self) -> Shape {
         let largest = self.0.iter().max_by_key(|shape| shape.tokens());
         *largest.expect("there is a shape for the longest window")
     }
 
-    /// Halves the rows of the runs of this length. `false` when there is one row only.
+    /// Halve the rows of the runs of this length. `false` if there is only one row.
     pub fn halve(&mut self, len: usize) -> bool {
         let found = self.0.iter_mut().find(|shape| shape.len == len);
         match found {
@@ -94,13 +93,13 @@ impl Shapes {
         }
     }
 
-    /// Puts each window, given by its position and its tokens, into one batch; the shortest come first, those
-    /// of one length in the order in which they were given.
+    /// Put each window, given as its position and its tokens, into one batch. The shortest come first, those of one length in
+    /// their order.
     pub fn plan(&self, windows: impl IntoIterator<Item = (usize, usize)>) -> Vec<BatchPlan> {
         let mut by_length = vec![Vec::new(); self.0.len()];
         for (position, n_tokens) in windows {
             let fits = self.0.partition_point(|shape| shape.len < n_tokens);
-            // Windows are cut to the longest length; a longer one would be the caller's mistake.
+            // Windows are cut to the longest length.
             by_length[fits.min(self.0.len() - 1)].push(position);
         }
         let mut batches = Vec::new();
@@ -128,9 +127,8 @@ fn rows(bounds: &Bounds, len: usize) -> usize {
     by_tokens.min(by_output).min(asked).max(1)
 }
 
-/// Whether the output, not the work, decides how many windows run together: then a graph that pools would run
-/// better.
-pub(super) fn output_decides(bounds: &Bounds) -> bool {
+/// Whether the size of the output limits the rows of a run. Then a graph that pools would be faster.
+pub(super) fn is_limited_by_output(bounds: &Bounds) -> bool {
     let free = Bounds {
         output: OutputBytes::PerRow(1),
         ..*bounds
@@ -170,7 +168,7 @@ mod tests {
             (16, 512),
         ];
         assert_eq!(shapes(pooled), expected);
-        assert!(!output_decides(&pooled));
+        assert!(!is_limited_by_output(&pooled));
     }
 
     #[test]
@@ -180,7 +178,7 @@ mod tests {
         assert_eq!(shapes.last(), Some(&(4, 512)));
         let bytes = |(rows, len): &(usize, usize)| rows * len * VOCABULARY_BYTES;
         assert!(shapes.iter().all(|shape| bytes(shape) <= OUTPUT_BYTES));
-        assert!(output_decides(&logits));
+        assert!(is_limited_by_output(&logits));
     }
 
     #[test]

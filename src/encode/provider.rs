@@ -30,8 +30,8 @@ pub(super) trait ExecutionProvider: Debug + Send + Sync {
     /// Return the name of a session's memory arena, for run options.
     fn arena_name(&self) -> String;
 
-    /// Called before each batch. The error is the text of one of the runtime.
-    fn before_batch(&self, _: EncoderKind, _: Shape) -> Result<(), String> {
+    /// Called before each batch, which fails with the error.
+    fn before_batch(&self, _: EncoderKind, _: Shape) -> ort::Result<()> {
         Ok(())
     }
 }

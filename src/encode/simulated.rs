@@ -48,16 +48,18 @@ impl ExecutionProvider for Simulated {
     }
 
     /// Fail with the texts of ONNX Runtime, as [`device_error`](super::device_error) knows them.
-    fn before_batch(&self, kind: EncoderKind, shape: Shape) -> Result<(), String> {
+    fn before_batch(&self, kind: EncoderKind, shape: Shape) -> ort::Result<()> {
         let batch = format_args!("{kind} {shape}");
         if failpoint!("encode::memory", batch) {
-            return Err(format!(
+            return Err(ort::Error::new(format!(
                 "Failed to allocate memory for requested buffer of size {}",
                 shape.tokens() << 10
-            ));
+            )));
         }
         if failpoint!("encode::lost", batch) {
-            return Err("CUDA failure 700: an illegal memory access was encountered".to_owned());
+            return Err(ort::Error::new(
+                "CUDA failure 700: an illegal memory access was encountered",
+            ));
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
-//! The check that a plan loses nothing.
+//! Checks that a plan contains every file once.
 
 use super::{Plan, PlanRoot, ShardPlan};
 use crate::file::RelPath;
 use crate::ids::{SegmentId, ShardId};
 use std::collections::BTreeSet;
 
-/// A plan that would lose or repeat a file. Always a fault of the planner, never of the input.
+/// A plan that loses or repeats a file: a bug of the planner, whatever the input.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CoverageError {
     #[error("root {label}: {expected} files found, {planned} planned")]
@@ -25,8 +25,8 @@ pub enum CoverageError {
 }
 
 impl Plan {
-    /// Whether every file given to the planner is in exactly one segment, and every name is used
-    /// once. Called before a plan is acted on: a file lost here would be missed by nobody.
+    /// Check that every file given to the planner is in exactly one segment, and that names are unique. Called before a build
+    /// uses the plan, since nothing later would notice a lost file.
     pub fn check_coverage(&self) -> Result<(), CoverageError> {
         let mut names = BTreeSet::new();
         for shard in &self.shards {

@@ -1,4 +1,4 @@
-//! A shard before it has its place in the queue.
+//! A shard before it has an id.
 
 use super::segments::{self, SegmentSize};
 use super::{PlanRoot, PlannedFile, Scope, Segment, ShardPlan};
@@ -24,7 +24,7 @@ impl Draft {
         }
     }
 
-    /// Gives the shard its id and cuts it into segments.
+    /// Give the shard its id and cut it into segments.
     pub fn into_shard(self, shard: ShardId, roots: &[PlanRoot], size: SegmentSize) -> ShardPlan {
         let segments = (0..)
             .zip(self.runs(roots, size))
@@ -45,8 +45,7 @@ impl Draft {
         }
     }
 
-    /// The files of each segment, with its key. A segment never spans two roots, since paths in it
-    /// count from one.
+    /// Return the files and the key of each segment. A segment never spans two roots, since its paths are relative to one.
     fn runs(&self, roots: &[PlanRoot], size: SegmentSize) -> Vec<(Range<usize>, String)> {
         let mut runs = Vec::new();
         let mut start = 0;

@@ -1,8 +1,8 @@
-//! Which shards an index has, which files go where, and how the work is cut.
+//! Plans the shards of an index, their files, and the segments of work.
 //!
-//! Pure: the files that `scan` found go in, a [`Plan`] comes out. It depends on the files alone,
-//! never on their order of arrival, on workers or on the machine, so a resumed or distributed build
-//! plans the same work again. How many workers run it is [`sizing`]'s question.
+//! Pure: the files that `scan` found go in, a [`Plan`] comes out. It depends only on the files, not on their order, on workers
+//! or on the machine, so that a resumed build plans the same work. [`sizing`] chooses the number of workers, [`placement`] the
+//! devices.
 
 mod coverage;
 mod draft;
@@ -19,8 +19,8 @@ use crate::ids::{SegmentId, ShardId};
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// Size at which a root becomes several shards: the Python builder's defaults, chosen there so that
-/// a shard fits the reader's page cache.
+/// Size from which a root becomes several shards: the Python builder's defaults, chosen so that a shard fits the reader's page
+/// cache.
 pub const SUBSHARD_BYTES: u64 = 5_000_000_000;
 pub const SUBSHARD_FILES: u64 = 100_000;
 
@@ -34,19 +34,19 @@ pub struct RootFiles {
     pub files: Vec<FileEntry>,
 }
 
-/// How files become databases.
+/// How files are distributed over databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// One database for everything.
     Blob,
-    /// One per root, and more for a root past the thresholds.
+    /// One per root, and several for a root beyond the thresholds.
     Sharded,
 }
 
 /// The order in which shards are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShardOrder {
-    /// Most bytes first, so that no long shard is left at the end; ties by label.
+    /// Most bytes first, so that no large shard is last; ties by label.
     LargestFirst,
     /// As the profile names the roots.
     Declared,
@@ -58,9 +58,9 @@ pub struct PlanOptions {
     /// Label of the one shard in [`Mode::Blob`].
     pub blob_label: String,
     pub order: ShardOrder,
-    /// A folder with at least this many bytes is split; 0: never.
+    /// Split folders with at least this many bytes; 0: never.
     pub subshard_bytes: u64,
-    /// A folder with at least this many files is split; 0: never.
+    /// Split folders with at least this many files; 0: never.
     pub subshard_files: u64,
     pub pace: Pace,
 }
@@ -78,18 +78,18 @@ impl Default for PlanOptions {
     }
 }
 
-/// Everything there is to build.
+/// Everything to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// As given.
     pub roots: Vec<PlanRoot>,
     /// In the order in which they are built; `shards[i].id` is `i`.
     pub shards: Vec<ShardPlan>,
-    /// For people: why it is planned this way.
+    /// For people: the reasons for the plan.
     pub reasons: Vec<String>,
 }
 
-/// A root, and what it must contribute.
+/// A root and the size of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanRoot {
     pub label: String,
@@ -108,16 +108,16 @@ pub struct ShardPlan {
     /// In canonical order: by path, in a blob by root label and path.
     pub files: Vec<PlannedFile>,
     pub bytes: u64,
-    /// Cover `files` exactly, in order.
+    /// Contiguous parts of `files`, in order, that cover all of them.
     pub segments: Vec<Segment>,
 }
 
-/// What a shard covers. Roots are positions in [`Plan::roots`].
+/// What a shard contains. Roots are positions in [`Plan::roots`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     Everything,
     Root(u32),
-    /// A folder of a split root, with all below.
+    /// A folder of a split root, with all below it.
     Folder(u32, RelPath),
     /// The files directly in a split root (`None`) or folder.
     Loose(u32, Option<RelPath>),
@@ -137,9 +137,8 @@ pub struct Segment {
     /// Positions in the shard's files, all of one root.
     pub files: Range<usize>,
     pub bytes: u64,
-    /// Name that a later plan gives to the segment that starts with the same file; unique in the
-    /// plan and safe as a file name. Which files a segment of this name really holds, its own
-    /// ledger says.
+    /// A name that depends on the first file, so that later plans use it again; unique in the plan and safe as a file name. The
+    /// ledger of the segment file tells which files it contains.
     pub key: String,
 }
 
@@ -148,7 +147,7 @@ impl Plan {
         self.shards.get(id.0 as usize)
     }
 
-    /// All segments in the order in which they are handed out.
+    /// Return all segments in the order in which workers get them.
     pub fn queue(&self) -> impl Iterator<Item = &Segment> {
         self.shards.iter().flat_map(|shard| &shard.segments)
     }
@@ -157,7 +156,7 @@ impl Plan {
         self.shard(id.shard)?.segments.get(id.index as usize)
     }
 
-    /// The folder that a shard stands for. `None` for a blob.
+    /// Return the folder of a shard; `None` for a blob.
     pub fn folder(&self, shard: &ShardPlan) -> Option<PathBuf> {
         let root = |index: u32| self.roots.get(index as usize).map(|root| &root.path);
         match &shard.scope {
@@ -182,15 +181,15 @@ impl Plan {
 }
 
 impl ShardPlan {
-    /// The files of one of this shard's segments, in canonical order.
+    /// Return the files of one of this shard's segments, in canonical order.
     pub fn segment_files(&self, segment: &Segment) -> &[PlannedFile] {
         &self.files[segment.files.clone()]
     }
 }
 
-/// Plans the build of `roots`. Roots without files get no shard, which is among the reasons.
+/// Plan the build of `roots`. Roots without files get no shard, which the reasons mention.
 ///
-/// Root labels must be unique; call [`Plan::check_coverage`] before acting on the plan.
+/// Root labels must be unique. Call [`Plan::check_coverage`] before you use the plan.
 pub fn plan(roots: Vec<RootFiles>, options: &PlanOptions) -> Plan {
     let mut reasons = Vec::new();
     let (roots, files) = split::take_files(roots, &mut reasons);

@@ -1,46 +1,45 @@
-//! Where a shard's files are cut into segments.
+//! Cuts a shard's files into segments.
 //!
-//! A cut is made after a file whose path hash is the smallest within a floor of bytes before and behind it. So
-//! cuts lie at least the floor apart, about twice that on average, and each depends on its neighbourhood
-//! alone: a new, grown or deleted file moves the cuts beside it and no others. A run without such a file is
-//! cut when it would pass the ceiling. With slow encoders the floor of small plans is lower, in powers of
-//! two; where it doubles, the cuts that remain are some of those that were.
+//! A segment ends after a file whose path hash is the smallest within a floor of bytes before and after it. So cuts are at
+//! least the floor apart, about twice that on average, and each depends only on its neighbourhood: a new, grown or deleted
+//! file moves only the cuts beside it. A run without such a file is cut before it would exceed the ceiling. With slow encoders
+//! the floor of small plans is lower, in powers of two; if it doubles, the remaining cuts are some of the earlier ones.
 
 use crate::file::RelPath;
 use std::ops::Range;
 
-/// How long segments are, in bytes.
+/// The size of segments, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentSize {
-    /// Between two cuts at least, and so half of an average segment.
+    /// Least distance of two cuts, which is half of an average segment.
     pub floor: u64,
 }
 
-/// Floor of a large plan: segments of 1 MiB of text on average, some 600 chunks. Doubled, workers that die
-/// lose more; halved, opening and publishing segments starts to show.
+/// Floor of a large plan: segments of 1 MiB of text on average, some 600 chunks. Twice as much loses more when a worker dies;
+/// half as much makes the cost of opening and publishing segments noticeable.
 const LARGEST_FLOOR: u64 = 512 * 1024;
 
-/// Floor of a small plan: with an encoder that takes half a second a chunk, a segment is still 20 seconds.
+/// Floor of a small plan: a segment still takes 20 seconds with an encoder that takes half a second for each chunk.
 const SMALLEST_FLOOR: u64 = 32 * 1024;
 
-/// Parts of a plan that a floor is at most, so that there are some 32 segments or more: what the last one
-/// keeps the other workers waiting is a small part of the build, however slow the encoder.
+/// A floor is at most this part of a plan, so that there are about 32 segments or more. Then the other workers wait for the
+/// last segment only for a small part of the build, however slow the encoder is.
 const FLOORS_IN_A_PLAN: u64 = 64;
 
-/// How long the encoders take for a text, as far as the cutting of segments is concerned.
+/// The speed of the encoders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// None, or the embedded ones: a segment of any size is done in a second or two, so small ones would only
-    /// cost: 2 to 5 ms of CPU time each, measured on 1 and 7 MB of sources, where 32 segments in place of 1,
-    /// and 56 of 8, made builds without models 17 % slower.
+    /// No encoder, or the embedded ones: any segment takes a second or two, so smaller ones only cost 2 to 5 ms of CPU time
+    /// each. Measured on 1 and 7 MB of sources: 32 segments instead of 1, and 56 instead of 8, made builds without models 17 %
+    /// slower.
     #[default]
     Quick,
-    /// A model of the user's: up to half a second a chunk.
+    /// A model of the user: up to half a second for each chunk.
     Slow,
 }
 
 impl SegmentSize {
-    /// For a plan of `total` bytes.
+    /// Choose the size for a plan of `total` bytes.
     pub fn of_plan(total: u64, pace: Pace) -> Self {
         let part = match pace {
             Pace::Quick => LARGEST_FLOOR,
@@ -51,14 +50,14 @@ impl SegmentSize {
         }
     }
 
-    /// Bytes of a segment at most, unless it is a single file.
+    /// Return the most bytes of a segment, unless it is a single file.
     pub fn ceiling(self) -> u64 {
         4 * self.floor
     }
 }
 
-/// Where a file stands in the order that decides about cuts. Depends on names only, so that an
-/// edited file moves nothing.
+/// Return the position of a file in the order that decides about cuts. It depends on names only, so that an edited file moves
+/// no cut.
 pub fn path_hash(root_label: &str, path: &RelPath) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(root_label.as_bytes());
@@ -70,8 +69,8 @@ pub fn path_hash(root_label: &str, path: &RelPath) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// Cuts files of `sizes` bytes with path hashes `hashes` (same length) into runs that cover them in
-/// order. No files, no runs.
+/// Cut files of `sizes` bytes with path hashes `hashes` (of equal length) into runs that cover them in order. Empty without
+/// files.
 pub fn cut(sizes: &[u64], hashes: &[u64], size: SegmentSize) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let mut start = 0;
@@ -83,7 +82,7 @@ pub fn cut(sizes: &[u64], hashes: &[u64], size: SegmentSize) -> Vec<Range<usize>
     runs
 }
 
-/// Ends of the runs that the hashes make, without the last one.
+/// Return the ends of the runs by the hashes, without the last one.
 fn natural_cuts(sizes: &[u64], hashes: &[u64], floor: u64) -> Vec<usize> {
     let ends: Vec<u64> = sizes
         .iter()
@@ -93,9 +92,8 @@ fn natural_cuts(sizes: &[u64], hashes: &[u64], floor: u64) -> Vec<usize> {
         })
         .collect();
     let total = ends.last().copied().unwrap_or(0);
-    // The nearest file on either side with a smaller hash, in one pass: `open` holds the files whose
-    // hashes grow from bottom to top and that no smaller one has followed yet. Equal hashes: the
-    // earlier file counts as smaller.
+    // Finds the nearest file on each side with a smaller hash, in one pass. `open` is a stack of files with growing hashes that
+    // no smaller one has followed yet. Of equal hashes, the earlier counts as smaller.
     let mut far_enough = vec![true; sizes.len()];
     let mut open: Vec<usize> = Vec::new();
     for at in 0..sizes.len() {
@@ -114,7 +112,7 @@ fn natural_cuts(sizes: &[u64], hashes: &[u64], floor: u64) -> Vec<usize> {
         .collect()
 }
 
-/// Adds `run` to `runs`, cut wherever the next file would take it past the ceiling.
+/// Add `run` to `runs`, cut before each file that would exceed the ceiling.
 fn cut_at_ceiling(sizes: &[u64], ceiling: u64, run: Range<usize>, runs: &mut Vec<Range<usize>>) {
     let mut start = run.start;
     let mut bytes = 0u64;

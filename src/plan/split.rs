@@ -1,4 +1,4 @@
-//! From roots to shards: one for everything, one per root, or several for a root past the limits.
+//! Splits roots into shards: one for everything, one per root, or several for a root beyond the limits.
 
 use super::draft::Draft;
 use super::{PlanOptions, PlanRoot, PlannedFile, RootFiles, Scope};
@@ -7,11 +7,11 @@ use crate::profile::{slug, unique_labels};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Bytes in the label of a nested shard at most: it becomes a file name, of which file systems
-/// allow 255 bytes, with a suffix and a number behind it.
+/// Most bytes in the label of a nested shard. With a suffix and a number it becomes a file name, for which file systems allow
+/// 255 bytes.
 const LABEL_BYTES: usize = 160;
 
-/// Sorts the files of every root and notes what each must contribute.
+/// Sort the files of every root, and record how many each has.
 pub fn take_files(
     roots: Vec<RootFiles>,
     reasons: &mut Vec<String>,
@@ -35,7 +35,7 @@ pub fn take_files(
     (planned, files)
 }
 
-/// One shard with the files of all roots, ordered by root label and path.
+/// Build one shard with the files of all roots, ordered by root label and path.
 pub fn one_shard(
     roots: &[PlanRoot],
     files: Vec<Vec<PlannedFile>>,
@@ -54,7 +54,7 @@ pub fn one_shard(
     )]
 }
 
-/// A shard per root; several for a root past the limits.
+/// Build a shard for each root, or several for a root beyond the limits.
 pub fn shard_per_root(
     roots: &[PlanRoot],
     files: Vec<Vec<PlannedFile>>,
@@ -71,10 +71,9 @@ pub fn shard_per_root(
     drafts
 }
 
-/// Splits a shard past the limits along its folders, and those again where need be.
+/// Split a shard beyond the limits by its folders, recursively.
 ///
-/// Loose files stay together however many they are: a folder is the smallest thing a shard may
-/// stand for.
+/// Files directly in a folder stay together, however many they are: a shard is at least a folder.
 fn split_large(
     draft: Draft,
     options: &PlanOptions,
@@ -104,7 +103,7 @@ fn split_large(
     }
 }
 
-/// In words, by what a shard is past the limits. `None`: it is not.
+/// Return which limit a shard exceeds, for people; `None` if none.
 fn excess(draft: &Draft, options: &PlanOptions) -> Option<String> {
     let (bytes, n_files) = (draft.bytes, draft.files.len() as u64);
     let (most_bytes, most_files) = (options.subshard_bytes, options.subshard_files);
@@ -115,8 +114,8 @@ fn excess(draft: &Draft, options: &PlanOptions) -> Option<String> {
         .then(|| format!("{n_files} files reach the limit of {most_files}"))
 }
 
-/// The folders of a shard as shards in canonical order, then one for its loose files, if any.
-/// Gives the shard back when it has no folders.
+/// Return the folders of a shard as shards in canonical order, then one for its loose files, if any. Return the shard itself if
+/// it has no folders.
 fn along_folders(draft: Draft) -> Result<Vec<Draft>, Draft> {
     let (root, above) = match &draft.scope {
         Scope::Root(root) => (*root, None),
@@ -158,8 +157,8 @@ fn along_folders(draft: Draft) -> Result<Vec<Draft>, Draft> {
     Ok(drafts)
 }
 
-/// The file's path up to the end of the folder whose name starts at byte `name_at`. `None`: the
-/// file lies directly there. In canonical order the files of one folder follow each other.
+/// Return the file's path up to the end of the folder whose name starts at byte `name_at`; `None` if there is no such folder. In
+/// canonical order the files of a folder are adjacent.
 fn folder(file: &PlannedFile, name_at: usize) -> Option<&[u8]> {
     let path = file.entry.path.as_bytes();
     let name = path[name_at..].iter().position(|byte| *byte == b'/')?;
@@ -176,7 +175,7 @@ fn folder_path(file: &RelPath, name_at: usize) -> RelPath {
     RelPath::below(Path::new(""), &folder).expect("the first components of a path below a root")
 }
 
-/// `parent__child` for every folder; unique among them.
+/// Return unique labels `parent__child` for all folders.
 fn child_labels(parent: &str, folders: &[RelPath]) -> Vec<String> {
     let names: Vec<String> = folders
         .iter()
@@ -188,7 +187,7 @@ fn child_labels(parent: &str, folders: &[RelPath]) -> Vec<String> {
         .collect()
 }
 
-/// `parent__root`, or `parent__root2` and so on beside a folder of that name.
+/// Return `parent__root`, or `parent__root2` and so on if a folder has that name.
 fn loose_label(parent: &str, taken: &BTreeSet<String>) -> String {
     let plain = bounded(format!("{parent}__root"));
     let mut label = plain.clone();
@@ -200,7 +199,7 @@ fn loose_label(parent: &str, taken: &BTreeSet<String>) -> String {
     label
 }
 
-/// Keeps a label short enough for a file name: a long one ends in a hash of itself.
+/// Shorten a label that is too long for a file name: it then ends in a hash.
 fn bounded(label: String) -> String {
     if label.len() <= LABEL_BYTES {
         return label;

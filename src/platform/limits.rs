@@ -1,21 +1,21 @@
-//! Limits that the system sets to a process.
+//! Limits of the system on a process.
 
 use std::io;
 
-/// Open files that are asked for at most. Some systems allow a billion, and programs that close every descriptor
-/// before they start another then take minutes. 10,000 shards are read with far fewer.
+/// Most open files to request. Some systems allow a billion, and programs that close every descriptor before they start another
+/// then take minutes. Reading 10,000 shards takes far fewer.
 #[cfg(unix)]
 const ENOUGH_FILES: u64 = 65_536;
 
-/// What macOS takes at most where it states no limit (`OPEN_MAX`).
+/// The most that macOS accepts if it states no limit (`OPEN_MAX`).
 #[cfg(unix)]
 const FEW_FILES: u64 = 10_240;
 
-/// Where a system says nothing: what Windows's C library allows without being asked.
+/// The default of the C library on Windows.
 #[cfg(not(unix))]
 const USUAL_FILES: u64 = 512;
 
-/// Lets this process and its children open as many files as its user may. Call it first thing in `main`.
+/// Let this process and its children open as many files as its user may. Call it first in `main`.
 pub fn raise_open_files() {
     #[cfg(unix)]
     {
@@ -37,7 +37,7 @@ pub fn raise_open_files() {
     }
 }
 
-/// Files that this process may have open at the same time.
+/// Return the number of files that this process may have open at a time.
 pub fn most_open_files() -> u64 {
     #[cfg(unix)]
     {
@@ -48,7 +48,7 @@ pub fn most_open_files() -> u64 {
     USUAL_FILES
 }
 
-/// Bytes of a file that this process may write; `None` without a limit of its own.
+/// Return the limit on the size of a file that this process writes, in bytes; `None` without one.
 pub fn most_bytes_a_file() -> Option<u64> {
     #[cfg(unix)]
     return rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
@@ -56,30 +56,30 @@ pub fn most_bytes_a_file() -> Option<u64> {
     None
 }
 
-/// For people: what a write beyond the limit of a file's size has met, and what to do. `None` for any other error, and
-/// where the file system has the limit.
+/// Explain, for people, a write that failed because of the process's limit on file sizes, and what to do. `None` for any other
+/// error, and if the limit is the file system's.
 pub fn file_limit_met(error: &io::Error) -> Option<String> {
     let limit = most_bytes_a_file().filter(|_| error.kind() == io::ErrorKind::FileTooLarge)?;
     Some(file_limit(limit))
 }
 
-/// The same of a limit of so many bytes.
+/// Explain a limit of so many bytes.
 pub fn file_limit(limit: u64) -> String {
     format!(
         "this process may write files of {limit} bytes at most: raise the limit (`ulimit -f`) and run again"
     )
 }
 
-/// Makes a write beyond the limit of a file's size (`ulimit -f`) fail with an error that can be told, in place of
-/// a signal that ends the process without a word. Call it first thing in `main`; a child sets it for itself.
+/// Make a write beyond the limit of a file's size (`ulimit -f`) fail with an error instead of a signal that kills the process
+/// silently. Call it first in `main`; each child calls it for itself.
 pub fn ignore_file_size_signal() {
     #[cfg(unix)]
     {
-        // A handler that does nothing: the write fails with EFBIG then.
+        // With a handler, even one that does nothing, the write fails with EFBIG.
         // SAFETY: the handler touches nothing, so it may run at any time.
         let registered =
             unsafe { signal_hook::low_level::register(signal_hook::consts::SIGXFSZ, || {}) };
-        // Fails for signals that nobody may handle, which this is not.
+        // Fails only for signals that cannot be handled.
         let _ = registered;
     }
 }

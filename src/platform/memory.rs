@@ -1,11 +1,11 @@
-//! How much main memory there is for this process: the machine's, within the limits of its control groups.
+//! The main memory available to this process: the machine's, within the limits of its control groups, which only Linux has.
 //!
-//! Only Linux has such groups. Reads a few small files, decides nothing.
+//! Reads a few small files, decides nothing.
 
 #[cfg(target_os = "linux")]
 use std::path::{Path, PathBuf};
 
-/// Bytes that can be taken without swapping, by the tightest limit. `None`: unknown.
+/// Return the bytes that can be used without swapping, by the tightest limit; `None` if unknown.
 pub fn available_memory_bytes() -> Option<u64> {
     #[cfg(target_os = "linux")]
     return available_below(Path::new("/"));
@@ -34,13 +34,13 @@ fn of_machine(root: &Path) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// A control group, and what its files are called.
+/// A control group and the names of its files.
 #[cfg(target_os = "linux")]
 struct Group {
     folder: PathBuf,
     limit: &'static str,
     used: &'static str,
-    /// Of `memory.stat`: pages of files that are given up when memory is short.
+    /// The entry of `memory.stat` for cached pages of files, which the kernel evicts if memory is short.
     cache: &'static str,
 }
 
@@ -59,8 +59,8 @@ impl Group {
     }
 }
 
-/// The process's group and all above it, in both versions of the interface. In a container its own group is mounted
-/// as the root, while its path may still be the one outside: the root is looked at in any case.
+/// Return the process's group and all above it, in both versions of the interface. In a container its own group is mounted as
+/// the root, while its path may be the one outside, so the root is always included.
 #[cfg(target_os = "linux")]
 fn groups(root: &Path) -> Vec<Group> {
     let listed = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();

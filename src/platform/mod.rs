@@ -1,7 +1,6 @@
-//! The one door to what differs between operating systems.
+//! What differs between operating systems.
 //!
-//! Small functions with the same meaning everywhere; no policy. Everything else in the project is
-//! written against the standard library.
+//! Small functions with the same meaning everywhere, and no policy. All other code uses the standard library.
 
 mod limits;
 mod memory;
@@ -19,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-/// A new temporary file in `folder`, as wide as the umask lets any file be: temporary files are their owner's alone
-/// otherwise. Persist it under its name.
+/// Create a temporary file in `folder` with the permissions that the umask allows; otherwise only its owner could read it.
+/// Persist it under its name.
 pub fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     {
@@ -34,23 +33,23 @@ pub fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().tempfile_in(folder)
 }
 
-/// The path without links, as [`Path::canonicalize`] has it; on Windows in the common form (`C:\...`) where it has
-/// one: globs and other programs do not take the other (`\\?\C:\...`).
+/// Return the path without links, as [`Path::canonicalize`] does; on Windows in the common form (`C:\...`) if there is one,
+/// since globs and other programs do not accept the other (`\\?\C:\...`).
 pub fn real_path(path: &Path) -> io::Result<PathBuf> {
     dunce::canonicalize(path)
 }
 
-/// Renames `from` to `to`, whatever is there. On Windows a file that somebody has open cannot be replaced; scanners
-/// and indexing services hold new files for a moment, so it is tried for ten seconds.
+/// Rename `from` to `to` and replace what is there. On Windows, a file that another program has open cannot be replaced.
+/// Scanners and indexing services open new files for a moment, so retry for ten seconds.
 pub fn replace_file(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(windows)]
     {
-        const PATIENCE: Duration = Duration::from_secs(10);
+        const RETRY_FOR: Duration = Duration::from_secs(10);
         let began = std::time::Instant::now();
         loop {
             match std::fs::rename(from, to) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    if began.elapsed() > PATIENCE {
+                    if began.elapsed() > RETRY_FOR {
                         let what = format!("{error} (does another program have the file open?)");
                         return Err(io::Error::new(error.kind(), what));
                     }
@@ -64,8 +63,8 @@ pub fn replace_file(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
 
-/// Makes `options` open a FIFO or a device without waiting for its other end. A FIFO that is opened for writing while
-/// nobody reads is an error then.
+/// Make `options` open a FIFO or a device without waiting for its other end. Opening a FIFO for writing then fails if no
+/// process reads it.
 pub fn without_waiting(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
     #[cfg(unix)]
     {
@@ -76,7 +75,7 @@ pub fn without_waiting(options: &mut std::fs::OpenOptions) -> &mut std::fs::Open
     options
 }
 
-/// Makes reads of a file that was opened [`without_waiting`] wait for data.
+/// Make reads of a file that was opened [`without_waiting`] wait for data.
 pub fn wait_for_data(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -88,7 +87,7 @@ pub fn wait_for_data(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file has other names besides this one (hard links). Not known on Windows: `false`.
+/// Whether a file has other names (hard links). `false` on Windows, where that is unknown.
 pub fn has_other_names(file: &std::fs::Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -102,7 +101,7 @@ pub fn has_other_names(file: &std::fs::Metadata) -> bool {
     }
 }
 
-/// What a file is, in words, where it is neither a file nor a folder.
+/// Return the kind of a file that is neither a regular file nor a folder, for people.
 pub fn kind_in_words(kind: std::fs::FileType) -> &'static str {
     #[cfg(unix)]
     {
@@ -125,7 +124,7 @@ pub fn kind_in_words(kind: std::fs::FileType) -> &'static str {
     }
 }
 
-/// What tells a file from all others on this machine; `None` where the system does not say.
+/// Return the identity of a file on this machine; `None` where the system has none.
 pub fn file_identity(metadata: &std::fs::Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
@@ -139,8 +138,7 @@ pub fn file_identity(metadata: &std::fs::Metadata) -> Option<(u64, u64)> {
     }
 }
 
-/// The regular files that standard output and standard error of this process are written to, by
-/// [`file_identity`].
+/// Return the identities of the regular files to which standard output and standard error of this process go.
 pub fn own_streams() -> Vec<(u64, u64)> {
     #[cfg(unix)]
     {
@@ -155,7 +153,7 @@ pub fn own_streams() -> Vec<(u64, u64)> {
     Vec::new()
 }
 
-/// Whether data can flow through a file of this kind: FIFOs, terminals and other character devices.
+/// Whether a file of this kind is a stream: a FIFO, a terminal or another character device.
 pub fn is_stream(kind: std::fs::FileType) -> bool {
     #[cfg(unix)]
     {
@@ -169,7 +167,7 @@ pub fn is_stream(kind: std::fs::FileType) -> bool {
     }
 }
 
-/// Keeps a terminal's Ctrl-C from reaching a child: its parent stops it in order.
+/// Run a child in its own process group, so that Ctrl-C in a terminal does not reach it: its parent shuts it down.
 pub fn own_process_group(command: &mut Command) {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
@@ -180,8 +178,8 @@ pub fn own_process_group(command: &mut Command) {
     }
 }
 
-/// Ends a child that [`own_process_group`] was called for, at once and with all that it has started. Elsewhere
-/// than on Unix what it has started goes on. The child must still be waited for.
+/// Kill a child with its [`own_process_group`], and all that it has started; on Windows only the child. The caller must still
+/// wait for it.
 pub fn kill_group(child: &mut Child) -> io::Result<()> {
     #[cfg(unix)]
     rustix::process::kill_process_group(
@@ -191,9 +189,8 @@ pub fn kill_group(child: &mut Child) -> io::Result<()> {
     child.kill()
 }
 
-/// Takes standard output for a protocol: returns it, and sends whatever is printed from now on (by a
-/// library, by the runtime) to standard error. Elsewhere than on Unix prints are not diverted, and
-/// the protocol's checksums notice them.
+/// Reserve standard output for a protocol: return it, and redirect all later prints (by a library, by the runtime) to standard
+/// error. On Windows prints are not redirected, and the protocol's checksums detect them.
 pub fn claim_stdout() -> io::Result<File> {
     #[cfg(unix)]
     {
@@ -208,31 +205,30 @@ pub fn claim_stdout() -> io::Result<File> {
     }
 }
 
-/// Ends the process here and now: no destructor runs, none can hang on a thread that is stuck.
+/// End the process at once, without destructors, which could wait for a stuck thread.
 pub fn exit_now(code: i32) -> ! {
     signal_hook::low_level::exit(code)
 }
 
-/// User and system CPU time of this process so far; zero where it cannot be had.
+/// Return the user and system CPU time of this process so far; zero if unknown.
 pub fn process_cpu_time() -> Duration {
     cpu_time::ProcessTime::try_now().map_or(Duration::ZERO, |time| time.as_duration())
 }
 
-/// Memory of this process that is in main memory now; `None` where it cannot be had.
+/// Return the resident memory of this process; `None` if unknown.
 pub fn resident_memory_bytes() -> Option<u64> {
     memory_stats::memory_stats().map(|stats| stats.physical_mem as u64)
 }
 
-/// Asks the system to end this process first when memory runs out, rather than the one that started
-/// it. Nothing happens where there is no such wish.
+/// Make the OOM killer prefer this process to its parent. Has no effect except on Linux.
 pub fn raise_oom_score() {
-    // Of 1000; the kernel adds it to the share of memory that the process has.
+    // Of 1000. The kernel adds it to the process's share of memory.
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/oom_score_adj", "500");
 }
 
-/// Makes a rename within `directory` durable. Windows has no such call and needs none; nor do some network file
-/// systems have it, and there a rename is as durable as they make it.
+/// Make a rename within `directory` durable. Windows has no such call and needs none. Some network file systems have none
+/// either, and there a rename is as durable as they make it.
 pub fn sync_directory(directory: &std::path::Path) -> io::Result<()> {
     #[cfg(unix)]
     match File::open(directory)?.sync_all() {
@@ -248,8 +244,8 @@ pub fn sync_directory(directory: &std::path::Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates `folder` and those above it that are missing, each durably: a file that is synced in a folder
-/// whose own name is lost with the power is lost as well.
+/// Create `folder` and its missing parents, each durably: a synced file is lost if a power failure loses the name of its
+/// folder.
 pub fn create_folders(folder: &std::path::Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -266,21 +262,21 @@ pub fn create_folders(folder: &std::path::Path) -> io::Result<()> {
         created => created?,
     }
     match above.map_or(Ok(()), sync_directory) {
-        // A folder may be written and not read, and then cannot be opened for this.
+        // A folder that may be written but not read cannot be opened for syncing.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         synced => synced,
     }
 }
 
-/// What a file system has left for this user.
+/// The free space of a file system for this user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     pub bytes: u64,
-    /// `None` where files are not counted.
+    /// `None` if the file system does not count files.
     pub files: Option<u64>,
 }
 
-/// Of the file system that holds `path`; `None` where it cannot be had.
+/// Return the free space of the file system of `path`; `None` if unknown.
 pub fn free_space(path: &std::path::Path) -> Option<Free> {
     #[cfg(unix)]
     {

@@ -1,12 +1,12 @@
-//! Paths as they are sent to another process of ours: as the system has them, for they need not be Unicode.
+//! Encodes paths for messages between processes. Paths need not be Unicode.
 //!
-//! For `#[serde(with)]`. Both ends run on one machine, so the form may differ between systems.
+//! For `#[serde(with)]`. Both processes run on one machine, so the form may differ between systems.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// One path, or what holds paths.
+/// A path, or a collection of paths.
 pub trait Paths: Sized {
     type Form: Serialize + for<'de> Deserialize<'de>;
 

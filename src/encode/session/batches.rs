@@ -6,7 +6,7 @@
 use super::inputs::{InputRole, Tensors};
 use super::{BatchEvent, ModelSession};
 use crate::batch::{Batch, EncoderKind};
-use crate::encode::batch::{BatchPlan, Bounds, OutputBytes, Shape, Shapes, output_decides};
+use crate::encode::batch::{BatchPlan, Bounds, OutputBytes, Shape, Shapes, is_limited_by_output};
 use crate::encode::error::EncodeError;
 use crate::encode::model::Pooling;
 
@@ -34,7 +34,7 @@ impl ModelSession {
                 | Pooling::Mean => OutputBytes::PerToken(row_bytes),
             },
         };
-        if output_decides(&bounds) && self.kind == EncoderKind::Sparse {
+        if is_limited_by_output(&bounds) && self.kind == EncoderKind::Sparse {
             tracing::warn!(
                 "{}: its output for every token keeps batches small; \
                  a graph that pools is faster on a device (helix-build models prepare)",

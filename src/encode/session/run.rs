@@ -58,7 +58,7 @@ impl ModelSession {
         read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         let (kind, shape, device) = (self.kind, tensors.shape, self.device);
-        let failed = |reason: String| failure(kind, shape, device, reason);
+        let failed = |error: ort::Error| failure(kind, shape, device, message(&error));
         if self.is_batched() {
             self.provider.before_batch(kind, shape).map_err(failed)?;
         }
@@ -67,7 +67,7 @@ impl ModelSession {
             Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
             let tensor = input.tensor(tensors);
-            let tensor = tensor.map_err(|error| failed(message(&error)))?;
+            let tensor = tensor.map_err(failed)?;
             inputs.push((Cow::Borrowed(&input.name), tensor));
         }
         let options = match self.release.take() {
@@ -79,7 +79,7 @@ impl ModelSession {
             None => failpoint!("encode::text", self.name),
         };
         let outputs = self.session.run_with_options(inputs, options);
-        let outputs = outputs.map_err(|error| failed(message(&error)))?;
+        let outputs = outputs.map_err(failed)?;
         self.cost.busy += failpoint::duration("encode::took", started.elapsed());
         self.cost.run_tokens += lengths.iter().sum::<usize>() as u64;
         self.cost.padded_tokens += shape.tokens() as u64;
