@@ -2,8 +2,8 @@
 //!
 //! An index is one or more SQLite databases. Each file is cut into chunks, and each chunk is stored with its text, tags, a
 //! full-text index, a learned-sparse vector and a dense vector. Builds run in worker processes, resume after a crash,
-//! and give the same bytes for the same input. The `helix-build` program is this library with a command line; another
-//! program can build, search and verify in the same way.
+//! and give an index of the same digest for the same input, however many workers run. The `helix-build` program is this
+//! library with a command line; another program can build, search and verify in the same way.
 //!
 //! # The flow
 //!

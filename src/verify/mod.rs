@@ -38,12 +38,12 @@ mod tests;
 
 #[doc(inline)]
 pub use crate::store::digest::ContentDigest;
-pub use compare::Agreement;
-pub use concurrent::BuildWatch;
+pub(crate) use compare::Agreement;
+pub(crate) use concurrent::BuildWatch;
 pub use fault::{Fault, FaultKind, Faults, MOST_LISTED};
 pub use level::Level;
 pub use report::Report;
-pub use sample::{SampledChunk, Sampler, TextVectors};
+pub(crate) use sample::{Sampler, TextVectors};
 pub use shard::ShardReport;
 
 use crate::failpoint::failpoint;

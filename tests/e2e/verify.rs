@@ -832,7 +832,11 @@ fn registrations_of_other_programs_are_no_fault() {
         ]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(!ran.lines().is_empty());
-        assert_eq!(ran.stderr.matches("not searched").count(), 1, "{ran:?}");
+        assert_eq!(
+            ran.stderr.matches("cannot be read as a shard").count(),
+            1,
+            "{ran:?}"
+        );
         assert!(ran.stderr.contains(&labels.join(", ")), "{ran:?}");
         // They stay in builds.
         world.write(
