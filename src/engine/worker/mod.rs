@@ -44,7 +44,7 @@ use std::time::Duration;
 /// keeps its segments locked, and no other process would end it.
 const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 
-/// Run as a worker on this process's stdin and stdout until told to stop.
+/// Run as a worker on this process's stdin and stdout until the supervisor stops it.
 ///
 /// # Errors
 /// If stdout or a thread cannot be set up. All later errors are reported to the supervisor.
