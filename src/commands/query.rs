@@ -6,6 +6,7 @@ use super::output;
 use super::settings;
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
 use crate::exit_code::{Exit, ExitCode};
+use crate::failure::with_causes;
 use crate::named_file;
 use crate::search::{
     Hit, LocateError, Mode, OpenIndex, Scope, SearchError, SearchOptions, StoreError,
@@ -253,7 +254,7 @@ pub fn no_index(error: LocateError) -> anyhow::Error {
         LocateError::Ambiguous { .. } => ExitCode::Usage,
         _ => ExitCode::Failure,
     };
-    Exit::error(code, format!("{:#}", anyhow::Error::new(error)))
+    Exit::error(code, with_causes(&error))
 }
 
 fn mode(mode: QueryMode) -> Mode {
