@@ -24,7 +24,9 @@ PUBLISH = "src/engine/publish/mod.rs"
 CONNECT = "src/store/connect.rs"
 SEGMENT = "src/store/segment.rs"
 DISPATCH = "src/engine/worker/dispatch.rs"
-DEATHS = "src/engine/supervisor/state/blame.rs"
+RESUME = "src/engine/worker/resume.rs"
+BLAME = "src/engine/supervisor/state/blame.rs"
+EXITS = "src/engine/supervisor/state/exits.rs"
 
 # name -> (tests, edits); a test is of the end-to-end target, or of the library when it starts with
 # "lib:"; an edit is (file, old, new), and old must be there exactly once.
@@ -109,7 +111,7 @@ MUTANTS = {
     ),
     "a pause that waits for a crawl": (
         ["lib:engine::supervisor::state::tests::devices::a_pause_does_not_wait_for_a_collection_that_crawls"],
-        [("src/engine/supervisor/state/messages.rs", "if !is_batch || batches_end", "if is_batch || !is_batch || batches_end")],
+        [("src/engine/supervisor/state/messages.rs", "        !is_batch || stopping_since.is_none_or(", "        is_batch || !is_batch || stopping_since.is_none_or(")],
     ),
     "registration not synced": (
         ORDER,
@@ -139,15 +141,15 @@ MUTANTS = {
         [
             (
                 SEGMENT,
-                "            let mut insert = transaction.prepare_cached(INSERT_CHUNK)?;\n",
+                "            let mut insert = transaction.prepare_cached(chunk_row::INSERT)?;\n",
                 "            transaction.execute_batch(\"COMMIT; BEGIN\")?;\n"
-                "            let mut insert = transaction.prepare_cached(INSERT_CHUNK)?;\n",
+                "            let mut insert = transaction.prepare_cached(chunk_row::INSERT)?;\n",
             )
         ],
     ),
     "resume by path only": (
         ["crash_points::a_crash_at_every_failpoint_is_survived"],
-        [(DISPATCH, "    !quarantined && record.unread().is_none() && record.entry == *entry\n", "    let _ = entry;\n    !quarantined && record.unread().is_none()\n")],
+        [(RESUME, "    !quarantined && record.read_failure().is_none() && record.entry == *entry\n", "    let _ = entry;\n    !quarantined && record.read_failure().is_none()\n")],
     ),
     "files delivered newest first": (
         ["segments::a_segment_holds_a_prefix_of_its_files"],
@@ -159,35 +161,35 @@ MUTANTS = {
     ),
     "a quarantined file is forgotten": (
         ["isolation::a_file_that_aborts_is_left_out"],
-        [(DEATHS, "        trouble.quarantined.insert(file, reason.clone());\n", "")],
+        [(BLAME, "        history.quarantined.insert(file, death.reason.clone());\n", "")],
     ),
     "nobody is blamed for a death": (
-        ["lib:engine::supervisor::state::tests::files::a_poisoned_file_is_found_and_left_out_alone"],
-        [(DEATHS, "trouble.careful = true;", "trouble.careful = false;")],
+        ["lib:engine::supervisor::state::tests::files::only_the_poisoned_file_is_skipped"],
+        [(BLAME, "history.careful = true;", "history.careful = false;")],
     ),
     "a stopped process counts as silent": (
         ["isolation::a_build_that_was_suspended_has_not_stalled"],
-        [("src/engine/supervisor/mod.rs", "const LONGEST_STEP: Duration = Duration::from_secs(1);", "const LONGEST_STEP: Duration = Duration::from_secs(1000);")],
+        [("src/engine/supervisor/clock.rs", "const LONGEST_STEP: Duration = Duration::from_secs(1);", "const LONGEST_STEP: Duration = Duration::from_secs(1000);")],
     ),
     "a segment mixes devices": (
         ["watchdog::a_segment_that_goes_to_the_cpu_is_done_again_whole"],
-        [(DISPATCH, "            if of_another_device {\n", "            if of_another_device && task.files.is_empty() {\n")],
+        [(RESUME, "        if is_of_another_device {\n", "        if is_of_another_device && task.files.is_empty() {\n")],
     ),
     "files are blamed for their device": (
-        ["lib:engine::supervisor::state::tests::devices::with_the_ladder_off_a_device_that_fails_ends_the_build"],
-        [(DEATHS, "failure.as_ref().is_some_and(|f| is_of_device(f.kind));", "failure.as_ref().is_some_and(|f| is_of_device(f.kind) && ready && false);")],
+        ["lib:engine::supervisor::state::tests::devices::with_the_ladder_off_device_failures_fail_the_build"],
+        [(EXITS, "let is_of_device = matches!(failure.kind, FailureKind::Device(_));", "let is_of_device = false;")],
     ),
     "a file is blamed for a driver that ends the process": (
-        ["lib:engine::supervisor::state::tests::devices::a_file_is_not_blamed_for_a_driver_that_ends_the_process"],
-        [(DEATHS, "let of_device = crashed || failure", "let of_device = crashed && false || failure")],
+        ["lib:engine::supervisor::state::tests::devices::a_file_is_not_blamed_for_a_driver_crash"],
+        [(EXITS, "Exit::Killed(KillReason::Unresponsive) => (status, None, is_device_crash),", "Exit::Killed(KillReason::Unresponsive) => (status, None, false),")],
     ),
     "a replaced worker counts as dead": (
-        ["lib:engine::supervisor::state::tests::devices::a_crawl_is_answered_by_requests_and_respawns"],
-        [(DEATHS, "        if orderly || recycled {\n", "        let _ = recycled;\n        if orderly {\n")],
+        ["lib:engine::supervisor::state::tests::devices::a_crawl_leads_to_a_request_and_then_to_a_respawn"],
+        [(EXITS, "Exit::Leaving(LeaveReason::Replaced) | Exit::Killed(KillReason::Replaced) => return,", "Exit::Leaving(LeaveReason::Replaced) | Exit::Killed(KillReason::Replaced) => (status, None, false),")],
     ),
     "a shard that left its device goes back to it": (
-        ["lib:engine::supervisor::state::tests::devices::a_shard_that_the_device_cannot_do_goes_to_the_cpu_and_no_other"],
-        [("src/engine/supervisor/state/devices.rs", "watch.given_up || watch.demoted.contains(&segment.shard);", "watch.given_up && watch.demoted.contains(&segment.shard);")],
+        ["lib:engine::supervisor::state::tests::devices::only_the_shard_that_the_device_cannot_encode_moves_to_the_cpu"],
+        [("src/engine/supervisor/state/devices.rs", "Demoted::Shards(shards) => shards.contains(&segment.shard),", "Demoted::Shards(shards) => shards.is_empty(),")],
     ),
 }
 
