@@ -110,6 +110,16 @@ pub enum Command {
     Probe,
 }
 
+/// Most hits of a query: more than a person or a program reads.
+const MOST_HITS: usize = 10_000;
+
+fn hits(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=MOST_HITS) => Ok(n),
+        _ => Err(format!("expected a number from 1 to {MOST_HITS}")),
+    }
+}
+
 #[derive(Args, Debug)]
 pub struct QueryArgs {
     /// Index to read: a database, or the folder that holds it
@@ -124,7 +134,7 @@ pub struct QueryArgs {
     #[arg(long, default_value = "hybrid")]
     pub mode: QueryMode,
     /// Number of hits
-    #[arg(short, long, default_value_t = 10, value_name = "N")]
+    #[arg(short, long, default_value_t = 10, value_name = "N", value_parser = hits)]
     pub k: usize,
     /// Search only the shards that a server would route the query to
     #[arg(long)]
@@ -199,7 +209,7 @@ pub enum ProfileAction {
     List,
     /// Show a profile as resolved on this machine
     Show { profile: String },
-    /// Check a profile and list all its errors
+    /// Check a profile and report its first error
     Check { profile: String },
 }
 

@@ -199,7 +199,7 @@ fn output_folder() -> Finding {
     let result = std::env::current_dir()
         .and_then(|here| {
             let probe = tempfile::tempfile_in(&here);
-            probe.map(|_| format!("{} is writable", here.join("genomes").display()))
+            probe.map(|_| format!("{} is writable", here.join("genomes-sharded").display()))
         })
         .map_err(|error| format!("the working directory is not writable ({error}): use --out-dir"));
     finding("output", false, result)

@@ -189,11 +189,11 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
     for shard in &line.shards {
         writeln!(
             out,
-            "  {:32} {:7} files  {:>9}  {:4} segments{}",
+            "  {:32} {:>13}  {:>9}  {:>13}{}",
             shard.label,
-            shard.files,
+            progress::count(shard.files as u64, "file"),
             progress::bytes(shard.bytes),
-            shard.segments,
+            progress::count(shard.segments as u64, "segment"),
             if shard.unchanged { "  unchanged" } else { "" }
         )?;
     }

@@ -2,10 +2,12 @@
 
 use super::output;
 use super::profile_lookup;
+use super::settings;
 use crate::cli::{GlobalFlags, ProfileAction};
 use crate::exit_code::ExitCode;
 use crate::failure::with_causes;
-use crate::profile::{Profile, list_profiles};
+use crate::profile::{Profile, Secrets, list_profiles};
+use crate::progress;
 use serde_json::json;
 use std::io::Write as _;
 
@@ -28,11 +30,11 @@ pub fn run(action: &ProfileAction, global: &GlobalFlags) -> anyhow::Result<ExitC
 }
 
 fn list(global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let dirs = profile_lookup::search_dirs();
+    let dirs = profile_lookup::searched_dirs();
     let known = list_profiles(&dirs);
     output::text(|out| {
         if known.is_empty() && !global.json {
-            writeln!(out, "no profiles found; looked in:")?;
+            writeln!(out, "no profiles found; searched these folders:")?;
             for dir in &dirs {
                 writeln!(out, "  {}", dir.display())?;
             }
@@ -80,18 +82,34 @@ fn show(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         writeln!(out, "skipped folders: {}", dirs.join(" "))?;
         writeln!(
             out,
-            "sizes: {} to {} bytes; gitignore {}; follow links {}; secrets {:?}",
+            "sizes: {} to {} bytes; gitignore: {}; follow links: {}; secrets: {}",
             rules.limits.min_file_bytes,
             rules.limits.max_file_bytes,
             rules.gitignore,
             rules.limits.follow_links,
-            rules.secrets
+            match rules.secrets {
+                Secrets::Skip => "skip",
+                Secrets::Allow => "allow",
+            }
         )?;
-        writeln!(out, "recipe: {:?}", profile.recipe)?;
+        if let serde_json::Value::Object(recipe) = serde_json::to_value(&profile.recipe)? {
+            for (key, value) in recipe {
+                writeln!(
+                    out,
+                    "{key}: {}",
+                    value.as_str().unwrap_or(&value.to_string())
+                )?;
+            }
+        }
         writeln!(
             out,
-            "encoders: sparse {:?}, dense {:?}",
-            profile.sparse, profile.dense
+            "sparse encoder: {}",
+            settings::model_name(&profile.sparse)
+        )?;
+        writeln!(
+            out,
+            "dense encoder: {}",
+            settings::model_name(&profile.dense)
         )
     })
 }
@@ -124,9 +142,9 @@ fn check(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         }
         writeln!(
             out,
-            "{}: valid; {} roots found, {} missing",
+            "{}: valid; {} found, {} missing",
             profile.name,
-            profile.roots.len(),
+            progress::count(profile.roots.len() as u64, "root"),
             profile.missing.len()
         )?;
         for missing in &profile.missing {

@@ -22,7 +22,7 @@ pub fn select(flag: Option<&str>) -> Result<Profiles, Failed> {
         let known = list_profiles(&search_dirs());
         let known: Vec<_> = known.into_iter().map(|p| p.name).collect();
         let known = match known.is_empty() {
-            true => "no profiles were found".to_owned(),
+            true => "none found; `helix-build profile list` shows the folders searched".to_owned(),
             false => format!("available: {}", known.join(", ")),
         };
         let text = format!(
@@ -151,6 +151,13 @@ fn usage(error: ProfileError) -> anyhow::Error {
 /// List the existing folders in which `--profile NAME` is searched: `$HELIX_BUILD_PROFILE_DIR`, `./profiles`, the user's
 /// configuration, and `profiles` beside or above the executable (for `target/release` of a checkout).
 pub fn search_dirs() -> Vec<PathBuf> {
+    let mut dirs = searched_dirs();
+    dirs.retain(|dir| dir.is_dir());
+    dirs
+}
+
+/// List the same folders, whether or not they exist.
+pub fn searched_dirs() -> Vec<PathBuf> {
     let mut dirs = Vec::new();
     if let Some(dir) = std::env::var_os("HELIX_BUILD_PROFILE_DIR") {
         dirs.push(PathBuf::from(dir));
@@ -164,7 +171,6 @@ pub fn search_dirs() -> Vec<PathBuf> {
         let above = program.ancestors().skip(1).take(3);
         dirs.extend(above.map(|folder| folder.join("profiles")));
     }
-    dirs.retain(|dir| dir.is_dir());
     dirs
 }
 

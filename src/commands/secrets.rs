@@ -1,6 +1,7 @@
 //! Reports credentials found in the text of files. Names files and counts values, but never prints a value.
 
 use crate::profile::recipe::SecretsInText;
+use crate::progress;
 use crate::report::TextSecrets;
 use std::io;
 
@@ -11,10 +12,10 @@ pub fn warn(secrets: &TextSecrets) {
     };
     if secrets.setting == SecretsInText::Keep {
         tracing::warn!(
-            "{} values in {} files look like credentials and are in the index ({}/{}, ...): set secrets_in_text = \
-             \"redact\" or \"skip\" in the profile to keep them out; the summary and the manifest list the files",
-            secrets.values,
-            secrets.files.len(),
+            "{} in {} may be credentials and are in the index ({}/{}, ...): set secrets_in_text = \"redact\" or \
+             \"skip\" in the profile to keep them out; the summary and the manifest list the files",
+            progress::count(secrets.values, "value"),
+            progress::count(secrets.files.len() as u64, "file"),
             first.root,
             first.path,
         );

@@ -327,7 +327,7 @@ fn crawl_settings(resolved: &ResolvedCrawlConfig) -> [Setting; 3] {
     ]
 }
 
-fn model_name(source: &ModelSource) -> String {
+pub fn model_name(source: &ModelSource) -> String {
     match source {
         ModelSource::Embedded => "embedded".to_owned(),
         ModelSource::None => "none".to_owned(),

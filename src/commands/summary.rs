@@ -134,7 +134,7 @@ fn print_summary(
     for label in &run.deleted {
         writeln!(
             out,
-            "  deleted: shard {label}, which the profile no longer names"
+            "  deleted: shard {label}, whose root is gone from the profile or given up with --prune"
         )?;
     }
     writeln!(out, "  {}", index.output)?;

@@ -27,7 +27,7 @@ impl Found {
         Self {
             range,
             is_certain: false,
-            what: "text drawn by lot",
+            what: "text random",
         }
     }
 }

@@ -108,7 +108,7 @@ const fn public(prefix: &'static str, body: Body, least: usize, what: &'static s
 use Body::{Base64, Dollars, Dotted, Hex, Letters, Path, Upper, Url, UrlHex, Uuid, Word};
 
 pub(super) const ISSUERS: &[Issuer] = &[
-    // Hosts of code.
+    // Code hosting.
     secret("ghp_", Letters, 20, "GitHub token"),
     secret("gho_", Letters, 20, "GitHub token"),
     secret("ghu_", Letters, 20, "GitHub token"),
@@ -132,7 +132,7 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("ATBB", Letters, 28, "Bitbucket password"),
     exact("ATTA", Hex, 72, "Trello token"),
     secret("sgp_", Word, 40, "Sourcegraph token"),
-    // Clouds.
+    // Cloud providers.
     secret("AKIA", Upper, 16, "AWS access key"),
     secret("ASIA", Upper, 16, "AWS access key"),
     secret("ABIA", Upper, 16, "AWS access key"),
@@ -180,7 +180,7 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("ops_eyJ", Base64, 40, "1Password token"),
     secret("AGE-SECRET-KEY-1", Upper, 50, "age key"),
     secret("b3BlbnNzaC1rZXktdjE", Base64, 40, "OpenSSH key"),
-    // Money.
+    // Payments.
     secret("sk_live_", Letters, 10, "Stripe key"),
     secret("sk_test_", Letters, 10, "Stripe key"),
     secret("rk_live_", Letters, 10, "Stripe key"),
@@ -268,7 +268,7 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("lsv2_", Word, 30, "LangSmith key"),
     secret("pcsk_", Word, 40, "Pinecone key"),
     secret("jina_", Word, 40, "Jina key"),
-    // Watching and building.
+    // Monitoring and CI.
     secret("glsa_", Word, 30, "Grafana token"),
     secret("glc_", Base64, 30, "Grafana token"),
     secret("NRAK-", Upper, 20, "New Relic key"),
@@ -292,7 +292,7 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("sqa_", Hex, 40, "SonarQube token"),
     secret("pnu_", Letters, 36, "Prefect key"),
     secret(".atlasv1.", Url, 40, "Terraform token"),
-    // Work.
+    // Collaboration.
     secret("lin_api_", Letters, 30, "Linear key"),
     secret("lin_oauth_", Letters, 30, "Linear token"),
     secret("ntn_", Letters, 40, "Notion token"),
@@ -318,7 +318,7 @@ pub(super) const ISSUERS: &[Issuer] = &[
     secret("p8e-", Hex, 32, "Adobe secret"),
     public("pk.eyJ", Dotted, 40, "Mapbox public token"),
     secret("sk.eyJ", Dotted, 40, "Mapbox token"),
-    // Anybody's.
+    // Generic.
     secret("eyJ", Dotted, 30, "JSON web token"),
     secret("sha256~", Url, 40, "OpenShift token"),
 ];
@@ -376,7 +376,7 @@ fn is_longer_word(issuer: &Issuer, bytes: &[u8], end: usize) -> bool {
     is_fixed && bytes.get(end).is_some_and(u8::is_ascii_alphanumeric)
 }
 
-/// Return whether the body was drawn by lot: several different characters and, unless the prefix is telling, digits
+/// Return whether the body was random: several different characters and, unless the prefix is telling, digits
 /// strewn in or letters that make no name.
 fn is_drawn(body: &str, is_telling: bool) -> bool {
     let mix = Mix::of(body);

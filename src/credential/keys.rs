@@ -5,7 +5,7 @@
 pub(super) enum Key {
     /// Chosen by people, so any text may be one.
     Password,
-    /// Drawn by lot: tokens, secrets, keys of interfaces.
+    /// Random: tokens, secrets, API keys.
     Token,
 }
 
@@ -32,7 +32,7 @@ const PASSWORDS: &[&str] = &[
 ];
 /// The same as ends of longer words: `dbpassword`.
 const PASSWORD_ENDS: &[&str] = &["password", "passwd", "passphrase", "passwort", "pwd"];
-/// Words that end in `pass` and are none; of all others it is taken for short: `smtppass`.
+/// Words that end in `pass` and are not passwords; in all other words `pass` counts as short for password: `smtppass`.
 const NO_PASSWORDS: &[&str] = &[
     "bypass",
     "compass",

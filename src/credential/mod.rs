@@ -3,7 +3,7 @@
 //! One detector for all that is derived from text. [`find`] says where credentials stand; the tagger and the
 //! encoders' routing words leave out what it finds, a build counts what is certain, and [`redact`] replaces
 //! that. It has four kinds of rules: the forms of well-known issuers ([`issuers`]), private keys and passwords
-//! in URLs or of commands ([`forms`], [`arguments`], [`commands`]), values behind a key that announces one ([`keys`], [`values`]), and text drawn by lot
+//! in URLs or of commands ([`forms`], [`arguments`], [`commands`]), values behind a key that announces one ([`keys`], [`values`]), and text random
 //! ([`random`]). It never looks at a file's name (see `scan::secrets`), and says nothing about where a
 //! credential is valid.
 //!
@@ -112,7 +112,7 @@ pub fn blank<'t>(text: &'t str, found: &[Found]) -> Cow<'t, str> {
 /// Return whether the value of `key`, the text of a setting, must not be copied apart from its text. Stricter than
 /// [`find`], since a setting is little without its text: any value of a key that speaks of credentials.
 pub fn is_guarded(key: &str, value: &str, is_text: bool) -> bool {
-    // A tokenizer is no token.
+    // A tokenizer is not a token.
     let lower = key.to_ascii_lowercase().replace("tokeniz", "");
     let known = keys::key(key);
     if !is_text {

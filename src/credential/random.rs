@@ -1,6 +1,6 @@
-//! Text that was drawn by lot: keys, hashes, encoded bytes.
+//! Recognises random text: keys, hashes, encoded bytes.
 //!
-//! A judgement about single words and about runs of them; what a word stands beside is not looked at.
+//! Judges single words and runs of words; ignores their context.
 
 use super::found::Found;
 
@@ -49,7 +49,7 @@ const PAIRS: [&[u8; 26]; 26] = [
 const RARE_PAIRS: u32 = 40;
 /// The same, when upper and lower case change at every second or third letter as well.
 const RARE_MIXED_PAIRS: u32 = 48;
-/// The same, when digits are strewn in.
+/// The same, with digits mixed in.
 const RARE_DIGIT_PAIRS: u32 = 44;
 /// Fewer pairs prove nothing.
 const MIN_PAIRS: u32 = 6;
@@ -120,7 +120,7 @@ impl Mix {
         self.digits >= 3 && self.steps * 5 >= self.len && odd || self.digits * 4 >= self.len * 3
     }
 
-    /// Return whether the letters are no name's. Names with underscores are, however odd their parts: `nl_cfg_cmd`.
+    /// Return whether the letters do not look like a name. Names with underscores are, however odd their parts: `nl_cfg_cmd`.
     pub fn is_no_name(&self) -> bool {
         if self.has_underscore && !self.is_mixed() {
             return false;
@@ -141,7 +141,7 @@ impl Mix {
     }
 }
 
-/// Return whether `word` looks drawn by lot: a long one with digits strewn among letters, with hardly a letter, or with
+/// Return whether `word` looks random: a long one with digits strewn among letters, with hardly a letter, or with
 /// letters that make no name; a shorter one where all changes all the time.
 pub fn is_random(word: &str) -> bool {
     if word.len() < SHORT_BYTES {
@@ -183,7 +183,7 @@ pub(super) fn is_random_run(run: &str) -> bool {
 /// What is encoded as one value has a piece of this length at least.
 const RUN_BYTES: usize = 8;
 
-/// Add what looks drawn by lot and is no digest of something (see [`is_digest`]), wherever it stands.
+/// Add what looks random and is no digest of something (see [`is_digest`]), wherever it stands.
 pub(super) fn runs(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -416,7 +416,7 @@ mod tests {
         }
     }
 
-    /// Letters and digits drawn by lot are found; names of the same length are not, see above.
+    /// Letters and digits random are found; names of the same length are not, see above.
     #[test]
     fn what_is_drawn_is_random() {
         let mut numbers = SplitMix64::new(1);

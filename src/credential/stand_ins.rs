@@ -89,7 +89,7 @@ const TEMPLATES: [(&str, &str); 12] = [
     ("{", "}"),
 ];
 
-/// Longer templates are none.
+/// Longer templates do not count.
 const MAX_TEMPLATE_BYTES: usize = 200;
 
 /// `value` without what is filled in: `a{}b` is `ab`.
@@ -204,7 +204,7 @@ pub(super) fn is_constant(value: &str) -> bool {
             && value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// Made to be shown, or to be replaced.
+/// Examples and placeholders.
 pub(super) fn is_example(value: &str) -> bool {
     const PARTS: &[&str] = &[
         "example",

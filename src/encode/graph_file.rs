@@ -94,9 +94,11 @@ pub(super) fn graph_error(kind: EncoderKind, name: &str, error: OnnxError) -> En
         OnnxError::Truncated { path } => {
             EncodeError::file(kind, &path, "it is cut off; fetch or export it again")
         }
-        OnnxError::Foreign { path } => {
-            EncodeError::file(kind, &path, "it is no ONNX graph; export or fetch it again")
-        }
+        OnnxError::Foreign { path } => EncodeError::file(
+            kind,
+            &path,
+            "it is not an ONNX graph; export or fetch it again",
+        ),
         OnnxError::Outside { path, location } => EncodeError::file(
             kind,
             &path,

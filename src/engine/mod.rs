@@ -89,10 +89,10 @@ pub fn build(
     let mut request = request.clone();
     request.recall_roots();
     check(&request)?;
-    run(&request, control, observe).map_err(|error| disk_full::explain(error, &request))
+    build_checked(&request, control, observe).map_err(|error| disk_full::explain(error, &request))
 }
 
-fn run(
+fn build_checked(
     request: &BuildRequest,
     control: &BuildControl,
     observe: &mut dyn FnMut(&BuildEvent),

@@ -131,8 +131,6 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
         })?),
         false => None,
     };
-    std::fs::create_dir_all(&segments)
-        .with_context(|| format!("creating {}", segments.display()))?;
     let unchanged = find_unchanged(
         request,
         &layout,
@@ -140,6 +138,9 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
         (&encoders, fingerprint),
         rebuild.as_ref(),
     )?;
+    // Last: while this folder exists, the index counts as unfinished.
+    std::fs::create_dir_all(&segments)
+        .with_context(|| format!("creating {}", segments.display()))?;
     if rebuild.is_none() {
         rebuild::remove_mark(&layout.rebuild())?;
     }

@@ -97,7 +97,7 @@ fn probe(request: &BuildRequest, id: &DeviceId, to: &Channel) -> io::Result<Opti
     let gpu = match index.map(|index| driver.device(index)) {
         Some(Ok(gpu)) => Ok(gpu),
         Some(Err(error)) => Err(error.to_string()),
-        None => Err(format!("{} is no CUDA device", id.0)),
+        None => Err(format!("{} is not a CUDA device", id.0)),
     };
     match gpu {
         Ok(gpu) => Probe::nvml(id, timing, to, gpu.index),

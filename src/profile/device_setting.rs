@@ -13,7 +13,7 @@ pub enum DeviceSetting {
 
 /// An unknown name of a device.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no device: write auto, cpu, cuda or cuda:N")]
+#[error("`{0}` is not a device: write auto, cpu, cuda or cuda:N")]
 pub struct NoSuchDevice(pub String);
 
 impl std::fmt::Display for DeviceSetting {

@@ -141,8 +141,8 @@ fn typed(line: &str, message: &str) -> Option<String> {
     };
     let key = line.split('=').next().map_or("", str::trim);
     Some(match key.is_empty() || key == line.trim() {
-        true => format!("{found} stands here, where {expected} is expected"),
-        false => format!("{key}: {found} stands here, where {expected} is expected"),
+        true => format!("expected {expected}, found {found}"),
+        false => format!("{key}: expected {expected}, found {found}"),
     })
 }
 
@@ -172,7 +172,7 @@ fn check_keys(profile: &DeTable<'_>) -> Result<(), (usize, String)> {
                 _ => "~/src",
             };
             let message =
-                format!("roots is no list: put brackets around it, as in roots = [{example:?}]");
+                format!("roots is not a list: put brackets around it, as in roots = [{example:?}]");
             Err((at, message))
         }
     }

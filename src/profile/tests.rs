@@ -356,27 +356,27 @@ fn mistakes_name_line_key_and_fix() {
         ),
         (
             "roots = ['a']\ngitignore = 'yes'",
-            ":2: gitignore: string \"yes\" stands here, where true or false is expected",
+            ":2: gitignore: expected true or false, found string \"yes\"",
         ),
         (
             "roots = ['a']\nmax_file_bytes = -1",
-            ":2: max_file_bytes: integer `-1` stands here, where a whole number that is not negative is expected",
+            ":2: max_file_bytes: expected a whole number that is not negative, found integer `-1`",
         ),
         (
             "roots = 'r'",
-            ":1: roots is no list: put brackets around it, as in roots = [\"r\"]",
+            ":1: roots is not a list: put brackets around it, as in roots = [\"r\"]",
         ),
         (
             "roots = ['a']\nextensions = '.rs'",
-            ":2: extensions: string \".rs\" stands here, where a list in brackets, as in [\"...\"] is expected",
+            ":2: extensions: expected a list in brackets, as in [\"...\"], found string \".rs\"",
         ),
         (
             "roots = ['a']\nencoders = 'none'",
-            ":2: encoders: string \"none\" stands here, where a table is expected",
+            ":2: encoders: expected a table, found string \"none\"",
         ),
         (
             "roots = ['a', 3]",
-            ":1: roots: integer `3` stands here, where a path, or a table with `path` is expected",
+            ":1: roots: expected a path, or a table with `path`, found integer `3`",
         ),
         ("roots = [{ label = 'x' }]", ":1: missing field `path`"),
         ("roots = ['a'", ":1: "),
@@ -421,7 +421,7 @@ fn mistakes_name_line_key_and_fix() {
         ),
         (
             "roots = ['a']\n[encoders]\ndevice = 'gpu'",
-            ":3: `gpu` is no device: write auto, cpu, cuda or cuda:N",
+            ":3: `gpu` is not a device: write auto, cpu, cuda or cuda:N",
         ),
     ] {
         let error = setup.error(text);

@@ -130,15 +130,18 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
             ..
         } => {
             let mut line = format!(
-                "{profile}: {} files, {}",
-                tally.total_files,
+                "{profile}: {}, {}",
+                count(tally.total_files, "file"),
                 bytes(tally.total_bytes)
             );
-            let _ = write!(line, " in {} shards to build", shards.len());
+            let n_shards = count(shards.len() as u64, "shard");
+            let _ = write!(line, " in {n_shards} to build");
             if *unchanged > 0 {
                 let _ = write!(line, ", {unchanged} unchanged");
             }
-            let _ = write!(line, "; {workers} workers x {file_workers} file workers");
+            let n_workers = count((*workers).into(), "worker");
+            let n_file_workers = count((*file_workers).into(), "file worker");
+            let _ = write!(line, "; {n_workers} x {n_file_workers}");
             Some(line)
         }
         BuildEvent::ShardPublished {

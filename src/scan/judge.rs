@@ -152,7 +152,7 @@ impl<'r> Judge<'r> {
             metadata(candidate.path).map_err(|error| (io_reason(&error), Rule::Io(error)))?;
         self.within_limits(metadata.len())?;
         if platform::file_identity(&metadata).is_some_and(|it| self.streams.contains(&it)) {
-            let what = "what this run says";
+            let what = "the output of this run";
             return Err((SkipReason::Output, Rule::Output(what)));
         }
         if let Some(what) = outputs::text(self.root, rel, &self.rules.limits) {
@@ -268,7 +268,7 @@ impl fmt::Display for Rule<'_> {
             Self::NotIncluded => f.write_str("nothing in include matches"),
             Self::Extension(extension) if extension.is_empty() => f.write_str("has no extension"),
             Self::Extension(extension) => write!(f, "`{extension}` is not in extensions"),
-            Self::Secret(pattern) => write!(f, "`{pattern}` is a name for secrets"),
+            Self::Secret(pattern) => write!(f, "`{pattern}` is on the list of secret file names"),
             Self::Gitignore(Ignored { line, file }) => match file {
                 Some(file) => write!(f, "`{line}` in {}", file.display()),
                 None => write!(f, "`{line}`"),

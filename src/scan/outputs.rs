@@ -1,6 +1,6 @@
-//! What builds have written below a root: it is no input, or every run would index what the one before it said.
+//! Recognises what builds have written below a root, so that no build indexes it.
 //!
-//! Told by names and by the whole text, wherever it lies and whichever build wrote it.
+//! Decides by name and by the whole text, not by location, and for outputs of any build.
 
 use super::read;
 use crate::file::RelPath;
@@ -38,8 +38,8 @@ pub fn file(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str>
     is_work(root, &work, limits).then_some("an index")
 }
 
-/// Return what an eligible file is, by its text, if this program wrote all of it: see [`marks::saved_output`]. One that cannot be
-/// read is for others to judge.
+/// Return what an eligible file is, by its text, if this program wrote all of it: see [`marks::saved_output`]. Unreadable
+/// files are left to later checks.
 pub fn text(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str> {
     if SOURCES.contains(&rel.extension().as_str()) {
         return None;

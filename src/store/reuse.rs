@@ -74,8 +74,7 @@ impl VectorCache {
         cache
     }
 
-    /// Say that nothing is looked up for a while. On Windows a shard that is open cannot be replaced by a new one,
-    /// so they are closed until the next look-up.
+    /// Close the shards until the next look-up. On Windows an open shard cannot be replaced.
     pub fn rest(&mut self) {
         if cfg!(windows) {
             for shard in &mut self.kept {

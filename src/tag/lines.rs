@@ -10,7 +10,7 @@ pub(super) struct Line {
     pub end: usize,
     /// Bytes of white space before it.
     pub indent: usize,
-    /// Positions in [`Outline::words`].
+    /// Positions in the words of the outline.
     pub words: Range<usize>,
     pub kind: LineKind,
     /// Code, in a source file or in a fenced block of a document.

@@ -258,3 +258,21 @@ fn an_interrupted_rebuild_resumes() {
         assert_eq!(summary["resumed_chunks"], 0);
     }
 }
+
+/// The refusal comes before anything is written that marks an index as unfinished.
+#[test]
+fn a_refused_build_leaves_a_finished_index_finished() {
+    let world = World::corpus(1, 6);
+    world.build("o", &[]);
+    let other = world.run(&[
+        "--profile",
+        "p.toml",
+        "--out-dir",
+        "o",
+        "--dense-model",
+        "none",
+    ]);
+    assert_eq!(other.code, Some(12), "{other:?}");
+    let verdict = world.verified("o-sharded/p");
+    assert_eq!(verdict["unfinished"], false, "{verdict}");
+}

@@ -235,7 +235,7 @@ fn an_index_without_shards_is_said_to_be_unfinished_and_no_more() {
         (&["--full"], "sound so far, and unfinished"),
         (
             &["--quick"],
-            "sound so far, and unfinished at this level; --full recomputes every row",
+            "sound so far, and unfinished; --full also checks every row",
         ),
     ] {
         let ran = world.run(&[&["verify", "o-sharded/p"], flags].concat());

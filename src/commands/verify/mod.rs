@@ -176,7 +176,7 @@ fn print_text(
     }
     let total = report.faults.total();
     if total > 0 {
-        return writeln!(out, "{total} faults");
+        return writeln!(out, "{}", progress::count(total, "fault"));
     }
     if report.unconfirmed > 0 {
         return writeln!(
@@ -195,6 +195,6 @@ fn print_text(
     match report.digest() {
         Some(digest) => writeln!(out, "{state}; digest {digest}"),
         None if report.level == Level::Full => writeln!(out, "{state}"),
-        None => writeln!(out, "{state} at this level; --full recomputes every row"),
+        None => writeln!(out, "{state}; --full also checks every row"),
     }
 }

@@ -21,11 +21,11 @@ const RUNTIME: &str = "onnxruntime.dll";
 
 /// How to install a runtime for CUDA.
 #[cfg(not(windows))]
-const INSTALL_RUNTIME: &str = "pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" has one, which is found in the active \
-    virtual environment, or where --ort-lib names its onnxruntime/capi/libonnxruntime.so.1.31.1";
+const INSTALL_RUNTIME: &str = "run pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" in the active virtual environment, or \
+    name its onnxruntime/capi/libonnxruntime.so.1.31.1 with --ort-lib";
 #[cfg(windows)]
-const INSTALL_RUNTIME: &str = "pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" has one, which is found in the active \
-    virtual environment, or where --ort-lib names its onnxruntime/capi/onnxruntime.dll";
+const INSTALL_RUNTIME: &str = "run pip install \"onnxruntime-gpu[cuda,cudnn]==1.31.1\" in the active virtual environment, or \
+    name its onnxruntime/capi/onnxruntime.dll with --ort-lib";
 
 /// A library that the provider of ONNX Runtime 1.31 is linked with (its DT_NEEDED entries) or opens itself.
 struct Needed {

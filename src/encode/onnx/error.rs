@@ -13,7 +13,7 @@ pub enum OnnxError {
     /// It is shorter than its lengths state.
     #[error("{path} ends too early; fetch or export it again")]
     Truncated { path: PathBuf },
-    #[error("{path} is no ONNX graph; export or fetch it again")]
+    #[error("{path} is not an ONNX graph; export or fetch it again")]
     Foreign { path: PathBuf },
     /// It names a file for weights outside of the model's directory.
     #[error("{path} names the file {location} for weights, which is not below its directory")]

@@ -64,9 +64,13 @@ fn links_are_followed_within_bounds() {
         (
             "env.txt",
             SkipReason::Secret,
-            "`.env` is a name for secrets",
+            "`.env` is on the list of secret file names",
         ),
-        ("notes", SkipReason::Secret, "`.ssh/` is a name for secrets"),
+        (
+            "notes",
+            SkipReason::Secret,
+            "`.ssh/` is on the list of secret file names",
+        ),
         (
             "z.rs",
             SkipReason::OtherRoot,

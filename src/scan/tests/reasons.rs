@@ -84,13 +84,13 @@ fn each_skip_has_one_reason_and_a_rule() {
             ".env",
             ".env",
             SkipReason::Secret,
-            "`.env` is a name for secrets",
+            "`.env` is on the list of secret file names",
         ),
         (
             ".ssh/notes.md",
             ".ssh",
             SkipReason::Secret,
-            "`.ssh/` is a name for secrets",
+            "`.ssh/` is on the list of secret file names",
         ),
         (
             "out/gen/x.rs",

@@ -122,7 +122,7 @@ pub fn is_routing(path: &Path) -> Result<Result<(), &'static str>, StoreError> {
     }
     let head = named_file::head(path, marks::HEAD_BYTES).map_err(StoreError::io(path))?;
     if !marks::is_blank(&head) && !marks::is_database(&head) {
-        return Ok(Err("a file that is no database"));
+        return Ok(Err("a file that is not a database"));
     }
     let conn = open_read_only(path)?;
     let tables = match tables(&conn).map_err(StoreError::sql(path)) {

@@ -102,7 +102,7 @@ impl Records {
                 by: by.clone(),
             }),
             Holding::Unreadable if self.is_recorded(path) => Ok(()),
-            Holding::Unreadable => foreign("a file that is no index".to_owned()),
+            Holding::Unreadable => foreign("a file that is not an index".to_owned()),
             Holding::Foreign(what) => foreign((*what).to_owned()),
         }
     }

@@ -163,7 +163,7 @@ fn databases_are_told_by_their_rows() {
         ("none", Ok(())),
         ("empty", Ok(())),
         ("theirs.db", Err("another program's database")),
-        ("text", Err("a file that is no database")),
+        ("text", Err("a file that is not a database")),
         ("folder", Err("a folder")),
     ] {
         assert_eq!(
