@@ -50,6 +50,11 @@ impl FileHash {
     pub fn of(bytes: &[u8]) -> Self {
         Self(blake3::hash(bytes).into())
     }
+
+    /// Parse 64 lower-case hexadecimal digits; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        unhex(text).map(Self)
+    }
 }
 
 /// BLAKE3 over canonical rows: the logical digest of a shard or an index, or a fingerprint.

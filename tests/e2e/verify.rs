@@ -1044,3 +1044,20 @@ fn the_advice_for_a_manifest_works() {
         world.verified("o-sharded/p");
     }
 }
+
+/// The hash of a shard's file outlives the routing database: registering a damaged shard again hides nothing.
+#[test]
+fn damage_is_still_found_after_the_routing_database_was_built_again() {
+    let world = World::corpus(1, 4);
+    world.build("o", &[]);
+    let shard = world.path("o-sharded/p/shards/root0.genome.db");
+    let mut bytes = fs::read(&shard).expect("the shard");
+    // Reserved in SQLite's header: no row is there, and nobody reads it.
+    bytes[80] ^= 1;
+    fs::write(&shard, bytes).expect("written");
+    let check = || world.run(&["verify", "o-sharded/p"]).code;
+    let before = check();
+    fs::remove_file(world.path("o-sharded/p/main.genome.db")).expect("removed");
+    world.build("o", &[]);
+    assert_eq!((before, check()), (Some(14), Some(14)));
+}

@@ -7,7 +7,10 @@ use crate::engine::preflight::Prepared;
 use crate::engine::request::BuildRequest;
 use crate::engine::survey::Survey;
 use crate::failpoint::failpoint;
+use crate::ids::FileHash;
+use crate::named_file;
 use crate::plan::{Mode, Plan};
+use crate::report::Manifest;
 use crate::store::hash_file;
 use crate::store::index::label_of;
 use crate::store::ownership::{self, Holding, Records};
@@ -74,6 +77,8 @@ fn register_unchanged(
     request: &BuildRequest,
     prepared: &Prepared,
 ) -> Result<()> {
+    let text = named_file::read_text(&prepared.layout.manifest, named_file::MOST_MANIFEST_BYTES);
+    let manifest = text.ok().and_then(|text| Manifest::parse(&text));
     for shard in &prepared.survey.plan.shards {
         let Some(ledger) = prepared.unchanged.get(&shard.id) else {
             continue;
@@ -90,10 +95,18 @@ fn register_unchanged(
         if is_current {
             continue;
         }
-        // Keep a recorded hash: a server may have written to the file since.
+        // Keep a recorded hash: a new one would hide damage, and a server may have written to the file since. Without
+        // its routing database the index has the manifest's, unless a later run was stopped.
+        let in_manifest = || {
+            let manifest = manifest.as_ref().filter(|_| prepared.is_finished)?;
+            FileHash::parse(&manifest.file_hash(&path, &ledger.digest)?)
+        };
         let file_hash = match recorded.and_then(|build| build.file_hash) {
             Some(recorded) => recorded,
-            None => hash_file(&path)?,
+            None => match in_manifest() {
+                Some(recorded) => recorded,
+                None => hash_file(&path)?,
+            },
         };
         routing.register(&path, Some(file_hash))?;
     }
