@@ -3,11 +3,11 @@
 //! Calls the [`crate::engine`] once per profile, passes its events to the display and the metrics file, and turns
 //! its outcome into an exit code.
 
-use super::metrics_file::MetricsFile;
+use super::metrics_file::{self, MetricsFile};
 use super::settings::{self, Settings};
 use super::{profile_lookup, signals, summary};
 use crate::cli::{BuildFlags, GlobalFlags, ProgressStyle};
-use crate::engine::{self, BuildControl, BuildEvent, BuildOutcome};
+use crate::engine::{self, BuildControl, BuildEvent, BuildOutcome, BuildRequest};
 use crate::exit_code::{ExitCode, Failed};
 use crate::profile::Profile;
 use crate::progress::{Display, Style};
@@ -22,6 +22,19 @@ use std::path::Path;
 pub fn refuse_log(flags: Option<&BuildFlags>, log: &Path) -> anyhow::Result<()> {
     let layouts = flags.map(settings::layouts).unwrap_or_default();
     Ok(engine::refuse_flag_file("--log-file", log, &layouts)?)
+}
+
+/// Check that the metrics file may be written: no other file is in its place.
+///
+/// # Errors
+/// Exit code 2.
+pub fn check_metrics(flags: &BuildFlags, request: &BuildRequest) -> anyhow::Result<()> {
+    if let Some(file) = &flags.metrics_file {
+        refuse_metrics(flags)?;
+        engine::refuse_metrics(request, file)?;
+        metrics_file::open(file)?;
+    }
+    Ok(())
 }
 
 fn refuse_metrics(flags: &BuildFlags) -> anyhow::Result<()> {
@@ -123,10 +136,7 @@ impl Run<'_> {
         if let Some(file) = &self.global.log_file {
             request.profile.exclude_output(file);
         }
-        if let Some(file) = &self.flags.metrics_file {
-            let refused = engine::refuse_metrics(request, file).map_err(anyhow::Error::from);
-            refused.map_err(Failed::of_profile(&name))?;
-        }
+        check_metrics(self.flags, request).map_err(Failed::of_profile(&name))?;
         Ok(settings)
     }
 

@@ -246,7 +246,7 @@ impl State {
 }
 
 /// Resolve `path`, and refuse a file that does not contain metrics of this program (exit code 2).
-fn open(path: &Path) -> anyhow::Result<Target> {
+pub fn open(path: &Path) -> anyhow::Result<Target> {
     let refused = |why: &str| {
         let text = format!("--metrics-file {}: {why}", path.display());
         Exit::error(ExitCode::Usage, text)

@@ -38,6 +38,8 @@ pub fn run(
         if why.is_none() {
             let checked = engine::check(&settings.request).map_err(anyhow::Error::from);
             checked.map_err(Failed::of_profile(&name))?;
+            let checked = build::check_metrics(flags, &settings.request);
+            checked.map_err(Failed::of_profile(&name))?;
         }
         todo.push(settings);
     }

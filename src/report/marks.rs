@@ -109,7 +109,7 @@ pub fn is_lock(head: &[u8]) -> bool {
 
 /// Return whether a file begins like the provenance of an output, `output.json`.
 pub fn is_output(head: &[u8]) -> bool {
-    head.starts_with(b"{\n  \"tool\": \"helix-build ")
+    begins(head, b"{\n  \"tool\": \"helix-build ")
 }
 
 /// The beginning of the file that marks a rebuild in progress; the fingerprint follows.
@@ -117,7 +117,12 @@ pub const REBUILD_BEGUN: &str = "rebuild of ";
 
 /// Return whether a file begins like the mark of a rebuild in progress.
 pub fn is_rebuild(head: &[u8]) -> bool {
-    head.starts_with(REBUILD_BEGUN.as_bytes())
+    begins(head, REBUILD_BEGUN.as_bytes())
+}
+
+/// Return whether a file begins with this text, or is a torn beginning of it.
+fn begins(head: &[u8], start: &[u8]) -> bool {
+    head.starts_with(start) || (!head.is_empty() && start.starts_with(head))
 }
 
 /// Return whether a file begins like the draft of a manifest, complete or not.

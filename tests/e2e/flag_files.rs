@@ -114,3 +114,28 @@ fn paths_that_builds_reserve_are_refused() {
         assert_eq!(build(&built, &["--log-file", name]).code, Some(0), "{name}");
     }
 }
+
+/// `plan` ends with the exit code of the build.
+#[test]
+fn plan_refuses_the_metrics_files_that_a_build_refuses() {
+    let world = World::corpus(1, 3);
+    world.write("user.txt", "user data\n");
+    world.build("o", &[]);
+    for file in ["user.txt", "root0", "nowhere/x", "o-sharded/manifest.json"] {
+        let arguments = [
+            "--profile",
+            "p.toml",
+            "--out-dir",
+            "o",
+            "--metrics-file",
+            file,
+        ];
+        let plan = world.run(&[&["plan"], &arguments[..]].concat());
+        let build = world.run(&[&arguments[..], &crate::world::BARE].concat());
+        assert_eq!(
+            (plan.code, build.code),
+            (Some(2), Some(2)),
+            "{file}: {plan:?}"
+        );
+    }
+}

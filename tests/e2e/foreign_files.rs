@@ -674,6 +674,8 @@ fn foreign_files_with_reserved_names_are_refused() {
         "p/.build/lock",
         "p/.build/output.json",
         "p/.build/rebuild",
+        "p/.build/.output.json.tmp",
+        "p/.build/.rebuild.tmp",
         "p/.build/segments/root0-1.seg",
         ".manifest.json.tmp",
         "p/main.genome.db",

@@ -31,6 +31,8 @@ pub fn refuse(request: &BuildRequest) -> Result<()> {
     refuse_wrong_kinds(request, layout)?;
     refuse_foreign_file(&layout.provenance(), marks::is_output)?;
     refuse_foreign_file(&layout.rebuild(), marks::is_rebuild)?;
+    refuse_foreign_file(&draft::path_of(&layout.provenance()), marks::is_output)?;
+    refuse_foreign_file(&draft::path_of(&layout.rebuild()), marks::is_rebuild)?;
     refuse_foreign_file(&layout.manifest_draft(), marks::is_draft)?;
     refuse_foreign_segments(layout)?;
     refuse_manifest(&layout.manifest)?;
