@@ -168,7 +168,7 @@ fn models_are_listed_checked_and_prepared() {
     assert!(
         broken["problem"]
             .as_str()
-            .is_some_and(|p| p.contains("no ONNX graph")),
+            .is_some_and(|p| p.contains("not an ONNX graph")),
         "{broken}"
     );
 

@@ -136,8 +136,8 @@ fn each_damage_to_a_file_is_told_by_its_name_and_with_its_mending() {
         (GRAPH, page, "web page"),
         ("tokenizer.json", page, "web page"),
         (GRAPH, "", "empty"),
-        (GRAPH, "not a graph", "no ONNX graph"),
-        (GRAPH, "{\"error\": \"not found\"}", "no ONNX graph"),
+        (GRAPH, "not a graph", "not an ONNX graph"),
+        (GRAPH, "{\"error\": \"not found\"}", "not an ONNX graph"),
     ] {
         let said = complaint(&|dir| dir.write(file, text));
         let name = Path::new(file).file_name().expect("named").display();
@@ -150,7 +150,7 @@ fn each_damage_to_a_file_is_told_by_its_name_and_with_its_mending() {
         let said = complaint(&|dir| {
             fs::write(dir.path().join(GRAPH), &whole[..length]).expect("writes");
         });
-        let told = said.contains("cut off") || said.contains("no ONNX graph");
+        let told = said.contains("cut off") || said.contains("not an ONNX graph");
         assert!(told, "{length} of {}: {said}", whole.len());
     }
 }
