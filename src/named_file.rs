@@ -80,30 +80,43 @@ pub enum Target {
     Stream(File),
 }
 
-/// Resolve an output path, and open it if it is a stream. Creates nothing.
+/// Resolve an output path like [`target`], but open nothing: a reader of a FIFO would see its end when a writer that only
+/// looked goes away. `None` for a stream.
 ///
 /// # Errors
-/// For a folder, a socket, a block device, a dangling link, and a FIFO without a reader.
-pub fn target(path: &Path) -> io::Result<Target> {
+/// For a folder, a socket, a block device and a dangling link.
+pub fn target_file(path: &Path) -> io::Result<Option<PathBuf>> {
     let found = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Target::File(path.to_path_buf()));
+            return Ok(Some(path.to_path_buf()));
         }
         found => found?,
     };
     if found.is_file() {
-        return Ok(Target::File(path.to_path_buf()));
+        return Ok(Some(path.to_path_buf()));
     }
     let real = path.metadata().map_err(|error| match found.is_symlink() {
         true => io::Error::new(error.kind(), format!("a dangling link: {error}")),
         false => error,
     })?;
     if real.is_file() {
-        return platform::real_path(path).map(Target::File);
+        return platform::real_path(path).map(Some);
     }
-    if !platform::is_stream(real.file_type()) {
-        return Err(odd(real.file_type(), "a regular file or a stream"));
+    match platform::is_stream(real.file_type()) {
+        true => Ok(None),
+        false => Err(odd(real.file_type(), "a regular file or a stream")),
     }
+}
+
+/// Resolve an output path, and open it if it is a stream. Creates nothing.
+///
+/// # Errors
+/// For a folder, a socket, a block device, a dangling link, and a FIFO without a reader.
+pub fn target(path: &Path) -> io::Result<Target> {
+    if let Some(file) = target_file(path)? {
+        return Ok(Target::File(file));
+    }
+    let real = path.metadata()?;
     let file = open_anything(OpenOptions::new().write(true), path).map_err(|error| {
         // Replaces the system's message, "no such device".
         let is_fifo = platform::kind_in_words(real.file_type()) == "a FIFO";

@@ -32,7 +32,7 @@ pub fn check_metrics(flags: &BuildFlags, request: &BuildRequest) -> anyhow::Resu
     if let Some(file) = &flags.metrics_file {
         refuse_metrics(flags)?;
         engine::refuse_metrics(request, file)?;
-        metrics_file::open(file)?;
+        metrics_file::check(file)?;
     }
     Ok(())
 }

@@ -246,21 +246,32 @@ impl State {
 }
 
 /// Resolve `path`, and refuse a file that does not contain metrics of this program (exit code 2).
-pub fn open(path: &Path) -> anyhow::Result<Target> {
-    let refused = |why: &str| {
-        let text = format!("--metrics-file {}: {why}", path.display());
-        Exit::error(ExitCode::Usage, text)
-    };
-    let target = named_file::target(path).map_err(|error| refused(&error.to_string()))?;
-    let Target::File(file) = &target else {
-        return Ok(target);
+fn open(path: &Path) -> anyhow::Result<Target> {
+    check(path)?;
+    named_file::target(path).map_err(|error| refused(path, &error.to_string()))
+}
+
+fn refused(path: &Path, why: &str) -> anyhow::Error {
+    let text = format!("--metrics-file {}: {why}", path.display());
+    Exit::error(ExitCode::Usage, text)
+}
+
+/// Refuse a path whose file is not a metrics file of this program. Opens no stream.
+///
+/// # Errors
+/// Exit code 2.
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    let refused = |why: &str| refused(path, why);
+    let file = named_file::target_file(path).map_err(|error| refused(&error.to_string()))?;
+    let Some(file) = &file else {
+        return Ok(());
     };
     // Check the beginning first: most other files differ there, however long they are.
     let is_ours = |head: &[u8]| marks::is_metrics(head) && Metrics::is_ours(&read(file));
     match named_file::head(file, marks::HEAD_BYTES) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(target),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(refused(&error.to_string())),
-        Ok(head) if head.is_empty() || is_ours(&head) => Ok(target),
+        Ok(head) if head.is_empty() || is_ours(&head) => Ok(()),
         Ok(_) => Err(refused(
             "not a metrics file of this program, and the build would overwrite it: choose another file",
         )),

@@ -139,3 +139,41 @@ fn plan_refuses_the_metrics_files_that_a_build_refuses() {
         );
     }
 }
+
+/// A reader of a FIFO ends when the last writer goes: the build opens it once, and keeps it open.
+#[cfg(unix)]
+#[test]
+fn a_reader_of_a_metrics_fifo_sees_the_last_figures() {
+    let world = World::corpus(1, 3);
+    let fifo = world.path("metrics");
+    crate::world::make_fifo(&fifo);
+    let reader = std::thread::spawn(move || std::fs::read_to_string(fifo).expect("figures"));
+    // The reader waits in its call to open, where a build finds it.
+    std::thread::yield_now();
+    let build = || {
+        world.run(
+            &[
+                &[
+                    "--profile",
+                    "p.toml",
+                    "--out-dir",
+                    "o",
+                    "--metrics-file",
+                    "metrics",
+                ][..],
+                &crate::world::BARE,
+            ]
+            .concat(),
+        )
+    };
+    let mut ran = build();
+    while ran.stderr.contains("without a reader") {
+        ran = build();
+    }
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let figures = reader.join().expect("read");
+    assert!(
+        figures.contains("helix_build_exit_code{profile=\"p\"} 0"),
+        "{figures}"
+    );
+}

@@ -6,7 +6,7 @@
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
 use crate::engine::request::BuildRequest;
-use crate::named_file::{self, Target};
+use crate::named_file;
 use crate::plan::Mode;
 use crate::platform;
 use crate::report::marks;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// `InvalidRequest`.
 pub fn refuse(flag: &str, path: &Path, layouts: &[Layout]) -> Result<()> {
     // Opening the file reports any other problem.
-    let Ok(Target::File(file)) = named_file::target(path) else {
+    let Ok(Some(file)) = named_file::target_file(path) else {
         return Ok(());
     };
     let file = real(&file);
@@ -40,8 +40,8 @@ pub fn refuse_metrics(request: &BuildRequest, path: &Path) -> Result<()> {
         let text = format!("--metrics-file {}: {why}", path.display());
         BuildError::new(ErrorKind::InvalidRequest, text)
     };
-    let target = named_file::target(path).map_err(|error| refused(error.to_string()))?;
-    let Target::File(file) = target else {
+    let target = named_file::target_file(path).map_err(|error| refused(error.to_string()))?;
+    let Some(file) = target else {
         return Ok(());
     };
     let place = |path: &Path| {
