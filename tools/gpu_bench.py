@@ -25,7 +25,6 @@ import time
 
 from gpu_check import LENGTHS, RUN_TOKENS, json_lines, last_words, write_corpus
 
-PRECISIONS = ("fp32", "tf32", "fp16")
 ROUNDS = 8
 
 
@@ -184,7 +183,7 @@ class Bench:
             print("limit: PyTorch is not there")
             return
         table("Products of 8,192 x 8,192 matrices", "precision", "TFLOP/s")
-        for precision in PRECISIONS:
+        for precision in self.options.precisions:
             torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
             kind = torch.float16 if precision == "fp16" else torch.float32
             a, b = (torch.randn(8192, 8192, device="cuda", dtype=kind) for _ in range(2))
@@ -208,7 +207,7 @@ class Bench:
         for model in self.models:
             heads = [f"{rows_of(length)}x{length}" for length in LENGTHS]
             table(f"{model.name}: ONNX Runtime alone, thousands of tokens a second", "precision", *heads, "of the limit at 512")
-            for precision in PRECISIONS:
+            for precision in self.options.precisions:
                 session = Session(model, precision)
                 rates = {}
                 for length in LENGTHS:
@@ -219,7 +218,7 @@ class Bench:
                 cells = [f"{rate / 1e3:.0f}" for rate in rates.values()]
                 say(precision, *cells, self.share(model, precision, 512, rates[512]))
                 del session
-            table(f"{model.name}: other ways to run, thousands of tokens a second", "way", *PRECISIONS)
+            table(f"{model.name}: other ways to run, thousands of tokens a second", "way", *self.options.precisions)
             ways = {
                 "16x512, outputs copied": lambda s, g: s.seconds(16, 512),
                 "16x512, in device memory": lambda s, g: s.seconds_bound(16, 512),
@@ -228,7 +227,7 @@ class Bench:
                 "8x512, in device memory": lambda s, g: s.seconds_bound(8, 512),
             }
             cells = {way: [] for way in ways}
-            for precision in PRECISIONS:
+            for precision in self.options.precisions:
                 session = Session(model, precision)
                 for way, measure in ways.items():
                     tokens = int(way.split("x")[0]) * 512
@@ -285,7 +284,7 @@ class Bench:
                 "precision", "workers", "wall s", "starting s", "chunks/s", "thousand tokens/s", "with padding", "fill",
                 "in sessions", "of bare", "of the limit",
             )  # fmt: skip
-            for precision in PRECISIONS:
+            for precision in self.options.precisions:
                 starting = self.build(tiny, f"t-{model.name}-{precision}", *flags, "--precision", precision)[2]
                 for workers in self.options.workers:
                     more = [*flags, "--precision", precision, "--shard-workers", workers]
@@ -305,7 +304,7 @@ class Bench:
     def invariance(self):
         table("One row in batches of random neighbours", "model", "precision", "shape", "batches", "bit-equal", "largest difference")
         for model in self.models:
-            for precision in PRECISIONS:
+            for precision in self.options.precisions:
                 session = Session(model, precision)
                 batches = self.options.batches if model.kind == "sparse" else self.options.batches // 10
                 for rows, length, batches in ((32, 256, batches), (16, 512, batches // 10)):
@@ -356,10 +355,12 @@ def main():
     parser.add_argument("--chunks", type=int, default=20_000, help="of the sparse builds; a quarter for dense ones")
     parser.add_argument("--writer-chunks", type=int, default=60_000)
     parser.add_argument("--workers", default="1,3", help="worker counts of the builds; 0 is the program's choice")
+    parser.add_argument("--precisions", default="fp32,tf32,fp16")
     parser.add_argument("--batches", type=int, default=1000)
     options = parser.parse_args()
     options.program = str(pathlib.Path(options.program).resolve())
     options.workers = options.workers.split(",")
+    options.precisions = options.precisions.split(",")
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(options, pathlib.Path(name))
         parts = options.parts.split(",")

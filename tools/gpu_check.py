@@ -246,7 +246,7 @@ class Checks:
         out = getattr(self, "compared", None)
         if out is None:
             raise Skip("the build on the device did not come about")
-        arguments = ["verify", self.index(out), "--reencode", "200", "--seed", "1", *self.models()]
+        arguments = ["verify", self.index(out), "--reencode", str(self.options.reencode), "--seed", "1", *self.models()]
         code, said, err = self.run(arguments, FAILPOINTS="")
         if code != 0:
             raise Fail(f"exit {code}: {last_words(said + err)}")
@@ -359,7 +359,7 @@ class Checks:
             flags += ["--batch-size", "2", "--vram-probe", "echo 12135 12288"]
             crawl = "encode::run=30*off->sleep(100);encode::took=30*return(1)->return(100)"
             more["FAILPOINTS"] = f"encode::device=return(skip);{crawl}"
-        profile = "small" if self.options.pretend else "large"
+        profile = "small" if self.options.pretend else "middle"
         arguments = ["--profile", f"{profile}.toml", "--out-dir", out, "--json", "--progress", "json", *self.models()]
         child = self.start([*arguments, *flags], **more)
         said = []
@@ -515,6 +515,7 @@ def main():
     parser.add_argument("--ort-lib", help="an ONNX Runtime for CUDA, if it is not found by itself")
     parser.add_argument("--device", type=int, default=0)
     parser.add_argument("--chunks", type=int, default=20_000, help="of the build that memory is watched over")
+    parser.add_argument("--reencode", type=int, default=200, help="chunks to compare with the CPU's encoding")
     parser.add_argument("--only", default="", help="of the rows, those whose name has one of these words (a comma list)")
     parser.add_argument("--hog", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--pretend", action="store_true", help="take the CPU for a device (test builds only)")
@@ -527,7 +528,8 @@ def main():
             setattr(options, name, str(pathlib.Path(getattr(options, name)).resolve()))
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for corpus, chunks in (("small", min(1500, options.chunks)), ("large", options.chunks)):
+        sizes = {"small": min(1500, options.chunks), "middle": min(8000, options.chunks), "large": options.chunks}
+        for corpus, chunks in sizes.items():
             write_corpus(folder / corpus, chunks, 7)
             (folder / f"{corpus}.toml").write_text(f'roots = [{{ path = "{corpus}" }}]\n', encoding="utf-8")
         checks = Checks(options, folder)
