@@ -205,6 +205,7 @@ mod tests {
             differences(&before, &Recipe::default(), &none),
             [
                 "coverage not set -> whole",
+                "rules not set -> standard",
                 "secrets_in_text not set -> keep",
                 "overlap 3 -> not set"
             ]
@@ -216,7 +217,7 @@ mod tests {
         };
         assert_eq!(
             differences(&older, &Recipe::default(), &none),
-            ["chunk_chars 1500 -> 2000"]
+            ["chunk_chars 1500 -> 2000", "rules compat -> standard"]
         );
     }
 }

@@ -3,7 +3,7 @@
 //! Pure: text in, values or a mistake with its line out. `resolve` decides what the values mean on this machine.
 
 use super::error::ProfileError;
-use super::recipe::{Chunker, Coverage, DensityGate, SecretsInText};
+use super::recipe::{Chunker, Coverage, DensityGate, RuleSet, SecretsInText};
 use super::rules::Secrets;
 use super::suggest::nearest;
 use serde::Deserialize;
@@ -22,6 +22,7 @@ pub struct ProfileFile {
     pub roots: Vec<RootEntry>,
     /// Advice if no root exists, such as the command that downloads them.
     pub missing_hint: Option<String>,
+    pub rules: Option<RuleSet>,
     /// In this and the next two, `"..."` includes the default list.
     pub extensions: Option<Vec<String>>,
     pub skip_dirs: Option<Vec<String>>,
@@ -66,6 +67,7 @@ pub(super) const PROFILE_KEYS: &[&str] = &[
     "description",
     "roots",
     "missing_hint",
+    "rules",
     "extensions",
     "skip_dirs",
     "skip_names",

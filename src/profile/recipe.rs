@@ -10,6 +10,34 @@ use serde::{Deserialize, Serialize};
 /// unchanged, and their vectors are not mixed with new ones.
 const RULES_VERSION: u32 = 4;
 
+/// The same for what only the standard rules change.
+const STANDARD_RULES_VERSION: u32 = 1;
+
+/// Which files are indexed, and how their text is read and cut: the key `rules`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleSet {
+    /// Every file that is text by its content, except those that git ignores and those that programs wrote.
+    #[default]
+    Standard,
+    /// The Python builder's lists of extensions and folders, and its limits.
+    Compat,
+}
+
+impl RuleSet {
+    /// The rules of indexes from before there was a choice.
+    fn of_old_index() -> Self {
+        Self::Compat
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Compat => "compat",
+        }
+    }
+}
+
 /// How a file's text is cut into chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +90,9 @@ pub const CHUNK_CHARS: u32 = 2_000;
 /// What determines the output besides the models.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipe {
+    /// Earlier versions did not write it.
+    #[serde(default = "RuleSet::of_old_index")]
+    pub rules: RuleSet,
     pub chunker: Chunker,
     /// Upper bound of a chunk in Unicode scalar values, for [`Chunker::Ast`].
     pub chunk_chars: u32,
@@ -75,6 +106,7 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
+            rules: RuleSet::default(),
             chunker: Chunker::default(),
             chunk_chars: CHUNK_CHARS,
             density_gate: DensityGate::default(),
@@ -96,7 +128,11 @@ impl Recipe {
         );
         let parts = (RULES_VERSION, choices, models);
         let mut bytes = postcard::to_stdvec(&parts).expect("plain values always encode");
-        // The default is left out, since fingerprints are older than this choice.
+        // What earlier versions did is left out, since fingerprints are older than these choices.
+        if self.rules != RuleSet::Compat {
+            bytes.extend(STANDARD_RULES_VERSION.to_be_bytes());
+            bytes.extend(self.rules.as_str().as_bytes());
+        }
         if self.secrets_in_text != SecretsInText::Keep {
             let choice = postcard::to_stdvec(&self.secrets_in_text);
             bytes.extend(choice.expect("plain values always encode"));
@@ -125,6 +161,11 @@ mod tests {
         let others = [
             recipe.fingerprint([None, model]),
             recipe.fingerprint([None, None]),
+            Recipe {
+                rules: RuleSet::Compat,
+                ..recipe.clone()
+            }
+            .fingerprint([model, None]),
             Recipe {
                 chunker: Chunker::Compat,
                 ..recipe.clone()
@@ -157,12 +198,12 @@ mod tests {
             .fingerprint([model, None]),
         ];
         assert!(others.iter().all(|other| *other != plain));
-        assert_ne!(others[6], others[7]);
+        assert_ne!(others[7], others[8]);
     }
 
-    /// The fingerprint from before the choice about credentials in texts.
+    /// The fingerprint from before the choices about rules and credentials in texts.
     #[test]
-    fn the_default_keeps_the_old_fingerprint() {
+    fn compat_rules_keep_the_old_fingerprint() {
         let choices = (
             Chunker::Ast,
             CHUNK_CHARS,
@@ -171,8 +212,12 @@ mod tests {
         );
         let models: [Option<Digest>; 2] = [Some(Digest([1; 32])), None];
         let bytes = postcard::to_stdvec(&(RULES_VERSION, choices, models)).expect("plain");
+        let recipe = Recipe {
+            rules: RuleSet::Compat,
+            ..Recipe::default()
+        };
         assert_eq!(
-            Recipe::default().fingerprint(models),
+            recipe.fingerprint(models),
             Digest(blake3::hash(&bytes).into())
         );
     }

@@ -138,6 +138,7 @@ fn rules(typed: &ProfileFile, source: &ProfileSource<'_>) -> Result<Rules, Profi
     let plain = |name: &str| name.trim_start_matches('.').to_lowercase();
     let folder = |name: &str| name.trim_end_matches('/').to_string();
     Ok(Rules {
+        set: typed.rules.unwrap_or_default(),
         extensions: extensions.into_iter().map(plain).collect(),
         skip_dirs: skip_dirs.into_iter().map(folder).collect(),
         skip_names,
@@ -196,6 +197,7 @@ fn recipe(typed: &ProfileFile, source: &ProfileSource<'_>) -> Result<Recipe, Pro
         return Err(source.invalid(chars, &message));
     }
     Ok(Recipe {
+        rules: typed.rules.unwrap_or(defaults.rules),
         chunker: typed.chunker.unwrap_or(defaults.chunker),
         chunk_chars: value_or(&typed.chunk_chars, defaults.chunk_chars),
         density_gate: typed.density_gate.unwrap_or(defaults.density_gate),

@@ -5,6 +5,7 @@
 //! `cwola_export`, `Cymatix-backup blobs`): in other trees they contain sources.
 
 use super::patterns::Patterns;
+use super::recipe::RuleSet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -137,6 +138,7 @@ pub struct Limits {
 /// Which files are eligible, for all roots of a profile.
 #[derive(Clone, Debug)]
 pub struct Rules {
+    pub set: RuleSet,
     /// Lower case, without the dot.
     pub extensions: BTreeSet<String>,
     /// Exact names of skipped folders.
@@ -163,6 +165,7 @@ impl Default for Rules {
     fn default() -> Self {
         let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         Self {
+            set: RuleSet::default(),
             extensions: owned(DEFAULT_EXTENSIONS),
             skip_dirs: owned(DEFAULT_SKIP_DIRS),
             skip_names: Patterns::compile(DEFAULT_SKIP_NAMES.iter().copied())

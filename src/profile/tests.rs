@@ -1,5 +1,5 @@
 use super::encoders::{Device, ModelSource};
-use super::recipe::{Chunker, Coverage, DensityGate, Recipe, SecretsInText};
+use super::recipe::{Chunker, Coverage, DensityGate, Recipe, RuleSet, SecretsInText};
 use super::*;
 use crate::file::RelPath;
 use crate::platform;
@@ -68,6 +68,7 @@ fn every_key_reaches_its_place() {
         r#"
         description = "all keys"
         missing_hint = "run fetch"
+        rules = "compat"
         extensions = [".RS", "md"]
         skip_dirs = ["...", "saves/"]
         skip_names = ["*.gen.rs"]
@@ -95,6 +96,7 @@ fn every_key_reaches_its_place() {
         ("p", "all keys")
     );
     let rules = &profile.rules;
+    assert_eq!(rules.set, RuleSet::Compat);
     assert_eq!(rules.extensions, ["rs", "md"].map(String::from).into());
     assert!(rules.skip_dirs.contains("saves") && rules.skip_dirs.contains("node_modules"));
     assert!(rules.skip_names.matching(Path::new("a/x.gen.rs")).is_some());
@@ -109,6 +111,7 @@ fn every_key_reaches_its_place() {
         (limits, true, Secrets::Allow)
     );
     let recipe = Recipe {
+        rules: RuleSet::Compat,
         chunker: Chunker::Compat,
         chunk_chars: 500,
         density_gate: DensityGate::Compat,
