@@ -16,6 +16,18 @@ const STALL_TIMEOUT_S: u32 = STALL_TIMEOUT.as_secs() as u32;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Build")]
 pub struct BuildFlags {
+    /// Folders to index as they are, without a profile
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Name of the index of these folders [default: that of the first folder]
+    #[arg(long, value_name = "NAME", requires = "paths")]
+    pub name: Option<String>,
+    /// Index only what matches this pattern, below these folders; repeatable
+    #[arg(long, value_name = "PATTERN", requires = "paths")]
+    pub include: Vec<String>,
+    /// Skip what matches this pattern, below these folders; repeatable
+    #[arg(long, value_name = "PATTERN", requires = "paths")]
+    pub exclude: Vec<String>,
     /// Profiles to build: a name, a TOML file, a comma-separated list, or `all`
     #[arg(long, value_name = "NAME", env = "HELIX_BUILD_PROFILE")]
     pub profile: Option<String>,

@@ -11,7 +11,7 @@ pub use manual::manual;
 pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare, Quantization};
 
 use crate::terminal;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ use std::path::PathBuf;
     version,
     max_term_width = 80,
     about = "Builds hybrid (lexical, sparse, dense) search indexes from folders of code and text",
-    after_help = "Without a command, helix-build builds:\n  helix-build --profile demo\n  helix-build --profile medium --mode sharded \\\n      --shard-workers 2 --shard-file-workers 3"
+    after_help = "Without a command, helix-build builds:\n  helix-build ~/src/billing\n  helix-build --profile demo\n  helix-build --profile medium --mode sharded \\\n      --shard-workers 2 --shard-file-workers 3"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -122,10 +122,10 @@ fn hits(text: &str) -> Result<usize, String> {
 
 #[derive(Args, Debug)]
 pub struct QueryArgs {
-    /// Index to read: a database, or the folder that holds it
-    pub index: PathBuf,
+    /// Index to read: a database, or the folder that holds it [default: the
+    /// only one in the output folder]
+    pub index: Option<PathBuf>,
     /// Text to search for
-    #[arg(required_unless_present = "queries")]
     pub text: Option<String>,
     /// Answer each line of this file (`-`: standard input)
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
@@ -141,6 +141,23 @@ pub struct QueryArgs {
     pub routed: bool,
     #[command(flatten)]
     pub models: ModelFlags,
+}
+
+impl QueryArgs {
+    /// One argument is the text, unless the texts come from a file.
+    fn shift(&mut self) -> Result<(), (ErrorKind, &'static str)> {
+        if self.queries.is_some() || self.text.is_some() {
+            return Ok(());
+        }
+        let Some(only) = self.index.take() else {
+            let text =
+                "the text to search for is missing, as in helix-build query \"how do I ...\"";
+            return Err((ErrorKind::MissingRequiredArgument, text));
+        };
+        let text = only.into_os_string().into_string();
+        self.text = Some(text.map_err(|_| (ErrorKind::InvalidUtf8, "the text is not UTF-8"))?);
+        Ok(())
+    }
 }
 
 /// Flags that choose models.
@@ -167,8 +184,9 @@ pub enum QueryMode {
 
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// Index to read: a database, or the folder that holds it
-    pub index: PathBuf,
+    /// Index to read: a database, or the folder that holds it [default: the
+    /// only one in the output folder]
+    pub index: Option<PathBuf>,
     /// Check only structure, counts and invariants
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
@@ -197,8 +215,9 @@ pub struct Reencode {
 
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// Index to read: a database, or the folder that holds it
-    pub index: PathBuf,
+    /// Index to read: a database, or the folder that holds it [default: the
+    /// only one in the output folder]
+    pub index: Option<PathBuf>,
     /// Shard label, file path (or its end) or chunk id [default: all shards]
     pub what: Option<String>,
 }
@@ -231,10 +250,21 @@ pub fn parse(
 ) -> Result<(Command, GlobalFlags), clap::Error> {
     let mut parser = Cli::command();
     let matches = parser.try_get_matches_from_mut(arguments)?;
-    let cli = Cli::from_arg_matches(&matches)?;
-    let Some(command) = cli.command else {
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let Some(mut command) = cli.command else {
+        choose_paths(&mut cli.build, &matches)?;
         return Ok((Command::Build(cli.build), cli.global));
     };
+    if let (Command::Build(build) | Command::Plan { build, .. }, Some((_, matches))) =
+        (&mut command, matches.subcommand())
+    {
+        choose_paths(build, matches)?;
+    }
+    if let Command::Query(query) = &mut command {
+        query
+            .shift()
+            .map_err(|(kind, text)| parser.error(kind, text))?;
+    }
     if let Some(flag) = misplaced(&parser, &matches) {
         let name = matches.subcommand_name().unwrap_or_default();
         let advice = match command {
@@ -246,6 +276,43 @@ pub fn parse(
         return Err(parser.error(ErrorKind::ArgumentConflict, advice));
     }
     Ok((command, cli.global))
+}
+
+/// Folders replace a profile that an environment variable names. One that a flag names is an error.
+fn choose_paths(build: &mut BuildFlags, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+    let (Some(path), Some(profile)) = (build.paths.first(), &build.profile) else {
+        return Ok(());
+    };
+    if matches.value_source("profile") == Some(ValueSource::CommandLine) {
+        let text = format!(
+            "--profile {profile} names its own folders, and {} is another: leave out one of them",
+            path.display()
+        );
+        return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+    }
+    build.profile = None;
+    Ok(())
+}
+
+/// Return the command that a mistyped word resembles.
+pub fn similar_command(word: &str) -> Option<String> {
+    // Without positional arguments the word can only be a command.
+    let parser = Cli::command().mut_arg("paths", |argument| argument.long("paths"));
+    let error = parser.try_get_matches_from(["helix-build", word]).err()?;
+    match error.get(ContextKind::SuggestedSubcommand)? {
+        // The most similar one is the last.
+        ContextValue::Strings(names) => names.last().cloned(),
+        ContextValue::String(name) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// Return whether this is the name of a command that users may run.
+pub fn is_command(word: &str) -> bool {
+    let parser = Cli::command();
+    parser
+        .find_subcommand(word)
+        .is_some_and(|command| !command.is_hide_set())
 }
 
 /// Print what [`parse`] has returned (help, the version, or an error) and end the process with exit code 0 or 2.

@@ -52,10 +52,55 @@ fn build_flags_before_another_command_are_explained() {
     assert!(error.contains("`verify` does not accept it"), "{error}");
 }
 
+fn query(line: &str) -> Result<(Option<PathBuf>, Option<String>), String> {
+    match read(line)? {
+        (Command::Query(query), _) => Ok((query.index, query.text)),
+        (other, _) => panic!("{line}: {other:?}"),
+    }
+}
+
 #[test]
 fn a_query_needs_a_text_or_a_file_of_them() {
-    assert!(read("query out").is_err());
-    assert!(read("query out text").is_ok());
-    assert!(read("query out --queries file").is_ok());
-    assert!(read("query out text --queries file").is_err());
+    let (out, text) = (Some(PathBuf::from("out")), Some("text".to_owned()));
+    assert_eq!(query("query out text"), Ok((out.clone(), text.clone())));
+    assert_eq!(
+        query("query out -k 3 text"),
+        Ok((out.clone(), text.clone()))
+    );
+    assert_eq!(query("query text -k 3"), Ok((None, text)));
+    assert_eq!(query("query out --queries file"), Ok((out, None)));
+    assert_eq!(query("query --queries file"), Ok((None, None)));
+    assert!(query("query out text --queries file").is_err());
+    let error = query("query").expect_err("no text");
+    assert!(
+        error.contains("the text to search for is missing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn folders_are_built_with_or_without_the_command() {
+    for line in ["src docs --name all", "build src docs --name all"] {
+        let flags = build_flags(line);
+        assert_eq!(flags.paths, [PathBuf::from("src"), PathBuf::from("docs")]);
+        assert_eq!(flags.name.as_deref(), Some("all"));
+    }
+    assert!(matches!(
+        read("plan src").map(|(command, _)| command),
+        Ok(Command::Plan { .. })
+    ));
+    let error = read("src --profile small").expect_err("two sources");
+    assert!(error.contains("leave out one"), "{error}");
+    assert!(read("plan src --profile small").is_err());
+    for flag in ["--name x", "--include *.rs", "--exclude *.rs"] {
+        assert!(read(&format!("--profile small {flag}")).is_err(), "{flag}");
+    }
+}
+
+#[test]
+fn mistyped_commands_are_recognised() {
+    assert_eq!(similar_command("qurey").as_deref(), Some("query"));
+    assert_eq!(similar_command("verfy").as_deref(), Some("verify"));
+    assert_eq!(similar_command("somewhere"), None);
+    assert!(is_command("plan") && !is_command("worker") && !is_command("src"));
 }

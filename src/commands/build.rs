@@ -60,7 +60,7 @@ pub fn run(flags: &BuildFlags, global: &GlobalFlags) -> Result<ExitCode, Failed>
     let prepare = || {
         let control = signals::install()?;
         refuse_metrics(flags)?;
-        let profiles = profile_lookup::select(flags.profile.as_deref())?;
+        let profiles = profile_lookup::select(flags)?;
         Ok((control, profiles))
     };
     let (control, profiles) = prepare().inspect_err(|failed| record_failure(flags, failed))?;

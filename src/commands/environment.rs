@@ -3,6 +3,9 @@
 use crate::encode::LibraryPaths;
 use std::path::{Path, PathBuf};
 
+/// Output folder of builds, relative to the working directory.
+pub const DEFAULT_OUT_DIR: &str = "genomes";
+
 /// Return where to look for a runtime for CUDA: beside this program, in the active virtual or conda environment, and among
 /// the packages that pip has installed for this user.
 pub fn library_paths() -> LibraryPaths {
@@ -26,4 +29,10 @@ pub fn library_paths() -> LibraryPaths {
 /// Return the devices that CUDA counts; `None`: all.
 pub fn visible_devices() -> Option<String> {
     std::env::var("CUDA_VISIBLE_DEVICES").ok()
+}
+
+/// Return the output folder that builds use unless a flag names another.
+pub fn out_dir() -> PathBuf {
+    let set = std::env::var_os("HELIX_BUILD_OUT_DIR").filter(|set| !set.is_empty());
+    PathBuf::from(set.unwrap_or_else(|| DEFAULT_OUT_DIR.into()))
 }

@@ -2,6 +2,7 @@
 //!
 //! For people, as JSON objects made readable; with `--json`, one object per line.
 
+use super::index_choice;
 use super::output;
 use super::query::no_index;
 use crate::cli::{GlobalFlags, InspectArgs};
@@ -19,8 +20,8 @@ const TOP_TERMS: usize = 20;
 
 /// Nothing found is a usage error: the argument names nothing in this index.
 pub fn run(args: &InspectArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let index = locate_ours(&args.index).map_err(no_index)?;
-    show(&index, args, global).map_err(|error| match error.downcast_ref() {
+    let (index, what) = open(args)?;
+    show(&index, what, global).map_err(|error| match error.downcast_ref() {
         Some(StoreError::Format { .. }) => {
             Exit::error(ExitCode::FingerprintMismatch, error.to_string())
         }
@@ -28,8 +29,26 @@ pub fn run(args: &InspectArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode>
     })
 }
 
-fn show(index: &Index, args: &InspectArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let Some(what) = args.what.as_deref() else {
+/// Return the index and what to show of it. A single argument that names no index is what to show of the only index.
+fn open(args: &InspectArgs) -> anyhow::Result<(Index, Option<&str>)> {
+    let what = args.what.as_deref();
+    let Some(named) = &args.index else {
+        let only = index_choice::choose(None, "inspect")?;
+        return Ok((locate_ours(&only).map_err(no_index)?, None));
+    };
+    let error = match (locate_ours(named), what) {
+        (Ok(index), what) => return Ok((index, what)),
+        (Err(error), Some(_)) => return Err(no_index(error)),
+        (Err(error), None) => error,
+    };
+    let (Ok(only), Some(what)) = (index_choice::choose(None, "inspect"), named.to_str()) else {
+        return Err(no_index(error));
+    };
+    Ok((locate_ours(&only).map_err(no_index)?, Some(what)))
+}
+
+fn show(index: &Index, what: Option<&str>, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+    let Some(what) = what else {
         return print("shard", &inspect_shards(index, None)?, global);
     };
     let shards = inspect_shards(index, Some(what))?;

@@ -5,6 +5,8 @@
 mod build;
 mod doctor;
 mod environment;
+mod folders;
+mod index_choice;
 mod inspect;
 mod metrics_file;
 mod models;

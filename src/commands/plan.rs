@@ -27,7 +27,7 @@ pub fn run(
     global: &GlobalFlags,
 ) -> Result<ExitCode, Failed> {
     let mut todo = Vec::new();
-    let Profiles { found, absent } = profile_lookup::select(flags.profile.as_deref())?;
+    let Profiles { found, absent } = profile_lookup::select(flags)?;
     for profile in found {
         let name = profile.name.clone();
         let mut settings = Settings::resolve(flags, profile).map_err(Failed::of_profile(&name))?;

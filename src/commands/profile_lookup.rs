@@ -1,5 +1,7 @@
-//! Finds and loads the profiles that `--profile` selects.
+//! Finds and loads the profiles that `--profile` selects, or makes one of the folders that the command line names.
 
+use super::folders;
+use crate::cli::BuildFlags;
 use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::failure::with_causes;
 use crate::profile::{Profile, ProfileError, find_profile, list_profiles};
@@ -12,21 +14,39 @@ pub struct Profiles {
     pub absent: Vec<String>,
 }
 
+/// Return the profiles of a command line: that of its folders, or those that `--profile` selects.
+///
+/// # Errors
+/// The first profile that cannot be loaded.
+pub fn select(flags: &BuildFlags) -> Result<Profiles, Failed> {
+    let Some(name) = folders::name(flags) else {
+        return load_named(flags.profile.as_deref());
+    };
+    let profile = folders::profile(flags).map_err(Failed::of_profile(&name))?;
+    Ok(Profiles {
+        found: vec![profile],
+        absent: Vec::new(),
+    })
+}
+
 /// Load the profiles that `--profile` selects: a name, a comma-separated list, `all`, or the path of a TOML file. Skips
 /// profiles of `all` that have no root on this machine, with a warning.
 ///
 /// # Errors
 /// The first profile that cannot be loaded.
-pub fn select(flag: Option<&str>) -> Result<Profiles, Failed> {
+fn load_named(flag: Option<&str>) -> Result<Profiles, Failed> {
     let Some(names) = flag else {
         let known = list_profiles(&search_dirs());
         let known: Vec<_> = known.into_iter().map(|p| p.name).collect();
         let known = match known.is_empty() {
-            true => "none found; `helix-build profile list` shows the folders searched".to_owned(),
-            false => format!("available: {}", known.join(", ")),
+            true => {
+                "no profile found; `helix-build profile list` shows the folders searched".to_owned()
+            }
+            false => format!("profiles: {}", known.join(", ")),
         };
         let text = format!(
-            "no profile given: pass --profile with a name, a comma-separated list, all, or the path of a TOML file; {known}"
+            "nothing to build: name a folder, as in `helix-build src`, or pass --profile with a name, a comma-separated \
+             list, all, or the path of a TOML file; {known}"
         );
         return Err(Exit::error(ExitCode::Usage, text).into());
     };

@@ -2,6 +2,7 @@
 //!
 //! [`search`](crate::search) does the work. Never writes.
 
+use super::index_choice;
 use super::output;
 use super::settings;
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
@@ -33,10 +34,14 @@ const LONGEST_QUERY: u64 = 1 << 20;
 /// Answer the query, or every line of `--queries`. A line that cannot be answered prints the reason, the others are still
 /// answered, and the exit code is 3.
 pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let index = locate(&args.index).map_err(not_located)?;
+    if let (None, Some(text)) = (&args.index, &args.text) {
+        refuse_index(text)?;
+    }
+    let path = index_choice::choose(args.index.as_deref(), "query")?;
+    let index = locate(&path).map_err(not_located)?;
     let is_unfinished = index.surroundings().is_unfinished();
     if is_unfinished {
-        tracing::warn!("{}: {UNFINISHED}", args.index.display());
+        tracing::warn!("{}: {UNFINISHED}", path.display());
     }
     let index = OpenIndex::open(&index).map_err(failed)?;
     if !index.skipped().is_empty() {
@@ -106,6 +111,18 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         Ok(())
     })?;
     unread.map(|()| code)
+}
+
+/// Refuse a single argument that names an index: the text is missing.
+fn refuse_index(text: &str) -> anyhow::Result<()> {
+    let path = Path::new(text);
+    if !path.exists() || locate(path).is_err() {
+        return Ok(());
+    }
+    let text = format!(
+        "{text} is an index, and the text to search for is missing: helix-build query {text} \"how do I ...\""
+    );
+    Err(Exit::error(ExitCode::Usage, text))
 }
 
 /// Return the warning about registrations that cannot be searched.

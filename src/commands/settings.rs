@@ -3,6 +3,7 @@
 //! Precedence: flag, environment variable, profile, default. Keeps the origin of each value for `plan`.
 
 use super::environment;
+use super::folders;
 use super::profile_lookup::{name_of, search_dirs, split_names};
 use crate::cli::{BuildFlags, ModelFlags, OutputMode, ShardCategory};
 use crate::engine::devices::{self, DevicePreference, DeviceSearch, Devices};
@@ -341,6 +342,7 @@ pub fn layouts(flags: &BuildFlags) -> Vec<Layout> {
     let Ok(out_dir) = std::path::absolute(out_dir) else {
         return Vec::new();
     };
+    let folders = folders::name(flags);
     let typed = split_names(flags.profile.as_deref().unwrap_or_default());
     let names = typed.into_iter().flat_map(|name| match name {
         "all" => {
@@ -350,6 +352,7 @@ pub fn layouts(flags: &BuildFlags) -> Vec<Layout> {
         name => vec![name_of(name)],
     });
     names
+        .chain(folders)
         .map(|name| Layout::new(&out_dir, &name, mode))
         .collect()
 }
@@ -361,5 +364,8 @@ fn output(flags: &BuildFlags) -> (PathBuf, Mode) {
         Some(OutputMode::Sharded) | None => Mode::Sharded,
     };
     let out_dir = flags.out_dir.clone();
-    (out_dir.unwrap_or_else(|| PathBuf::from("genomes")), mode)
+    (
+        out_dir.unwrap_or_else(|| PathBuf::from(environment::DEFAULT_OUT_DIR)),
+        mode,
+    )
 }

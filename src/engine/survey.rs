@@ -11,6 +11,7 @@ use crate::profile::Profile;
 use crate::report::SkippedFile;
 use crate::scan;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// A profile's files and their plan.
 pub struct Survey {
@@ -161,13 +162,21 @@ fn nothing_to_index(
         [] => "the folders are empty".to_owned(),
         counts => format!("skipped: {}", counts.join(", ")),
     };
+    let shown = |paths: &[PathBuf]| {
+        let paths = paths.iter().map(|path| path.display().to_string());
+        paths.collect::<Vec<_>>().join(" ")
+    };
+    let (what, arguments) = match profile.folders.as_slice() {
+        [] => (
+            format!("profile {} has", profile.name),
+            format!("--profile {}", profile.file.display()),
+        ),
+        folders => (format!("{}:", shown(folders)), shown(folders)),
+    };
     BuildError::new(
         ErrorKind::NothingToIndex,
         format!(
-            "profile {} has no file to index ({reason}); `helix-build plan --profile {} --why PATH` shows why a file is \
-             skipped",
-            profile.name,
-            profile.file.display()
+            "{what} no file to index ({reason}); `helix-build plan {arguments} --why PATH` shows why a file is skipped"
         ),
     )
 }

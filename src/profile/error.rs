@@ -1,5 +1,6 @@
 //! Mistakes in profiles.
 
+use super::patterns::BadPattern;
 use std::path::{Path, PathBuf};
 
 /// One variant for each thing that a caller may do differently.
@@ -29,6 +30,14 @@ pub enum ProfileError {
         line: usize,
         message: String,
     },
+
+    /// A folder of a profile without a file is named twice.
+    #[error("{} is named twice: name each folder once", .path.display())]
+    Repeated { path: PathBuf },
+
+    /// A pattern of a profile without a file.
+    #[error(transparent)]
+    Pattern(#[from] BadPattern),
 
     /// None of the roots exists, so there is nothing to index.
     #[error("{}: no root folder exists ({}){}", .path.display(), .tried.join(", "), hint_text(.hint.as_deref()))]

@@ -6,6 +6,8 @@
 //!
 //! The modules are listed from the bottom up: each imports only modules above it in this list.
 
+mod patterns;
+
 mod error;
 pub mod recipe;
 
@@ -13,7 +15,6 @@ pub mod encoders;
 mod expand;
 mod folders;
 mod labels;
-mod patterns;
 mod suggest;
 
 mod device_setting;
@@ -28,6 +29,7 @@ mod roots;
 
 mod resolved;
 
+mod of_folders;
 mod resolve;
 
 pub use device_setting::{DeviceSetting, NoSuchDevice};
@@ -35,6 +37,7 @@ pub use error::ProfileError;
 pub use expand::Env;
 pub use find::{ProfileName, find_profile, list_profiles};
 pub use labels::{slug, unique_labels};
+pub use of_folders::FolderOptions;
 pub use parse::{EncodersTable, ProfileFile, RootEntry, toml_message};
 pub use patterns::{BadPattern, Patterns};
 pub use resolved::Profile;

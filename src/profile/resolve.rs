@@ -100,6 +100,7 @@ fn resolve(
         name,
         description: typed.description.clone().unwrap_or_default(),
         file: absolute,
+        folders: Vec::new(),
         roots,
         missing,
         rules,

@@ -2,7 +2,6 @@
 
 use super::device_setting::DeviceSetting;
 use super::encoders::{ModelSource, Precision};
-use super::error::ProfileError;
 use super::parse::ProfileFile;
 use super::recipe::Recipe;
 use super::roots::{self, KnownRoot, MissingRoot, Root};
@@ -16,8 +15,11 @@ pub struct Profile {
     /// The file's name without `.toml`.
     pub name: String,
     pub description: String,
-    /// The file that it was read from.
+    /// The file that it was read from; without a file, the first of `folders`.
     pub file: PathBuf,
+    /// The folders of a profile without a file, sorted. They stand in for the file: another set of folders is another profile.
+    /// Empty if there is a file.
+    pub folders: Vec<PathBuf>,
     /// The folders that exist, in declared order; those of one glob by the bytes of their paths. Never empty. Paths and labels
     /// are unique.
     pub roots: Vec<Root>,
@@ -39,35 +41,6 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Return the profile of one folder with the default rules, recipe and models, for programs without profile files. It is
-    /// named for the folder, and the folder stands in for the file, so that two folders of one name do not replace each
-    /// other's index.
-    ///
-    /// # Errors
-    /// [`ProfileError::Read`] if there is no such folder.
-    pub fn of_folder(path: &Path) -> Result<Self, ProfileError> {
-        let root = Root::of_folder(path).map_err(|source| ProfileError::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        Ok(Self {
-            name: root.label.clone(),
-            description: String::new(),
-            file: root.path.clone(),
-            roots: vec![root],
-            missing: Vec::new(),
-            rules: Rules::default(),
-            recipe: Recipe::default(),
-            sparse: ModelSource::default(),
-            dense: ModelSource::default(),
-            device: None,
-            sparse_device: None,
-            dense_device: None,
-            precision: None,
-            typed: ProfileFile::default(),
-        })
-    }
-
     /// Let roots keep the labels that earlier builds of this profile gave them, even if they are missing now. Add the known
     /// roots that are gone to [`missing`](Self::missing).
     pub fn keep_labels(&mut self, known: &[KnownRoot]) {

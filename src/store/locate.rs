@@ -117,6 +117,27 @@ pub fn find(out: &Path) -> Result<PathBuf, LocateError> {
     }
 }
 
+/// Return the databases of all indexes in an output folder, those of its sharded sibling first, each in the order of
+/// their names. Leaves out databases of other programs.
+///
+/// # Errors
+/// `Io` if a folder cannot be listed.
+pub fn all_in(out: &Path) -> Result<Vec<PathBuf>, LocateError> {
+    let mut all = Vec::new();
+    for folder in [&sharded_sibling(out), out] {
+        let found = match std::fs::metadata(folder) {
+            Ok(found) if found.is_dir() => databases_in(folder)?.0,
+            Ok(_) => continue,
+            Err(error) if missing(&error) => continue,
+            Err(error) => return Err(io_error(folder, error)),
+        };
+        let is_index = |path: &PathBuf| is_routing(path) || has_magic(path).unwrap_or(true);
+        let found = found.into_iter().filter(is_index);
+        all.extend(found.filter(|path| maker_of(path) != Maker::AnotherProgram));
+    }
+    Ok(all)
+}
+
 /// The databases that a path names by itself.
 enum Candidates {
     One(PathBuf),
@@ -159,6 +180,17 @@ fn database_at(path: &Path) -> Result<Candidates, LocateError> {
 
 /// Look into a folder without a routing database of its own.
 fn database_in(folder: &Path) -> Result<Candidates, LocateError> {
+    let (mut found, entries) = databases_in(folder)?;
+    Ok(match found.len() {
+        0 => Candidates::None(Found(entries)),
+        1 => Candidates::One(found.remove(0)),
+        _ => Candidates::Many(Found(found)),
+    })
+}
+
+/// Return the routing databases of the folders in a folder, then its files with the ending of a database; and all that lies
+/// in it.
+fn databases_in(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), LocateError> {
     let entries = entries_of(folder)?;
     let mut found: Vec<_> = entries
         .iter()
@@ -171,11 +203,7 @@ fn database_in(folder: &Path) -> Result<Candidates, LocateError> {
             .filter(|entry| entry.extension().is_some_and(|e| e == "db") && entry.is_file())
             .cloned(),
     );
-    Ok(match found.len() {
-        0 => Candidates::None(Found(entries)),
-        1 => Candidates::One(found.remove(0)),
-        _ => Candidates::Many(Found(found)),
-    })
+    Ok((found, entries))
 }
 
 fn entries_of(folder: &Path) -> Result<Vec<PathBuf>, LocateError> {

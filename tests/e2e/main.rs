@@ -13,6 +13,7 @@ mod disk;
 mod documents;
 mod exit_codes;
 mod flag_files;
+mod folders;
 mod foreign_files;
 mod hostile;
 mod inputs;

@@ -2,6 +2,7 @@
 
 mod reencode;
 
+use super::index_choice;
 use super::output;
 use super::query::no_index;
 use crate::cli::{GlobalFlags, VerifyArgs};
@@ -23,14 +24,15 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
     } else {
         Level::Full
     };
+    let path = index_choice::choose(args.index.as_deref(), "verify")?;
     let mut faults = Faults::default();
-    let watch = BuildWatch::start(&args.index);
-    let reencoder = match (args.again.reencode, locate_ours(&args.index)) {
+    let watch = BuildWatch::start(&path);
+    let reencoder = match (args.again.reencode, locate_ours(&path)) {
         (Some(_), Ok(index)) => Reencoder::open(&index, &args.models, &mut faults)?,
         // The check below reports an index that is missing or cannot be read.
         _ => None,
     };
-    let mut report = verify(&args.index, level).map_err(no_index)?;
+    let mut report = verify(&path, level).map_err(no_index)?;
     report.faults.absorb(faults);
     let reencoded = reencoder
         .map(|reencoder| reencoder.run(&args.again, &mut report.faults))

@@ -197,9 +197,14 @@ fn refuse_name(request: &BuildRequest, layout: &Layout) -> Result<()> {
     };
     let is_routing = layout.mode == Mode::Blob && marks::is_index_name(&format!("{name}.db"));
     if is_routing || shared.iter().any(|path| same(path, own)) {
+        let profile = &request.profile;
+        let fix = match profile.folders.is_empty() {
+            true => "rename the profile",
+            false => "choose another --name",
+        };
         let text = format!(
-            "profile {}: its output would be {}, a name that builds reserve: rename the profile",
-            request.profile.file.display(),
+            "profile {}: its output would be {}, a name that builds reserve: {fix}",
+            profile.file.display(),
             own.display()
         );
         return Err(BuildError::new(ErrorKind::InvalidRequest, text));

@@ -24,6 +24,12 @@ pub struct Provenance {
     /// The same path relative to the work folder, so that profile and output can be moved together.
     #[serde(default)]
     profile_from_here: Option<String>,
+    /// The folders of a profile without a file, sorted, in the same form: they identify it. Empty if there is a file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    folders: Vec<String>,
+    /// The same folders relative to the work folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    folders_from_here: Option<Vec<String>>,
     #[serde(default)]
     roots: Vec<RememberedRoot>,
 }
@@ -62,7 +68,16 @@ impl Provenance {
         });
         let mut roots: Vec<RememberedRoot> = available.chain(unavailable).collect();
         roots.sort_by(|one, other| one.path.cmp(&other.path));
+        let folders = &profile.folders;
+        let spelled = folders
+            .iter()
+            .map(|path| file::root_spelling(path).into_owned());
+        let from_here = folders.iter().map(|path| relative_path(&layout.work, path));
         Self {
+            folders: spelled.collect(),
+            folders_from_here: from_here
+                .collect::<Option<Vec<_>>>()
+                .filter(|it| !it.is_empty()),
             tool: concat!("helix-build ", env!("CARGO_PKG_VERSION")).to_owned(),
             profile: file::root_spelling(&file).into_owned(),
             profile_from_here: relative_path(&layout.work, &file),
@@ -88,6 +103,34 @@ impl Provenance {
             label: root.label.clone(),
         };
         self.roots.iter().map(known).collect()
+    }
+
+    /// Return whether both were made from the same profile: one file or one set of folders, at its path or at the same place
+    /// beside the output.
+    fn is_same_profile(&self, other: &Self) -> bool {
+        match (self.folders.as_slice(), other.folders.as_slice()) {
+            ([], []) => {
+                let (here, there) = (&self.profile_from_here, &other.profile_from_here);
+                self.profile == other.profile || (here.is_some() && here == there)
+            }
+            // Earlier versions recorded a single folder like a file.
+            ([], [folder]) | ([folder], []) => {
+                self.profile == other.profile && self.profile == *folder
+            }
+            (one, another) => {
+                let (here, there) = (&self.folders_from_here, &other.folders_from_here);
+                one == another || (here.is_some() && here == there)
+            }
+        }
+    }
+
+    /// Return the profile file or the folders, for messages.
+    fn source(&self) -> String {
+        let shown = |path: &String| file::root_from_spelling(path).display().to_string();
+        match self.folders.as_slice() {
+            [] => shown(&self.profile),
+            folders => folders.iter().map(shown).collect::<Vec<_>>().join(" and "),
+        }
     }
 
     /// Return the paths of the roots, in the form of [`file::root_spelling`].
@@ -127,9 +170,12 @@ pub fn remembered(request: &BuildRequest, layout: &Layout) -> (Provenance, Recor
 /// # Errors
 /// `InvalidRequest`.
 pub fn refuse_other_profile(profile: &Profile, layout: &Layout) -> Result<()> {
+    let other = match profile.folders.is_empty() {
+        true => "choose another --out-dir",
+        false => "choose another --name or --out-dir",
+    };
     let refused = |text: String| {
-        let text =
-            format!("{text}: choose another --out-dir, or pass --take-over to replace that index");
+        let text = format!("{text}: {other}, or pass --take-over to replace that index");
         Err(BuildError::new(ErrorKind::InvalidRequest, text))
     };
     let Some(known) = Provenance::read(layout) else {
@@ -143,16 +189,14 @@ pub fn refuse_other_profile(profile: &Profile, layout: &Layout) -> Result<()> {
         };
     };
     let now = Provenance::of(profile, layout);
-    let same_place =
-        now.profile_from_here.is_some() && known.profile_from_here == now.profile_from_here;
-    if known.profile == now.profile || same_place {
+    if known.is_same_profile(&now) {
         return Ok(());
     }
     refused(format!(
         "{} was built from {}, not from {}",
         layout.database.display(),
-        file::root_from_spelling(&known.profile).display(),
-        profile.file.display(),
+        known.source(),
+        now.source(),
     ))
 }
 

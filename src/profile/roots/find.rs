@@ -32,9 +32,6 @@ pub(in crate::profile) fn find_roots(
         }
     }
     let found = without_repeats(found, source)?;
-    // In this order, the folders below a folder follow it.
-    let mut paths: Vec<&PathBuf> = found.iter().map(|folder| &folder.path).collect();
-    paths.sort_unstable();
     let mut roots = Vec::with_capacity(found.len());
     for folder in &found {
         let patterns = |list: &[String]| {
@@ -46,11 +43,7 @@ pub(in crate::profile) fn find_roots(
             path: folder.path.clone(),
             include: patterns(&folder.entry.include)?,
             exclude: patterns(&folder.entry.exclude)?,
-            inner: paths[paths.partition_point(|path| **path <= folder.path)..]
-                .iter()
-                .take_while(|other| other.starts_with(&folder.path))
-                .filter_map(|other| RelPath::below(&folder.path, other))
-                .collect(),
+            inner: Vec::new(),
             outputs: Vec::new(),
             typed: folder.entry.path.get_ref().clone(),
             label_source: LabelSource {
@@ -60,8 +53,23 @@ pub(in crate::profile) fn find_roots(
             },
         });
     }
-    label::assign(&mut roots, &mut missing, &BTreeMap::new());
+    relate(&mut roots, &mut missing);
     Ok((roots, missing))
+}
+
+/// Tell each root which others lie inside it, and label all of them.
+pub(in crate::profile) fn relate(roots: &mut [Root], missing: &mut [MissingRoot]) {
+    // In this order, the folders below a folder follow it.
+    let mut paths: Vec<PathBuf> = roots.iter().map(|root| root.path.clone()).collect();
+    paths.sort_unstable();
+    for root in &mut *roots {
+        root.inner = paths[paths.partition_point(|path| *path <= root.path)..]
+            .iter()
+            .take_while(|other| other.starts_with(&root.path))
+            .filter_map(|other| RelPath::below(&root.path, other))
+            .collect();
+    }
+    label::assign(roots, missing, &BTreeMap::new());
 }
 
 /// A folder that exists.

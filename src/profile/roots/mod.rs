@@ -6,6 +6,6 @@ mod find;
 mod label;
 mod root;
 
-pub(super) use find::find_roots;
+pub(super) use find::{find_roots, relate};
 pub(super) use label::keep as keep_labels;
 pub use root::{ExpectedRoot, KnownRoot, MissingRoot, Root};
