@@ -17,7 +17,7 @@ const STALL_TIMEOUT_S: u32 = STALL_TIMEOUT.as_secs() as u32;
 #[command(next_help_heading = "Build")]
 pub struct BuildFlags {
     /// Folders to index as they are, without a profile
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", help_heading = None::<&'static str>)]
     pub paths: Vec<PathBuf>,
     /// Name of the index of these folders [default: that of the first folder]
     #[arg(long, value_name = "NAME", requires = "paths")]

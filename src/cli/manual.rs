@@ -48,6 +48,7 @@ const PAGES: &[Page] = &[
         command: "",
         exits: &ExitCode::ALL,
         examples: &[
+            ("src", "Index the folder src into ./genomes-sharded/src."),
             (
                 "--profile demo",
                 "Build the demo profile into ./genomes-sharded/demo.",
@@ -70,6 +71,10 @@ const PAGES: &[Page] = &[
         command: "build",
         exits: BUILD_EXITS,
         examples: &[
+            (
+                "build src docs --name project --exclude fixtures",
+                "Index two folders as they are, without a profile.",
+            ),
             (
                 "build --profile services.toml --out-dir /srv/genomes",
                 "Build your own profile.",
@@ -119,6 +124,10 @@ const PAGES: &[Page] = &[
         ],
         examples: &[
             (
+                "query \"parse a glob pattern\"",
+                "Search the only index in ./genomes-sharded or ./genomes.",
+            ),
+            (
                 "query genomes-sharded/demo \"parse a glob pattern\" -k 3",
                 "Print the best three hits.",
             ),
@@ -156,6 +165,20 @@ const PAGES: &[Page] = &[
             (
                 "inspect genomes-sharded/demo src/main.rs",
                 "Show a file and its chunks.",
+            ),
+        ],
+    },
+    Page {
+        command: "encode",
+        exits: &[Success, Failure, Usage, Incomplete, Unavailable],
+        examples: &[
+            (
+                "encode \"parse a glob pattern\" --json",
+                "Print the sparse terms and the dense values of a query.",
+            ),
+            (
+                "encode --passage --texts passages.txt --json",
+                "Print those of passages, one a line.",
             ),
         ],
     },

@@ -81,6 +81,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Show a shard, a file or a chunk
     Inspect(InspectArgs),
+    /// Print the vectors of a text, to search the database with SQL
+    Encode(EncodeArgs),
     /// List, show and check profiles
     Profile {
         #[command(subcommand)]
@@ -220,6 +222,21 @@ pub struct InspectArgs {
     pub index: Option<PathBuf>,
     /// Shard label, file path (or its end) or chunk id [default: all shards]
     pub what: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct EncodeArgs {
+    /// Texts to encode, as queries
+    #[arg(required_unless_present = "texts", value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// Encode each line of this file (`-`: standard input)
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub texts: Option<PathBuf>,
+    /// Encode as a build encodes a chunk, instead of as a query
+    #[arg(long)]
+    pub passage: bool,
+    #[command(flatten)]
+    pub models: ModelFlags,
 }
 
 #[derive(Debug, Subcommand)]

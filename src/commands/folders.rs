@@ -145,14 +145,14 @@ fn index_at(folder: &Path) -> Option<&'static str> {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         let head = || named_file::head(&path, marks::HEAD_BYTES).unwrap_or_default();
-        if has_routing(&path) || (name.ends_with(".db") && marks::is_database(&head())) {
-            has_index = true;
-        } else if !(name == marks::MANIFEST_NAME && marks::is_manifest(&head()))
-            && !marks::is_work_name(&name)
-            && name != ".manifest.lock"
-        {
+        let is_index = has_routing(&path) || (name.ends_with(".db") && marks::is_database(&head()));
+        let is_beside = marks::is_work_name(&name)
+            || name == ".manifest.lock"
+            || (name == marks::MANIFEST_NAME && marks::is_manifest(&head()));
+        if !is_index && !is_beside {
             return None;
         }
+        has_index |= is_index;
     }
     has_index.then_some("a folder of indexes")
 }

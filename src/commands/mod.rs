@@ -4,6 +4,7 @@
 
 mod build;
 mod doctor;
+mod encode;
 mod environment;
 mod folders;
 mod index_choice;
@@ -21,6 +22,7 @@ mod secrets;
 mod settings;
 mod signals;
 mod summary;
+mod text_lines;
 mod verify;
 mod version;
 
@@ -122,6 +124,7 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         Command::Build(flags) => return build::run(&flags, global),
         Command::Plan { build, why } => return plan::run(&build, why.as_deref(), global),
         Command::Query(args) => query::run(&args, global),
+        Command::Encode(args) => encode::run(&args, global),
         Command::Verify(args) => verify::run(&args, global),
         Command::Inspect(args) => inspect::run(&args, global),
         Command::Profile { action } => {

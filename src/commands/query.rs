@@ -5,17 +5,16 @@
 use super::index_choice;
 use super::output;
 use super::settings;
+use super::text_lines::{Lines, NOT_A_TEXT};
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
 use crate::exit_code::{Exit, ExitCode};
 use crate::failure::with_causes;
-use crate::named_file;
 use crate::search::{
     Hit, LocateError, Mode, OpenIndex, Scope, SearchError, SearchOptions, StoreError,
 };
 use crate::store::locate::locate;
-use anyhow::Context as _;
 use serde::Serialize;
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Warning about an index whose build has not finished.
@@ -27,9 +26,6 @@ const MOST_LABELS: usize = 12;
 
 /// Characters of a hit's text that are printed for people.
 const EXCERPT_CHARS: usize = 200;
-
-/// Longest line of a file of queries, in bytes. A longer line means that the file holds something else.
-const LONGEST_QUERY: u64 = 1 << 20;
 
 /// Answer the query, or every line of `--queries`. A line that cannot be answered prints the reason, the others are still
 /// answered, and the exit code is 3.
@@ -68,7 +64,7 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             print_text(out, &hits)
         });
     };
-    let mut lines = Lines::open(file)?;
+    let mut lines = Lines::open("--queries", file)?;
     let mut code = ExitCode::Success;
     let mut unread = Ok(());
     output::text(|out| {
@@ -87,7 +83,7 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             let shown = line.clone().unwrap_or_else(|unusable| unusable);
             let answered = match &line {
                 Ok(text) => answer(text).map_err(|error| format!("{error:#}")),
-                Err(_) => Err(NO_QUERY.to_owned()),
+                Err(_) => Err(NOT_A_TEXT.to_owned()),
             };
             if !global.json {
                 writeln!(out, "== {shown}")?;
@@ -185,71 +181,6 @@ fn told_by_verify(error: impl std::error::Error + Send + Sync + 'static) -> anyh
     anyhow::anyhow!(
         "{error:#}; run helix-build verify to see what is wrong with the index and how to repair it"
     )
-}
-
-/// Why a line of `--queries` is not a query.
-const NO_QUERY: &str = "the line is not UTF-8, or longer than 1 MiB";
-
-/// The lines of `--queries`, one at a time.
-struct Lines {
-    from: Box<dyn BufRead>,
-    name: String,
-}
-
-impl Lines {
-    fn open(file: &Path) -> anyhow::Result<Self> {
-        if file == Path::new("-") {
-            return Ok(Self {
-                from: Box::new(io::stdin().lock()),
-                name: "standard input".to_owned(),
-            });
-        }
-        let name = file.display().to_string();
-        let unusable =
-            |error: io::Error| Exit::error(ExitCode::Usage, format!("--queries {name}: {error}"));
-        let opened = named_file::open_stream(file).map_err(unusable)?;
-        Ok(Self {
-            from: Box::new(io::BufReader::new(opened)),
-            name,
-        })
-    }
-
-    /// Return the next line without its end; `Err` inside for one that is no query, as far as it can be shown.
-    fn next(&mut self) -> anyhow::Result<Option<Result<String, String>>> {
-        let mut bytes = Vec::new();
-        let mut read = |most: u64, bytes: &mut Vec<u8>| {
-            let from = &mut self.from;
-            from.by_ref()
-                .take(most)
-                .read_until(b'\n', bytes)
-                .with_context(|| format!("reading --queries from {}", self.name))
-        };
-        if read(LONGEST_QUERY, &mut bytes)? == 0 {
-            return Ok(None);
-        }
-        let is_whole = bytes.len() < LONGEST_QUERY as usize || bytes.ends_with(b"\n");
-        let mut rest = Vec::new();
-        let mut skipped = 0;
-        while !is_whole && read(LONGEST_QUERY, &mut rest)? > 0 && !rest.ends_with(b"\n") {
-            skipped += rest.len() as u64;
-            anyhow::ensure!(
-                skipped < named_file::MOST_LINE_BYTES,
-                "--queries {}: a line of more than {} MiB; this is not a file of queries",
-                self.name,
-                named_file::MOST_LINE_BYTES >> 20
-            );
-            rest.clear();
-        }
-        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        Ok(Some(match std::str::from_utf8(line) {
-            Ok(text) if is_whole => Ok(text.to_owned()),
-            _ => {
-                let text = String::from_utf8_lossy(line);
-                Err(text.chars().take(EXCERPT_CHARS).collect())
-            }
-        }))
-    }
 }
 
 /// [`no_index`], with the advice to verify an index that may be damaged.

@@ -2,7 +2,7 @@
 
 mod commands;
 mod links;
-mod pages;
+pub mod pages;
 
 use crate::world::{BARE, World};
 use serde_json::Value;

@@ -52,6 +52,7 @@ mod simulated_device;
 mod snapshots;
 #[cfg(unix)]
 mod special_files;
+mod sql;
 mod strace;
 #[cfg(target_os = "linux")]
 mod syscalls;

@@ -48,6 +48,7 @@ fn help_of_every_command() {
         "query",
         "verify",
         "inspect",
+        "encode",
         "profile",
         "profile list",
         "profile show",
