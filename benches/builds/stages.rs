@@ -195,19 +195,23 @@ fn read_all(plan: &Plan) -> anyhow::Result<Vec<ReadFile>> {
 
 /// Return `None` if the file is not text.
 fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
-    let Decoded::Text(text) = chunk::decode(&read.bytes, recipe.chunker) else {
+    let Decoded::Text(decoded) = chunk::decode(&read.bytes, recipe.chunker) else {
         return None;
     };
     let outcome = FileOutcome::Indexed {
         chunks: 0,
         credentials: 0,
+        text: Default::default(),
     };
     let record = FileRecord {
         entry: read.entry,
         hash: Some(read.hash),
         outcome,
     };
-    Some(DecodedFile { record, text })
+    Some(DecodedFile {
+        record,
+        text: decoded.text,
+    })
 }
 
 fn decode_all(files: Vec<ReadFile>, recipe: &Recipe) -> Vec<DecodedFile> {
@@ -327,6 +331,7 @@ fn write_segments(
                 let outcome = FileOutcome::Indexed {
                     chunks: chunks.len() as u32,
                     credentials: 0,
+                    text: Default::default(),
                 };
                 let record = FileRecord {
                     outcome,

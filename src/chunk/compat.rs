@@ -107,7 +107,11 @@ impl<'a> Joiner<'a> {
             }
             while chars >= LIMIT {
                 let end = piece.start + bytes_of(&self.text[piece.clone()], LIMIT);
-                self.emit(Cow::Borrowed(&self.text[piece.start..end]), true);
+                self.emit(
+                    Cow::Borrowed(&self.text[piece.start..end]),
+                    &(piece.start..end),
+                    true,
+                );
                 piece.start = end;
                 chars -= LIMIT;
             }
@@ -132,7 +136,7 @@ impl<'a> Joiner<'a> {
             .windows(2)
             .all(|pair| &self.text[pair[0].end..pair[1].start] == self.separator);
         let text = if in_one_piece {
-            Cow::Borrowed(&self.text[range])
+            Cow::Borrowed(&self.text[range.clone()])
         } else {
             let pieces: Vec<&str> = pieces
                 .iter()
@@ -141,16 +145,17 @@ impl<'a> Joiner<'a> {
             let joined = pieces.join(self.separator);
             Cow::Owned(joined.trim_matches(is_space).to_owned())
         };
-        self.emit(text, false);
+        self.emit(text, &range, false);
     }
 
-    fn emit(&mut self, text: Cow<'a, str>, is_fragment: bool) {
+    fn emit(&mut self, text: Cow<'a, str>, cut_from: &Range<usize>, is_fragment: bool) {
         let sequence = self.sequence;
         self.sequence += 1;
         if text.chars().all(is_space) {
             return;
         }
-        self.chunks.push(Chunk::new(text, sequence, is_fragment));
+        let chunk = Chunk::new(text, sequence, is_fragment);
+        self.chunks.push(chunk.cut_from(cut_from));
     }
 }
 

@@ -4,7 +4,7 @@
 //! universal newlines. With [`Chunker::Ast`] it also reads UTF-16 and byte order marks, and recognises
 //! binary files.
 
-use super::is_space;
+use super::{Origin, is_space};
 use crate::profile::recipe::Chunker;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use std::borrow::Cow;
@@ -12,12 +12,21 @@ use std::borrow::Cow;
 /// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
-    /// Lines end in `\n` alone; at least one character is not white space.
-    Text(String),
+    Text(DecodedText),
     /// NUL in the head, so no text ([`Chunker::Ast`] only).
     Binary,
     /// Nothing but white space, or nothing.
     Blank,
+}
+
+/// The text of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodedText {
+    /// Lines end in `\n` alone; at least one character is not white space.
+    pub text: String,
+    /// Name of the encoding, as the WHATWG spells it.
+    pub encoding: &'static str,
+    pub origin: Origin,
 }
 
 /// Bytes that are searched for NUL and for UTF-16, as many as git and grep look at.
@@ -27,25 +36,63 @@ const HEAD: usize = 8 * 1024;
 /// Python count them.
 pub fn decode(bytes: &[u8], chunker: Chunker) -> Decoded {
     let text = match chunker {
-        Chunker::Compat => Some(String::from_utf8_lossy(bytes)),
+        Chunker::Compat => Some(Characters::utf8(bytes, 0)),
         Chunker::Ast => text_of(bytes),
     };
     match text {
         None => Decoded::Binary,
-        Some(text) if text.chars().all(is_space) => Decoded::Blank,
-        Some(text) => Decoded::Text(universal_newlines(text)),
+        Some(found) if found.text.chars().all(is_space) => Decoded::Blank,
+        Some(found) => Decoded::Text(DecodedText {
+            encoding: found.encoding.name(),
+            origin: match found.mark {
+                Some(mark) => Origin::utf8(mark, &found.text),
+                None => Origin::of_lines(),
+            },
+            text: universal_newlines(found.text),
+        }),
+    }
+}
+
+/// The characters of a file, with the line ends that it has.
+struct Characters<'a> {
+    text: Cow<'a, str>,
+    encoding: &'static Encoding,
+    /// Bytes before the text, when the rest of the file is the text as it is.
+    mark: Option<usize>,
+}
+
+impl<'a> Characters<'a> {
+    /// Decode what follows `mark` bytes as UTF-8.
+    fn utf8(bytes: &'a [u8], mark: usize) -> Self {
+        let text = String::from_utf8_lossy(&bytes[mark..]);
+        Self {
+            mark: matches!(text, Cow::Borrowed(_)).then_some(mark),
+            text,
+            encoding: UTF_8,
+        }
+    }
+
+    fn of(encoding: &'static Encoding, text: Cow<'a, str>) -> Self {
+        Self {
+            text,
+            encoding,
+            mark: None,
+        }
     }
 }
 
 /// Return the text of a file; `None` for a binary file.
-fn text_of(bytes: &[u8]) -> Option<Cow<'_, str>> {
-    let text = match Encoding::for_bom(bytes) {
-        Some((encoding, bom)) if encoding == UTF_8 => String::from_utf8_lossy(&bytes[bom..]),
-        Some((encoding, bom)) => encoding.decode_without_bom_handling(&bytes[bom..]).0,
-        None if !head(bytes).contains(&0) => return Some(String::from_utf8_lossy(bytes)),
+fn text_of(bytes: &[u8]) -> Option<Characters<'_>> {
+    let found = match Encoding::for_bom(bytes) {
+        Some((encoding, mark)) if encoding == UTF_8 => Characters::utf8(bytes, mark),
+        Some((encoding, mark)) => Characters::of(
+            encoding,
+            encoding.decode_without_bom_handling(&bytes[mark..]).0,
+        ),
+        None if !head(bytes).contains(&0) => return Some(Characters::utf8(bytes, 0)),
         None => utf16_without_bom(bytes)?,
     };
-    (!head(text.as_bytes()).contains(&0)).then_some(text)
+    (!head(found.text.as_bytes()).contains(&0)).then_some(found)
 }
 
 fn head(bytes: &[u8]) -> &[u8] {
@@ -54,7 +101,7 @@ fn head(bytes: &[u8]) -> &[u8] {
 
 /// Decode UTF-16 whose head is mostly Latin, so that one byte of most pairs is zero and the other never is.
 /// Other files with NUL are binary.
-fn utf16_without_bom(bytes: &[u8]) -> Option<Cow<'_, str>> {
+fn utf16_without_bom(bytes: &[u8]) -> Option<Characters<'_>> {
     let pairs = head(bytes).as_chunks::<2>().0;
     let zeros = |side: usize| pairs.iter().filter(|pair| pair[side] == 0).count();
     let encoding = match (zeros(0), zeros(1)) {
@@ -64,7 +111,10 @@ fn utf16_without_bom(bytes: &[u8]) -> Option<Cow<'_, str>> {
     };
     let text = encoding.decode_without_bom_handling_and_without_replacement(bytes)?;
     let is_text = |c: char| !c.is_control() || is_space(c);
-    text.chars().take(HEAD).all(is_text).then_some(text)
+    text.chars()
+        .take(HEAD)
+        .all(is_text)
+        .then(|| Characters::of(encoding, text))
 }
 
 /// Replace CRLF and CR by LF.
@@ -88,7 +138,7 @@ mod tests {
 
     fn text(bytes: &[u8], chunker: Chunker) -> String {
         match decode(bytes, chunker) {
-            Decoded::Text(text) => text,
+            Decoded::Text(decoded) => decoded.text,
             other => format!("{other:?}"),
         }
     }

@@ -18,17 +18,20 @@ mod markdown;
 mod outline;
 mod pack;
 mod parse;
+mod place;
 mod sql;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, DecodedText, decode};
+pub use place::{Origin, Place};
 
 use crate::file::RelPath;
 use crate::ids::ContentHash;
 use crate::profile::recipe::{Chunker, Recipe};
 use chars::CharIndex;
 use grammar::Syntax;
+use place::LineCounter;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -48,17 +51,26 @@ pub struct Chunk<'a> {
     /// Whether the chunk's first or last line is incomplete. With [`Chunker::Compat`]: whether it is
     /// one of the builder's slices of exactly 4,000 characters.
     pub is_fragment: bool,
+    /// In the text that was cut, until [`Origin::trace`] makes it a place in the file.
+    pub place: Place,
 }
 
 impl<'a> Chunk<'a> {
-    /// Hash the text.
+    /// Hash the text. The place is left at the first line, without bytes.
     pub fn new(text: Cow<'a, str>, sequence: u32, is_fragment: bool) -> Self {
         Self {
             hash: ContentHash::of(&text),
             text,
             sequence,
             is_fragment,
+            place: Place::default(),
         }
+    }
+
+    /// The same chunk, cut from these bytes of the text.
+    fn cut_from(mut self, bytes: &Range<usize>) -> Self {
+        self.place.bytes = Some(bytes.start as u64..bytes.end as u64);
+        self
     }
 
     /// Copy the text, so that the chunk outlives its file's text.
@@ -68,17 +80,19 @@ impl<'a> Chunk<'a> {
             hash: self.hash,
             sequence: self.sequence,
             is_fragment: self.is_fragment,
+            place: self.place,
         }
     }
 }
 
-/// Cut `text` into chunks, in order and without overlap.
+/// Cut `text` into chunks, in order and without overlap. Their [places](Place) are in `text`; those of
+/// [`Chunker::Compat`] chunks that join paragraphs span what is left out between them.
 ///
 /// With [`Chunker::Ast`] every character that is not white space is in exactly one chunk, and a chunk
 /// has at most `recipe.chunk_chars` characters (at least 1). Takes time linear in the text's length.
 pub fn chunk<'a>(text: &'a str, path: &RelPath, recipe: &Recipe) -> Vec<Chunk<'a>> {
     let extension = path.extension();
-    match recipe.chunker {
+    let mut chunks = match recipe.chunker {
         Chunker::Compat => compat::chunk(text, &extension),
         Chunker::Ast => {
             let chars = CharIndex::new(text);
@@ -94,7 +108,14 @@ pub fn chunk<'a>(text: &'a str, path: &RelPath, recipe: &Recipe) -> Vec<Chunk<'a
             };
             pack::pack(&chars, &boundaries, limit)
         }
+    };
+    let mut lines = LineCounter::new(text);
+    for chunk in &mut chunks {
+        if let Some(bytes) = &chunk.place.bytes {
+            chunk.place.lines = lines.lines(&(bytes.start as usize..bytes.end as usize));
+        }
     }
+    chunks
 }
 
 /// Whether `c` is white space by Python's `str.isspace`: Unicode's and the four information separators.

@@ -44,11 +44,12 @@ pub fn pack<'a>(chars: &CharIndex<'a>, boundaries: &[Boundary], limit: usize) ->
         let range = trim(text, rest.start..cut);
         rest.start = range.end + leading_space(&text[range.end..rest.end]);
         let ends_within_line = !rest.is_empty() && !text[range.end..rest.start].contains('\n');
-        chunks.push(Chunk::new(
-            Cow::Borrowed(&text[range]),
+        let chunk = Chunk::new(
+            Cow::Borrowed(&text[range.clone()]),
             chunks.len() as u32,
             begins_within_line || ends_within_line,
-        ));
+        );
+        chunks.push(chunk.cut_from(&range));
         begins_within_line = ends_within_line;
     }
     chunks

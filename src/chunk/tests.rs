@@ -192,12 +192,68 @@ proptest! {
     #[test]
     fn any_bytes_decode_and_cut(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         for chunker in [Chunker::Ast, Chunker::Compat] {
-            if let Decoded::Text(text) = decode(&bytes, chunker) {
+            if let Decoded::Text(DecodedText { text, .. }) = decode(&bytes, chunker) {
                 prop_assert!(!text.contains('\r'));
                 for extension in ["py", "txt"] {
                     let chunks = chunk(&text, &path(extension), &recipe(chunker, 40));
                     prop_assert!(!chunks.is_empty());
                     prop_assert!(chunks.iter().all(|chunk| !chunk.text.chars().all(is_space)));
+                }
+            }
+        }
+    }
+}
+
+/// Lines and what ends them, of one and of several bytes.
+const FILE_PIECES: &[&str] = &[
+    "fn a() {",
+    "}",
+    "\n",
+    "\n",
+    "\r\n",
+    "\r\n",
+    "\r",
+    "\n\n",
+    "  ",
+    "word ",
+    "\u{e9}",
+    "\u{1f600}",
+    "\u{2028}",
+];
+
+/// The text of a part of a file, with line feeds alone.
+fn with_line_feeds(part: &str) -> String {
+    part.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+proptest! {
+    /// With any line ends, with or without a mark: the bytes of a place are the chunk, and its lines are the file's.
+    #[test]
+    fn a_place_is_where_the_chunk_stands_on_disk(
+        pieces in proptest::collection::vec(proptest::sample::select(FILE_PIECES), 0..120),
+        mark in proptest::sample::select(&["", "\u{feff}"][..]),
+        limit in 1u32..60,
+    ) {
+        let file = format!("{mark}{}", pieces.concat());
+        for chunker in [Chunker::Ast, Chunker::Compat] {
+            let Decoded::Text(decoded) = decode(file.as_bytes(), chunker) else {
+                continue;
+            };
+            for extension in ["rs", "txt"] {
+                for chunk in chunk(&decoded.text, &path(extension), &recipe(chunker, limit)) {
+                    let place = decoded.origin.trace(chunk.place);
+                    let bytes = place.bytes.expect("the file is UTF-8");
+                    let on_disk = &file[bytes.start as usize..bytes.end as usize];
+                    match (chunker, extension) {
+                        // Paragraphs are joined with other white space between them.
+                        (Chunker::Compat, "txt") => {
+                            let solid = |text: &str| text.split(is_space).collect::<String>();
+                            prop_assert_eq!(solid(on_disk), solid(&chunk.text));
+                        }
+                        _ => prop_assert_eq!(with_line_feeds(on_disk), chunk.text),
+                    }
+                    let line = |at: u64| 1 + with_line_feeds(&file[..at as usize]).matches('\n').count() as u32;
+                    prop_assert_eq!(place.lines, (line(bytes.start), line(bytes.end)));
                 }
             }
         }

@@ -64,8 +64,24 @@ fn by_form(text: &str, style: Style) -> Vec<Found> {
 /// `text` with every certain credential replaced by [`REDACTED`], and how many there were. Doing it again
 /// changes nothing.
 pub fn redact(text: &str, style: Style) -> (Cow<'_, str>, u32) {
+    let redacted = redact_with_lines(text, style);
+    (redacted.text, redacted.count)
+}
+
+/// A text without its certain credentials.
+pub struct Redacted<'a> {
+    pub text: Cow<'a, str>,
+    /// How many there were.
+    pub count: u32,
+    /// For each line of `text` the line, from 1, in which it began; `None` when every line is where it was.
+    pub lines: Option<Vec<u32>>,
+}
+
+/// [`redact`], with the lines that the text had.
+pub fn redact_with_lines(text: &str, style: Style) -> Redacted<'_> {
     let mut redacted = Cow::Borrowed(text);
     let mut count = 0;
+    let mut lines = None;
     // What is cut out may uncover another: `key = [a-z]ghp_...`. Each pass leaves less to find.
     for _ in 0..MAX_PASSES {
         let found = find_certain(&redacted, style);
@@ -73,6 +89,13 @@ pub fn redact(text: &str, style: Style) -> (Cow<'_, str>, u32) {
             break;
         }
         count += found.len() as u32;
+        if found
+            .iter()
+            .any(|one| redacted[one.range.clone()].contains('\n'))
+        {
+            let before = lines.unwrap_or_else(|| all_lines(&redacted));
+            lines = Some(without_lines(before, &redacted, &found));
+        }
         let mut clean = String::with_capacity(redacted.len());
         let mut end = 0;
         for one in &found {
@@ -83,10 +106,33 @@ pub fn redact(text: &str, style: Style) -> (Cow<'_, str>, u32) {
         clean.push_str(&redacted[end..]);
         redacted = Cow::Owned(clean);
     }
-    (redacted, count)
+    Redacted {
+        text: redacted,
+        count,
+        lines,
+    }
 }
 
 const MAX_PASSES: usize = 4;
+
+fn all_lines(text: &str) -> Vec<u32> {
+    (1..=1 + text.matches('\n').count() as u32).collect()
+}
+
+/// Return `lines` without those that begin within what is cut out of `text`.
+fn without_lines(lines: Vec<u32>, text: &str, found: &[Found]) -> Vec<u32> {
+    let begins = text.match_indices('\n').map(|(at, _)| at);
+    let is_cut = |newline: usize| {
+        let next = found.partition_point(|one| one.range.end <= newline);
+        found
+            .get(next)
+            .is_some_and(|one| one.range.start <= newline)
+    };
+    let is_kept = std::iter::once(true).chain(begins.map(|newline| !is_cut(newline)));
+    let kept = lines.into_iter().zip(is_kept);
+    kept.filter_map(|(line, is_kept)| is_kept.then_some(line))
+        .collect()
+}
 
 /// `text` with blanks in place of all that was found: the same length, lines and character boundaries elsewhere.
 pub fn blank<'t>(text: &'t str, found: &[Found]) -> Cow<'t, str> {

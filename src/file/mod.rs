@@ -46,12 +46,32 @@ impl FileRecord {
     }
 }
 
+/// What kind of text a file holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextKind {
+    /// Name of the encoding, as the WHATWG spells it.
+    pub encoding: Box<str>,
+    /// Lower-case name of the language or format; `None` when it is not known.
+    pub language: Option<Box<str>>,
+}
+
+impl Default for TextKind {
+    /// UTF-8 in no known language.
+    fn default() -> Self {
+        Self {
+            encoding: "UTF-8".into(),
+            language: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileOutcome {
     Indexed {
         chunks: u32,
         /// Values in its text that look like credentials; the recipe decides whether they are kept or redacted.
         credentials: u32,
+        text: TextKind,
     },
     Skipped {
         reason: SkipReason,

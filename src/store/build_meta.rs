@@ -55,6 +55,13 @@ pub fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Return whether the vectors of the shard can be read: it is of this format or of an earlier one, whose vectors are
+/// stored alike.
+pub fn has_known_vectors(conn: &Connection, path: &Path) -> bool {
+    let format = meta::<Value>(conn, path, "format");
+    matches!(format, Ok(Value::Integer(1..=FORMAT_VERSION)))
+}
+
 /// Return a value of `build_meta` for people.
 pub fn spelled_value(value: Value) -> String {
     match value {

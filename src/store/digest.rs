@@ -52,7 +52,7 @@ pub fn digest_connection(conn: &Connection, path: &Path) -> Result<ShardDigest, 
     let label: String = meta(conn, path, "label")?;
     let fingerprint = digest_of(conn, path, "fingerprint")?;
     let mut fields = Fields::new();
-    fields.bytes(b"helix-build shard 1");
+    fields.bytes(b"helix-build shard 2");
     fields.bytes(label.as_bytes());
     fields.bytes(&fingerprint.0);
     let mut rows = || -> rusqlite::Result<(Chunks, u64, ContentDigest)> {

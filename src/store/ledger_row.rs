@@ -1,24 +1,28 @@
-//! A [`FileRecord`] as columns: the same seven in segments and in shards.
+//! A [`FileRecord`] as columns: the same nine in segments and in shards.
 
-use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason};
+use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason, TextKind};
 use crate::ids::FileHash;
 use rusqlite::{Row, Statement};
 
 /// The columns, in the order of the functions below.
-pub const COLUMNS: &str = "path, size, mtime_ns, blake3, chunks, skip_reason, detail";
+pub const COLUMNS: &str =
+    "path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language";
 
-/// Binds the columns to the parameters `first` to `first + 6`.
+/// Binds the columns to the parameters `first` to `first + 8`.
 pub fn bind(
     statement: &mut Statement<'_>,
     first: usize,
     file: &FileRecord,
 ) -> rusqlite::Result<()> {
-    let (chunks, reason, detail) = match &file.outcome {
+    let (chunks, reason, detail, text) = match &file.outcome {
         FileOutcome::Indexed {
             chunks,
             credentials,
-        } => (*chunks, None, spelled(*credentials)),
-        FileOutcome::Skipped { reason, detail } => (0, Some(reason.as_str()), Some(detail.clone())),
+            text,
+        } => (*chunks, None, spelled(*credentials), Some(text)),
+        FileOutcome::Skipped { reason, detail } => {
+            (0, Some(reason.as_str()), Some(detail.clone()), None)
+        }
     };
     // SQLite's integers are signed; no file has 2^63 bytes.
     let size = i64::try_from(file.entry.size).unwrap_or(i64::MAX);
@@ -28,7 +32,10 @@ pub fn bind(
     statement.raw_bind_parameter(first + 3, file.hash.map(|hash| hash.0))?;
     statement.raw_bind_parameter(first + 4, chunks)?;
     statement.raw_bind_parameter(first + 5, reason)?;
-    statement.raw_bind_parameter(first + 6, detail)
+    statement.raw_bind_parameter(first + 6, detail)?;
+    statement.raw_bind_parameter(first + 7, text.map(|text| &*text.encoding))?;
+    let language = text.and_then(|text| text.language.as_deref());
+    statement.raw_bind_parameter(first + 8, language)
 }
 
 /// Read the columns from `first` on. `None` when they say nothing that [`bind`] writes.
@@ -38,12 +45,19 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
     let hash: Option<[u8; 32]> = row.get(first + 3)?;
     let reason: Option<String> = row.get(first + 5)?;
     let detail: Option<String> = row.get(first + 6)?;
-    let outcome = match reason {
-        None => Some(FileOutcome::Indexed {
+    let encoding: Option<String> = row.get(first + 7)?;
+    let language: Option<String> = row.get(first + 8)?;
+    let outcome = match (reason, encoding) {
+        (None, None) => None,
+        (None, Some(encoding)) => Some(FileOutcome::Indexed {
             chunks: row.get(first + 4)?,
             credentials: detail.as_deref().map_or(0, counted),
+            text: TextKind {
+                encoding: encoding.into(),
+                language: language.map(Into::into),
+            },
         }),
-        Some(reason) => SkipReason::parse(&reason).map(|reason| FileOutcome::Skipped {
+        (Some(reason), _) => SkipReason::parse(&reason).map(|reason| FileOutcome::Skipped {
             reason,
             detail: detail.unwrap_or_default(),
         }),

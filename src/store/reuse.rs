@@ -1,9 +1,9 @@
 //! Vectors of earlier builds, by the text that they belong to.
 //!
 //! A published shard is the cache: there is no second store to grow stale. Shards of another encoder
-//! fingerprint, of another format, or unreadable ones are left out. Reading only.
+//! fingerprint, of a later format, or unreadable ones are left out. Reading only.
 
-use super::build_meta::{check_format, digest_of};
+use super::build_meta::{digest_of, has_known_vectors};
 use super::connect::{most_open_databases, open_read_only};
 use super::error::StoreError;
 use crate::ids::{ChunkId, ContentHash, Digest};
@@ -167,11 +167,11 @@ fn beginning(id: ChunkId) -> u32 {
 /// Return the shard at `path`, if its vectors are of this encoder.
 fn open_fitting(path: &Path, encoder_fingerprint: Digest) -> Option<Connection> {
     let conn = open_read_only(path).ok()?;
-    check_format(&conn, path).ok()?;
     let own = digest_of(&conn, path, "encoder_fingerprint").ok()?;
     conn.execute_batch(&format!("PRAGMA cache_size = -{CACHE_KIB}"))
         .ok()?;
-    (own == encoder_fingerprint).then_some(conn)
+    let fits = own == encoder_fingerprint && has_known_vectors(&conn, path);
+    fits.then_some(conn)
 }
 
 fn look_up_in(

@@ -23,7 +23,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 
 /// Number of the layout below. A file of another layout is replaced by an empty one.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE segment (
@@ -41,13 +41,16 @@ CREATE TABLE files (
     blake3 BLOB,
     chunks INTEGER NOT NULL,
     skip_reason TEXT,
-    detail TEXT
+    detail TEXT,
+    encoding TEXT,
+    language TEXT
 );
 CREATE TABLE chunks (
     chunk_no INTEGER PRIMARY KEY,
     text TEXT NOT NULL,
     sha256 BLOB NOT NULL,
     is_fragment INTEGER NOT NULL,
+    place BLOB NOT NULL,
     n_tokens INTEGER NOT NULL,
     chromatin INTEGER NOT NULL,
     tags BLOB NOT NULL,
@@ -62,8 +65,9 @@ CREATE TABLE chunks (
 const SEQUENCE_BITS: u32 = 32;
 
 const INSERT_FILE: &str = "
-INSERT INTO files (file_no, path, size, mtime_ns, blake3, chunks, skip_reason, detail)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+INSERT INTO files
+    (file_no, path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// What a segment file was made for. The rows of a file with another header are useless.
 #[derive(Clone, Debug, PartialEq, Eq)]

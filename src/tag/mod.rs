@@ -79,6 +79,11 @@ pub fn style(path: &RelPath) -> Style {
     Format::of(path).style()
 }
 
+/// Return the lower-case name of the language or format of the file at `path`; `None` when its name tells none.
+pub fn language(path: &RelPath) -> Option<&'static str> {
+    Some(Format::of(path).name).filter(|name| !name.is_empty())
+}
+
 /// Return the tags of one chunk, as if the `credentials` in it were blank.
 pub fn tag_without(input: &TagInput, credentials: &[Found]) -> Tags {
     let text = credential::blank(input.text, credentials);

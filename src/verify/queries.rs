@@ -132,6 +132,25 @@ pub const SHARD: &[Check] = &[
         FROM (SELECT DISTINCT file_id FROM build_sources) AS s
         WHERE NOT EXISTS (SELECT 1 FROM build_files AS f WHERE f.file_id = s.file_id)"),
     full(FaultKind::Ledger, "build_files", "
+        SELECT path, 'an indexed file has no encoding, or a skipped one has an encoding or a language' FROM build_files
+        WHERE (encoding IS NULL) <> (skip_reason IS NOT NULL) OR (language IS NOT NULL AND skip_reason IS NOT NULL)
+           OR typeof(encoding) NOT IN ('text', 'null') OR typeof(language) NOT IN ('text', 'null')"),
+    full(FaultKind::Ledger, "build_sources", "
+        SELECT 'file ' || s.file_id || ', chunk ' || s.seq,
+               'its bytes or lines cannot be in the file, or its symbols are not a list'
+        FROM build_sources AS s JOIN build_files AS f ON f.file_id = s.file_id
+        WHERE typeof(line_start) <> 'integer' OR typeof(line_end) <> 'integer' OR line_start < 1 OR line_end < line_start
+           OR (byte_start IS NULL) <> (byte_end IS NULL)
+           OR typeof(byte_start) NOT IN ('integer', 'null') OR typeof(byte_end) NOT IN ('integer', 'null')
+           OR byte_start < 0 OR byte_end <= byte_start OR byte_end > f.size
+           OR NOT json_valid(symbols) OR json_type(iif(json_valid(symbols), symbols, '[]')) <> 'array'"),
+    full(FaultKind::Ledger, "build_sources", "
+        SELECT 'file ' || file_id || ', chunk ' || seq, 'it begins before the end of the chunk before it'
+        FROM (SELECT file_id, seq, byte_start, line_start,
+                     lag(byte_end) OVER before AS bytes_before, lag(line_end) OVER before AS lines_before
+              FROM build_sources WINDOW before AS (PARTITION BY file_id ORDER BY seq))
+        WHERE byte_start < bytes_before OR line_start < lines_before"),
+    full(FaultKind::Ledger, "build_files", "
         SELECT f.path, 'says ' || f.chunks || ' chunks and has ' || count(s.seq) || ' places, the last numbered '
                || coalesce(max(s.seq), -1)
         FROM build_files AS f LEFT JOIN build_sources AS s ON s.file_id = f.file_id

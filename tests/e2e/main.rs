@@ -30,6 +30,7 @@ mod limits;
 mod locks;
 mod models;
 mod outputs;
+mod places;
 #[cfg(target_os = "linux")]
 mod publish_order;
 mod query;

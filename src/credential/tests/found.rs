@@ -267,6 +267,38 @@ fn redacting_is_told_and_leaves_the_rest() {
     assert!(matches!(redact(plain, Style::Any), (Cow::Borrowed(text), 0) if text == plain));
 }
 
+#[test]
+fn redacting_says_which_lines_are_left() {
+    let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n".repeat(3);
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----");
+    let text = format!("a\n{key}\nb\n{key} {key}\nc");
+    let redacted = redact_with_lines(&text, Style::Any);
+    let left = [
+        "a",
+        "BEGIN",
+        "[redacted]",
+        "END",
+        "b",
+        "BEGIN",
+        "[redacted]",
+        "END BEGIN",
+        "[redacted]",
+        "END",
+        "c",
+    ];
+    let bare = redacted
+        .text
+        .replace("-----", "")
+        .replace(" PRIVATE KEY", "");
+    assert_eq!(bare, left.join("\n"));
+    assert_eq!(
+        redacted.lines,
+        Some(vec![1, 2, 3, 6, 7, 8, 9, 12, 13, 16, 17])
+    );
+    let redacted = redact_with_lines("a\ndb_pass: Tr0ub4dor3zz\nb", Style::Settings);
+    assert_eq!((redacted.count, redacted.lines), (1, None));
+}
+
 /// However it is said: what looks drawn by lot behind a password's key on its line is one.
 #[test]
 fn what_is_drawn_is_found_on_the_line_of_a_password() {

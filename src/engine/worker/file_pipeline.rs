@@ -4,11 +4,11 @@
 //! a record with a reason, not an error.
 
 use super::encode_stage::EncodedFile;
-use crate::chunk::{self, Chunk, Decoded};
+use crate::chunk::{self, Chunk, Decoded, DecodedText};
 use crate::credential::{self, Found, Style};
 use crate::encode::{TextTokenizer, TokenizedText};
 use crate::failpoint::failpoint;
-use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
+use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason, TextKind};
 use crate::profile::Limits;
 use crate::profile::recipe::{Recipe, SecretsInText};
 use crate::protocol::{SegmentTask, Work};
@@ -82,8 +82,12 @@ impl FilePipeline {
             Ok(read) => read,
             Err(skipped) => return PreparedFile::skipped(skipped),
         };
-        let chunks: Vec<_> = chunk::chunk(&read.text, &entry.path, &self.recipe)
+        let chunks: Vec<_> = chunk::chunk(&read.decoded.text, &entry.path, &self.recipe)
             .into_iter()
+            .map(|chunk| Chunk {
+                place: read.decoded.origin.trace(chunk.place),
+                ..chunk
+            })
             .map(|chunk| self.prepare_chunk(task, entry, chunk))
             .collect();
         if chunks.is_empty() {
@@ -98,6 +102,10 @@ impl FilePipeline {
                 outcome: FileOutcome::Indexed {
                     chunks: chunks.len() as u32,
                     credentials: read.redacted + kept,
+                    text: TextKind {
+                        encoding: read.decoded.encoding.into(),
+                        language: tag::language(&entry.path).map(Into::into),
+                    },
                 },
             },
             chunks,
@@ -153,7 +161,7 @@ pub fn content_skip_reason(
 /// A file's text as it is indexed.
 struct ReadText {
     file: ReadFile,
-    text: String,
+    decoded: DecodedText,
     /// Credentials that were replaced in the text.
     redacted: u32,
 }
@@ -167,32 +175,38 @@ fn read_text(
 ) -> Result<ReadText, FileRecord> {
     let file = scan::read_file(root, entry, limits)
         .map_err(|failure| skip_unread(entry, failure.reason, failure.detail))?;
-    let text = match chunk::decode(&file.bytes, recipe.chunker) {
-        Decoded::Text(text) => text,
+    let decoded = match chunk::decode(&file.bytes, recipe.chunker) {
+        Decoded::Text(decoded) => decoded,
         Decoded::Binary => return Err(skip_read(file, SkipReason::Binary, String::new())),
         Decoded::Blank => return Err(skip_read(file, SkipReason::Blank, String::new())),
     };
-    let (text, redacted) = match recipe.secrets_in_text {
-        SecretsInText::Keep => (text, 0),
-        SecretsInText::Redact => redact(text, entry),
-        SecretsInText::Skip => match first_credential(&text, entry) {
+    let (decoded, redacted) = match recipe.secrets_in_text {
+        SecretsInText::Keep => (decoded, 0),
+        SecretsInText::Redact => redact(decoded, entry),
+        SecretsInText::Skip => match first_credential(&decoded.text, entry) {
             Some(detail) => return Err(skip_read(file, SkipReason::SecretInText, detail)),
-            None => (text, 0),
+            None => (decoded, 0),
         },
     };
     Ok(ReadText {
         file,
-        text,
+        decoded,
         redacted,
     })
 }
 
 /// Return the text with its credentials replaced, and their number.
-fn redact(text: String, entry: &FileEntry) -> (String, u32) {
-    match credential::redact(&text, tag::style(&entry.path)) {
-        (Cow::Owned(redacted), count) => (redacted, count),
-        (Cow::Borrowed(_), _) => (text, 0),
-    }
+fn redact(decoded: DecodedText, entry: &FileEntry) -> (DecodedText, u32) {
+    let redacted = credential::redact_with_lines(&decoded.text, tag::style(&entry.path));
+    let Cow::Owned(text) = redacted.text else {
+        return (decoded, 0);
+    };
+    let decoded = DecodedText {
+        text,
+        origin: decoded.origin.rewritten(redacted.lines),
+        ..decoded
+    };
+    (decoded, redacted.count)
 }
 
 /// Return the line and the kind of a text's first credential, never its value.

@@ -148,7 +148,7 @@ impl CommitGroup {
 mod tests {
     use super::*;
     use crate::chunk::Chunk;
-    use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath};
+    use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, TextKind};
     use crate::ids::{Digest, SegmentId, ShardId};
     use crate::protocol::SegmentTask;
     use crate::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
@@ -183,6 +183,7 @@ mod tests {
                 outcome: FileOutcome::Indexed {
                     chunks: chunks as u32,
                     credentials: 0,
+                    text: TextKind::default(),
                 },
             },
             chunks: (0..chunks).map(chunk).collect(),

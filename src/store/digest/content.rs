@@ -160,11 +160,12 @@ impl Chunks {
         fields: &mut Fields,
     ) -> rusqlite::Result<(u64, ContentDigest)> {
         let mut files = conn.prepare(
-            "SELECT file_id, root_id, path, size, blake3, chunks, skip_reason FROM build_files \
-             ORDER BY file_id",
+            "SELECT file_id, root_id, path, size, blake3, chunks, skip_reason, encoding, language \
+             FROM build_files ORDER BY file_id",
         )?;
         let mut places = conn.prepare(
-            "SELECT gene_id, is_fragment, seq FROM build_sources WHERE file_id = ?1 ORDER BY seq",
+            "SELECT gene_id, is_fragment, seq, byte_start, byte_end, line_start, line_end, symbols \
+             FROM build_sources WHERE file_id = ?1 ORDER BY seq",
         )?;
         let mut files = files.query([])?;
         let mut own = Fields::new();
@@ -179,15 +180,15 @@ impl Chunks {
                     .map_or("", |root| &root.label)
                     .as_bytes(),
             );
-            for column in 2..7 {
+            for column in 2..9 {
                 own.value(file.get_ref(column)?);
             }
             let mut places = places.query([file.get::<_, i64>(0)?])?;
             while let Some(place) = places.next()? {
                 let id = place.get_ref(0)?.as_str()?;
-                own.value(place.get_ref(0)?);
-                own.value(place.get_ref(1)?);
-                own.value(place.get_ref(2)?);
+                for column in 0..8 {
+                    own.value(place.get_ref(column)?);
+                }
                 let chunk = ChunkId::parse(id).and_then(|id| self.0.get(&id));
                 own.bytes(chunk.map_or(&[], |hash| hash.as_slice()));
             }

@@ -26,6 +26,12 @@ pub struct FileView {
     pub skip_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Of an indexed file, as the WHATWG names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Lower-case name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     pub chunks: Vec<FileChunkView>,
 }
 
@@ -40,6 +46,18 @@ pub struct FileChunkView {
     pub is_owner: bool,
     /// Bytes of text.
     pub bytes: i64,
+    /// First byte in the file on disk, from 0; absent where those bytes are not the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub byte_start: Option<i64>,
+    /// Behind the last byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub byte_end: Option<i64>,
+    /// From 1.
+    pub line_start: i64,
+    /// The last line that the chunk is on.
+    pub line_end: i64,
+    /// Names of the definitions around the chunk, outermost first.
+    pub symbols: Vec<String>,
 }
 
 /// Return the files whose path is `path`, or ends in it after a separator; by shard, then in canonical
@@ -53,13 +71,14 @@ pub fn inspect_file(index: &Index, path: &str) -> Result<Vec<FileView>, StoreErr
 
 /// Compared at the end, so that no character of the path is a wildcard.
 const FILES: &str = "
-SELECT file_id, source, size, mtime_ns, blake3, skip_reason, detail FROM (
+SELECT file_id, source, size, mtime_ns, blake3, skip_reason, detail, encoding, language FROM (
     SELECT f.*, rtrim(r.path, '/') || '/' || f.path AS source
     FROM build_files AS f JOIN build_roots AS r ON r.root_id = f.root_id)
 WHERE source = ?1 OR substr(source, -length(?2)) = ?2 ORDER BY file_id LIMIT ?3";
 
 const CHUNKS: &str = "
-SELECT s.seq, s.gene_id, s.is_fragment, g.source_id IS ?2, coalesce(length(CAST(g.content AS BLOB)), 0)
+SELECT s.seq, s.gene_id, s.is_fragment, g.source_id IS ?2, coalesce(length(CAST(g.content AS BLOB)), 0),
+       s.byte_start, s.byte_end, s.line_start, s.line_end, s.symbols
 FROM build_sources AS s LEFT JOIN genes AS g ON g.gene_id = s.gene_id
 WHERE s.file_id = ?1 ORDER BY s.seq";
 
@@ -94,6 +113,8 @@ fn file(row: &Row<'_>, shard: &str) -> Result<FileView, rusqlite::Error> {
         blake3: hash.map(|bytes| hex(&bytes)),
         skip_reason: row.get(5)?,
         detail: row.get(6)?,
+        encoding: row.get(7)?,
+        language: row.get(8)?,
         chunks: Vec::new(),
     })
 }
@@ -105,5 +126,10 @@ fn chunk(row: &Row<'_>) -> Result<FileChunkView, rusqlite::Error> {
         is_fragment: row.get(2)?,
         is_owner: row.get(3)?,
         bytes: row.get(4)?,
+        byte_start: row.get(5)?,
+        byte_end: row.get(6)?,
+        line_start: row.get(7)?,
+        line_end: row.get(8)?,
+        symbols: serde_json::from_str(row.get_ref(9)?.as_str()?).unwrap_or_default(),
     })
 }

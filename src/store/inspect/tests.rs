@@ -22,7 +22,7 @@ fn a_shard_is_summed_up() {
     assert_eq!(view.label, "s");
     assert_eq!(view.roots[0].path, "/srv/data");
     assert_eq!((view.files, view.skipped["unreadable"]), (5, 1));
-    assert_eq!(view.meta["format"], 1);
+    assert_eq!(view.meta["format"], 2);
     assert_eq!(view.segments.len(), 1);
     assert_eq!((view.segments[0].segments, view.segments[0].files), (2, 6));
     let genes = view
@@ -65,6 +65,12 @@ fn a_file_is_found_by_its_path_or_its_end() {
             .collect();
         assert_eq!(owners, [(0, false), (1, true), (2, true), (3, false)]);
     }
+    let file = &inspect_file(&index, "crawl-watchdog.rs").expect("read")[0];
+    assert_eq!(file.language.as_deref(), Some("prose"));
+    let second = &file.chunks[1];
+    assert_eq!((second.byte_start, second.byte_end), (Some(43), Some(64)));
+    assert_eq!((second.line_start, second.line_end), (1, 1));
+    assert_eq!(second.symbols, ["Outer"]);
     assert!(
         inspect_file(&index, "watchdog.rs")
             .expect("read")

@@ -293,7 +293,8 @@ fn other_files_with_the_same_text_are_listed() {
                 "INSERT INTO build_roots VALUES (1, 'r', '/r');
                  INSERT INTO build_files (file_id, root_id, path, size, mtime_ns, chunks)
                      VALUES (1, 1, 'a.rs', 12, 0, 1), (2, 1, 'b/c.rs', 12, 0, 1);
-                 INSERT INTO build_sources VALUES (1, 0, '{id}', 0), (2, 0, '{id}', 0);"
+                 INSERT INTO build_sources (file_id, seq, gene_id, is_fragment, line_start, line_end, symbols)
+                 VALUES (1, 0, '{id}', 0, 1, 1, '[]'), (2, 0, '{id}', 0, 1, 1, '[]');"
             ))
         })
         .expect("plain SQL");

@@ -100,9 +100,13 @@ CREATE VIRTUAL TABLE genes_fts_vocab USING fts5vocab(genes_fts, instance);
 /// `recipe` (JSON), `epoch` (seconds), `files`, `chunks`, `digest` and `content_digest` (hex).
 /// `build_files` is the ledger, one row per eligible file; `file_id` counts from 1 in canonical
 /// order, `path` is spelled relative to its root, `blake3` is 32 bytes or NULL, `skip_reason` is
-/// NULL when the file is indexed.
+/// NULL when the file is indexed, and `encoding` and `language` when it is not; `language` also when its name tells
+/// none.
 /// `build_sources` names the chunk at every place of every file, so a duplicate text lists all the
-/// files that hold it. `is_fragment` belongs to the place: equal texts may be cut differently.
+/// files that hold it. `is_fragment` belongs to the place: equal texts may be cut differently. Bytes are
+/// those of the file on disk, from `byte_start` to before `byte_end`, NULL where they are not the
+/// text's; lines count from 1, the last included; `symbols` is a JSON array of the names of the
+/// definitions around the chunk, outermost first.
 /// `build_routes` holds a JSON array of words that lead queries here, one row per chunk; the first
 /// `encoded` of them are the encoder's, the others the tagger's.
 pub const BUILD_TABLES: &str = "
@@ -117,13 +121,20 @@ CREATE TABLE build_files (
     blake3 BLOB,
     chunks INTEGER NOT NULL,
     skip_reason TEXT,
-    detail TEXT
+    detail TEXT,
+    encoding TEXT,
+    language TEXT
 );
 CREATE TABLE build_sources (
     file_id INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     gene_id TEXT NOT NULL,
     is_fragment INTEGER NOT NULL,
+    byte_start INTEGER,
+    byte_end INTEGER,
+    line_start INTEGER NOT NULL,
+    line_end INTEGER NOT NULL,
+    symbols TEXT NOT NULL,
     PRIMARY KEY (file_id, seq)
 ) WITHOUT ROWID;
 CREATE TABLE build_routes (

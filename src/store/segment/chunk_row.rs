@@ -22,13 +22,13 @@ pub struct EncodedChunk<'a> {
 
 pub(super) const INSERT: &str = "
 INSERT INTO chunks
-    (chunk_no, text, sha256, is_fragment, n_tokens, chromatin, tags, route_words, sparse, dense)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    (chunk_no, text, sha256, is_fragment, n_tokens, chromatin, tags, route_words, sparse, dense, place)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// All chunks of a file, in sequence, for [`read`]. `?1` is the number of the file's first chunk, `?2` that
 /// of the next file's.
 pub(super) const SELECT: &str = "
-SELECT chunk_no - ?1, text, sha256, is_fragment, n_tokens, chromatin, tags, route_words, sparse, dense
+SELECT chunk_no - ?1, text, sha256, is_fragment, n_tokens, chromatin, tags, route_words, sparse, dense, place
 FROM chunks WHERE chunk_no >= ?1 AND chunk_no < ?2 ORDER BY chunk_no";
 
 /// Run [`INSERT`] for a chunk of the file whose first chunk has the number `first_chunk_no`.
@@ -54,6 +54,7 @@ pub(super) fn insert(
         encode(&vectors.route_words)?,
         vectors.sparse.as_ref().map(encode).transpose()?,
         vectors.dense.as_ref().map(DenseVector::to_le_bytes),
+        encode(&chunk.place)?,
     ])?;
     Ok(())
 }
@@ -63,7 +64,9 @@ pub(super) fn read<'a>(row: &'a Row<'_>) -> rusqlite::Result<Option<EncodedChunk
     let tags = decode(row.get_ref(6)?.as_blob()?);
     let route_words = decode(row.get_ref(7)?.as_blob()?);
     let sparse = row.get_ref(8)?.as_blob_or_null()?.map(decode).transpose();
-    let (Ok(tags), Ok(route_words), Ok(sparse)) = (tags, route_words, sparse) else {
+    let place = decode(row.get_ref(10)?.as_blob()?);
+    let (Ok(tags), Ok(route_words), Ok(sparse), Ok(place)) = (tags, route_words, sparse, place)
+    else {
         return Ok(None);
     };
     let dense = match row.get_ref(9)?.as_blob_or_null()? {
@@ -81,6 +84,7 @@ pub(super) fn read<'a>(row: &'a Row<'_>) -> rusqlite::Result<Option<EncodedChunk
         text: Cow::Borrowed(row.get_ref(1)?.as_str()?),
         hash: ContentHash(row.get(2)?),
         is_fragment: row.get(3)?,
+        place,
     };
     Ok(Some(EncodedChunk {
         tagged: TaggedChunk {

@@ -54,7 +54,12 @@ struct Source {
 
 const INSERT_FILE: &str = "
 INSERT INTO build_files
-    (file_id, root_id, path, size, mtime_ns, blake3, chunks, skip_reason, detail)
+    (file_id, root_id, path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+const INSERT_PLACE: &str = "
+INSERT INTO build_sources
+    (file_id, seq, gene_id, is_fragment, byte_start, byte_end, line_start, line_end, symbols)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 /// The first file with a text owns the row.
@@ -93,7 +98,7 @@ impl<'conn> Rows<'conn> {
                 source: Source::default(),
                 file: conn.prepare(INSERT_FILE)?,
                 gene: conn.prepare(INSERT_GENE)?,
-                place: conn.prepare("INSERT INTO build_sources VALUES (?1, ?2, ?3, ?4)")?,
+                place: conn.prepare(INSERT_PLACE)?,
                 route: conn.prepare("INSERT INTO build_routes VALUES (?1, ?2, ?3)")?,
                 tag: conn.prepare("INSERT INTO promoter_index VALUES (?1, ?2, ?3)")?,
                 full_text: conn.prepare(fts::INSERT)?,
@@ -208,12 +213,21 @@ impl<'conn> Rows<'conn> {
     }
 
     fn place(&mut self, chunk: &Chunk<'_>, gene_id: &str) -> rusqlite::Result<()> {
+        let place = &chunk.place;
+        // SQLite's integers are signed; no file has 2^63 bytes.
+        let bytes = place.bytes.as_ref();
+        let bytes = bytes.map(|bytes| (bytes.start as i64, bytes.end as i64));
         self.place
             .execute((
                 self.source.file_id,
                 chunk.sequence,
                 gene_id,
                 chunk.is_fragment,
+                bytes.map(|(start, _)| start),
+                bytes.map(|(_, end)| end),
+                place.lines.0,
+                place.lines.1,
+                json(&place.symbols),
             ))
             .map(drop)
     }

@@ -235,6 +235,17 @@ fn the_first_file_owns_a_duplicate_and_all_are_listed() {
             "lib/crawl-watchdog.rs|Integer(3)|Integer(0)",
         ]
     );
+    let places = "SELECT path, seq, byte_start, byte_end, line_start, line_end, symbols, encoding, language \
+                  FROM build_sources JOIN build_files USING (file_id) WHERE file_id IN (1, 4) LIMIT 4";
+    assert_eq!(
+        rows(&conn, places),
+        [
+            r#"README.md|Integer(0)|Null|Null|Integer(1)|Integer(2)|[]|UTF-8|prose"#,
+            r#"README.md|Integer(1)|Null|Null|Integer(2)|Integer(2)|["Outer"]|UTF-8|prose"#,
+            r#"lib/crawl-watchdog.rs|Integer(0)|Integer(0)|Integer(43)|Integer(1)|Integer(1)|[]|UTF-8|prose"#,
+            r#"lib/crawl-watchdog.rs|Integer(1)|Integer(43)|Integer(64)|Integer(1)|Integer(1)|["Outer"]|UTF-8|prose"#,
+        ]
+    );
     let places: usize = files.iter().map(|(_, chunks)| chunks.len()).sum();
     assert_eq!(
         count(&conn, "SELECT count(*) FROM build_sources") as usize,
@@ -275,7 +286,13 @@ fn vectors_are_found_by_text_in_shards_of_the_same_encoder() {
         .look_up(ContentHash::of("never seen"))
         .expect("readable");
     assert_eq!(unknown, None);
-    assert!(VectorCache::open(&[path], Digest([9; 32])).is_empty());
+    assert!(VectorCache::open(std::slice::from_ref(&path), Digest([9; 32])).is_empty());
+    for (format, is_usable) in [("1", true), ("2", true), ("3", false), ("'1'", false)] {
+        let sql = format!("UPDATE build_meta SET value = {format} WHERE key = 'format'");
+        open(&path).execute_batch(&sql).expect("changed");
+        let cache = VectorCache::open(std::slice::from_ref(&path), Digest([8; 32]));
+        assert_eq!(!cache.is_empty(), is_usable, "{format}");
+    }
 }
 
 #[test]
@@ -373,6 +390,11 @@ fn a_changed_row_changes_the_digest() {
         "UPDATE build_files SET size = size + 1 WHERE file_id = 1",
         "UPDATE build_files SET skip_reason = 'binary' WHERE skip_reason IS NOT NULL",
         "UPDATE build_sources SET is_fragment = 1 - is_fragment WHERE file_id = 1 AND seq = 0",
+        "UPDATE build_sources SET line_end = line_end + 1 WHERE file_id = 1 AND seq = 1",
+        "UPDATE build_sources SET byte_end = byte_end + 1 WHERE byte_start = 0",
+        "UPDATE build_sources SET symbols = '[]' WHERE seq = 1",
+        "UPDATE build_files SET encoding = 'GBK' WHERE file_id = 1",
+        "UPDATE build_files SET language = 'ada' WHERE file_id = 1",
         "DELETE FROM build_sources WHERE file_id = 1 AND seq = 1",
         "UPDATE build_routes SET terms = '[]'",
         "UPDATE build_roots SET label = 'x'",

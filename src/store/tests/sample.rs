@@ -1,7 +1,7 @@
 //! Small corpora with every kind of row.
 
-use crate::chunk::Chunk;
-use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason};
+use crate::chunk::{Chunk, Place};
+use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason, TextKind};
 use crate::ids::{Digest, FileHash};
 use crate::store::connect;
 use crate::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
@@ -46,14 +46,27 @@ pub fn corpus() -> Vec<Entry> {
 
 pub fn indexed(path: &str, texts: &[&str]) -> Entry {
     let bytes = texts.concat();
-    let chunks: Vec<_> = texts
-        .iter()
-        .enumerate()
-        .map(|(n, text)| chunk(path, n as u32, text))
-        .collect();
+    let mut at = 0;
+    let mut line = 1;
+    let mut chunks = Vec::new();
+    for (n, text) in texts.iter().enumerate() {
+        let mut chunk = chunk(path, n as u32, text);
+        let end = line + text.matches('\n').count() as u32;
+        chunk.tagged.chunk.place = Place {
+            bytes: path.ends_with(".rs").then(|| at..at + text.len() as u64),
+            lines: (line, end),
+            symbols: ["Outer".to_owned(), "inner".to_owned()][..n.min(2)].to_vec(),
+        };
+        (at, line) = (at + text.len() as u64, end);
+        chunks.push(chunk);
+    }
     let outcome = FileOutcome::Indexed {
         chunks: chunks.len() as u32,
         credentials: 0,
+        text: TextKind {
+            language: Some("prose".into()),
+            ..TextKind::default()
+        },
     };
     (record(path, &bytes, outcome), chunks)
 }

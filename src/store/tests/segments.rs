@@ -1,7 +1,7 @@
 //! Segments survive whatever happens to their writer.
 
 use super::sample::{Entry, chunk, corpus, indexed, segment_header, write_segment};
-use crate::file::{FileOutcome, FileRecord, RelPath};
+use crate::file::{FileOutcome, FileRecord, RelPath, TextKind};
 use crate::ids::Digest;
 use crate::store::StoreError;
 use crate::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
@@ -207,7 +207,7 @@ proptest! {
                     let name = format!("f{file}.txt");
                     let (mut record, _) = indexed(&name, &[]);
                     record.entry.mtime_ns = i64::from(version);
-                    record.outcome = FileOutcome::Indexed { chunks: chunks.into(), credentials: 0 };
+                    record.outcome = FileOutcome::Indexed { chunks: chunks.into(), credentials: 0, text: TextKind::default() };
                     let chunks: Vec<_> = (0..chunks)
                         .map(|n| chunk(&name, n.into(), &format!("Text {version} {n}")))
                         .collect();

@@ -1,6 +1,6 @@
 //! Any file is decoded and cut as `chunk` promises, by both chunkers.
 
-use helix_build::chunk::{Chunk, Decoded, chunk, decode};
+use helix_build::chunk::{Chunk, Decoded, DecodedText, chunk, decode};
 use helix_build::file::RelPath;
 use helix_build::profile::recipe::{Chunker, Recipe};
 use std::borrow::Cow;
@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) {
             ..Recipe::default()
         };
         let decoded = decode(bytes, chunker);
-        let Decoded::Text(text) = &decoded else {
+        let Decoded::Text(DecodedText { text, .. }) = &decoded else {
             continue;
         };
         assert!(!text.contains('\r') && !text.chars().all(is_space));
