@@ -3,7 +3,9 @@
 //! Scans lines, not inline syntax. Fenced code is cut only when it is larger than a chunk.
 
 use super::is_space;
+use super::outline::Outline;
 use super::pack::{Boundary, Rank};
+use super::symbols::{Definition, name_of};
 
 /// Rank of a block below any heading, whose levels are 1 to 6.
 const BLOCK: usize = 7;
@@ -12,8 +14,47 @@ const BLOCK: usize = 7;
 /// something else.
 const LEAST_UNDERLINE: usize = 3;
 
+/// Return the outline of a text: sections are called by their headings.
+pub fn outline(text: &str) -> Outline {
+    let boundaries = boundaries(text);
+    let definitions = sections(text, &boundaries);
+    Outline {
+        boundaries,
+        definitions,
+    }
+}
+
+/// Return the sections of a text, from each heading to the next one of its level or above.
+fn sections(text: &str, boundaries: &[Boundary]) -> Vec<Definition> {
+    let mut sections: Vec<Definition> = Vec::new();
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    // The text's first line is no boundary.
+    let first = text.lines().next().and_then(heading_level);
+    let first = first.map(|level| (0, level));
+    let headings = boundaries
+        .iter()
+        .map(|boundary| (boundary.at, boundary.rank.depth()));
+    for (at, level) in first
+        .into_iter()
+        .chain(headings)
+        .filter(|(_, level)| *level < BLOCK)
+    {
+        while let Some((number, _)) = open.pop_if(|(_, outer)| *outer >= level) {
+            sections[number].range.end = at;
+        }
+        let line = text[at..].lines().next().unwrap_or_default();
+        let heading = line.trim_start_matches('#').trim_end_matches('#');
+        if let Some(name) = name_of(heading) {
+            open.push((sections.len(), level));
+            let range = at..text.len();
+            sections.push(Definition { range, name });
+        }
+    }
+    sections
+}
+
 /// Return the boundaries in ascending order.
-pub fn boundaries(text: &str) -> Vec<Boundary> {
+fn boundaries(text: &str) -> Vec<Boundary> {
     let mut boundaries = Vec::new();
     let mut fence = None;
     let mut after_blank = false;

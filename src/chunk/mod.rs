@@ -13,13 +13,16 @@ mod chars;
 mod compat;
 mod counting_allocator;
 mod decode;
+mod definitions;
 mod grammar;
+mod indentation;
 mod markdown;
 mod outline;
 mod pack;
 mod parse;
 mod place;
 mod sql;
+mod symbols;
 #[cfg(test)]
 mod tests;
 
@@ -31,9 +34,11 @@ use crate::ids::ContentHash;
 use crate::profile::recipe::{Chunker, Recipe};
 use chars::CharIndex;
 use grammar::Syntax;
+use outline::Outline;
 use place::LineCounter;
 use std::borrow::Cow;
 use std::ops::Range;
+use symbols::Symbols;
 
 /// A piece of a file's text, with what identifies it. Later stages own it and add to it: its tags
 /// ([`TaggedChunk`](crate::tag::TaggedChunk)), then its vectors
@@ -92,27 +97,30 @@ impl<'a> Chunk<'a> {
 /// has at most `recipe.chunk_chars` characters (at least 1). Takes time linear in the text's length.
 pub fn chunk<'a>(text: &'a str, path: &RelPath, recipe: &Recipe) -> Vec<Chunk<'a>> {
     let extension = path.extension();
-    let mut chunks = match recipe.chunker {
-        Chunker::Compat => compat::chunk(text, &extension),
+    let (mut chunks, outline) = match recipe.chunker {
+        Chunker::Compat => (compat::chunk(text, &extension), Outline::default()),
         Chunker::Ast => {
             let chars = CharIndex::new(text);
             let limit = (recipe.chunk_chars as usize).max(1);
-            let boundaries = if chars.count(0..text.len()) <= limit {
-                Vec::new()
+            let outline = if chars.count(0..text.len()) <= limit {
+                Outline::default()
             } else {
                 match grammar::syntax_of(&extension, text) {
-                    Some(Syntax::Tree(grammar)) => outline::boundaries(&chars, grammar, limit),
-                    Some(Syntax::Markdown) => markdown::boundaries(text),
-                    None => Vec::new(),
+                    Some(Syntax::Tree(grammar)) => outline::outline(&chars, grammar, limit),
+                    Some(Syntax::Markdown) => markdown::outline(text),
+                    None => Outline::default(),
                 }
             };
-            pack::pack(&chars, &boundaries, limit)
+            (pack::pack(&chars, &outline.boundaries, limit), outline)
         }
     };
     let mut lines = LineCounter::new(text);
+    let mut symbols = Symbols::new(text, &outline.definitions);
     for chunk in &mut chunks {
         if let Some(bytes) = &chunk.place.bytes {
-            chunk.place.lines = lines.lines(&(bytes.start as usize..bytes.end as usize));
+            let bytes = bytes.start as usize..bytes.end as usize;
+            chunk.place.lines = lines.lines(&bytes);
+            chunk.place.symbols = symbols.around(&bytes);
         }
     }
     chunks

@@ -6,13 +6,16 @@
 
 use super::bash::without_misleading_braces;
 use super::chars::CharIndex;
+use super::definitions::defined_by;
 use super::grammar::Grammar;
+use super::indentation;
 use super::is_space;
 use super::pack::{Boundary, Rank};
 use super::parse::parse;
 use super::sql::without_dollars;
+use super::symbols::Definition;
 use std::borrow::Cow;
-use tree_sitter::TreeCursor;
+use tree_sitter::{Node, TreeCursor};
 
 /// Most bytes parsed at once; larger files are parsed in sections. Hostile texts make tree-sitter take time and
 /// memory worse than linear in this (16 KiB of `a<` as Java: 1 GB and 1 s; 32 KiB: 2 to 4 GB). With 64 KiB the number
@@ -29,13 +32,22 @@ const MAX_PARSED: usize = 1024 * 1024;
 /// items would be cut at lines anyway.
 const MAX_DEPTH: u8 = 100;
 
-/// Return the boundaries in ascending order.
-pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boundary> {
+/// Where a text may be cut, and what its parts are called.
+#[derive(Debug, Default)]
+pub struct Outline {
+    /// In ascending order.
+    pub boundaries: Vec<Boundary>,
+    /// In the order of their starts, the outer first.
+    pub(super) definitions: Vec<Definition>,
+}
+
+/// Return the outline of a program.
+pub fn outline(chars: &CharIndex, grammar: Grammar, limit: usize) -> Outline {
     let text = chars.text;
-    let mut boundaries = Vec::new();
+    let mut outline = Outline::default();
     // The grammars' own scanners treat NUL as the end of the text.
     if text.contains('\0') {
-        return boundaries;
+        return outline;
     }
     // Of the same length. Where its characters begin elsewhere, it holds white space.
     let parsed = match grammar {
@@ -44,6 +56,7 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
         _ => Cow::Borrowed(text),
     };
     let language = grammar.language();
+    let mut cuts = Vec::new();
     let mut start = 0;
     while start < parsed.len().min(MAX_PARSED) {
         // A text that is unsafe here is likely to be unsafe later.
@@ -59,16 +72,49 @@ pub fn boundaries(chars: &CharIndex, grammar: Grammar, limit: usize) -> Vec<Boun
             limit,
             offset: start,
             before: vec![Before::Head],
-            boundaries,
+            introduction: vec![None],
+            named: None,
+            outline,
         };
-        boundaries = walk.run(tree.walk());
+        outline = walk.run(tree.walk());
         if end < parsed.len() && parsed[..end].ends_with("\n\n") {
             let rank = Rank::item(indentation(&parsed[end..]), true);
-            boundaries.push(Boundary { at: end, rank });
+            outline.boundaries.push(Boundary { at: end, rank });
         }
         start = end;
+        cuts.push(end);
     }
-    boundaries
+    cuts.pop_if(|cut| *cut == text.len());
+    add_definitions_across(&cuts, text, &mut outline.definitions);
+    outline
+}
+
+/// Add the definitions that a section's end cuts: their heads and bodies are in different trees, so they are found
+/// by indentation.
+fn add_definitions_across(cuts: &[usize], text: &str, definitions: &mut Vec<Definition>) {
+    if cuts.is_empty() {
+        return;
+    }
+    let is_cut = |found: &Definition| {
+        let next = cuts.partition_point(|cut| *cut <= found.range.start);
+        cuts.get(next).is_some_and(|cut| *cut < found.range.end)
+    };
+    let across: Vec<_> = indentation::definitions(text)
+        .into_iter()
+        .filter(is_cut)
+        .collect();
+    // The tree may know the same definition up to the cut.
+    definitions.retain(|known| {
+        !across.iter().any(|found| {
+            found.name == known.name
+                && found.range.contains(&known.range.start)
+                && known.range.end <= found.range.end
+                && cuts.contains(&known.range.end)
+        })
+    });
+    definitions.extend(across);
+    definitions
+        .sort_by_key(|definition| (definition.range.start, usize::MAX - definition.range.end));
 }
 
 /// Return the end of the largest section that begins at `start` and is safe to parse.
@@ -133,24 +179,30 @@ struct Walk<'a> {
     offset: usize,
     /// One entry for each level entered.
     before: Vec<Before>,
-    boundaries: Vec<Boundary>,
+    /// For each level, where the comments and attributes begin that belong to the next item.
+    introduction: Vec<Option<usize>>,
+    /// The node whose names its wrapper has got.
+    named: Option<usize>,
+    outline: Outline,
 }
 
 impl Walk<'_> {
-    fn run(mut self, mut cursor: TreeCursor) -> Vec<Boundary> {
+    fn run(mut self, mut cursor: TreeCursor) -> Outline {
         if !cursor.goto_first_child() {
-            return self.boundaries;
+            return self.outline;
         }
         loop {
             self.visit(&cursor);
             if self.is_entered(&cursor) && cursor.goto_first_child() {
                 self.before.push(Before::Head);
+                self.introduction.push(None);
                 continue;
             }
             while !cursor.goto_next_sibling() {
                 self.before.pop();
+                self.introduction.pop();
                 if self.before.is_empty() || !cursor.goto_parent() {
-                    return self.boundaries;
+                    return self.outline;
                 }
             }
         }
@@ -170,6 +222,9 @@ impl Walk<'_> {
         // Anonymous nodes are punctuation. Nodes with a field name are parts of their parent (name, body), not
         // items of a list, except the local functions of a block in Lua's grammar.
         let is_part = cursor.field_id().is_some() && self.grammar != Grammar::Lua;
+        if node.is_named() {
+            self.define(node);
+        }
         if !node.is_named() || is_part {
             return;
         }
@@ -200,12 +255,45 @@ impl Walk<'_> {
                 Before::Item
             };
         }
+        if let Some(introduction) = self.introduction.last_mut() {
+            *introduction = match introduces {
+                true if is_trailing_comment => None,
+                true => introduction.or(Some(at)),
+                false => None,
+            };
+        }
+    }
+
+    /// Add what the node defines, with the comments and attributes before it and the punctuation behind it.
+    fn define(&mut self, node: Node) {
+        if self.named.take_if(|id| *id == node.id()).is_some() {
+            return;
+        }
+        let text = self.chars.text;
+        let section = &text[self.offset..];
+        let Some((names, named)) = defined_by(node, section) else {
+            return;
+        };
+        if named.id() != node.id() {
+            self.named = Some(named.id());
+        }
+        let start = self.offset + node.start_byte();
+        let start = self.introduction.last().copied().flatten().unwrap_or(start);
+        let end = self.offset + node.end_byte();
+        let definition = |name| Definition {
+            range: start..end,
+            name,
+        };
+        self.outline
+            .definitions
+            .extend(names.into_iter().map(definition));
     }
 
     fn note(&mut self, at: usize, rank: Rank) {
-        let last = self.boundaries.last().map_or(0, |boundary| boundary.at);
+        let boundaries = &mut self.outline.boundaries;
+        let last = boundaries.last().map_or(0, |boundary| boundary.at);
         if at > last && self.chars.text.is_char_boundary(at) {
-            self.boundaries.push(Boundary { at, rank });
+            boundaries.push(Boundary { at, rank });
         }
     }
 }

@@ -21,6 +21,11 @@ impl Rank {
         let rank = depth * 2 + usize::from(!after_blank_line);
         Self(rank.min(usize::from(u8::MAX - 1)) as u8)
     }
+
+    /// Return the number of levels that [`Self::item`] was given, if it was not too large.
+    pub fn depth(self) -> usize {
+        usize::from(self.0 / 2)
+    }
 }
 
 /// A place where the text may be cut.

@@ -40,6 +40,11 @@ fn range(text: &str, chunk: &Chunk) -> Option<std::ops::Range<usize>> {
     (text.get(range.clone()) == Some(chunk.text.as_ref())).then_some(range)
 }
 
+fn is_named(place: &Place) -> bool {
+    let is_name = |name: &String| !name.trim().is_empty() && name.len() <= 80;
+    place.symbols.len() <= 8 && place.symbols.iter().all(is_name)
+}
+
 /// The promises of [`chunk`] for [`Chunker::Ast`]; says which one is broken.
 fn check(text: &str, extension: &str, chunk_chars: u32) -> Result<(), String> {
     let chunks = ast(text, extension, chunk_chars);
@@ -60,6 +65,7 @@ fn check(text: &str, extension: &str, chunk_chars: u32) -> Result<(), String> {
             ),
             (chunk.sequence as usize == number, "numbers"),
             (chunk.hash == ContentHash::of(&chunk.text), "hash"),
+            (is_named(&chunk.place), "symbols"),
         ];
         if let Some((_, broken)) = holds.iter().find(|(holds, _)| !holds) {
             return Err(format!("{extension}: chunk {number}: {broken}"));
@@ -438,4 +444,135 @@ fn limits_count_characters() {
         .map(|chunk| chunk.text.chars().count())
         .collect();
     assert_eq!(lengths, [10, 10, 5]);
+}
+
+/// The symbols of the chunk that holds `mark`, of a text cut small.
+fn symbols(text: &str, extension: &str, mark: &str) -> String {
+    let chunks = ast(text, extension, 40);
+    let holds = |chunk: &&Chunk| chunk.text.contains(mark);
+    let chunk = chunks.iter().find(holds).expect("a chunk with the mark");
+    chunk.place.symbols.join(" > ")
+}
+
+#[test]
+fn chunks_know_the_definitions_around_them() {
+    for (extension, symbol, text) in [
+        (
+            "rs",
+            "store > Ring > push",
+            "mod store {\n    impl<T> Ring<T> {\n        /// Adds a value to the end.\n        fn push(&mut self, value: T) {\n            let one = 1;\n            let two = 2;\n            MARK;\n            let three = 3;\n        }\n    }\n}\n",
+        ),
+        (
+            "py",
+            "Store > load",
+            "class Store(Base):\n    @cached(1234567890)\n    def load(self, key, more):\n        one = 1 + 1 + 1\n        MARK = two(one)\n        return MARK + one\n\n    def save(self):\n        pass\n",
+        ),
+        (
+            "go",
+            "Server > Listen",
+            "func (s *Server) Listen(addr string) error {\n\tone := 1\n\ttwo := 2 + MARK\n\tthree := 3 + two\n\treturn nil\n}\n\nfunc other() {\n\tx()\n}\n",
+        ),
+        (
+            "c",
+            "ring_push",
+            "static int *ring_push(struct ring *r, int value) {\n    int one = 1;\n    int two = MARK;\n    return two;\n}\n\nint other(void) {\n    return 1;\n}\n",
+        ),
+        (
+            "cpp",
+            "store > Ring > push",
+            "namespace store {\nclass Ring : public Base {\n  void push(int value) {\n    int one = 1;\n    int two = MARK;\n    int three = 3;\n  }\n};\n}\n",
+        ),
+        (
+            "java",
+            "Store > load",
+            "public class Store {\n    public void load(String key) {\n        int one = 1;\n        int two = MARK;\n        int three = 3;\n    }\n}\n",
+        ),
+        (
+            "cs",
+            "App > Store > Load",
+            "namespace App {\n  public class Store {\n    public void Load(string key) {\n        int one = 1;\n        int two = MARK;\n    }\n  }\n}\n",
+        ),
+        (
+            "js",
+            "load",
+            "export const load = async (key) => {\n  const one = 1;\n  const two = MARK;\n  return one + two;\n};\n\nother();\nother(1);\nother(2);\n",
+        ),
+        (
+            "ts",
+            "Store > load",
+            "export class Store {\n  async load(key: string) {\n    const one = 1;\n    const two = MARK;\n    return one + two;\n  }\n}\n",
+        ),
+        (
+            "tsx",
+            "Page",
+            "export default function Page(props) {\n  const one = 1;\n  const two = MARK;\n  return <p>{one + two}</p>;\n}\n\nother();\nother(1);\n",
+        ),
+        (
+            "rb",
+            "Store > load",
+            "class Store < Base\n  def load(key)\n    one = 1 + 1 + 1 + 1\n    two = MARK\n    one + two\n  end\nend\n",
+        ),
+        (
+            "lua",
+            "Store.load",
+            "function Store.load(key)\n  local one = 1\n  local two = MARK\n  return one + two\nend\n\nfunction other()\n  return 1\nend\n",
+        ),
+        (
+            "sh",
+            "load",
+            "load() {\n  one=1 two=2 three=3\n  echo MARK \"$one\"\n  echo done now\n}\n\nother() {\n  load more of it\n}\n",
+        ),
+        (
+            "json",
+            "scripts",
+            "{\"name\": \"x\", \"scripts\": {\n  \"build\": \"make it all\",\n  \"test\": \"run MARK now\",\n  \"lint\": \"look at it\"\n}}\n",
+        ),
+        (
+            "yaml",
+            "jobs > build",
+            "on: push\njobs:\n  build:\n    runs-on: linux\n    name: MARK of the thing\n    needs: nothing here\n  test:\n    runs-on: linux\n",
+        ),
+        (
+            "toml",
+            "dependencies",
+            "[package]\nname = \"a\"\nversion = \"1\"\n\n[dependencies]\none = \"1 or more of it\"\nMARK = \"2\"\nthree = \"3 or more\"\n",
+        ),
+        (
+            "sql",
+            "orders",
+            "create table orders (\n  one integer not null,\n  MARK integer not null,\n  three integer not null\n);\n\nselect 1;\n",
+        ),
+        (
+            "md",
+            "Guide > Install",
+            "# Guide\n\nIt is a long story.\n\n## Install\n\nFirst of all MARK it.\n\nThen do something else.\n\n## Use\n\nmore\n",
+        ),
+    ] {
+        assert_eq!(symbols(text, extension, "MARK"), symbol, "{extension}");
+    }
+}
+
+#[test]
+fn names_reach_over_the_ends_of_sections() {
+    let method = |n: usize| {
+        format!(
+            "    public int method{n}(int a) {{\n        int b = a;\n\n        return b + {n};\n    }}\n\n"
+        )
+    };
+    let methods: String = (0..1_000).map(method).collect();
+    let text = format!("package a;\n\npublic class Long {{\n{methods}}}\n\nclass Other {{}}\n");
+    let chunks = ast(&text, "java", 200);
+    let last = chunks
+        .iter()
+        .find(|chunk| chunk.text.contains("method900("))
+        .expect("there");
+    assert_eq!(last.place.symbols[0], "Long");
+    let known = chunks.iter().filter(|chunk| {
+        chunk
+            .place
+            .symbols
+            .first()
+            .is_some_and(|name| name == "Long")
+    });
+    assert!(known.count() > chunks.len() - 3);
 }
