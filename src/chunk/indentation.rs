@@ -2,7 +2,9 @@
 //!
 //! For languages without a grammar, and for definitions too long for one tree. Scans lines once and knows no language.
 
+#[cfg(test)]
 use super::outline::Outline;
+#[cfg(test)]
 use super::pack::{Boundary, Rank};
 use super::symbols::{Definition, name_of};
 
@@ -80,7 +82,8 @@ const MODIFIERS: usize = 5;
 const TAB: usize = 8;
 
 /// Return the outline of a program in any language.
-#[expect(dead_code)]
+#[cfg(test)]
+#[allow(dead_code, reason = "for files without a grammar")]
 pub fn outline(text: &str) -> Outline {
     Outline {
         boundaries: boundaries(text),
@@ -125,7 +128,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 }
 
 /// Return where blocks begin: after blank lines, and after lines that are indented further.
-#[allow(dead_code)]
+#[cfg(test)]
 fn boundaries(text: &str) -> Vec<Boundary> {
     let mut boundaries = Vec::new();
     let mut open: Vec<usize> = Vec::new();

@@ -181,7 +181,7 @@ struct Walk<'a> {
     before: Vec<Before>,
     /// For each level, where the comments and attributes begin that belong to the next item.
     introduction: Vec<Option<usize>>,
-    /// The node whose names its wrapper has got.
+    /// The node whose names were added last, by itself or by its wrapper.
     named: Option<usize>,
     outline: Outline,
 }
@@ -266,16 +266,14 @@ impl Walk<'_> {
 
     /// Add what the node defines, with the comments and attributes before it and the punctuation behind it.
     fn define(&mut self, node: Node) {
-        if self.named.take_if(|id| *id == node.id()).is_some() {
-            return;
-        }
         let text = self.chars.text;
         let section = &text[self.offset..];
         let Some((names, named)) = defined_by(node, section) else {
             return;
         };
-        if named.id() != node.id() {
-            self.named = Some(named.id());
+        // Its wrapper has got the names.
+        if self.named.replace(named.id()) == Some(named.id()) {
+            return;
         }
         let start = self.offset + node.start_byte();
         let start = self.introduction.last().copied().flatten().unwrap_or(start);
