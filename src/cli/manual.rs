@@ -169,6 +169,14 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "init",
+        exits: PLAIN_EXITS,
+        examples: &[
+            ("init src", "Write src.toml for the folder src."),
+            ("init --stdout", "Print a profile for the current folder."),
+        ],
+    },
+    Page {
         command: "encode",
         exits: &[Success, Failure, Usage, Incomplete, Unavailable],
         examples: &[

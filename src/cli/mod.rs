@@ -83,6 +83,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Print the vectors of a text, to search the database with SQL
     Encode(EncodeArgs),
+    /// Write a profile for what a folder holds
+    Init(InitArgs),
     /// List, show and check profiles
     Profile {
         #[command(subcommand)]
@@ -237,6 +239,19 @@ pub struct EncodeArgs {
     pub passage: bool,
     #[command(flatten)]
     pub models: ModelFlags,
+}
+
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// Folder to look at
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Name of the profile; the file is NAME.toml [default: the folder's name]
+    #[arg(long, value_name = "NAME", conflicts_with = "stdout")]
+    pub name: Option<String>,
+    /// Print the profile instead of writing a file
+    #[arg(long)]
+    pub stdout: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,16 +17,10 @@ use std::path::Path;
 /// [`ExitCode::Usage`] for a path that is no folder or an index, a bad name or a bad pattern; each with the fix.
 pub fn profile(flags: &BuildFlags) -> anyhow::Result<Profile> {
     for path in &flags.paths {
-        check(path, flags)?;
+        check(path, || missing(path, flags))?;
     }
-    if let Some(name) = &flags.name
-        && slug(name) != *name
-    {
-        let text = format!(
-            "--name {name}: a name has lower-case letters, digits and single `-`: write --name {}",
-            slug(name)
-        );
-        return Err(usage(text));
+    if let Some(name) = &flags.name {
+        check_name(name)?;
     }
     let options = FolderOptions {
         name: flags.name.clone(),
@@ -50,12 +44,40 @@ fn usage(text: String) -> anyhow::Error {
     Exit::error(ExitCode::Usage, text)
 }
 
+/// Refuse a name that is not safe for folders and labels.
+///
+/// # Errors
+/// [`ExitCode::Usage`], with a name that is.
+pub fn check_name(name: &str) -> anyhow::Result<()> {
+    let safe = slug(name);
+    if safe == name {
+        return Ok(());
+    }
+    let text = format!(
+        "--name {name}: a name has lower-case letters, digits and single `-`: write --name {safe}"
+    );
+    Err(usage(text))
+}
+
 /// Refuse what is no folder of sources.
-fn check(path: &Path, flags: &BuildFlags) -> anyhow::Result<()> {
+///
+/// # Errors
+/// [`ExitCode::Usage`], with the fix.
+pub fn check_folder(path: &Path) -> anyhow::Result<()> {
+    let missing = || {
+        usage(format!(
+            "{}: no such folder: correct the path",
+            path.display()
+        ))
+    };
+    check(path, missing)
+}
+
+fn check(path: &Path, missing: impl FnOnce() -> anyhow::Error) -> anyhow::Result<()> {
     let shown = path.display();
     let found = match std::fs::metadata(path) {
         Ok(found) => found,
-        Err(error) if is_missing(&error) => return Err(missing(path, flags)),
+        Err(error) if is_missing(&error) => return Err(missing()),
         Err(error) => return Err(error).with_context(|| format!("reading {shown}")),
     };
     if !found.is_dir() {

@@ -8,6 +8,7 @@ mod encode;
 mod environment;
 mod folders;
 mod index_choice;
+mod init;
 mod inspect;
 mod metrics_file;
 mod models;
@@ -124,6 +125,7 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         Command::Build(flags) => return build::run(&flags, global),
         Command::Plan { build, why } => return plan::run(&build, why.as_deref(), global),
         Command::Query(args) => query::run(&args, global),
+        Command::Init(args) => init::run(&args, global),
         Command::Encode(args) => encode::run(&args, global),
         Command::Verify(args) => verify::run(&args, global),
         Command::Inspect(args) => inspect::run(&args, global),

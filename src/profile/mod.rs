@@ -29,10 +29,12 @@ mod roots;
 
 mod resolved;
 
+mod draft;
 mod of_folders;
 mod resolve;
 
 pub use device_setting::{DeviceSetting, NoSuchDevice};
+pub use draft::{ProfileDraft, RootDraft};
 pub use error::ProfileError;
 pub use expand::Env;
 pub use find::{ProfileName, find_profile, list_profiles};

@@ -22,7 +22,11 @@ fn world() -> World {
 }
 
 fn build(world: &World, arguments: &[&str]) -> Ran {
-    world.helix().args(arguments).bare().json().run()
+    let mut helix = world.helix().args(arguments).json();
+    if arguments[0] != "init" {
+        helix = helix.bare();
+    }
+    helix.run()
 }
 
 fn refused(world: &World, arguments: &[&str], says: &[&str]) {
@@ -277,4 +281,90 @@ fn without_a_name_the_only_index_is_read_or_all_are_listed() {
         String::from_utf8_lossy(&ran.stdout).contains("Lions.md"),
         "{ran:?}"
     );
+}
+
+#[test]
+fn a_profile_is_written_for_what_a_folder_holds() {
+    let world = World::new();
+    world.write("work/one/.git/HEAD", "ref: refs/heads/main\n");
+    world.write(
+        "work/one/src/lib.rs",
+        "pub fn one() -> u32 {\n    let count = 1;\n    count\n}\n",
+    );
+    for n in 0..8 {
+        let row = "{\"city\": \"somewhere\", \"people\": 1000},\n".repeat(4_000);
+        world.write(&format!("work/one/data [raw]/{n}.json"), row);
+    }
+    world.write("work/$two/.git", "gitdir: ../one/.git/worktrees/two\n");
+    world.write(
+        "work/$two/main.py",
+        "# Says that it is the second one.\nprint('the second one')\n",
+    );
+    let ran = world.run(&["init", "work"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stdout.contains("next: helix-build --profile work.toml"),
+        "{ran:?}"
+    );
+    let text = fs::read_to_string(world.path("work.toml")).expect("a profile");
+    for part in [
+        "\"work/one\"",
+        "\"work/$$two\"",
+        ".rs (1 file",
+        "8 files, 1.3 MiB of data",
+    ] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    assert_eq!(world.run(&["profile", "check", "work.toml"]).code, Some(0));
+    let summary = world
+        .helix()
+        .profile("work.toml")
+        .bare()
+        .json()
+        .run()
+        .summary();
+    assert_eq!(
+        (&summary["files"], &summary["shards"][1]["files"]),
+        (&10.into(), &1.into())
+    );
+    // The line that leaves the data out is one of a profile, too.
+    let line = text.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix("# { path")
+            .map(|rest| format!("{{ path{rest}"))
+    });
+    world.write(
+        "small.toml",
+        format!("roots = [{}]\n", line.expect("an exclude line")),
+    );
+    let summary = world
+        .helix()
+        .profile("small.toml")
+        .bare()
+        .json()
+        .run()
+        .summary();
+    assert_eq!(summary["files"], 1);
+    // Nothing is replaced.
+    let again = world.run(&["init", "work"]);
+    assert_eq!(again.code, Some(2), "{again:?}");
+    assert!(
+        again.stderr.contains("work.toml exists and stays"),
+        "{again:?}"
+    );
+    assert_eq!(
+        fs::read_to_string(world.path("work.toml")).expect("a profile"),
+        text
+    );
+    let shown = world.run(&["init", "work/one", "--stdout"]).stdout;
+    assert!(shown.contains("\"work/one\""), "{shown}");
+    let json = world
+        .run(&["init", "work/one", "--name", "first", "--json"])
+        .last_line();
+    assert_eq!(
+        (&json["path"], &json["files"]),
+        (&"first.toml".into(), &9.into())
+    );
+    refused(&world, &["init", "nowhere"], &["no such folder"]);
+    refused(&world, &["init", "work.toml"], &["is a file"]);
 }

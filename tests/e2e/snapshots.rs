@@ -49,6 +49,7 @@ fn help_of_every_command() {
         "verify",
         "inspect",
         "encode",
+        "init",
         "profile",
         "profile list",
         "profile show",
