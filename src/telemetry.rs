@@ -12,7 +12,7 @@ use crate::terminal;
 use anyhow::Context as _;
 use std::fmt::Debug;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tracing::field::Field;
@@ -43,7 +43,7 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
     let stderr = fmt::layer()
         .fmt_fields(fields())
         .with_writer(io::stderr)
-        .with_ansi(colors(flags.color))
+        .with_ansi(colors(flags.color, &io::stderr()))
         .with_target(false)
         .with_filter(filter.and(filter_fn(|metadata| metadata.target() != LOG_ONLY)));
     let file = match &flags.log_file {
@@ -188,9 +188,9 @@ fn fields() -> impl for<'w> FormatFields<'w> {
     fmt::format::debug_fn(field).delimited(" ")
 }
 
-/// Return whether to colour messages. `auto` follows `NO_COLOR`, then `CLICOLOR_FORCE`, then whether standard error is a
-/// terminal with colours.
-fn colors(when: ColorWhen) -> bool {
+/// Return whether to colour what is written to `stream`. `auto` follows `NO_COLOR`, then `CLICOLOR_FORCE`, then whether it
+/// is a terminal with colours.
+pub fn colors(when: ColorWhen, stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match when {
         ColorWhen::Always => true,
@@ -198,7 +198,7 @@ fn colors(when: ColorWhen) -> bool {
         ColorWhen::Auto if set("NO_COLOR") => false,
         ColorWhen::Auto if set("CLICOLOR_FORCE") => true,
         ColorWhen::Auto => {
-            io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         }
     }
 }

@@ -50,7 +50,7 @@ pub struct GlobalFlags {
     /// Also write the log to this file, at debug level
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// Colour log messages
+    /// Colour log messages and hits
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
 }
@@ -117,6 +117,9 @@ pub enum Command {
 /// Most hits of a query: more than a person or a program reads.
 const MOST_HITS: usize = 10_000;
 
+/// Most lines around a snippet: a file is a better place to read more.
+const MOST_CONTEXT: i64 = 1000;
+
 fn hits(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=MOST_HITS) => Ok(n),
@@ -140,6 +143,21 @@ pub struct QueryArgs {
     /// Number of hits
     #[arg(short, long, default_value_t = 10, value_name = "N", value_parser = hits)]
     pub k: usize,
+    /// Print one hit a file, each on one line
+    #[arg(long)]
+    pub files: bool,
+    /// Print this many lines around each snippet
+    #[arg(long, value_name = "N", conflicts_with = "files", value_parser = clap::value_parser!(u32).range(..=MOST_CONTEXT))]
+    pub context: Option<u32>,
+    /// Search only files in this language, for example rust; repeatable
+    #[arg(long, value_name = "LANGUAGE", value_delimiter = ',')]
+    pub lang: Vec<String>,
+    /// Search only files that match this pattern, as in profiles; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub path: Vec<String>,
+    /// Search only this shard; repeatable
+    #[arg(long, value_name = "LABEL")]
+    pub shard: Vec<String>,
     /// Search only the shards that a server would route the query to
     #[arg(long)]
     pub routed: bool,

@@ -37,6 +37,15 @@ pub enum SearchError {
     /// The encoder gives this text no vector, such as a text without any word that it knows.
     #[error("a {kind} query needs a {kind} vector, and the index or the encoder has none")]
     NoQueryVector { kind: EncoderKind },
+    /// A [`Filter`](super::Filter) names a shard that the index does not have.
+    #[error("the index has no shard `{label}`")]
+    NoShard { label: String, known: Vec<String> },
+    /// A [`Filter`](super::Filter) names a language in which the index has no file.
+    #[error("the index has no file in `{language}`")]
+    NoLanguage {
+        language: String,
+        known: Vec<String>,
+    },
     /// [`Scope::Routed`](super::Scope::Routed) of an index without a routing database.
     #[error("only a sharded index routes queries; ask this one without routing")]
     NotRouted,
@@ -47,6 +56,8 @@ impl From<QueryError> for SearchError {
         match error {
             QueryError::Store(error) => Self::Store(error),
             QueryError::NoVector { kind } => Self::NoQueryVector { kind },
+            QueryError::NoShard { label, known } => Self::NoShard { label, known },
+            QueryError::NoLanguage { language, known } => Self::NoLanguage { language, known },
             QueryError::NotRouted => Self::NotRouted,
         }
     }

@@ -22,7 +22,7 @@ pub use crate::encode::{EncodeError, ModelInfo, OtherEncoder};
 pub use crate::store::StoreError;
 pub use crate::store::index::Index;
 pub use crate::store::locate::LocateError;
-pub use crate::store::query::{Hit, Location, Mode, Scope, TierRanks};
+pub use crate::store::query::{Filter, Hit, HitUnit, Location, Mode, Scope, TierRanks};
 pub use error::SearchError;
 
 use crate::batch::EncoderKind;
@@ -30,6 +30,7 @@ use crate::encode::{BuiltWith, Encoders, MismatchError};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::store::locate::locate;
 use crate::store::query::{Query, Searcher};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// How an index is searched.
@@ -69,6 +70,15 @@ impl OpenIndex {
     /// Return the labels under which other programs registered something that cannot be searched.
     pub fn skipped(&self) -> &[String] {
         self.searcher.skipped()
+    }
+
+    /// Answer all queries with chunks that pass `filter` only.
+    ///
+    /// # Errors
+    /// [`SearchError::NoShard`] and [`SearchError::NoLanguage`] for a name that the index does not have;
+    /// [`SearchError::Store`].
+    pub fn restrict(&mut self, filter: &Filter) -> Result<(), SearchError> {
+        Ok(self.searcher.restrict(filter)?)
     }
 
     /// Load the encoders that the mode needs and the index has vectors of. Takes as long as the models take to load;
@@ -149,6 +159,43 @@ impl Search {
     /// [`SearchError::Store`] when a database cannot be read, [`SearchError::Encoding`] when the text cannot be encoded,
     /// [`SearchError::NoQueryVector`] and [`SearchError::NotRouted`]. Later queries may succeed after each of them.
     pub fn query(&mut self, text: &str, k: usize, scope: Scope) -> Result<Vec<Hit>, SearchError> {
+        self.answer(text, k, scope, HitUnit::Chunk)
+    }
+
+    /// Return the best `k` files for `text`, best first, each with its best chunk.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub fn query_files(
+        &mut self,
+        text: &str,
+        k: usize,
+        scope: Scope,
+    ) -> Result<Vec<Hit>, SearchError> {
+        self.answer(text, k, scope, HitUnit::File)
+    }
+
+    /// Return the lines `first` to `last` (from 1, both included) of the file of a location, by number, as far as the chunks
+    /// of the index have them.
+    ///
+    /// # Errors
+    /// [`SearchError::Store`] when a database cannot be read.
+    pub fn lines(
+        &self,
+        location: &Location,
+        first: u32,
+        last: u32,
+    ) -> Result<BTreeMap<u32, String>, SearchError> {
+        Ok(self.searcher.lines(location, first, last)?)
+    }
+
+    fn answer(
+        &mut self,
+        text: &str,
+        k: usize,
+        scope: Scope,
+        unit: HitUnit,
+    ) -> Result<Vec<Hit>, SearchError> {
         let encoded = match &mut self.encoders {
             Some(encoders) => encoders.encode_query(text).map_err(SearchError::Encoding)?,
             None => Default::default(),
@@ -159,6 +206,7 @@ impl Search {
             dense: encoded.dense.as_ref(),
             mode: self.mode,
             scope,
+            unit,
             k,
         };
         Ok(self.searcher.search(&query)?)

@@ -55,12 +55,18 @@ fn every_field_of_a_json_line_is_documented() {
             .run(&["query", "o", "gadget", "--mode", "lexical", "--json"])
             .lines(),
     );
+    for more in [["--files"].as_slice(), &["--context", "3"]] {
+        let query = ["query", "o", "gadget", "--mode", "lexical", "--json"];
+        lines.extend(world.run(&[&query, more].concat()).lines());
+    }
+    lines.extend(world.run(&["encode", "gadget", "--json"]).lines());
+    lines.extend(world.run(&["init", "root0", "--json"]).lines());
     lines.extend(world.run(&["verify", "o", "--json"]).lines());
     lines.extend(world.run(&["verify", "nowhere", "--json"]).lines());
     lines.extend(world.run(&["version", "--json"]).lines());
     lines.extend(world.run(&["profile", "check", "p.toml", "--json"]).lines());
     let types: BTreeSet<_> = lines.iter().map(|l| l["type"].to_string()).collect();
-    assert!(types.len() >= 12, "{types:?}");
+    assert!(types.len() >= 14, "{types:?}");
     let mut found = BTreeSet::new();
     lines.iter().for_each(|line| fields(line, &mut found));
     let missing: Vec<_> = found

@@ -15,6 +15,7 @@ mod exit_codes;
 mod flag_files;
 mod folders;
 mod foreign_files;
+mod hits;
 mod hostile;
 mod inputs;
 #[cfg(target_os = "linux")]

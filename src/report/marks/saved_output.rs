@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Kinds of lines that `--json` and `--progress json` print, with fields that each has. The kind alone is not enough: JSON
 /// of other programs has a `type` as well.
-const LINES: [(&str, &[&str]); 25] = [
+const LINES: [(&str, &[&str]); 28] = [
     (
         "summary",
         &["profile", "digest", "content_digest", "shards"],
@@ -30,6 +30,9 @@ const LINES: [(&str, &[&str]); 25] = [
         &["rank", "score", "gene_id", "path", "shard", "text"],
     ),
     ("unanswered", &["query", "error"]),
+    ("encoded", &["text", "role", "sparse", "dense"]),
+    ("unencoded", &["text", "error"]),
+    ("init", &["profile", "path", "roots", "files", "bytes"]),
     ("unfinished", &["what"]),
     (
         "fault",
@@ -245,10 +248,15 @@ mod tests {
     const PAUSED: &str = "{\"type\":\"paused\",\"exit\":75,\"profile\":\"p\"}\n";
     const HIT: &str = "{\"type\":\"hit\",\"rank\":1,\"score\":0.1,\"gene_id\":\"c6\",\"path\":\"/x\",\"shard\":\"s\",\"text\":\"t\"}\n";
     const HITS: &str = " 1. 0.0164  /tmp/src/a.py  [src]\n    def a_fn(x): return x\n";
+    const PLACES: &str = " 1. 0.0164  src/a.py:3  a_fn  python  [src]\n        3  def a_fn(x):\n    and 2 more places\n 2. 0.0160  b.md:1  [src]\n";
+    const ENCODED: &str =
+        "{\"type\":\"encoded\",\"text\":0,\"role\":\"query\",\"sparse\":null,\"dense\":[1.0]}\n";
     const SOUND: &str = "src            2 files        2 chunks  388 KiB\nsound; digest 91cb\n";
     const PLAN: &str = "p: 1 file, 70 B in 1 shard, 1 segment\noutput: /tmp/x\n  mode                 sharded (default)\n  shard-workers        0 (auto) (default)\n";
 
-    const OURS: [&str; 8] = [SUMMARY, LOG, METRICS, PAUSED, HIT, HITS, SOUND, PLAN];
+    const OURS: [&str; 10] = [
+        SUMMARY, LOG, METRICS, PAUSED, HIT, HITS, PLACES, ENCODED, SOUND, PLAN,
+    ];
 
     #[test]
     fn complete_output_is_recognised() {

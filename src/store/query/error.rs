@@ -11,6 +11,15 @@ pub enum QueryError {
     Store(#[from] StoreError),
     #[error("a {kind} query needs a {kind} vector, and the index or the encoder has none")]
     NoVector { kind: EncoderKind },
+    /// A filter names a shard that the index does not have.
+    #[error("the index has no shard `{label}`")]
+    NoShard { label: String, known: Vec<String> },
+    /// A filter names a language in which the index has no file.
+    #[error("the index has no file in `{language}`")]
+    NoLanguage {
+        language: String,
+        known: Vec<String>,
+    },
     #[error("only a sharded index routes queries; ask this one without routing")]
     NotRouted,
 }

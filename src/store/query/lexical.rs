@@ -6,7 +6,7 @@
 //! score, and the score is computed again with the statistics of all shards together. A sharded
 //! index then ranks as one database would.
 
-use super::rank::{Best, Scored, ShardIndex};
+use super::rank::{Best, Scored, Wanted};
 use super::terms::quoted;
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashMap;
@@ -122,12 +122,11 @@ pub struct Scale<'a> {
     pub asked: &'a [bool],
 }
 
-/// Return the best `depth` hot chunks of one shard, on the scale of the whole index.
+/// Return the best hot chunks of one shard, on the scale of the whole index.
 pub fn search(
     connection: &Connection,
-    shard: ShardIndex,
     scale: &Scale<'_>,
-    depth: usize,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<Scored>, rusqlite::Error> {
     let mut totals: HashMap<i64, f64> = HashMap::new();
     let terms = scale.own_counts.iter().zip(scale.global_counts);
@@ -138,7 +137,7 @@ pub fn search(
     }
     let mut ordered: Vec<(i64, f64)> = totals.into_iter().collect();
     ordered.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    hot(connection, shard, &ordered, depth)
+    hot(connection, &ordered, wanted)
 }
 
 fn add_term(
@@ -175,26 +174,26 @@ fn frequency(saturation: f64, length: f64) -> f64 {
     (saturation * K1 * (1.0 - B + B * length) / room).round()
 }
 
-/// Read chunk ids down the ordered rows until `depth` hot ones are found, and on through the rows
+/// Read chunk ids down the ordered rows until enough hot ones are found, and on through the rows
 /// that tie with the last one.
 fn hot(
     connection: &Connection,
-    shard: ShardIndex,
     ordered: &[(i64, f64)],
-    depth: usize,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<Scored>, rusqlite::Error> {
     let mut statement = connection
         .prepare_cached("SELECT gene_id FROM genes WHERE rowid = ?1 AND chromatin < 2")?;
-    let mut best = Best::new(depth);
+    let mut best = Best::new(wanted.depth);
     for (rowid, score) in ordered {
         if !best.may_take(*score) {
             break;
         }
-        if let Some(gene_id) = statement.query_row([rowid], |row| row.get(0)).optional()? {
+        let hot: Option<String> = statement.query_row([rowid], |row| row.get(0)).optional()?;
+        if let Some(gene_id) = hot.filter(|gene_id| wanted.allowed.has(gene_id)) {
             best.offer(Scored {
                 gene_id,
                 score: *score,
-                shard,
+                shard: wanted.shard,
             });
         }
     }

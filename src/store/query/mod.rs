@@ -6,7 +6,9 @@
 //! database or many shards.
 
 mod error;
+mod filter;
 mod lexical;
+mod place;
 mod rank;
 mod routes;
 mod shard;
@@ -17,6 +19,8 @@ mod vectors;
 mod tests;
 
 pub use error::QueryError;
+pub use filter::Filter;
+pub use place::{Location, numbered};
 pub use terms::terms;
 
 use super::build_meta::EncoderRecord;
@@ -26,16 +30,21 @@ use super::index::Index;
 use super::maker::{Maker, maker_of};
 use crate::batch::EncoderKind;
 use crate::vector::{DenseVector, SparseVector};
+use filter::Allowed;
 use lexical::{Counted, Statistics};
-use rank::{Ranked, Scored, ShardIndex};
+use rank::{Ranked, Scored, ShardIndex, Wanted};
 use rusqlite::Connection;
 use serde::Serialize;
 use shard::{Keep, OpenShard};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 /// How many hits of each tier are fused: rank 100 adds 1/160, a tenth of what could still change
 /// the first page.
 const FUSION_DEPTH: usize = 100;
+
+/// Chunks that are looked at for each file wanted; more if they lie in too few files.
+const CHUNKS_PER_FILE: usize = 4;
 
 /// Which tiers answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -58,6 +67,15 @@ pub enum Scope {
     Routed,
 }
 
+/// What one hit stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HitUnit {
+    #[default]
+    Chunk,
+    /// A file, with its best chunk.
+    File,
+}
+
 /// A question. The vectors come from the encoders with which the index was built.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
@@ -66,6 +84,7 @@ pub struct Query<'a> {
     pub dense: Option<&'a DenseVector>,
     pub mode: Mode,
     pub scope: Scope,
+    pub unit: HitUnit,
     /// Hits wanted.
     pub k: usize,
 }
@@ -79,16 +98,27 @@ pub struct Hit {
     /// `genes.gene_id`: the first 64 bits of the text's SHA-256, in hexadecimal.
     #[serde(rename = "gene_id")]
     pub chunk_id: String,
-    /// The file that owns the chunk, absolute, or as the server that added the chunk names its source.
+    /// The first of `locations`: the file that owns the chunk, or the first one that passes the filter. Absolute, or as the
+    /// server that added the chunk names its source.
     pub path: String,
+    /// Lines of this file, from 1, both included; `None` for a chunk of a server or of another builder.
+    pub line_start: Option<u32>,
+    pub line_end: Option<u32>,
+    /// Names of the definitions around the chunk, outermost first, between ` > `; `None` if there are none.
+    pub symbol: Option<String>,
+    /// Of the file, lower case; `None` if its name tells none.
+    pub language: Option<String>,
     /// Label of the shard that ranked it best.
     pub shard: String,
     pub text: String,
     /// Rank in each tier, from 1, where the tier found it among its first hits.
     pub ranks: TierRanks,
-    /// Every file in the index that holds this text, the owner first.
+    /// Every place in the index that holds this text, that of `path` first.
     #[serde(rename = "places")]
     pub locations: Vec<Location>,
+    /// With [`HitUnit::File`]: chunks of this file among those that ranked high enough to be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunks: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -101,17 +131,13 @@ pub struct TierRanks {
     pub dense: Option<u32>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Location {
-    pub shard: String,
-    pub path: String,
-}
-
 /// An index ready for any number of queries.
 pub struct Searcher {
     shards: Vec<OpenShard>,
     routing: Option<(PathBuf, Connection)>,
     skipped: Vec<String>,
+    /// By [`ShardIndex`]; empty without a filter.
+    allowed: Vec<Allowed>,
 }
 
 /// What each tier that was asked has.
@@ -185,7 +211,21 @@ impl Searcher {
             shards,
             routing,
             skipped,
+            allowed: Vec::new(),
         })
+    }
+
+    /// Answer all later queries with chunks that pass `filter` only.
+    ///
+    /// # Errors
+    /// `NoShard` and `NoLanguage` for a name that the index does not have; `Store`.
+    pub fn restrict(&mut self, filter: &Filter) -> Result<(), QueryError> {
+        self.allowed = filter::apply(filter, &self.shards)?;
+        Ok(())
+    }
+
+    fn allowed(&self, at: ShardIndex) -> &Allowed {
+        self.allowed.get(at.0).unwrap_or(&Allowed::All)
     }
 
     /// Labels under which other programs registered what cannot be searched.
@@ -203,19 +243,99 @@ impl Searcher {
     pub fn search(&self, query: &Query<'_>) -> Result<Vec<Hit>, QueryError> {
         let terms = terms(query.text);
         let asked = self.asked(query.scope, &terms)?;
-        let depth = match query.mode {
-            Mode::Hybrid => query.k.max(FUSION_DEPTH),
-            _ => query.k,
+        let mut n_chunks = match query.unit {
+            HitUnit::Chunk => query.k,
+            HitUnit::File => query.k.saturating_mul(CHUNKS_PER_FILE),
         };
-        let tiers = self.tiers(query, &terms, &asked, depth)?;
+        loop {
+            let (ranked, tiers) = self.ranked(query, &terms, &asked, n_chunks)?;
+            let folded = match query.unit {
+                HitUnit::Chunk => ranked.into_iter().map(|ranked| (ranked, None)).collect(),
+                HitUnit::File => {
+                    let is_all = ranked.len() < n_chunks;
+                    let folded = self.fold(ranked)?;
+                    if folded.len() < query.k && !is_all {
+                        n_chunks = n_chunks.saturating_mul(CHUNKS_PER_FILE);
+                        continue;
+                    }
+                    folded
+                }
+            };
+            let hits = folded.iter().take(query.k).enumerate();
+            return hits
+                .map(|(at, (ranked, chunks))| {
+                    let hit = self.hit(at, ranked, &tiers)?;
+                    Ok(Hit {
+                        chunks: *chunks,
+                        ..hit
+                    })
+                })
+                .collect();
+        }
+    }
+
+    /// Return the best `n_chunks` chunks, and the ranks of each tier.
+    fn ranked(
+        &self,
+        query: &Query<'_>,
+        terms: &[String],
+        asked: &[ShardIndex],
+        n_chunks: usize,
+    ) -> Result<(Vec<Ranked>, Tiers), QueryError> {
+        let depth = match query.mode {
+            Mode::Hybrid => n_chunks.max(FUSION_DEPTH),
+            _ => n_chunks,
+        };
+        let tiers = self.tiers(query, terms, asked, depth)?;
         let ranked = match query.mode {
             Mode::Lexical => tiers.lexical.clone(),
             Mode::Sparse => tiers.sparse.clone(),
             Mode::Dense => tiers.dense.clone(),
-            Mode::Hybrid => rank::fuse(&[&tiers.lexical, &tiers.sparse, &tiers.dense], query.k),
+            Mode::Hybrid => rank::fuse(&[&tiers.lexical, &tiers.sparse, &tiers.dense], n_chunks),
         };
-        let ranked = ranked.iter().enumerate();
-        ranked.map(|(at, hit)| self.hit(at, hit, &tiers)).collect()
+        Ok((ranked, tiers))
+    }
+
+    /// Keep the best chunk of each file, with the number of the file's chunks.
+    fn fold(&self, ranked: Vec<Ranked>) -> Result<Vec<(Ranked, Option<u32>)>, QueryError> {
+        let mut at = HashMap::new();
+        let mut folded: Vec<(Ranked, Option<u32>)> = Vec::new();
+        for ranked in ranked {
+            let shard = ranked.shards[0];
+            let file = self.allowed(shard).file_of(&ranked.gene_id);
+            let file = match file {
+                Some(file) => (shard.0, file.to_string()),
+                None => (
+                    usize::MAX,
+                    self.shard(shard).text_and_path(&ranked.gene_id)?.1,
+                ),
+            };
+            let known = *at.entry(file).or_insert(folded.len());
+            match folded.get_mut(known) {
+                Some((_, chunks)) => *chunks = chunks.map(|n| n + 1),
+                None => folded.push((ranked, Some(1))),
+            }
+        }
+        Ok(folded)
+    }
+
+    /// Return the lines `first` to `last` of the file of a location, by number, as far as the index has them.
+    pub fn lines(
+        &self,
+        location: &Location,
+        first: u32,
+        last: u32,
+    ) -> Result<BTreeMap<u32, String>, QueryError> {
+        match self
+            .shards
+            .iter()
+            .find(|shard| shard.label == location.shard)
+        {
+            Some(shard) if shard.has_build_tables() => {
+                shard.read(|connection| place::lines(connection, location, (first, last)))
+            }
+            _ => Ok(BTreeMap::new()),
+        }
     }
 
     /// Return the shards that a query in `scope` consults, by label, in the order in which a server would
@@ -233,6 +353,12 @@ impl Searcher {
     }
 
     fn asked(&self, scope: Scope, terms: &[String]) -> Result<Vec<ShardIndex>, QueryError> {
+        let mut asked = self.in_scope(scope, terms)?;
+        asked.retain(|at| !self.allowed(*at).is_none());
+        Ok(asked)
+    }
+
+    fn in_scope(&self, scope: Scope, terms: &[String]) -> Result<Vec<ShardIndex>, QueryError> {
         let everywhere = || (0..self.shards.len()).map(ShardIndex).collect();
         if scope == Scope::Everywhere {
             return Ok(everywhere());
@@ -281,19 +407,24 @@ impl Searcher {
             if words.is_none() && sparse.is_none() && dense.is_none() {
                 continue;
             }
+            let wanted = Wanted {
+                shard: *at,
+                depth,
+                allowed: self.allowed(*at),
+            };
             // All in one opening: where many shards share few descriptors, opening is what costs.
             self.shard(*at).read(|connection| {
                 if let Some(words) = words {
                     let scale = words.scale(self.shard(*at).statistics, *at);
-                    let hits = lexical::search(connection, *at, &scale, depth)?;
+                    let hits = lexical::search(connection, &scale, &wanted)?;
                     found.lexical.extend(hits);
                 }
                 if let Some(vector) = sparse {
-                    let hits = vectors::sparse(connection, *at, vector, depth)?;
+                    let hits = vectors::sparse(connection, vector, &wanted)?;
                     found.sparse.extend(hits);
                 }
                 if let Some(vector) = dense {
-                    let hits = vectors::dense(connection, *at, vector, depth)?;
+                    let hits = vectors::dense(connection, vector, &wanted)?;
                     found.dense.extend(hits);
                 }
                 Ok(())
@@ -327,16 +458,14 @@ impl Searcher {
 
     fn hit(&self, at: usize, ranked: &Ranked, tiers: &Tiers) -> Result<Hit, QueryError> {
         let first = self.shard(ranked.shards[0]);
-        let (text, path) = first.text_and_path(&ranked.gene_id)?;
+        let (text, _) = first.text_and_path(&ranked.gene_id)?;
         let mut locations = Vec::new();
         for at in &ranked.shards {
-            let shard = self.shard(*at);
-            let paths = shard.paths(&ranked.gene_id)?;
-            locations.extend(paths.into_iter().map(|path| Location {
-                shard: shard.label.clone(),
-                path,
-            }));
+            let (shard, file) = (self.shard(*at), self.allowed(*at).file_of(&ranked.gene_id));
+            let (_, owner) = shard.text_and_path(&ranked.gene_id)?;
+            locations.extend(place::places(shard, &ranked.gene_id, &owner, file)?);
         }
+        let place = locations[0].clone();
         let rank_in = |tier: &[Ranked]| {
             let position = tier.iter().position(|r| r.gene_id == ranked.gene_id);
             position.map(|p| p as u32 + 1)
@@ -345,7 +474,11 @@ impl Searcher {
             rank: at as u32 + 1,
             score: ranked.score,
             chunk_id: ranked.gene_id.clone(),
-            path,
+            path: place.path,
+            line_start: place.line_start,
+            line_end: place.line_end,
+            symbol: place.symbol,
+            language: place.language,
             shard: first.label.clone(),
             text,
             ranks: TierRanks {
@@ -354,6 +487,7 @@ impl Searcher {
                 dense: rank_in(&tiers.dense),
             },
             locations,
+            chunks: None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Orders scored chunks and fuses orders. Pure.
 
+use super::filter::Allowed;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -10,6 +11,15 @@ const FUSION_K: f64 = 60.0;
 /// Position of a shard in its [`Searcher`](super::Searcher).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ShardIndex(pub usize);
+
+/// What a tier is asked for in one shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub shard: ShardIndex,
+    /// Most chunks.
+    pub depth: usize,
+    pub allowed: &'a Allowed,
+}
 
 /// A chunk with its score in one tier of one shard.
 #[derive(Clone, Debug, PartialEq)]

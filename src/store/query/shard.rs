@@ -79,20 +79,9 @@ impl OpenShard {
         self.read(|connection| text_and_path(connection, gene_id))
     }
 
-    /// Return the owner's path, then those of the other files of this shard that hold the same text.
-    pub fn paths(&self, gene_id: &str) -> Result<Vec<String>, QueryError> {
-        self.read(|connection| {
-            let (_, owner) = text_and_path(connection, gene_id)?;
-            let mut paths = vec![owner];
-            if self.has_build_tables {
-                for path in ledger_paths(connection, gene_id)? {
-                    if !paths.contains(&path) {
-                        paths.push(path);
-                    }
-                }
-            }
-            Ok(paths)
-        })
+    /// Return whether the builder wrote this shard.
+    pub fn has_build_tables(&self) -> bool {
+        self.has_build_tables
     }
 }
 
@@ -105,25 +94,4 @@ fn text_and_path(
             "SELECT coalesce(content, ''), coalesce(source_id, '') FROM genes WHERE gene_id = ?1",
         )?
         .query_row([gene_id], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-/// Return a file's path as `genes.source_id` spells it.
-fn absolute(root: &str, path: &str) -> String {
-    format!("{}/{path}", root.trim_end_matches('/'))
-}
-
-/// Return the absolute paths of every file of the ledger that holds the chunk, in canonical order. There
-/// is no index by chunk; the walk over `build_sources` reads 30 bytes a place.
-fn ledger_paths(connection: &Connection, gene_id: &str) -> Result<Vec<String>, rusqlite::Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT r.path, f.path FROM build_sources AS s
-         JOIN build_files AS f ON f.file_id = s.file_id
-         JOIN build_roots AS r ON r.root_id = f.root_id
-         WHERE s.gene_id = ?1 ORDER BY f.file_id",
-    )?;
-    let paths = statement.query_map([gene_id], |row| {
-        let (root, path): (String, String) = (row.get(0)?, row.get(1)?);
-        Ok(absolute(&root, &path))
-    })?;
-    paths.collect()
 }

@@ -1,5 +1,7 @@
 //! Queries against small indexes written by plain SQL in the published shape.
 
+mod filters;
+
 use super::*;
 use crate::ids::ContentHash;
 use crate::store::locate::locate;
@@ -95,6 +97,7 @@ fn lexical(text: &str, k: usize) -> Query<'_> {
         dense: None,
         mode: Mode::Lexical,
         scope: Scope::Everywhere,
+        unit: HitUnit::Chunk,
         k,
     }
 }

@@ -1,16 +1,15 @@
 //! Sparse and dense search in one shard: dot products over stored vectors, exact.
 
-use super::rank::{Best, Scored, ShardIndex};
+use super::rank::{Best, Scored, Wanted};
 use crate::vector::{DenseVector, SparseVector};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::HashMap;
 
-/// Return the best `depth` hot chunks by the sum over shared terms of the products of the weights.
+/// Return the best hot chunks by the sum over shared terms of the products of the weights.
 pub fn sparse(
     connection: &Connection,
-    shard: ShardIndex,
     query: &SparseVector,
-    depth: usize,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<Scored>, rusqlite::Error> {
     let mut totals: HashMap<String, f64> = HashMap::new();
     let mut postings = connection.prepare_cached(
@@ -31,23 +30,22 @@ pub fn sparse(
     }
     let mut ordered: Vec<(String, f64)> = totals.into_iter().collect();
     ordered.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    hot(connection, shard, ordered, depth)
+    hot(connection, ordered, wanted)
 }
 
-/// Return the best `depth` hot chunks by dot product, which is the cosine since both sides have unit
+/// Return the best hot chunks by dot product, which is the cosine since both sides have unit
 /// length. Reads every vector of the shard, one at a time; those of another length are passed over,
 /// as servers pass them over.
 pub fn dense(
     connection: &Connection,
-    shard: ShardIndex,
     query: &DenseVector,
-    depth: usize,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<Scored>, rusqlite::Error> {
     let mut statement = connection.prepare_cached(
         "SELECT gene_id, embedding_dense_v2 FROM genes
          WHERE embedding_dense_v2 IS NOT NULL AND chromatin < 2",
     )?;
-    let mut best = Best::new(depth);
+    let mut best = Best::new(wanted.depth);
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let bytes = row.get_ref(1)?.as_blob()?;
@@ -55,11 +53,11 @@ pub fn dense(
             continue;
         }
         let score = f64::from(dot(&query.0, bytes));
-        if best.may_take(score) {
+        if best.may_take(score) && wanted.allowed.has(row.get_ref(0)?.as_str()?) {
             best.offer(Scored {
                 gene_id: row.get(0)?,
                 score,
-                shard,
+                shard: wanted.shard,
             });
         }
     }
@@ -87,23 +85,25 @@ fn dot(query: &[f32], bytes: &[u8]) -> f32 {
 
 fn hot(
     connection: &Connection,
-    shard: ShardIndex,
     ordered: Vec<(String, f64)>,
-    depth: usize,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<Scored>, rusqlite::Error> {
     let mut is_hot =
         connection.prepare_cached("SELECT 1 FROM genes WHERE gene_id = ?1 AND chromatin < 2")?;
     let mut found = Vec::new();
     for (gene_id, score) in ordered {
-        if found.len() == depth {
+        if found.len() == wanted.depth {
             break;
+        }
+        if !wanted.allowed.has(&gene_id) {
+            continue;
         }
         let hot: Option<i64> = is_hot.query_row([&gene_id], |row| row.get(0)).optional()?;
         if hot.is_some() {
             found.push(Scored {
                 gene_id,
                 score,
-                shard,
+                shard: wanted.shard,
             });
         }
     }

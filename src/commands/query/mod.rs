@@ -2,6 +2,10 @@
 //!
 //! [`search`](crate::search) does the work. Never writes.
 
+mod hits;
+mod paint;
+mod snippet;
+
 use super::index_choice;
 use super::output;
 use super::settings;
@@ -9,11 +13,14 @@ use super::text_lines::{Lines, NOT_A_TEXT};
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
 use crate::exit_code::{Exit, ExitCode};
 use crate::failure::with_causes;
+use crate::profile::Patterns;
 use crate::search::{
-    Hit, LocateError, Mode, OpenIndex, Scope, SearchError, SearchOptions, StoreError,
+    Filter, LocateError, Mode, OpenIndex, Scope, Search, SearchError, SearchOptions, StoreError,
 };
 use crate::store::locate::locate;
-use serde::Serialize;
+use hits::{Answer, Printer, print_json};
+use paint::Paint;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -23,9 +30,6 @@ const UNFINISHED: &str = "a build of this index is running or was stopped, so re
 
 /// Most labels that a warning lists.
 const MOST_LABELS: usize = 12;
-
-/// Characters of a hit's text that are printed for people.
-const EXCERPT_CHARS: usize = 200;
 
 /// Answer the query, or every line of `--queries`. A line that cannot be answered prints the reason, the others are still
 /// answered, and the exit code is 3.
@@ -39,29 +43,30 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     if is_unfinished {
         tracing::warn!("{}: {UNFINISHED}", path.display());
     }
-    let index = OpenIndex::open(&index).map_err(failed)?;
+    let mut index = OpenIndex::open(&index).map_err(failed)?;
     if !index.skipped().is_empty() {
         tracing::warn!("{}", skipped(index.skipped()));
     }
+    index.restrict(&filter(args)?).map_err(failed)?;
     let options = SearchOptions {
         mode: mode(args.mode),
         encoders: settings::encoder_choice(&args.models)?,
     };
-    let scope = match args.routed {
-        true => Scope::Routed,
-        false => Scope::Everywhere,
+    let mut asking = Asking {
+        search: index.load_encoders(options).map_err(failed)?,
+        args,
     };
-    let mut search = index.load_encoders(options).map_err(failed)?;
-    let mut answer = |text: &str| search.query(text, args.k, scope).map_err(failed);
+    let printer = Printer::new(Paint::of_stdout(global.color), args.context.unwrap_or(0));
+    let has_context = args.context.is_some();
     let Some(file) = &args.queries else {
         let text = args.text.as_deref().unwrap_or_default();
-        let hits = answer(text)?;
+        let answers = asking.answer(text)?;
         return output::text(|out| {
             if global.json {
                 note_unfinished(out, is_unfinished)?;
-                return print_json(out, None, &hits);
+                return print_json(out, None, &answers, has_context);
             }
-            print_text(out, &hits)
+            printer.print(out, text, &answers)
         });
     };
     let mut lines = Lines::open("--queries", file)?;
@@ -82,15 +87,17 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
             };
             let shown = line.clone().unwrap_or_else(|unusable| unusable);
             let answered = match &line {
-                Ok(text) => answer(text).map_err(|error| format!("{error:#}")),
+                Ok(text) => asking.answer(text).map_err(|error| format!("{error:#}")),
                 Err(_) => Err(NOT_A_TEXT.to_owned()),
             };
             if !global.json {
                 writeln!(out, "== {shown}")?;
             }
             match answered {
-                Ok(hits) if global.json => print_json(out, Some(query), &hits)?,
-                Ok(hits) => print_text(out, &hits)?,
+                Ok(answers) if global.json => {
+                    print_json(out, Some(query), &answers, has_context)?;
+                }
+                Ok(answers) => printer.print(out, &shown, &answers)?,
                 Err(error) => {
                     code = ExitCode::Incomplete;
                     if global.json {
@@ -109,6 +116,53 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     unread.map(|()| code)
 }
 
+/// A search and how it is asked.
+struct Asking<'a> {
+    search: Search,
+    args: &'a QueryArgs,
+}
+
+impl Asking<'_> {
+    fn answer(&mut self, text: &str) -> anyhow::Result<Vec<Answer>> {
+        let Self { search, args } = self;
+        let scope = match args.routed {
+            true => Scope::Routed,
+            false => Scope::Everywhere,
+        };
+        let hits = match args.files {
+            true => search.query_files(text, args.k, scope),
+            false => search.query(text, args.k, scope),
+        };
+        let mut answers = Vec::new();
+        for hit in hits.map_err(failed)? {
+            let lines = hit.line_start.zip(hit.line_end).zip(args.context);
+            let context = match (lines, hit.locations.first()) {
+                (Some(((first, last), n)), Some(place)) => {
+                    let (first, last) = (first.saturating_sub(n), last.saturating_add(n));
+                    search.lines(place, first, last).map_err(failed)?
+                }
+                _ => BTreeMap::new(),
+            };
+            answers.push(Answer { hit, context });
+        }
+        Ok(answers)
+    }
+}
+
+/// Return what the flags restrict the answers to.
+fn filter(args: &QueryArgs) -> anyhow::Result<Filter> {
+    let paths = Patterns::compile(args.path.iter().map(String::as_str));
+    Ok(Filter {
+        shards: args.shard.clone(),
+        languages: args
+            .lang
+            .iter()
+            .map(|language| language.to_lowercase())
+            .collect(),
+        paths: paths.map_err(|bad| Exit::error(ExitCode::Usage, format!("--path: {bad}")))?,
+    })
+}
+
 /// Refuse a single argument that names an index: the text is missing.
 fn refuse_index(text: &str) -> anyhow::Result<()> {
     let path = Path::new(text);
@@ -123,15 +177,20 @@ fn refuse_index(text: &str) -> anyhow::Result<()> {
 
 /// Return the warning about registrations that cannot be searched.
 fn skipped(labels: &[String]) -> String {
-    let shown = labels.len().min(MOST_LABELS);
-    let more = match labels.len() - shown {
+    format!(
+        "skipped, because another program registered it and it cannot be read as a shard: {}",
+        listed(labels)
+    )
+}
+
+/// Return names for a message, not too many.
+fn listed(names: &[String]) -> String {
+    let shown = names.len().min(MOST_LABELS);
+    let more = match names.len() - shown {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!(
-        "skipped, because another program registered it and it cannot be read as a shard: {}{more}",
-        labels[..shown].join(", ")
-    )
+    format!("{}{more}", names[..shown].join(", "))
 }
 
 fn note_unfinished(out: &mut impl Write, is_unfinished: bool) -> io::Result<()> {
@@ -170,6 +229,14 @@ fn failed(error: SearchError) -> anyhow::Error {
             let text = format!("{error}; --mode lexical needs no encoder");
             (ExitCode::Unavailable, text)
         }
+        SearchError::NoShard { ref known, .. } => (
+            ExitCode::Usage,
+            format!("{error}: it has {}", listed(known)),
+        ),
+        SearchError::NoLanguage { ref known, .. } => (
+            ExitCode::Usage,
+            format!("{error}: it has {}", listed(known)),
+        ),
         other => return other.into(),
     };
     Exit::error(code, text)
@@ -212,35 +279,4 @@ fn mode(mode: QueryMode) -> Mode {
         QueryMode::Dense => Mode::Dense,
         QueryMode::Hybrid => Mode::Hybrid,
     }
-}
-
-#[derive(Serialize)]
-struct HitLine<'a> {
-    /// Position in the file of queries.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<usize>,
-    #[serde(flatten)]
-    hit: &'a Hit,
-}
-
-fn print_json(out: &mut impl Write, query: Option<usize>, hits: &[Hit]) -> io::Result<()> {
-    hits.iter()
-        .try_for_each(|hit| output::json_line(out, "hit", &HitLine { query, hit }))
-}
-
-fn print_text(out: &mut impl Write, hits: &[Hit]) -> io::Result<()> {
-    if hits.is_empty() {
-        return writeln!(out, "no hits");
-    }
-    for hit in hits {
-        writeln!(
-            out,
-            "{:2}. {:.4}  {}  [{}]",
-            hit.rank, hit.score, hit.path, hit.shard
-        )?;
-        let flat = hit.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let excerpt: String = flat.chars().take(EXCERPT_CHARS).collect();
-        writeln!(out, "    {excerpt}")?;
-    }
-    Ok(())
 }

@@ -1,0 +1,175 @@
+//! Prints hits: for people with the place and the lines that match, as JSON with every field.
+
+use super::paint::{Color, Paint};
+use super::snippet::Words;
+use crate::commands::output;
+use crate::file;
+use crate::platform;
+use crate::search::Hit;
+use crate::store::query::{numbered, terms};
+use crate::terminal;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// A hit with the lines around it.
+pub struct Answer {
+    pub hit: Hit,
+    /// Lines of the file by number, from before the chunk to behind it; empty without `--context`.
+    pub context: BTreeMap<u32, String>,
+}
+
+/// How hits are printed.
+pub struct Printer {
+    paint: Paint,
+    /// The working directory as paths in an index are spelled, without a separator at its end.
+    here: Option<String>,
+    /// Lines of context around a snippet.
+    n_context: u32,
+}
+
+#[derive(Serialize)]
+struct HitLine<'a> {
+    /// Position in the file of queries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<usize>,
+    #[serde(flatten)]
+    hit: &'a Hit,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Vec<ContextLine<'a>>>,
+}
+
+#[derive(Serialize)]
+struct ContextLine<'a> {
+    line: u32,
+    text: &'a str,
+}
+
+/// Print hits as JSON. With `has_context` each has the field `context`.
+pub fn print_json(
+    out: &mut impl Write,
+    query: Option<usize>,
+    answers: &[Answer],
+    has_context: bool,
+) -> io::Result<()> {
+    answers.iter().try_for_each(|answer| {
+        let lines = answer.context.iter();
+        let context = lines.map(|(line, text)| ContextLine { line: *line, text });
+        let line = HitLine {
+            query,
+            hit: &answer.hit,
+            context: has_context.then(|| context.collect()),
+        };
+        output::json_line(out, "hit", &line)
+    })
+}
+
+impl Printer {
+    pub fn new(paint: Paint, n_context: u32) -> Self {
+        let here = std::env::current_dir().ok();
+        let here = here.and_then(|here| platform::real_path(&here).ok());
+        let here = here.map(|here| {
+            let spelled = file::root_spelling(&here).into_owned();
+            spelled.trim_end_matches(['/', '\\']).to_owned()
+        });
+        Self {
+            paint,
+            here,
+            n_context,
+        }
+    }
+
+    /// Print the hits of one query.
+    pub fn print(&self, out: &mut impl Write, query: &str, answers: &[Answer]) -> io::Result<()> {
+        if answers.is_empty() {
+            return out.write_all(b"no hits\n");
+        }
+        let words = Words::of(&terms(query));
+        for answer in answers {
+            self.head(out, &answer.hit)?;
+            // One line is enough for a file.
+            if answer.hit.chunks.is_none() {
+                self.snippet(out, &words, answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// ` 1. 0.0481  src/lib.rs:3  Client > retry  rust  [shard]`
+    fn head(&self, out: &mut impl Write, hit: &Hit) -> io::Result<()> {
+        out.write_all(format!("{:2}. {:.4}  ", hit.rank, hit.score).as_bytes())?;
+        let shown = match hit.line_start {
+            Some(line) => format!("{}:{line}", self.relative(&hit.path)),
+            None => self.relative(&hit.path).to_owned(),
+        };
+        self.paint.link(out, &hit.path, &shown)?;
+        let chunks = hit.chunks.filter(|n| *n > 1).map(|n| format!("{n} chunks"));
+        let more = [
+            hit.symbol.as_deref(),
+            hit.language.as_deref(),
+            chunks.as_deref(),
+        ];
+        for text in more.into_iter().flatten() {
+            out.write_all(b"  ")?;
+            out.write_all(terminal::line(text).as_bytes())?;
+        }
+        let shard = terminal::line(&hit.shard);
+        out.write_all(format!("  [{shard}]\n").as_bytes())
+    }
+
+    fn snippet(&self, out: &mut impl Write, words: &Words, answer: &Answer) -> io::Result<()> {
+        let hit = &answer.hit;
+        let (first, last) = (hit.line_start.unwrap_or(1), hit.line_end.unwrap_or(0));
+        let lines: Vec<&str> = hit.text.lines().collect();
+        let best = words.best_lines(&lines);
+        match numbered(&hit.text, first, last) {
+            None => {
+                for line in &lines[best] {
+                    self.line(out, words, None, line)?;
+                }
+            }
+            Some(numbered) => {
+                let mut shown: BTreeMap<u32, &str> = numbered.collect();
+                let (start, end) = (first + best.start as u32, first + best.end as u32);
+                for (line, text) in &answer.context {
+                    shown.entry(*line).or_insert(text);
+                }
+                let from = start.saturating_sub(self.n_context);
+                for (line, text) in shown.range(from..end.saturating_add(self.n_context)) {
+                    self.line(out, words, Some(*line), text)?;
+                }
+            }
+        }
+        match hit.locations.len() - 1 {
+            0 => Ok(()),
+            1 => out.write_all(b"    and 1 more place\n"),
+            more => out.write_all(format!("    and {more} more places\n").as_bytes()),
+        }
+    }
+
+    fn line(
+        &self,
+        out: &mut impl Write,
+        words: &Words,
+        number: Option<u32>,
+        text: &str,
+    ) -> io::Result<()> {
+        out.write_all(b"    ")?;
+        if let Some(number) = number {
+            self.paint
+                .text(out, Color::Number, &format!("{number:5}"))?;
+            out.write_all(b"  ")?;
+        }
+        self.paint.line(out, text, &words.in_line(text))?;
+        out.write_all(b"\n")
+    }
+
+    /// Return a path relative to the working directory if it is below.
+    fn relative<'p>(&self, path: &'p str) -> &'p str {
+        let below = |here: &String| {
+            let rest = path.strip_prefix(here.as_str())?;
+            rest.strip_prefix(['/', '\\'])
+        };
+        self.here.as_ref().and_then(below).unwrap_or(path)
+    }
+}
