@@ -311,7 +311,7 @@ fn a_profile_is_written_for_what_a_folder_holds() {
         "\"work/one\"",
         "\"work/$$two\"",
         ".rs (1 file",
-        "8 files, 1.3 MiB of data",
+        "8 files, 1.2 MiB of data",
     ] {
         assert!(text.contains(part), "no {part} in {text}");
     }

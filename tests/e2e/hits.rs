@@ -22,7 +22,7 @@ fn world() -> World {
     );
     world.write(
         "lib/\u{1b}[31mred.md",
-        "# Red\n\nThe okapi is red \u{1b}]0;title\u{7} in the text.\n",
+        "# Red\n\nThe okapi is red \u{1b}]0;title\u{7} in the text, and it stays so for a while.\n",
     );
     let built = [
         "src",
