@@ -167,6 +167,7 @@ impl State {
         reason: String,
     ) {
         let is_last = self.workers.is_last(worker);
+        let others_may_start = self.ever_ready || self.workers.others_are_at_first_start(worker);
         let Some(slot) = self.workers.slot_mut(worker) else {
             return;
         };
@@ -181,7 +182,7 @@ impl State {
         if let Some(slot) = self.workers.slot_mut(worker) {
             slot.occupant = Occupant::GivenUp;
         }
-        if self.ever_ready && !is_last {
+        if others_may_start && !is_last {
             return step.warn(format!(
                 "worker {worker} does not start ({reason}); going on with the others, or choose fewer with --shard-workers"
             ));

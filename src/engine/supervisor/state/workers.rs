@@ -68,6 +68,13 @@ impl Workers {
         others.all(|(_, slot)| slot.is_given_up())
     }
 
+    /// Whether another worker's first process may still become ready: on a busy machine some start much sooner than
+    /// others.
+    pub fn others_are_at_first_start(&self, worker: WorkerId) -> bool {
+        let mut others = self.0.iter().filter(|(id, _)| **id != worker);
+        others.any(|(_, slot)| slot.failed_starts == 0 && slot.process().is_some())
+    }
+
     /// Processes of this target that have no segment yet.
     pub fn waiting(&self, target: EncoderTarget) -> usize {
         let processes = self.processes().map(|(_, process)| process);
@@ -115,6 +122,19 @@ mod tests {
                 .all(|(_, process)| process.active_at == NOW)
         );
         assert!(!workers.are_gone());
+    }
+
+    #[test]
+    fn a_second_start_is_no_first_one() {
+        let mut workers = Workers::new(2);
+        let [first, second] = [0, 1].map(WorkerId);
+        assert!(!workers.others_are_at_first_start(first), "no process");
+        let slot = workers.slot_mut(second).expect("one of two");
+        slot.start(NOW, EncoderTarget::Configured);
+        assert!(workers.others_are_at_first_start(first));
+        assert!(!workers.others_are_at_first_start(second), "only itself");
+        workers.slot_mut(second).expect("one of two").failed_starts = 1;
+        assert!(!workers.others_are_at_first_start(first));
     }
 
     #[test]

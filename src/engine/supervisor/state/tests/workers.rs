@@ -16,6 +16,32 @@ fn a_worker_that_never_starts_is_given_up() {
     assert!(world.warnings.iter().any(|w| w.contains("does not start")));
 }
 
+/// On a busy machine one worker may fail twice before another is ready for the first time.
+#[test]
+fn a_worker_that_fails_before_the_others_are_ready_is_given_up() {
+    let mut world = World::new(2, one_shard(vec![vec![File::Good; 3]; 6]));
+    world.feed(Event::Tick);
+    world.die(WorkerId(1));
+    world.die(WorkerId(1));
+    assert_eq!(world.ending, None);
+    world.run(&[]);
+    assert_eq!(world.ending, Some(Ending::Complete));
+    assert_eq!(world.processes[&WorkerId(1)].generation, 2);
+    assert!(world.warnings.iter().any(|w| w.contains("does not start")));
+    // The last one decides.
+    let mut world = World::new(2, one_shard(vec![vec![File::Good; 3]; 6]));
+    world.feed(Event::Tick);
+    for worker in [1, 1, 0, 0].map(WorkerId) {
+        assert_eq!(world.ending, None);
+        world.die(worker);
+    }
+    assert!(
+        matches!(world.ending, Some(Ending::Failed(_))),
+        "{:?}",
+        world.ending
+    );
+}
+
 #[test]
 fn a_model_that_cannot_be_loaded_fails_the_build_at_once() {
     let mut world = World::new(2, one_shard(vec![vec![File::Good; 3]; 5]));
