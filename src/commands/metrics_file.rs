@@ -164,7 +164,9 @@ impl State {
                 self.ready.remove(worker);
                 metrics.workers_lost += 1;
             }
-            BuildEvent::SegmentDone { .. } => metrics.segments_done += 1,
+            BuildEvent::SegmentDone { .. } | BuildEvent::SegmentResumed { .. } => {
+                metrics.segments_done += 1;
+            }
             BuildEvent::ShardPublished { .. } => metrics.shards_published += 1,
             BuildEvent::Quarantined { .. } => metrics.quarantined_files += 1,
             BuildEvent::DeviceMemory { device, memory } => {

@@ -77,6 +77,7 @@ pub fn job(
             reuse: reuse(request, prepared, todo),
         },
         workers: sizing.workers as u32,
+        unchecked: unchecked(&tasks),
         tasks,
         shards: todo.iter().map(|shard| shard.id).collect(),
         limits: Limits {
@@ -90,6 +91,12 @@ pub fn job(
         },
         watch: watch::watch(request, plan),
     })
+}
+
+/// Return the segments of which an earlier run left a file.
+fn unchecked(tasks: &[SegmentTask]) -> BTreeSet<SegmentId> {
+    let left = tasks.iter().filter(|task| task.path.exists());
+    left.map(|task| task.id).collect()
 }
 
 /// Return the encoder choice with each worker's share of device memory and cores.
@@ -146,6 +153,7 @@ fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> O
         root_path: root.path.clone(),
         files: files.iter().map(|file| file.entry.clone()).collect(),
         quarantined: Vec::new(),
+        suspect: Vec::new(),
         careful: false,
     })
 }

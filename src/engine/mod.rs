@@ -25,6 +25,7 @@ mod unchanged;
 mod job;
 #[doc(hidden)]
 pub mod publish;
+mod resume;
 mod run;
 mod supervisor;
 mod watch;

@@ -9,6 +9,7 @@ use crate::engine::preflight::Prepared;
 use crate::engine::publish::publisher::Publisher;
 use crate::engine::publish::{PublishedShard, reconcile};
 use crate::engine::request::BuildRequest;
+use crate::engine::resume;
 use crate::engine::supervisor::{self, Channels};
 use crate::engine::watch::MemoryReadings;
 use crate::failure::{Failure, FailureKind};
@@ -16,11 +17,15 @@ use crate::ids::ShardId;
 use crate::plan::ShardPlan;
 use crate::plan::sizing::Sizing;
 use crate::platform;
-use crate::report::{BuildEvent, Ending, PlannedShard, RunSummary, Totals};
-use crossbeam_channel::unbounded;
+use crate::report::{BuildEvent, Ending, PlannedShard, PublishOutcome, RunSummary, Totals};
+use crossbeam_channel::{Receiver, unbounded};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a build goes on publishing complete shards after it was asked to stop. Service managers wait ten seconds for
+/// a process to end; the rest is for abandoning the others and for moving a shard into place.
+const PUBLISHING_GRACE: Duration = Duration::from_secs(6);
 
 /// The shards that a run has published.
 pub type Published = BTreeMap<ShardId, PublishedShard>;
@@ -101,13 +106,14 @@ impl BuildRun<'_> {
         let thread = Arc::clone(publisher)
             .start(segments, outcomes)
             .context("starting the publisher")?;
+        let job = job(self.request, self.prepared, sizing, todo)?;
         let channels = Channels {
             ready,
             published,
+            checked: resume::check_segments(&job).context("starting the check of segments")?,
             memory: memory.receiver(),
             control: self.control.clone(),
         };
-        let job = job(self.request, self.prepared, sizing, todo)?;
         let mut devices = BTreeSet::new();
         let supervised = self.control.supervise();
         let outcome = supervisor::run(job, &channels, &mut |event| {
@@ -120,11 +126,18 @@ impl BuildRun<'_> {
             }
             observe(&event);
         });
-        // However the supervisor ended: a shard that is being moved into place is finished and registered; the others
-        // are abandoned at their next segment.
         supervised.publishing();
-        publisher.note_ending(&outcome.ending);
-        drop(channels);
+        let Channels {
+            ready, published, ..
+        } = channels;
+        // No more segments come.
+        drop(ready);
+        if outcome.ending == Ending::Paused {
+            let since = outcome.interrupted.unwrap_or_else(Instant::now);
+            publish_until(since + PUBLISHING_GRACE, &published, observe);
+        }
+        // A shard that is being moved into place is finished and registered; the others end soon.
+        publisher.abandon();
         if thread.join().is_err() {
             return Err(BuildError::new(ErrorKind::Failed, "the publisher panicked"));
         }
@@ -145,6 +158,32 @@ impl BuildRun<'_> {
         run.encoder_busy = share(busy, outcome.encoding * run.workers);
         run.cpu_s = outcome.workers_cpu.as_secs_f64();
         Ok(outcome.ending)
+    }
+}
+
+/// Wait until every shard whose segments are all there is published, but not past `deadline`.
+fn publish_until(
+    deadline: Instant,
+    published: &Receiver<PublishOutcome>,
+    observe: &mut dyn FnMut(&BuildEvent),
+) {
+    loop {
+        match published.recv_deadline(deadline) {
+            Ok(PublishOutcome::Published {
+                shard,
+                chunks,
+                bytes,
+            }) => observe(&BuildEvent::ShardPublished {
+                shard,
+                chunks,
+                bytes,
+            }),
+            // The next run meets the cause again.
+            Ok(PublishOutcome::Failed { failure, .. }) => {
+                observe(&BuildEvent::Warning { text: failure.text })
+            }
+            Err(_) => return,
+        }
     }
 }
 

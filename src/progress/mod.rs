@@ -175,6 +175,7 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
         | BuildEvent::WorkerStarting { .. }
         | BuildEvent::WorkerReady { .. }
         | BuildEvent::SegmentOpened { .. }
+        | BuildEvent::SegmentResumed { .. }
         | BuildEvent::FilesCommitted { .. }
         | BuildEvent::SegmentDone { .. } => None,
     }

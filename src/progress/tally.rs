@@ -78,6 +78,7 @@ impl Tally {
             BuildEvent::DeviceMemory { .. }
             | BuildEvent::Watchdog(_)
             | BuildEvent::SegmentDone { .. }
+            | BuildEvent::SegmentResumed { .. }
             | BuildEvent::SegmentUndone { .. }
             | BuildEvent::Quarantined { .. }
             | BuildEvent::Warning { .. }

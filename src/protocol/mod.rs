@@ -82,6 +82,9 @@ pub struct SegmentTask {
     pub files: Vec<FileEntry>,
     /// Positions in `files` to skip because they crashed their worker, with the reasons.
     pub quarantined: Vec<(u32, String)>,
+    /// Positions of the files that may have been replaced by others of the same size and time: what an earlier run
+    /// committed of them counts only if their bytes are the same.
+    pub suspect: Vec<u32>,
     /// Careful mode: one file at a time, each announced by `FileStarted`, to find the file that kills.
     pub careful: bool,
 }

@@ -58,6 +58,11 @@ pub enum BuildEvent {
         segment: SegmentId,
         already: Work,
     },
+    /// An earlier run had completed the segment: no worker opens it. `work` is what it holds.
+    SegmentResumed {
+        segment: SegmentId,
+        work: Work,
+    },
     /// Files were committed to the segment: the work they added, and the last file's path.
     FilesCommitted {
         worker: WorkerId,

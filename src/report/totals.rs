@@ -41,6 +41,12 @@ impl Totals {
                 self.resumed += *already;
                 self.count(*segment, *already);
             }
+            BuildEvent::SegmentResumed { segment, work } => {
+                self.resumed += *work;
+                self.count(*segment, *work);
+                // It is done.
+                self.open.remove(segment);
+            }
             BuildEvent::FilesCommitted { segment, work, .. } => {
                 self.spent += *work;
                 self.count(*segment, *work);
@@ -133,6 +139,10 @@ mod tests {
                 worker: WORKER,
                 segment: segment(0),
             },
+            BuildEvent::SegmentResumed {
+                segment: segment(2),
+                work: work(8),
+            },
             opened(1, work(6)),
             committed(1, work(4)),
             undone.clone(),
@@ -142,17 +152,19 @@ mod tests {
         ] {
             totals.add(&event);
         }
-        assert_eq!(totals.done.chunks, 16);
-        assert_eq!(totals.resumed.chunks, 4);
-        assert_eq!(totals.done.reused_chunks, 2 + 1 + 5);
-        assert_eq!(totals.shard_bytes(ShardId(0)), 1600);
+        assert_eq!(totals.done.chunks, 24);
+        assert_eq!(totals.resumed.chunks, 12);
+        assert_eq!(totals.done.reused_chunks, 2 + 1 + 4 + 5);
+        assert_eq!(totals.shard_bytes(ShardId(0)), 2400);
         assert_eq!(totals.spent.chunks, 16, "time was spent on both attempts");
         // A segment that is done stays done.
         let before = totals.clone();
-        totals.add(&BuildEvent::SegmentUndone {
-            segment: segment(0),
-            work: work(6),
-        });
+        for (index, chunks) in [(0, 6), (2, 8)] {
+            totals.add(&BuildEvent::SegmentUndone {
+                segment: segment(index),
+                work: work(chunks),
+            });
+        }
         assert_eq!(totals, before);
     }
 }

@@ -12,7 +12,7 @@ mod reader;
 pub use chunk_row::EncodedChunk;
 pub use reader::SegmentReader;
 
-use super::connect;
+use super::connect::{self, Log};
 use super::error::StoreError;
 use super::ledger_row;
 use crate::failpoint::failpoint;
@@ -76,6 +76,35 @@ pub struct SegmentHeader {
     pub fingerprint: Digest,
     /// The segment's place in its plan, as the caller spells it; compared, never parsed.
     pub identity: String,
+}
+
+/// Return the records of the segment at `path` if an earlier run completed it for `header`, and a publisher can load it
+/// as it is. Only reads.
+///
+/// `None` also if it is damaged, if another process owns it, or if its last commit is only in the log: a worker deals with
+/// those.
+pub fn read_complete(
+    path: &Path,
+    header: &SegmentHeader,
+) -> Result<Option<Vec<FileRecord>>, StoreError> {
+    let Some(_owner) = Owner::take_if_free(path)? else {
+        return Ok(None);
+    };
+    if Log::beside(path) != Log::None {
+        return Ok(None);
+    }
+    let segment = match SegmentReader::open(path) {
+        Ok(segment) => segment,
+        Err(StoreError::Corrupt { .. } | StoreError::Foreign { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if segment.header() != header || segment.device().is_none() {
+        return Ok(None);
+    }
+    match segment.is_sound()? {
+        true => segment.ledger().map(Some),
+        false => Ok(None),
+    }
 }
 
 /// The one writer of a segment file.
@@ -214,11 +243,7 @@ fn reopen(
     }
     failpoint!("segment::reopen", path.display());
     let conn = connect::open_owned(path)?;
-    // Segments are a few megabytes, so a check of the whole file takes milliseconds.
-    let check: String = conn
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(StoreError::sql(path))?;
-    if check != "ok" || reader::header_of(&conn, path)?.as_ref() != Some(header) {
+    if !reader::is_sound(&conn, path)? || reader::header_of(&conn, path)?.as_ref() != Some(header) {
         return Ok(None);
     }
     let (next_file_no, device) = conn

@@ -30,6 +30,9 @@ const SUPERVISOR: [&str; 16] = [
     "manifest::renamed",
 ];
 
+/// A place in the supervisor of a run that resumes.
+const RESUMING: &str = "segment::check";
+
 /// Places in a worker. The first two are reached in a run that resumes.
 const WORKER: [&str; 13] = [
     "segment::reopen",
@@ -106,7 +109,7 @@ fn held_in_worker(point: &str, victim: Victim) -> bool {
 }
 
 fn places() -> impl Iterator<Item = &'static str> {
-    SUPERVISOR.into_iter().chain(WORKER)
+    SUPERVISOR.into_iter().chain([RESUMING]).chain(WORKER)
 }
 
 fn none_missed(hits: &BTreeMap<&str, u32>) {
@@ -117,7 +120,7 @@ fn none_missed(hits: &BTreeMap<&str, u32>) {
 /// Brings the output into a state in which a run comes by `point`: some places are those of a run that
 /// resumes, with inputs that changed meanwhile.
 pub fn lead_up(ground: &mut KillFixture, flavour: BuildVariant, point: &str, context: &str) {
-    if ["segment::reopen", "segment::forgot"].contains(&point) {
+    if [RESUMING, "segment::reopen", "segment::forgot"].contains(&point) {
         let first = Crash {
             point: "sink::committed",
             after: 3,
@@ -288,7 +291,7 @@ fn a_second_crash_while_resuming_is_survived() {
     let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
     let mut both = 0;
     // In long form all pairs, in one mode and then in the other.
-    let wanted = count(16, 2 * n_pairs);
+    let wanted = count(10, 2 * n_pairs);
     for n in 0..wanted {
         let is_long = wanted > n_pairs;
         let (blob, (a, b)) = match is_long {

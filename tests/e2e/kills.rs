@@ -45,7 +45,7 @@ fn phase_of(point: &str, is_supervisor: bool) -> &'static str {
         "build::scan" | "scan::list" => "scanning",
         // It compares a finished shard with its inputs.
         "scan::read" if is_supervisor => "scanning",
-        "build::planned" => "supervising",
+        "build::planned" | "segment::check" => "supervising",
         "worker::start" => "opening encoders",
         "encode::device" | "encode::patience" | "worker::pool" => "opening encoders",
         "segment::reopen" | "segment::forgot" => "reopening a segment",
@@ -97,7 +97,7 @@ fn strike(live: &mut RunningBuild, moment: Moment, victim: Victim) -> Vec<u32> {
 #[test]
 fn killed_at_random_moments_nothing_is_lost() {
     let (mut dice, seed) = Dice::seeded(20_261_120);
-    let wanted = count(32, 1_000);
+    let wanted = count(20, 1_000);
     let mut ground = KillFixture::new(10);
     let mut measured = BTreeMap::new();
     let mut kills: BTreeMap<(Victim, &str), u32> = BTreeMap::new();
@@ -138,7 +138,10 @@ fn killed_at_random_moments_nothing_is_lost() {
             if let Some(pid) = killed.first() {
                 n_kills += 1;
                 // Whatever it did at that moment: this run went on with what an earlier one had left.
-                resumed += u32::from(steps.iter().any(|s| s.point == "segment::reopen"));
+                let resumes = |step: &Step| {
+                    ["segment::check", "segment::reopen"].contains(&step.point.as_str())
+                };
+                resumed += u32::from(steps.iter().any(resumes));
                 *kills
                     .entry((victim, phase(&steps, *pid, supervisor)))
                     .or_default() += 1;
@@ -194,6 +197,7 @@ fn killed_at_random_moments_nothing_is_lost() {
     }
     if resumed == 0 {
         aim("segment::reopen", Victim::Both);
+        aim("segment::check", Victim::Supervisor);
     }
 }
 

@@ -62,4 +62,6 @@ mod unattended;
 mod unavailable_roots;
 mod verify;
 mod watchdog;
+#[cfg(target_os = "linux")]
+mod windows;
 mod world;

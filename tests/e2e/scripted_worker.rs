@@ -76,6 +76,7 @@ pub fn task(world: &World) -> SegmentTask {
         root_path: root,
         files,
         quarantined: Vec::new(),
+        suspect: Vec::new(),
         careful: false,
     }
 }

@@ -23,6 +23,7 @@ mod attempt;
 pub(super) mod manifest;
 pub(super) mod publisher;
 pub(super) mod reconcile;
+mod turns;
 
 use crate::failpoint::failpoint;
 use crate::file::RelPath;

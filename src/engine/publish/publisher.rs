@@ -9,6 +9,7 @@ use crate::engine::output::layout::Layout;
 use crate::engine::output::obstacles;
 use crate::engine::output::rebuild::Rebuild;
 use crate::engine::preflight::Prepared;
+use crate::engine::publish::turns::Turns;
 use crate::engine::publish::{self, PublishedShard, ShardPublisher};
 use crate::engine::request::BuildRequest;
 use crate::engine::sizing::cores;
@@ -18,7 +19,7 @@ use crate::ids::ShardId;
 use crate::plan::{Mode, Plan, ShardPlan};
 use crate::platform;
 use crate::profile::recipe::encoder_fingerprint;
-use crate::report::{Ending, FinishedSegment, PublishOutcome};
+use crate::report::{FinishedSegment, PublishOutcome};
 use crate::store::ownership::{self, OtherFormats, Records};
 use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
@@ -47,8 +48,11 @@ pub struct Publisher {
     rebuild: Option<Rebuild>,
     /// What was published, for the summary.
     pub published: Mutex<BTreeMap<ShardId, PublishedShard>>,
-    /// Set when the build ends early: no further shard is begun, and shards that are not yet being moved into place
-    /// are abandoned.
+    /// Which shards are loaded and finished now.
+    turns: Turns,
+    /// Set once no more segments arrive: shards that lack one are abandoned.
+    input_ended: AtomicBool,
+    /// Set to abandon all shards that are not yet being moved into place.
     stopping: Arc<AtomicBool>,
 }
 
@@ -116,6 +120,8 @@ impl Publisher {
             other_formats: obstacles::other_formats(request),
             rebuild: prepared.rebuild.clone(),
             published: Mutex::default(),
+            turns: Turns::new(cores()),
+            input_ended: AtomicBool::new(false),
             stopping: Arc::default(),
         })
     }
@@ -132,11 +138,9 @@ impl Publisher {
             .spawn(move || self.dispatch(&ready, &outcomes))
     }
 
-    /// Note how the build ended. Unless it is complete, abandon the shards that are still loading.
-    pub fn note_ending(&self, ending: &Ending) {
-        if *ending != Ending::Complete {
-            self.stopping.store(true, Ordering::Relaxed);
-        }
+    /// Abandon the shards that are not yet being moved into place.
+    pub fn abandon(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Pass each segment to the thread of its shard. While [`max_loading`] shards are loading, segments of others wait.
@@ -188,6 +192,7 @@ impl Publisher {
                     let _ = sender.send(segment);
                 }
             }
+            self.input_ended.store(true, Ordering::Release);
             loading.clear();
         });
     }
@@ -246,7 +251,14 @@ impl Publisher {
                     Err(_) => return Ok(None),
                 };
             }
-            if self.stopping.load(Ordering::Relaxed) {
+            let is_complete = |arrived: &mut BTreeMap<_, _>| {
+                arrived.extend(segments.try_iter().map(|it| (it.id, it.path)));
+                arrived.len() == shard.segments.len()
+            };
+            let _turn = self.turns.take(id, is_complete(&mut arrived));
+            // Asked first: whatever was sent before is found below.
+            let input_ended = self.input_ended.load(Ordering::Acquire);
+            if self.is_stopping() || (input_ended && !is_complete(&mut arrived)) {
                 return Ok(None);
             }
             let files = shard.segment_files(segment);
@@ -255,12 +267,14 @@ impl Publisher {
             let paths: Vec<RelPath> = files.iter().map(|f| f.entry.path.clone()).collect();
             publisher.load(&arrived[&segment.id], root_id as u32, &paths)?;
         }
-        if self.stopping.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
         self.refuse_lost_roots(&roots)?;
         self.refuse_foreign_target(&target, &shard.label)?;
+        let turn = self.turns.take(id, true);
+        if self.is_stopping() {
+            return Ok(None);
+        }
         let published = publisher.finish()?;
+        drop(turn);
         if let Some(routing) = &self.routing {
             let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
             publish::register(&mut routing, &published)?;
@@ -275,6 +289,10 @@ impl Publisher {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id, published.clone());
         Ok(Some(published))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Refuse to replace a shard if one of its roots has disappeared during the build: all its files would be listed as

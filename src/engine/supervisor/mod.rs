@@ -15,13 +15,13 @@ use crate::failpoint::failpoint;
 use crate::failure::{Failure, FailureKind};
 use crate::gpu::probe::Reading;
 use crate::ids::{SegmentId, ShardId, WorkerId};
-use crate::protocol::{FromWorker, SegmentTask, ToWorker, WorkerSetup};
+use crate::protocol::{FromWorker, SegmentTask, ToWorker, Work, WorkerSetup};
 use crate::report::{BuildEvent, Ending, FinishedSegment, PublishOutcome, Totals};
 use child::Worker;
 use clock::Clock;
-use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
+use crossbeam_channel::{Receiver, Sender, never, select, tick, unbounded};
 use state::{Effect, EncoderTarget, Event, Handling, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub(crate) struct Job {
     pub workers: u32,
     /// In the order in which they should be done.
     pub tasks: Vec<SegmentTask>,
+    /// Segments that workers get only once they are checked: an earlier run may have completed them.
+    pub unchecked: BTreeSet<SegmentId>,
     /// All shards that will be published, including those without a segment to do.
     pub shards: Vec<ShardId>,
     pub limits: Limits,
@@ -49,10 +51,19 @@ pub(crate) struct Channels {
     /// Segments that can be loaded.
     pub ready: Sender<FinishedSegment>,
     pub published: Receiver<PublishOutcome>,
+    /// The checked segments; closed after the last.
+    pub checked: Receiver<CheckedSegment>,
     /// Memory readings of the watched devices; silent if there are none.
     pub memory: Receiver<Reading>,
     /// Says when to stop, and is notified of every turn of the loop, at least once a tick.
     pub control: BuildControl,
+}
+
+/// A segment file of an earlier run, and what it holds if it is complete.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CheckedSegment {
+    pub segment: SegmentId,
+    pub complete: Option<Work>,
 }
 
 /// How the workers' part of a build went.
@@ -64,6 +75,8 @@ pub(crate) struct Outcome {
     pub workers_cpu: Duration,
     /// From the first worker ready to the last segment done.
     pub encoding: Duration,
+    /// When the supervisor noticed the request to stop.
+    pub interrupted: Option<Instant>,
 }
 
 /// Run the build to its end. Blocks; every wait inside has a deadline. Calls `emit` with each event in order, from
@@ -120,6 +133,7 @@ impl<'a> Running<'a> {
                 totals: Totals::default(),
                 workers_cpu: Duration::ZERO,
                 encoding: Duration::ZERO,
+                interrupted: None,
             },
             first_ready: None,
         }
@@ -134,9 +148,10 @@ impl<'a> Running<'a> {
             self.job.shards.iter().copied(),
             self.job.limits.clone(),
         )
-        .with_watch(self.job.watch.take());
+        .with_watch(self.job.watch.take())
+        .with_unchecked(std::mem::take(&mut self.job.unchecked));
+        let mut checked = channels.checked.clone();
         let ticks = tick(TICK);
-        let mut was_interrupted = false;
         let mut event = Event::Tick;
         loop {
             channels.control.turn();
@@ -154,13 +169,20 @@ impl<'a> Running<'a> {
                 }
                 self.perform(effect);
             }
-            if channels.control.is_stopped() && !was_interrupted {
-                was_interrupted = true;
+            if channels.control.is_stopped() && self.outcome.interrupted.is_none() {
+                self.outcome.interrupted = Some(Instant::now());
                 event = Event::Interrupt;
                 continue;
             }
             event = select! {
                 recv(self.inbox) -> event => event.unwrap_or(Event::Tick),
+                recv(checked) -> outcome => match outcome {
+                    Ok(CheckedSegment { segment, complete }) => Event::Checked { segment, complete },
+                    Err(_) => {
+                        checked = never();
+                        Event::ChecksEnded
+                    }
+                },
                 recv(channels.memory) -> reading => reading.map_or(Event::Tick, memory_event),
                 recv(channels.published) -> outcome => outcome.map_or(Event::Tick, Event::Publisher),
                 recv(ticks) -> _ => Event::Tick,
@@ -211,7 +233,14 @@ impl<'a> Running<'a> {
                 }
             }
             Effect::Load(id) => {
-                let path = self.files.remove(&id).unwrap_or_default();
+                let path = match self.files.remove(&id) {
+                    Some(path) => path,
+                    // No worker opened it: an earlier run completed it.
+                    None => self
+                        .tasks
+                        .get(&id)
+                        .map_or_else(PathBuf::new, |task| task.path.clone()),
+                };
                 // A publisher that ended has sent the reason on the other channel.
                 let _ = self.channels.ready.send(FinishedSegment { id, path });
             }

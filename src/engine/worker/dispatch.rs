@@ -8,7 +8,7 @@ use super::file_pipeline::{FilePipeline, PreparedFile, skip_unread};
 use super::items::{Item, OpenSegment, PendingFile, STOP_CHECK};
 use super::pool::FilePool;
 use super::reporter::Reporter;
-use super::resume::reconcile;
+use super::resume::{self, reconcile};
 use super::sink;
 use super::stage_error::{FirstError, StageError, internal_failure, panic_text, store_failure};
 use crate::encode::Encoders;
@@ -16,7 +16,7 @@ use crate::failpoint::failpoint;
 use crate::failure::Failure;
 use crate::file::{FileEntry, SkipReason};
 use crate::protocol::{FromWorker, SegmentTask, ToWorker, WorkerSetup};
-use crate::store::segment::{SegmentHeader, SegmentWriter};
+use crate::store::segment::SegmentWriter;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -150,14 +150,11 @@ impl Dispatcher<'_> {
     }
 
     fn work_on(&self, task: SegmentTask) -> Result<(), Failure> {
-        let header = SegmentHeader {
-            fingerprint: self.setup.fingerprint,
-            identity: format!("{}/{}", task.shard_label, task.root_label),
-        };
+        let header = resume::header(&task, self.setup.fingerprint);
         failpoint!("segment::open", task.shard_label);
         let mut writer = SegmentWriter::open(&task.path, &header).map_err(store_failure)?;
         failpoint!("segment::opened", task.shard_label);
-        let done = reconcile(&mut writer, &task, self.device)?;
+        let done = reconcile(&mut writer, &task, &self.setup.limits, self.device)?;
         self.reporter.send(FromWorker::SegmentOpened {
             segment: task.id,
             done: done.work,

@@ -3,10 +3,21 @@
 use super::stage_error::store_failure;
 use crate::failpoint::failpoint;
 use crate::failure::Failure;
-use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason};
+use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason};
+use crate::ids::Digest;
+use crate::profile::Limits;
 use crate::protocol::{SegmentTask, Work};
-use crate::store::segment::SegmentWriter;
+use crate::scan;
+use crate::store::segment::{SegmentHeader, SegmentWriter};
 use std::collections::{HashMap, HashSet};
+
+/// Return the header of the task's segment file in a build of this fingerprint.
+pub fn header(task: &SegmentTask, fingerprint: Digest) -> SegmentHeader {
+    SegmentHeader {
+        fingerprint,
+        identity: format!("{}/{}", task.shard_label, task.root_label),
+    }
+}
 
 /// What a segment file already holds of its task.
 #[derive(Default)]
@@ -23,26 +34,14 @@ pub(super) struct Done {
 pub(super) fn reconcile(
     writer: &mut SegmentWriter,
     task: &SegmentTask,
+    limits: &Limits,
     device: &str,
 ) -> Result<Done, Failure> {
-    let wanted: HashMap<_, _> = task
-        .files
-        .iter()
-        .enumerate()
-        .map(|(n, entry)| (&entry.path, (n, entry)))
-        .collect();
-    let mut done = Done::default();
-    for record in writer.ledger().map_err(store_failure)? {
-        match wanted.get(&record.entry.path) {
-            Some((n, entry)) if is_current(&record, entry) => {
-                done.files.insert(*n);
-                add(&mut done.work, &record, entry);
-            }
-            _ => {
-                writer.forget(&record.entry.path).map_err(store_failure)?;
-                failpoint!("segment::forgot", record.entry.path.spelling());
-            }
-        }
+    let ledger = writer.ledger().map_err(store_failure)?;
+    let (mut done, stale) = compare(&ledger, task, limits);
+    for path in stale {
+        writer.forget(path).map_err(store_failure)?;
+        failpoint!("segment::forgot", path.spelling());
     }
     let is_of_another_device = writer.device().is_some_and(|known| known != device);
     if done.files.len() < task.files.len() {
@@ -56,6 +55,46 @@ pub(super) fn reconcile(
     Ok(done)
 }
 
+/// Return the work of a segment with these records if every file of the task is among them, and no other.
+pub fn work_if_complete(
+    records: &[FileRecord],
+    task: &SegmentTask,
+    limits: &Limits,
+) -> Option<Work> {
+    let (done, stale) = compare(records, task, limits);
+    (stale.is_empty() && done.files.len() == task.files.len()).then_some(done.work)
+}
+
+/// Return which files of the task the records cover, and the paths of the other records.
+fn compare<'a>(
+    records: &'a [FileRecord],
+    task: &SegmentTask,
+    limits: &Limits,
+) -> (Done, Vec<&'a RelPath>) {
+    let suspect: HashSet<_> = task.suspect.iter().map(|n| *n as usize).collect();
+    let wanted: HashMap<_, _> = task
+        .files
+        .iter()
+        .enumerate()
+        .map(|(n, entry)| (&entry.path, (n, entry)))
+        .collect();
+    let mut done = Done::default();
+    let mut stale = Vec::new();
+    for record in records {
+        match wanted.get(&record.entry.path) {
+            Some((n, entry))
+                if is_current(record, entry)
+                    && (!suspect.contains(n) || has_same_bytes(record, task, limits)) =>
+            {
+                done.files.insert(*n);
+                add(&mut done.work, record, entry);
+            }
+            _ => stale.push(&record.entry.path),
+        }
+    }
+    (done, stale)
+}
+
 /// Whether a committed file can be kept. Files that could not be read, and those that an earlier run
 /// quarantined, are tried again; the task names the files that this run quarantined.
 fn is_current(record: &FileRecord, entry: &FileEntry) -> bool {
@@ -67,6 +106,12 @@ fn is_current(record: &FileRecord, entry: &FileEntry) -> bool {
         }
     );
     !quarantined && record.read_failure().is_none() && record.entry == *entry
+}
+
+/// Whether the file still has the bytes that were read for the record.
+fn has_same_bytes(record: &FileRecord, task: &SegmentTask, limits: &Limits) -> bool {
+    scan::read_file(&task.root_path, &record.entry, limits)
+        .is_ok_and(|read| Some(read.hash) == record.hash)
 }
 
 fn add(work: &mut Work, record: &FileRecord, entry: &FileEntry) {

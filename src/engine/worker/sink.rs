@@ -211,6 +211,7 @@ mod tests {
                 root_path: path.to_path_buf(),
                 files: Vec::new(),
                 quarantined: Vec::new(),
+                suspect: Vec::new(),
                 careful: false,
             }),
             writer: SegmentWriter::open(path, &header).expect("opens"),

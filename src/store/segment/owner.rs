@@ -7,7 +7,7 @@
 use crate::store::connect::sidecar;
 use crate::store::error::StoreError;
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,17 +25,22 @@ pub(super) struct Owner(
 );
 
 impl Owner {
+    /// Take the lock of the segment at `path` if it is free. Return `None` while another process keeps it.
+    pub fn take_if_free(path: &Path) -> Result<Option<Self>, StoreError> {
+        let (lock, file) = open_lock(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(StoreError::io(&lock)(error)),
+        }
+    }
+
     /// Take the lock of the segment at `path`.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when another process keeps it.
     pub fn take(path: &Path) -> Result<Self, StoreError> {
-        let lock = sidecar(path, ".lock");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&lock)
-            .map_err(StoreError::io(&lock))?;
+        let (lock, file) = open_lock(path)?;
         let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
@@ -50,4 +55,15 @@ impl Owner {
             }
         }
     }
+}
+
+/// Open the lock file of the segment at `path`, and create it if necessary. Return its path as well.
+fn open_lock(path: &Path) -> Result<(PathBuf, File), StoreError> {
+    let lock = sidecar(path, ".lock");
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&lock)
+        .map_err(StoreError::io(&lock))?;
+    Ok((lock, file))
 }

@@ -54,6 +54,11 @@ impl SegmentReader {
         self.device.as_deref()
     }
 
+    /// Return whether SQLite finds no damage in the file.
+    pub fn is_sound(&self) -> Result<bool, StoreError> {
+        is_sound(&self.conn, &self.path)
+    }
+
     /// Return the records of its files, in the order of their commits.
     pub fn ledger(&self) -> Result<Vec<FileRecord>, StoreError> {
         ledger_of(&self.conn, &self.path)
@@ -111,6 +116,14 @@ impl SegmentReader {
     fn garbled(&self) -> StoreError {
         StoreError::corrupt(&self.path, "a row does not decode")
     }
+}
+
+/// Return whether SQLite finds no damage. Segments are a few megabytes, so a check of the whole file takes milliseconds.
+pub(super) fn is_sound(conn: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let verdict: String = conn
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(StoreError::sql(path))?;
+    Ok(verdict == "ok")
 }
 
 /// Return the header; `None` when the file is empty, or a database of another kind or layout.

@@ -1,8 +1,8 @@
 //! What the state of a build learns from outside.
 
 use crate::device::{DeviceId, DeviceMemory};
-use crate::ids::WorkerId;
-use crate::protocol::FromWorker;
+use crate::ids::{SegmentId, WorkerId};
+use crate::protocol::{FromWorker, Work};
 use crate::report::PublishOutcome;
 use std::time::Duration;
 
@@ -20,6 +20,13 @@ pub(crate) enum Event {
         /// Exit status or signal, for people.
         status: String,
     },
+    /// The segment file that an earlier run left has been read: what it holds if it is complete.
+    Checked {
+        segment: SegmentId,
+        complete: Option<Work>,
+    },
+    /// No more segments will be checked.
+    ChecksEnded,
     Publisher(PublishOutcome),
     /// A reading of a device's memory, or why it failed.
     Memory {

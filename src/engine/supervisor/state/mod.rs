@@ -34,6 +34,7 @@ pub(crate) use event::Event;
 
 use crate::engine::watchdog::Input;
 use crate::ids::{SegmentId, ShardId};
+use crate::protocol::Work;
 use crate::report::{BuildEvent, Ending, PublishOutcome};
 use blame::Blame;
 use devices::Devices;
@@ -109,6 +110,13 @@ impl State {
         self
     }
 
+    /// Keep these segments from workers until an [`Event::Checked`] says whether an earlier run completed them.
+    #[must_use]
+    pub fn with_unchecked(mut self, unchecked: BTreeSet<SegmentId>) -> Self {
+        self.schedule.hold_back(unchecked);
+        self
+    }
+
     /// Take one event and return what to do, in order. `now`: time since the build began.
     pub fn step(&mut self, now: Duration, event: Event) -> Vec<Effect> {
         let mut step = Step::new(now);
@@ -141,6 +149,8 @@ impl State {
                     self.exited(step, worker, status);
                 }
             }
+            Event::Checked { segment, complete } => self.checked(step, segment, complete),
+            Event::ChecksEnded => self.schedule.end_checks(),
             Event::Publisher(outcome) => self.publisher(step, outcome),
             Event::Memory { device, answer } => {
                 step.emit(BuildEvent::DeviceMemory {
@@ -155,6 +165,14 @@ impl State {
                 self.feed_watchdog(step, Input::Tick);
                 self.end_unresponsive(step);
             }
+        }
+    }
+
+    fn checked(&mut self, step: &mut Step, segment: SegmentId, complete: Option<Work>) {
+        let is_done = self.schedule.checked(segment, complete.is_some());
+        if let Some(work) = complete.filter(|_| is_done) {
+            step.emit(BuildEvent::SegmentResumed { segment, work });
+            step.push(Effect::Load(segment));
         }
     }
 

@@ -3,12 +3,14 @@
 //! Pure. It knows nothing of workers and devices: callers say which segments they can take.
 
 use crate::ids::SegmentId;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 #[derive(Debug)]
 pub(super) struct Schedule {
     /// Segments that no worker has, in the order in which they should be done.
     queue: VecDeque<SegmentId>,
+    /// Segments whose file is being checked: an earlier run may have completed them.
+    unchecked: BTreeSet<SegmentId>,
     /// Segments that are not done.
     open: BTreeMap<SegmentId, Progress>,
 }
@@ -33,6 +35,35 @@ impl Schedule {
                 .map(|id| (*id, Progress::Untouched))
                 .collect(),
             queue: segments.into(),
+            unchecked: BTreeSet::new(),
+        }
+    }
+
+    /// Keep these segments from workers until they are checked.
+    pub fn hold_back(&mut self, unchecked: BTreeSet<SegmentId>) {
+        self.queue.retain(|segment| !unchecked.contains(segment));
+        self.unchecked = unchecked;
+    }
+
+    /// The segment is checked. If it is complete, it is done; otherwise it joins the queue, before later ones. Return
+    /// whether it is done now.
+    pub fn checked(&mut self, segment: SegmentId, is_complete: bool) -> bool {
+        if !self.unchecked.remove(&segment) {
+            return false;
+        }
+        if is_complete {
+            return self.finish(segment);
+        }
+        let later = self.queue.iter().position(|queued| *queued > segment);
+        self.queue
+            .insert(later.unwrap_or(self.queue.len()), segment);
+        false
+    }
+
+    /// Let workers do all segments that are not checked.
+    pub fn end_checks(&mut self) {
+        for segment in self.unchecked.clone() {
+            self.checked(segment, false);
         }
     }
 
@@ -129,6 +160,22 @@ mod tests {
         assert!(!schedule.finish(segment(0, 0)), "once");
         assert_eq!(schedule.give_back([segment(0, 0)]), []);
         assert!(!schedule.is_done());
+    }
+
+    #[test]
+    fn segments_are_held_back_until_they_are_checked() {
+        let mut schedule = Schedule::new((0..5).map(|n| segment(0, n)).collect());
+        schedule.hold_back([0, 2, 3, 4].map(|n| segment(0, n)).into());
+        assert_eq!(schedule.queue(), &[segment(0, 1)]);
+        assert!(schedule.checked(segment(0, 3), true));
+        assert!(!schedule.checked(segment(0, 3), true), "once");
+        assert!(!schedule.checked(segment(0, 0), false));
+        assert_eq!(schedule.queue(), &[0, 1].map(|n| segment(0, n)));
+        assert!(!schedule.is_done());
+        schedule.end_checks();
+        assert_eq!(schedule.queue(), &[0, 1, 2, 4].map(|n| segment(0, n)));
+        schedule.end_checks();
+        assert_eq!(schedule.queue().len(), 4);
     }
 
     #[test]
