@@ -54,6 +54,8 @@ pub fn conclude(
     manifest::write(path, &Manifest::with(previous, target))
         .with_context(|| format!("writing {}", path.display()))?;
     prepared.provenance.write(&prepared.layout)?;
+    let has_retained = !prepared.survey.retained.shards.is_empty();
+    prepared.change_times.conclude(has_retained)?;
     rebuild::remove_mark(&prepared.layout.rebuild())?;
     // Last: while this folder exists, `verify` knows that the manifest may describe an earlier state.
     ownership::remove_segments(&prepared.layout.segments())?;

@@ -145,6 +145,11 @@ fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> O
     let segment = plan.segment(id)?;
     let files = shard.segment_files(segment);
     let root = plan.roots.get(files.first()?.root as usize)?;
+    let suspect = (0..).zip(files).filter(|(_, file)| {
+        let change_times = &prepared.change_times;
+        change_times.is_suspect(&root.path, &file.entry)
+    });
+    let suspect = suspect.map(|(n, _)| n).collect();
     Some(SegmentTask {
         id,
         path: prepared.layout.segment(segment),
@@ -153,7 +158,7 @@ fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> O
         root_path: root.path.clone(),
         files: files.iter().map(|file| file.entry.clone()).collect(),
         quarantined: Vec::new(),
-        suspect: Vec::new(),
+        suspect,
         careful: false,
     })
 }

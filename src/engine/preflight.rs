@@ -5,13 +5,14 @@
 
 use crate::encode;
 use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
+use crate::engine::output::change_times::ChangeTimes;
 use crate::engine::output::layout::Layout;
 use crate::engine::output::provenance::{Provenance, remembered};
 use crate::engine::output::rebuild::{self, Rebuild};
 use crate::engine::output::{list_databases, obstacles};
 use crate::engine::request::BuildRequest;
 use crate::engine::survey::{self, Survey};
-use crate::engine::unchanged::{self, Expected};
+use crate::engine::unchanged::{self, Comparison, Expected};
 use crate::failpoint::failpoint;
 use crate::ids::{Digest, FileHash, ShardId};
 use crate::plan::{Mode, Plan};
@@ -43,6 +44,7 @@ pub struct Prepared {
     pub is_finished: bool,
     /// All databases found in the output: sources of vectors to reuse.
     pub earlier_databases: Vec<PathBuf>,
+    pub change_times: ChangeTimes,
     /// With `--rebuild`.
     pub rebuild: Option<Rebuild>,
     /// What the output recorded about its files when the run began.
@@ -67,17 +69,12 @@ pub(super) fn identify(request: &BuildRequest) -> Result<(encode::EncoderInfo, D
 /// `FingerprintMismatch` for a shard that was built with other models or settings.
 pub(super) fn find_unchanged(
     request: &BuildRequest,
-    layout: &Layout,
     plan: &Plan,
-    (encoders, fingerprint): (&encode::EncoderInfo, Digest),
+    expected: &Expected<'_>,
     rebuild: Option<&Rebuild>,
 ) -> Result<BTreeMap<ShardId, ShardLedger>> {
     let mut found = BTreeMap::new();
-    let expected = Expected {
-        profile: &request.profile,
-        encoders,
-        fingerprint,
-    };
+    let layout = request.layout();
     for shard in &plan.shards {
         // A rebuild only trusts the shards that it has built itself.
         let may_be_kept = match rebuild {
@@ -88,7 +85,7 @@ pub(super) fn find_unchanged(
             continue;
         }
         let path = layout.shard(&shard.label);
-        if let Some(ledger) = unchanged::read_if_unchanged(&path, plan, shard, &expected)? {
+        if let Some(ledger) = unchanged::read_if_unchanged(&path, plan, shard, expected)? {
             found.insert(shard.id, ledger);
         }
     }
@@ -101,8 +98,25 @@ pub fn already_built(
     plan: &Plan,
 ) -> Result<BTreeMap<ShardId, ShardLedger>> {
     let (encoders, fingerprint) = identify(request)?;
-    let layout = request.layout();
-    find_unchanged(request, &layout, plan, (&encoders, fingerprint), None)
+    let change_times = ChangeTimes::look(&request.layout().change_times(), plan);
+    let expected = expected(request, (&encoders, fingerprint), &change_times);
+    find_unchanged(request, plan, &expected, None)
+}
+
+fn expected<'a>(
+    request: &'a BuildRequest,
+    (encoders, fingerprint): (&'a encode::EncoderInfo, Digest),
+    change_times: &'a ChangeTimes,
+) -> Expected<'a> {
+    Expected {
+        profile: &request.profile,
+        files: Comparison {
+            limits: &request.profile.rules.limits,
+            change_times,
+        },
+        encoders,
+        fingerprint,
+    }
 }
 
 /// Check the request against the corpus, the models and the output. The caller holds the build lock.
@@ -131,16 +145,13 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
         })?),
         false => None,
     };
-    let unchanged = find_unchanged(
-        request,
-        &layout,
-        &survey.plan,
-        (&encoders, fingerprint),
-        rebuild.as_ref(),
-    )?;
+    let change_times = ChangeTimes::look(&layout.change_times(), &survey.plan);
+    let expected = expected(request, (&encoders, fingerprint), &change_times);
+    let unchanged = find_unchanged(request, &survey.plan, &expected, rebuild.as_ref())?;
     // Last: while this folder exists, the index counts as unfinished.
     std::fs::create_dir_all(&segments)
         .with_context(|| format!("creating {}", segments.display()))?;
+    change_times.begin()?;
     if rebuild.is_none() {
         rebuild::remove_mark(&layout.rebuild())?;
     }
@@ -161,6 +172,7 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
         unchanged,
         is_finished,
         earlier_databases,
+        change_times,
         rebuild,
         records,
         provenance,

@@ -5,7 +5,7 @@ use crate::engine::error::Result;
 use crate::engine::failures::Failures;
 use crate::engine::output::obstacles;
 use crate::engine::output::provenance::remembered;
-use crate::engine::preflight::{find_unchanged, identify, refuse_foreign, refuse_mixture};
+use crate::engine::preflight::{already_built, identify, refuse_foreign, refuse_mixture};
 use crate::engine::publish::reconcile::find_obsolete_shards;
 use crate::engine::request::BuildRequest;
 use crate::engine::sizing::size;
@@ -43,13 +43,12 @@ pub fn preview(request: &BuildRequest) -> Result<Preview> {
     let layout = request.layout();
     obstacles::refuse_manifest(&layout.manifest)?;
     obstacles::refuse_foreign_file(&layout.lock(), marks::is_lock)?;
-    let (encoders, fingerprint) = identify(&request)?;
+    let (encoders, _) = identify(&request)?;
     let (_, records) = remembered(&request, &layout);
     refuse_foreign(&request, &layout, &survey, &records)?;
     refuse_mixture(&survey, encoder_fingerprint(encoders.hashes()))?;
     let obsolete = find_obsolete_shards(&request, &survey, &records)?;
-    let identity = (&encoders, fingerprint);
-    let built = find_unchanged(&request, &layout, &survey.plan, identity, None)?;
+    let built = already_built(&request, &survey.plan)?;
     let failures = expected_failures(&survey, &built);
     let has_failures = !failures.quarantined.is_empty() || !failures.unreadable.is_empty();
     Ok(Preview {

@@ -2,9 +2,10 @@
 
 use crate::credential::{self, Style};
 use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
+use crate::engine::output::change_times::ChangeTimes;
 use crate::engine::output::unavailable_roots::{RetainedShards, find_retained};
 use crate::engine::request::BuildRequest;
-use crate::engine::unchanged::changed_roots;
+use crate::engine::unchanged::{Comparison, changed_roots};
 use crate::file::SkipReason;
 use crate::plan::{self, Mode, Plan, RootFiles};
 use crate::profile::Profile;
@@ -66,7 +67,11 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
     let mut warnings = warnings(request, &not_indexable, &retained);
     let mut not_indexed = Vec::new();
     if request.mode() == Mode::Blob && !retained.shards.is_empty() {
-        not_indexed = changed_roots(&plan, &retained, &profile.rules.limits);
+        let files = Comparison {
+            limits: &profile.rules.limits,
+            change_times: &ChangeTimes::look(&request.layout().change_times(), &plan),
+        };
+        not_indexed = changed_roots(&plan, &retained, &files);
         if !not_indexed.is_empty() {
             warnings.push(format!(
                 "the blob cannot be updated without that root: changes in {} are not indexed",

@@ -1,10 +1,12 @@
 //! Decides whether a published shard already matches the plan.
 //!
-//! Compares path, size and modification time of each file. If only the time differs, it compares the hash of the bytes.
+//! Compares path, size and modification time of each file. If only the time differs, or if the change time says that the
+//! file may have been replaced, it compares the hash of the bytes.
 
 use crate::encode::EncoderInfo;
 use crate::engine::differences::{BuiltWith, differences};
 use crate::engine::error::{BuildError, ErrorKind, Result};
+use crate::engine::output::change_times::ChangeTimes;
 use crate::engine::output::unavailable_roots::RetainedShards;
 use crate::file::{self, FileRecord};
 use crate::ids::Digest;
@@ -19,8 +21,16 @@ use std::path::Path;
 /// What a shard must have been built with to be kept.
 pub struct Expected<'a> {
     pub profile: &'a Profile,
+    pub files: Comparison<'a>,
     pub encoders: &'a EncoderInfo,
     pub fingerprint: Digest,
+}
+
+/// How files are compared with their records.
+#[derive(Clone, Copy)]
+pub struct Comparison<'a> {
+    pub limits: &'a Limits,
+    pub change_times: &'a ChangeTimes,
 }
 
 /// Return the ledger of the shard at `path` if it is complete and unchanged; `None` also if it is missing or unreadable.
@@ -33,7 +43,6 @@ pub fn read_if_unchanged(
     shard: &ShardPlan,
     expected: &Expected<'_>,
 ) -> Result<Option<ShardLedger>> {
-    let limits = &expected.profile.rules.limits;
     if !path.exists() {
         return Ok(None);
     }
@@ -69,7 +78,7 @@ pub fn read_if_unchanged(
             .zip(&shard.files)
             .all(|((root, record), planned)| {
                 ledger.roots[*root as usize].label == plan.roots[planned.root as usize].label
-                    && same_file(record, planned, plan, limits)
+                    && same_file(record, planned, plan, &expected.files)
             });
     Ok(same.then_some(ledger))
 }
@@ -94,25 +103,36 @@ fn same_roots(ledger: &ShardLedger, plan: &Plan, shard: &ShardPlan) -> bool {
 }
 
 /// Return whether a file is unchanged since it was indexed.
-fn same_file(record: &FileRecord, planned: &PlannedFile, plan: &Plan, limits: &Limits) -> bool {
+fn same_file(
+    record: &FileRecord,
+    planned: &PlannedFile,
+    plan: &Plan,
+    files: &Comparison<'_>,
+) -> bool {
     let entry = &planned.entry;
     if record.entry.path != entry.path {
         return false;
     }
     let root = &plan.roots[planned.root as usize].path;
-    let read = || scan::read_file(root, entry, limits);
+    let read = || scan::read_file(root, entry, files.limits);
     if let Some(reason) = record.read_failure() {
         return read().is_err_and(|failure| failure.reason == reason);
     }
     if record.entry.size != entry.size {
         return false;
     }
-    record.entry.mtime_ns == entry.mtime_ns
+    // A quarantined file was not read; it stays so until size or time differ.
+    let is_suspect = || record.hash.is_some() && files.change_times.is_suspect(root, entry);
+    (record.entry.mtime_ns == entry.mtime_ns && !is_suspect())
         || read().is_ok_and(|read| Some(read.hash) == record.hash)
 }
 
 /// Return the labels of the roots that have changed since a retained blob was built.
-pub fn changed_roots(plan: &Plan, retained: &RetainedShards, limits: &Limits) -> Vec<String> {
+pub fn changed_roots(
+    plan: &Plan,
+    retained: &RetainedShards,
+    files: &Comparison<'_>,
+) -> Vec<String> {
     let mut ledgers = retained.shards.values();
     let ledger = ledgers.next().map(|shard| ledger::read_ledger(&shard.path));
     // A blob that cannot be read is retained as well.
@@ -128,7 +148,7 @@ pub fn changed_roots(plan: &Plan, retained: &RetainedShards, limits: &Limits) ->
             .filter(|(n, _)| label_of(*n) == Some(&root.label))
             .collect();
         let same = |((_, record), file): (&&(u32, FileRecord), &&PlannedFile)| {
-            same_file(record, file, plan, limits)
+            same_file(record, file, plan, files)
         };
         root.n_files > 0 && (planned.len() != built.len() || !built.iter().zip(&planned).all(same))
     };

@@ -124,6 +124,23 @@ pub fn kind_in_words(kind: std::fs::FileType) -> &'static str {
     }
 }
 
+/// Return when a file's bytes, name or permissions last changed, in nanoseconds since 1970. Programs cannot set it. `None`
+/// where the system has no such time, or for a time beyond the years 1677 to 2262.
+pub fn change_time(metadata: &std::fs::Metadata) -> Option<i64> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let seconds = metadata.ctime().checked_mul(1_000_000_000)?;
+        seconds.checked_add(metadata.ctime_nsec())
+    }
+    #[cfg(not(unix))]
+    {
+        // Unused here.
+        let _ = metadata;
+        None
+    }
+}
+
 /// Return the identity of a file on this machine; `None` where the system has none.
 pub fn file_identity(metadata: &std::fs::Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]

@@ -120,6 +120,14 @@ pub fn is_rebuild(head: &[u8]) -> bool {
     begins(head, REBUILD_BEGUN.as_bytes())
 }
 
+/// The first line of the record of change times in a work folder.
+pub const CHANGE_TIMES: &str = "helix-build change times 1\n";
+
+/// Return whether a file begins like the record of change times.
+pub fn is_change_times(head: &[u8]) -> bool {
+    begins(head, CHANGE_TIMES.as_bytes())
+}
+
 /// Return whether a file begins with this text, or is a torn beginning of it.
 fn begins(head: &[u8], start: &[u8]) -> bool {
     head.starts_with(start) || (!head.is_empty() && start.starts_with(head))

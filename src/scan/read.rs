@@ -168,14 +168,8 @@ fn read_once(root: &Path, path: &RelPath, limits: &Limits) -> Result<Attempt, Re
 
 /// Return what changes when a file does. The change time is there for those who put the modification time
 /// back.
-fn stamp(metadata: &Metadata) -> (u64, i64, Option<(i64, i64)>) {
-    #[cfg(unix)]
-    let changed = {
-        use std::os::unix::fs::MetadataExt as _;
-        Some((metadata.ctime(), metadata.ctime_nsec()))
-    };
-    #[cfg(not(unix))]
-    let changed = None;
+fn stamp(metadata: &Metadata) -> (u64, i64, Option<i64>) {
+    let changed = platform::change_time(metadata);
     (metadata.len(), mtime_ns(metadata), changed)
 }
 

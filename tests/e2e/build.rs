@@ -18,6 +18,7 @@ fn a_sharded_build_is_complete_and_sound() {
         [
             ".manifest.lock",
             "manifest.json",
+            "p/.build/change-times",
             "p/.build/lock",
             "p/.build/output.json",
             "p/main.genome.db",

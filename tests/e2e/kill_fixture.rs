@@ -135,6 +135,7 @@ impl KillFixture {
                 vec![
                     ".manifest.lock",
                     ".p.build/lock",
+                    ".p.build/change-times",
                     ".p.build/output.json",
                     "manifest.json",
                     "p.db",
@@ -146,6 +147,7 @@ impl KillFixture {
                     ".manifest.lock",
                     "manifest.json",
                     "p/.build/lock",
+                    "p/.build/change-times",
                     "p/.build/output.json",
                     "p/main.genome.db",
                     "p/shards/root0.genome.db",

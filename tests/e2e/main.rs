@@ -3,6 +3,8 @@
 mod alerts;
 mod build;
 #[cfg(target_os = "linux")]
+mod change_times;
+#[cfg(target_os = "linux")]
 mod concurrent_writers;
 #[cfg(target_os = "linux")]
 mod crash_points;

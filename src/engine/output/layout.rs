@@ -84,6 +84,11 @@ impl Layout {
         self.work.join("rebuild")
     }
 
+    /// The record of the files' change times.
+    pub fn change_times(&self) -> PathBuf {
+        self.work.join("change-times")
+    }
+
     /// The draft of the manifest.
     pub fn manifest_draft(&self) -> PathBuf {
         draft::path_of(&self.manifest)

@@ -1,5 +1,6 @@
 //! The output folder: its layout, its lock, what a build may replace in it, and what it remembers between builds.
 
+pub mod change_times;
 pub mod draft;
 pub mod flag_files;
 pub mod layout;

@@ -33,6 +33,9 @@ pub fn refuse(request: &BuildRequest) -> Result<()> {
     refuse_foreign_file(&layout.rebuild(), marks::is_rebuild)?;
     refuse_foreign_file(&draft::path_of(&layout.provenance()), marks::is_output)?;
     refuse_foreign_file(&draft::path_of(&layout.rebuild()), marks::is_rebuild)?;
+    let times = layout.change_times();
+    refuse_foreign_file(&times, marks::is_change_times)?;
+    refuse_foreign_file(&draft::path_of(&times), marks::is_change_times)?;
     refuse_foreign_file(&layout.manifest_draft(), marks::is_draft)?;
     refuse_foreign_segments(layout)?;
     refuse_manifest(&layout.manifest)?;
@@ -70,11 +73,13 @@ fn refuse_wrong_kinds(request: &BuildRequest, layout: &Layout) -> Result<()> {
         layout.lock(),
         layout.provenance(),
         layout.rebuild(),
+        layout.change_times(),
         layout.manifest.clone(),
         layout.manifest_lock(),
         layout.manifest_draft(),
         draft::path_of(&layout.provenance()),
         draft::path_of(&layout.rebuild()),
+        draft::path_of(&layout.change_times()),
     ];
     files.extend(beside(&layout.database));
     if layout.mode == Mode::Sharded {
