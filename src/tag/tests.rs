@@ -124,7 +124,8 @@ proptest! {
 
 #[test]
 fn monstrous_texts_come_to_an_end() {
-    const N: usize = 200_000;
+    // What takes quadratic time does not come to an end at this length either.
+    const N: usize = 100_000;
     let mut texts: Vec<String> = [
         "_",
         "\"",
@@ -169,7 +170,7 @@ fn monstrous_texts_come_to_an_end() {
     .iter()
     .map(|piece| piece.repeat(N / piece.len()))
     .collect();
-    texts.push("word another_word = 5, ".repeat(1_000_000 / 23));
+    texts.push("word another_word = 5, ".repeat(500_000 / 23));
     texts.push((0..100_000).map(|n| format!("w{n} ")).collect());
     for text in &texts {
         for path in ["a.rs", "b.py", "c.md", "d.toml"] {

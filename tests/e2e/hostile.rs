@@ -368,7 +368,7 @@ fn a_line_of_a_gigabyte_is_not_opened() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_crowded_folder_takes_little_memory_a_file() {
-    let most = count(20_000, 100_000);
+    let most = count(12_000, 100_000);
     let world = World::new();
     fs::create_dir(world.path("r")).expect("folder");
     world.profile(&["r"]);

@@ -153,7 +153,7 @@ fn a_worker_that_the_system_gives_too_little_memory_costs_the_file_that_needs_it
     let world = World::corpus(1, 12);
     let program = env!("CARGO_BIN_EXE_helix-build");
     let line = format!(
-        "ulimit -v 6000000; exec {program} --profile p.toml --out-dir o --json --worker-memory 100000 {}",
+        "ulimit -v 3000000; exec {program} --profile p.toml --out-dir o --json --worker-memory 100000 {}",
         BARE.join(" ")
     );
     let mut command = std::process::Command::new("bash");

@@ -208,7 +208,7 @@ const KINDS: [Kind; 4] = [
         roots: 3,
         files: 40,
         large: true,
-        rounds: 4,
+        rounds: 2,
     },
     Kind {
         name: "shards with vectors",
@@ -217,7 +217,7 @@ const KINDS: [Kind; 4] = [
         roots: 2,
         files: 12,
         large: false,
-        rounds: 2,
+        rounds: 1,
     },
     Kind {
         name: "blob",
@@ -226,7 +226,7 @@ const KINDS: [Kind; 4] = [
         roots: 3,
         files: 40,
         large: true,
-        rounds: 4,
+        rounds: 2,
     },
     Kind {
         name: "blob with vectors",
@@ -235,7 +235,7 @@ const KINDS: [Kind; 4] = [
         roots: 2,
         files: 12,
         large: false,
-        rounds: 2,
+        rounds: 1,
     },
 ];
 

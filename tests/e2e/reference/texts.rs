@@ -1,11 +1,39 @@
 //! What the comparison is made over: code, prose, and everything that text can be.
 
-use crate::world::World;
+use crate::world::{World, count, files_below};
 use std::fs;
 use std::path::Path;
 
+/// How much to compare over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    All,
+    /// Code, prose and long lines, for another setting of a model that is compared over all as well. In long form all.
+    Some,
+}
+
 /// Code and prose of this repository, and what Unicode and careless programs make of text.
-pub fn write(world: &World) {
+pub fn write(world: &World, amount: Amount) {
+    write_all(world);
+    if amount == Amount::Some && count(0, 1) == 0 {
+        for name in files_below(&world.path("texts")) {
+            if !SOME.iter().any(|kept| name.ends_with(kept)) {
+                fs::remove_file(world.path("texts").join(name)).expect("removed");
+            }
+        }
+    }
+}
+
+const SOME: [&str; 6] = [
+    "mount_check.py",
+    "format.md",
+    "marks.md",
+    "long_line.txt",
+    "ends.txt",
+    "special.txt",
+];
+
+fn write_all(world: &World) {
     const OURS: [(&str, usize); 4] = [
         ("src/encode/text/mod.rs", 3_000),
         ("tools/mount_check.py", 2_000),
