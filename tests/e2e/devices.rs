@@ -1,5 +1,7 @@
 //! Builds on a device, simulated by the CPU: everything except the execution provider is the same as on a device.
 
+#[cfg(target_os = "linux")]
+use crate::running_build::{RunningBuild, arguments};
 use crate::world::{Ran, World, finish};
 use serde_json::Value;
 
@@ -159,6 +161,7 @@ fn each_kind_may_have_its_own_device() {
 }
 
 /// Two devices of which one is full, and every run slow: only that one's encoder crawls.
+#[cfg(target_os = "linux")]
 #[test]
 fn each_device_is_watched_by_its_own_memory() {
     let world = World::corpus(1, 120);
@@ -177,12 +180,29 @@ fn each_device_is_watched_by_its_own_memory() {
             "--crawl-window=3",
             "--crawl-factor=10",
             "--crawl-action=off",
+            "--progress=json",
         ]);
-        let slow = "encode::run=40*off->sleep(50);encode::took=40*return(1)->return(150)";
+        // Held until the memory of both is known: on a busy machine that takes a while.
+        let slow =
+            "encode::run=40*off->1*return(hold)->sleep(50);encode::took=40*return(1)->return(150)";
         // Some files keep the encoder waiting, so that it does not take all of them together.
         let failpoints = format!("worker::prepare=return(crawl@9.);{slow}");
         let out = format!("full{full}");
-        let ran = build(&world, &out, &flags, &failpoints);
+        let mut live = RunningBuild::start(
+            &world,
+            &arguments(&out, true, &flags),
+            &format!("{PRETEND};{failpoints}"),
+        );
+        live.wait("the memory of both devices", |live| {
+            let events = live.said().1;
+            let is_known = |device: &&str| {
+                let named = format!("\"device\":\"{device}\",\"memory\":{{");
+                events.contains(&named)
+            };
+            ["cuda:0", "cuda:1"].iter().all(is_known).then_some(())
+        });
+        live.go();
+        let (ran, _) = live.finish();
         let summary = ran.summary();
         let events = summary["watchdog"].as_array().expect("a list");
         let crawls: Vec<_> = events.iter().filter(|e| e["noticed"] == "crawl").collect();

@@ -28,6 +28,16 @@ fn noticed(summary: &Value) -> Vec<String> {
     events.map(name).collect()
 }
 
+/// What was noticed, but for silent probes: on a busy machine a probe may not answer in time.
+fn without_probe(summary: &Value) -> Vec<Value> {
+    let events = summary["watchdog"].as_array().expect("a list").iter();
+    let is_of_device = |event: &&Value| {
+        let noticed = event["noticed"].as_str().expect("a word");
+        !noticed.starts_with("probe_")
+    };
+    events.filter(is_of_device).cloned().collect()
+}
+
 #[test]
 fn a_silent_probe_is_told_once_and_so_is_its_return() {
     let world = World::corpus(1, 60);
@@ -82,7 +92,7 @@ fn a_short_build_too_says_that_its_probe_is_silent() {
 fn a_worker_that_is_stopped_in_a_batch_is_a_stall_and_no_files_fault() {
     let world = World::corpus(1, 60);
     let undisturbed = world.run(&arguments("o", ROOM, &[])).summary();
-    assert_eq!(noticed(&undisturbed), Vec::<String>::new());
+    assert_eq!(without_probe(&undisturbed), Vec::<Value>::new());
     let flags = ["--stall-timeout", "6"];
     let arguments = arguments("stopped", ROOM, &flags);
     let mut live = RunningBuild::start(
@@ -95,7 +105,8 @@ fn a_worker_that_is_stopped_in_a_batch_is_a_stall_and_no_files_fault() {
     live.go();
     let (ran, _) = live.finish();
     let summary = ran.summary();
-    let event = &summary["watchdog"][0];
+    let event = without_probe(&summary).into_iter().next();
+    let event = event.unwrap_or_else(|| panic!("no stall: {ran:?}"));
     assert_eq!(
         (&event["noticed"], &event["action"]),
         (&json!("stall"), &json!("respawn"))

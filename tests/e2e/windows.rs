@@ -9,7 +9,7 @@ const ROOTS: usize = 4;
 
 const REBUILD: [&str; 3] = ["--rebuild", "--progress", "json"];
 
-fn rebuild<'a>(mode: &'a str) -> Vec<&'a str> {
+fn rebuild(mode: &str) -> Vec<&str> {
     let flags = ["--mode", mode].into_iter().chain(REBUILD);
     arguments("o", false, &flags.collect::<Vec<_>>())
 }
