@@ -124,6 +124,7 @@ mod random;
 mod telemetry;
 mod terminal;
 mod vector;
+mod words;
 
 /// The `helix-build` program, for `src/main.rs`.
 #[doc(hidden)]

@@ -94,7 +94,7 @@ pub fn digest_index<'a>(shards: impl IntoIterator<Item = (&'a str, Digest)>) -> 
 const SIDE_TABLES: [(&str, &str); 5] = [
     (
         "build_routes",
-        "SELECT gene_id, terms, encoded FROM build_routes ORDER BY rowid",
+        "SELECT gene_id, terms, encoded, words FROM build_routes ORDER BY rowid",
     ),
     (
         "promoter_index",

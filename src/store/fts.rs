@@ -37,11 +37,27 @@ pub fn finish(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     .map_err(StoreError::sql(path))
 }
 
-/// The indexed text of a chunk, as the view spells it: where it is from, its tags in the order of
-/// `promoter_index`, its content.
-pub fn spell(text: &mut String, source_id: &str, tag_values: &[String], content: &str) {
+/// What the full-text index says of a chunk in its column `content`.
+pub struct Indexed<'a> {
+    /// Label of the root and path below it; the whole `source_id` below no root.
+    pub source: &'a str,
+    /// In the order of `promoter_index`.
+    pub tag_values: &'a [String],
+    pub content: &'a str,
+    /// `build_routes.words`.
+    pub unwritten: &'a str,
+}
+
+/// Spell the indexed text of a chunk into `text` as the view does.
+pub fn spell(text: &mut String, indexed: &Indexed<'_>) {
+    let Indexed {
+        source,
+        tag_values,
+        content,
+        unwritten,
+    } = indexed;
     text.clear();
-    text.push_str(source_id);
+    text.push_str(source);
     text.push(' ');
     for (n, value) in tag_values.iter().enumerate() {
         if n > 0 {
@@ -51,6 +67,8 @@ pub fn spell(text: &mut String, source_id: &str, tag_values: &[String], content:
     }
     text.push(' ');
     text.push_str(content);
+    text.push(' ');
+    text.push_str(unwritten);
 }
 
 pub fn insert(

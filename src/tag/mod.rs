@@ -11,6 +11,7 @@
 //! lexer: words -> terms: distinct words -> lines: kinds of lines -> outline: all of these
 //!   -> definitions, imports: what lines define and import
 //!   -> domains, entities, key_values, intent, summary, extract, labels, route_words: one tag each
+//! words: what full text should find besides
 //! ```
 
 pub mod path;
@@ -45,6 +46,7 @@ pub use visibility::Visibility;
 use crate::chunk::Chunk;
 use crate::credential::{self, Found, Style};
 use crate::file::RelPath;
+use crate::words;
 use format::Format;
 use outline::Outline;
 
@@ -92,6 +94,7 @@ pub fn tag_without(input: &TagInput, credentials: &[Found]) -> Tags {
     let domains = domains::domains(&outline, input);
     let entities = entities::entities(&outline);
     let route_words = route_words::route_words(&outline, &domains, &entities);
+    let unwritten = unwritten(&text, input, &[&domains, &entities]);
     Tags {
         intent: intent::intent(&outline, input, &key_values),
         intent_class: intent::class(&outline, &key_values),
@@ -102,7 +105,16 @@ pub fn tag_without(input: &TagInput, credentials: &[Found]) -> Tags {
         entities,
         key_values,
         route_words,
+        unwritten,
     }
+}
+
+/// Return the words that neither the text nor its path and tags show to the full-text index.
+fn unwritten(text: &str, input: &TagInput, tags: &[&[String]; 2]) -> String {
+    let path = input.path.spelling();
+    let mut beside = vec![input.root_label, &*path];
+    beside.extend(tags.iter().copied().flatten().map(String::as_str));
+    words::unwritten(text, &beside, language(input.path))
 }
 
 #[cfg(test)]

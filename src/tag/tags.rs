@@ -24,6 +24,9 @@ pub struct Tags {
     /// Words that lead queries to the chunk's shard: at most 24 of its text in lower case, 3 to 40 long, the rarest
     /// looking ones first. Without domains and entities, since those lead queries too.
     pub route_words: Vec<String>,
+    /// Words of the full-text index that are not written in the text, see [`words`](crate::words::unwritten); with blanks
+    /// between.
+    pub unwritten: String,
 }
 
 /// The format's classes of purposes; readers reject others.

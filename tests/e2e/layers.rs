@@ -20,6 +20,7 @@ const LAYERS: [&[&str]; 9] = [
         "platform",
         "random",
         "terminal",
+        "words",
         "profile",
     ],
     &["plan", "chunk", "tag", "protocol", "report"],

@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use crate::ids::{ChunkId, Digest};
-use crate::store::root::Root;
+use crate::store::root::{Root, below_root};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -142,7 +142,8 @@ impl Chunks {
             *chunk = short(own.take());
             fields.value(row.get_ref(0)?);
             let source = row.get_ref(1)?.as_str_or_null()?.unwrap_or_default();
-            let (root, path) = below_root(roots, source);
+            // The whole source when it lies below no root.
+            let (root, path) = below_root(roots, source).unwrap_or(("", source));
             fields.bytes(root.as_bytes());
             fields.bytes(path.as_bytes());
             for column in 2..columns {
@@ -205,17 +206,4 @@ fn short(digest: Digest) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&digest.0[..16]);
     half
-}
-
-/// Root label and path below it of a source; the whole source when it lies below none.
-fn below_root<'a>(roots: &'a [Root], source: &'a str) -> (&'a str, &'a str) {
-    roots
-        .iter()
-        .filter_map(|root| {
-            let path = source.strip_prefix(root.path.trim_end_matches('/'))?;
-            Some((root.label.as_str(), path.strip_prefix('/')?))
-        })
-        // Of nested roots the innermost leaves the shortest path.
-        .min_by_key(|(_, path)| path.len())
-        .unwrap_or(("", source))
 }

@@ -1,35 +1,42 @@
 //! What a query's text asks the full-text index for.
 //!
 //! Pure. The tokenizer of the index splits at everything but letters and digits and folds case, so
-//! `read_file` lies in it as two adjacent tokens and `parseHeader` as one.
+//! `read_file` lies in it as two adjacent tokens and `parseHeader` as one. [`words`] says what a build adds to
+//! these, and how a query takes the same words apart.
 
+use crate::words::{self, Case};
 use std::collections::BTreeSet;
-
-/// Shorter terms are left out, as servers leave them out; they match nearly every chunk.
-const SHORTEST_TERM: usize = 3;
 
 /// Terms of a query at most. A pasted page has no more to say than this, and SQLite limits the depth
 /// of the routing test, which grows by two with each term, to 1,000.
 const MOST_TERMS: usize = 256;
 
-/// Return the terms of `text`, lower case, distinct, in order of first mention: every word, and for an
+/// Return the terms of `text`, lower case, distinct, in order of first mention: every word, for an
 /// identifier or path (`crate::store`, `readFile`, `max_bytes`) also its parts, so that a chunk that
-/// writes it otherwise is found too. When every term is too short, the short ones are all there is.
+/// writes it otherwise is found too, for a run of Chinese or Japanese its pairs of characters, and the names of
+/// languages such as C++. When every term is too short, the short ones are all there is.
 pub fn terms(text: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut known = BTreeSet::new();
+    let mut add = |term: &str| {
+        let term = term.to_lowercase();
+        if !term.is_empty() && known.insert(term.clone()) {
+            all.push(term);
+        }
+    };
     for word in text.split_whitespace() {
         let word = word.trim_matches(|c: char| !c.is_alphanumeric());
-        for term in std::iter::once(word.to_string()).chain(parts(word)) {
-            let term = term.to_lowercase();
-            if !term.is_empty() && known.insert(term.clone()) {
-                all.push(term);
-            }
+        add(word);
+        for piece in words::words(word) {
+            add(piece);
+            words::parts(piece).into_iter().for_each(&mut add);
         }
     }
-    let long = |term: &String| term.chars().count() >= SHORTEST_TERM;
-    if all.iter().any(long) {
-        all.retain(long);
+    words::names(text, Case::Ignored).for_each(&mut add);
+    let is_long =
+        |term: &String| term.chars().count() >= words::SHORTEST_WORD || words::is_pair(term);
+    if all.iter().any(is_long) {
+        all.retain(is_long);
     }
     all.truncate(MOST_TERMS);
     all
@@ -38,38 +45,6 @@ pub fn terms(text: &str) -> Vec<String> {
 /// Return a term as an FTS5 string: quoted, so that nothing in it is read as query syntax.
 pub fn quoted(term: &str) -> String {
     format!("\"{}\"", term.replace('"', "\"\"").replace('\0', " "))
-}
-
-/// Return the pieces of a word between punctuation, and of those the pieces between case changes.
-fn parts(word: &str) -> Vec<String> {
-    let mut parts = Vec::new();
-    for piece in word.split(|c: char| !c.is_alphanumeric()) {
-        parts.push(piece.to_string());
-        parts.extend(humps(piece));
-    }
-    parts
-}
-
-/// `parseHTTPHeader` -> parse, HTTP, Header. Nothing for a word without a change of case.
-fn humps(piece: &str) -> Vec<String> {
-    let letters: Vec<char> = piece.chars().collect();
-    let mut humps = Vec::new();
-    let mut start = 0;
-    for at in 1..letters.len() {
-        let (before, here) = (letters[at - 1], letters[at]);
-        let rises = before.is_lowercase() && here.is_uppercase();
-        let last_capital = before.is_uppercase()
-            && here.is_uppercase()
-            && letters.get(at + 1).is_some_and(|c| c.is_lowercase());
-        if rises || last_capital {
-            humps.push(letters[start..at].iter().collect());
-            start = at;
-        }
-    }
-    if start > 0 {
-        humps.push(letters[start..].iter().collect());
-    }
-    humps
 }
 
 #[cfg(test)]
@@ -106,6 +81,12 @@ mod tests {
         assert_eq!(terms("word WORD Word"), ["word"]);
         assert_eq!(terms("a go"), ["a", "go"]);
         assert!(terms(" ?! ").is_empty());
+        assert_eq!(
+            terms("支付失败 in C++"),
+            ["支付失败", "支付", "付失", "失败", "cpp"]
+        );
+        assert_eq!(terms("重试"), ["重试"]);
+        assert_eq!(terms("a C# service"), ["service", "csharp"]);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Tables and indexes of a shard that the builder fills.
 
 /// Tables of a shard that hold its chunks, and the full-text index over them.
+///
+/// The view is ours and says what is searched, which is more than what is quoted: in place of the absolute path the
+/// root's label and the path below it, and `build_routes.words`. Servers index, delete and rebuild the rows of all
+/// chunks through it, those they add included, for which it says what their own view would say.
 pub const SHARD_TABLES: &str = "
 CREATE TABLE genes (
     gene_id TEXT PRIMARY KEY,
@@ -79,15 +83,20 @@ CREATE VIEW genes_fts_source AS
     SELECT
         g.rowid AS rowid,
         g.gene_id AS gene_id,
-        coalesce(g.source_id, '') || ' '
+        coalesce(
+            (SELECT r.label || '/' || substr(g.source_id, length(rtrim(r.path, '/')) + 2)
+             FROM build_roots AS r
+             WHERE substr(g.source_id, 1, length(rtrim(r.path, '/')) + 1) = rtrim(r.path, '/') || '/'
+             ORDER BY length(rtrim(r.path, '/')) DESC, r.root_id LIMIT 1),
+            g.source_id, '') || ' '
             || coalesce(
                 (SELECT group_concat(tags.tag_value, ' ')
                  FROM (SELECT p.tag_value FROM promoter_index AS p
                        WHERE p.gene_id = g.gene_id ORDER BY p.rowid) AS tags),
                 '')
-            || ' ' || g.content AS content,
+            || ' ' || g.content || ' ' || coalesce(w.words, '') AS content,
         coalesce(g.complement, '') AS complement
-    FROM genes AS g;
+    FROM genes AS g LEFT JOIN build_routes AS w ON w.gene_id = g.gene_id;
 CREATE VIRTUAL TABLE genes_fts USING fts5(
     gene_id, content, complement, content='genes_fts_source', content_rowid='rowid'
 );
@@ -108,7 +117,8 @@ CREATE VIRTUAL TABLE genes_fts_vocab USING fts5vocab(genes_fts, instance);
 /// text's; lines count from 1, the last included; `symbols` is a JSON array of the names of the
 /// definitions around the chunk, outermost first.
 /// `build_routes` holds a JSON array of words that lead queries here, one row per chunk; the first
-/// `encoded` of them are the encoder's, the others the tagger's.
+/// `encoded` of them are the encoder's, the others the tagger's. `words` are further words of the full-text index,
+/// with blanks between.
 pub const BUILD_TABLES: &str = "
 CREATE TABLE build_meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE build_roots (root_id INTEGER PRIMARY KEY, label TEXT NOT NULL, path TEXT NOT NULL);
@@ -140,7 +150,8 @@ CREATE TABLE build_sources (
 CREATE TABLE build_routes (
     gene_id TEXT PRIMARY KEY,
     terms TEXT NOT NULL,
-    encoded INTEGER NOT NULL
+    encoded INTEGER NOT NULL,
+    words TEXT NOT NULL
 );
 CREATE TABLE build_segments (
     segment_index INTEGER PRIMARY KEY,

@@ -6,6 +6,7 @@ use crate::file::FileRecord;
 use crate::ids::ContentHash;
 use crate::store::error::StoreError;
 use crate::store::paths::{filename_stem, keys_of, path_tokens};
+use crate::store::root::below_root;
 use crate::store::segment::EncodedChunk;
 use crate::store::{chromatin, fts, ledger_row};
 use crate::tag::{TaggedChunk, Tags};
@@ -22,6 +23,7 @@ pub struct Rows<'conn> {
     /// The root's path with a separator at its end.
     source_prefix: String,
     label: &'conn str,
+    roots: &'conn [Root],
     epoch: f64,
     epigenetics: String,
     /// Of the last file that was written.
@@ -47,6 +49,8 @@ pub struct Rows<'conn> {
 struct Source {
     file_id: i64,
     source_id: String,
+    /// As the full-text index has it: the root's label and the path below it.
+    searched: String,
     stem: Option<String>,
     /// Seconds since 1970.
     mtime: f64,
@@ -93,13 +97,14 @@ impl<'conn> Rows<'conn> {
                 root_id,
                 source_prefix: format!("{}/", root.path.trim_end_matches('/')),
                 label: &root.label,
+                roots: &header.roots,
                 epoch: header.epoch,
                 epigenetics: epigenetics(header.epoch),
                 source: Source::default(),
                 file: conn.prepare(INSERT_FILE)?,
                 gene: conn.prepare(INSERT_GENE)?,
                 place: conn.prepare(INSERT_PLACE)?,
-                route: conn.prepare("INSERT INTO build_routes VALUES (?1, ?2, ?3)")?,
+                route: conn.prepare("INSERT INTO build_routes VALUES (?1, ?2, ?3, ?4)")?,
                 tag: conn.prepare("INSERT INTO promoter_index VALUES (?1, ?2, ?3)")?,
                 full_text: conn.prepare(fts::INSERT)?,
                 sparse: conn.prepare(&insert_sparse(1))?,
@@ -121,9 +126,11 @@ impl<'conn> Rows<'conn> {
         let spelling = path.spelling();
         // The root's own path is the same for all of its files, so it tells none of them apart.
         let tokens = path_tokens(&format!("{}/{spelling}", self.label));
+        let source_id = format!("{}{spelling}", self.source_prefix);
         self.source = Source {
             file_id: state.loaded.files as i64,
-            source_id: format!("{}{spelling}", self.source_prefix),
+            searched: searched_source(self.roots, &source_id),
+            source_id,
             stem: filename_stem(&String::from_utf8_lossy(path.file_name())),
             mtime: record.entry.mtime_ns as f64 / 1e9,
         };
@@ -178,12 +185,13 @@ impl<'conn> Rows<'conn> {
         self.tags(gene_id, "domain", &domains)?;
         self.tags(gene_id, "entity", &entities)?;
         let tag_values = [domains, entities.clone()].concat();
-        fts::spell(
-            &mut self.text,
-            &self.source.source_id,
-            &tag_values,
-            &chunk.text,
-        );
+        let indexed = fts::Indexed {
+            source: &self.source.searched,
+            tag_values: &tag_values,
+            content: &chunk.text,
+            unwritten: &tags.unwritten,
+        };
+        fts::spell(&mut self.text, &indexed);
         fts::insert(
             &mut self.full_text,
             rowid,
@@ -327,8 +335,21 @@ impl<'conn> Rows<'conn> {
         let n_of_encoder = words.len() as i64;
         add_words(&mut words, &encoded.tagged.tags.route_words);
         self.route
-            .execute((gene_id, json(&words), n_of_encoder))
+            .execute((
+                gene_id,
+                json(&words),
+                n_of_encoder,
+                &encoded.tagged.tags.unwritten,
+            ))
             .map(drop)
+    }
+}
+
+/// Return a file's source as the view spells it: the label of the innermost root that holds it, and the path below that.
+fn searched_source(roots: &[Root], source_id: &str) -> String {
+    match below_root(roots, source_id) {
+        Some((label, path)) => format!("{label}/{path}"),
+        None => source_id.to_owned(),
     }
 }
 

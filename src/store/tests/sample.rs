@@ -125,6 +125,7 @@ pub fn chunk(path: &str, sequence: u32, text: &str) -> EncodedChunk<'static> {
         extract: text.chars().take(20).collect(),
         labels: vec!["fn".into(), "naïve".into()],
         route_words: vec!["parser".into(), "tick".into()],
+        unwritten: "unwritten words".into(),
     };
     EncodedChunk {
         n_tokens: words.len() as u32,
