@@ -1,14 +1,61 @@
-//! Prepares the ONNX Runtime library that the binary carries (feature `embedded-runtime`).
+//! Prepares what the binary carries: the vocabulary of the built-in encoders, and the ONNX Runtime library (feature
+//! `embedded-runtime`).
 //!
 //! The library for the *target* platform comes from, in order: the file named by `HELIX_ORT_LIB` or
 //! `ORT_DYLIB_PATH`; a copy kept in the user's cache directory; the `onnxruntime` wheel, through
 //! pip. A kept or fetched library must have the SHA-256 pinned below; a file named by hand is taken
 //! as it is. The result, compressed, lands in `OUT_DIR` for `src/encode/embedded.rs`.
 
+#[path = "src/encode/builtin/vocabulary_file.rs"]
+mod vocabulary_file;
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    vocabulary::compile();
     #[cfg(feature = "embedded-runtime")]
     runtime::embed();
+}
+
+mod vocabulary {
+    use super::vocabulary_file::{SLOTS, carries_meaning, first_slot};
+    use std::path::PathBuf;
+    use std::{env, fs};
+
+    /// Writes `vocabulary.bin` in the layout of `vocabulary_file.rs`.
+    pub fn compile() {
+        const TOKENIZER: &str = "assets/models/tokenizer.json";
+        println!("cargo::rerun-if-changed={TOKENIZER}");
+        println!("cargo::rerun-if-changed=src/encode/builtin/vocabulary_file.rs");
+        let file = fs::read(TOKENIZER).expect("the tokenizer is part of the source");
+        let file: serde_json::Value = serde_json::from_slice(&file).expect("it is JSON");
+        let ids = file["model"]["vocab"]
+            .as_object()
+            .expect("it has a vocabulary");
+        let mut terms = vec![""; ids.len()];
+        for (term, id) in ids {
+            let id = id.as_u64().expect("ids are numbers") as usize;
+            terms[id] = term;
+        }
+        let mut slots = vec![0_u16; SLOTS];
+        for (id, term) in terms.iter().enumerate() {
+            let mut slot = first_slot(term.as_bytes());
+            while slots[slot] != 0 {
+                slot = (slot + 1) % SLOTS;
+            }
+            slots[slot] = u16::try_from(id + 1).expect("fewer than 65,535 terms");
+        }
+        let mut bytes = (terms.len() as u32).to_le_bytes().to_vec();
+        let mut offset = 0_u32;
+        for term in terms.iter().chain([&""]) {
+            bytes.extend(offset.to_le_bytes());
+            offset += term.len() as u32;
+        }
+        bytes.extend(terms.iter().map(|term| u8::from(carries_meaning(term))));
+        bytes.extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
+        bytes.extend(terms.concat().as_bytes());
+        let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+        fs::write(out.join("vocabulary.bin"), bytes).expect("OUT_DIR can be written");
+    }
 }
 
 #[cfg(feature = "embedded-runtime")]

@@ -38,6 +38,10 @@ pub(super) fn check(
     encoders: &mut Encoders,
     agreement: Agreement,
 ) -> Result<Vec<EncodeError>, EncodeError> {
+    if KINDS.iter().all(|kind| encoders.session(*kind).is_none()) {
+        // The built-in encoders are tables of this program.
+        return Ok(Vec::new());
+    }
     let mut seen = Vec::new();
     for text in CANARIES {
         let (kind, reason) = match encode_twice(encoders, text) {

@@ -1,5 +1,6 @@
 //! Describes the encoders of a build: hashes, dimensions, licences. Runs nothing and loads no runtime.
 
+use super::builtin;
 use super::digest::{check_sha256, read_in_pieces};
 use super::error::EncodeError;
 use super::graph_file::check_vocabulary;
@@ -100,7 +101,10 @@ fn describe_model(
     hash.number(RULES.into());
     hash.text(&model.kind.to_string());
     match &model.graph {
-        Graph::Embedded(bytes) => hash.bytes(bytes),
+        Graph::Embedded(bytes) => {
+            hash.bytes(bytes);
+            hash.number(builtin::VERSION);
+        }
         Graph::File(path) => {
             // Large models keep their weights in `model.onnx_data` or the like.
             for path in std::iter::once(path).chain(&model.weights) {

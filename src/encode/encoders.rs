@@ -71,11 +71,10 @@ impl Encoders {
     /// Release memory whenever the counter `requests` has increased: the next run of each session returns the unused
     /// memory of its arena. After runs of many shapes an arena is larger than any one run needs.
     pub fn on_release_request(&mut self, requests: &Arc<AtomicU32>) {
-        if let Some(encoder) = &mut self.sparse {
-            encoder.session.on_release_request(requests);
-        }
-        if let Some(encoder) = &mut self.dense {
-            encoder.session.on_release_request(requests);
+        let sparse = self.sparse.as_mut().and_then(SparseEncoder::session_mut);
+        let dense = self.dense.as_mut().and_then(DenseEncoder::session_mut);
+        for session in [sparse, dense].into_iter().flatten() {
+            session.on_release_request(requests);
         }
     }
 
@@ -117,11 +116,11 @@ impl Encoders {
         self.encode(&text)
     }
 
-    /// Return the session of one kind; `None` without that encoder.
+    /// Return the session of one kind; `None` without that encoder, and for a built-in one on the CPU.
     pub(super) fn session(&self, kind: EncoderKind) -> Option<&ModelSession> {
         match kind {
-            EncoderKind::Sparse => self.sparse.as_ref().map(|encoder| &encoder.session),
-            EncoderKind::Dense => self.dense.as_ref().map(|encoder| &encoder.session),
+            EncoderKind::Sparse => self.sparse.as_ref().and_then(SparseEncoder::session),
+            EncoderKind::Dense => self.dense.as_ref().and_then(DenseEncoder::session),
         }
     }
 
@@ -160,14 +159,14 @@ impl Encoders {
                     .filter_map(|text| Some((*text, text.windows(EncoderKind::Sparse)?)));
                 let vectors =
                     encoder.encode_many(&windows.collect::<Vec<_>>(), n_terms, observe)?;
-                Ok::<_, EncodeError>((vectors, encoder.session.take_cost()))
+                Ok::<_, EncodeError>((vectors, encoder.take_cost()))
             }
         });
         let dense = self.dense.as_mut().map(|encoder| {
             move || {
                 let windows = texts.iter().filter_map(|t| t.windows(EncoderKind::Dense));
                 let vectors = encoder.encode_many(&windows.collect::<Vec<_>>(), observe)?;
-                Ok::<_, EncodeError>((vectors, encoder.session.take_cost()))
+                Ok::<_, EncodeError>((vectors, encoder.take_cost()))
             }
         });
         let (sparse, dense) = match (sparse, dense, schedule) {

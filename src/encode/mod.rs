@@ -12,6 +12,7 @@ mod device_error;
 mod runtime;
 mod time_limit;
 
+mod builtin;
 mod digest;
 mod model;
 mod onnx;
@@ -41,6 +42,8 @@ mod cuda;
 mod simulated;
 
 mod session;
+
+mod meter;
 
 mod dense_encoder;
 mod sparse_encoder;

@@ -88,11 +88,11 @@ pub(super) struct Model {
     pub sha256: Option<String>,
 }
 
-/// Longest run of the embedded models: the sparse graph compares all pairs of positions, so twice
-/// the length is four times the work.
+/// Longest run of the embedded models. ONNX Runtime, which runs them on a device, compares all pairs of positions.
 const EMBEDDED_MAX_LEN: usize = 512;
 
-static TOKENIZER: &[u8] = include_bytes!("../../assets/models/tokenizer.json");
+/// `tokenizer.json` of the embedded models.
+pub(super) static BUILT_IN_TOKENIZER: &[u8] = include_bytes!("../../assets/models/tokenizer.json");
 static SPARSE: &[u8] = include_bytes!("../../assets/models/helix-sparse-mini.onnx");
 static DENSE: &[u8] = include_bytes!("../../assets/models/helix-dense-mini.onnx");
 
@@ -108,7 +108,7 @@ impl Model {
             name: name.to_owned(),
             graph: Graph::Embedded(graph),
             weights: Vec::new(),
-            tokenizer: Cow::Borrowed(TOKENIZER),
+            tokenizer: Cow::Borrowed(BUILT_IN_TOKENIZER),
             pooling: Some(Pooling::None),
             of_logits: Pooling::Splade,
             max_len: EMBEDDED_MAX_LEN,

@@ -2,15 +2,15 @@
 
 use super::canary;
 use super::cuda::Cuda;
-use super::dense_encoder::DenseEncoder;
+use super::dense_encoder::{BuiltInDense, DenseEncoder, DenseSession};
 use super::encoders::Encoders;
 use super::error::EncodeError;
 use super::graph_file::check_vocabulary;
-use super::model::Model;
+use super::model::{Graph, Model};
 use super::provider::{Cpu, Provider};
 use super::session::SessionConfig;
 use super::simulated::{self, Simulated};
-use super::sparse_encoder::SparseEncoder;
+use super::sparse_encoder::{BuiltInSparse, SparseEncoder, SparseSession};
 use super::text::TextTokenizer;
 use super::{runtime, source};
 use crate::batch::EncoderKind;
@@ -36,7 +36,7 @@ impl Encoders {
         let tokenizer = TextTokenizer::new(sparse.as_ref(), dense.as_ref(), choice.coverage)?;
         let models = || [&sparse, &dense].into_iter().flatten();
         for model in models() {
-            if let Some(tokenizer) = tokenizer.of(model.kind) {
+            if let (Graph::File(_), Some(tokenizer)) = (&model.graph, tokenizer.of(model.kind)) {
                 check_vocabulary(model.kind, &model.name, tokenizer, model.n_tokens)?;
             }
         }
@@ -59,24 +59,28 @@ impl Encoders {
         let sparse = match (&sparse, tokenizer.of(EncoderKind::Sparse)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.sparse_device);
-                Some(SparseEncoder::open(
-                    &environment()?,
-                    model,
-                    tokenizer,
-                    config,
-                )?)
+                Some(match tables(model, config.device) {
+                    Some(file) => SparseEncoder::BuiltIn(BuiltInSparse::open(model, file)?),
+                    None => {
+                        let environment = environment()?;
+                        let session = SparseSession::open(&environment, model, tokenizer, config);
+                        SparseEncoder::Session(session?)
+                    }
+                })
             }
             _ => None,
         };
         let dense = match (&dense, tokenizer.of(EncoderKind::Dense)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.dense_device);
-                Some(DenseEncoder::open(
-                    &environment()?,
-                    model,
-                    tokenizer,
-                    config,
-                )?)
+                Some(match tables(model, config.device) {
+                    Some(file) => DenseEncoder::BuiltIn(BuiltInDense::open(model, file)?),
+                    None => {
+                        let environment = environment()?;
+                        let session = DenseSession::open(&environment, model, tokenizer, config);
+                        DenseEncoder::Session(session?)
+                    }
+                })
             }
             _ => None,
         };
@@ -94,6 +98,14 @@ impl Encoders {
         };
         encoders.warnings = canary::check(&mut encoders, agreement)?;
         Ok(encoders)
+    }
+}
+
+/// Return the file of a model that needs no session: a built-in one on the CPU.
+fn tables(model: &Model, device: Device) -> Option<&'static [u8]> {
+    match model.graph {
+        Graph::Embedded(file) if device.is_cpu() => Some(file),
+        Graph::Embedded(_) | Graph::File(_) => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Selects the terms of a sparse vector from weights of the vocabulary. Pure.
 
+use super::builtin::{Vocabulary, carries_meaning};
 use crate::vector::{SparseTerm, SparseVector};
 
 /// Most terms of a chunk; the bound of the format.
@@ -8,9 +9,13 @@ pub(super) const DOCUMENT_TERMS: usize = 128;
 pub(super) const QUERY_TERMS: usize = 32;
 
 /// The terms of a vocabulary, and which of them may appear in a vector.
-pub(super) struct Terms {
-    terms: Vec<String>,
-    kept: Vec<bool>,
+pub(super) enum Terms {
+    /// Of a model's tokenizer.
+    Read {
+        terms: Vec<String>,
+        kept: Vec<bool>,
+    },
+    BuiltIn(&'static Vocabulary),
 }
 
 impl Terms {
@@ -18,33 +23,55 @@ impl Terms {
     /// tokens without a letter or digit.
     pub fn new(terms: Vec<String>) -> Self {
         let kept = terms.iter().map(|term| carries_meaning(term)).collect();
-        Self { terms, kept }
+        Self::Read { terms, kept }
     }
 
-    /// Which ids may be part of a vector.
-    pub fn kept(&self) -> &[bool] {
-        &self.kept
+    /// Whether the id may be part of a vector.
+    pub fn is_kept(&self, id: usize) -> bool {
+        match self {
+            Self::Read { kept, .. } => kept.get(id).is_some_and(|kept| *kept),
+            Self::BuiltIn(vocabulary) => vocabulary.is_kept(id),
+        }
+    }
+
+    fn term(&self, id: usize) -> &str {
+        match self {
+            Self::Read { terms, .. } => &terms[id],
+            Self::BuiltIn(vocabulary) => vocabulary.term(id),
+        }
     }
 
     /// Return the `limit` heaviest terms of `weights` (`[V]`) from [`splade`] or a pooling graph. Weights are rounded before
     /// they are compared, so that terms of equal weight are in the order of their ids, and a difference below 1e-4 cannot
     /// reorder them.
     pub fn select(&self, weights: &[f32], limit: usize) -> SparseVector {
-        // Heaviest first, then smallest id, as one number.
         let mut keys: Vec<u64> = Vec::with_capacity(512);
-        each_positive(weights, |id, weight| {
-            let units = units(weight);
-            if units > 0 && self.kept.get(id).is_some_and(|kept| *kept) {
-                keys.push(u64::from(u32::MAX - units) << 32 | id as u64);
-            }
-        });
+        each_positive(weights, |id, weight| keys.extend(self.key(id, weight)));
+        self.heaviest(keys, limit)
+    }
+
+    /// The same, where only the weights of `ids` are not 0.
+    pub fn select_of(&self, weights: &[f32], ids: &[u16], limit: usize) -> SparseVector {
+        let ids = ids.iter().map(|id| usize::from(*id));
+        let keys = ids.filter_map(|id| self.key(id, weights[id])).collect();
+        self.heaviest(keys, limit)
+    }
+
+    /// Return a number that sorts by weight, heaviest first, then by id. `None` for what a vector leaves out.
+    fn key(&self, id: usize, weight: f32) -> Option<u64> {
+        let units = units(weight);
+        let is_term = units > 0 && self.is_kept(id);
+        is_term.then_some(u64::from(u32::MAX - units) << 32 | id as u64)
+    }
+
+    fn heaviest(&self, mut keys: Vec<u64>, limit: usize) -> SparseVector {
         if keys.len() > limit {
             keys.select_nth_unstable(limit);
             keys.truncate(limit);
         }
         keys.sort_unstable();
         let term = |key: u64| SparseTerm {
-            term: self.terms[(key & u64::from(u32::MAX)) as usize].clone(),
+            term: self.term((key & u64::from(u32::MAX)) as usize).to_owned(),
             weight_e4: u32::MAX - (key >> 32) as u32,
         };
         SparseVector(keys.into_iter().map(term).collect())
@@ -108,13 +135,6 @@ pub(super) fn each_positive(weights: &[f32], mut found: impl FnMut(usize, f32)) 
             }
         }
     }
-}
-
-fn carries_meaning(term: &str) -> bool {
-    let bare = term.strip_prefix("##").unwrap_or(term);
-    term.chars().nth(1).is_some()
-        && bare.chars().any(char::is_alphanumeric)
-        && !(term.starts_with('[') && term.ends_with(']'))
 }
 
 #[cfg(test)]
@@ -206,7 +226,7 @@ mod tests {
             let mut all: Vec<(std::cmp::Reverse<u32>, usize)> = weights
                 .iter()
                 .enumerate()
-                .filter(|(id, w)| units(**w) > 0 && terms.terms[*id].len() > 1)
+                .filter(|(id, w)| units(**w) > 0 && terms.term(*id).len() > 1)
                 .map(|(id, w)| (std::cmp::Reverse(units(*w)), id))
                 .collect();
             all.sort();

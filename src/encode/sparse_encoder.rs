@@ -1,10 +1,11 @@
 //! Sparse vectors of texts: a session, and terms selected from its output.
 
+use super::builtin::{SparseTables, VOCABULARY};
 use super::error::EncodeError;
+use super::meter::{Meter, without_tables};
 use super::model::{Model, Pooling};
 use super::route_words::route_words;
-
-use super::session::{BatchEvent, ModelSession, SessionConfig};
+use super::session::{BatchEvent, ModelSession, RunCost, SessionConfig};
 use super::sparse::{self, Terms};
 use super::text::{TokenizedText, Windows};
 use super::tokenizer::Tokenizer;
@@ -15,7 +16,13 @@ use ort::environment::Environment;
 /// A sparse vector and the routing words of a text.
 pub(super) type SparseText = (SparseVector, Vec<String>);
 
-pub(super) struct SparseEncoder {
+pub(super) enum SparseEncoder {
+    Session(SparseSession),
+    BuiltIn(BuiltInSparse),
+}
+
+/// A model that ONNX Runtime runs.
+pub(super) struct SparseSession {
     pub session: ModelSession,
     terms: Terms,
     /// Weights (`[V]`) of a text that has more than one pooled row.
@@ -23,6 +30,91 @@ pub(super) struct SparseEncoder {
 }
 
 impl SparseEncoder {
+    /// Return one vector for each text.
+    pub fn encode_many(
+        &mut self,
+        texts: &[(&TokenizedText, &Windows)],
+        n_terms: usize,
+        observe: &dyn Fn(BatchEvent),
+    ) -> Result<Vec<SparseText>, EncodeError> {
+        match self {
+            Self::Session(encoder) => encoder.encode_many(texts, n_terms, observe),
+            Self::BuiltIn(encoder) => Ok(encoder.encode_many(texts, n_terms, observe)),
+        }
+    }
+
+    /// The session, if ONNX Runtime runs the model.
+    pub fn session(&self) -> Option<&ModelSession> {
+        match self {
+            Self::Session(encoder) => Some(&encoder.session),
+            Self::BuiltIn(_) => None,
+        }
+    }
+
+    pub fn session_mut(&mut self) -> Option<&mut ModelSession> {
+        match self {
+            Self::Session(encoder) => Some(&mut encoder.session),
+            Self::BuiltIn(_) => None,
+        }
+    }
+
+    /// Return the cost of all runs since the last call.
+    pub fn take_cost(&mut self) -> RunCost {
+        match self {
+            Self::Session(encoder) => encoder.session.take_cost(),
+            Self::BuiltIn(encoder) => encoder.meter.take_cost(),
+        }
+    }
+}
+
+/// The built-in model, by its tables.
+pub(super) struct BuiltInSparse {
+    tables: SparseTables,
+    terms: Terms,
+    meter: Meter,
+}
+
+impl BuiltInSparse {
+    /// Find the tables in the graph's file.
+    ///
+    /// # Errors
+    /// `ModelBad` if it has none.
+    pub fn open(model: &Model, file: &'static [u8]) -> Result<Self, EncodeError> {
+        let tables = SparseTables::new(file);
+        Ok(Self {
+            tables: tables.ok_or_else(|| without_tables(model))?,
+            terms: Terms::BuiltIn(&VOCABULARY),
+            meter: Meter::new(EncoderKind::Sparse),
+        })
+    }
+
+    fn encode_many(
+        &mut self,
+        texts: &[(&TokenizedText, &Windows)],
+        n_terms: usize,
+        observe: &dyn Fn(BatchEvent),
+    ) -> Vec<SparseText> {
+        let Self {
+            tables,
+            terms,
+            meter,
+        } = self;
+        let encode = |(text, windows): &(&TokenizedText, &Windows)| {
+            meter.text(windows, observe, || {
+                tables.clear();
+                for (ids, _) in windows.iter() {
+                    tables.add_window(ids);
+                }
+                let (weights, ids) = tables.weights();
+                let words = route_words(text, windows, weights);
+                (terms.select_of(weights, ids, n_terms), words)
+            })
+        };
+        texts.iter().map(encode).collect()
+    }
+}
+
+impl SparseSession {
     pub fn open(
         environment: &Environment,
         model: &Model,

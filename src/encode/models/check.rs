@@ -3,6 +3,7 @@
 use super::choice::single_encoder;
 use crate::batch::EncoderKind;
 use crate::encode::dense;
+use crate::encode::dense_encoder::DenseEncoder;
 use crate::encode::describe::describe;
 use crate::encode::digest::file_sha256;
 use crate::encode::directory;
@@ -160,17 +161,16 @@ fn speed(encoders: &mut Encoders) -> Result<f64, EncodeError> {
 /// Return the length of the first text's vector as the model gives it; `None` for a sparse model.
 fn norm(encoders: &mut Encoders) -> Result<Option<f64>, EncodeError> {
     let text = encoders.tokenizer.tokenize(TEXTS[0]);
-    let (Some(encoder), Some(windows)) = (&mut encoders.dense, text.windows(EncoderKind::Dense))
-    else {
+    let session = encoders.dense.as_mut();
+    let session = session.and_then(DenseEncoder::session_mut);
+    let (Some(session), Some(windows)) = (session, text.windows(EncoderKind::Dense)) else {
         return Ok(None);
     };
-    let pooling = encoder.session.output.pooling;
+    let pooling = session.output.pooling;
     let Some((ids, _)) = windows.iter().next() else {
         return Ok(None);
     };
-    let vector = encoder
-        .session
-        .run(ids, |output, width| Ok(dense::pool(pooling, output, width)))?;
+    let vector = session.run(ids, |output, width| Ok(dense::pool(pooling, output, width)))?;
     let squares = vector.iter().map(|v| f64::from(*v).powi(2));
     Ok(Some(squares.sum::<f64>().sqrt()))
 }

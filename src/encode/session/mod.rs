@@ -232,7 +232,7 @@ impl ModelSession {
     pub fn text_begun(&self, windows: &Windows) -> BatchEvent {
         BatchEvent::TextBegun {
             encoder: self.kind,
-            n_slots: slots(windows),
+            n_slots: windows.n_slots(),
         }
     }
 
@@ -241,7 +241,7 @@ impl ModelSession {
         BatchEvent::Text(Batch {
             encoder: self.kind,
             n_tokens: windows.n_tokens as u64,
-            n_slots: slots(windows),
+            n_slots: windows.n_slots(),
             n_windows: windows.iter().len() as u64,
             duration: self.cost.busy.saturating_sub(before),
         })
@@ -261,10 +261,6 @@ impl Release {
         self.n_met = n_requests;
         std::mem::take(&mut self.is_due) || is_requested
     }
-}
-
-fn slots(windows: &Windows) -> u64 {
-    windows.iter().map(|(ids, _)| ids.len() as u64).sum()
 }
 
 /// Load the graph, edited if it is for a device.

@@ -9,7 +9,7 @@ mod windower;
 mod windows;
 
 use super::error::EncodeError;
-use super::model::Model;
+use super::model::{BUILT_IN_TOKENIZER, Model};
 use super::tokenizer::{Tokenizer, Word};
 use crate::batch::EncoderKind;
 use crate::credential::{self, Found, Style};
@@ -139,9 +139,11 @@ impl TextTokenizer {
         let is_loaded = |it: &&Windower| it.rules.tokenizer == rules.tokenizer;
         let tokenizer = match self.windowers.iter().find(is_loaded) {
             Some(windower) => Arc::clone(&windower.tokenizer),
-            None => Tokenizer::from_bytes(&model.tokenizer)
-                .map(Arc::new)
-                .map_err(|error| bad(error.to_string()))?,
+            None => Arc::new(match *model.tokenizer == *BUILT_IN_TOKENIZER {
+                true => Tokenizer::built_in(),
+                false => Tokenizer::from_bytes(&model.tokenizer)
+                    .map_err(|error| bad(error.to_string()))?,
+            }),
         };
         let windower = Windower::new(tokenizer, rules).map_err(|error| bad(error.to_string()))?;
         if let Some(overhead) = windower.without_room() {

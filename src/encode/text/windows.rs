@@ -44,6 +44,11 @@ impl Windows {
             .map(move |window| (window, window.len() - n_around))
     }
 
+    /// Ids in all windows.
+    pub fn n_slots(&self) -> u64 {
+        self.ids.len() as u64
+    }
+
     /// Return the id of the text's token at `position`.
     pub fn text_id(&self, position: usize) -> Option<i64> {
         let window = position / self.room;

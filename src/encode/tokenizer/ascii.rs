@@ -3,6 +3,7 @@
 //! Covers no other tokenizer and no other text.
 
 use super::pieces::{Pieces, Word, narrow};
+use crate::encode::builtin::{VOCABULARY, Vocabulary};
 use std::ops::Range;
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::wordpiece::WordPiece;
@@ -10,7 +11,25 @@ use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Model as _, Tokenizer as Crate};
 
+/// Finds the ids of terms.
+pub(super) trait TermIds {
+    fn id(&self, term: &[u8]) -> Option<u32>;
+}
+
+impl TermIds for WordPiece {
+    fn id(&self, term: &[u8]) -> Option<u32> {
+        self.token_to_id(std::str::from_utf8(term).ok()?)
+    }
+}
+
+impl TermIds for Vocabulary {
+    fn id(&self, term: &[u8]) -> Option<u32> {
+        Vocabulary::id(self, term)
+    }
+}
+
 /// What the fast path needs besides the vocabulary.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct AsciiWordPiece {
     unknown: i64,
     /// Tokens that are recognised within a text, such as `[MASK]`.
@@ -20,6 +39,18 @@ pub(super) struct AsciiWordPiece {
 }
 
 impl AsciiWordPiece {
+    /// Of the built-in tokenizer, without parsing it.
+    pub fn built_in() -> Self {
+        let lengths = (0..VOCABULARY.len()).map(|id| VOCABULARY.term(id).len());
+        Self {
+            unknown: 100,
+            added: ["[CLS]", "[MASK]", "[PAD]", "[SEP]", "[UNK]"]
+                .map(str::to_owned)
+                .to_vec(),
+            longest: lengths.max().unwrap_or(0),
+        }
+    }
+
     /// `None` unless the tokenizer is BERT's: uncased, with accents stripped.
     pub fn of(inner: &Crate) -> Option<Self> {
         let Some(NormalizerWrapper::BertNormalizer(normalizer)) = inner.get_normalizer() else {
@@ -63,7 +94,7 @@ impl AsciiWordPiece {
     /// Append the tokens of one run. `word` is scratch space.
     pub fn encode(
         &self,
-        model: &WordPiece,
+        terms: &impl TermIds,
         text: &[u8],
         run: Range<usize>,
         word: &mut Vec<u8>,
@@ -79,7 +110,7 @@ impl AsciiWordPiece {
             word.clear();
             word.extend_from_slice(CONTINUES.as_bytes());
             word.extend(text[at..end].iter().map(u8::to_ascii_lowercase));
-            self.encode_word(model, word, &mut pieces.ids);
+            self.encode_word(terms, word, &mut pieces.ids);
             if text[at].is_ascii_alphanumeric() {
                 pieces.words.push(Word {
                     text: narrow(at)..narrow(end),
@@ -93,7 +124,7 @@ impl AsciiWordPiece {
     /// Append the tokens of one word: the longest match first. A word with a part that is not in the vocabulary is unknown
     /// as a whole. `word` starts with the mark `##`, which moves along with the start of the part to be matched and
     /// overwrites what has been matched.
-    fn encode_word(&self, model: &WordPiece, word: &mut [u8], ids: &mut Vec<i64>) {
+    fn encode_word(&self, terms: &impl TermIds, word: &mut [u8], ids: &mut Vec<i64>) {
         let mark = CONTINUES.len();
         let first = ids.len();
         if word.len() - mark > LONGEST_WORD {
@@ -104,10 +135,9 @@ impl AsciiWordPiece {
         let mut at = mark;
         while at < word.len() {
             let furthest = word.len().min(from + self.longest);
-            let found = (at + 1..=furthest).rev().find_map(|end| {
-                let part = std::str::from_utf8(&word[from..end]).ok()?;
-                Some((end, model.token_to_id(part)?))
-            });
+            let found = (at + 1..=furthest)
+                .rev()
+                .find_map(|end| Some((end, terms.id(&word[from..end])?)));
             let Some((end, id)) = found else {
                 ids.truncate(first);
                 ids.push(self.unknown);

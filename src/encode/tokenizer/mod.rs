@@ -9,16 +9,18 @@
 mod ascii;
 mod pieces;
 
-use ascii::{AsciiWordPiece, is_space, runs};
+use super::builtin::VOCABULARY;
+use super::model::BUILT_IN_TOKENIZER;
+use ascii::{AsciiWordPiece, TermIds, is_space, runs};
 use pieces::narrow;
 pub(super) use pieces::{Pieces, Word};
 use std::ops::Range;
+use std::sync::OnceLock;
 use tokenizers::models::ModelWrapper;
-use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::{Encoding, Tokenizer as Crate};
 
 pub(super) struct Tokenizer {
-    inner: Crate,
+    source: Source,
     fast_path: Option<AsciiWordPiece>,
     /// Special tokens before a text.
     pub lead: Vec<i64>,
@@ -28,17 +30,30 @@ pub(super) struct Tokenizer {
     pub pad: i64,
 }
 
+enum Source {
+    Read(Box<Crate>),
+    /// Parsed when a text comes that the fast path does not cover.
+    BuiltIn(OnceLock<Box<Crate>>),
+}
+
 impl Tokenizer {
+    /// Return the tokenizer of the built-in encoders, whose vocabulary is compiled in.
+    pub fn built_in() -> Self {
+        Self {
+            source: Source::BuiltIn(OnceLock::new()),
+            fast_path: Some(AsciiWordPiece::built_in()),
+            lead: vec![101],
+            tail: vec![102],
+            pad: 0,
+        }
+    }
+
     /// Load a `tokenizer.json`.
     ///
     /// # Errors
     /// Those of the `tokenizers` crate.
     pub fn from_bytes(bytes: &[u8]) -> tokenizers::Result<Self> {
-        let mut inner = Crate::from_bytes(bytes)?;
-        let pad = pad(&inner);
-        // The file may set both: MiniLM's pads every text to 128 tokens.
-        inner.with_truncation(None)?;
-        inner.with_padding(None);
+        let (inner, pad) = parse(bytes)?;
         let probe = inner.encode("a", true)?;
         let special = probe.get_special_tokens_mask();
         let ids: Vec<i64> = probe.get_ids().iter().map(|id| i64::from(*id)).collect();
@@ -52,21 +67,34 @@ impl Tokenizer {
             lead: ids[..n_lead].to_vec(),
             tail: ids[ids.len() - n_tail..].to_vec(),
             pad,
-            inner,
+            source: Source::Read(Box::new(inner)),
         })
+    }
+
+    /// The crate's tokenizer.
+    fn inner(&self) -> &Crate {
+        match &self.source {
+            Source::Read(inner) => inner,
+            Source::BuiltIn(parsed) => parsed.get_or_init(|| match parse(BUILT_IN_TOKENIZER) {
+                Ok((inner, _)) => Box::new(inner),
+                Err(error) => {
+                    unreachable!("the built-in tokenizer is part of the program: {error}")
+                }
+            }),
+        }
     }
 
     /// Return the token of every id; special tokens are empty.
     pub fn vocabulary(&self) -> Vec<String> {
         let mut terms = Vec::new();
-        for (term, id) in self.inner.get_vocab(true) {
+        for (term, id) in self.inner().get_vocab(true) {
             let id = id as usize;
             if terms.len() <= id {
                 terms.resize(id + 1, String::new());
             }
             terms[id] = term;
         }
-        for (id, token) in self.inner.get_added_tokens_decoder() {
+        for (id, token) in self.inner().get_added_tokens_decoder() {
             if token.special {
                 terms[id as usize].clear();
             }
@@ -76,7 +104,10 @@ impl Tokenizer {
 
     /// Entries of the vocabulary, added tokens included.
     pub fn vocabulary_len(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        match &self.source {
+            Source::Read(inner) => inner.get_vocab_size(true),
+            Source::BuiltIn(_) => VOCABULARY.len(),
+        }
     }
 
     /// Tokenize a text, without special tokens.
@@ -85,11 +116,18 @@ impl Tokenizer {
     /// Those of the `tokenizers` crate; a WordPiece or Unigram vocabulary takes every text.
     pub fn encode(&self, text: &str) -> tokenizers::Result<Pieces> {
         let mut pieces = Pieces::default();
-        match (&self.fast_path, self.inner.get_model()) {
-            (Some(fast_path), ModelWrapper::WordPiece(model)) => {
-                self.encode_runs(fast_path, model, text, &mut pieces)?;
-            }
-            _ => self.encode_any(text, 0, &mut pieces)?,
+        let Some(fast_path) = &self.fast_path else {
+            self.encode_any(text, 0, &mut pieces)?;
+            return Ok(pieces);
+        };
+        match &self.source {
+            Source::BuiltIn(_) => self.encode_runs(fast_path, &VOCABULARY, text, &mut pieces)?,
+            Source::Read(inner) => match inner.get_model() {
+                ModelWrapper::WordPiece(terms) => {
+                    self.encode_runs(fast_path, terms, text, &mut pieces)?;
+                }
+                _ => self.encode_any(text, 0, &mut pieces)?,
+            },
         }
         Ok(pieces)
     }
@@ -107,7 +145,7 @@ impl Tokenizer {
     /// As [`Self::encode`].
     pub fn encode_after(&self, prefix: &str, text: &str) -> tokenizers::Result<(Vec<i64>, Pieces)> {
         let whole = format!("{prefix}{text}");
-        let encoding = self.inner.encode(whole.as_str(), false)?;
+        let encoding = self.inner().encode(whole.as_str(), false)?;
         let last = prefix.trim_end().len();
         let offsets = encoding.get_offsets().iter();
         let n_prefix = offsets.take_while(|(_, end)| *end <= last).count();
@@ -133,7 +171,7 @@ impl Tokenizer {
     fn encode_runs(
         &self,
         fast_path: &AsciiWordPiece,
-        model: &WordPiece,
+        terms: &impl TermIds,
         text: &str,
         pieces: &mut Pieces,
     ) -> tokenizers::Result<()> {
@@ -149,7 +187,7 @@ impl Tokenizer {
             if let Some(span) = other.take() {
                 self.encode_any(&text[span.clone()], span.start, pieces)?;
             }
-            fast_path.encode(model, text.as_bytes(), run, &mut word, pieces);
+            fast_path.encode(terms, text.as_bytes(), run, &mut word, pieces);
         }
         if let Some(span) = other {
             self.encode_any(&text[span.clone()], span.start, pieces)?;
@@ -157,11 +195,27 @@ impl Tokenizer {
         Ok(())
     }
 
+    /// Whether both take the fast path by the same rules.
+    #[cfg(test)]
+    pub fn has_fast_path_of(&self, other: &Self) -> bool {
+        self.fast_path.is_some() && self.fast_path == other.fast_path
+    }
+
     /// Tokenize with the crate. `start` is the position of `text` in the whole text.
     fn encode_any(&self, text: &str, start: usize, pieces: &mut Pieces) -> tokenizers::Result<()> {
-        append(&self.inner.encode(text, false)?, text, start, pieces);
+        append(&self.inner().encode(text, false)?, text, start, pieces);
         Ok(())
     }
+}
+
+/// Parse a `tokenizer.json`, and return the id that pads with it.
+fn parse(bytes: &[u8]) -> tokenizers::Result<(Crate, i64)> {
+    let mut inner = Crate::from_bytes(bytes)?;
+    let pad = pad(&inner);
+    // The file may set both: MiniLM's pads every text to 128 tokens.
+    inner.with_truncation(None)?;
+    inner.with_padding(None);
+    Ok((inner, pad))
 }
 
 /// Return the id that the file states, else that of the usual padding token. It is masked out, so any id would do.

@@ -76,9 +76,11 @@ fn fold(model: &Model, proto: &mut Proto, top_k: usize) -> Result<Option<Folded>
     }
     let output = &outputs[chosen.position()];
     let width = output.shape.last().copied().flatten().or(model.n_tokens);
-    let mut kept = Terms::new(tokenizer.vocabulary()).kept().to_vec();
-    // Columns that only pad the graph's vocabulary.
-    kept.resize(width.unwrap_or(kept.len()), false);
+    let vocabulary = tokenizer.vocabulary();
+    let width = width.unwrap_or(vocabulary.len());
+    let terms = Terms::new(vocabulary);
+    // Columns beyond the vocabulary only pad the graph's.
+    let kept: Vec<bool> = (0..width).map(|id| terms.is_kept(id)).collect();
     let form = match chosen.pooling.logarithms() {
         Some(logarithms) => Form::Logits { logarithms },
         None => Form::Weights,
