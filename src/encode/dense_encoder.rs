@@ -72,7 +72,7 @@ impl BuiltInDense {
         Ok(Self {
             tables: tables.ok_or_else(|| without_tables(model))?,
             dim: model.dim.unwrap_or(usize::MAX),
-            meter: Meter::new(EncoderKind::Dense),
+            meter: Meter::new(model),
         })
     }
 

@@ -5,18 +5,23 @@ use super::model::Model;
 use super::session::{BatchEvent, RunCost};
 use super::text::Windows;
 use crate::batch::{Batch, EncoderKind};
+use crate::failpoint::{self, failpoint};
 use std::time::Instant;
 
 /// Counts what encoding with tables costs, as a session does for its runs.
 pub(super) struct Meter {
     kind: EncoderKind,
+    name: String,
     cost: RunCost,
 }
 
 impl Meter {
-    pub fn new(kind: EncoderKind) -> Self {
-        let cost = RunCost::default();
-        Self { kind, cost }
+    pub fn new(model: &Model) -> Self {
+        Self {
+            kind: model.kind,
+            name: model.name.clone(),
+            cost: RunCost::default(),
+        }
     }
 
     /// Encode one text with `encode`, and report its beginning and end.
@@ -32,8 +37,9 @@ impl Meter {
             n_slots,
         });
         let started = Instant::now();
+        failpoint!("encode::text", self.name);
         let encoded = encode();
-        let duration = started.elapsed();
+        let duration = failpoint::duration("encode::took", started.elapsed());
         self.cost.busy += duration;
         self.cost.run_tokens += n_slots;
         self.cost.padded_tokens += n_slots;

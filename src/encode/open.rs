@@ -56,6 +56,10 @@ impl Encoders {
             precision: choice.precision,
         };
         let environment = || runtime::environment(choice.ort_lib.as_deref());
+        if choice.ort_lib.is_some() && models().next().is_some() {
+            // A library that was named must be good, whether a model needs it or not.
+            environment()?;
+        }
         let sparse = match (&sparse, tokenizer.of(EncoderKind::Sparse)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.sparse_device);

@@ -84,7 +84,7 @@ impl BuiltInSparse {
         Ok(Self {
             tables: tables.ok_or_else(|| without_tables(model))?,
             terms: Terms::BuiltIn(&VOCABULARY),
-            meter: Meter::new(EncoderKind::Sparse),
+            meter: Meter::new(model),
         })
     }
 
