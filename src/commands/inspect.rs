@@ -14,6 +14,7 @@ use crate::store::locate::locate_ours;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write as _;
+use std::path::Path;
 
 /// Sparse terms shown of a chunk.
 const TOP_TERMS: usize = 20;
@@ -39,12 +40,19 @@ fn open(args: &InspectArgs) -> anyhow::Result<(Index, Option<&str>)> {
     let error = match (locate_ours(named), what) {
         (Ok(index), what) => return Ok((index, what)),
         (Err(error), Some(_)) => return Err(no_index(error)),
+        (Err(error), None) if is_special(named) => return Err(no_index(error)),
         (Err(error), None) => error,
     };
     let (Ok(only), Some(what)) = (index_choice::choose(None, "inspect"), named.to_str()) else {
         return Err(no_index(error));
     };
     Ok((locate_ours(&only).map_err(no_index)?, Some(what)))
+}
+
+/// Whether there is something other than a file or a folder: it is named by mistake.
+fn is_special(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 fn show(index: &Index, what: Option<&str>, global: &GlobalFlags) -> anyhow::Result<ExitCode> {

@@ -14,7 +14,7 @@ use crate::vector::DenseVector;
 use ort::environment::Environment;
 
 pub(super) enum DenseEncoder {
-    Session(DenseSession),
+    Session(Box<DenseSession>),
     BuiltIn(BuiltInDense),
 }
 

@@ -64,11 +64,13 @@ impl Encoders {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.sparse_device);
                 Some(match tables(model, config.device) {
-                    Some(file) => SparseEncoder::BuiltIn(BuiltInSparse::open(model, file)?),
+                    Some(file) => {
+                        SparseEncoder::BuiltIn(Box::new(BuiltInSparse::open(model, file)?))
+                    }
                     None => {
                         let environment = environment()?;
                         let session = SparseSession::open(&environment, model, tokenizer, config);
-                        SparseEncoder::Session(session?)
+                        SparseEncoder::Session(Box::new(session?))
                     }
                 })
             }
@@ -82,7 +84,7 @@ impl Encoders {
                     None => {
                         let environment = environment()?;
                         let session = DenseSession::open(&environment, model, tokenizer, config);
-                        DenseEncoder::Session(session?)
+                        DenseEncoder::Session(Box::new(session?))
                     }
                 })
             }

@@ -17,8 +17,8 @@ use ort::environment::Environment;
 pub(super) type SparseText = (SparseVector, Vec<String>);
 
 pub(super) enum SparseEncoder {
-    Session(SparseSession),
-    BuiltIn(BuiltInSparse),
+    Session(Box<SparseSession>),
+    BuiltIn(Box<BuiltInSparse>),
 }
 
 /// A model that ONNX Runtime runs.

@@ -30,10 +30,10 @@ fn by_runtime() -> Encoders {
     };
     let sparse = Model::embedded(EncoderKind::Sparse);
     let sparse = SparseSession::open(&environment, &sparse, &tokenizer, config());
-    encoders.sparse = Some(SparseEncoder::Session(sparse.expect("opens")));
+    encoders.sparse = Some(SparseEncoder::Session(Box::new(sparse.expect("opens"))));
     let dense = Model::embedded(EncoderKind::Dense);
     let dense = DenseSession::open(&environment, &dense, &tokenizer, config());
-    encoders.dense = Some(DenseEncoder::Session(dense.expect("opens")));
+    encoders.dense = Some(DenseEncoder::Session(Box::new(dense.expect("opens"))));
     encoders
 }
 
