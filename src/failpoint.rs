@@ -62,13 +62,18 @@ pub(crate) fn reach(point: &'static str, subject: impl FnOnce() -> String) -> bo
 }
 
 /// Return how long something took: `measured`, or in a test the milliseconds given at `point` (`return(MS)`), so that
-/// a busy machine makes no difference.
+/// a busy machine makes no difference. `return(MS|MS)` gives the second once the file that ends a `hold` is there.
 pub(crate) fn duration(point: &'static str, measured: Duration) -> Duration {
     if !fail::has_failpoints() {
         return measured;
     }
     let Some(given) = action_at(point) else {
         return measured;
+    };
+    let given = match given.split_once('|') {
+        Some((_, after)) if go_path().exists() => after,
+        Some((before, _)) => before,
+        None => &given,
     };
     match given.parse() {
         Ok(milliseconds) => Duration::from_millis(milliseconds),
@@ -140,11 +145,17 @@ fn wait(file: &Path, subject: &str) {
 
 fn hold(point: &str) {
     trace("held", point);
+    let go = go_path();
+    wait_until(|| go.exists());
+}
+
+/// The file with which a test ends all holds.
+fn go_path() -> PathBuf {
     let Some(mut go) = trace_path() else {
         panic!("holding needs FAILPOINT_TRACE");
     };
     go.as_mut_os_string().push(".go");
-    wait_until(|| go.exists());
+    go
 }
 
 fn wait_until(is_over: impl Fn() -> bool) {

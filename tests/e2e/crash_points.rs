@@ -221,7 +221,11 @@ fn verify_tells_a_crash_from_damage() {
         encoders: false,
     };
     for is_update in [false, true] {
-        for point in SUPERVISOR {
+        for (n, point) in SUPERVISOR.into_iter().enumerate() {
+            // In the short form each place comes in one of the two.
+            if count(0, 1) == 0 && (n % 2 == 0) == is_update {
+                continue;
+            }
             let context = format!("{point}, update {is_update}");
             ground.clean();
             ground.change_inputs(0);

@@ -160,39 +160,43 @@ fn each_kind_may_have_its_own_device() {
     reencodes(&world, "o-sharded/p", "30");
 }
 
-/// Two devices of which one is full, and every run slow: only that one's encoder crawls.
+/// Two devices of which one is full, and every run becomes slow: only that one's encoder crawls.
 #[cfg(target_os = "linux")]
 #[test]
 fn each_device_is_watched_by_its_own_memory() {
-    let world = World::corpus(1, 120);
+    const EARLY: usize = 30;
+    let world = World::corpus(1, EARLY);
+    for n in 0..20 {
+        let text = format!("# Late {n}\n\nThe late text {n} comes when all runs are slow.\n");
+        world.write(&format!("root0/late/{n}.md"), text.repeat(3));
+    }
+    // Both encoders learn their pace before the late files come, and the memory of both devices is known then.
+    let failpoints = format!(
+        "{PRETEND};sink::group=return(skip);worker::prepare=return(hold@late/);encode::took=return(1|150)"
+    );
     for (full, encoder) in [("0", "sparse"), ("1", "dense")] {
         let probe = format!(
             "if [ \"$HELIX_DEVICE\" = {full} ]; then echo 12135 12288; else echo 4000 12288; fi"
         );
-        let mut flags = vec!["--sparse-device=cuda:0", "--dense-device=cuda:1"];
-        flags.extend([
+        let flags = [
+            "--sparse-device=cuda:0",
+            "--dense-device=cuda:1",
             "--batch-size=2",
             "--shard-workers=1",
             "--vram-probe",
             &probe,
-        ]);
-        flags.extend([
             "--crawl-window=3",
             "--crawl-factor=10",
             "--crawl-action=off",
             "--progress=json",
-        ]);
-        // Held until the memory of both is known: on a busy machine that takes a while.
-        let slow =
-            "encode::run=40*off->1*return(hold)->sleep(50);encode::took=40*return(1)->return(150)";
-        // Some files keep the encoder waiting, so that it does not take all of them together.
-        let failpoints = format!("worker::prepare=return(crawl@9.);{slow}");
+        ];
         let out = format!("full{full}");
-        let mut live = RunningBuild::start(
-            &world,
-            &arguments(&out, true, &flags),
-            &format!("{PRETEND};{failpoints}"),
-        );
+        let mut live = RunningBuild::start(&world, &arguments(&out, true, &flags), &failpoints);
+        live.wait("the early files", |live| {
+            let steps = live.steps();
+            let committed = steps.iter().filter(|s| s.point == "sink::committed");
+            (committed.count() >= EARLY).then_some(())
+        });
         live.wait("the memory of both devices", |live| {
             let events = live.said().1;
             let is_known = |device: &&str| {

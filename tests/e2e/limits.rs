@@ -32,7 +32,7 @@ fn an_index_of_more_shards_than_descriptors_is_built_and_read() {
     let text = |n: usize, more: &str| {
         format!("# Root {n}\n\nThe text of root {n} with the word xq{n}z in it.\n{more}")
     };
-    for n in 0..70 {
+    for n in 0..50 {
         world.write(&format!("r/root{n}/a.md"), text(n, ""));
         world.write(&format!("r/root{n}/b.md"), text(n + 1000, ""));
     }
@@ -48,29 +48,29 @@ fn an_index_of_more_shards_than_descriptors_is_built_and_read() {
     ];
     let build = || limited(&world, FEW, &flags).summary();
     build();
-    for n in 0..70 {
+    for n in 0..50 {
         world.write(&format!("r/root{n}/a.md"), text(n, "One line more.\n"));
     }
     let again = build();
-    assert_eq!(again["reused_chunks"], 70, "{again}");
+    assert_eq!(again["reused_chunks"], 50, "{again}");
     for arguments in [
         &[
             "query",
             "o-sharded",
-            "xq69z",
+            "xq49z",
             "--mode",
             "lexical",
             "-k",
             "1",
         ][..],
-        &["inspect", "o-sharded", "root69"],
+        &["inspect", "o-sharded", "root49"],
         &["verify", "o-sharded"],
         &[
             "verify",
             "o-sharded",
             "--quick",
             "--reencode",
-            "80",
+            "60",
             "--sparse-model",
             "none",
         ],
@@ -78,7 +78,7 @@ fn an_index_of_more_shards_than_descriptors_is_built_and_read() {
         let ran = limited(&world, FEW, arguments);
         assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
         assert!(
-            arguments[0] == "verify" || ran.stdout.contains("root69"),
+            arguments[0] == "verify" || ran.stdout.contains("root49"),
             "{ran:?}"
         );
     }
