@@ -17,8 +17,10 @@ const LONGEST_IDENTIFIER: usize = 64;
 /// and Korean characters, names of languages whose signs are no letters. Lower case, each once, with blanks between, in
 /// the order of the text.
 ///
-/// `beside` is other text that is indexed with `text`; `language` is the lower-case name of the chunk's language.
-pub fn unwritten(text: &str, beside: &[&str], language: Option<&str>) -> String {
+/// `around` are the names of the definitions around the text, of which it shows the head of none or of some: their words
+/// are found as if they stood in the text. `beside` is other text that is indexed with `text`; `language` is the
+/// lower-case name of the chunk's language.
+pub fn unwritten(text: &str, around: &[&str], beside: &[&str], language: Option<&str>) -> String {
     let mut found: Vec<String> = Vec::new();
     let mut known = HashSet::new();
     let mut find = |word: String| {
@@ -27,11 +29,15 @@ pub fn unwritten(text: &str, beside: &[&str], language: Option<&str>) -> String 
             found.push(word);
         }
     };
-    for word in words(text) {
-        for part in parts(word) {
-            if is_pair(part) || part.chars().count() >= SHORTEST_WORD {
-                find(part.to_lowercase());
-            }
+    let is_asked_for = |word: &str| is_pair(word) || word.chars().count() >= SHORTEST_WORD;
+    for name in around.iter().copied().flat_map(words) {
+        if is_asked_for(name) && name.len() <= LONGEST_IDENTIFIER {
+            find(name.to_lowercase());
+        }
+    }
+    for word in around.iter().copied().chain([text]).flat_map(words) {
+        for part in parts(word).into_iter().filter(|part| is_asked_for(part)) {
+            find(part.to_lowercase());
         }
     }
     names(text, Case::Kept)
@@ -199,7 +205,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn unwritten(text: &str) -> String {
-        super::unwritten(text, &[], None)
+        super::unwritten(text, &[], &[], None)
     }
 
     #[test]
@@ -215,7 +221,23 @@ mod tests {
         assert_eq!(unwritten("isOk aB"), "");
         // Nothing that is written already, and nothing twice.
         assert_eq!(unwritten("readFile readLine file"), "read line");
-        assert_eq!(super::unwritten("readFile", &["src/read.rs"], None), "file");
+        assert_eq!(
+            super::unwritten("readFile", &[], &["src/read.rs"], None),
+            "file"
+        );
+    }
+
+    #[test]
+    fn the_names_of_definitions_around_a_text_are_found_in_it() {
+        let around = ["HttpClient", "max_retry", "if"];
+        assert_eq!(
+            super::unwritten("return retry", &around, &[], None),
+            "httpclient max http client"
+        );
+        assert_eq!(
+            super::unwritten("HttpClient.max retry", &around, &[], None),
+            "http client"
+        );
     }
 
     #[test]
@@ -249,8 +271,8 @@ mod tests {
         let asked = |text: &'static str| names(text, Case::Ignored).collect::<Vec<_>>();
         assert_eq!(asked("c++ or c# on .net"), ["cpp", "csharp", "dotnet"]);
         assert_eq!(asked("host example.net"), Vec::<&str>::new());
-        assert_eq!(super::unwritten("int a;", &[], Some("cpp")), "cpp");
-        assert_eq!(super::unwritten("int a;", &["a.cpp"], Some("cpp")), "");
+        assert_eq!(super::unwritten("int a;", &[], &[], Some("cpp")), "cpp");
+        assert_eq!(super::unwritten("int a;", &[], &["a.cpp"], Some("cpp")), "");
     }
 
     #[test]
@@ -263,7 +285,7 @@ mod tests {
         /// Whatever the text: words of it alone, in lower case, each once, none that is written.
         #[test]
         fn every_word_is_in_the_text_and_not_written(text in "([a-zA-Z0-9_ .\u{4e00}-\u{4e10}\u{ac00}-\u{ac05}é]{0,60})") {
-            let found = super::unwritten(&text, &["beside"], None);
+            let found = super::unwritten(&text, &[], &["beside"], None);
             let lower = text.to_lowercase();
             let mut known: HashSet<String> = words(&text).map(str::to_lowercase).collect();
             for word in found.split_whitespace() {

@@ -250,6 +250,7 @@ fn tag_one(
             path,
             root_label: "corpus",
             sequence: chunk.sequence,
+            around: &[],
         });
         let gate = recipe.density_gate;
         EncodedChunk {

@@ -148,6 +148,7 @@ mod tests {
             path: &path,
             root_label: "garden",
             sequence: 0,
+            around: &[],
         };
         domains(&Outline::read(text, Format::of(&path)), &input)
     }

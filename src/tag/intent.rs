@@ -179,6 +179,7 @@ mod tests {
             path: &path,
             root_label: "r",
             sequence: 2,
+            around: &[],
         };
         (intent(&outline, &input, &pairs), class(&outline, &pairs))
     }

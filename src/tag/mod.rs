@@ -69,6 +69,8 @@ pub struct TagInput<'a> {
     pub root_label: &'a str,
     /// Number of the chunk in its file, from 0.
     pub sequence: u32,
+    /// Names of definitions around the chunk by whose words full text shall find it.
+    pub around: &'a [String],
 }
 
 /// Return the tags of one chunk. Every text has some.
@@ -114,7 +116,8 @@ fn unwritten(text: &str, input: &TagInput, tags: &[&[String]; 2]) -> String {
     let path = input.path.spelling();
     let mut beside = vec![input.root_label, &*path];
     beside.extend(tags.iter().copied().flatten().map(String::as_str));
-    words::unwritten(text, &beside, language(input.path))
+    let around: Vec<&str> = input.around.iter().map(String::as_str).collect();
+    words::unwritten(text, &around, &beside, language(input.path))
 }
 
 #[cfg(test)]

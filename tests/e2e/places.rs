@@ -110,3 +110,49 @@ fn another_encoding_or_a_redacted_text_leaves_the_lines() {
     );
     world.verified("o-sharded/p");
 }
+
+#[test]
+fn later_parts_of_a_function_are_found_by_its_name_under_the_standard_rules() {
+    let world = World::new();
+    let body: String = (0..200)
+        .map(|n| format!("        total = total + entries[{n}] * rate\n"))
+        .collect();
+    world.write(
+        "r/ledger.py",
+        format!("class Ledger:\n    def settleAccounts(self, entries, rate):\n        total = 0\n{body}        return total\n"),
+    );
+    for n in 0..30 {
+        world.write(
+            &format!("r/f{n}.md"),
+            format!("# Filler {n}\n\nText about rivers and mountains, number {n}.\n"),
+        );
+    }
+    for (rules, found) in [("standard", "all"), ("compat", "one")] {
+        world.write("p.toml", format!("roots = ['r']\nrules = '{rules}'\n"));
+        let out = format!("o-{rules}");
+        world.build(&out, &[]);
+        let index = format!("{out}-sharded/p");
+        let ran = world.run(&["inspect", &index, "ledger.py", "--json"]);
+        let parts = chunks(&ran.last_line()).len();
+        assert!(parts > 2, "{ran:?}");
+        let ran = world.run(&[
+            "query",
+            &index,
+            "settle accounts",
+            "--mode",
+            "lexical",
+            "-k",
+            "40",
+            "--json",
+        ]);
+        let expected = if found == "all" { parts } else { 1 };
+        assert_eq!(ran.lines().len(), expected, "{rules}: {ran:?}");
+        // Found, and not quoted.
+        assert_eq!(
+            ran.stdout.matches("def settleAccounts").count(),
+            1,
+            "{rules}"
+        );
+        world.verified(&index);
+    }
+}

@@ -10,7 +10,7 @@ use crate::encode::{TextTokenizer, TokenizedText};
 use crate::failpoint::failpoint;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason, TextKind};
 use crate::profile::Limits;
-use crate::profile::recipe::{Recipe, SecretsInText};
+use crate::profile::recipe::{Recipe, RuleSet, SecretsInText};
 use crate::protocol::{SegmentTask, Work};
 use crate::scan::{self, ReadFile};
 use crate::store::segment::EncodedChunk;
@@ -116,16 +116,23 @@ impl FilePipeline {
         &self,
         task: &SegmentTask,
         entry: &FileEntry,
-        chunk: Chunk<'_>,
+        mut chunk: Chunk<'_>,
     ) -> PreparedChunk {
         let path = &entry.path;
         let style = tag::style(path);
+        // Keys of data are names too.
+        let symbols = &mut chunk.place.symbols;
+        symbols.retain(|name| credential::find(name, style).is_empty());
         let credentials = credential::find(&chunk.text, style);
         let input = TagInput {
             text: &chunk.text,
             path,
             root_label: &task.root_label,
             sequence: chunk.sequence,
+            around: match self.recipe.rules {
+                RuleSet::Standard => &chunk.place.symbols,
+                RuleSet::Compat => &[],
+            },
         };
         let tags = tag::tag_without(&input, &credentials);
         let tokens = match style {

@@ -18,6 +18,7 @@ pub fn check(data: &[u8]) {
         path: &path,
         root_label: "my-root",
         sequence: text.len() as u32 % 3,
+        around: &[],
     };
     let tags = tag(&input);
     sound(&tags, text);
