@@ -5,10 +5,12 @@
 mod build_flags;
 mod manual;
 mod models_args;
+mod query_args;
 
 pub use build_flags::{BuildFlags, OutputMode, ProgressStyle, ShardCategory};
 pub use manual::manual;
 pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare, Quantization};
+pub use query_args::{QueryArgs, QueryMode};
 
 use crate::terminal;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -114,74 +116,6 @@ pub enum Command {
     Probe,
 }
 
-/// Most hits of a query: more than a person or a program reads.
-const MOST_HITS: usize = 10_000;
-
-/// Most lines around a snippet: a file is a better place to read more.
-const MOST_CONTEXT: i64 = 1000;
-
-fn hits(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(n @ 1..=MOST_HITS) => Ok(n),
-        _ => Err(format!("expected a number from 1 to {MOST_HITS}")),
-    }
-}
-
-#[derive(Args, Debug)]
-pub struct QueryArgs {
-    /// Index to read: a database, or the folder that holds it [default: the
-    /// only one in the output folder]
-    pub index: Option<PathBuf>,
-    /// Text to search for
-    pub text: Option<String>,
-    /// Answer each line of this file (`-`: standard input)
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
-    pub queries: Option<PathBuf>,
-    /// Search mode; `hybrid` combines the others by reciprocal rank
-    #[arg(long, default_value = "hybrid")]
-    pub mode: QueryMode,
-    /// Number of hits
-    #[arg(short, long, default_value_t = 10, value_name = "N", value_parser = hits)]
-    pub k: usize,
-    /// Print one hit a file, each on one line
-    #[arg(long)]
-    pub files: bool,
-    /// Print this many lines around each snippet
-    #[arg(long, value_name = "N", conflicts_with = "files", value_parser = clap::value_parser!(u32).range(..=MOST_CONTEXT))]
-    pub context: Option<u32>,
-    /// Search only files in this language, for example rust; repeatable
-    #[arg(long, value_name = "LANGUAGE", value_delimiter = ',')]
-    pub lang: Vec<String>,
-    /// Search only files that match this pattern, as in profiles; repeatable
-    #[arg(long, value_name = "GLOB")]
-    pub path: Vec<String>,
-    /// Search only this shard; repeatable
-    #[arg(long, value_name = "LABEL")]
-    pub shard: Vec<String>,
-    /// Search only the shards that a server would route the query to
-    #[arg(long)]
-    pub routed: bool,
-    #[command(flatten)]
-    pub models: ModelFlags,
-}
-
-impl QueryArgs {
-    /// One argument is the text, unless the texts come from a file.
-    fn shift(&mut self) -> Result<(), (ErrorKind, &'static str)> {
-        if self.queries.is_some() || self.text.is_some() {
-            return Ok(());
-        }
-        let Some(only) = self.index.take() else {
-            let text =
-                "the text to search for is missing, as in helix-build query \"how do I ...\"";
-            return Err((ErrorKind::MissingRequiredArgument, text));
-        };
-        let text = only.into_os_string().into_string();
-        self.text = Some(text.map_err(|_| (ErrorKind::InvalidUtf8, "the text is not UTF-8"))?);
-        Ok(())
-    }
-}
-
 /// Flags that choose models.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ModelFlags {
@@ -194,14 +128,6 @@ pub struct ModelFlags {
     /// Use this ONNX Runtime library instead of the built-in one
     #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
     pub ort_lib: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum QueryMode {
-    Lexical,
-    Sparse,
-    Dense,
-    Hybrid,
 }
 
 #[derive(Args, Debug)]

@@ -11,6 +11,7 @@ use crate::terminal;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::ops::Range;
 
 /// A hit with the lines around it.
 pub struct Answer {
@@ -86,19 +87,27 @@ impl Printer {
         }
         let words = Words::of(&terms(query));
         for answer in answers {
-            self.head(out, &answer.hit)?;
+            let hit = &answer.hit;
+            let lines: Vec<&str> = hit.text.lines().collect();
+            let best = words.best_lines(&lines);
+            let range = hit.line_start.zip(hit.line_end);
+            let first = range.and_then(|(first, last)| {
+                let numbers = numbered(&hit.text, first, last);
+                Some(numbers.map_or(first, |_| first + best.start as u32))
+            });
+            self.head(out, hit, first)?;
             // One line is enough for a file.
-            if answer.hit.chunks.is_none() {
-                self.snippet(out, &words, answer)?;
+            if hit.chunks.is_none() {
+                self.snippet(out, &words, answer, best)?;
             }
         }
         Ok(())
     }
 
     /// ` 1. 0.0481  src/lib.rs:3  Client > retry  rust  [shard]`
-    fn head(&self, out: &mut impl Write, hit: &Hit) -> io::Result<()> {
+    fn head(&self, out: &mut impl Write, hit: &Hit, line: Option<u32>) -> io::Result<()> {
         out.write_all(format!("{:2}. {:.4}  ", hit.rank, hit.score).as_bytes())?;
-        let shown = match hit.line_start {
+        let shown = match line {
             Some(line) => format!("{}:{line}", self.relative(&hit.path)),
             None => self.relative(&hit.path).to_owned(),
         };
@@ -117,14 +126,19 @@ impl Printer {
         out.write_all(format!("  [{shard}]\n").as_bytes())
     }
 
-    fn snippet(&self, out: &mut impl Write, words: &Words, answer: &Answer) -> io::Result<()> {
+    /// Print the lines `best` of the chunk, with numbers if they are lines of the file.
+    fn snippet(
+        &self,
+        out: &mut impl Write,
+        words: &Words,
+        answer: &Answer,
+        best: Range<usize>,
+    ) -> io::Result<()> {
         let hit = &answer.hit;
         let (first, last) = (hit.line_start.unwrap_or(1), hit.line_end.unwrap_or(0));
-        let lines: Vec<&str> = hit.text.lines().collect();
-        let best = words.best_lines(&lines);
         match numbered(&hit.text, first, last) {
             None => {
-                for line in &lines[best] {
+                for line in hit.text.lines().skip(best.start).take(best.len()) {
                     self.line(out, words, None, line)?;
                 }
             }

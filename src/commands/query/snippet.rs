@@ -80,8 +80,8 @@ impl Words {
         }
     }
 
-    /// Return the lines to show: the first few in a row with the most letters of distinct words of the query, without blank
-    /// ones at the start. Without any word, the first lines.
+    /// Return the lines to show: a few in a row that begin with a line that has a word of the query, the first of those with
+    /// the most letters of distinct words. Without any word, the first lines that are not blank.
     pub fn best_lines(&self, lines: &[&str]) -> Range<usize> {
         let words: Vec<BTreeSet<usize>> = lines
             .iter()
@@ -96,9 +96,11 @@ impl Words {
                 .sum()
         };
         let is_blank = |at: &usize| lines[*at].trim().is_empty();
-        let starts = (0..lines.len()).filter(|at| !is_blank(at));
+        let starts = (0..lines.len()).filter(|at| !words[*at].is_empty());
         // The first of the best: `max_by_key` returns the last.
-        let start = starts.rev().max_by_key(|at| weight(*at)).unwrap_or(0);
+        let best = starts.rev().max_by_key(|at| weight(*at));
+        let start = best.or_else(|| (0..lines.len()).find(|at| !is_blank(at)));
+        let start = start.unwrap_or(0);
         start..lines.len().min(start + LINES)
     }
 }
@@ -206,7 +208,7 @@ mod tests {
         let lines = ["", "one", "two zebra", "three", "zebra eats", "", "four"];
         assert_eq!(words("what zebra eats").best_lines(&lines), 2..5);
         assert_eq!(words("nothing").best_lines(&lines), 1..4);
-        assert_eq!(words("four").best_lines(&lines), 4..7);
+        assert_eq!(words("four").best_lines(&lines), 6..7);
         assert_eq!(words("x").best_lines(&[]), 0..0);
         assert_eq!(words("x").best_lines(&["", ""]), 0..2);
     }

@@ -7,6 +7,7 @@
 
 mod error;
 mod filter;
+mod hit;
 mod lexical;
 mod place;
 mod rank;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use error::QueryError;
 pub use filter::Filter;
+pub use hit::{Hit, TierRanks};
 pub use place::{Location, numbered};
 pub use terms::terms;
 
@@ -36,7 +38,6 @@ use rank::{Ranked, Scored, ShardIndex, Wanted};
 use rusqlite::Connection;
 use serde::Serialize;
 use shard::{Keep, OpenShard};
-use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 /// How many hits of each tier are fused: rank 100 adds 1/160, a tenth of what could still change
@@ -87,48 +88,6 @@ pub struct Query<'a> {
     pub unit: HitUnit,
     /// Hits wanted.
     pub k: usize,
-}
-
-/// One answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Hit {
-    /// From 1.
-    pub rank: u32,
-    pub score: f64,
-    /// `genes.gene_id`: the first 64 bits of the text's SHA-256, in hexadecimal.
-    #[serde(rename = "gene_id")]
-    pub chunk_id: String,
-    /// The first of `locations`: the file that owns the chunk, or the first one that passes the filter. Absolute, or as the
-    /// server that added the chunk names its source.
-    pub path: String,
-    /// Lines of this file, from 1, both included; `None` for a chunk of a server or of another builder.
-    pub line_start: Option<u32>,
-    pub line_end: Option<u32>,
-    /// Names of the definitions around the chunk, outermost first, between ` > `; `None` if there are none.
-    pub symbol: Option<String>,
-    /// Of the file, lower case; `None` if its name tells none.
-    pub language: Option<String>,
-    /// Label of the shard that ranked it best.
-    pub shard: String,
-    pub text: String,
-    /// Rank in each tier, from 1, where the tier found it among its first hits.
-    pub ranks: TierRanks,
-    /// Every place in the index that holds this text, that of `path` first.
-    #[serde(rename = "places")]
-    pub locations: Vec<Location>,
-    /// With [`HitUnit::File`]: chunks of this file among those that ranked high enough to be looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub chunks: Option<u32>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TierRanks {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lexical: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sparse: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dense: Option<u32>,
 }
 
 /// An index ready for any number of queries.
@@ -249,7 +208,7 @@ impl Searcher {
         };
         loop {
             let (ranked, tiers) = self.ranked(query, &terms, &asked, n_chunks)?;
-            let folded = match query.unit {
+            let folded: Vec<(Ranked, Option<u32>)> = match query.unit {
                 HitUnit::Chunk => ranked.into_iter().map(|ranked| (ranked, None)).collect(),
                 HitUnit::File => {
                     let is_all = ranked.len() < n_chunks;
@@ -261,16 +220,8 @@ impl Searcher {
                     folded
                 }
             };
-            let hits = folded.iter().take(query.k).enumerate();
-            return hits
-                .map(|(at, (ranked, chunks))| {
-                    let hit = self.hit(at, ranked, &tiers)?;
-                    Ok(Hit {
-                        chunks: *chunks,
-                        ..hit
-                    })
-                })
-                .collect();
+            let shown = &folded[..folded.len().min(query.k)];
+            return self.hits(shown, &tiers);
         }
     }
 
@@ -294,48 +245,6 @@ impl Searcher {
             Mode::Hybrid => rank::fuse(&[&tiers.lexical, &tiers.sparse, &tiers.dense], n_chunks),
         };
         Ok((ranked, tiers))
-    }
-
-    /// Keep the best chunk of each file, with the number of the file's chunks.
-    fn fold(&self, ranked: Vec<Ranked>) -> Result<Vec<(Ranked, Option<u32>)>, QueryError> {
-        let mut at = HashMap::new();
-        let mut folded: Vec<(Ranked, Option<u32>)> = Vec::new();
-        for ranked in ranked {
-            let shard = ranked.shards[0];
-            let file = self.allowed(shard).file_of(&ranked.gene_id);
-            let file = match file {
-                Some(file) => (shard.0, file.to_string()),
-                None => (
-                    usize::MAX,
-                    self.shard(shard).text_and_path(&ranked.gene_id)?.1,
-                ),
-            };
-            let known = *at.entry(file).or_insert(folded.len());
-            match folded.get_mut(known) {
-                Some((_, chunks)) => *chunks = chunks.map(|n| n + 1),
-                None => folded.push((ranked, Some(1))),
-            }
-        }
-        Ok(folded)
-    }
-
-    /// Return the lines `first` to `last` of the file of a location, by number, as far as the index has them.
-    pub fn lines(
-        &self,
-        location: &Location,
-        first: u32,
-        last: u32,
-    ) -> Result<BTreeMap<u32, String>, QueryError> {
-        match self
-            .shards
-            .iter()
-            .find(|shard| shard.label == location.shard)
-        {
-            Some(shard) if shard.has_build_tables() => {
-                shard.read(|connection| place::lines(connection, location, (first, last)))
-            }
-            _ => Ok(BTreeMap::new()),
-        }
     }
 
     /// Return the shards that a query in `scope` consults, by label, in the order in which a server would
@@ -453,41 +362,6 @@ impl Searcher {
             counts,
             global_counts,
             telling,
-        })
-    }
-
-    fn hit(&self, at: usize, ranked: &Ranked, tiers: &Tiers) -> Result<Hit, QueryError> {
-        let first = self.shard(ranked.shards[0]);
-        let (text, _) = first.text_and_path(&ranked.gene_id)?;
-        let mut locations = Vec::new();
-        for at in &ranked.shards {
-            let (shard, file) = (self.shard(*at), self.allowed(*at).file_of(&ranked.gene_id));
-            let (_, owner) = shard.text_and_path(&ranked.gene_id)?;
-            locations.extend(place::places(shard, &ranked.gene_id, &owner, file)?);
-        }
-        let place = locations[0].clone();
-        let rank_in = |tier: &[Ranked]| {
-            let position = tier.iter().position(|r| r.gene_id == ranked.gene_id);
-            position.map(|p| p as u32 + 1)
-        };
-        Ok(Hit {
-            rank: at as u32 + 1,
-            score: ranked.score,
-            chunk_id: ranked.gene_id.clone(),
-            path: place.path,
-            line_start: place.line_start,
-            line_end: place.line_end,
-            symbol: place.symbol,
-            language: place.language,
-            shard: first.label.clone(),
-            text,
-            ranks: TierRanks {
-                lexical: rank_in(&tiers.lexical),
-                sparse: rank_in(&tiers.sparse),
-                dense: rank_in(&tiers.dense),
-            },
-            locations,
-            chunks: None,
         })
     }
 }

@@ -4,7 +4,10 @@ use super::error::QueryError;
 use super::shard::OpenShard;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+/// Between the names of definitions.
+const SEPARATOR: &str = " > ";
 
 /// One place of a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,35 +29,48 @@ pub struct Location {
 }
 
 const PLACES: &str = "
-SELECT r.path, f.path, f.file_id, s.line_start, s.line_end, s.symbols, f.language
+SELECT r.path, f.path, f.file_id, s.line_start, s.line_end, s.symbols, f.language, s.gene_id
 FROM build_sources AS s
 JOIN build_files AS f ON f.file_id = s.file_id
 JOIN build_roots AS r ON r.root_id = f.root_id
-WHERE s.gene_id = ?1 ORDER BY f.file_id, s.seq";
+WHERE s.gene_id IN (SELECT value FROM json_each(?1)) ORDER BY f.file_id, s.seq";
 
-/// Return the places of a chunk in one shard: first the one in the file `first`, or without it that of the owner, then the
-/// others in canonical order. There is no index by chunk; the walk over `build_sources` reads about 60 bytes a place.
-pub fn places(
+/// Return the places of chunks in one shard by chunk, each list in canonical order. There is no index by chunk: one walk
+/// over `build_sources`, about 60 bytes a place, finds those of all.
+pub fn of_chunks(
     shard: &OpenShard,
-    gene_id: &str,
+    gene_ids: &[&str],
+) -> Result<HashMap<String, Vec<Location>>, QueryError> {
+    let mut found: HashMap<String, Vec<Location>> = HashMap::new();
+    if !shard.has_build_tables() {
+        return Ok(found);
+    }
+    let wanted = serde_json::Value::from(gene_ids).to_string();
+    shard.read(|connection| {
+        let mut statement = connection.prepare_cached(PLACES)?;
+        let mut rows = statement.query([wanted])?;
+        while let Some(row) = rows.next()? {
+            let places = found.entry(row.get(7)?).or_default();
+            places.push(place(row, &shard.label)?);
+        }
+        Ok(found)
+    })
+}
+
+/// Put one of the places of a chunk first: that in the file `first`, or without it that of the owner.
+pub fn in_order(
+    mut places: Vec<Location>,
+    shard: &OpenShard,
     owner: &str,
     first: Option<i64>,
-) -> Result<Vec<Location>, QueryError> {
-    let mut found: Vec<Location> = match shard.has_build_tables() {
-        true => shard.read(|connection| {
-            let mut statement = connection.prepare_cached(PLACES)?;
-            let rows = statement.query_map([gene_id], |row| place(row, &shard.label))?;
-            rows.collect()
-        })?,
-        false => Vec::new(),
-    };
+) -> Vec<Location> {
     let is_first = |place: &Location| match first {
         Some(file) => place.file == Some(file),
         None => place.path == owner,
     };
-    match found.iter().position(is_first) {
-        Some(at) => found[..=at].rotate_right(1),
-        None => found.insert(
+    match places.iter().position(is_first) {
+        Some(at) => places[..=at].rotate_right(1),
+        None => places.insert(
             0,
             Location {
                 shard: shard.label.clone(),
@@ -67,7 +83,17 @@ pub fn places(
             },
         ),
     }
-    Ok(found)
+    places
+}
+
+/// Return the names around a chunk with the one that it defines.
+pub fn with_own(around: Option<String>, own: Option<String>) -> Option<String> {
+    match (around, own) {
+        (Some(around), Some(own)) if around.rsplit(SEPARATOR).next() != Some(&own) => {
+            Some(format!("{around}{SEPARATOR}{own}"))
+        }
+        (around, own) => around.or(own),
+    }
 }
 
 fn place(row: &Row<'_>, shard: &str) -> rusqlite::Result<Location> {
@@ -78,7 +104,7 @@ fn place(row: &Row<'_>, shard: &str) -> rusqlite::Result<Location> {
         path: format!("{}/{path}", root.trim_end_matches('/')),
         line_start: Some(row.get(3)?),
         line_end: Some(row.get(4)?),
-        symbol: (!symbols.is_empty()).then(|| symbols.join(" > ")),
+        symbol: (!symbols.is_empty()).then(|| symbols.join(SEPARATOR)),
         language: row.get(6)?,
         file: Some(row.get(2)?),
     })
@@ -127,6 +153,19 @@ pub fn numbered(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_only_definition_in_a_chunk_ends_its_symbol() {
+        let of = |around: &str, own: &str| {
+            let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            with_own(given(around), given(own)).unwrap_or_default()
+        };
+        assert_eq!(of("a > b", "c"), "a > b > c");
+        assert_eq!(of("a > b", "b"), "a > b");
+        assert_eq!(of("", "c"), "c");
+        assert_eq!(of("a", ""), "a");
+        assert_eq!(of("", ""), "");
+    }
 
     #[test]
     fn lines_are_numbered_if_the_text_has_as_many() {

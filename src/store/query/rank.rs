@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const FUSION_K: f64 = 60.0;
 
 /// Position of a shard in its [`Searcher`](super::Searcher).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardIndex(pub usize);
 
 /// What a tier is asked for in one shard.

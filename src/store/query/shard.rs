@@ -18,6 +18,27 @@ pub struct OpenShard {
     has_build_tables: bool,
 }
 
+/// What a hit shows of a chunk.
+pub struct StoredChunk {
+    pub text: String,
+    /// Of the owner.
+    pub path: String,
+    /// `genes.codons`: a JSON array of labels such as `define:name`.
+    labels: String,
+}
+
+impl StoredChunk {
+    /// Return the name of what the chunk defines, if it defines one thing.
+    pub fn defined(&self) -> Option<String> {
+        let labels: Vec<String> = serde_json::from_str(&self.labels).ok()?;
+        let mut defined = labels
+            .iter()
+            .filter_map(|label| label.strip_prefix("define:"));
+        let name = defined.next()?;
+        defined.next().is_none().then(|| name.to_owned())
+    }
+}
+
 /// Whether a database stays open between readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -74,24 +95,24 @@ impl OpenShard {
         }
     }
 
-    /// Content and owner's path of a chunk.
-    pub fn text_and_path(&self, gene_id: &str) -> Result<(String, String), QueryError> {
-        self.read(|connection| text_and_path(connection, gene_id))
+    /// Read a chunk.
+    pub fn chunk(&self, gene_id: &str) -> Result<StoredChunk, QueryError> {
+        self.read(|connection| {
+            let sql = "SELECT coalesce(content, ''), coalesce(source_id, ''), coalesce(codons, '')
+                 FROM genes WHERE gene_id = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_row([gene_id], |row| {
+                Ok(StoredChunk {
+                    text: row.get(0)?,
+                    path: row.get(1)?,
+                    labels: row.get(2)?,
+                })
+            })
+        })
     }
 
     /// Return whether the builder wrote this shard.
     pub fn has_build_tables(&self) -> bool {
         self.has_build_tables
     }
-}
-
-fn text_and_path(
-    connection: &Connection,
-    gene_id: &str,
-) -> Result<(String, String), rusqlite::Error> {
-    connection
-        .prepare_cached(
-            "SELECT coalesce(content, ''), coalesce(source_id, '') FROM genes WHERE gene_id = ?1",
-        )?
-        .query_row([gene_id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
