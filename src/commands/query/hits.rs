@@ -91,9 +91,9 @@ impl Printer {
             let lines: Vec<&str> = hit.text.lines().collect();
             let best = words.best_lines(&lines);
             let range = hit.line_start.zip(hit.line_end);
-            let first = range.and_then(|(first, last)| {
+            let first = range.map(|(first, last)| {
                 let numbers = numbered(&hit.text, first, last);
-                Some(numbers.map_or(first, |_| first + best.start as u32))
+                numbers.map_or(first, |_| first + best.start as u32)
             });
             self.head(out, hit, first)?;
             // One line is enough for a file.
