@@ -467,3 +467,65 @@ fn an_empty_shard_is_a_shard() {
     assert_eq!((digest.files, digest.chunks), (0, 0));
     seal_as_wal(&path).expect("sealing twice changes nothing");
 }
+
+#[test]
+fn full_text_has_the_path_below_the_innermost_root_and_words_beside_the_text() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let shard = folder.path().join("s.genome.db");
+    let roots = [
+        ("outer", "/srv/team"),
+        ("inner", "/srv/team/deep/"),
+        ("top", "/"),
+    ];
+    let header = shard_header("s", &roots);
+    let mut loader =
+        ShardLoader::create(&shard, header, std::sync::Arc::default()).expect("created");
+    let files = [
+        (0, indexed("a/one.rs", &["first text"])),
+        (1, indexed("b/two.rs", &["second text"])),
+        // Below the inner root too, although it is a file of the outer one.
+        (0, indexed("deep/c/three.rs", &["third text"])),
+        (2, indexed("etc/four.rs", &["fourth text"])),
+    ];
+    for (n, (root_id, entry)) in files.into_iter().enumerate() {
+        let segment = folder.path().join(format!("{n}.segment"));
+        write_segment(&segment, std::slice::from_ref(&entry));
+        load(&mut loader, &segment, root_id, &[entry]);
+    }
+    loader.finish().expect("finished");
+    let conn = open(&shard);
+    let sources =
+        "SELECT substr(content, 1, instr(content, ' ') - 1) FROM genes_fts_source ORDER BY rowid";
+    assert_eq!(
+        rows(&conn, sources),
+        [
+            "outer/a/one.rs",
+            "inner/b/two.rs",
+            "inner/c/three.rs",
+            "top/etc/four.rs"
+        ]
+    );
+    let found = |words: &str| {
+        let sql = format!("SELECT count(*) FROM genes_fts WHERE genes_fts MATCH '{words}'");
+        count(&conn, &sql)
+    };
+    assert_eq!(
+        [
+            found("srv"),
+            found("team"),
+            found("inner"),
+            found("unwritten")
+        ],
+        [0, 0, 2, 4]
+    );
+    // What the view says is what was indexed, also of a chunk that a server adds from elsewhere.
+    conn.execute_batch(
+        "INSERT INTO genes_fts (genes_fts, rank) VALUES ('integrity-check', 1);
+         INSERT INTO genes (gene_id, content, source_id) VALUES ('00000000000000ff', 'new', 'chat:7');
+         INSERT INTO genes_fts (rowid, gene_id, content, complement)
+             SELECT rowid, gene_id, content, complement FROM genes_fts_source WHERE gene_id = '00000000000000ff';
+         INSERT INTO genes_fts (genes_fts, rank) VALUES ('integrity-check', 1);",
+    )
+    .expect("sound");
+    assert_eq!(found("chat"), 1);
+}

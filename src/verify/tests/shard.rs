@@ -10,6 +10,8 @@ const DAMAGES: &[(&str, Level, FaultKind, &str)] = {
         ("UPDATE genes SET content = 'x' || content WHERE rowid = 2", Full, ChunkId, "genes"),
         ("UPDATE genes SET content = 'x' || content WHERE rowid = 2", Full, FullText, "genes_fts"),
         ("UPDATE genes SET complement = 'other' WHERE rowid = 2", Full, FullText, "genes_fts"),
+        ("UPDATE build_routes SET words = 'other' WHERE rowid = 2", Full, FullText, "genes_fts"),
+        ("UPDATE build_routes SET words = upper(words) WHERE rowid = 2", Full, Digest, "shards"),
         ("UPDATE genes SET complement = upper(complement) WHERE rowid = 2", Full, Digest, "shards"),
         ("UPDATE genes SET content_hash = lower(hex(randomblob(32))) WHERE rowid = 1", Full, ChunkId, "genes"),
         ("UPDATE build_routes SET gene_id = '0123456789abcdef' WHERE gene_id = (SELECT gene_id FROM genes WHERE rowid = 3);
