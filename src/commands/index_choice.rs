@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 /// Most indexes that a message lists.
 const MOST_LISTED: usize = 12;
 
-/// Return the path of the index that `command` reads.
+/// Return the path of the index that a command reads. `usage` is the command line, with INDEX for the index.
 ///
 /// # Errors
 /// Without a named one: [`ExitCode::NoSuchOutput`] if the output folder has no index, [`ExitCode::Usage`] if it has several.
-pub fn choose(named: Option<&Path>, command: &str) -> anyhow::Result<PathBuf> {
+pub fn choose(named: Option<&Path>, usage: &str) -> anyhow::Result<PathBuf> {
     if let Some(named) = named {
         return Ok(named.to_path_buf());
     }
@@ -27,7 +27,7 @@ pub fn choose(named: Option<&Path>, command: &str) -> anyhow::Result<PathBuf> {
             let out = out.display();
             let text = format!(
                 "no index in {out}-sharded or {out}: build one with `helix-build FOLDER`, or name it, as in \
-                 `helix-build {command} INDEX`"
+                 `helix-build {usage}`"
             );
             Err(Exit::error(ExitCode::NoSuchOutput, text))
         }
@@ -39,9 +39,9 @@ pub fn choose(named: Option<&Path>, command: &str) -> anyhow::Result<PathBuf> {
                 more => format!(" and {more} more"),
             };
             let text = format!(
-                "there are {} indexes: name one, as in `helix-build {command} {}`; found {}{more}",
+                "there are {} indexes: name one, as in `helix-build {}`; found {}{more}",
                 several.len(),
-                shown[0],
+                usage.replace("INDEX", &shown[0]),
                 shown.join(", ")
             );
             Err(Exit::error(ExitCode::Usage, text))

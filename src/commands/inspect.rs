@@ -10,11 +10,11 @@ use crate::exit_code::{Exit, ExitCode};
 use crate::store::StoreError;
 use crate::store::index::Index;
 use crate::store::inspect::{inspect_chunk, inspect_file, inspect_shards};
-use crate::store::locate::locate_ours;
+use crate::store::locate::{LocateError, locate_ours};
+use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write as _;
-use std::path::Path;
 
 /// Sparse terms shown of a chunk.
 const TOP_TERMS: usize = 20;
@@ -30,29 +30,22 @@ pub fn run(args: &InspectArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode>
     })
 }
 
-/// Return the index and what to show of it. A single argument that names no index is what to show of the only index.
+/// Return the index and what to show of it. A single argument that names nothing else is what to show of the only index.
 fn open(args: &InspectArgs) -> anyhow::Result<(Index, Option<&str>)> {
     let what = args.what.as_deref();
     let Some(named) = &args.index else {
-        let only = index_choice::choose(None, "inspect")?;
+        let only = index_choice::choose(None, "inspect INDEX")?;
         return Ok((locate_ours(&only).map_err(no_index)?, None));
     };
-    let error = match (locate_ours(named), what) {
-        (Ok(index), what) => return Ok((index, what)),
-        (Err(error), Some(_)) => return Err(no_index(error)),
-        (Err(error), None) if is_special(named) => return Err(no_index(error)),
-        (Err(error), None) => error,
-    };
-    let (Ok(only), Some(what)) = (index_choice::choose(None, "inspect"), named.to_str()) else {
-        return Err(no_index(error));
-    };
-    Ok((locate_ours(&only).map_err(no_index)?, Some(what)))
-}
-
-/// Whether there is something other than a file or a folder: it is named by mistake.
-fn is_special(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|found| !found.is_file() && !found.is_dir())
+    match (locate_ours(named), what, named.to_str()) {
+        (Ok(index), what, _) => Ok((index, what)),
+        (Err(LocateError::NotFound { .. }), None, Some(what)) => {
+            let only = index_choice::choose(None, "inspect INDEX WHAT");
+            let only = only.with_context(|| format!("{what} is no index"))?;
+            Ok((locate_ours(&only).map_err(no_index)?, Some(what)))
+        }
+        (Err(error), _, _) => Err(no_index(error)),
+    }
 }
 
 fn show(index: &Index, what: Option<&str>, global: &GlobalFlags) -> anyhow::Result<ExitCode> {

@@ -25,9 +25,9 @@ pub struct RootDraft {
 /// Keys that people change most, each with its meaning.
 const KEYS: &str = r#"
 # What else a profile may say; docs/reference/profile.md lists all keys.
-# skip_dirs = ["...", "fixtures"]      # folder names to skip, in addition
+# skip_dirs = ["...", "fixtures"]        # folder names to skip, in addition
 # skip_names = ["...", "*.generated.*"]  # file names to skip, in addition
-# max_file_bytes = 200_000               # skip larger files
+# max_file_bytes = 500_000               # limit on the size of a file
 # secrets_in_text = "redact"             # keep credentials in texts out of the index
 # chunk_chars = 2_000                    # most characters of a chunk
 

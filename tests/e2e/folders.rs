@@ -271,6 +271,12 @@ fn without_a_name_the_only_index_is_read_or_all_are_listed() {
         assert!(ran.stderr.contains("genomes-sharded/notes"), "{ran:?}");
         assert!(ran.stderr.contains("docs.db"), "{ran:?}");
     }
+    let ran = world.run(&["inspect", "zebra.md"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.stderr.contains("zebra.md is no index: there are 2"),
+        "{ran:?}"
+    );
     let mut other = world.command(&["query", "lion", "--mode", "lexical"]);
     build(&world, &["docs", "--out-dir", "o"]).summary();
     let ran = other

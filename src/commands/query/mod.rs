@@ -37,7 +37,7 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     if let (None, Some(text)) = (&args.index, &args.text) {
         refuse_index(text)?;
     }
-    let path = index_choice::choose(args.index.as_deref(), "query")?;
+    let path = index_choice::choose(args.index.as_deref(), "query INDEX TEXT")?;
     let index = locate(&path).map_err(not_located)?;
     let is_unfinished = index.surroundings().is_unfinished();
     if is_unfinished {

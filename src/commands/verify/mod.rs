@@ -24,7 +24,7 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
     } else {
         Level::Full
     };
-    let path = index_choice::choose(args.index.as_deref(), "verify")?;
+    let path = index_choice::choose(args.index.as_deref(), "verify INDEX")?;
     let mut faults = Faults::default();
     let watch = BuildWatch::start(&path);
     let reencoder = match (args.again.reencode, locate_ours(&path)) {
