@@ -5,6 +5,7 @@
 //! and [`super::values`] for what counts as a value.
 
 mod before;
+mod below;
 mod blank;
 mod elements;
 mod literal;
@@ -30,7 +31,7 @@ pub(super) fn value(
     style: Style,
     found: &mut Vec<Found>,
 ) -> usize {
-    let name = name_around(text, start, end);
+    let name = with_kind(text, name_around(text, start, end));
     let Some(key) = keys::key(&text[name.clone()]) else {
         return name.end;
     };
@@ -48,8 +49,37 @@ pub(super) fn foreign(text: &str, start: usize, end: usize, style: Style, found:
     let is_letter = text[start..end].chars().all(|c| u32::from(c) < 0x2e80);
     let begins = !is_letter || !text[..start].ends_with(is_inside);
     let ends = !is_letter || !text[end..].starts_with(is_inside);
-    if begins && ends {
-        judge(text, &(start..end), Key::Password, style, found);
+    if !begins || !ends {
+        return;
+    }
+    // `has\u{142}o_bazy`: judged like `password_bazy`.
+    let of_name = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    let near = &text[end..floor(text, end + MAX_KEY_BYTES)];
+    let length = near.find(|c| !of_name(c)).unwrap_or(near.len());
+    let behind = near[..length].trim_end_matches(['-', '.']);
+    if keys::key(&["password", behind].concat()) == Some(Key::Password) {
+        judge(
+            text,
+            &(start..end + behind.len()),
+            Key::Password,
+            style,
+            found,
+        );
+    }
+}
+
+/// `API key`, `access key`: the name with the word before it, if that makes it a key's.
+fn with_kind(text: &str, name: Range<usize>) -> Range<usize> {
+    let word = text[name.clone()].trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_key = word.eq_ignore_ascii_case("key") || word.eq_ignore_ascii_case("keys");
+    let Some(before) = text[..name.start].strip_suffix(' ').filter(|_| is_key) else {
+        return name;
+    };
+    let letters = before.bytes().rev().take_while(u8::is_ascii_alphabetic);
+    let start = before.len() - letters.count();
+    match keys::key(&text[start..name.end]) {
+        Some(_) => start..name.end,
+        None => name,
     }
 }
 
@@ -153,9 +183,11 @@ impl KeyInText<'_> {
                 let at = self.skip_space(at);
                 self.text[at..]
                     .starts_with(": ")
-                    .then(|| self.literal(at + 2))?
+                    .then(|| Some((self.literal(at + 2)?.0, How::Line)))?
             }
-            b'\n' | b'\r' => self.sibling(at),
+            b'\n' | b'\r' => self
+                .sibling(at)
+                .or_else(|| self.is_heading().then(|| self.below(at))?),
             _ if at > gap => self.behind_blank(at),
             _ => None,
         }
@@ -171,6 +203,12 @@ impl KeyInText<'_> {
         random::runs(line, &mut runs);
         let range = runs.first()?.range.clone();
         let run = &line[range.clone()];
+        // Cut off, a digest looks like no digest.
+        let behind = &self.text[start + range.end..];
+        let is_cut = range.end == line.len() && behind.starts_with(|c: char| c.is_alphanumeric());
+        if is_cut {
+            return None;
+        }
         let is_sure = !stand_ins::is_example(run) && !values::is_name_of_constant(run);
         is_sure.then(|| Found::certain(start + range.start..start + range.end, "password"))
     }
@@ -276,6 +314,7 @@ impl KeyInText<'_> {
     /// Return a literal in quotes, behind a wrapper or a scheme perhaps, or bare.
     fn literal(&self, at: usize) -> Option<(Range<usize>, How)> {
         let bytes = self.text.as_bytes();
+        let colon = at;
         let marks = bytes[at..].iter().take_while(|byte| **byte == b'*').count();
         let at = match self.text[..self.name.start].ends_with("**") {
             true => self.skip_blanks(at + marks),
@@ -291,8 +330,14 @@ impl KeyInText<'_> {
                 let at = self.skip_space(at);
                 let is_item = self.text[at..].starts_with("- ");
                 let at = at + if is_item { 2 } else { 0 };
-                self.quoted(at).or_else(|| self.lone_word(at))
+                if self.text[at..].starts_with("```") {
+                    return self.below(colon);
+                }
+                let found = self.quoted(at).or_else(|| self.lone_word(at));
+                found.or_else(|| self.below(colon))
             }
+            // A remark, and the value below it.
+            b'#' if matches!(bytes.get(at + 1), Some(b' ')) => self.below(at),
             b'|' | b'>' => self.block(at),
             _ => self
                 .opened(at)
@@ -302,22 +347,49 @@ impl KeyInText<'_> {
         }
     }
 
-    /// `"value": x` or `value: x` beside `name: KEY`.
+    /// Return whether the key is the value of a label for names: `name: KEY`, `"key": "KEY"`.
+    fn is_named(&self) -> bool {
+        let marks = |c: char| c.is_whitespace() || "\"'`:=".contains(c);
+        let before = self.line_before().trim_end_matches(marks);
+        let of_label = |c: char| c.is_ascii_alphanumeric();
+        let label = before[before.trim_end_matches(of_label).len()..].to_ascii_lowercase();
+        label.ends_with("name")
+            || label.ends_with("key")
+            || label.ends_with("field")
+            || label == "id"
+    }
+
+    /// `"value": x` or `value: x` beside `name: KEY`, with a few other fields between perhaps.
     fn sibling(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let at = self.skip_space(at);
-        let rest = &self.text[at..floor(self.text, at + 24)];
-        let rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
-        let rest = rest.trim_start_matches(['"', '\'']);
-        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let value = rest[..length].to_ascii_lowercase();
-        if !value.ends_with("value") {
-            return None;
+        const MAX_FIELDS: usize = 4;
+        const MAX_BYTES: usize = 240;
+        let marks = |c: char| c.is_whitespace() || "\"'`,".contains(c);
+        let end = floor(self.text, at + MAX_BYTES);
+        let mut rest = &self.text[at..end];
+        for n in 0..MAX_FIELDS {
+            rest = rest.trim_start_matches(marks);
+            let of_label = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let length = rest.find(|c| !of_label(c)).unwrap_or(rest.len());
+            let label = rest[..length].to_ascii_lowercase();
+            rest = rest[length..].trim_start_matches(['"', '\'', '`', ' ', '\t']);
+            if label.is_empty() || !rest.starts_with([':', '=']) {
+                return None;
+            }
+            if label.ends_with("value") {
+                let (range, how) = self.literal(end - rest.len() + 1)?;
+                let how = if how == How::Inside { How::Line } else { how };
+                return Some((range, how));
+            }
+            if label.ends_with("name") || label.ends_with("key") {
+                return None;
+            }
+            // The next field; what is nested is not looked into.
+            let next = rest.find([',', '\n'])?;
+            if rest[..next].contains(['{', '[']) || n == 0 && !self.is_named() {
+                return None;
+            }
+            rest = &rest[next..];
         }
-        let rest = rest[value.len()..]
-            .trim_start_matches(['"', '\''])
-            .trim_start();
-        let sign = rest.starts_with([':', '=']);
-        let start = floor(self.text, at + 24) - rest.len();
-        sign.then(|| self.literal(start + 1))?
+        None
     }
 }

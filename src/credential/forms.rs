@@ -2,7 +2,7 @@
 
 use super::issuers::follows_escape;
 use super::random::{Mix, is_digest_word};
-use super::{Found, stand_ins, values};
+use super::{Found, letters, stand_ins, values};
 
 /// Adds what it makes of the text from a byte on.
 pub(super) type Form = fn(&str, usize, &mut Vec<Found>);
@@ -152,7 +152,7 @@ fn user_argument(text: &str, start: usize, found: &mut Vec<Found>) {
     let mix = Mix::of(password);
     let is_certain = !stand_ins::is_example(password)
         && password.len() >= 6
-        && (mix.digits > 0 || mix.other > 0);
+        && (mix.digits > 0 || mix.other > 0 || letters::is_odd(password));
     found.push(match is_certain {
         true => Found::certain(range, "password of a command"),
         false => Found::doubtful(range),
@@ -166,14 +166,16 @@ fn bearer(text: &str, start: usize, found: &mut Vec<Found>) {
     };
     let token = &text[range.clone()];
     let mix = Mix::of(token);
-    if token.len() < 12
-        || mix.digits == 0
+    let is_word = mix.digits == 0 && letters::is_ordinary(token);
+    if token.len() < 8
+        || is_word
         || stand_ins::is_reference(token)
         || values::is_word_of_trade(token)
     {
         return;
     }
-    let is_certain = token.len() >= 20 && mix.steps >= 3 && !stand_ins::is_example(token);
+    let is_certain =
+        token.len() >= 20 && mix.steps >= 3 && mix.digits > 0 && !stand_ins::is_example(token);
     found.push(match is_certain {
         true => Found::certain(range, "bearer token"),
         false => Found::doubtful(range),

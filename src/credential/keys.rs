@@ -22,6 +22,26 @@ const PASSWORDS: &[&str] = &[
     "senha",
     "passe",
     "contrasena",
+    "contrasenia",
+    "clave",
+    "motdepasse",
+    "mdp",
+    "wachtwoord",
+    "haslo",
+    "heslo",
+    "losenord",
+    "adgangskode",
+    "passord",
+    "jelszo",
+    "salasana",
+    "sifre",
+    "sifra",
+    "parola",
+    "lozinka",
+    "geslo",
+    "parool",
+    "sandi",
+    "matkhau",
     "pwd",
     "pswd",
     "psw",
@@ -31,7 +51,15 @@ const PASSWORDS: &[&str] = &[
     "masterauth",
 ];
 /// The same as ends of longer words: `dbpassword`.
-const PASSWORD_ENDS: &[&str] = &["password", "passwd", "passphrase", "passwort", "pwd"];
+const PASSWORD_ENDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "passwort",
+    "kennwort",
+    "wachtwoord",
+    "pwd",
+];
 /// Words that end in `pass` and are not passwords; in all other words `pass` counts as short for password: `smtppass`.
 const NO_PASSWORDS: &[&str] = &[
     "bypass",
@@ -77,6 +105,10 @@ const TOKENS: &[&str] = &[
     "jwt",
     "psk",
     "sessionid",
+    "sessid",
+    "phpsessid",
+    "jsessionid",
+    "geheimnis",
 ];
 const TOKEN_ENDS: &[&str] = &[
     "token",
@@ -335,10 +367,14 @@ pub(super) fn key(name: &str) -> Option<Key> {
 }
 
 fn is_key_of(before: &str, word: &str) -> bool {
-    (word.eq_ignore_ascii_case("key") || word.eq_ignore_ascii_case("keys"))
-        && KINDS_OF_KEYS
-            .iter()
-            .any(|kind| before.eq_ignore_ascii_case(kind))
+    // Community strings of SNMP let in whoever knows them.
+    let is_community =
+        word.eq_ignore_ascii_case("community") && before.eq_ignore_ascii_case("snmp");
+    is_community
+        || (word.eq_ignore_ascii_case("key") || word.eq_ignore_ascii_case("keys"))
+            && KINDS_OF_KEYS
+                .iter()
+                .any(|kind| before.eq_ignore_ascii_case(kind))
 }
 
 fn ends_with(word: &str, end: &str) -> bool {
@@ -349,7 +385,7 @@ fn ends_with(word: &str, end: &str) -> bool {
 }
 
 /// `db`, `Password` of `dbPassword`; numbers at the end of a word are left out.
-fn words(name: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(name: &str) -> impl Iterator<Item = &str> {
     let bytes = name.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {

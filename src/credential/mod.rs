@@ -3,8 +3,8 @@
 //! One detector for all that is derived from text. [`find`] says where credentials stand; the tagger and the
 //! encoders' routing words leave out what it finds, a build counts what is certain, and [`redact`] replaces
 //! that. It has four kinds of rules: the forms of well-known issuers ([`issuers`]), private keys and passwords
-//! in URLs or of commands ([`forms`], [`arguments`], [`commands`]), values behind a key that announces one ([`keys`], [`values`]), and text random
-//! ([`random`]). It never looks at a file's name (see `scan::secrets`), and says nothing about where a
+//! in URLs, of commands, protocols and tools ([`forms`], [`arguments`], [`commands`], [`own_syntax`]), values behind a key that
+//! announces one ([`keys`], [`values`], [`letters`]), and text random ([`random`]). It never looks at a file's name (see `scan::secrets`), and says nothing about where a
 //! credential is valid.
 //!
 //! Pure, and linear in the text: it reads every chunk of a build.
@@ -17,6 +17,8 @@ mod forms;
 mod found;
 mod issuers;
 mod keys;
+mod letters;
+mod own_syntax;
 mod random;
 mod stand_ins;
 mod stems;
@@ -43,6 +45,14 @@ pub enum Style {
 /// Return the credentials in `text`, in order, without overlap, at character boundaries.
 pub fn find(text: &str, style: Style) -> Vec<Found> {
     let mut found = by_form(text, style);
+    random::runs(text, &mut found);
+    join(found)
+}
+
+/// The credentials of both styles, for a text whose style the caller does not know.
+pub fn find_in_any_style(text: &str) -> Vec<Found> {
+    let mut found = by_form(text, Style::Any);
+    found.extend(by_form(text, Style::Settings));
     random::runs(text, &mut found);
     join(found)
 }
@@ -233,9 +243,8 @@ fn repeats(text: &str, found: &mut Vec<Found>) {
         .iter()
         .filter(|one| one.is_certain && one.range.len() >= REPEATED_BYTES && one.range.len() <= 256)
         .filter(|one| {
-            text[one.range.clone()]
-                .bytes()
-                .any(|byte| byte.is_ascii_digit())
+            let value = &text[one.range.clone()];
+            value.bytes().any(|byte| byte.is_ascii_digit()) || letters::is_odd(value)
         })
         .take(MAX_REPEATED)
         .cloned()

@@ -105,7 +105,8 @@ impl Mix {
         mix
     }
 
-    fn has_rare_pairs(&self, limit: u32) -> bool {
+    /// Return whether letters that are next to each other are so less often in names than `limit` says.
+    pub fn has_rare_pairs(&self, limit: u32) -> bool {
         self.pairs >= MIN_PAIRS && self.frequency * 10 < limit * self.pairs
     }
 

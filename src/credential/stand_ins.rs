@@ -162,6 +162,8 @@ pub(super) fn is_constant(value: &str) -> bool {
         "nullable",
         "sometimes",
         "confirmed",
+        "min",
+        "max",
         "unknown",
         "empty",
         "default",
@@ -194,10 +196,13 @@ pub(super) fn is_constant(value: &str) -> bool {
     ];
     let is_one = |value: &str| {
         let mut constants = CONSTANTS.iter();
+        let value = value.trim_start_matches('&');
         constants.any(|word| value.eq_ignore_ascii_case(word))
     };
-    // `true|false`.
+    // `true|false`, `required|string|min:8`.
+    let rule = |part: &str| is_one(part.split(':').next().unwrap_or(part));
     value.split('|').all(is_one)
+        || value.contains('|') && value.split('|').all(rule)
         // The name of a variable: `DB_PASSWORD`.
         || value.contains('_')
             && keys::key(value).is_some()

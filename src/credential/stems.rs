@@ -4,6 +4,7 @@
 
 use super::arguments::ARGUMENTS;
 use super::issuers::{self, ISSUERS};
+use super::own_syntax::OWN_SYNTAX;
 use super::{Found, Style, assigned, commands, forms};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use std::sync::LazyLock;
@@ -15,6 +16,25 @@ const KEYS: &[&str] = &[
     "kennwort",
     "senha",
     "contrasen",
+    "clave",
+    "mdp",
+    "wachtwoord",
+    "haslo",
+    "heslo",
+    "losenord",
+    "adgangskode",
+    "jelszo",
+    "salasana",
+    "sifr",
+    "parol",
+    "parool",
+    "lozinka",
+    "geslo",
+    "sandi",
+    "matkhau",
+    "geheimnis",
+    "sessid",
+    "community",
     "pwd",
     "psw",
     "secret",
@@ -37,19 +57,19 @@ const FOREIGN: &[&str] = &[
     "contrase\u{f1}a",
     "contrase\u{d1}a",
     "clave de acceso",
-    "wachtwoord",
+    "mot de passe",
     "has\u{142}o",
     "has\u{141}o",
-    "haslo",
-    "heslo",
     "l\u{f6}senord",
-    "losenord",
-    "adgangskode",
+    "L\u{d6}SENORD",
     "jelsz\u{f3}",
-    "salasana",
+    "m\u{1ead}t kh\u{1ea9}u",
+    "\u{3ba}\u{3c9}\u{3b4}\u{3b9}\u{3ba}\u{3cc}\u{3c2}",
+    "\u{5e1}\u{5d9}\u{5e1}\u{5de}\u{5d4}",
     "\u{15f}ifre",
     "\u{15e}ifre",
     "parola d'ordine",
+    "\u{645}\u{631}\u{648}\u{631}",
     "\u{43f}\u{430}\u{440}\u{43e}\u{43b}\u{44c}",
     "\u{41f}\u{430}\u{440}\u{43e}\u{43b}\u{44c}",
     "\u{41f}\u{410}\u{420}\u{41e}\u{41b}\u{42c}",
@@ -90,7 +110,11 @@ impl Stems {
             texts.push(issuer.prefix);
             stems.push(Stem::Issuer(at));
         }
-        let forms = forms::FORMS.iter().chain(ARGUMENTS).copied();
+        let forms = forms::FORMS
+            .iter()
+            .chain(ARGUMENTS)
+            .chain(OWN_SYNTAX)
+            .copied();
         for (text, form) in forms.chain(commands::stems()) {
             texts.push(text);
             stems.push(Stem::Form(form));

@@ -2,6 +2,7 @@
 
 use super::Style;
 use super::keys::{self, Key};
+use super::letters;
 use super::random::{self, Mix};
 use super::stand_ins::{is_constant, is_example, is_reference, without_templates};
 
@@ -12,6 +13,8 @@ pub(super) enum How {
     Quoted,
     /// Bare, the rest of a line that begins with the key.
     Line,
+    /// The same without blanks around `=`, or behind `export` or `-e`: a variable of a shell.
+    Variable,
     /// Bare, behind a flag of a command or in a `.netrc`.
     Argument,
     /// Behind `is` in a sentence.
@@ -32,7 +35,7 @@ pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<boo
     let plain = without_templates(value);
     let is_filled_in = plain.len() < value.len();
     if is_filled_in && !plain.bytes().any(|byte| byte.is_ascii_digit()) {
-        return matches!(how, How::Quoted | How::Line).then_some(false);
+        return matches!(how, How::Quoted | How::Line | How::Variable).then_some(false);
     }
     match judge_plain(key, &plain, how, style) {
         None if is_filled_in && !is_code(&plain) => Some(false),
@@ -51,71 +54,117 @@ fn judge_plain(key: Key, value: &str, how: How, style: Style) -> Option<bool> {
         || random::is_digest_word(value)
         || is_strewn(value, &mix);
     let is_bare = !matches!(how, How::Quoted);
+    let is_letters = letters::are_letters(value);
+    let reads_odd = match is_letters {
+        true => !letters::is_ordinary(value),
+        false => reads_odd_with_digits(value),
+    };
     if is_bare && style == Style::Any {
         if is_code(value) {
             return None;
         }
+        let is_known = is_drawn || reads_odd;
         let is_name = is_name_of_constant(value) && !random::is_random(value);
-        if is_name || is_type(value) || !is_drawn && is_name_of_one(value) {
-            return (key == Key::Password).then_some(false);
+        if is_name || !reads_odd && is_type(value) || !is_known && is_name_of_one(value) {
+            let may_be = key == Key::Password || how == How::Variable;
+            return may_be.then_some(false);
         }
     }
-    if is_bare && key == Key::Token && is_typed_number(value) {
+    if is_bare && is_call(value) {
+        return Some(false);
+    }
+    if is_bare && key == Key::Token && is_typed_number(value) && !reads_odd {
         return None;
+    }
+    if is_letters && !is_drawn {
+        return judge_letters(key, value, how, style);
     }
     let has_mark = value.bytes().any(|byte| b"!@#$%^&*+=?~".contains(&byte));
     let is_example = is_example(value);
+    let is_odd = reads_odd_with_digits(value);
     match (key, how) {
         (_, How::Inside) => {
             let may_be = mix.digits > 0 && mix.len >= 6 && (key == Key::Password || has_mark);
-            match is_drawn || may_be {
-                true => Some(!is_example && is_drawn),
+            let is_sure = is_drawn || is_odd && key == Key::Password && mix.digits > 0;
+            match is_sure || may_be || is_odd {
+                true => Some(!is_example && is_sure),
                 false => None,
             }
         }
-        (Key::Password, How::Joined) if mix.digits == 0 && !is_drawn => None,
-        (_, How::Said) if is_word_of_trade(value) || mix.digits == 0 && !has_mark && !is_drawn => {
-            None
-        }
-        (Key::Password, How::Argument | How::Said) if mix.digits == 0 && !has_mark && !is_drawn => {
-            None
-        }
+        (Key::Password, How::Joined) if mix.digits == 0 && !has_mark && !is_drawn => Some(false),
+        (_, How::Said) if is_word_of_trade(value) => None,
+        (_, How::Said) if mix.digits == 0 && !has_mark && !is_drawn => None,
         (Key::Password, _) => {
-            let strong = is_drawn || mix.digits > 0 || has_mark;
-            // `password: Password` is a translation.
-            let word = style == Style::Settings && is_bare && mix.len >= 6 && mix.upper == 0;
+            let strong = is_drawn || mix.digits > 0 || has_mark || is_odd;
             let least = if how == How::Said { 6 } else { 4 };
             if mix.len < 3 || mix.digits == mix.len && mix.len < 4 {
                 return None;
             }
             let is_other = is_place(value) || is_word_of_trade(value);
-            Some(!is_example && mix.len >= least && (strong || word) && !is_other)
+            Some(!is_example && mix.len >= least && strong && !is_other)
         }
         (Key::Token, _) => {
             if mix.digits == mix.len && mix.len < 12 {
                 return None;
             }
             let strong = is_drawn && mix.len >= 10
-                || mix.digits > 0 && mix.digits < mix.len && mix.len >= 8 && mix.steps >= 2;
-            if !strong && is_bare {
-                // A name: of a variable, of an entry of a vault; a weak token.
-                let may_be = mix.digits > 0 && mix.digits < mix.len && mix.len >= 6;
-                return (style == Style::Settings || may_be).then_some(false);
-            }
-            // Names of symbols and states: `token("import")`.
-            if mix.digits == 0 && mix.len < 16 {
-                return None;
-            }
+                || mix.digits > 0 && mix.digits < mix.len && mix.len >= 8 && mix.steps >= 2
+                || is_odd && mix.digits > 0;
             let is_name = is_name_of_constant(value) && !random::is_random(value);
-            Some(!is_example && strong && !is_place(value) && !is_name)
+            let is_said = how == How::Said && !strong;
+            let is_certain = !is_example && strong && !is_place(value) && !is_name;
+            (!is_said).then_some(is_certain)
         }
+    }
+}
+
+/// Return whether the letters of a value with digits or marks read like no words: `zKqpwLmx4`.
+fn reads_odd_with_digits(value: &str) -> bool {
+    let letters: String = value.chars().filter(|c| c.is_alphabetic()).collect();
+    value.len() >= 8 && letters.len() >= 5 && !letters::is_ordinary(&letters)
+}
+
+/// The same for letters alone. Behind a key nearly all of them are kept out of what is derived. What is certain is
+/// shorter: letters that read like no word, and words where a setting leaves nothing else for them to be.
+fn judge_letters(key: Key, value: &str, how: How, style: Style) -> Option<bool> {
+    const MIN_BYTES: usize = 6;
+    const MIN_TOKEN_BYTES: usize = 8;
+    let is_odd = value.split('/').any(letters::is_odd);
+    let reads_odd = !letters::is_ordinary(value);
+    let is_other = is_example(value)
+        || is_place(value)
+        || is_word_of_trade(value)
+        || letters::is_remark(value)
+        || value.len() < MIN_BYTES;
+    // `password: Password` is a translation, `my-service` a name.
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_word = match how {
+        How::Quoted => is_plain,
+        How::Line => is_plain && style == Style::Settings,
+        How::Variable => is_plain || value.bytes().all(|byte| byte.is_ascii_alphabetic()),
+        How::Argument | How::Said | How::Joined | How::Inside => false,
+    };
+    let is_certain = match (key, how) {
+        (Key::Password, How::Inside | How::Said) => is_odd || is_word,
+        (Key::Password, _) => is_odd || is_word || reads_odd,
+        (Key::Token, How::Inside | How::Said) => is_odd,
+        (Key::Token, _) => (is_odd || reads_odd) && value.len() >= MIN_TOKEN_BYTES,
+    };
+    match how {
+        // Code and sentences: only what is no word.
+        How::Inside | How::Said if style == Style::Any || how == How::Said => {
+            (reads_odd && value.len() >= MIN_BYTES).then_some(is_certain && !is_other)
+        }
+        _ => (value.len() >= 3).then_some(is_certain && !is_other),
     }
 }
 
 /// Several words: messages and labels, seldom a phrase that lets in.
 fn phrase(key: Key, mix: &Mix, how: How, style: Style) -> Option<bool> {
     let may_be = matches!(how, How::Quoted) || matches!(how, How::Line) && style == Style::Settings;
-    (may_be && key == Key::Password && mix.len <= 160).then_some(false)
+    // `"token": "unexpected end of the input"`.
+    let is_short = mix.len <= if key == Key::Password { 160 } else { 40 };
+    (may_be && is_short).then_some(false)
 }
 
 /// Letters and digits in turn, in a word too short to be told by itself.
@@ -136,6 +185,18 @@ fn is_code(value: &str) -> bool {
     is_path
         || is_primitive(value)
         || value.contains(['(', ')', '{', '}', '[', ']', '<', '>', '"', '\''])
+}
+
+/// `z.string().min(8)`, `varchar(60)`.
+fn is_call(value: &str) -> bool {
+    let name = value.split('(').next().unwrap_or(value);
+    name.len() < value.len()
+        && name.len() >= 3
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b))
+        && !random::is_random(name)
+        && !is_strewn(name, &Mix::of(name))
 }
 
 /// `password2`, `old_token`.
@@ -175,7 +236,7 @@ fn is_typed_number(value: &str) -> bool {
         .filter_map(|kind| value.strip_suffix(kind)?.strip_suffix(['i', 'u', 'f']))
         .find(|number| !number.is_empty())
         .unwrap_or(value);
-    number.len() <= 24 && random::is_number(number)
+    number.len() <= 24 && number.contains(|c: char| c.is_ascii_digit()) && random::is_number(number)
 }
 
 /// `u8`, `int64`, `float32`.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Raise it when chunker, tagger or store write something else for the same input. Older indexes then no longer count as
 /// unchanged, and their vectors are not mixed with new ones.
-const RULES_VERSION: u32 = 4;
+const RULES_VERSION: u32 = 5;
 
 /// The same for what only the standard rules change.
 const STANDARD_RULES_VERSION: u32 = 1;

@@ -150,6 +150,112 @@ fn planted(dice: &mut Dice, world: &World) -> Vec<String> {
     values
 }
 
+/// How files write keys and values where the value is of letters alone, 8 to 14 of them.
+const LETTER_FORMATS: [(&str, &str); 14] = [
+    (
+        "env.md",
+        "# Start\n\nSet these before the start:\n\nCLIENT_SECRET={v}\nMODE=release\n",
+    ),
+    (
+        "start.sh",
+        "#!/bin/sh\nset -e\nexport DB_PASSWORD={v}\n./start --port 80\n",
+    ),
+    (
+        "api.yaml",
+        "service:\n  api_key: \"{v}\"\n  client_secret: {v}\n  port: 80\n",
+    ),
+    (
+        "pod.yaml",
+        "env:\n  - name: CLIENT_SECRET\n    value: {v}\n  - name: PORT\n    value: 80\n",
+    ),
+    (
+        "pairs.json",
+        "{\"env\": [{\"name\": \"API_KEY\", \"kind\": \"plain\", \"value\": \"{v}\"}], \"port\": 80}\n",
+    ),
+    (
+        "beans.xml",
+        "<beans>\n  <property name=\"client.secret\" value=\"{v}\"/>\n  <property name=\"port\" value=\"80\"/>\n</beans>\n",
+    ),
+    (
+        "main.tf",
+        "variable \"db_password\" {\n  type = string\n  description = \"of {x}\"\n  default = \"{v}\"\n}\n",
+    ),
+    (
+        "table.md",
+        "# Access\n\n| Name | Value |\n|------|-------|\n| CLIENT_SECRET | {v} |\n| API key | `{v}` |\n",
+    ),
+    (
+        "table.html",
+        "<table>\n<tr><th>user</th><th>password</th></tr>\n<tr><td>bob</td><td>{v}</td></tr>\n</table>\n<p>Ask the owner of the shop.</p>\n",
+    ),
+    (
+        "below.md",
+        "# Access\n\nAsk the owner of the shop before you change it.\n\n## Password\n\n{v}\n",
+    ),
+    (
+        "cookie.http",
+        "GET / HTTP/1.1\nHost: shop.example.org\nCookie: theme=dark; session={v}\n\n",
+    ),
+    (
+        "sign.js",
+        "// Signs in users of the shop.\nconst token = jwt.sign({ id: user.id }, \"{v}\");\n",
+    ),
+    (
+        "secret.sh",
+        "#!/bin/sh\nset -e\nkubectl create secret generic shop --from-literal=db={v}\n",
+    ),
+    (
+        "clave.yaml",
+        "servicio:\n  contrase\u{f1}a: {v}\n  mot_de_passe: {v}\n  puerto: 80\n",
+    ),
+];
+
+/// The same for values of letters alone, in three files for each format.
+fn planted_letters(dice: &mut Dice, world: &World) -> Vec<String> {
+    let mut values = Vec::new();
+    for (file, format) in LETTER_FORMATS {
+        for n in 0..3 {
+            let letters = if n == 0 {
+                &LETTERS[26..52]
+            } else {
+                &LETTERS[..52]
+            };
+            let length = 8 + dice.roll(7) as usize;
+            let mut one =
+                || char::from(letters.as_bytes()[dice.roll(letters.len() as u64) as usize]);
+            let value: String = std::iter::repeat_with(&mut one).take(length).collect();
+            world.write(&format!("r/d{n}/{file}"), format.replace("{v}", &value));
+            values.push(value);
+        }
+    }
+    values
+}
+
+#[test]
+fn letters_behind_a_key_leave_nothing_but_the_text() {
+    let (mut dice, seed) = Dice::seeded(4004);
+    let world = World::new();
+    let values = planted_letters(&mut dice, &world);
+    let extensions = "extensions = ['...', 'xml', 'tf', 'http', 'html']\nmin_file_bytes = 10\n";
+    let profile = |setting: &str| format!("roots = ['r']\n{extensions}{setting}\n");
+    world.write("p.toml", profile(""));
+    let ran = world.encoded_build("o").args(["--progress", "json"]).run();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_silent("the output", &said(&ran), &values, seed);
+    for database in databases(&world.path("o-sharded")) {
+        for (place, value) in columns(&database) {
+            assert_silent(&place, &value, &values, seed);
+        }
+    }
+    world.write("p.toml", profile("secrets_in_text = 'redact'"));
+    let summary = world.build("redacted", &[]);
+    assert_eq!(summary["files"], values.len(), "{summary}");
+    for file in crate::world::files_below(&world.path("redacted-sharded")) {
+        let bytes = fs::read(world.path("redacted-sharded").join(&file)).expect("a file");
+        assert_silent(&file, &String::from_utf8_lossy(&bytes), &values, seed);
+    }
+}
+
 fn databases(folder: &Path) -> Vec<PathBuf> {
     let files = crate::world::files_below(folder);
     let databases = files.into_iter().filter(|name| name.ends_with(".db"));

@@ -2,6 +2,7 @@
 
 use super::super::forms::floor;
 use super::super::keys::Key;
+use super::super::letters;
 use super::super::random::{self, Mix};
 use super::super::values::{self, How};
 use super::super::{Found, Style, stand_ins};
@@ -107,7 +108,11 @@ impl KeyInText<'_> {
         let is_last = self.ends_remark();
         let is_told = is_said && self.says_no_topic()
             || remark.is_some() && is_last && (is_alone || is_quoted);
-        let is_certain = is_told && value.len() >= CERTAIN_BYTES && !stand_ins::is_example(value);
+        let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
+        let is_certain = is_told
+            && value.len() >= CERTAIN_BYTES
+            && (has_digit || letters::is_odd(value))
+            && !stand_ins::is_example(value);
         let range = line_start + range.start..line_start + range.end;
         Some(named(range, is_certain))
     }
@@ -132,6 +137,7 @@ impl KeyInText<'_> {
         let is_next = gap
             .chars()
             .all(|c| c.is_whitespace() || "\"'`,-".contains(c));
+        let how = if how == How::Inside { How::Line } else { how };
         is_next.then_some((range, how))
     }
 
@@ -186,19 +192,20 @@ fn last_value(rest: &str, is_field: bool) -> Option<(Range<usize>, bool)> {
         let start = rest[..end].rfind(quote)? + 1;
         return Some((start..end, true));
     }
-    let start = match is_field {
-        true => rest.rfind([',', ';', '\t']),
-        false => rest.rfind(char::is_whitespace),
+    let word = match is_field {
+        true => rest.rsplit([',', ';', '\t']).next()?,
+        false => rest.rsplit(char::is_whitespace).next()?,
     };
-    Some((start.map_or(0, |at| at + 1)..rest.len(), false))
+    Some((rest.len() - word.len()..rest.len(), false))
 }
 
 /// Letters and digits, and nothing that is known to be something else.
 fn may_be(value: &str, is_quoted: bool) -> bool {
     let mix = Mix::of(value);
     let how = if is_quoted { How::Quoted } else { How::Line };
+    let is_word = mix.digits == 0 && (!is_quoted && letters::is_ordinary(value));
     mix.len >= MIN_BYTES
-        && mix.digits > 0
+        && !is_word
         && mix.upper + mix.lower > 0
         && !value.contains(char::is_whitespace)
         && !random::is_uuid(value)

@@ -20,6 +20,12 @@ impl KeyInText<'_> {
                 return self.quoted(at + attribute.len());
             }
         }
+        if let Some(found) = self.attribute(at) {
+            return Some(found);
+        }
+        if lower("is:") {
+            return self.below(at);
+        }
         // Tests `pass "x"`, sentences pass things on.
         let before = self.line_before();
         let is_flag = before.ends_with("--")
@@ -54,6 +60,8 @@ impl KeyInText<'_> {
             .iter()
             .any(|word| before.contains(word))
             || before.ends_with(" set ")
+            || self.is_below_login()
+            || self.is_directive()
             || is_setting(before)
             || is_command(before)
             || self.style == Style::Settings && before.trim().is_empty();
@@ -61,7 +69,8 @@ impl KeyInText<'_> {
             return Some(found);
         }
         if !is_netrc && self.begins_line() {
-            return self.lone_word(at).or_else(|| self.typed(at));
+            let alone = self.lone_word(at).filter(|(_, how)| *how == How::Line);
+            return alone.or_else(|| self.typed(at));
         }
         if is_netrc && !rest.starts_with(['=', ':', '{', '[', '<']) {
             // Cisco's `password 7 x`: how it is written down.
@@ -71,6 +80,22 @@ impl KeyInText<'_> {
         }
         self.typed(at)
             .or_else(|| self.word(at).map(|range| (range, How::Inside)))
+    }
+}
+
+impl KeyInText<'_> {
+    /// Return whether the line above names a user as `.netrc` does.
+    fn is_below_login(&self) -> bool {
+        let end = self.name.start - self.line_before().len();
+        let near = &self.text[floor(self.text, end.saturating_sub(80))..end];
+        let above = near.trim_end().rsplit('\n').next().unwrap_or_default();
+        above.trim_start().starts_with("login ")
+    }
+
+    /// Return whether the key is a directive of a server's settings, which has no sign before its value.
+    fn is_directive(&self) -> bool {
+        let directives = ["requirepass", "masterauth", "wpa-psk", "wpa-passphrase"];
+        directives.contains(&&self.text[self.name.clone()]) && self.line_before().trim().is_empty()
     }
 }
 

@@ -5,6 +5,11 @@ use super::super::values::How;
 use super::{KeyInText, MAX_VALUE_BYTES};
 use std::ops::Range;
 
+/// How long a row of headers may be.
+const MAX_ROW_BYTES: usize = 1024;
+/// How far a table is looked at.
+const MAX_TABLE_BYTES: usize = 16 << 10;
+
 impl KeyInText<'_> {
     /// `x</password>`, `<![CDATA[x]]>`, `<value>x</value></property>`.
     pub(super) fn element(&self, at: usize) -> Option<(Range<usize>, How)> {
@@ -30,6 +35,50 @@ impl KeyInText<'_> {
         let end = rest.find(['>', '<', '\n'])?;
         let is_open = rest[end..].starts_with('>') && !rest[..end].ends_with('/');
         is_open.then(|| self.element(at + end + 1))?
+    }
+
+    /// `<property name="password" type="text" value="x"/>`: `at` is behind the name.
+    pub(super) fn attribute(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let before = self.line_before();
+        let is_inside = before.rfind('<') > before.rfind('>');
+        let rest = &self.text[at..floor(self.text, at + MAX_VALUE_BYTES)];
+        let rest = &rest[..rest.find('>')?];
+        let value = [" value=", " Value=", " default=", " content="]
+            .iter()
+            .filter_map(|name| Some(rest.find(name)? + name.len()))
+            .min()?;
+        is_inside.then(|| self.quoted(at + value))?
+    }
+
+    /// Return the cells of HTML below the key, if it stands in a header cell.
+    pub(super) fn html_column(&self) -> Vec<(Range<usize>, How)> {
+        let mut cells = Vec::new();
+        let near = floor(self.text, self.name.start.saturating_sub(MAX_ROW_BYTES));
+        let before = &self.text[near..self.name.start];
+        let row = &before[before.rfind("<tr").unwrap_or(before.len())..];
+        let column = row.matches("<th").count();
+        let end = floor(self.text, self.name.end + MAX_TABLE_BYTES);
+        let table = &self.text[self.name.end..end];
+        let is_header = column > 0 && !row[row.rfind("<th").unwrap_or(0)..].contains("</th");
+        if !is_header {
+            return cells;
+        }
+        let table = &table[..table.find("</table").unwrap_or(table.len())];
+        let rows: Vec<_> = table.match_indices("<tr").map(|(at, _)| at).collect();
+        for (n, at) in rows.iter().enumerate() {
+            let row = &table[*at..rows.get(n + 1).copied().unwrap_or(table.len())];
+            let Some((cell, _)) = row.match_indices("<td").nth(column - 1) else {
+                continue;
+            };
+            let Some(open) = row[cell..].find('>') else {
+                continue;
+            };
+            let start = self.name.end + at + cell + open + 1;
+            let start =
+                start + usize::from(self.text[start..].starts_with("<code>")) * "<code>".len();
+            cells.extend(self.element(start));
+        }
+        cells
     }
 
     /// `<key>password</key> <string>x</string>`, `<name>password</name><value>x</value>`.

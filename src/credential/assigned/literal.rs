@@ -1,6 +1,7 @@
 //! How values are written: in quotes, behind wrappers, bare, in elements and blocks.
 
 use super::super::forms::floor;
+use super::super::letters;
 use super::super::values::How;
 use super::super::{Style, documents};
 use super::{KeyInText, MAX_VALUE_BYTES};
@@ -111,11 +112,14 @@ impl KeyInText<'_> {
 
     /// `variable "KEY" { default = "x" }`.
     pub(super) fn block_default(&self, at: usize) -> Option<(Range<usize>, How)> {
-        let rest = &self.text[at..floor(self.text, at + 300)];
-        let body = rest.split('}').next()?;
-        let start = body.find("default")? + "default".len();
-        let sign = self.skip_blanks(at + start);
-        (self.text.as_bytes().get(sign) == Some(&b'=')).then(|| self.quoted(sign + 1))?
+        let rest = &self.text[at..floor(self.text, at + 600)];
+        let body = &rest[..rest.find("\n}").unwrap_or(rest.len())];
+        body.match_indices("default").find_map(|(start, name)| {
+            let sign = self.skip_blanks(at + start + name.len());
+            let is_field = body[..start].ends_with([' ', '\t', '\n', '{']);
+            let is_set = is_field && self.text.as_bytes().get(sign) == Some(&b'=');
+            is_set.then(|| self.quoted(sign + 1))?
+        })
     }
 
     /// Return the only word of a line below its key.
@@ -127,10 +131,13 @@ impl KeyInText<'_> {
             .unwrap_or_default()
             .trim()
             .is_empty();
-        let is_value = self.text[word.clone()]
-            .bytes()
-            .any(|byte| byte.is_ascii_digit());
-        (is_lone && is_value && word.len() >= 6).then_some((word, How::Line))
+        let value = &self.text[word.clone()];
+        // What reads like a word may be one.
+        let how = match may_stand_alone(value) {
+            true => How::Line,
+            false => How::Joined,
+        };
+        (is_lone && word.len() >= 6).then_some((word, how))
     }
 
     /// `Type = "x"`.
@@ -252,9 +259,7 @@ impl KeyInText<'_> {
         let length = cut(&self.text[word.clone()]);
         // `KEY=x command`, `key=x, other=y`.
         let is_joined = self.text[..at].ends_with(['=', ':']);
-        let is_word = is_joined
-            && line.contains(' ')
-            && self.text[word.clone()].bytes().any(|b| b.is_ascii_digit());
+        let is_word = is_joined && line.contains(' ') && may_stand_alone(&self.text[word.clone()]);
         if self.style == Style::Settings && self.begins_line() && !is_list(line) && !is_word {
             return Some((at..at + cut(line), How::Line));
         }
@@ -262,7 +267,12 @@ impl KeyInText<'_> {
         let is_setting = self.begins_line() && length == line.len()
             || before.ends_with(" -e")
             || before.ends_with(" --env");
+        let begins = self.line_before().trim_start();
+        let is_variable = is_joined && self.text[..at].ends_with('=')
+            || begins.starts_with("export ")
+            || before.ends_with(['e', 'v']);
         let how = match is_setting {
+            true if is_variable => How::Variable,
             true => How::Line,
             false if is_joined => How::Joined,
             false => How::Inside,
@@ -280,6 +290,12 @@ impl KeyInText<'_> {
             "" | "export" | "set" | "setx" | "env" | "arg" | "declare" | "- name"
         )
     }
+}
+
+/// Return whether a word is none of a sentence: it has a digit, or letters that read like no word.
+fn may_stand_alone(word: &str) -> bool {
+    word.bytes().any(|byte| byte.is_ascii_digit())
+        || letters::are_letters(word) && !letters::is_ordinary(word)
 }
 
 /// Return how long the anchors and tags of YAML are that `text` begins with, the blanks behind included: `&a !!str `.

@@ -84,7 +84,9 @@ impl KeyInText<'_> {
         let bytes = self.text.as_bytes();
         match bytes[at] {
             b'(' | b'[' => self.quoted(at + 1),
-            b'\\' if bytes.get(at + 1).is_some_and(|b| b"\r\n".contains(b)) => self.quoted(at + 1),
+            b'\\' if bytes.get(at + 1).is_some_and(|b| b"\r\n".contains(b)) => self
+                .quoted(at + 1)
+                .or_else(|| self.lone_word(self.skip_space(at + 1))),
             _ => None,
         }
     }

@@ -14,8 +14,9 @@ impl KeyInText<'_> {
     /// `| password | `x` |`: the next cell of a row.
     pub(super) fn cell(&self, at: usize) -> Option<(Range<usize>, How)> {
         let before = self.line_before().trim_start();
-        let is_row =
-            before.starts_with('|') && before.trim_end_matches(['`', '*', ' ']).ends_with('|');
+        // `| Client secret |`.
+        let of_name = |c: char| c.is_ascii_alphanumeric() || "`* _-".contains(c);
+        let is_row = before.starts_with('|') && before.trim_end_matches(of_name).ends_with('|');
         if !is_row || self.header().is_some() {
             return None;
         }
@@ -47,7 +48,7 @@ impl KeyInText<'_> {
     /// Return the cells below the key, if it is a header: of a table of Markdown, or of separated values.
     pub(super) fn column(&self) -> Vec<(Range<usize>, How)> {
         let Some((separator, skipped)) = self.header() else {
-            return Vec::new();
+            return self.html_column();
         };
         let line = self.line();
         let column = self.text[line.start..self.name.start]

@@ -232,6 +232,59 @@ fn one_value_is_found_behind_any_sign() {
     }
 }
 
+/// What has a form of its own and stands behind no key.
+#[test]
+fn hashes_of_passwords_and_tokens_of_bots_are_found() {
+    for (text, value) in [
+        (
+            "root:$6$Xr4ilOzQ4$NcqUWlHSXg1cGd3nJpWQ7eT3mKzBfV8yLhR5uOaCw0xYtEiZsPkDvMbGq2HjF9N1:19000:0:99999:7:::",
+            "$6$Xr4ilOzQ4$NcqUWlHSXg1cGd3nJpWQ7eT3mKzBfV8yLhR5uOaCw0xYtEiZsPkDvMbGq2HjF9N1",
+        ),
+        (
+            "bob:$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7:19000:::::",
+            "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7",
+        ),
+        (
+            "bob:$apr1$r31bhnRw$Jm8wF1zKqV0bXyLpTn4sE1",
+            "$apr1$r31bhnRw$Jm8wF1zKqV0bXyLpTn4sE1",
+        ),
+        (
+            "bob:$2y$05$hFz1rFqkq0oZyXy9wq1TzOPmQ2u4vB8nC6dE0fG3hI5jK7lM9nO1p",
+            "$2y$05$hFz1rFqkq0oZyXy9wq1TzOPmQ2u4vB8nC6dE0fG3hI5jK7lM9nO1p",
+        ),
+        (
+            "bob:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=",
+            "fEqNCco3Yq9h5ZUglD3CZJT4lBs=",
+        ),
+        (
+            "userPassword: {SSHA}oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4d",
+            "{SSHA}oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4d",
+        ),
+        (
+            "client.run(MTk4NjIyNDgzNDcxOTI1MjQ4.Gl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWsVqBxYt1)",
+            "MTk4NjIyNDgzNDcxOTI1MjQ4.Gl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWsVqBxYt1",
+        ),
+    ] {
+        for style in [Style::Any, Style::Settings] {
+            assert!(!redact(text, style).0.contains(value), "{text}, {style:?}");
+        }
+    }
+}
+
+/// Blanks of other scripts take several bytes.
+#[test]
+fn any_blank_may_stand_before_a_word_for_a_password() {
+    for blank in ['\u{a0}', '\u{3000}', '\u{2003}'] {
+        let text = format!("406355{blank}{blank}mcsignopass: see{blank}x1y2z3w4{blank}# password");
+        let _ = find(&text, Style::Any);
+        let text = format!("bob{blank}Kx9mQ2vLp7z # password");
+        assert!(
+            !hidden(&text, Style::Any).contains("Kx9mQ2vLp7z"),
+            "{text:?}"
+        );
+    }
+}
+
 #[test]
 fn private_keys_are_found_whole_and_torn() {
     let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\nMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu";

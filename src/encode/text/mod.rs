@@ -12,7 +12,7 @@ use super::error::EncodeError;
 use super::model::{BUILT_IN_TOKENIZER, Model};
 use super::tokenizer::{Tokenizer, Word};
 use crate::batch::EncoderKind;
-use crate::credential::{self, Found, Style};
+use crate::credential;
 use crate::profile::recipe::Coverage;
 use std::sync::Arc;
 use windower::{Rules, Template, Windower};
@@ -58,18 +58,13 @@ impl TextTokenizer {
         Ok(tokenizer)
     }
 
-    /// Tokenize a chunk. If a tokenizer refuses it (BERT's never does), encoding it fails.
+    /// Tokenize a chunk. The vectors are those of the whole text; no routing word is taken from what may be a credential, in
+    /// whatever style the text is written. If a tokenizer refuses it (BERT's never does), encoding it fails.
     pub fn tokenize(&self, text: &str) -> TokenizedText {
         let found = match self.sparse {
-            Some(_) => credential::find(text, Style::Any),
+            Some(_) => credential::find_in_any_style(text),
             None => Vec::new(),
         };
-        self.tokenize_found(text, &found)
-    }
-
-    /// Tokenize a chunk in which [`credential::find`] has `found` these credentials in [`Style::Any`]. The vectors are
-    /// those of the whole text; no routing word is taken from a credential.
-    pub fn tokenize_found(&self, text: &str, found: &[Found]) -> TokenizedText {
         let mut tokenized = self.tokenize_with(text, |windower| &windower.passage);
         if !found.is_empty() {
             let is_credential = |word: &Word| {

@@ -5,7 +5,7 @@
 
 use super::encode_stage::EncodedFile;
 use crate::chunk::{self, Chunk, Decoded, DecodedText};
-use crate::credential::{self, Found, Style};
+use crate::credential::{self, Found};
 use crate::encode::{TextTokenizer, TokenizedText};
 use crate::failpoint::failpoint;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason, TextKind};
@@ -135,10 +135,7 @@ impl FilePipeline {
             },
         };
         let tags = tag::tag_without(&input, &credentials);
-        let tokens = match style {
-            Style::Any => self.tokenizers.tokenize_found(&chunk.text, &credentials),
-            Style::Settings => self.tokenizers.tokenize(&chunk.text),
-        };
+        let tokens = self.tokenizers.tokenize(&chunk.text);
         PreparedChunk {
             tagged: TaggedChunk {
                 visibility: visibility(path, self.recipe.density_gate, &tags, &chunk.text),
