@@ -47,12 +47,17 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     text(read(path, most)?)
 }
 
-/// Open a regular file, a FIFO or a character device for reading. A FIFO without a writer is empty.
+/// Open a regular file, a FIFO or a character device for reading. Waits until a FIFO has a writer, as `cat` does; a signal
+/// that ends the process ends the wait.
 ///
 /// # Errors
 /// Those of [`open`].
 pub fn open_stream(path: &Path) -> io::Result<File> {
-    let file = open_anything(OpenOptions::new().read(true), path)?;
+    let is_fifo = platform::kind_in_words(path.metadata()?.file_type()) == "a FIFO";
+    let file = match is_fifo {
+        true => File::open(path)?,
+        false => open_anything(OpenOptions::new().read(true), path)?,
+    };
     if platform::is_stream(file.metadata()?.file_type()) {
         platform::wait_for_data(&file)?;
     } else {
@@ -232,7 +237,15 @@ mod tests {
         let dir = folder();
         let read = |name: &str| text(within(open_stream(&dir.path().join(name))?, 100)?);
         assert_eq!(read("file").expect("a file"), "text");
-        assert_eq!(read("fifo").expect("a stream"), "");
+        let mut options = File::options();
+        let writer = options.read(true).write(true).open(dir.path().join("fifo"));
+        let mut writer = writer.expect("opened");
+        writer.write_all(b"from a writer").expect("written");
+        let mut from = open_stream(&dir.path().join("fifo")).expect("a stream");
+        drop(writer);
+        let mut said = String::new();
+        from.read_to_string(&mut said).expect("read");
+        assert_eq!(said, "from a writer");
         let error = read("zero").expect_err("endless").to_string();
         assert!(error.contains("longer than"), "{error}");
         assert!(read("folder").is_err());

@@ -1,8 +1,9 @@
 //! `inspect`: what an index holds of a shard, a file or a chunk.
 //!
-//! For people, as JSON objects made readable; with `--json`, one object per line.
+//! For people, as text (see [`inspect_text`]); with `--json`, one object per line.
 
 use super::index_choice;
+use super::inspect_text;
 use super::output;
 use super::query::no_index;
 use crate::cli::{GlobalFlags, InspectArgs};
@@ -13,7 +14,6 @@ use crate::store::inspect::{inspect_chunk, inspect_file, inspect_shards};
 use crate::store::locate::{LocateError, locate_ours};
 use anyhow::Context as _;
 use serde::Serialize;
-use serde_json::Value;
 use std::io::Write as _;
 
 /// Sparse terms shown of a chunk.
@@ -79,8 +79,7 @@ fn print(kind: &str, values: &[impl Serialize], global: &GlobalFlags) -> anyhow:
             if global.json {
                 output::json_line(out, kind, value)?;
             } else {
-                let value: Value = serde_json::to_value(value)?;
-                for line in format!("{kind} {value:#}").lines() {
+                for line in inspect_text::lines(kind, &serde_json::to_value(value)?) {
                     writeln!(out, "{line}")?;
                 }
             }

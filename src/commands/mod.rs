@@ -10,6 +10,7 @@ mod folders;
 mod index_choice;
 mod init;
 mod inspect;
+mod inspect_text;
 mod metrics_file;
 mod models;
 mod output;

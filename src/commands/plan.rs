@@ -165,7 +165,8 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
 fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::Result<()> {
     writeln!(
         out,
-        "{}: {}, {} in {}, {}",
+        // A build also skips files by their content, which `plan` does not read.
+        "{}: up to {}, {} in {}, {}",
         line.profile,
         progress::count(line.files, "file"),
         progress::bytes(line.bytes),

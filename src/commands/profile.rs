@@ -4,12 +4,13 @@ use super::output;
 use super::profile_lookup;
 use super::settings;
 use crate::cli::{GlobalFlags, ProfileAction};
-use crate::exit_code::ExitCode;
+use crate::exit_code::{Exit, ExitCode};
 use crate::failure::with_causes;
-use crate::profile::{Profile, Secrets, list_profiles};
+use crate::profile::{Profile, ProfileError, Secrets, list_profiles};
 use crate::progress;
 use serde_json::json;
 use std::io::Write as _;
+use std::path::Path;
 
 /// Return the name of the profile that the action is about.
 pub fn named(action: &ProfileAction) -> Option<String> {
@@ -133,9 +134,45 @@ fn as_json(profile: &Profile) -> serde_json::Value {
     })
 }
 
-/// Check a profile. Missing roots are reported but are no error, since they depend on the machine.
+/// Print the mistakes of a profile, whose first is known, if there are several, and return the error to end with.
+fn print_mistakes(file: &Path, first: anyhow::Error, global: &GlobalFlags) -> anyhow::Error {
+    let mistakes = profile_lookup::mistakes(file);
+    if mistakes.len() < 2 {
+        return first;
+    }
+    let printed = output::text(|out| {
+        for mistake in &mistakes {
+            let text = with_causes(mistake);
+            match (mistake, global.json) {
+                (ProfileError::Invalid { line, message, .. }, true) => {
+                    let path = file.display().to_string();
+                    let mistake = json!({"path": path, "line": line, "message": message});
+                    output::json_line(out, "mistake", &mistake)?;
+                }
+                (_, true) => output::json_line(out, "mistake", &json!({"message": text}))?,
+                (_, false) => writeln!(out, "{text}")?,
+            }
+        }
+        Ok(())
+    });
+    let count = progress::count(mistakes.len() as u64, "mistake");
+    let text = format!(
+        "{}: {count}, each on a line of standard output",
+        file.display()
+    );
+    match printed {
+        Ok(_) => Exit::error(ExitCode::of(&first), text),
+        Err(error) => error,
+    }
+}
+
+/// Check a profile and report every mistake. Missing roots are reported but are no error, since they depend on the machine.
 fn check(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let profile = profile_lookup::load(&profile_lookup::find(name)?)?;
+    let file = profile_lookup::find(name)?;
+    let profile = match profile_lookup::load(&file) {
+        Ok(profile) => profile,
+        Err(first) => return Err(print_mistakes(&file, first, global)),
+    };
     output::text(|out| {
         if global.json {
             return output::json_line(out, "check", &as_json(&profile));

@@ -4,6 +4,7 @@ use super::folders;
 use crate::cli::BuildFlags;
 use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::failure::with_causes;
+use crate::named_file;
 use crate::profile::{Profile, ProfileError, find_profile, list_profiles};
 use std::path::{Path, PathBuf};
 
@@ -158,6 +159,13 @@ pub fn find(name: &str) -> anyhow::Result<PathBuf> {
 /// [`ExitCode::NothingToIndex`] if it has no root on this machine, [`ExitCode::Usage`] for any other problem.
 pub fn load(file: &Path) -> anyhow::Result<Profile> {
     Profile::load(file, &|name| std::env::var(name).ok()).map_err(usage)
+}
+
+/// Return all mistakes of a profile; none if it cannot be read.
+pub fn mistakes(file: &Path) -> Vec<ProfileError> {
+    let text = named_file::read_text(file, named_file::MOST_TEXT_BYTES);
+    let env = |name: &str| std::env::var(name).ok();
+    text.map_or_else(|_| Vec::new(), |text| Profile::mistakes(file, &text, &env))
 }
 
 fn usage(error: ProfileError) -> anyhow::Error {

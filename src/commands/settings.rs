@@ -336,9 +336,10 @@ pub fn model_name(source: &ModelSource) -> String {
     }
 }
 
-/// Return the outputs that a build with these flags writes, as far as known without reading the profiles.
+/// Return the outputs that a build with these flags writes, as far as known without reading the profiles, and those of the
+/// same profiles in the other mode, which a later build may write.
 pub fn layouts(flags: &BuildFlags) -> Vec<Layout> {
-    let (out_dir, mode) = output(flags);
+    let (out_dir, _) = output(flags);
     let Ok(out_dir) = std::path::absolute(out_dir) else {
         return Vec::new();
     };
@@ -353,7 +354,10 @@ pub fn layouts(flags: &BuildFlags) -> Vec<Layout> {
     });
     names
         .chain(folders)
-        .map(|name| Layout::new(&out_dir, &name, mode))
+        .flat_map(|name| {
+            let modes = [Mode::Sharded, Mode::Blob];
+            modes.map(|mode| Layout::new(&out_dir, &name, mode))
+        })
         .collect()
 }
 

@@ -33,6 +33,8 @@ mod draft;
 mod of_folders;
 mod resolve;
 
+mod mistakes;
+
 pub use device_setting::{DeviceSetting, NoSuchDevice};
 pub use draft::{ProfileDraft, RootDraft};
 pub use error::ProfileError;

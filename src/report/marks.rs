@@ -144,6 +144,24 @@ pub fn is_database(head: &[u8]) -> bool {
     head.starts_with(b"SQLite format 3\0")
 }
 
+/// Return whether a file of this name begins as SQLite writes it: a log with its number, a journal with its mark, shared
+/// memory with its version, anything else as a database. What is blank was torn off by a kill or a power cut.
+pub fn begins_as_named(name: &str, head: &[u8]) -> bool {
+    const JOURNAL: &[u8] = &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let is_log = |byte: u8| head.starts_with(&[0x37, 0x7f, 0x06, byte]);
+    // 3,007,000 in the order of bytes of the machine.
+    let version = 3_007_000_u32;
+    let is_shared =
+        || head.starts_with(&version.to_le_bytes()) || head.starts_with(&version.to_be_bytes());
+    is_blank(head)
+        || match name {
+            name if name.ends_with("-wal") => is_log(0x82) || is_log(0x83),
+            name if name.ends_with("-journal") => head.starts_with(JOURNAL),
+            name if name.ends_with("-shm") => is_shared(),
+            _ => is_database(head),
+        }
+}
+
 /// Return whether the beginning of a file is empty: white space, or the zeros that a power cut leaves.
 pub fn is_blank(head: &[u8]) -> bool {
     head.iter()

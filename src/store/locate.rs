@@ -20,7 +20,7 @@ const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Why a path is no index. The caller decides on the exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
-    #[error("no index at {}: {found}", path.display())]
+    #[error("no index at {}: {}", path.display(), missing_index(path, found))]
     NotFound { path: PathBuf, found: Found },
     #[error("{} holds more than one index, name one of them: {found}", path.display())]
     Ambiguous { path: PathBuf, found: Found },
@@ -74,6 +74,15 @@ impl fmt::Display for Found {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }
+    }
+}
+
+/// Say what lies at `path` in place of an index.
+fn missing_index(path: &Path, found: &Found) -> String {
+    match (path.is_dir(), found.0.is_empty()) {
+        (true, true) => format!("the folder is empty, without {ROUTING_NAME} or another database"),
+        (true, false) => format!("no {ROUTING_NAME} and no other database in it; {found}"),
+        (false, _) => found.to_string(),
     }
 }
 

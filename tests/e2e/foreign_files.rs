@@ -719,3 +719,42 @@ fn foreign_files_with_reserved_names_are_refused() {
         }
     }
 }
+
+/// Texts under names that SQLite gives to its files: of an attempt, and beside a shard.
+#[test]
+fn texts_with_names_of_databases_in_use_stay() {
+    let text = "my only copy, under a name that I should not have taken\n";
+    for (name, flags) in [
+        ("shards/root0.genome.db.tmp-1-1", &[][..]),
+        ("shards/root0.genome.db.tmp-1-1-wal", &[]),
+        ("shards/root0.genome.db.tmp-1-1-journal", &["--rebuild"]),
+        ("shards/x.genome.db.tmp-7-0", &["--rebuild"]),
+    ] {
+        let world = World::corpus(1, 3);
+        world.build("o", &[]);
+        let name = format!("o-sharded/p/{name}");
+        world.write(&name, text);
+        world.build("o", flags);
+        assert_eq!(fs::read_to_string(world.path(&name)).expect("kept"), text);
+    }
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let world = World::corpus(2, 3);
+        world.build("o", &[]);
+        let name = format!("o-sharded/p/shards/root0.genome.db{suffix}");
+        world.write(&name, text);
+        refused(&world, &["--rebuild"], 2, &[&name, "move it away"]);
+        assert_eq!(fs::read_to_string(world.path(&name)).expect("kept"), text);
+        // A shard that leaves the plan goes without it.
+        world.profile(&["root1"]);
+        world.build("o", &[]);
+        assert_eq!(fs::read_to_string(world.path(&name)).expect("kept"), text);
+        assert!(!world.path("o-sharded/p/shards/root0.genome.db").exists());
+    }
+    // What a killed build left of its own goes.
+    let world = World::corpus(1, 3);
+    let left = "o-sharded/p/shards/root0.genome.db.tmp-1-1";
+    world.write(left, b"SQLite format 3\0 and so on");
+    world.write(&format!("{left}-wal"), [0x37, 0x7f, 0x06, 0x82, 0, 0]);
+    world.build("o", &[]);
+    assert!(!world.path(left).exists() && !world.path(&format!("{left}-wal")).exists());
+}

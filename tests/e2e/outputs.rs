@@ -108,7 +108,13 @@ fn saved_output_is_skipped_and_quotations_are_indexed() {
     let before = build(&world, &[]);
     let index = "genomes-sharded/p";
     let mut saved = vec![("summary.txt", first.stdout)];
-    let lines: [(&str, &[&str]); 6] = [
+    // Both streams in one file, as `2>&1` and `tee` write them.
+    saved.push(("nightly.txt", format!("{}{}", first.stderr, saved[0].1)));
+    let lines: [(&str, &[&str]); 10] = [
+        ("inspect.txt", &["inspect", index]),
+        ("inspect-file.txt", &["inspect", index, "a.rs"]),
+        ("models.txt", &["models", "list"]),
+        ("profile.txt", &["profile", "show", "p.toml"]),
         ("hits.jsonl", &["query", index, "text", "--json"]),
         ("hits.txt", &["query", index, "text"]),
         (
@@ -133,6 +139,9 @@ fn saved_output_is_skipped_and_quotations_are_indexed() {
         assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
         saved.push((name, ran.stdout));
     }
+    let failed = world.run(&["query", "nowhere", "text"]);
+    saved.push(("error.txt", failed.stderr));
+    saved.push(("doctor.txt", world.run(&["doctor"]).stdout));
     for (name, said) in &saved {
         world.write(name, said);
     }

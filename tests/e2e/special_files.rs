@@ -104,8 +104,26 @@ fn queries_come_from_files_and_streams() {
     let [fifo, zero, folder] = oddities(&world);
     says(&query(zero), &[1, 2], &["--queries", "zero"]);
     says(&query(folder), &[1, 2], &["--queries", "folder"]);
-    // Nobody writes: there is no query in it.
-    assert_eq!(query(fifo).stdout, "");
+    // It waits for its writer, as `cat` does.
+    let waiting = || {
+        let flags = ["query", "o-sharded/p", "--mode", "lexical", "--json"];
+        let mut command = world.command(&flags);
+        command.args(["--queries", fifo]).spawn().expect("starts")
+    };
+    let mut child = waiting();
+    // Opening for writing waits for the reader.
+    fs::write(world.path(fifo), "gadget\nwidget\n").expect("written");
+    let ran = finish(child);
+    assert!(ran.lines().iter().any(|hit| hit["query"] == 1), "{ran:?}");
+    child = waiting();
+    let pid = child.id().to_string();
+    let ended = std::process::Command::new("kill").arg(pid).status();
+    assert!(ended.is_ok_and(|ended| ended.success()));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while child.try_wait().expect("waited").is_none() {
+        assert!(Instant::now() < deadline, "it waits on after SIGTERM");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let mut command = world.command(&[
         "query",
         "o-sharded/p",

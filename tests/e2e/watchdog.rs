@@ -7,6 +7,8 @@ use crate::running_build::{self, RunningBuild};
 use crate::world::{Ran, World, finish};
 use serde_json::{Value, json};
 use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// A card of 12 GB that is full, in MiB.
 const FULL: &str = "echo 12135 12288";
@@ -484,4 +486,44 @@ fn a_segment_that_goes_to_the_cpu_is_done_again_whole() {
         "else this test shows nothing"
     );
     assert_eq!(count(cpu, "worker::encode"), 120);
+}
+
+/// A command that hangs, and what it has started, go with the build, however that ends.
+#[test]
+fn a_killed_build_leaves_no_probe_behind() {
+    let world = World::corpus(1, 200);
+    let pids = world.path("pids").display().to_string();
+    let probe = format!("sleep 600 & echo $! $$ > {pids}.new; mv {pids}.new {pids}; wait");
+    let mut child = world
+        .encoded_build("o")
+        .args(["--device=cpu", "--vram-probe", &probe])
+        .command()
+        .env("FAILPOINTS", "encode::text=sleep(100)")
+        .spawn()
+        .expect("starts");
+    let wait_for = |what: &str, is_it: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_it() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_for("no probe starts", &|| world.path("pids").exists());
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let started = fs::read_to_string(world.path("pids")).expect("two numbers");
+    let is_alive = |pid: &str| {
+        let mut command = std::process::Command::new("kill");
+        command.args(["-0", pid]).stderr(Stdio::null());
+        command.status().is_ok_and(|found| found.success()) && !is_zombie(pid)
+    };
+    wait_for("the probe is left", &|| {
+        !started.split_whitespace().any(is_alive)
+    });
+}
+
+/// Whether nobody has waited for it yet: in a container nobody may.
+fn is_zombie(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }

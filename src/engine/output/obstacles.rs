@@ -39,6 +39,7 @@ pub fn refuse(request: &BuildRequest) -> Result<()> {
     refuse_foreign_file(&layout.manifest_draft(), marks::is_draft)?;
     refuse_foreign_segments(layout)?;
     refuse_manifest(&layout.manifest)?;
+    refuse_foreign_beside(&layout.database)?;
     match layout.mode {
         Mode::Sharded => refuse_foreign_routing(layout),
         Mode::Blob => {
@@ -294,5 +295,16 @@ pub fn refuse_irregular_files(shard: &Path) -> Result<()> {
             require_kind(&path, found.file_type(), FileKind::File)?;
         }
     }
-    Ok(())
+    refuse_foreign_beside(shard)
+}
+
+/// Refuse a file with the name of a log of `database` that SQLite did not write: replacing the database removes it.
+fn refuse_foreign_beside(database: &Path) -> Result<()> {
+    match ownership::foreign_beside(database) {
+        None => Ok(()),
+        Some(path) => Err(in_the_way(
+            &path,
+            "not a file of a database, but the build would remove it with the database of that name",
+        )),
+    }
 }

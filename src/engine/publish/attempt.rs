@@ -2,6 +2,7 @@
 
 use crate::report::marks::ATTEMPT;
 use crate::store::remove_database;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,12 +17,18 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Reserve the name `<target>.tmp-<pid>-<n>`. Two processes that both publish `target` use different files.
+    /// Reserve the name `<target>.tmp-<pid>-<n>`. Two processes that both publish `target` use different files, and a file
+    /// that has such a name already is left alone.
     pub fn new(target: &Path) -> Self {
-        let n = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
-        let mut name = target.as_os_str().to_owned();
-        name.push(format!("{ATTEMPT}{}-{n}", process::id()));
-        Self { path: name.into() }
+        loop {
+            let n = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
+            let mut name = target.as_os_str().to_owned();
+            name.push(format!("{ATTEMPT}{}-{n}", process::id()));
+            let path = PathBuf::from(name);
+            if fs::symlink_metadata(&path).is_err() {
+                return Self { path };
+            }
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -46,7 +53,6 @@ impl Drop for Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn a_dropped_attempt_leaves_nothing() {

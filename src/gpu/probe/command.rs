@@ -36,6 +36,7 @@ pub fn end_commands() {
 
 #[derive(Debug, Default)]
 struct State {
+    /// With the end of the pipe that its guard waits for.
     child: Option<Child>,
     /// No other command may start.
     is_ended: bool,
@@ -129,7 +130,8 @@ impl CommandReader {
         if let Some(number) = &self.number {
             command.env(DEVICE, number);
         }
-        command.stdin(Stdio::null());
+        // The other end tells the command's guard that this process has died, see [`shell`].
+        command.stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         platform::own_process_group(&mut command);
         self.running.start(&mut command)
@@ -154,10 +156,21 @@ impl CommandReader {
     }
 }
 
+/// Runs the command, and kills it with all that it has started when standard input ends: this process holds the other
+/// end, so a killed build leaves no hung command behind. The shell waits for both, since in a container nobody else may.
+#[cfg(unix)]
+const GUARD: &str = r#"exec 3<&0
+sh -c "$1" </dev/null 3<&- & command=$!
+{ read -r _ <&3 || kill -9 0; } >/dev/null 2>&1 & guard=$!
+exec 3<&-
+wait "$command"; status=$?
+kill "$guard"; wait "$guard"
+exit "$status""#;
+
 #[cfg(unix)]
 pub(super) fn shell(text: &str) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(text);
+    command.arg("-c").arg(GUARD).arg("sh").arg(text);
     command
 }
 

@@ -1,60 +1,12 @@
 //! Recognises saved output of this program: a text in which every line is one of ours.
 //!
-//! A document that quotes a log, metrics or a summary also has other lines, so it is not recognised.
+//! A document that quotes a log, metrics or a summary also has other lines, so it is not recognised. What a command writes
+//! to standard output and to standard error may be mixed (`2>&1`). [`lines`] knows single lines.
 
+mod lines;
+
+use lines::Line;
 use serde_json::Value;
-
-/// Kinds of lines that `--json` and `--progress json` print, with fields that each has. The kind alone is not enough: JSON
-/// of other programs has a `type` as well.
-const LINES: [(&str, &[&str]); 28] = [
-    (
-        "summary",
-        &["profile", "digest", "content_digest", "shards"],
-    ),
-    ("paused", &["profile", "exit"]),
-    ("failed", &["profile", "exit", "error"]),
-    ("planned", &["profile", "shards", "unchanged", "workers"]),
-    ("worker_starting", &["worker"]),
-    ("worker_ready", &["worker", "device"]),
-    ("worker_lost", &["worker", "reason"]),
-    ("segment_opened", &["worker", "segment", "already"]),
-    ("files_committed", &["worker", "segment", "work", "file"]),
-    ("segment_done", &["worker", "segment"]),
-    ("segment_undone", &["segment", "work"]),
-    ("device_memory", &["device", "memory"]),
-    ("watchdog", &[]),
-    ("quarantined", &[]),
-    ("shard_published", &["shard", "chunks", "bytes"]),
-    (
-        "hit",
-        &["rank", "score", "gene_id", "path", "shard", "text"],
-    ),
-    ("unanswered", &["query", "error"]),
-    ("encoded", &["text", "role", "sparse", "dense"]),
-    ("unencoded", &["text", "error"]),
-    ("init", &["profile", "path", "roots", "files", "bytes"]),
-    ("unfinished", &["what"]),
-    (
-        "fault",
-        &["shard", "kind", "table", "row", "what", "advice"],
-    ),
-    ("verify", &["level", "shards"]),
-    ("plan", &["profile", "output", "segments", "workers"]),
-    ("why", &["path", "profile", "root", "rule", "verdict"]),
-    ("shard", &["label", "roots", "hot_chunks", "meta"]),
-    ("finding", &["what", "needed", "ok", "detail"]),
-    ("version", &["version", "format", "embedded_runtime"]),
-];
-
-/// Kinds that other programs may use as well: a text with only these is not recognised.
-const COMMON: [&str; 6] = [
-    "watchdog",
-    "quarantined",
-    "worker_starting",
-    "segment_done",
-    "worker_lost",
-    "unfinished",
-];
 
 /// Return whether [`recognise`] should read a text that begins with these bytes.
 pub fn may_be(head: &[u8]) -> bool {
@@ -74,11 +26,8 @@ pub fn may_be(head: &[u8]) -> bool {
         || super::is_metrics(head)
         || super::is_log(head)
         || first.starts_with("{\"type\":\"")
-        || is_outcome(first)
-        || is_hit(first)
-        || is_question(first)
-        || is_shard(first)
-        || is_plan(first)
+        || begins_profile(text)
+        || !first.starts_with("  ") && lines::line(first).is_some()
 }
 
 /// Return what a text is, if all of it is output of this program. The last line may be incomplete, since the program may
@@ -98,16 +47,46 @@ pub fn recognise(text: &[u8]) -> Option<&'static str> {
     if super::is_metrics(text.as_bytes()) {
         return all(is_metric).then_some("metrics of a build");
     }
-    if super::is_log(text.as_bytes()) {
-        return all(super::is_log_line).then_some("the log of a build");
+    if super::is_log(text.as_bytes()) && all(super::is_log_line) {
+        return Some("the log of a build");
     }
-    let is_distinctive = |line: &str| kind(line).is_some_and(|kind| !COMMON.contains(&kind));
-    if whole.starts_with("{\"type\":\"") {
-        return (all(|line| kind(line).is_some()) && lines().any(is_distinctive))
-            .then_some("output of this program");
-    }
-    let is_ours = summary(whole) || hits(whole) || verdict(whole) || plan(whole);
+    let is_ours = profile(whole) || printed(lines());
     is_ours.then_some("output of this program")
+}
+
+/// Return whether every line is one of ours, and one can be nobody else's.
+fn printed<'t>(lines: impl Iterator<Item = &'t str>) -> bool {
+    let mut is_certain = false;
+    for (n, line) in lines.enumerate() {
+        match lines::line(line) {
+            Some(Line::Certain) => is_certain = true,
+            // What is indented belongs to a line before it.
+            Some(Line::Possible) if n > 0 || !line.starts_with("  ") => {}
+            _ => return false,
+        }
+    }
+    is_certain
+}
+
+/// Return whether a text is the output of `profile show`: its first line is free.
+fn profile(text: &str) -> bool {
+    let is_field = |line: &str| {
+        let name = line.split(": ").next().unwrap_or(line);
+        let is_name = name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b"_ ".contains(&b));
+        line.starts_with("  ") || is_name && name.len() < line.len()
+    };
+    begins_profile(text)
+        && text
+            .lines()
+            .any(|line| line.starts_with("skipped folders: "))
+        && text.lines().skip(3).all(is_field)
+}
+
+fn begins_profile(text: &str) -> bool {
+    let mut lines = text.lines().skip(1);
+    lines.next().is_some_and(|line| line.starts_with("file: ")) && lines.next() == Some("roots:")
 }
 
 fn is_metric(line: &str) -> bool {
@@ -118,124 +97,6 @@ fn is_metric(line: &str) -> bool {
                 || comment.starts_with("TYPE helix_")
                 || comment.contains("helix-build")
         })
-}
-
-/// Return the kind of a JSON line of this program.
-fn kind(line: &str) -> Option<&'static str> {
-    let rest = line.strip_prefix("{\"type\":\"")?;
-    let name = &rest[..rest.find('"')?];
-    let (kind, fields) = LINES.iter().find(|(kind, _)| *kind == name)?;
-    let Ok(Value::Object(object)) = serde_json::from_str(line) else {
-        return None;
-    };
-    let has_all = fields.iter().all(|field| object.contains_key(*field));
-    has_all.then_some(*kind)
-}
-
-/// Return whether a text consists of summaries: `NAME: built in 3 s (...)` with indented lines below.
-fn summary(text: &str) -> bool {
-    let is_detail = |line: &str| {
-        line.is_empty() || line.starts_with("  ") || line.starts_with("next: helix-build query ")
-    };
-    let mut lines = text.lines();
-    let begins = lines.clone().find(|line| !line.is_empty());
-    begins.is_some_and(is_outcome) && lines.all(|line| is_outcome(line) || is_detail(line))
-}
-
-fn is_outcome(line: &str) -> bool {
-    let ends = [
-        ": unchanged, nothing to do",
-        ": not updated, since a root is unavailable",
-        ": nothing to do, but a root is unavailable",
-        ": paused; run the same command again to resume",
-    ];
-    let built = || {
-        let (_, how) = line.split_once(": built in ")?;
-        Some(how.contains(" s of CPU time, encoders busy ") && how.ends_with(" %)"))
-    };
-    ends.iter().any(|end| line.ends_with(end)) || built() == Some(true)
-}
-
-/// Return whether a text consists of query results: ` 1. 0.0164  PATH  [shard]` above indented extracts.
-fn hits(text: &str) -> bool {
-    let lines = || text.lines().filter(|line| !line.is_empty());
-    let is_ours = |line: &str| {
-        is_hit(line)
-            || is_question(line)
-            || line.starts_with("    ")
-            || line == "no hits"
-            || line.starts_with("not answered: ")
-    };
-    lines()
-        .next()
-        .is_some_and(|first| is_hit(first) || is_question(first))
-        && lines().any(is_hit)
-        && lines().all(is_ours)
-}
-
-fn is_question(line: &str) -> bool {
-    line.starts_with("== ")
-}
-
-fn is_hit(line: &str) -> bool {
-    let parts = || {
-        let (rank, rest) = line.trim_start().split_once(". ")?;
-        let (score, rest) = rest.split_once("  ")?;
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let (whole, fraction) = score.split_once('.')?;
-        Some(
-            digits(rank)
-                && digits(whole)
-                && digits(fraction)
-                && rest.contains("  [")
-                && rest.ends_with(']'),
-        )
-    };
-    parts() == Some(true)
-}
-
-/// Return whether a text is the output of `verify` for a sound index.
-fn verdict(text: &str) -> bool {
-    let lines = || text.lines().filter(|line| !line.is_empty());
-    let is_sound = |line: &str| line.starts_with("sound; digest ");
-    lines().any(is_sound) && lines().all(|line| is_sound(line) || is_shard(line))
-}
-
-/// Return whether a line describes a shard: `LABEL   2 files   2 chunks  388 KiB`.
-fn is_shard(line: &str) -> bool {
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit() || b == b',');
-    words.windows(4).any(|four| {
-        is_number(four[0]) && four[1] == "files" && is_number(four[2]) && four[3] == "chunks"
-    })
-}
-
-/// Return whether a text is the output of `plan`.
-fn plan(text: &str) -> bool {
-    let mut lines = text.lines();
-    lines.next().is_some_and(is_plan)
-        && lines
-            .next()
-            .is_some_and(|line| line.starts_with("output: "))
-        && lines.any(|line| line.starts_with("  shard-workers "))
-}
-
-/// Return whether a line begins a plan: `NAME: 12 files, 70 KiB in 1 shard, 2 segments`.
-fn is_plan(line: &str) -> bool {
-    let parts = || {
-        let (_, rest) = line.split_once(": ")?;
-        let words: Vec<&str> = rest.split(' ').collect();
-        let has = |noun: &str| {
-            let is_noun = |word: &&str| {
-                let word = word.trim_end_matches(',');
-                word.strip_suffix('s').unwrap_or(word) == noun
-            };
-            words.iter().any(is_noun)
-        };
-        let last = words.last().copied().unwrap_or_default();
-        Some(has("file") && has("shard") && matches!(last, "segment" | "segments"))
-    };
-    parts() == Some(true)
 }
 
 #[cfg(test)]
@@ -254,8 +115,17 @@ mod tests {
     const SOUND: &str = "src            2 files        2 chunks  388 KiB\nsound; digest 91cb\n";
     const PLAN: &str = "p: 1 file, 70 B in 1 shard, 1 segment\noutput: /tmp/x\n  mode                 sharded (default)\n  shard-workers        0 (auto) (default)\n";
 
-    const OURS: [&str; 10] = [
-        SUMMARY, LOG, METRICS, PAUSED, HIT, HITS, PLACES, ENCODED, SOUND, PLAN,
+    const PROGRESS: &str = "p: 2 files, 70 KiB in 1 shard to build; 1 worker x 2 file workers\nwarning: worker 0 died: killed; starting another\n 12 %  30 chunks  3 chunks/s  70 KiB/s  0 of 1 shards  7 s left\npublished src (30 chunks, 388 KiB)\n";
+    const ERROR: &str = "error: no index at nowhere: nothing is there\n";
+    const USAGE: &str = "error: unexpected argument '--x' found\n\n  tip: a similar argument exists: '--out-dir'\n\nUsage: helix-build [OPTIONS] [PATH]... [COMMAND]\n\nFor more information, try '--help'.\n";
+    const DOCTOR: &str = "ok      runtime   ONNX Runtime 1.22.0 (embedded), /x\nnone    gpu       no NVIDIA device\nMISSING models    the sparse encoder needs a file\n";
+    const MODELS: &str = "helix-sparse-mini        sparse  built in (default)\nmine                     dense   /m/mine (./models)\n                         tokenizer.json is missing\n";
+    const SHOW: &str = "p: Of the shop: all of it\nfile: /x/p.toml\nroots:\n  src                      /x/src\nextensions: rs md\nskipped folders: target\nsizes: 1 to 2 bytes; gitignore: true\nchunker: ast\n";
+    const INSPECT: &str = "shard src\n  bytes       397312 (388 KiB)\n  hot chunks  2\n  roots\n    label  path\n    src    /x\n";
+
+    const OURS: [&str; 17] = [
+        SUMMARY, LOG, METRICS, PAUSED, HIT, HITS, PLACES, ENCODED, SOUND, PLAN, PROGRESS, ERROR, USAGE, DOCTOR,
+        MODELS, SHOW, INSPECT,
     ];
 
     #[test]
@@ -263,6 +133,15 @@ mod tests {
         for text in OURS {
             assert!(may_be(text.as_bytes()), "{text}");
             assert!(recognise(text.as_bytes()).is_some(), "{text}");
+            // What a build says meanwhile, before or behind it.
+            if !text.starts_with('#') && text != SHOW && text != LOG {
+                for mixed in [
+                    format!("{PROGRESS}{text}"),
+                    format!("{text}{PROGRESS}{ERROR}"),
+                ] {
+                    assert!(recognise(mixed.as_bytes()).is_some(), "{mixed}");
+                }
+            }
             // Two outputs in one file, and an incomplete one.
             let twice = format!("{text}{text}");
             assert!(recognise(twice.as_bytes()).is_some(), "{twice}");
@@ -273,7 +152,7 @@ mod tests {
 
     #[test]
     fn output_within_other_text_is_not_recognised() {
-        for text in &OURS[..7] {
+        for text in &OURS {
             for other in [
                 "Yesterday's run ended like this. What does it mean?\n",
                 "{\"type\":\"note\",\"profile\":\"p\"}\n",
@@ -293,6 +172,13 @@ mod tests {
             "== Heading ==\n    code\n",
             "1. 20.5  apples  [red]\nand pears\n",
             "12 files and 13 chunks\n",
+            "error: pathspec 'x' did not match any files\n",
+            "warning: unused variable\n  --> src/lib.rs:1\n",
+            "2026-11-26T14:57:09.123456Z  WARN the disk of the shop is full\n",
+            "file a\n  and a list below it\n",
+            "ok      so far   and more\n",
+            "p: words\nfile: /x\nroots:\n  of trees\n",
+            "  indented text alone\n",
             "",
             "\n",
         ] {

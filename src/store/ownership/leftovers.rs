@@ -70,16 +70,37 @@ pub fn remove_stale_attempts(folder: &Path, which: Stale) -> Result<(), StoreErr
             Stale::All => marks::is_index_name(target),
             Stale::Of(database) => database.file_name().is_some_and(|name| name == target),
         };
-        if is_meant && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_meant && is_file && is_of_sqlite(&entry.path()) {
             remove(&entry.path())?;
         }
     }
     Ok(())
 }
 
-/// Remove a shard for which [`Records::may_delete`](super::Records::may_delete) said yes, with what SQLite keeps beside it.
+/// Return whether a file begins as its name says. Somebody's own text under such a name stays.
+fn is_of_sqlite(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    named_file::head(path, marks::HEAD_BYTES).is_ok_and(|head| marks::begins_as_named(&name, &head))
+}
+
+/// Return a file beside the database at `path` that has the name of a log of it and is none: it would be removed with it.
+pub fn foreign_beside(path: &Path) -> Option<PathBuf> {
+    let beside = marks::BESIDE.map(|suffix| connect::sidecar(path, suffix));
+    let is_foreign = |file: &PathBuf| {
+        let found = fs::symlink_metadata(file);
+        found.is_ok_and(|found| found.is_file() && found.len() > 0) && !is_of_sqlite(file)
+    };
+    beside.into_iter().find(is_foreign)
+}
+
+/// Remove a shard for which [`Records::may_delete`](super::Records::may_delete) said yes, with what SQLite keeps beside it. Somebody's own
+/// file beside it stays.
 pub fn remove_shard(path: &Path) -> Result<(), StoreError> {
-    connect::remove_database(path)
+    match foreign_beside(path) {
+        None => connect::remove_database(path),
+        Some(_) => remove(path),
+    }
 }
 
 /// No such folder: none.

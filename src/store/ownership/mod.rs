@@ -9,7 +9,8 @@ mod leftovers;
 
 pub use holding::{Holding, Mark, is_routing, look};
 pub use leftovers::{
-    Stale, foreign_in_segments, remove_segments, remove_shard, remove_stale_attempts,
+    Stale, foreign_beside, foreign_in_segments, remove_segments, remove_shard,
+    remove_stale_attempts,
 };
 
 use super::connect::log_beside;
