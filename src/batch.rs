@@ -44,7 +44,7 @@ pub struct Batch {
     pub n_slots: u64,
     /// Rows with text. Nearly all chunks are one window.
     pub n_windows: u64,
-    /// Inside the runtime alone: waiting for files is no slowness of the encoder.
+    /// Inside the runtime alone: waiting for files is not slowness of the encoder.
     pub duration: Duration,
 }
 

@@ -28,7 +28,7 @@ pub struct DeviceMemory {
 }
 
 impl DeviceMemory {
-    /// `None` for what no device can have: that is no reading.
+    /// `None` for what no device can have: that is not a reading.
     pub fn new(used_bytes: u64, total_bytes: u64) -> Option<Self> {
         (total_bytes > 0 && used_bytes <= total_bytes).then_some(Self {
             used_bytes,

@@ -61,7 +61,7 @@ impl Options {
                         known.with_context(|| format!("no section {name}; {USAGE}"))?;
                     options.only = Some(section);
                 }
-                _ => bail!("{flag} is no flag; {USAGE}"),
+                _ => bail!("{flag} is not a flag; {USAGE}"),
             }
         }
         Ok(options)

@@ -191,7 +191,7 @@ mod tests {
             .collect();
         assert_eq!(text(&little, Chunker::Ast), "some text\n");
         assert_eq!(text(&big, Chunker::Ast), "some text\n");
-        // Small numbers, as in a table, are no text.
+        // Small numbers, as in a table, are not text.
         assert_eq!(
             decode(b"\x01\0\x02\0\x03\0\x04\0", Chunker::Ast),
             Decoded::Binary

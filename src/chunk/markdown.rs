@@ -93,7 +93,7 @@ fn boundaries(text: &str) -> Vec<Boundary> {
     boundaries
 }
 
-/// The start of the text is no boundary.
+/// The start of the text is not a boundary.
 fn note(boundaries: &mut Vec<Boundary>, at: usize, rank: Rank) {
     if at > 0 {
         boundaries.push(Boundary { at, rank });

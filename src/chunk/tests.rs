@@ -29,7 +29,7 @@ fn texts<'a>(chunks: &'a [Chunk]) -> Vec<&'a str> {
     chunks.iter().map(|chunk| chunk.text.as_ref()).collect()
 }
 
-/// Where a chunk lies in the text that it is a slice of; `None` when it is no slice of it.
+/// Where a chunk lies in the text that it is a slice of; `None` when it is not a slice of it.
 fn range(text: &str, chunk: &Chunk) -> Option<std::ops::Range<usize>> {
     let start = chunk
         .text

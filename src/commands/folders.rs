@@ -14,7 +14,7 @@ use std::path::Path;
 /// Return the profile of the folders that the command line names.
 ///
 /// # Errors
-/// [`ExitCode::Usage`] for a path that is no folder or an index, a bad name or a bad pattern; each with the fix.
+/// [`ExitCode::Usage`] for a path that is not a folder, or is an index, a bad name or a bad pattern; each with the fix.
 pub fn profile(flags: &BuildFlags) -> anyhow::Result<Profile> {
     for path in &flags.paths {
         check(path, || missing(path, flags))?;

@@ -1,6 +1,6 @@
 //! Prints results on standard output.
 //!
-//! A pipe that its reader closes early (`| head`) is no error.
+//! A pipe that its reader closes early (`| head`) is not an error.
 
 use crate::exit_code::ExitCode;
 use crate::terminal;

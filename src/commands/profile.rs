@@ -166,7 +166,7 @@ fn print_mistakes(file: &Path, first: anyhow::Error, global: &GlobalFlags) -> an
     }
 }
 
-/// Check a profile and report every mistake. Missing roots are reported but are no error, since they depend on the machine.
+/// Check a profile and report every mistake. Missing roots are reported but are not an error, since they depend on the machine.
 fn check(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let file = profile_lookup::find(name)?;
     let profile = match profile_lookup::load(&file) {

@@ -9,7 +9,7 @@ use std::path::Path;
 /// Longest line, in bytes. A longer line means that the file holds something else.
 const LONGEST_TEXT: u64 = 1 << 20;
 
-/// Characters shown of a line that is no text.
+/// Characters shown of a line that is not text.
 const SHOWN_CHARS: usize = 200;
 
 /// Why a line is not a text.
@@ -43,7 +43,7 @@ impl Lines {
         })
     }
 
-    /// Return the next line without its end; `Err` inside for one that is no text, as far as it can be shown.
+    /// Return the next line without its end; `Err` inside for one that is not text, as far as it can be shown.
     pub fn next(&mut self) -> anyhow::Result<Option<Result<String, String>>> {
         let mut bytes = Vec::new();
         let mut read = |most: u64, bytes: &mut Vec<u8>| {

@@ -342,7 +342,7 @@ pub(super) fn token(text: &str, start: usize, issuer: &Issuer, found: &mut Vec<F
         .take_while(|byte| issuer.body.has(**byte))
         .count();
     let mut end = body + length;
-    // The stop at the end of a sentence is no part of it.
+    // The stop at the end of a sentence is not a part of it.
     while end > body && b"./".contains(&bytes[end - 1]) {
         end -= 1;
     }

@@ -25,7 +25,7 @@ pub(super) fn is_ordinary(letters: &str) -> bool {
     has_plain_case(letters) && !Mix::of(letters).has_rare_pairs(COMMON_PAIRS)
 }
 
-/// Return whether letters are no word in any language we know of: `qwJzabKd`, `xkvbqzpwjt`.
+/// Return whether letters are not a word in any language we know of: `qwJzabKd`, `xkvbqzpwjt`.
 pub(super) fn is_odd(letters: &str) -> bool {
     let is_one = letters.bytes().all(|byte| byte.is_ascii_alphabetic());
     let mix = Mix::of(letters);

@@ -184,7 +184,7 @@ pub(super) fn is_random_run(run: &str) -> bool {
 /// What is encoded as one value has a piece of this length at least.
 const RUN_BYTES: usize = 8;
 
-/// Add what looks random and is no digest of something (see [`is_digest`]), wherever it stands.
+/// Add what looks random and is not a digest of something (see [`is_digest`]), wherever it stands.
 pub(super) fn runs(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let mut at = 0;

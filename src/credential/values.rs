@@ -151,7 +151,7 @@ fn judge_letters(key: Key, value: &str, how: How, style: Style) -> Option<bool> 
         (Key::Token, _) => (is_odd || reads_odd) && value.len() >= MIN_TOKEN_BYTES,
     };
     match how {
-        // Code and sentences: only what is no word.
+        // Code and sentences: only what is not a word.
         How::Inside | How::Said if style == Style::Any || how == How::Said => {
             (reads_odd && value.len() >= MIN_BYTES).then_some(is_certain && !is_other)
         }

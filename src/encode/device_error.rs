@@ -39,7 +39,7 @@ pub(super) fn classify(text: &str) -> Option<DeviceFailure> {
     let asked_for = ARENA_FULL.iter().find_map(|words| {
         let (_, after) = text.split_once(words)?;
         let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
-        // More digits than fit a number are no size either.
+        // More digits than fit a number are not a size either.
         Some(digits.parse().unwrap_or(u64::MAX))
     });
     let contains = |words: &[&str]| words.iter().any(|words| text.contains(words));

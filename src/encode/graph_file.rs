@@ -28,7 +28,7 @@ pub(super) struct GraphFacts {
 /// Read the structure of a graph and check the files that it needs.
 ///
 /// # Errors
-/// `FileBad` for a file that is no graph or is truncated; `ModelMissing` for a weight file that does not exist.
+/// `FileBad` for a file that is not a graph or is truncated; `ModelMissing` for a weight file that does not exist.
 pub(super) fn read(kind: EncoderKind, path: &Path) -> Result<GraphFacts, EncodeError> {
     check_head(kind, path)?;
     let proto = onnx::read(path).map_err(|error| graph_error(kind, "", error))?;

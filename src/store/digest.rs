@@ -10,7 +10,7 @@
 //!
 //! A **content digest** is the same for one database and for many shards: every file contributes a
 //! hash of its ledger row and its chunks, and the contributions are added up, so neither the order
-//! nor the grouping of files can show. It tells whether two indexes hold the same; it is no
+//! nor the grouping of files can show. It tells whether two indexes hold the same; it is not a
 //! signature.
 //!
 //! One pass over each table, about 30 bytes of memory a chunk. Nothing is written.

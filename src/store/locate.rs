@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// The first bytes of every SQLite database.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Why a path is no index. The caller decides on the exit code.
+/// Why a path is not an index. The caller decides on the exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
     #[error("no index at {}: {}", path.display(), missing_index(path, found))]

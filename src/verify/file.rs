@@ -95,7 +95,7 @@ pub fn header(path: &Path, finder: &mut Finder<'_>) -> bool {
 }
 
 /// A rollback journal beside `path`, which nobody writes for a database in WAL mode. A write-ahead log and its shared
-/// memory are no fault, whatever is in them: a program has the database open, or had. The rows of a log are read with
+/// memory are not a fault, whatever is in them: a program has the database open, or had. The rows of a log are read with
 /// the database's, and judged.
 pub fn neighbours(path: &Path, finder: &mut Finder<'_>) {
     let journal = sidecar(path, "-journal");

@@ -16,7 +16,7 @@ pub struct Report {
     pub unfinished: bool,
     /// A build was at work on the index during the check. What was sound in spite of it is sound.
     pub being_rebuilt: bool,
-    /// Contradictions that the build may explain, so that they are no faults: nothing but another check tells.
+    /// Contradictions that the build may explain, so that they are not faults: nothing but another check tells.
     pub unconfirmed: u64,
     /// Labels under which other programs registered something: none of it was checked.
     pub foreign_shards: Vec<String>,

@@ -169,7 +169,7 @@ impl SampledShard {
             text,
             stored: TextVectors {
                 sparse: Some((SparseVector(terms), words)),
-                // A broken blob is no vector; the full check says so.
+                // A broken blob is not a vector; the full check says so.
                 dense: Some(dense.as_deref().and_then(DenseVector::from_le_bytes)),
             },
         })

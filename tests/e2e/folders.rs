@@ -106,7 +106,7 @@ fn flags_of_folders_work_as_in_profiles() {
     assert!(world.path("o-sharded/docs/shards/docs.genome.db").is_file());
     let mut here = world.helix().arg(".").bare().json().command();
     here.current_dir(world.path("docs"));
-    // The output lies below the folder, and is no source.
+    // The output lies below the folder, and is not a source.
     for _ in 0..2 {
         let ran = here.output().expect("runs");
         let text = String::from_utf8(ran.stdout).expect("UTF-8");

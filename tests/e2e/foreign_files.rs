@@ -513,7 +513,7 @@ fn an_index_whose_mark_is_damaged_is_still_ours() {
     }
 }
 
-/// What a build would refuse is no plan.
+/// What a build would refuse is not a plan.
 #[test]
 fn a_plan_reports_refusals() {
     let world = World::corpus(2, 3);

@@ -421,7 +421,7 @@ fn a_crowded_folder_takes_little_memory_a_file() {
     }
 }
 
-/// Two roots that differ in bytes that are no text. A profile, which is text, names them by links.
+/// Two roots that differ in bytes that are not text. A profile, which is text, names them by links.
 #[test]
 fn roots_that_are_not_utf8_are_told_apart() {
     let world = World::new();

@@ -52,7 +52,7 @@ fn dump(path: &Path) -> BTreeMap<String, Table> {
 fn text(value: &Value) -> &str {
     match value {
         Value::Text(text) => text,
-        other => panic!("{other:?} is no text"),
+        other => panic!("{other:?} is not text"),
     }
 }
 

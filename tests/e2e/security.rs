@@ -419,7 +419,7 @@ fn a_model_that_is_not_the_one_stated_is_refused() {
     assert!(!world.path("o-sharded/p/main.genome.db").exists());
 }
 
-/// SQL that is put together at run time, and why that is no way in: what is put in is fixed in the
+/// SQL that is put together at run time, and why that is not a way in: what is put in is fixed in the
 /// program or an identifier of a database's own schema, never data. File, text, reason.
 const PUT_TOGETHER: [(&str, &str, &str); 19] = [
     (

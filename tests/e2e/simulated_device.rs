@@ -168,7 +168,7 @@ const STARVED_RUNS: usize = 30;
 const LOADED: Duration = Duration::from_secs(4);
 
 /// The lowest priority, and a busy loop for each core: every run takes many times longer than before. Its device has
-/// room, so that is no crawl.
+/// room, so that is not a crawl.
 #[test]
 fn a_starved_build_is_no_crawl_and_no_stall() {
     let world = World::new();

@@ -248,7 +248,7 @@ fn a_batch_that_does_not_end_costs_its_process_and_nothing_else() {
     assert_eq!(
         summary["quarantined"],
         json!([]),
-        "a hanging device is no file's fault"
+        "a hanging device is not a file's fault"
     );
     world.verified("hang-sharded/p");
 }

@@ -1,4 +1,4 @@
-//! Values behind what is no sign of assignment in most languages: alternatives, arrows, dashes, parentheses.
+//! Values behind what is not a sign of assignment in most languages: alternatives, arrows, dashes, parentheses.
 
 use super::super::forms::floor;
 use super::super::values::How;

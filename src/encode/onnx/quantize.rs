@@ -25,7 +25,7 @@ const LARGEST: f32 = 64.0;
 const LARGEST_IN_TABLE: f32 = 127.0;
 /// Smaller matrices gain nothing.
 const LEAST_WEIGHTS: u64 = 4096;
-/// Smaller tables are no burden: those of positions and types.
+/// Smaller tables are not a burden: those of positions and types.
 const LEAST_TABLE: u64 = 1 << 20;
 
 /// Quantises what can be, and leaves the rest as it is.

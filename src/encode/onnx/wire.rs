@@ -93,7 +93,7 @@ impl<R: Read + Seek> Source<R> {
     /// The next field before `end`; `None` at `end`.
     ///
     /// # Errors
-    /// `UnexpectedEof` for one that reaches beyond `end`, `InvalidData` for what is no field.
+    /// `UnexpectedEof` for one that reaches beyond `end`, `InvalidData` for what is not a field.
     pub fn head(&mut self, end: u64) -> io::Result<Option<(u32, Head)>> {
         if self.at == end {
             return Ok(None);

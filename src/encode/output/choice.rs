@@ -233,7 +233,7 @@ pub fn fits(kind: EncoderKind, width: usize, vocabulary: usize) -> bool {
     }
 }
 
-/// BERT's head for sentence pairs: it has the right shape, but is no embedding.
+/// BERT's head for sentence pairs: it has the right shape, but is not an embedding.
 const POOLER: &str = "pooler_output";
 
 /// Rank an output by its name: pooled vectors before hidden states, unknown names last.

@@ -139,7 +139,7 @@ pub fn register(routing: &mut RoutingDb, shard: &PublishedShard) -> Result<(), S
     Ok(())
 }
 
-/// Run step 7. Missing segments are no error.
+/// Run step 7. Missing segments are not an error.
 pub fn delete_segments<'a>(segments: impl IntoIterator<Item = &'a Path>) -> Result<(), StoreError> {
     segments.into_iter().try_for_each(|segment| {
         remove_database(segment)?;

@@ -26,7 +26,7 @@ pub(super) fn deadline(
 ) -> Duration {
     let should_take = n_slots as f64 / expected;
     let allowed = should_take * config.factor * f64::from(config.window);
-    // Results that are no number or infinite (a baseline of zero) become the ceiling.
+    // Results that are not a number or infinite (a baseline of zero) become the ceiling.
     Duration::try_from_secs_f64(allowed)
         .map_or(ceiling, |allowed| allowed.max(FLOOR))
         .min(ceiling)

@@ -82,7 +82,7 @@ pub(in crate::profile) fn keep(
             missing.expected = expected;
             continue;
         }
-        // A pattern matches other folders now, or none. An entry that is no pattern was found elsewhere.
+        // A pattern matches other folders now, or none. An entry that is not a pattern was found elsewhere.
         let others = roots.iter().map(|root| (&root.typed, &root.label_source));
         let others = others.chain(missing.iter().map(|it| (&it.typed, &it.label_source)));
         let pattern = others

@@ -141,7 +141,7 @@ fn compile<'a>(
 ) -> Option<Gitignore> {
     let mut builder = GitignoreBuilder::new(folder);
     for line in lines {
-        // A line that is no pattern hides nothing, as in git.
+        // A line that is not a pattern hides nothing, as in git.
         let _ = builder.add_line(Some(file.to_path_buf()), line);
     }
     builder.build().ok()

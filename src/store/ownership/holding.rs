@@ -37,9 +37,9 @@ pub enum Holding {
 pub struct Mark {
     pub label: String,
     pub roots: Vec<Root>,
-    /// `None` when it is no hash.
+    /// `None` when it is not a hash.
     pub encoders: Option<Digest>,
-    /// Of its rows, as it says; `None` when it is no hash.
+    /// Of its rows, as it says; `None` when it is not a hash.
     pub digest: Option<Digest>,
 }
 

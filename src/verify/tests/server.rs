@@ -1,4 +1,4 @@
-//! An index that a server uses: what a server writes is no damage, and damage is not taken for a
+//! An index that a server uses: what a server writes is not damage, and damage is not taken for a
 //! server's work.
 
 use super::*;

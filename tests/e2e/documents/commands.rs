@@ -12,7 +12,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
     let mut quote = None;
-    // What is redirected to or from is no argument.
+    // What is redirected to or from is not an argument.
     let mut is_target = false;
     let end = |word: &mut Option<String>, is_target: &mut bool, commands: &mut Vec<Vec<String>>| {
         if let Some(word) = word.take()
@@ -69,7 +69,7 @@ fn assert_parses(line: &str, place: &str) -> usize {
     for words in &found {
         let words = words.iter().map(OsString::from);
         if let Err(error) = cli::parse(words)
-            // Asking for help or the version is no mistake.
+            // Asking for help or the version is not a mistake.
             && error.use_stderr()
         {
             panic!("{place}: {line}\n{error}");
