@@ -128,7 +128,11 @@ fn a_profile_without_available_roots_is_reported() {
         );
     }
     let all = || world.helix().profile("all").out("o").json().bare().run();
-    assert_eq!(all().code, Some(0), "one that was never built is not a loss");
+    assert_eq!(
+        all().code,
+        Some(0),
+        "one that was never built is not a loss"
+    );
     take_away(&world, "root1", false);
     let ran = all();
     assert_eq!(ran.code, Some(3), "{ran:?}");
