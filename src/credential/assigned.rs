@@ -20,6 +20,8 @@ use std::ops::Range;
 
 /// Longer names are generated.
 const MAX_KEY_BYTES: usize = 60;
+/// Fields of an object that are looked at.
+const MAX_FIELDS: usize = 4;
 /// Longer values are files of their own.
 const MAX_VALUE_BYTES: usize = 1024;
 
@@ -166,10 +168,15 @@ impl KeyInText<'_> {
             b'<' if next(1) == b'-' => self.literal(at + 2),
             b'{' if is_quoted => self.block_default(at + 1),
             b'>' if self.is_element() || is_quoted => self.element(at + 1),
-            _ if at > gap && self.is_element() => self.element_of(at),
+            _ if at > gap && self.is_element() => {
+                self.attribute(gap).or_else(|| self.element_of(at))
+            }
             b'/' if next(1) == b'>' => None,
             b'<' if next(1) == b'/' => self.next_element(at),
-            b',' if is_quoted => self.argument(at + 1).or_else(|| self.sibling(at + 1)),
+            b',' if is_quoted => self
+                .argument(at + 1)
+                .or_else(|| self.sibling(at + 1))
+                .or_else(|| self.quoted_field(at + 1)),
             b',' if self.is_compared() => self.quoted(at + 1),
             b',' | b')' if let Some(found) = self.inserted(at) => Some(found),
             b'|' => self.cell(at),
@@ -247,7 +254,8 @@ impl KeyInText<'_> {
         }
         // `**Password**: x`.
         let stars = bytes[at..].iter().take_while(|byte| **byte == b'*').count();
-        if self.text[..self.name.start].ends_with("**") {
+        // Also around several words: `**Client secret**`.
+        if self.line_before().matches("**").count() % 2 == 1 {
             at += stars;
         }
         (at, is_quoted)
@@ -298,6 +306,14 @@ impl KeyInText<'_> {
         is_first.then(|| Some((self.in_quotes(at)?, How::Quoted)))?
     }
 
+    /// Return whether `at` stands further to the right than the line of the key begins.
+    fn is_indented(&self, at: usize) -> bool {
+        let before = self.line_before();
+        let of_key = before.len() - before.trim_start().len();
+        let line = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        at - line > of_key
+    }
+
     fn line_before(&self) -> &str {
         // Long lines are data; their beginning says nothing.
         let start = floor(self.text, self.name.start.saturating_sub(200));
@@ -334,11 +350,16 @@ impl KeyInText<'_> {
                     return self.below(colon);
                 }
                 let found = self.quoted(at).or_else(|| self.lone_word(at));
+                let found = found.or_else(|| self.is_indented(at).then(|| self.nested(at))?);
                 found.or_else(|| self.below(colon))
             }
             // A remark, and the value below it.
             b'#' if matches!(bytes.get(at + 1), Some(b' ')) => self.below(at),
             b'|' | b'>' => self.block(at),
+            b'{' if self.text[at + 1..].trim_start().starts_with(['"', '\'', 'v', 'd', 't']) => {
+                self.nested(at + 1).or_else(|| self.bare(at))
+            }
+            b'<' => self.marked_up(at).or_else(|| self.bare(at)),
             _ => self
                 .opened(at)
                 .or_else(|| self.wrapped(at))
@@ -361,12 +382,23 @@ impl KeyInText<'_> {
 
     /// `"value": x` or `value: x` beside `name: KEY`, with a few other fields between perhaps.
     fn sibling(&self, at: usize) -> Option<(Range<usize>, How)> {
-        const MAX_FIELDS: usize = 4;
+        let is_far = self.is_named();
+        self.field_of(at, &["value"], if is_far { MAX_FIELDS } else { 1 })
+    }
+
+    /// `KEY: {"value": x}`, `key:` and below it `default: x`: the fields of an object that is the key's value. `at` is where
+    /// they begin.
+    fn nested(&self, at: usize) -> Option<(Range<usize>, How)> {
+        self.field_of(at, &["value", "default"], MAX_FIELDS)
+    }
+
+    /// Return the value of the first of at most `most` fields whose label ends like one of `labels`.
+    fn field_of(&self, at: usize, labels: &[&str], most: usize) -> Option<(Range<usize>, How)> {
         const MAX_BYTES: usize = 240;
         let marks = |c: char| c.is_whitespace() || "\"'`,".contains(c);
         let end = floor(self.text, at + MAX_BYTES);
         let mut rest = &self.text[at..end];
-        for n in 0..MAX_FIELDS {
+        for _ in 0..most {
             rest = rest.trim_start_matches(marks);
             let of_label = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let length = rest.find(|c| !of_label(c)).unwrap_or(rest.len());
@@ -375,7 +407,7 @@ impl KeyInText<'_> {
             if label.is_empty() || !rest.starts_with([':', '=']) {
                 return None;
             }
-            if label.ends_with("value") {
+            if labels.iter().any(|known| label.ends_with(known)) {
                 let (range, how) = self.literal(end - rest.len() + 1)?;
                 let how = if how == How::Inside { How::Line } else { how };
                 return Some((range, how));
@@ -385,7 +417,7 @@ impl KeyInText<'_> {
             }
             // The next field; what is nested is not looked into.
             let next = rest.find([',', '\n'])?;
-            if rest[..next].contains(['{', '[']) || n == 0 && !self.is_named() {
+            if rest[..next].contains(['{', '[']) {
                 return None;
             }
             rest = &rest[next..];

@@ -55,10 +55,11 @@ fn run(
         .spawn()
         .map_err(ProbeError::Process)?;
     let mut child = Guard(child);
-    // Shorter than the buffer of a pipe, so this cannot block.
-    if let Some(mut stdin) = child.0.stdin.take() {
-        let text = serde_json::to_vec(choice).map_err(|error| ProbeError::Process(error.into()))?;
-        stdin.write_all(&text).map_err(ProbeError::Process)?;
+    // Shorter than the buffer of a pipe, so this cannot block. The pipe stays open: its end tells a hung child that this
+    // process is gone.
+    if let Some(stdin) = &mut child.0.stdin {
+        let text = serde_json::to_string(choice).map_err(|error| ProbeError::Process(error.into()))?;
+        writeln!(stdin, "{text}").map_err(ProbeError::Process)?;
     }
     let deadline = Instant::now() + TIMEOUT;
     let status = loop {

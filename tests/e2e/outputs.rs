@@ -112,7 +112,7 @@ fn saved_output_is_skipped_and_quotations_are_indexed() {
     saved.push(("nightly.txt", format!("{}{}", first.stderr, saved[0].1)));
     let lines: [(&str, &[&str]); 10] = [
         ("inspect.txt", &["inspect", index]),
-        ("inspect-file.txt", &["inspect", index, "a.rs"]),
+        ("inspect-file.txt", &["inspect", index, "a.py"]),
         ("models.txt", &["models", "list"]),
         ("profile.txt", &["profile", "show", "p.toml"]),
         ("hits.jsonl", &["query", index, "text", "--json"]),

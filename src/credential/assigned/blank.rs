@@ -20,8 +20,11 @@ impl KeyInText<'_> {
                 return self.quoted(at + attribute.len());
             }
         }
-        if let Some(found) = self.attribute(at) {
+        if let Some(found) = self.attribute(at).or_else(|| self.named_element(at)) {
             return Some(found);
+        }
+        if lower("to '") || lower("to \"") {
+            return self.quoted(at + 3);
         }
         if lower("is:") {
             return self.below(at);

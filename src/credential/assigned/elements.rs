@@ -50,6 +50,25 @@ impl KeyInText<'_> {
         is_inside.then(|| self.quoted(at + value))?
     }
 
+    /// `<setting name="KEY" kind="x">x</setting>`, `<value>x</value>` within: `at` is behind the name.
+    pub(super) fn named_element(&self, at: usize) -> Option<(Range<usize>, How)> {
+        const NAMES: [&str; 9] = [
+            "setting", "property", "entry", "param", "env", "data", "string", "option", "secret",
+        ];
+        let before = self.line_before();
+        let name = &before[before.rfind('<')? + 1..];
+        let name = name.split([' ', '\t']).next().unwrap_or(name);
+        NAMES.contains(&name).then(|| self.element_of(at))?
+    }
+
+    /// `Client secret: <code>x</code>`.
+    pub(super) fn marked_up(&self, at: usize) -> Option<(Range<usize>, How)> {
+        const MARKS: [&str; 7] = ["<code>", "<strong>", "<b>", "<em>", "<kbd>", "<tt>", "<i>"];
+        let rest = &self.text[at..];
+        let mark = MARKS.iter().find(|mark| rest.starts_with(**mark))?;
+        self.element(at + mark.len())
+    }
+
     /// Return the cells of HTML below the key, if it stands in a header cell.
     pub(super) fn html_column(&self) -> Vec<(Range<usize>, How)> {
         let mut cells = Vec::new();
@@ -84,12 +103,13 @@ impl KeyInText<'_> {
     /// `<key>password</key> <string>x</string>`, `<name>password</name><value>x</value>`.
     pub(super) fn next_element(&self, at: usize) -> Option<(Range<usize>, How)> {
         const NAMES: [&str; 5] = ["string", "value", "code", "td", "dd"];
-        let rest = &self.text[at..floor(self.text, at + 80)];
+        let rest = &self.text[at..floor(self.text, at + 160)];
         let open = rest.match_indices('<').find_map(|(open, _)| {
             let name = &rest[open + 1..];
             let name = &name[..name.find('>')?];
+            let element = name.split(' ').next().unwrap_or(name);
             let is_value =
-                !name.starts_with('/') && NAMES.iter().any(|known| name.ends_with(known));
+                !name.starts_with('/') && NAMES.iter().any(|known| element.ends_with(known));
             is_value.then_some(open + name.len() + 2)
         })?;
         let rest = &self.text[at + open..];

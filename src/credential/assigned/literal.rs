@@ -114,7 +114,8 @@ impl KeyInText<'_> {
     pub(super) fn block_default(&self, at: usize) -> Option<(Range<usize>, How)> {
         let rest = &self.text[at..floor(self.text, at + 600)];
         let body = &rest[..rest.find("\n}").unwrap_or(rest.len())];
-        body.match_indices("default").find_map(|(start, name)| {
+        let fields = body.match_indices("default").chain(body.match_indices("value"));
+        fields.into_iter().find_map(|(start, name)| {
             let sign = self.skip_blanks(at + start + name.len());
             let is_field = body[..start].ends_with([' ', '\t', '\n', '{']);
             let is_set = is_field && self.text.as_bytes().get(sign) == Some(&b'=');
@@ -249,6 +250,11 @@ impl KeyInText<'_> {
             .filter_map(|mark| line.find(mark))
             .min();
         let line = comment.map_or(line, |end| &line[..end]).trim_end();
+        // `"KEY=x"`.
+        let line = match self.text[..self.name.start].ends_with(['"', '\'']) {
+            true => line.trim_end_matches(['"', '\'', ',', ' ']),
+            false => line,
+        };
         if line.is_empty() {
             return None;
         }

@@ -45,8 +45,12 @@ impl KeyInText<'_> {
                 continue;
             };
             let start = self.skip_blanks(at + arrow.len());
-            if !behind.starts_with([' ', '\t']) || self.in_quotes(start).is_some() {
+            if !behind.starts_with([' ', '\t']) {
                 return None;
+            }
+            if let Some(range) = self.in_quotes(start) {
+                // Code has the others, with texts behind them.
+                return (!arrow.is_ascii()).then_some((range, How::Quoted));
             }
             return self.word(start).map(|range| (range, How::Inside));
         }

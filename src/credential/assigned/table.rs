@@ -45,6 +45,13 @@ impl KeyInText<'_> {
         (!range.is_empty() && range.start == start).then_some((range, How::Inside))
     }
 
+    /// `"KEY","x"`: the next field, in quotes like the first.
+    pub(super) fn quoted_field(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let before = self.line_before();
+        let begins = matches!(before, "\"" | "'") || before.ends_with(",\"");
+        begins.then(|| Some((self.in_quotes(at)?, How::Quoted)))?
+    }
+
     /// Return the cells below the key, if it is a header: of a table of Markdown, or of separated values.
     pub(super) fn column(&self) -> Vec<(Range<usize>, How)> {
         let Some((separator, skipped)) = self.header() else {

@@ -28,7 +28,7 @@ const LETTERS: [&str; 4] = ["qwJzabKd", "xkvbqzpwjt", "HgTrPlmWqXab", "zKqpwLmx4
 /// A password that is a word. Where nothing but prose says what it is, it stays.
 const WORD: &str = "sunshineday";
 /// Forms in which it may, in some style.
-const PROSE: [&str; 19] = [
+const PROSE: [&str; 21] = [
     "## ",
     "Password is",
     " is my password",
@@ -41,6 +41,8 @@ const PROSE: [&str; 19] = [
     "curl --header",
     "user:password",
     "bob,{v}",
+    "ecret is ",
+    "client_secret    ",
     "{password: {v}",
     "consul kv",
     "password (bob)",

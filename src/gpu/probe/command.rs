@@ -126,11 +126,11 @@ impl CommandReader {
     }
 
     fn spawn(&self) -> io::Result<ChildStdout> {
-        let mut command = shell(&self.command);
+        let mut command = guarded(&self.command);
         if let Some(number) = &self.number {
             command.env(DEVICE, number);
         }
-        // The other end tells the command's guard that this process has died, see [`shell`].
+        // The other end tells the command's guard that this process has died, see [`guarded`].
         command.stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         platform::own_process_group(&mut command);
@@ -167,10 +167,23 @@ wait "$command"; status=$?
 kill "$guard"; wait "$guard"
 exit "$status""#;
 
+/// Return the command with its guard. Must run in a process group of its own, which the guard kills.
+#[cfg(unix)]
+fn guarded(text: &str) -> Command {
+    let mut command = shell(GUARD);
+    command.arg("sh").arg(text);
+    command
+}
+
+#[cfg(windows)]
+fn guarded(text: &str) -> Command {
+    shell(text)
+}
+
 #[cfg(unix)]
 pub(super) fn shell(text: &str) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(GUARD).arg("sh").arg(text);
+    command.arg("-c").arg(text);
     command
 }
 

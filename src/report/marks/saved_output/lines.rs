@@ -14,7 +14,7 @@ pub enum Line {
 
 /// Kinds of lines that `--json` and `--progress json` print, with fields that each has. The kind alone is not enough: JSON
 /// of other programs has a `type` as well.
-const LINES: [(&str, &[&str]); 25] = [
+const LINES: &[(&str, &[&str])] = &[
     (
         "summary",
         &["profile", "digest", "content_digest", "shards"],
@@ -49,20 +49,33 @@ const LINES: [(&str, &[&str]); 25] = [
     ("shard", &["label", "roots", "hot_chunks", "meta"]),
     ("finding", &["what", "needed", "ok", "detail"]),
     ("version", &["version", "format", "embedded_runtime"]),
+    ("file", &["shard", "path", "size", "mtime_ns", "chunks"]),
+    ("chunk", &["shard", "gene_id", "columns", "tags"]),
+    ("encoded", &["text", "role", "sparse", "dense"]),
+    ("unencoded", &["text", "error"]),
+    ("check", &["name", "roots", "missing_roots", "recipe"]),
+    ("profile", &["name", "path", "description"]),
+    ("profile", &["name", "roots", "missing_roots", "recipe"]),
+    ("mistake", &["path", "line", "message"]),
+    ("model", &["path", "problem"]),
+    ("model", &["path", "ok"]),
 ];
 
 /// Kinds that other programs may use as well: a text with only these is not recognised.
-const COMMON: [&str; 6] = [
+const COMMON: [&str; 9] = [
     "watchdog",
     "quarantined",
     "worker_starting",
     "segment_done",
     "worker_lost",
     "unfinished",
+    "unencoded",
+    "mistake",
+    "model",
 ];
 
 /// Words of which one makes a message ours: flags, files and terms of this program.
-const OUR_WORDS: [&str; 14] = [
+const OUR_WORDS: [&str; 15] = [
     "helix-build",
     "helix_build",
     "--out-dir",
@@ -77,12 +90,15 @@ const OUR_WORDS: [&str; 14] = [
     "not an SQLite database",
     ".toml:",
     "encoder",
+    "in this index",
 ];
 
 /// Beginnings of lines that only this program prints.
-const CERTAIN: [&str; 6] = [
+const CERTAIN: [&str; 8] = [
     "next: helix-build query ",
     "Usage: helix-build",
+    "skipped (plan --why PATH shows the rule",
+    "no profiles found; searched these folders:",
     "sound; digest ",
     "sound so far, and ",
     "dense, ",
@@ -207,12 +223,13 @@ fn is_detail(line: &str) -> bool {
 fn kind(line: &str) -> Option<&'static str> {
     let rest = line.strip_prefix("{\"type\":\"")?;
     let name = &rest[..rest.find('"')?];
-    let (kind, fields) = LINES.iter().find(|(kind, _)| *kind == name)?;
+    let mut known = LINES.iter().filter(|(kind, _)| *kind == name).peekable();
+    known.peek()?;
     let Ok(Value::Object(object)) = serde_json::from_str(line) else {
         return None;
     };
-    let has_all = fields.iter().all(|field| object.contains_key(*field));
-    has_all.then_some(*kind)
+    let has_all = |fields: &[&str]| fields.iter().all(|field| object.contains_key(*field));
+    known.find(|(_, fields)| has_all(fields)).map(|(kind, _)| *kind)
 }
 
 fn is_outcome(line: &str) -> bool {
