@@ -15,7 +15,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
     read.context("reading the encoder choice")?;
-    let choice: EncoderChoice = serde_json::from_str(&line).context("reading the encoder choice")?;
+    let choice: EncoderChoice =
+        serde_json::from_str(&line).context("reading the encoder choice")?;
     thread::Builder::new()
         .name("parent".to_owned())
         .spawn(|| {

@@ -356,7 +356,10 @@ impl KeyInText<'_> {
             // A remark, and the value below it.
             b'#' if matches!(bytes.get(at + 1), Some(b' ')) => self.below(at),
             b'|' | b'>' => self.block(at),
-            b'{' if self.text[at + 1..].trim_start().starts_with(['"', '\'', 'v', 'd', 't']) => {
+            b'{' if self.text[at + 1..]
+                .trim_start()
+                .starts_with(['"', '\'', 'v', 'd', 't']) =>
+            {
                 self.nested(at + 1).or_else(|| self.bare(at))
             }
             b'<' => self.marked_up(at).or_else(|| self.bare(at)),

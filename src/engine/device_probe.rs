@@ -58,7 +58,8 @@ fn run(
     // Shorter than the buffer of a pipe, so this cannot block. The pipe stays open: its end tells a hung child that this
     // process is gone.
     if let Some(stdin) = &mut child.0.stdin {
-        let text = serde_json::to_string(choice).map_err(|error| ProbeError::Process(error.into()))?;
+        let text =
+            serde_json::to_string(choice).map_err(|error| ProbeError::Process(error.into()))?;
         writeln!(stdin, "{text}").map_err(ProbeError::Process)?;
     }
     let deadline = Instant::now() + TIMEOUT;

@@ -114,7 +114,9 @@ impl KeyInText<'_> {
     pub(super) fn block_default(&self, at: usize) -> Option<(Range<usize>, How)> {
         let rest = &self.text[at..floor(self.text, at + 600)];
         let body = &rest[..rest.find("\n}").unwrap_or(rest.len())];
-        let fields = body.match_indices("default").chain(body.match_indices("value"));
+        let fields = body
+            .match_indices("default")
+            .chain(body.match_indices("value"));
         fields.into_iter().find_map(|(start, name)| {
             let sign = self.skip_blanks(at + start + name.len());
             let is_field = body[..start].ends_with([' ', '\t', '\n', '{']);

@@ -124,8 +124,8 @@ mod tests {
     const INSPECT: &str = "shard src\n  bytes       397312 (388 KiB)\n  hot chunks  2\n  roots\n    label  path\n    src    /x\n";
 
     const OURS: [&str; 17] = [
-        SUMMARY, LOG, METRICS, PAUSED, HIT, HITS, PLACES, ENCODED, SOUND, PLAN, PROGRESS, ERROR, USAGE, DOCTOR,
-        MODELS, SHOW, INSPECT,
+        SUMMARY, LOG, METRICS, PAUSED, HIT, HITS, PLACES, ENCODED, SOUND, PLAN, PROGRESS, ERROR,
+        USAGE, DOCTOR, MODELS, SHOW, INSPECT,
     ];
 
     #[test]

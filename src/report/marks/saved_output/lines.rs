@@ -53,6 +53,7 @@ const LINES: &[(&str, &[&str])] = &[
     ("chunk", &["shard", "gene_id", "columns", "tags"]),
     ("encoded", &["text", "role", "sparse", "dense"]),
     ("unencoded", &["text", "error"]),
+    ("init", &["profile", "path", "roots", "files", "bytes"]),
     ("check", &["name", "roots", "missing_roots", "recipe"]),
     ("profile", &["name", "path", "description"]),
     ("profile", &["name", "roots", "missing_roots", "recipe"]),
@@ -229,7 +230,9 @@ fn kind(line: &str) -> Option<&'static str> {
         return None;
     };
     let has_all = |fields: &[&str]| fields.iter().all(|field| object.contains_key(*field));
-    known.find(|(_, fields)| has_all(fields)).map(|(kind, _)| *kind)
+    known
+        .find(|(_, fields)| has_all(fields))
+        .map(|(kind, _)| *kind)
 }
 
 fn is_outcome(line: &str) -> bool {
