@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 const MOST: usize = 50;
 
 /// Put before a text that names no roots, to look at the rest.
-const SOME_ROOTS: &str = "roots = ['/']\n";
+const SOME_ROOTS: &str = "roots = ['.']\n";
 
 impl Profile {
     /// Return all mistakes of the profile with this `text`, in the order in which reading finds them; none if it is valid.
@@ -89,9 +89,14 @@ fn entry(
         let is_header = text[range.start..].trim_start().starts_with('[');
         match value.get_ref() {
             DeValue::Array(entries) if !is_header => {
-                let on_line = |one: &&Spanned<DeValue<'_>>| meets(&one.span(), line);
-                if let Some(one) = entries.iter().find(on_line) {
-                    return Some((one.span(), "'/'"));
+                // All that stand on the line: which of them is wrong is not known.
+                let mut on_line = entries
+                    .iter()
+                    .map(Spanned::span)
+                    .filter(|span| meets(span, line));
+                if let Some(first) = on_line.next() {
+                    let end = on_line.next_back().map_or(first.end, |last| last.end);
+                    return Some((first.start..end, "'.'"));
                 }
             }
             DeValue::Array(entries) => {

@@ -139,7 +139,7 @@ fn saved_output_is_skipped_and_quotations_are_indexed() {
         assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
         saved.push((name, ran.stdout));
     }
-    let failed = world.run(&["query", "nowhere", "text"]);
+    let failed = world.run(&["query", "nowhere-in-this-whole-folder", "text"]);
     saved.push(("error.txt", failed.stderr));
     saved.push(("doctor.txt", world.run(&["doctor"]).stdout));
     for (name, said) in &saved {

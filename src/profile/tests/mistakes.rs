@@ -140,7 +140,6 @@ fn a_check_reports_every_mistake_with_its_line() {
             "roots = ['a']\nchunk_chars = = 5\nextentions = 1\n",
             &[2, 3],
         ),
-        ("roots = ['a']\n[[roots]]\npath = 'a'\n", &[2]),
         ("roots = ['a']\n", &[]),
     ] {
         let file = setup.path("p.toml");

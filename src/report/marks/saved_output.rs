@@ -75,7 +75,7 @@ fn profile(text: &str) -> bool {
         let is_name = name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b"_ ".contains(&b));
-        line.starts_with("  ") || is_name && name.len() < line.len()
+        line.starts_with("  ") || line == "roots:" || is_name && name.len() < line.len()
     };
     begins_profile(text)
         && text

@@ -182,7 +182,11 @@ fn attempts_are_removed_and_nothing_else() {
     let gone = ["a.genome.db.tmp-0-1", "a.genome.db.tmp-0-1-wal", &own];
     let write = |names: &[&str]| {
         for name in names {
-            fs::write(folder.path().join(name), "x").expect("written");
+            let head: &[u8] = match name.ends_with("-wal") {
+                true => &[0x37, 0x7f, 0x06, 0x82],
+                false => b"SQLite format 3\0",
+            };
+            fs::write(folder.path().join(name), head).expect("written");
         }
     };
     let exists = |name: &str| folder.path().join(name).exists();
