@@ -214,7 +214,11 @@ fn the_log_file_has_the_start_the_warnings_and_the_end() {
     // Of an error before any profile is read as well.
     let ran = world.run(&["--log-file", "run.log"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(log().contains("no profile given"), "{}", log());
+    assert!(
+        log().contains("nothing to build: name a folder"),
+        "{}",
+        log()
+    );
 }
 
 /// The value of a figure of one profile.
