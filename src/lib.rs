@@ -87,6 +87,8 @@ pub mod verify;
 // Public for the tests and benchmarks of this repository alone, which drive single stages. Their interfaces may change
 // with any commit. The engine's own interface exports again what it takes from them.
 #[doc(hidden)]
+pub mod artifact;
+#[doc(hidden)]
 pub mod batch;
 #[doc(hidden)]
 pub mod chunk;

@@ -252,10 +252,9 @@ fn tag_one(
             sequence: chunk.sequence,
             around: &[],
         });
-        let gate = recipe.density_gate;
         EncodedChunk {
             tagged: TaggedChunk {
-                visibility: tag::visibility::visibility(path, gate, &tags, &chunk.text),
+                visibility: tag::visibility::visibility(path, recipe, &tags, &chunk.text),
                 tags,
                 chunk: chunk.into_owned(),
             },

@@ -67,6 +67,9 @@ pub struct BuildFlags {
     /// Replace an index built from another profile of the same name
     #[arg(long)]
     pub take_over: bool,
+    /// List every skipped file with its reason
+    #[arg(long)]
+    pub skipped: bool,
     /// Category under which servers list the shards [default: reference]
     #[arg(long, value_name = "CATEGORY")]
     pub shard_category: Option<ShardCategory>,

@@ -23,6 +23,7 @@ mod query;
 mod secrets;
 mod settings;
 mod signals;
+mod skipped;
 mod summary;
 mod text_lines;
 mod verify;

@@ -4,15 +4,16 @@
 
 use super::profile_lookup::{self, Profiles};
 use super::settings::{Origin, Setting, Settings};
-use super::{build, output};
+use super::{build, output, skipped};
 use crate::cli::{BuildFlags, GlobalFlags};
+use crate::engine::worker::Reading;
 use crate::engine::{self, Preview, worker};
 use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::file::{FileEntry, SkipReason};
 use crate::platform;
 use crate::profile::{Profile, Root};
 use crate::progress;
-use crate::report::{SkippedFile, UnavailableRoot};
+use crate::report::{SkippedFile, SkippedGroup, UnavailableRoot};
 use crate::scan::{self, Why};
 use crate::terminal;
 use anyhow::Context as _;
@@ -68,6 +69,7 @@ struct PlanLine<'a> {
     workers: usize,
     file_workers: usize,
     skipped: &'a BTreeMap<SkipReason, u64>,
+    skipped_kinds: Vec<SkippedGroup>,
     missing_roots: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     kept: &'a [UnavailableRoot],
@@ -103,14 +105,44 @@ fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         false => ExitCode::Incomplete,
     };
     let line = line(settings, &preview, code);
+    let mut files = preview.survey.skipped_files.clone();
+    if settings.request.list_skipped {
+        files.extend(skipped_when_read(settings, &preview));
+    }
     output::text(|out| {
         if global.json {
+            skipped::print_json(out, line.profile, &files)?;
             output::json_line(out, "plan", &line)
         } else {
-            print(out, &line, &preview.survey.warnings)
+            print(out, &line, &preview.survey.warnings)?;
+            skipped::print_files(out, &files)
         }
     })?;
     Ok(code)
+}
+
+/// Read every file that the walk found eligible, and return those that a build would skip for their content.
+fn skipped_when_read(settings: &Settings, preview: &Preview) -> Vec<SkippedFile> {
+    let profile = &settings.request.profile;
+    let survey = &preview.survey;
+    let mut found = Vec::new();
+    for file in survey.plan.shards.iter().flat_map(|shard| &shard.files) {
+        let root = &survey.plan.roots[file.root as usize];
+        let authored = survey.authored.get(&root.label);
+        let reading = Reading {
+            limits: &profile.rules.limits,
+            recipe: &profile.recipe,
+            is_authored: authored.is_some_and(|files| files.contains(&file.entry.path)),
+        };
+        let skipped = worker::content_skip_reason(&root.path, &file.entry, reading);
+        found.extend(skipped.map(|(reason, detail)| SkippedFile {
+            root: root.label.clone(),
+            path: file.entry.path.to_string(),
+            reason,
+            detail,
+        }));
+    }
+    found
 }
 
 fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> PlanLine<'a> {
@@ -133,6 +165,7 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
         workers: sizing.workers,
         file_workers: sizing.file_workers,
         skipped: &survey.skipped,
+        skipped_kinds: survey.skipped_kinds.groups(),
         missing_roots: &survey.missing_roots,
         kept: &survey.retained.roots,
         not_indexed: &survey.not_indexed,
@@ -215,6 +248,8 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
         for (reason, count) in line.skipped {
             writeln!(out, "  {:16} {count:7}", reason.as_str())?;
         }
+        writeln!(out, "by kind of file, with examples:")?;
+        skipped::print_groups(out, &line.skipped_kinds)?;
     }
     Ok(())
 }
@@ -271,7 +306,12 @@ fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Re
 
 /// Return the verdict on a file that the walk found eligible, after reading its text.
 fn read_verdict(profile: &Profile, root: &Root, entry: &FileEntry) -> (&'static str, String) {
-    match worker::content_skip_reason(&root.path, entry, &profile.rules.limits, &profile.recipe) {
+    let reading = Reading {
+        limits: &profile.rules.limits,
+        recipe: &profile.recipe,
+        is_authored: scan::is_authored(root, &profile.rules, &entry.path),
+    };
+    match worker::content_skip_reason(&root.path, entry, reading) {
         None => (
             "indexed",
             format!("{} bytes, root {}", entry.size, root.label),

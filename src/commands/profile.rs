@@ -77,8 +77,11 @@ fn show(name: &str, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         for missing in &profile.missing {
             writeln!(out, "  missing: {} ({})", missing.typed, missing.detail)?;
         }
-        let extensions: Vec<_> = rules.extensions.iter().map(String::as_str).collect();
-        writeln!(out, "extensions: {}", extensions.join(" "))?;
+        let extensions = match rules.names.all {
+            true => "all".to_owned(),
+            false => rules.names.entries().join(" "),
+        };
+        writeln!(out, "extensions: {extensions}")?;
         let dirs: Vec<_> = rules.skip_dirs.iter().map(String::as_str).collect();
         writeln!(out, "skipped folders: {}", dirs.join(" "))?;
         writeln!(
@@ -122,13 +125,15 @@ fn as_json(profile: &Profile) -> serde_json::Value {
         .map(|root| json!({"label": root.label, "path": root.path.display().to_string()}))
         .collect();
     let missing: Vec<_> = profile.missing.iter().map(|m| m.typed.as_str()).collect();
+    let rules = &profile.rules;
     json!({
         "name": profile.name,
         "description": profile.description,
         "file": profile.file.display().to_string(),
         "roots": roots,
         "missing_roots": missing,
-        "extensions": profile.rules.extensions,
+        "extensions": (!rules.names.all).then(|| rules.names.entries()),
+        "gitignore": rules.gitignore,
         "limits": profile.rules.limits,
         "recipe": profile.recipe,
     })

@@ -102,6 +102,7 @@ impl Settings {
             rebuild: flags.rebuild,
             prune: flags.prune,
             take_over: flags.take_over,
+            list_skipped: flags.skipped,
             stall_timeout: Duration::from_secs(flags.stall_timeout.into()),
             worker_memory: u64::from(flags.worker_memory) << 20,
             category: flags.shard_category.unwrap_or_default().into(),

@@ -1,6 +1,6 @@
 //! Prints the result of a build, for people or as one line of JSON.
 
-use super::{output, secrets};
+use super::{output, secrets, skipped};
 use crate::cli::GlobalFlags;
 use crate::engine::{BuildOutcome, BuildRequest, Summary};
 use crate::exit_code::ExitCode;
@@ -36,8 +36,14 @@ pub fn print(
         secrets::warn(&summary.index.secrets_in_text);
     }
     output::text(|out| match summary {
-        Some(summary) if global.json => output::json_line(out, "summary", &Line { summary, exit }),
-        Some(summary) => print_summary(out, summary, request),
+        Some(summary) if global.json => {
+            skipped::print_json(out, &request.profile.name, &summary.skipped_files)?;
+            output::json_line(out, "summary", &Line { summary, exit })
+        }
+        Some(summary) => {
+            skipped::print_files(out, &summary.skipped_files)?;
+            print_summary(out, summary, request)
+        }
         None if global.json => {
             let profile = &request.profile.name;
             output::json_line(
@@ -96,13 +102,23 @@ fn print_summary(
             progress::count(run.reused_chunks, "vector"),
         )?;
     }
-    let skipped: Vec<_> = index
+    let counts: Vec<_> = index
         .skipped
         .iter()
         .map(|(r, n)| format!("{n} {r}"))
         .collect();
-    if !skipped.is_empty() {
-        writeln!(out, "  skipped: {}", skipped.join(", "))?;
+    if !counts.is_empty() {
+        writeln!(out, "  skipped: {}", counts.join(", "))?;
+        skipped::print_groups(out, &index.skipped_kinds)?;
+    }
+    if let Some(head) = index.heads.examples.first() {
+        let files = progress::count(index.heads.files, "large file");
+        let (root, path) = (&head.root, &head.path);
+        let bytes = progress::bytes(head.indexed_bytes);
+        writeln!(
+            out,
+            "  only the beginning of {files}: {bytes} of {root}/{path}, ..."
+        )?;
     }
     for file in index.quarantined.iter().chain(&index.unreadable) {
         writeln!(

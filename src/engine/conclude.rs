@@ -11,8 +11,8 @@ use crate::failpoint::failpoint;
 use crate::file::FileOutcome;
 use crate::plan::Mode;
 use crate::report::{
-    BuildEvent, FileSecrets, IndexSummary, Manifest, RunSummary, ShardSummary, Summary, Target,
-    TextSecrets,
+    BuildEvent, FileHead, FileSecrets, Heads, IndexSummary, Manifest, RunSummary, ShardSummary,
+    SkippedFile, SkippedTally, Summary, Target, TextSecrets,
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::hash_file;
@@ -42,7 +42,11 @@ pub fn conclude(
     // Check again: the build may have taken hours.
     obstacles::refuse_manifest(path)?;
     let previous = manifest::read(path, observe)?;
-    let index = summarize_index(request, prepared, published, previous.as_ref())?;
+    let Gathered {
+        index,
+        skipped_files,
+        ..
+    } = summarize_index(request, prepared, published, previous.as_ref())?;
     let target = Target {
         built_at: prepared.epoch,
         encoders: serde_json::to_value(&prepared.encoders)?,
@@ -60,7 +64,11 @@ pub fn conclude(
     // Last: while this folder exists, `verify` knows that the manifest may describe an earlier state.
     ownership::remove_segments(&prepared.layout.segments())?;
     failpoint!("build::cleaned", request.profile.name);
-    Ok(Summary { index, run })
+    Ok(Summary {
+        index,
+        run,
+        skipped_files,
+    })
 }
 
 fn summarize_index(
@@ -68,9 +76,9 @@ fn summarize_index(
     prepared: &Prepared,
     published: &Published,
     previous: Option<&Manifest>,
-) -> Result<IndexSummary> {
+) -> Result<Gathered> {
     let survey = &prepared.survey;
-    let mut index = IndexSummary {
+    let index = IndexSummary {
         profile: request.profile.name.clone(),
         mode: request.mode_name().to_owned(),
         output: prepared.layout.database.display().to_string(),
@@ -81,6 +89,8 @@ fn summarize_index(
         chunks: 0,
         source_bytes: 0,
         skipped: survey.skipped.clone(),
+        skipped_kinds: Vec::new(),
+        heads: Heads::default(),
         quarantined: Vec::new(),
         unreadable: survey.unreadable.clone(),
         secrets_in_text: TextSecrets {
@@ -91,6 +101,12 @@ fn summarize_index(
         kept: survey.retained.roots.clone(),
         not_indexed: survey.not_indexed.clone(),
         shards: Vec::new(),
+    };
+    let mut gathered = Gathered {
+        index,
+        skipped_kinds: survey.skipped_kinds.clone(),
+        skipped_files: survey.skipped_files.clone(),
+        lists_skipped: request.list_skipped,
     };
     let registered = match request.mode() {
         Mode::Sharded => registered_shards(&prepared.layout.database)?,
@@ -130,23 +146,35 @@ fn summarize_index(
                 None => hash_file(&path)?.to_string(),
             },
         };
-        let summary = summarize_shard(&path, ledger, Some(file_hash), &mut index)?;
+        let summary = summarize_shard(&path, ledger, Some(file_hash), &mut gathered)?;
+        let index = &mut gathered.index;
         index.files += summary.files;
         index.chunks += summary.chunks;
         index.shards.push(summary);
     }
+    let index = &mut gathered.index;
+    index.skipped_kinds = gathered.skipped_kinds.groups();
     index.digest = digest_index(digests).to_string();
     index.content_digest = content.to_digest().to_string();
-    Ok(index)
+    Ok(gathered)
 }
 
-/// Summarize one shard, and add its failures, skipped files and credentials to `index`.
+/// What the ledgers of the shards add up to.
+struct Gathered {
+    index: IndexSummary,
+    skipped_kinds: SkippedTally,
+    skipped_files: Vec<SkippedFile>,
+    lists_skipped: bool,
+}
+
+/// Summarize one shard, and add its failures, skipped files and credentials to `gathered`.
 fn summarize_shard(
     path: &Path,
     ledger: ShardLedger,
     file_blake3: Option<String>,
-    index: &mut IndexSummary,
+    gathered: &mut Gathered,
 ) -> Result<ShardSummary> {
+    let index = &mut gathered.index;
     let bytes = fs::metadata(path)
         .with_context(|| format!("reading {}", path.display()))?
         .len();
@@ -155,21 +183,42 @@ fn summarize_shard(
     index.unreadable.extend(failures.unreadable);
     let mut files = 0;
     for (root, record) in ledger.files {
+        let label = &ledger.roots[root as usize].label;
         match record.outcome {
-            FileOutcome::Indexed { credentials, .. } => {
+            FileOutcome::Indexed {
+                credentials, text, ..
+            } => {
                 files += 1;
-                index.source_bytes += record.entry.size;
+                index.source_bytes += text.head_bytes.unwrap_or(record.entry.size);
+                if let Some(indexed_bytes) = text.head_bytes {
+                    index.heads.add(FileHead {
+                        root: label.clone(),
+                        path: record.entry.path.to_string(),
+                        indexed_bytes,
+                        bytes: record.entry.size,
+                    });
+                }
                 if credentials > 0 {
                     index.secrets_in_text.values += u64::from(credentials);
                     index.secrets_in_text.files.push(FileSecrets {
-                        root: ledger.roots[root as usize].label.clone(),
+                        root: label.clone(),
                         path: record.entry.path.to_string(),
                         values: credentials,
                     });
                 }
             }
-            FileOutcome::Skipped { reason, .. } => {
+            FileOutcome::Skipped { reason, detail } => {
                 *index.skipped.entry(reason).or_default() += 1;
+                let path = &record.entry.path;
+                gathered.skipped_kinds.add(reason, label, path, false);
+                if gathered.lists_skipped {
+                    gathered.skipped_files.push(SkippedFile {
+                        root: label.clone(),
+                        path: path.to_string(),
+                        reason,
+                        detail,
+                    });
+                }
             }
         }
     }

@@ -157,6 +157,7 @@ fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> O
         root_label: root.label.clone(),
         root_path: root.path.clone(),
         files: files.iter().map(|file| file.entry.clone()).collect(),
+        authored: prepared.survey.authored_of(&root.label, files),
         quarantined: Vec::new(),
         suspect,
         careful: false,

@@ -36,6 +36,8 @@ pub struct BuildRequest {
     pub rebuild: bool,
     /// Delete the shards of unavailable roots.
     pub prune: bool,
+    /// List every skipped file in the survey and the summary.
+    pub list_skipped: bool,
     /// Replace an index that was built from another profile file of the same name.
     pub take_over: bool,
     /// Replace a worker that makes no progress for this long.
@@ -118,6 +120,7 @@ impl BuildRequest {
             rebuild: false,
             prune: false,
             take_over: false,
+            list_skipped: false,
             stall_timeout: STALL_TIMEOUT,
             worker_memory: 0,
             category: ShardCategory::default(),

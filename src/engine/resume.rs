@@ -83,6 +83,7 @@ mod tests {
             root_label: String::new(),
             root_path: PathBuf::new(),
             files: Vec::new(),
+            authored: Vec::new(),
             quarantined: Vec::new(),
             suspect: Vec::new(),
             careful: false,

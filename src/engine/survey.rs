@@ -6,12 +6,12 @@ use crate::engine::output::change_times::ChangeTimes;
 use crate::engine::output::unavailable_roots::{RetainedShards, find_retained};
 use crate::engine::request::BuildRequest;
 use crate::engine::unchanged::{Comparison, changed_roots};
-use crate::file::SkipReason;
-use crate::plan::{self, Mode, Plan, RootFiles};
+use crate::file::{RelPath, SkipReason};
+use crate::plan::{self, Mode, Plan, PlannedFile, RootFiles};
 use crate::profile::Profile;
-use crate::report::SkippedFile;
+use crate::report::{SkippedFile, SkippedGroup, SkippedTally};
 use crate::scan;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A profile's files and their plan.
@@ -19,6 +19,12 @@ pub struct Survey {
     pub plan: Plan,
     /// How many files the walk skipped, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
+    /// The same by reason and kind of file.
+    pub skipped_kinds: SkippedTally,
+    /// The files themselves, if the request asks for them.
+    pub skipped_files: Vec<SkippedFile>,
+    /// By the label of the root, files that people wrote, as their repository says.
+    pub authored: BTreeMap<String, BTreeSet<RelPath>>,
     /// Files and folders that the walk could not read.
     pub unreadable: Vec<SkippedFile>,
     pub missing_roots: Vec<String>,
@@ -31,6 +37,18 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Return those of `files`, all of one root, that people wrote.
+    pub fn authored_of(&self, root: &str, files: &[PlannedFile]) -> Vec<RelPath> {
+        let Some(authored) = self.authored.get(root) else {
+            return Vec::new();
+        };
+        let paths = files.iter().map(|file| &file.entry.path);
+        paths
+            .filter(|path| authored.contains(*path))
+            .cloned()
+            .collect()
+    }
+
     /// Return whether a root, folder or file cannot be read, so that the build ends as incomplete. With `--prune` missing
     /// roots do not count.
     pub fn is_incomplete(&self, request: &BuildRequest) -> bool {
@@ -48,15 +66,18 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
     let Walk {
         roots,
         skipped,
+        skipped_kinds,
+        skipped_files,
+        authored,
         unreadable,
         unlisted,
-    } = walk(profile);
+    } = walk(request);
     let is_empty = roots.iter().all(|root| root.files.is_empty());
     let mut plan = plan::plan(roots, &request.plan);
     plan.check_coverage().context("planning")?;
     let retained = find_retained(request, &plan, &unlisted)?;
     if is_empty && retained.shards.is_empty() {
-        return Err(nothing_to_index(profile, &skipped, &unlisted));
+        return Err(nothing_to_index(profile, &skipped_kinds, &unlisted));
     }
     let not_indexable = not_indexable(profile, &unlisted);
     let missing_roots = not_indexable.iter().map(|root| {
@@ -84,6 +105,9 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
         retained,
         plan,
         skipped,
+        skipped_kinds,
+        skipped_files,
+        authored,
         unreadable,
         missing_roots,
         not_indexed,
@@ -96,15 +120,31 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
 struct Walk {
     roots: Vec<RootFiles>,
     skipped: BTreeMap<SkipReason, u64>,
+    skipped_kinds: SkippedTally,
+    skipped_files: Vec<SkippedFile>,
+    authored: BTreeMap<String, BTreeSet<RelPath>>,
     unreadable: Vec<SkippedFile>,
     /// Why a root could not be listed, by its label. Such a root is unavailable and has no files in `roots`.
     unlisted: BTreeMap<String, String>,
 }
 
-fn walk(profile: &Profile) -> Walk {
+fn walk(request: &BuildRequest) -> Walk {
+    let profile = &request.profile;
     let mut walk = Walk::default();
     for root in &profile.roots {
-        let found = scan::scan(root, &profile.rules).unwrap_or_else(|error| {
+        let mut listed = Vec::new();
+        let found = scan::scan_with(root, &profile.rules, &mut |path, reason, rule| {
+            if request.list_skipped {
+                listed.push(SkippedFile {
+                    root: root.label.clone(),
+                    path: path.to_string(),
+                    reason,
+                    detail: rule.to_string(),
+                });
+            }
+        });
+        walk.skipped_files.append(&mut listed);
+        let found = found.unwrap_or_else(|error| {
             let reason = error.source.to_string();
             walk.unlisted.insert(root.label.clone(), reason);
             scan::RootScan::default()
@@ -112,6 +152,7 @@ fn walk(profile: &Profile) -> Walk {
         for (reason, count) in found.skipped {
             *walk.skipped.entry(reason).or_default() += count;
         }
+        walk.skipped_kinds.merge(found.skipped_kinds);
         let failures = found.failures.into_iter().map(|failure| SkippedFile {
             root: root.label.clone(),
             path: failure.path.to_string(),
@@ -119,6 +160,9 @@ fn walk(profile: &Profile) -> Walk {
             detail: failure.detail,
         });
         walk.unreadable.extend(failures);
+        if !found.authored.is_empty() {
+            walk.authored.insert(root.label.clone(), found.authored);
+        }
         walk.roots.push(RootFiles {
             label: root.label.clone(),
             path: root.path.clone(),
@@ -153,12 +197,20 @@ fn warnings(
     warnings
 }
 
+/// Kinds of skipped files in the message that there is nothing to index.
+const MOST_KINDS: usize = 12;
+
 fn nothing_to_index(
     profile: &Profile,
-    skipped: &BTreeMap<SkipReason, u64>,
+    skipped: &SkippedTally,
     unlisted: &BTreeMap<String, String>,
 ) -> BuildError {
-    let counts: Vec<_> = skipped.iter().map(|(r, n)| format!("{n} {r}")).collect();
+    let groups = skipped.groups();
+    let count = |group: &SkippedGroup| format!("{} {} {}", group.count, group.reason, group.kind);
+    let mut counts: Vec<_> = groups.iter().take(MOST_KINDS).map(count).collect();
+    if groups.len() > MOST_KINDS {
+        counts.push(format!("and {} more kinds", groups.len() - MOST_KINDS));
+    }
     let reason = match counts.as_slice() {
         [] if !unlisted.is_empty() => {
             let each = unlisted.iter().map(|(root, why)| format!("{root}: {why}"));

@@ -53,6 +53,8 @@ pub struct TextKind {
     pub encoding: Box<str>,
     /// Lower-case name of the language or format; `None` when it is not known.
     pub language: Option<Box<str>>,
+    /// Bytes that were read, if the file is larger than the limits; else `None`.
+    pub head_bytes: Option<u64>,
 }
 
 impl Default for TextKind {
@@ -61,6 +63,7 @@ impl Default for TextKind {
         Self {
             encoding: "UTF-8".into(),
             language: None,
+            head_bytes: None,
         }
     }
 }

@@ -11,17 +11,17 @@ pub enum SkipReason {
     Extension,
     /// Smaller than `min_file_bytes`.
     TooSmall,
-    /// Larger than `max_file_bytes`.
+    /// Larger than `max_file_bytes`, under the compat rules.
     TooLarge,
     /// Below a folder named in `skip_dirs`.
     SkippedDir,
-    /// The file name is on the skip list (lock files, minified scripts).
+    /// The file name is on the skip list.
     SkippedName,
     /// A name that is common for keys and credentials.
     Secret,
     /// Excluded by the root's `exclude`, or not matched by its `include`.
     Excluded,
-    /// Excluded by a `.gitignore`.
+    /// Ignored by git.
     Gitignore,
     /// A symbolic link, with `follow_links = false`.
     Link,
@@ -45,10 +45,27 @@ pub enum SkipReason {
     Quarantined,
     /// Written by this program: an index, its work files, a manifest, metrics or a log.
     Output,
+    /// Excluded by a `.helixignore`.
+    #[serde(rename = "helixignore")]
+    HelixIgnore,
+    /// Another working tree of a repository that is indexed already.
+    Worktree,
+    /// Written by a program from other sources, as its first lines or `.gitattributes` say.
+    Generated,
+    /// A script or style sheet made small by a program.
+    Minified,
+    /// Maps minified or compiled scripts to their sources.
+    SourceMap,
+    /// Copied from another project, as `.gitattributes` or a package manager's files say.
+    Vendored,
+    /// A lock file of a package manager.
+    LockFile,
+    /// An image in the form of text, such as SVG.
+    Image,
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 27] = [
         Self::Extension,
         Self::TooSmall,
         Self::TooLarge,
@@ -68,6 +85,14 @@ impl SkipReason {
         Self::OtherRoot,
         Self::Quarantined,
         Self::Output,
+        Self::HelixIgnore,
+        Self::Worktree,
+        Self::Generated,
+        Self::Minified,
+        Self::SourceMap,
+        Self::Vendored,
+        Self::LockFile,
+        Self::Image,
     ];
 
     /// Return the stable spelling in JSON, manifests and databases.
@@ -92,6 +117,14 @@ impl SkipReason {
             Self::OtherRoot => "other_root",
             Self::Quarantined => "quarantined",
             Self::Output => "output",
+            Self::HelixIgnore => "helixignore",
+            Self::Worktree => "worktree",
+            Self::Generated => "generated",
+            Self::Minified => "minified",
+            Self::SourceMap => "source_map",
+            Self::Vendored => "vendored",
+            Self::LockFile => "lock_file",
+            Self::Image => "image",
         }
     }
 

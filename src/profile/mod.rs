@@ -14,11 +14,16 @@ pub mod recipe;
 pub mod encoders;
 mod expand;
 mod folders;
+mod global_excludes;
 mod labels;
 mod suggest;
 
 mod device_setting;
 mod find;
+
+mod name_lists;
+
+mod file_names;
 mod rules;
 
 mod parse;
@@ -39,16 +44,16 @@ pub use device_setting::{DeviceSetting, NoSuchDevice};
 pub use draft::{ProfileDraft, RootDraft};
 pub use error::ProfileError;
 pub use expand::Env;
+pub use file_names::FileNames;
 pub use find::{ProfileName, find_profile, list_profiles};
 pub use labels::{slug, unique_labels};
+pub use name_lists::{LOCK_FILES, MINIFIED, SOURCE_MAPS};
 pub use of_folders::FolderOptions;
 pub use parse::{EncodersTable, ProfileFile, RootEntry, toml_message};
 pub use patterns::{BadPattern, Patterns};
 pub use resolved::Profile;
 pub use roots::{ExpectedRoot, KnownRoot, MissingRoot, Root};
-pub use rules::{
-    DEFAULT_EXTENSIONS, DEFAULT_SKIP_DIRS, DEFAULT_SKIP_NAMES, Limits, Rules, Secrets,
-};
+pub use rules::{LargeFiles, Limits, Rules, Secrets};
 
 #[cfg(test)]
 mod tests;

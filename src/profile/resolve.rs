@@ -4,12 +4,16 @@ use super::device_setting::DeviceSetting;
 use super::encoders::{ModelSource, Precision};
 use super::error::ProfileError;
 use super::expand::{Env, expand};
+use super::file_names::FileNames;
+use super::global_excludes::global_excludes;
+use super::name_lists::{skip_dirs, skip_names};
 use super::parse::ProfileFile;
 use super::patterns::Patterns;
 use super::recipe::Recipe;
+use super::recipe::RuleSet;
 use super::resolved::Profile;
 use super::roots::find_roots;
-use super::rules::{DEFAULT_EXTENSIONS, DEFAULT_SKIP_DIRS, DEFAULT_SKIP_NAMES, Limits, Rules};
+use super::rules::{Limits, Rules};
 use super::source::ProfileSource;
 use crate::named_file;
 use std::path::Path;
@@ -128,34 +132,45 @@ fn name(file: &Path, source: &ProfileSource<'_>) -> Result<String, ProfileError>
 }
 
 fn rules(typed: &ProfileFile, source: &ProfileSource<'_>) -> Result<Rules, ProfileError> {
-    let limits = limits(typed, source)?;
-    let extensions = list(typed.extensions.as_ref(), DEFAULT_EXTENSIONS);
-    let skip_dirs = list(typed.skip_dirs.as_ref(), DEFAULT_SKIP_DIRS);
-    let names = typed.skip_names.as_ref();
-    let skip_names = Patterns::compile(list(names.map(Spanned::get_ref), DEFAULT_SKIP_NAMES))
-        .map_err(|bad| {
-            source.invalid_at(names.map_or(0, |it| it.span().start), &bad.to_string())
-        })?;
-    let plain = |name: &str| name.trim_start_matches('.').to_lowercase();
+    let set = typed.rules.unwrap_or_default();
+    let names = match &typed.extensions {
+        Some(entries) => FileNames::typed(entries, DEFAULTS, set),
+        None => FileNames::of(set),
+    };
+    let folders = list(typed.skip_dirs.as_ref(), skip_dirs(set));
     let folder = |name: &str| name.trim_end_matches('/').to_string();
+    let patterns = typed.skip_names.as_ref();
+    let skip_names = list(patterns.map(Spanned::get_ref), skip_names(set));
+    let skip_names = Patterns::compile(skip_names).map_err(|bad| {
+        source.invalid_at(patterns.map_or(0, |it| it.span().start), &bad.to_string())
+    })?;
     Ok(Rules {
-        set: typed.rules.unwrap_or_default(),
-        extensions: extensions.into_iter().map(plain).collect(),
-        skip_dirs: skip_dirs.into_iter().map(folder).collect(),
+        names,
+        skip_dirs: folders.into_iter().map(folder).collect(),
         skip_names,
         secrets: typed.secrets.unwrap_or_default(),
-        gitignore: typed.gitignore.unwrap_or_default(),
-        limits,
+        gitignore: typed.gitignore.unwrap_or(set == RuleSet::Standard),
+        global_excludes: match typed.git_global_excludes {
+            Some(true) => global_excludes(source.env),
+            _ => None,
+        },
+        limits: limits(typed, set, source)?,
+        set,
     })
 }
 
-fn limits(typed: &ProfileFile, source: &ProfileSource<'_>) -> Result<Limits, ProfileError> {
-    let defaults = Limits::default();
+fn limits(
+    typed: &ProfileFile,
+    set: RuleSet,
+    source: &ProfileSource<'_>,
+) -> Result<Limits, ProfileError> {
+    let defaults = Limits::of(set);
     let (min, max) = (&typed.min_file_bytes, &typed.max_file_bytes);
     let limits = Limits {
         min_file_bytes: value_or(min, defaults.min_file_bytes),
         max_file_bytes: value_or(max, defaults.max_file_bytes),
         follow_links: typed.follow_links.unwrap_or(defaults.follow_links),
+        ..defaults
     };
     if let (Some(typed), true) = (
         min.as_ref().or(max.as_ref()),
@@ -175,14 +190,14 @@ fn value_or<T: Copy>(typed: &Option<Spanned<T>>, default: T) -> T {
 }
 
 /// Return the list as typed, with [`DEFAULTS`] replaced by the defaults; without a list, the defaults.
-fn list<'t>(typed: Option<&'t Vec<String>>, defaults: &[&'static str]) -> Vec<&'t str> {
+fn list<'t>(typed: Option<&'t Vec<String>>, defaults: Vec<&'static str>) -> Vec<&'t str> {
     let Some(typed) = typed else {
-        return defaults.to_vec();
+        return defaults;
     };
     let mut list = Vec::new();
     for entry in typed {
         match entry.as_str() {
-            DEFAULTS => list.extend_from_slice(defaults),
+            DEFAULTS => list.extend_from_slice(&defaults),
             entry => list.push(entry),
         }
     }

@@ -1,121 +1,42 @@
-//! Which files of a root are eligible, and their defaults.
-//!
-//! The extension lists and size limits are those of the Python builder, so that the same tree gives the same files. So is the
-//! list of skipped folders, without five names that only its own project has (`benchmarks`, `training`, `logs`,
-//! `cwola_export`, `Cymatix-backup blobs`): in other trees they contain sources.
+//! Which files of a root are eligible, and the defaults of both rule sets.
 
+use super::file_names::FileNames;
+use super::name_lists::{skip_dirs, skip_names};
 use super::patterns::Patterns;
 use super::recipe::RuleSet;
+use crate::file::RelPath;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// Extensions of indexed files, unless the profile lists others: code, then text.
-pub const DEFAULT_EXTENSIONS: &[&str] = &[
-    "lua",
-    "py",
-    "cs",
-    "js",
-    "json",
-    "yaml",
-    "yml",
-    "toml",
-    "bat",
-    "sh",
-    "html",
-    "rs",
-    "go",
-    "java",
-    "c",
-    "cpp",
-    "h",
-    "rb",
-    "ts",
-    "tsx",
-    "jsx",
-    "sql",
-    "r",
-    "ps1", //
-    "txt",
-    "md",
-    "cfg",
-    "ini",
-    "conf",
-    "properties",
-    "vdf",
-    "acf",
-];
-
-/// Skipped folders, unless the profile lists others: version control, dependencies, build output and caches, state of editors
-/// and agents, then folders of Windows and Steam.
-pub const DEFAULT_SKIP_DIRS: &[&str] = &[
-    ".git",
-    ".hg",
-    ".svn",
-    "node_modules",
-    ".venv",
-    "venv",
-    "__pycache__",
-    "dist",
-    "build",
-    "target",
-    ".next",
-    ".nuxt",
-    ".turbo",
-    ".cache",
-    ".parcel-cache",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".tox",
-    ".nox",
-    ".gradle",
-    ".terraform",
-    ".claude",
-    ".serena",
-    ".idea",
-    ".vs", //
-    "$RECYCLE.BIN",
-    "System Volume Information",
-    "WpSystem",
-    "WUDownloadCache",
-    "WindowsApps",
-    "shadercache",
-    "temp",
-    "downloading",
-    "depotcache",
-    "Mono",
-    "MonoBleedingEdge",
-    "D3D12",
-];
-
-/// Names of skipped files, unless the profile lists others: lock files, minified and generated scripts. They are large, and
-/// nobody searches them.
-pub const DEFAULT_SKIP_NAMES: &[&str] = &[
-    "package-lock.json",
-    "npm-shrinkwrap.json",
-    "pnpm-lock.yaml",
-    "packages.lock.json",
-    "yarn.lock",
-    "Cargo.lock",
-    "uv.lock",
-    "poetry.lock",
-    "Pipfile.lock",
-    "composer.lock",
-    "Gemfile.lock",
-    "bun.lock",
-    "deno.lock",
-    "flake.lock",
-    "go.sum",
-    "*.min.js",
-    "*.min.mjs",
-    "*.min.css",
-    "*.js.map",
-    "*.css.map",
-];
+use std::path::PathBuf;
 
 /// Bytes. The Python builder's limits.
-pub const MAX_FILE_BYTES: u64 = 200_000;
-pub const MIN_FILE_BYTES: u64 = 50;
+const COMPAT_MAX_FILE_BYTES: u64 = 200_000;
+const COMPAT_MIN_FILE_BYTES: u64 = 50;
+
+/// Bytes of a file that the standard rules index. Sources that people write are smaller: the largest of the Linux kernel that
+/// no program wrote has about 400 kB.
+const STANDARD_MAX_FILE_BYTES: u64 = 2_000_000;
+
+/// What the standard rules index of a data file of more than [`DATA_BYTES`]: enough to say what its columns and fields are.
+pub const DATA_HEAD_BYTES: u64 = 64 * 1024;
+
+/// Bytes from which a file of records is a data dump rather than a fixture or a setting: the Python builder's limit.
+const DATA_BYTES: u64 = 200_000;
+
+/// Extensions of files of records, in which the later records say nothing that the first do not.
+const DATA_EXTENSIONS: [&str; 9] = [
+    "csv", "geojson", "json", "jsonl", "log", "ndjson", "psv", "topojson", "tsv",
+];
+
+/// What becomes of files above `max_file_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LargeFiles {
+    /// Skipped.
+    Skip,
+    /// Their first bytes are indexed, up to the end of a line.
+    Head,
+}
 
 /// Whether files named like keys and credentials are indexed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +52,7 @@ pub enum Secrets {
 pub struct Limits {
     pub min_file_bytes: u64,
     pub max_file_bytes: u64,
+    pub large_files: LargeFiles,
     /// Follow links that stay inside the root.
     pub follow_links: bool,
 }
@@ -139,40 +61,81 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub set: RuleSet,
-    /// Lower case, without the dot.
-    pub extensions: BTreeSet<String>,
+    pub names: FileNames,
     /// Exact names of skipped folders.
     pub skip_dirs: BTreeSet<String>,
     /// Names of skipped files.
     pub skip_names: Patterns,
     pub secrets: Secrets,
-    /// Apply `.gitignore` files inside the root.
+    /// Skip what git ignores.
     pub gitignore: bool,
+    /// The user's `core.excludesFile`, if the profile asks for it.
+    pub global_excludes: Option<PathBuf>,
     pub limits: Limits,
+}
+
+impl Limits {
+    /// Return the limits of a rule set.
+    pub fn of(set: RuleSet) -> Self {
+        let (min_file_bytes, max_file_bytes, large_files) = match set {
+            RuleSet::Standard => (1, STANDARD_MAX_FILE_BYTES, LargeFiles::Head),
+            RuleSet::Compat => (
+                COMPAT_MIN_FILE_BYTES,
+                COMPAT_MAX_FILE_BYTES,
+                LargeFiles::Skip,
+            ),
+        };
+        Self {
+            min_file_bytes,
+            max_file_bytes,
+            large_files,
+            follow_links: false,
+        }
+    }
+
+    /// Return how many bytes are read of the file at `path` of `size` bytes, at most.
+    pub fn most_bytes(&self, path: &RelPath, size: u64) -> u64 {
+        let is_data = || DATA_EXTENSIONS.contains(&path.extension().as_str());
+        match self.large_files {
+            LargeFiles::Head if size > DATA_BYTES && is_data() => {
+                DATA_HEAD_BYTES.min(self.max_file_bytes)
+            }
+            _ => self.max_file_bytes,
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
+        Self::of(RuleSet::default())
+    }
+}
+
+impl Rules {
+    /// Return the rules of a profile that says no more than the rule set.
+    pub fn of(set: RuleSet) -> Self {
         Self {
-            min_file_bytes: MIN_FILE_BYTES,
-            max_file_bytes: MAX_FILE_BYTES,
-            follow_links: false,
+            set,
+            names: FileNames::of(set),
+            skip_dirs: skip_dirs(set).iter().map(ToString::to_string).collect(),
+            skip_names: Patterns::compile(skip_names(set)).expect("the default patterns compile"),
+            secrets: Secrets::default(),
+            gitignore: set == RuleSet::Standard,
+            global_excludes: None,
+            limits: Limits::of(set),
         }
+    }
+}
+
+impl Rules {
+    /// Whether `.gitattributes` files say which files programs wrote.
+    pub fn reads_attributes(&self) -> bool {
+        self.set == RuleSet::Standard
     }
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        Self {
-            set: RuleSet::default(),
-            extensions: owned(DEFAULT_EXTENSIONS),
-            skip_dirs: owned(DEFAULT_SKIP_DIRS),
-            skip_names: Patterns::compile(DEFAULT_SKIP_NAMES.iter().copied())
-                .expect("the default patterns compile"),
-            secrets: Secrets::default(),
-            gitignore: false,
-            limits: Limits::default(),
-        }
+        Self::of(RuleSet::default())
     }
 }

@@ -100,13 +100,17 @@ fn every_key_reaches_its_place() {
     );
     let rules = &profile.rules;
     assert_eq!(rules.set, RuleSet::Compat);
-    assert_eq!(rules.extensions, ["rs", "md"].map(String::from).into());
+    assert_eq!(
+        rules.names.extensions,
+        ["rs", "md"].map(String::from).into()
+    );
     assert!(rules.skip_dirs.contains("saves") && rules.skip_dirs.contains("node_modules"));
     assert!(rules.skip_names.matching(Path::new("a/x.gen.rs")).is_some());
     assert!(rules.skip_names.matching(Path::new("yarn.lock")).is_none());
     let limits = Limits {
         min_file_bytes: 10,
         max_file_bytes: 1_000,
+        large_files: LargeFiles::Skip,
         follow_links: true,
     };
     assert_eq!(
@@ -145,8 +149,12 @@ fn a_profile_of_roots_alone_has_the_defaults() {
     let setup = Setup::with_folders(&["src"]);
     let profile = setup.loaded("roots = ['src']");
     assert_eq!(profile.rules.limits, Limits::default());
-    assert_eq!(profile.rules.extensions.len(), DEFAULT_EXTENSIONS.len());
-    assert!(!profile.rules.gitignore);
+    assert!(profile.rules.names.all && profile.rules.gitignore);
+    let compat = setup.loaded("roots = ['src']\nrules = 'compat'");
+    assert_eq!(compat.rules.limits.max_file_bytes, 200_000);
+    assert_eq!(compat.rules.names.extensions.len(), 32);
+    assert_eq!(compat.rules.skip_dirs.len(), 38);
+    assert!(!compat.rules.names.all && !compat.rules.gitignore);
     assert_eq!(profile.recipe, Recipe::default());
     assert_eq!(profile.sparse, ModelSource::Embedded);
     assert_eq!(profile.device, None);
@@ -228,7 +236,7 @@ fn a_folder_without_a_profile_is_as_a_profile_with_defaults() {
     assert_eq!(of_folder.roots[0].path, loaded.roots[0].path);
     assert_eq!(of_folder.name, "my-notes");
     assert_eq!(of_folder.recipe, loaded.recipe);
-    assert_eq!(of_folder.rules.extensions, loaded.rules.extensions);
+    assert_eq!(of_folder.rules.names, loaded.rules.names);
     assert_eq!(of_folder.sparse, loaded.sparse);
     let absent = Profile::of_folder(&setup.path("absent"));
     assert!(matches!(absent, Err(ProfileError::Read { .. })));

@@ -10,7 +10,7 @@ pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
 
 use crate::batch::{Batch, EncoderKind};
 use crate::failure::Failure;
-use crate::file::FileEntry;
+use crate::file::{FileEntry, RelPath};
 use crate::ids::{Digest, SegmentId, ShardId, WorkerId};
 use crate::profile::Limits;
 use crate::profile::encoders::EncoderChoice;
@@ -25,7 +25,7 @@ pub fn build_id() -> String {
 }
 
 /// Raised with every change of a message.
-const PROTOCOL_VERSION: u32 = 5;
+const PROTOCOL_VERSION: u32 = 6;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
@@ -80,6 +80,8 @@ pub struct SegmentTask {
     pub root_path: PathBuf,
     /// In canonical order.
     pub files: Vec<FileEntry>,
+    /// Those of `files` that people wrote, as their repository says: their content is not judged.
+    pub authored: Vec<RelPath>,
     /// Positions in `files` to skip because they crashed their worker, with the reasons.
     pub quarantined: Vec<(u32, String)>,
     /// Positions of the files that may have been replaced by others of the same size and time: what an earlier run

@@ -5,15 +5,17 @@
 mod manifest;
 pub mod marks;
 mod metrics;
+mod skipped;
 mod summary;
 mod totals;
 mod watchdog;
 
 pub use manifest::{Manifest, Target};
 pub use metrics::{DeviceMetrics, Metrics, Runs};
+pub use skipped::{SkippedGroup, SkippedTally};
 pub use summary::{
-    FileSecrets, IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary, TextSecrets,
-    UnavailableRoot,
+    FileHead, FileSecrets, Heads, IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary,
+    TextSecrets, UnavailableRoot,
 };
 pub use totals::Totals;
 pub use watchdog::{

@@ -4,7 +4,7 @@
 //! ([`IndexSummary`]) is kept apart from how this run went ([`RunSummary`]): the first depends on
 //! inputs and settings alone.
 
-use super::WatchdogEvent;
+use super::{SkippedGroup, WatchdogEvent};
 use crate::file::SkipReason;
 use crate::profile::recipe::SecretsInText;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ pub struct Summary {
     pub index: IndexSummary,
     #[serde(flatten)]
     pub run: RunSummary,
+    /// Every skipped file, if the request asks for the list.
+    #[serde(skip)]
+    pub skipped_files: Vec<SkippedFile>,
 }
 
 /// What was built.
@@ -40,6 +43,12 @@ pub struct IndexSummary {
     pub source_bytes: u64,
     /// Files skipped, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
+    /// The same by reason and kind of file, with examples; the largest 200 groups.
+    #[serde(default)]
+    pub skipped_kinds: Vec<SkippedGroup>,
+    /// Files of which only the beginning is indexed.
+    #[serde(default, skip_serializing_if = "Heads::is_empty")]
+    pub heads: Heads,
     /// Files that killed their worker.
     pub quarantined: Vec<SkippedFile>,
     /// Files and folders to index that could not be read.
@@ -55,6 +64,38 @@ pub struct IndexSummary {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_indexed: Vec<String>,
     pub shards: Vec<ShardSummary>,
+}
+
+/// Files of which only the beginning is indexed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heads {
+    pub files: u64,
+    /// The first of them, 20 at most.
+    pub examples: Vec<FileHead>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileHead {
+    pub root: String,
+    pub path: String,
+    pub indexed_bytes: u64,
+    pub bytes: u64,
+}
+
+impl Heads {
+    /// Examples in a summary: more are noise in a manifest.
+    const MOST_EXAMPLES: usize = 20;
+
+    pub fn is_empty(&self) -> bool {
+        self.files == 0
+    }
+
+    pub fn add(&mut self, head: FileHead) {
+        self.files += 1;
+        if self.examples.len() < Self::MOST_EXAMPLES {
+            self.examples.push(head);
+        }
+    }
 }
 
 /// Values that look like credentials in the text of indexed files.

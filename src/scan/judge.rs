@@ -3,17 +3,25 @@
 //! Rules are asked in a fixed order, names before anything that costs a system call, and the first
 //! that objects is the reason.
 
-use super::gitignore::{Ignored, Layers};
+use super::git::{self, Ignored, Layers};
+use super::outputs::Looked;
 use super::read::{io_reason, mtime_ns};
 use super::result::ScanFailure;
-use super::{outputs, secrets};
+use super::{folder_marks, outputs, secrets};
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::platform;
-use crate::profile::{Root, Rules, Secrets};
+use crate::profile::recipe::RuleSet;
+use crate::profile::{LOCK_FILES, LargeFiles, MINIFIED, Root, Rules, SOURCE_MAPS, Secrets};
 use std::fmt;
 use std::fs::{FileType, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Extensions of images in the form of text.
+const IMAGES: [&str; 6] = ["eps", "ps", "svg", "xpm", "xbm", "pgm"];
+
+/// Bytes up to which such a file is indexed: a diagram that someone wrote by hand, or an icon with a title.
+const IMAGE_BYTES: u64 = 8 * 1024;
 
 /// The rules of one root, with the state of a walk down one branch.
 pub struct Judge<'r> {
@@ -37,12 +45,20 @@ pub struct Candidate<'a> {
 }
 
 pub enum Verdict<'j> {
-    Eligible(FileEntry),
+    Eligible(FileEntry, Author),
     /// A folder to walk.
     Enter,
     /// A link to the folder given, to be walked under the link's name.
     EnterLink(PathBuf),
     Skip(SkipReason, Rule<'j>),
+}
+
+/// Who wrote a file, as its repository says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// A person: its content is not judged.
+    Person,
+    Unknown,
 }
 
 /// The rule behind a skip, in words.
@@ -56,7 +72,18 @@ pub enum Rule<'j> {
     NotIncluded,
     Extension(String),
     Secret(String),
-    Gitignore(Ignored<'j>),
+    Ignored(Ignored),
+    /// An attribute in `.gitattributes`.
+    Attribute(&'static str),
+    /// The working tree that is indexed in its place, or the data that both share.
+    Worktree(PathBuf),
+    /// What lies in a folder, or beside it, tells what it is.
+    Marked(&'static str),
+    Image {
+        bytes: u64,
+    },
+    /// The first bytes are no text.
+    Nul,
     Bytes {
         bytes: u64,
         key: &'static str,
@@ -75,7 +102,7 @@ impl<'r> Judge<'r> {
         Self {
             root,
             rules,
-            layers: Layers::default(),
+            layers: Layers::new(root, rules),
             streams: platform::own_streams(),
         }
     }
@@ -88,9 +115,6 @@ impl<'r> Judge<'r> {
     /// Must be called when a folder (`None`: the root) is entered. Returns rule files that cannot
     /// be read.
     pub fn enter(&mut self, below: Option<&RelPath>) -> Vec<ScanFailure> {
-        if !self.rules.gitignore {
-            return Vec::new();
-        }
         self.layers
             .enter(&self.root.path, below, &self.rules.limits)
     }
@@ -116,6 +140,9 @@ impl<'r> Judge<'r> {
         if let Some(what) = outputs::folder(self.root, candidate.rel, &self.rules.limits) {
             return Err((SkipReason::Output, Rule::Output(what)));
         }
+        if self.rules.set == RuleSet::Standard {
+            self.not_marked(candidate)?;
+        }
         let name = std::str::from_utf8(candidate.rel.file_name()).ok();
         if let Some(entry) = name.and_then(|name| self.rules.skip_dirs.get(name)) {
             let key = "skip_dirs";
@@ -138,31 +165,81 @@ impl<'r> Judge<'r> {
             return Err((SkipReason::Output, Rule::Output(what)));
         }
         self.not_secret(rel, secrets::secret_pattern)?;
+        let said = self.layers.linguist(rel);
         if let Some(entry) = self.rules.skip_names.matching(self.below(candidate)) {
             let key = "skip_names";
-            return Err((SkipReason::SkippedName, Rule::Listed { key, entry }));
+            let reason = self.reason_of_name(entry);
+            if reason == SkipReason::SkippedName || said.generated != Some(false) {
+                return Err((reason, Rule::Listed { key, entry }));
+            }
         }
-        let extension = rel.extension();
-        if !self.rules.extensions.contains(&extension) {
-            let rule = Rule::Extension(extension);
+        if !self.rules.names.take(rel) {
+            let rule = Rule::Extension(rel.extension());
             return Err((SkipReason::Extension, rule));
         }
         self.not_ignored(candidate, false)?;
+        if said.vendored == Some(true) {
+            let rule = Rule::Attribute("linguist-vendored");
+            return Err((SkipReason::Vendored, rule));
+        }
+        if said.generated == Some(true) {
+            let rule = Rule::Attribute("linguist-generated");
+            return Err((SkipReason::Generated, rule));
+        }
         let metadata =
             metadata(candidate.path).map_err(|error| (io_reason(&error), Rule::Io(error)))?;
         self.within_limits(metadata.len())?;
+        if said.generated != Some(false) {
+            self.not_image(rel, metadata.len())?;
+        }
         if platform::file_identity(&metadata).is_some_and(|it| self.streams.contains(&it)) {
             let what = "the output of this run";
             return Err((SkipReason::Output, Rule::Output(what)));
         }
-        if let Some(what) = outputs::text(self.root, rel, &self.rules.limits) {
-            return Err((SkipReason::Output, Rule::Output(what)));
+        match outputs::text(self.root, rel, self.rules) {
+            Some(Looked::Output(what)) => return Err((SkipReason::Output, Rule::Output(what))),
+            Some(Looked::Binary) => return Err((SkipReason::Binary, Rule::Nul)),
+            None => {}
         }
-        Ok(Verdict::Eligible(FileEntry {
+        let entry = FileEntry {
             path: rel.clone(),
             size: metadata.len(),
             mtime_ns: mtime_ns(&metadata),
-        }))
+        };
+        let author = match said.generated {
+            Some(false) => Author::Person,
+            _ => Author::Unknown,
+        };
+        Ok(Verdict::Eligible(entry, author))
+    }
+
+    /// Refuse the folders of tools, and second working trees of a repository.
+    fn not_marked(&self, candidate: &Candidate<'_>) -> Result<(), Objection<'_>> {
+        let (root, rel, path) = (self.root, candidate.rel, candidate.path);
+        if let Some((reason, what)) = folder_marks::folder(root, rel, path, &self.rules.limits) {
+            // What holds for the files in the folder is asked of one that may not be there.
+            let inside = RelPath::try_from([rel.as_bytes(), b"/_"].concat());
+            let said = inside.map(|inside| self.layers.linguist(&inside));
+            let is_kept = reason == SkipReason::Vendored
+                && said.is_ok_and(|said| said.vendored == Some(false));
+            if !is_kept {
+                return Err((reason, Rule::Marked(what)));
+            }
+        }
+        match git::other_worktree(&root.path, candidate.real, self.layers.common_dir()) {
+            Some(other) => Err((SkipReason::Worktree, Rule::Worktree(other))),
+            None => Ok(()),
+        }
+    }
+
+    /// Return the reason for a pattern of `skip_names`. The compat rules have one for all.
+    fn reason_of_name(&self, pattern: &str) -> SkipReason {
+        match self.rules.set {
+            RuleSet::Standard if LOCK_FILES.contains(&pattern) => SkipReason::LockFile,
+            RuleSet::Standard if MINIFIED.contains(&pattern) => SkipReason::Minified,
+            RuleSet::Standard if SOURCE_MAPS.contains(&pattern) => SkipReason::SourceMap,
+            _ => SkipReason::SkippedName,
+        }
     }
 
     /// Follows a link one step deep: a link met below a linked folder is refused, for a few links
@@ -234,8 +311,8 @@ impl<'r> Judge<'r> {
     }
 
     fn not_ignored(&self, candidate: &Candidate<'_>, is_folder: bool) -> Result<(), Objection<'_>> {
-        match self.layers.ignored(candidate.path, is_folder) {
-            Some(ignored) => Err((SkipReason::Gitignore, Rule::Gitignore(ignored))),
+        match self.layers.ignored(candidate.rel, is_folder) {
+            Some((reason, ignored)) => Err((reason, Rule::Ignored(ignored))),
             None => Ok(()),
         }
     }
@@ -246,9 +323,18 @@ impl<'r> Judge<'r> {
             let (key, limit) = ("min_file_bytes", limits.min_file_bytes);
             return Err((SkipReason::TooSmall, Rule::Bytes { bytes, key, limit }));
         }
-        if bytes > limits.max_file_bytes {
+        if bytes > limits.max_file_bytes && limits.large_files == LargeFiles::Skip {
             let (key, limit) = ("max_file_bytes", limits.max_file_bytes);
             return Err((SkipReason::TooLarge, Rule::Bytes { bytes, key, limit }));
+        }
+        Ok(())
+    }
+
+    /// Refuse drawings under the standard rules: what is not a number in them is a word or two.
+    fn not_image(&self, path: &RelPath, bytes: u64) -> Result<(), Objection<'_>> {
+        let is_drawing = || IMAGES.contains(&path.extension().as_str());
+        if self.rules.set == RuleSet::Standard && bytes > IMAGE_BYTES && is_drawing() {
+            return Err((SkipReason::Image, Rule::Image { bytes }));
         }
         Ok(())
     }
@@ -269,11 +355,24 @@ impl fmt::Display for Rule<'_> {
             Self::Extension(extension) if extension.is_empty() => f.write_str("has no extension"),
             Self::Extension(extension) => write!(f, "`{extension}` is not in extensions"),
             Self::Secret(pattern) => write!(f, "`{pattern}` is on the list of secret file names"),
-            Self::Gitignore(Ignored { line, file }) => match file {
-                Some(file) => write!(f, "`{line}` in {}", file.display()),
-                None => write!(f, "`{line}`"),
-            },
+            Self::Ignored(Ignored { line, file }) => write!(f, "`{line}` in {}", file.display()),
+            Self::Attribute(name) => write!(f, "`{name}` in .gitattributes"),
+            Self::Worktree(other) => {
+                write!(
+                    f,
+                    "another working tree of the repository in {}",
+                    other.display()
+                )
+            }
             Self::Bytes { bytes, key, limit } => write!(f, "{bytes} bytes, {key} is {limit}"),
+            Self::Marked(what) => write!(f, "{what}, as the files there say"),
+            Self::Image { bytes } => {
+                write!(
+                    f,
+                    "{bytes} bytes of an image in the form of text; up to {IMAGE_BYTES} are indexed"
+                )
+            }
+            Self::Nul => f.write_str("NUL bytes in its beginning: not text"),
             Self::InnerRoot => f.write_str("belongs to another root of the profile"),
             Self::Output(what) => write!(f, "{what}, written by helix-build"),
             Self::Link(why) => f.write_str(why),

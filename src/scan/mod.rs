@@ -5,7 +5,8 @@
 //! anything but regular files and folders, and turn what goes wrong into a [`SkipReason`](crate::file::SkipReason). What a
 //! file's text means is not their business.
 
-mod gitignore;
+mod folder_marks;
+mod git;
 mod judge;
 mod outputs;
 mod read;
@@ -14,12 +15,12 @@ mod secrets;
 mod walk;
 mod why;
 
-pub use gitignore::{Ignored, Rules, Verdict};
+pub use git::RuleList;
 pub use read::{ReadFailure, ReadFile, read_file};
 pub use result::{RootScan, ScanError, ScanFailure};
 pub use secrets::secret_pattern;
 pub use walk::{OnSkip, scan, scan_with};
-pub use why::{Why, why};
+pub use why::{Why, is_authored, why};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 
 use super::read;
 use crate::file::RelPath;
-use crate::profile::{Limits, Root};
+use crate::profile::recipe::RuleSet;
+use crate::profile::{Limits, Root, Rules};
 use crate::report::marks;
 
 /// Extensions of sources in programming languages: nobody saves what a program said under these, and they are most
@@ -38,18 +39,37 @@ pub fn file(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str>
     is_work(root, &work, limits).then_some("an index")
 }
 
-/// Return what an eligible file is, by its text, if this program wrote all of it: see [`marks::saved_output`]. Unreadable
-/// files are left to later checks.
-pub fn text(root: &Root, rel: &RelPath, limits: &Limits) -> Option<&'static str> {
+/// What the first bytes of a file say of it.
+pub enum Looked {
+    /// This program wrote all of it: see [`marks::saved_output`].
+    Output(&'static str),
+    /// It is no text.
+    Binary,
+}
+
+/// Look into an eligible file whose name is not that of a source. Unreadable files are left to later checks, and so are files
+/// of which more than the first bytes must be read to know whether they are text.
+pub fn text(root: &Root, rel: &RelPath, rules: &Rules) -> Option<Looked> {
     if SOURCES.contains(&rel.extension().as_str()) {
         return None;
     }
+    let limits = &rules.limits;
     let head = read::head(&root.path, rel, limits, marks::HEAD_BYTES).ok()?;
+    if rules.set == RuleSet::Standard && is_binary(&head) {
+        return Some(Looked::Binary);
+    }
     if !marks::saved_output::may_be(&head) {
         return None;
     }
     let text = read::head(&root.path, rel, limits, limits.max_file_bytes).ok()?;
-    marks::saved_output::recognise(&text)
+    marks::saved_output::recognise(&text).map(Looked::Output)
+}
+
+/// Return whether a file that begins with `head` is certainly no text: it has a NUL character, also if it is UTF-16 without a
+/// mark.
+fn is_binary(head: &[u8]) -> bool {
+    let is_marked = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+    !is_marked && head.as_chunks::<2>().0.contains(&[0, 0])
 }
 
 fn is_work(root: &Root, folder: &[u8], limits: &Limits) -> bool {

@@ -10,7 +10,7 @@ use crate::failpoint::failpoint;
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::ids::FileHash;
 use crate::platform;
-use crate::profile::Limits;
+use crate::profile::{LargeFiles, Limits};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -34,11 +34,20 @@ const PIECE_BYTES: u64 = 64 * 1024;
 /// A file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadFile {
+    /// All of the file, or as much of its beginning as the limits take: [`Self::is_head`].
     pub bytes: Vec<u8>,
-    /// Size of `bytes`, and the modification time from before they were read: a file that changes
+    /// Size of the file, and the modification time from before they were read: a file that changes
     /// meanwhile has a newer one, and the next build sees that.
     pub entry: FileEntry,
+    /// Of `bytes`.
     pub hash: FileHash,
+}
+
+impl ReadFile {
+    /// Whether `bytes` are the beginning of a file that is larger than the limits.
+    pub fn is_head(&self) -> bool {
+        (self.bytes.len() as u64) < self.entry.size
+    }
 }
 
 /// Why a file could not be read.
@@ -65,10 +74,11 @@ impl ReadFailure {
 pub fn read_file(root: &Path, entry: &FileEntry, limits: &Limits) -> Result<ReadFile, ReadFailure> {
     failpoint!("scan::read", entry.path.spelling());
     let (bytes, before) = read_bytes(root, &entry.path, limits)?;
+    let size = before.len().max(bytes.len() as u64);
     Ok(ReadFile {
         entry: FileEntry {
             path: entry.path.clone(),
-            size: bytes.len() as u64,
+            size,
             mtime_ns: mtime_ns(&before),
         },
         hash: FileHash::of(&bytes),
@@ -151,9 +161,14 @@ fn read_once(root: &Path, path: &RelPath, limits: &Limits) -> Result<Attempt, Re
     let before = regular(&file)?;
     let now = SystemTime::now();
     failpoint!("scan::opened", path.spelling());
-    let bytes = read_within(&mut file, &before, limits.max_file_bytes, &mut || {
+    let most = limits.most_bytes(path, before.len());
+    let mut between = || {
         failpoint!("scan::piece", path.spelling());
-    })?;
+    };
+    let bytes = match limits.large_files {
+        LargeFiles::Head if before.len() > most => head_of_lines(&mut file, most)?,
+        _ => read_within(&mut file, &before, most, &mut between)?,
+    };
     let after = file.metadata().map_err(|error| failure(&error))?;
     let unrest = match stamp(&after) == stamp(&before) {
         true => fresh_for(&before, now),
@@ -221,6 +236,31 @@ fn read_within(
         }
         between();
     }
+}
+
+/// Read the first `most` bytes, without the incomplete line at their end. Of a single line, all but the bytes of an
+/// incomplete character.
+fn head_of_lines(file: &mut File, most: u64) -> Result<Vec<u8>, ReadFailure> {
+    let mut bytes = Vec::new();
+    let read = file.take(most).read_to_end(&mut bytes);
+    read.map_err(|error| failure(&error))?;
+    let end = if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        let pairs = bytes.as_chunks::<2>().0;
+        let is_end = |pair: &[u8; 2]| matches!(pair, b"\n\0" | b"\0\n");
+        2 * pairs
+            .iter()
+            .rposition(is_end)
+            .map_or(pairs.len(), |n| n + 1)
+    } else {
+        let line = bytes.iter().rposition(|byte| *byte == b'\n');
+        let whole = || match std::str::from_utf8(&bytes) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => bytes.len(),
+        };
+        line.map_or_else(whole, |n| n + 1)
+    };
+    bytes.truncate(end);
+    Ok(bytes)
 }
 
 fn failure(error: &io::Error) -> ReadFailure {

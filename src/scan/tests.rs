@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::file::{RelPath, SkipReason};
+use crate::profile::recipe::RuleSet;
 use crate::profile::{Limits, Patterns, Root, Rules, Secrets};
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +17,7 @@ mod extremes;
 mod gitignore;
 mod links;
 mod reasons;
+mod standard;
 
 /// With the system's own command, since the call is not to be had safely on all of them.
 pub fn make_fifo(path: &Path) {
@@ -38,7 +40,7 @@ impl Tree {
         let tree = Self {
             dir,
             root: Root::new("root", root),
-            rules: Rules::default(),
+            rules: Rules::of(RuleSet::Compat),
         };
         for file in files {
             tree.write(file, &[b'x'; 60]);

@@ -1,6 +1,6 @@
 //! One walk over a root.
 
-use super::judge::{Candidate, Judge, Rule, Verdict};
+use super::judge::{Author, Candidate, Judge, Rule, Verdict};
 use super::read::io_reason;
 use super::result::{RootScan, ScanError, ScanFailure};
 use crate::failpoint::failpoint;
@@ -91,7 +91,12 @@ impl Walk<'_> {
             in_link: target.is_some(),
         });
         match verdict {
-            Verdict::Eligible(file) => self.found.files.push(file),
+            Verdict::Eligible(file, author) => {
+                if author == Author::Person {
+                    self.found.authored.insert(file.path.clone());
+                }
+                self.found.files.push(file);
+            }
             Verdict::Enter => self.enter(Some(&rel)),
             Verdict::EnterLink(folder) => {
                 self.enter(Some(&rel));
@@ -99,7 +104,8 @@ impl Walk<'_> {
             }
             Verdict::Skip(reason, rule) => {
                 (self.on_skip)(&rel, reason, &rule);
-                *self.found.skipped.entry(reason).or_default() += 1;
+                self.found
+                    .count(reason, &self.root.label, &rel, entry.file_type().is_dir());
                 if let Rule::Io(error) = rule
                     && reason.is_failure()
                 {
@@ -133,7 +139,7 @@ impl Walk<'_> {
             return;
         };
         (self.on_skip)(&path, reason, &error);
-        *self.found.skipped.entry(reason).or_default() += 1;
+        self.found.count(reason, &self.root.label, &path, true);
         self.found.failures.push(ScanFailure {
             path,
             reason,

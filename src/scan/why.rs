@@ -1,6 +1,6 @@
 //! The verdict on one path, with the rule behind it.
 
-use super::judge::{Candidate, Judge, Verdict};
+use super::judge::{Author, Candidate, Judge, Verdict};
 use super::read::io_reason;
 use crate::file::{FileEntry, RelPath, SkipReason};
 use crate::profile::{Root, Rules};
@@ -23,6 +23,21 @@ pub enum Why {
 
 /// Judge `path` as the walk over `root` would.
 pub fn why(root: &Root, rules: &Rules, path: &RelPath) -> Why {
+    judge(root, rules, path).0
+}
+
+/// Whether `.gitattributes` say that a person wrote the eligible file at `path`.
+pub fn is_authored(root: &Root, rules: &Rules, path: &RelPath) -> bool {
+    judge(root, rules, path).1 == Author::Person
+}
+
+fn judge(root: &Root, rules: &Rules, path: &RelPath) -> (Why, Author) {
+    let mut author = Author::Unknown;
+    let verdict = judge_each(root, rules, path, &mut author);
+    (verdict, author)
+}
+
+fn judge_each(root: &Root, rules: &Rules, path: &RelPath, author: &mut Author) -> Why {
     let mut judge = Judge::new(root, rules);
     judge.enter(None);
     let full = path.on_disk(&root.path);
@@ -58,7 +73,8 @@ pub fn why(root: &Root, rules: &Rules, path: &RelPath) -> Why {
         };
         let target = match judge.judge(&candidate) {
             Verdict::Skip(reason, rule) => return skipped(reason, rule.to_string()),
-            Verdict::Eligible(file) => {
+            Verdict::Eligible(file, by) => {
+                *author = by;
                 verdict = Why::Eligible(file);
                 continue;
             }

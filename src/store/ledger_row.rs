@@ -3,6 +3,7 @@
 use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason, TextKind};
 use crate::ids::FileHash;
 use rusqlite::{Row, Statement};
+use std::str::FromStr;
 
 /// The columns, in the order of the functions below.
 pub const COLUMNS: &str =
@@ -19,7 +20,7 @@ pub fn bind(
             chunks,
             credentials,
             text,
-        } => (*chunks, None, spelled(*credentials), Some(text)),
+        } => (*chunks, None, spelled(*credentials, text), Some(text)),
         FileOutcome::Skipped { reason, detail } => {
             (0, Some(reason.as_str()), Some(detail.clone()), None)
         }
@@ -51,10 +52,11 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
         (None, None) => None,
         (None, Some(encoding)) => Some(FileOutcome::Indexed {
             chunks: row.get(first + 4)?,
-            credentials: detail.as_deref().map_or(0, counted),
+            credentials: counted(detail.as_deref(), CREDENTIALS).unwrap_or(0),
             text: TextKind {
                 encoding: encoding.into(),
                 language: language.map(Into::into),
+                head_bytes: counted(detail.as_deref(), HEAD_BYTES),
             },
         }),
         (Some(reason), _) => SkipReason::parse(&reason).map(|reason| FileOutcome::Skipped {
@@ -80,14 +82,21 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
     }))
 }
 
-/// How the detail of an indexed file says how many credentials its text has; NULL for none.
+/// What the detail of an indexed file counts, as `name: count` with commas between; NULL when there is none of it.
 const CREDENTIALS: &str = "credentials: ";
+const HEAD_BYTES: &str = "head_bytes: ";
 
-fn spelled(credentials: u32) -> Option<String> {
-    (credentials > 0).then(|| format!("{CREDENTIALS}{credentials}"))
+fn spelled(credentials: u32, text: &TextKind) -> Option<String> {
+    let credentials = (credentials > 0).then(|| format!("{CREDENTIALS}{credentials}"));
+    let head = text.head_bytes.map(|bytes| format!("{HEAD_BYTES}{bytes}"));
+    let counts: Vec<String> = credentials.into_iter().chain(head).collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
 }
 
-fn counted(detail: &str) -> u32 {
-    let count = detail.strip_prefix(CREDENTIALS);
-    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+fn counted<T: FromStr>(detail: Option<&str>, name: &str) -> Option<T> {
+    let mut counts = detail.unwrap_or_default().split(", ");
+    counts
+        .find_map(|count| count.strip_prefix(name))?
+        .parse()
+        .ok()
 }

@@ -1,12 +1,12 @@
 //! Decides whether searches see a chunk.
 //!
-//! Chunks of generated or vendored files are hidden, by their path. The Python builder also hides or
-//! demotes chunks with few tags per character. That hides more than a quarter of plain C headers, so
-//! we do it only when the recipe asks for it.
+//! Under the standard rules they see every chunk: what should not be found is not indexed. The compat rules hide chunks of
+//! generated or vendored files, by their path. The Python builder also hides or demotes chunks with few tags per
+//! character. That hides more than a quarter of plain C headers, so we do it only when the recipe asks for it.
 
 use super::Tags;
 use crate::file::RelPath;
-use crate::profile::recipe::DensityGate;
+use crate::profile::recipe::{DensityGate, Recipe, RuleSet};
 
 /// Who sees a chunk. The format keeps it as a number; readers search what is below 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,11 +61,11 @@ const ENDINGS: [&str; 22] = [
 ];
 
 /// Decide for a chunk of the file at `path` below its root, with `text` and `tags`.
-pub fn visibility(path: &RelPath, gate: DensityGate, tags: &Tags, text: &str) -> Visibility {
-    if is_denied(path) {
+pub fn visibility(path: &RelPath, recipe: &Recipe, tags: &Tags, text: &str) -> Visibility {
+    if recipe.rules == RuleSet::Compat && is_denied(path) {
         return Visibility::Hidden;
     }
-    match gate {
+    match recipe.density_gate {
         DensityGate::DenyList => Visibility::Open,
         DensityGate::Compat => by_score(tags, text.chars().count()),
     }
@@ -118,9 +118,28 @@ fn is_denied_pair(parent: &str, child: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn recipe(rules: RuleSet, density_gate: DensityGate) -> Recipe {
+        Recipe {
+            rules,
+            density_gate,
+            ..Recipe::default()
+        }
+    }
+
+    #[test]
+    fn the_standard_rules_hide_nothing_by_its_path() {
+        let recipe = recipe(RuleSet::Standard, DensityGate::DenyList);
+        for path in ["lib/std/Build/Step.zig", "src/dist/x.js", "build/x.c"] {
+            let path = RelPath::from_spelling(path).expect("a relative path");
+            let found = visibility(&path, &recipe, &Tags::default(), "some text");
+            assert_eq!(found, Visibility::Open, "{path}");
+        }
+    }
+
     fn by_path(path: &str) -> Visibility {
         let path = RelPath::from_spelling(path).expect("a relative path");
-        visibility(&path, DensityGate::DenyList, &Tags::default(), "some text")
+        let recipe = recipe(RuleSet::Compat, DensityGate::DenyList);
+        visibility(&path, &recipe, &Tags::default(), "some text")
     }
 
     #[test]
@@ -161,7 +180,8 @@ mod tests {
         use Visibility::{Demoted, Hidden, Open};
         let path = RelPath::from_spelling("a.py").expect("a relative path");
         let score = |tags: &Tags, n_chars: usize| {
-            visibility(&path, DensityGate::Compat, tags, &"\u{e9}".repeat(n_chars))
+            let recipe = recipe(RuleSet::Standard, DensityGate::Compat);
+            visibility(&path, &recipe, tags, &"\u{e9}".repeat(n_chars))
         };
         let tags = |n: usize| Tags {
             domains: vec!["d".to_owned(); n],

@@ -83,7 +83,7 @@ fn unreadable_input_is_3_and_listed() {
 #[test]
 fn nothing_to_index_is_4() {
     let world = World::new();
-    world.write("r/picture.png", "x".repeat(100));
+    world.write("r/picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
     world.write("p.toml", "roots = [\"r\"]\n");
     fails(
         &world,

@@ -103,7 +103,7 @@ fn hostile_names_and_bodies_are_indexed_or_listed() {
             false => println!("skipped: {name}, this user makes no devices"),
         }
     }
-    world.profile(&["r"]);
+    world.compat_profile(&["r"]);
 
     let summary = world.build("o", &[]);
     let skipped = serde_json::json!({
@@ -218,7 +218,7 @@ fn deep_nesting_costs_neither_a_worker_nor_its_memory() {
     }
     world.write(
         "p.toml",
-        "roots = [\"r\"]\nmax_file_bytes = 10_000_000\nextensions = [\"...\", \"tsx\", \"rb\"]\n",
+        "roots = [\"r\"]\nrules = \"compat\"\nmax_file_bytes = 10_000_000\nextensions = [\"...\", \"tsx\", \"rb\"]\n",
     );
     let mut arguments = vec!["--profile", "p.toml", "--out-dir", "o", "--json"];
     arguments.extend(BARE);
@@ -337,7 +337,7 @@ fn a_line_of_a_gigabyte_is_not_opened() {
     world.write("r/plain.rs", TEXT);
     let line = fs::File::create(world.path("r/one-line.js")).expect("file");
     line.set_len(1 << 30).expect("sparse");
-    world.profile(&["r"]);
+    world.compat_profile(&["r"]);
     let probe = Command::new("strace")
         .args(["-o", "/dev/null", "true"])
         .status();
@@ -499,7 +499,7 @@ fn why_names_the_rule() {
     world.write("r/plain.rs", TEXT);
     world.write("r/id_ed25519", TEXT);
     world.write("r/node_modules/x/index.js", TEXT);
-    world.write("r/tiny.rs", "x");
+    world.write("r/tiny.rs", "");
     world.profile(&["r"]);
     let verdict = |path: &str| {
         let ran = world.run(&["plan", "--profile", "p.toml", "--why", path, "--json"]);

@@ -261,7 +261,7 @@ fn files_changed_while_being_read_are_indexed_or_listed() {
         for change in CHANGES {
             world.write(&format!("r/{}", change.path()), version('a', TWO_PIECES));
         }
-        world.profile(&["r"]);
+        world.compat_profile(&["r"]);
         fs::set_permissions(&outside, Permissions::from_mode(0o777)).expect("set");
         let mut changed = BTreeSet::new();
         let ran = build_held(&world, point, "victim.txt", &mut |subject| {
@@ -348,7 +348,7 @@ fn a_file_back_as_the_walk_saw_it_is_tried_again() {
     let world = World::new();
     world.write("r/plain.txt", version('p', 3_000));
     world.write("r/victim.txt", version('a', 3_000));
-    world.profile(&["r"]);
+    world.compat_profile(&["r"]);
     let victim = world.path("r/victim.txt");
     let time = fs::metadata(&victim)
         .and_then(|m| m.modified())

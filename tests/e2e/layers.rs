@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 9] = [
         "words",
         "profile",
     ],
-    &["plan", "chunk", "tag", "protocol", "report"],
+    &["plan", "artifact", "chunk", "tag", "protocol", "report"],
     &["scan", "gpu", "encode", "store", "progress"],
     &["search", "verify", "engine::watchdog"],
     &[
@@ -46,7 +46,7 @@ fn is_open(layer: usize) -> bool {
 }
 
 /// Crates and the only modules that may name them.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 19] = [
     ("aho_corasick", &["credential"]),
     ("rusqlite", &["store", "verify"]),
     ("half", &["encode"]),
@@ -58,6 +58,11 @@ const DOORS: [(&str, &[&str]); 14] = [
     ("nvml_wrapper", &["gpu"]),
     ("tree_sitter", &["chunk"]),
     ("walkdir", &["scan"]),
+    ("gix_attributes", &["scan"]),
+    ("gix_config", &["profile", "scan"]),
+    ("gix_glob", &["scan"]),
+    ("gix_ignore", &["scan"]),
+    ("gix_index", &["scan"]),
     // Opening files without following links is the walk's own craft.
     ("rustix", &["platform", "scan"]),
     ("dunce", &["platform"]),

@@ -48,6 +48,7 @@ mod scripted_worker;
 mod security;
 #[cfg(target_os = "linux")]
 mod segments;
+mod selection;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]

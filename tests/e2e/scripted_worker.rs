@@ -39,7 +39,7 @@ pub fn setup() -> WorkerSetup {
         limits: Limits {
             min_file_bytes: 1,
             max_file_bytes: 1 << 20,
-            follow_links: false,
+            ..Limits::default()
         },
         file_timeout: Duration::from_secs(60),
         memory_limit: 0,
@@ -75,6 +75,7 @@ pub fn task(world: &World) -> SegmentTask {
         root_label: "root0".to_owned(),
         root_path: root,
         files,
+        authored: Vec::new(),
         quarantined: Vec::new(),
         suspect: Vec::new(),
         careful: false,

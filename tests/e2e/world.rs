@@ -51,6 +51,13 @@ impl World {
         self.write("p.toml", format!("roots = [{}]\n", roots.join(", ")));
     }
 
+    /// Write `p.toml` with these roots and the compat rules, which skip large files.
+    pub fn compat_profile(&self, roots: &[&str]) {
+        let roots: Vec<_> = roots.iter().map(|root| format!("{root:?}")).collect();
+        let roots = roots.join(", ");
+        self.write("p.toml", format!("roots = [{roots}]\nrules = 'compat'\n"));
+    }
+
     /// Create a corpus and its profile: `roots` folders with `files` files each, of various sizes and kinds, some of them
     /// equal.
     pub fn corpus(roots: usize, files: usize) -> Self {

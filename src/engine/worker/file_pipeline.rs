@@ -4,6 +4,7 @@
 //! a record with a reason, not an error.
 
 use super::encode_stage::EncodedFile;
+use crate::artifact;
 use crate::chunk::{self, Chunk, Decoded, DecodedText};
 use crate::credential::{self, Found};
 use crate::encode::{TextTokenizer, TokenizedText};
@@ -78,9 +79,14 @@ impl FilePipeline {
     /// Read a file and prepare its chunks.
     pub fn prepare(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
         failpoint!("worker::prepare", entry.path.spelling());
-        let read = match read_text(&task.root_path, entry, &self.limits, &self.recipe) {
+        let reading = Reading {
+            limits: &self.limits,
+            recipe: &self.recipe,
+            is_authored: task.authored.contains(&entry.path),
+        };
+        let read = match read_text(&task.root_path, entry, reading) {
             Ok(read) => read,
-            Err(skipped) => return PreparedFile::skipped(skipped),
+            Err(skipped) => return PreparedFile::skipped(*skipped),
         };
         let chunks: Vec<_> = chunk::chunk(&read.decoded.text, &entry.path, &self.recipe)
             .into_iter()
@@ -95,6 +101,7 @@ impl FilePipeline {
         }
         let kept = chunks.iter().flat_map(|chunk| &chunk.credentials);
         let kept = kept.filter(|found| found.is_certain).count() as u32;
+        let head_bytes = read.file.is_head().then_some(read.file.bytes.len() as u64);
         PreparedFile {
             record: FileRecord {
                 entry: read.file.entry,
@@ -105,6 +112,7 @@ impl FilePipeline {
                     text: TextKind {
                         encoding: read.decoded.encoding.into(),
                         language: tag::language(&entry.path).map(Into::into),
+                        head_bytes,
                     },
                 },
             },
@@ -138,7 +146,7 @@ impl FilePipeline {
         let tokens = self.tokenizers.tokenize(&chunk.text);
         PreparedChunk {
             tagged: TaggedChunk {
-                visibility: visibility(path, self.recipe.density_gate, &tags, &chunk.text),
+                visibility: visibility(path, &self.recipe, &tags, &chunk.text),
                 tags,
                 chunk: chunk.into_owned(),
             },
@@ -153,13 +161,21 @@ impl FilePipeline {
 pub fn content_skip_reason(
     root: &Path,
     entry: &FileEntry,
-    limits: &Limits,
-    recipe: &Recipe,
+    reading: Reading<'_>,
 ) -> Option<(SkipReason, String)> {
-    match read_text(root, entry, limits, recipe).err()?.outcome {
+    match read_text(root, entry, reading).err()?.outcome {
         FileOutcome::Skipped { reason, detail } => Some((reason, detail)),
         FileOutcome::Indexed { .. } => None,
     }
+}
+
+/// How a file is read.
+#[derive(Clone, Copy)]
+pub struct Reading<'r> {
+    pub limits: &'r Limits,
+    pub recipe: &'r Recipe,
+    /// A person wrote the file, as its repository says.
+    pub is_authored: bool,
 }
 
 /// A file's text as it is indexed.
@@ -174,21 +190,31 @@ struct ReadText {
 fn read_text(
     root: &Path,
     entry: &FileEntry,
-    limits: &Limits,
-    recipe: &Recipe,
-) -> Result<ReadText, FileRecord> {
+    reading: Reading<'_>,
+) -> Result<ReadText, Box<FileRecord>> {
+    let Reading {
+        limits,
+        recipe,
+        is_authored,
+    } = reading;
     let file = scan::read_file(root, entry, limits)
-        .map_err(|failure| skip_unread(entry, failure.reason, failure.detail))?;
+        .map_err(|failure| Box::new(skip_unread(entry, failure.reason, failure.detail)))?;
     let decoded = match chunk::decode(&file.bytes, recipe.chunker) {
         Decoded::Text(decoded) => decoded,
-        Decoded::Binary => return Err(skip_read(file, SkipReason::Binary, String::new())),
-        Decoded::Blank => return Err(skip_read(file, SkipReason::Blank, String::new())),
+        Decoded::Binary => return Err(refused(file, SkipReason::Binary, String::new())),
+        Decoded::Blank => return Err(refused(file, SkipReason::Blank, String::new())),
     };
+    if recipe.rules == RuleSet::Standard
+        && !is_authored
+        && let Some((reason, detail)) = artifact::recognise(&entry.path, &decoded.text)
+    {
+        return Err(refused(file, reason, detail));
+    }
     let (decoded, redacted) = match recipe.secrets_in_text {
         SecretsInText::Keep => (decoded, 0),
         SecretsInText::Redact => redact(decoded, entry),
         SecretsInText::Skip => match first_credential(&decoded.text, entry) {
-            Some(detail) => return Err(skip_read(file, SkipReason::SecretInText, detail)),
+            Some(detail) => return Err(refused(file, SkipReason::SecretInText, detail)),
             None => (decoded, 0),
         },
     };
@@ -228,6 +254,10 @@ pub(super) fn skip_unread(entry: &FileEntry, reason: SkipReason, detail: String)
         hash: None,
         outcome: FileOutcome::Skipped { reason, detail },
     }
+}
+
+fn refused(file: ReadFile, reason: SkipReason, detail: String) -> Box<FileRecord> {
+    Box::new(skip_read(file, reason, detail))
 }
 
 fn skip_read(file: ReadFile, reason: SkipReason, detail: String) -> FileRecord {

@@ -31,7 +31,7 @@ use crate::platform;
 use crate::profile::encoders::{Device, EncoderChoice};
 use crate::protocol::{FromWorker, ToWorker, WorkerSetup, build_id, read_frame};
 use crossbeam_channel::{Receiver, unbounded};
-pub use file_pipeline::content_skip_reason;
+pub use file_pipeline::{Reading, content_skip_reason};
 use reporter::Reporter;
 pub(crate) use resume::{header as segment_header, work_if_complete};
 use stage_error::StageError;

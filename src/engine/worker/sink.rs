@@ -210,6 +210,7 @@ mod tests {
                 root_label: "s".to_owned(),
                 root_path: path.to_path_buf(),
                 files: Vec::new(),
+                authored: Vec::new(),
                 quarantined: Vec::new(),
                 suspect: Vec::new(),
                 careful: false,

@@ -91,11 +91,11 @@ fn mistakes_name_line_key_and_fix() {
             ":2: chunk_chars must be at least 100",
         ),
         (
-            "roots = ['a']\nmin_file_bytes = 300000",
-            ":2: min_file_bytes (300000) is above max_file_bytes (200000)",
+            "roots = ['a']\nmin_file_bytes = 3000000",
+            ":2: min_file_bytes (3000000) is above max_file_bytes (2000000)",
         ),
         (
-            "roots = ['a']\nmax_file_bytes = 9",
+            "roots = ['a']\nmax_file_bytes = 9\nrules = 'compat'",
             ":2: min_file_bytes (50) is above max_file_bytes (9)",
         ),
         (

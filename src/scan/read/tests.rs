@@ -1,4 +1,5 @@
 use super::*;
+use crate::profile::recipe::RuleSet;
 use crate::scan::tests::make_fifo;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -117,6 +118,7 @@ fn the_upper_limit_holds_for_the_bytes_read() {
     let (_dir, root, entry) = setup();
     let most = |max_file_bytes| Limits {
         max_file_bytes,
+        large_files: LargeFiles::Skip,
         ..Limits::default()
     };
     assert!(read_file(&root, &entry, &most(9)).is_ok());
@@ -129,6 +131,49 @@ fn the_upper_limit_holds_for_the_bytes_read() {
         .expect("file");
     let failure = read_within(&mut endless, &metadata, 1000, &mut || {}).expect_err("too large");
     assert_eq!(failure.reason, SkipReason::TooLarge);
+}
+
+#[test]
+fn of_a_large_file_the_head_is_read_up_to_the_end_of_a_line() {
+    let (_dir, root, mut entry) = setup();
+    let limits = |max_file_bytes| Limits {
+        max_file_bytes,
+        ..Limits::default()
+    };
+    let utf16: Vec<u8> = "\u{feff}a\nb\u{a0a}\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let table: [(&[u8], u64, usize); 8] = [
+        (b"one\ntwo\nthree\n", 14, 14),
+        (b"one\ntwo\nthree\n", 13, 8),
+        (b"one\ntwo\nthree\n", 4, 4),
+        (b"one\ntwo\nthree\n", 3, 3),
+        ("a\u{20ac}\u{20ac}".as_bytes(), 6, 4),
+        ("a\u{20ac}\u{20ac}".as_bytes(), 7, 7),
+        (&utf16, 9, 6),
+        (&utf16, 4, 4),
+    ];
+    for (bytes, most, length) in table {
+        std::fs::write(root.join("a/b/f.txt"), bytes).expect("written");
+        entry.size = bytes.len() as u64;
+        let read = read_file(&root, &entry, &limits(most)).expect("reads");
+        assert_eq!(read.bytes, bytes[..length], "{most} of {bytes:?}");
+        assert_eq!(read.entry.size, bytes.len() as u64);
+        assert_eq!(read.is_head(), length < bytes.len());
+    }
+    // Of files of records less is read.
+    let records = "a,b\n".repeat(100_000);
+    std::fs::write(root.join("a/b/f.csv"), records).expect("written");
+    entry.path = RelPath::from_spelling("a/b/f.csv").expect("a path");
+    let read = read_file(&root, &entry, &Limits::default()).expect("reads");
+    assert_eq!((read.bytes.len(), read.is_head()), (64 * 1024, true));
+    let compat = Limits {
+        max_file_bytes: 1_000_000,
+        ..Limits::of(RuleSet::Compat)
+    };
+    let read = read_file(&root, &entry, &compat).expect("reads");
+    assert_eq!((read.bytes.len(), read.is_head()), (400_000, false));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use helix_build::file::RelPath;
 use helix_build::profile::{Patterns, slug, unique_labels};
-use helix_build::scan::{Rules, secret_pattern};
+use helix_build::scan::{RuleList, secret_pattern};
 use std::path::Path;
 
 /// `data` is a path and, behind a NUL, the text of a rule file.
@@ -71,10 +71,14 @@ fn on_disk(_: &[u8]) -> Option<RelPath> {
 fn patterns(rules: &[u8], path: Option<&RelPath>) {
     let root = Path::new("/r");
     let path = path.map_or_else(|| root.join("a/b.rs"), |path| path.on_disk(root));
-    let ignore = Rules::parse(rules, root, &root.join(".gitignore"));
-    let says = || ignore.matched(&path, false).map(|(verdict, _)| verdict);
-    assert_eq!(says(), says());
-    ignore.matched(&path, true);
+    let ignore = RuleList::parse(rules, &root.join(".gitignore"));
+    let below = RelPath::below(root, &path).expect("below");
+    for is_folder in [false, true] {
+        assert_eq!(
+            ignore.says(&below, is_folder),
+            ignore.says(&below, is_folder)
+        );
+    }
     let text = String::from_utf8_lossy(rules);
     let lines: Vec<&str> = text.lines().collect();
     if let Ok(patterns) = Patterns::compile(lines.iter().copied()) {

@@ -27,7 +27,7 @@ pub fn check(data: &[u8]) {
             assert_eq!(profile.typed, typed);
             let again = Profile::resolve(typed, path, text, &env).expect("as the first time");
             assert_eq!(again.recipe, profile.recipe);
-            assert_eq!(again.rules.extensions, profile.rules.extensions);
+            assert_eq!(again.rules.names, profile.rules.names);
         }
         Err(error) => is_helpful(&error, text),
     }
@@ -51,7 +51,7 @@ fn sound(profile: &Profile) {
     let rules = &profile.rules;
     assert!(rules.limits.min_file_bytes <= rules.limits.max_file_bytes);
     assert!(profile.recipe.chunk_chars >= 100);
-    for name in &rules.extensions {
+    for name in &rules.names.extensions {
         assert!(
             !name.starts_with('.') && *name == name.to_lowercase(),
             "{name:?}"

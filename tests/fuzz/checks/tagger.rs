@@ -1,7 +1,7 @@
 //! Any text, of a file with any name, has tags within the limits of `Tags`.
 
 use helix_build::file::RelPath;
-use helix_build::profile::recipe::DensityGate;
+use helix_build::profile::recipe::{DensityGate, Recipe, RuleSet};
 use helix_build::tag::visibility::visibility;
 use helix_build::tag::{TagInput, Tags, tag};
 
@@ -23,9 +23,16 @@ pub fn check(data: &[u8]) {
     let tags = tag(&input);
     sound(&tags, text);
     assert_eq!(tags, tag(&input), "the second time");
-    for gate in [DensityGate::DenyList, DensityGate::Compat] {
-        let first = visibility(&path, gate, &tags, text);
-        assert_eq!(first, visibility(&path, gate, &tags, text), "{gate:?}");
+    for rules in [RuleSet::Standard, RuleSet::Compat] {
+        for density_gate in [DensityGate::DenyList, DensityGate::Compat] {
+            let recipe = Recipe {
+                rules,
+                density_gate,
+                ..Recipe::default()
+            };
+            let first = visibility(&path, &recipe, &tags, text);
+            assert_eq!(first, visibility(&path, &recipe, &tags, text), "{recipe:?}");
+        }
     }
 }
 
