@@ -99,6 +99,8 @@ pub mod failure;
 #[doc(hidden)]
 pub mod file;
 #[doc(hidden)]
+pub mod language;
+#[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
 pub mod platform;
@@ -110,6 +112,8 @@ pub mod scan;
 pub mod store;
 #[doc(hidden)]
 pub mod tag;
+#[doc(hidden)]
+pub mod text;
 
 #[doc(hidden)]
 pub mod cli;

@@ -13,7 +13,9 @@ const DEFINITIONS: &[&str] = &[
     "class",
     "class_declaration",
     "class_definition",
+    "class_method_definition",
     "class_specifier",
+    "class_statement",
     "const_item",
     "constructor_declaration",
     "create_function",
@@ -24,34 +26,49 @@ const DEFINITIONS: &[&str] = &[
     "create_trigger",
     "create_type",
     "create_view",
+    "define_directive",
     "delegate_declaration",
     "destructor_declaration",
+    "directive_definition",
+    "enum",
     "enum_declaration",
     "enum_item",
     "enum_specifier",
+    "enum_type_definition",
+    "extension_declaration",
+    "extension_type_declaration",
     "file_scoped_namespace_declaration",
     "function_declaration",
     "function_definition",
     "function_item",
     "function_signature",
     "function_signature_item",
+    "function_statement",
     "generator_function_declaration",
     "impl_item",
+    "input_object_type_definition",
     "interface_declaration",
+    "interface_type_definition",
     "internal_module",
     "local_function_statement",
     "macro_definition",
+    "message",
     "method",
     "method_declaration",
     "method_definition",
+    "mixin_declaration",
     "mod_item",
     "module",
     "namespace_declaration",
     "namespace_definition",
+    "object_type_definition",
     "pair",
     "preproc_function_def",
     "property_declaration",
     "record_declaration",
+    "rpc",
+    "scalar_type_definition",
+    "service",
     "singleton_method",
     "static_item",
     "struct_declaration",
@@ -59,6 +76,7 @@ const DEFINITIONS: &[&str] = &[
     "struct_specifier",
     "table",
     "table_array_element",
+    "trait_declaration",
     "trait_item",
     "type_alias_declaration",
     "type_definition",
@@ -66,6 +84,7 @@ const DEFINITIONS: &[&str] = &[
     "type_spec",
     "union_item",
     "union_specifier",
+    "union_type_definition",
 ];
 
 /// Kinds that hold a definition and belong to it: modifiers before it, a semicolon behind it. Sorted.
@@ -140,6 +159,34 @@ fn names(node: Node, text: &str) -> Vec<String> {
             let name = field("name").map(|node| text_of(node, text));
             return owner.into_iter().chain(name).filter_map(name_of).collect();
         }
+        // R: the name of a function is its keyword.
+        "function_definition" if field("name").is_some_and(|name| !name.is_named()) => None,
+        // Elixir's definitions are calls.
+        "call" => return elixir(node, text),
+        // R.
+        "binary_operator" if is_function(field("rhs")) => {
+            field("lhs").map(|node| text_of(node, text))
+        }
+        // Nix.
+        "binding" => field("attrpath").map(|node| text_of(node, text)),
+        // Make, CSS.
+        "rule" | "rule_set" => node.named_child(0).map(|node| text_of(node, text)),
+        "media_statement" | "keyframes_statement" => text_of(node, text).split('{').next(),
+        // CMake.
+        "function_def" | "macro_def" => {
+            let arguments = node
+                .named_child(0)
+                .and_then(|command| first_of(command, "argument_list"));
+            let name = arguments.and_then(|arguments| arguments.named_child(0));
+            name.map(|node| text_of(node, text))
+        }
+        // Zig.
+        "variable_declaration" if has_container(node) => {
+            first_of(node, "identifier").map(|node| text_of(node, text))
+        }
+        "test_declaration" => node
+            .named_child(0)
+            .map(|node| unquoted(text_of(node, text))),
         _ if contains(DEFINITIONS, kind) => named(node).map(|node| text_of(node, text)),
         _ => None,
     };
@@ -150,6 +197,11 @@ fn names(node: Node, text: &str) -> Vec<String> {
 fn named(node: Node) -> Option<Node> {
     if let Some(name) = node.child_by_field_name("name") {
         return Some(name);
+    }
+    // Dart: the name is in the signature.
+    if let Some(signature) = node.child_by_field_name("signature") {
+        let inner = signature.child_by_field_name("name");
+        return inner.or_else(|| signature.named_child(0)?.child_by_field_name("name"));
     }
     // C: the name is behind pointers and parameters.
     let mut declarator = node.child_by_field_name("declarator");
@@ -170,8 +222,55 @@ fn named(node: Node) -> Option<Node> {
     let mut children = node.named_children(&mut cursor).take(WRAPPED);
     children.find(|child| {
         let kind = child.kind();
-        kind.contains("identifier") || matches!(kind, "object_reference" | "name" | "constant")
+        kind.contains("identifier")
+            || kind.ends_with("_name")
+            || matches!(kind, "object_reference" | "name" | "constant")
     })
+}
+
+/// Return what `def name(..)`, `defmodule Name` and their like define.
+fn elixir(node: Node, text: &str) -> Vec<String> {
+    let Some(target) = node.child_by_field_name("target") else {
+        return Vec::new();
+    };
+    let is_definition = matches!(
+        text_of(target, text),
+        "def"
+            | "defp"
+            | "defmodule"
+            | "defmacro"
+            | "defmacrop"
+            | "defprotocol"
+            | "defimpl"
+            | "defguard"
+            | "test"
+            | "describe"
+    );
+    let arguments = first_of(node, "arguments").filter(|_| is_definition);
+    let name = arguments.and_then(|arguments| arguments.named_child(0));
+    let name = name.map_or("", |node| text_of(node, text));
+    let name = unquoted(name.split(['(', ',']).next().unwrap_or(name));
+    let name = name.split(" when ").next().unwrap_or(name);
+    name_of(name).into_iter().collect()
+}
+
+/// Whether a variable is a struct, union or enumeration.
+fn has_container(node: Node) -> bool {
+    [
+        "struct_declaration",
+        "union_declaration",
+        "enum_declaration",
+        "opaque_declaration",
+    ]
+    .iter()
+    .any(|kind| first_of(node, kind).is_some())
+}
+
+/// Return the first named child of this kind.
+fn first_of<'t>(node: Node<'t>, kind: &str) -> Option<Node<'t>> {
+    let mut cursor = node.walk();
+    let mut children = node.named_children(&mut cursor).take(WRAPPED);
+    children.find(|child| child.kind() == kind)
 }
 
 fn is_function(value: Option<Node>) -> bool {

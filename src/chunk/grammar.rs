@@ -1,5 +1,7 @@
-//! Which grammar parses which file, by extension. The only place that names a grammar crate.
+//! Which grammar parses which file: by language, or with compat rules by extension. The only place that names a
+//! grammar crate.
 
+use crate::language::{self, Cut};
 use tree_sitter::Language;
 
 /// How to find a file's structure.
@@ -8,21 +10,34 @@ pub enum Syntax {
     Tree(Grammar),
     /// Our own line scanner. It is faster than the grammar, and we only need headings and blocks.
     Markdown,
+    /// Our scanner of indentation and blank lines, for programs without a grammar.
+    Blocks,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grammar {
     Bash,
     C,
+    CMake,
     Cpp,
     CSharp,
+    Css,
+    Dart,
+    Elixir,
     Go,
+    Graphql,
     Html,
     Java,
     JavaScript,
     Json,
     Lua,
+    Make,
+    Nix,
+    Php,
+    PowerShell,
+    Proto,
     Python,
+    R,
     Ruby,
     Rust,
     Sql,
@@ -30,6 +45,7 @@ pub enum Grammar {
     Tsx,
     TypeScript,
     Yaml,
+    Zig,
 }
 
 /// Room of tree-sitter for a scanner's state.
@@ -37,18 +53,29 @@ const STATE_BYTES: usize = 1_024;
 
 impl Grammar {
     #[cfg(test)]
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 30] = [
         Self::Bash,
         Self::C,
+        Self::CMake,
         Self::Cpp,
         Self::CSharp,
+        Self::Css,
+        Self::Dart,
+        Self::Elixir,
         Self::Go,
+        Self::Graphql,
         Self::Html,
         Self::Java,
         Self::JavaScript,
         Self::Json,
         Self::Lua,
+        Self::Make,
+        Self::Nix,
+        Self::Php,
+        Self::PowerShell,
+        Self::Proto,
         Self::Python,
+        Self::R,
         Self::Ruby,
         Self::Rust,
         Self::Sql,
@@ -56,6 +83,7 @@ impl Grammar {
         Self::Tsx,
         Self::TypeScript,
         Self::Yaml,
+        Self::Zig,
     ];
 
     /// Whether parsing `text` could end the process. Between tokens, these grammars' own scanners write
@@ -94,6 +122,18 @@ impl Grammar {
             Self::Tsx => tree_sitter_typescript::LANGUAGE_TSX,
             Self::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
             Self::Yaml => tree_sitter_yaml::LANGUAGE,
+            Self::CMake => tree_sitter_cmake::LANGUAGE,
+            Self::Css => tree_sitter_css::LANGUAGE,
+            Self::Dart => tree_sitter_dart::LANGUAGE,
+            Self::Elixir => tree_sitter_elixir::LANGUAGE,
+            Self::Graphql => tree_sitter_graphql::LANGUAGE,
+            Self::Make => tree_sitter_make::LANGUAGE,
+            Self::Nix => tree_sitter_nix::LANGUAGE,
+            Self::Php => tree_sitter_php::LANGUAGE_PHP,
+            Self::PowerShell => tree_sitter_powershell::LANGUAGE,
+            Self::Proto => tree_sitter_proto::LANGUAGE,
+            Self::R => tree_sitter_r::LANGUAGE,
+            Self::Zig => tree_sitter_zig::LANGUAGE,
         }
         .into()
     }
@@ -201,6 +241,51 @@ pub fn syntax_of(extension: &str, text: &str) -> Option<Syntax> {
     }))
 }
 
+/// Return the syntax of a file in a language of the table; `None` for paragraphs.
+pub fn syntax_in(language: &language::Language) -> Option<Syntax> {
+    match language.cut {
+        Cut::Tree => Some(grammar_of(language.name).map_or(Syntax::Blocks, Syntax::Tree)),
+        Cut::Headings => Some(Syntax::Markdown),
+        Cut::Blocks => Some(Syntax::Blocks),
+        Cut::Paragraphs => None,
+    }
+}
+
+fn grammar_of(language: &str) -> Option<Grammar> {
+    Some(match language {
+        "shell" => Grammar::Bash,
+        "c" => Grammar::C,
+        "cmake" => Grammar::CMake,
+        "cpp" => Grammar::Cpp,
+        "csharp" => Grammar::CSharp,
+        "css" => Grammar::Css,
+        "dart" => Grammar::Dart,
+        "elixir" => Grammar::Elixir,
+        "go" => Grammar::Go,
+        "graphql" => Grammar::Graphql,
+        "java" => Grammar::Java,
+        "javascript" => Grammar::JavaScript,
+        "json" => Grammar::Json,
+        "lua" => Grammar::Lua,
+        "makefile" => Grammar::Make,
+        "nix" => Grammar::Nix,
+        "php" => Grammar::Php,
+        "powershell" => Grammar::PowerShell,
+        "protobuf" => Grammar::Proto,
+        "python" => Grammar::Python,
+        "r" => Grammar::R,
+        "ruby" => Grammar::Ruby,
+        "rust" => Grammar::Rust,
+        "sql" => Grammar::Sql,
+        "toml" => Grammar::Toml,
+        "tsx" => Grammar::Tsx,
+        "typescript" => Grammar::TypeScript,
+        "yaml" => Grammar::Yaml,
+        "zig" => Grammar::Zig,
+        _ => return None,
+    })
+}
+
 fn is_cpp(header: &str) -> bool {
     ["\nnamespace ", "\nclass ", "\ntemplate <", "\ntemplate<"]
         .iter()
@@ -216,6 +301,14 @@ mod tests {
         for grammar in Grammar::ALL {
             let tree = crate::chunk::parse::parse(&grammar.language(), "a\n");
             assert!(tree.is_some(), "{grammar:?}");
+        }
+    }
+
+    #[test]
+    fn every_language_with_a_tree_has_a_grammar() {
+        for language in language::LANGUAGES {
+            let has_grammar = grammar_of(language.name).is_some();
+            assert_eq!(has_grammar, language.cut == Cut::Tree, "{}", language.name);
         }
     }
 

@@ -2,9 +2,7 @@
 //!
 //! For languages without a grammar, and for definitions too long for one tree. Scans lines once and knows no language.
 
-#[cfg(test)]
 use super::outline::Outline;
-#[cfg(test)]
 use super::pack::{Boundary, Rank};
 use super::symbols::{Definition, name_of};
 
@@ -82,8 +80,6 @@ const MODIFIERS: usize = 5;
 const TAB: usize = 8;
 
 /// Return the outline of a program in any language.
-#[cfg(test)]
-#[allow(dead_code, reason = "for files without a grammar")]
 pub fn outline(text: &str) -> Outline {
     Outline {
         boundaries: boundaries(text),
@@ -128,7 +124,6 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 }
 
 /// Return where blocks begin: after blank lines, and after lines that are indented further.
-#[cfg(test)]
 fn boundaries(text: &str) -> Vec<Boundary> {
     let mut boundaries = Vec::new();
     let mut open: Vec<usize> = Vec::new();
@@ -236,9 +231,8 @@ fn defined_name(line: &str, has_body: bool) -> Option<&str> {
     }
     let bracket = line.find('(')?;
     let head = line[..bracket].trim_end();
-    let name = &head[head
-        .rfind(|c: char| !is_word(c) && !matches!(c, ':' | '.' | '$' | '~'))
-        .map_or(0, |at| at + 1)..];
+    let is_part = |c: char| is_word(c) || matches!(c, ':' | '.' | '$' | '~');
+    let name = &head[head.trim_end_matches(is_part).len()..];
     let opens = line.ends_with(['{', ')', ':']) || line.ends_with("do");
     let is_statement = STATEMENTS.binary_search(&first_word(line)).is_ok();
     let is_call = head.contains(['=', '(', '"', '\'', '!']);

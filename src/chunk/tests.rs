@@ -3,10 +3,11 @@
 use super::*;
 use proptest::prelude::*;
 
-/// One extension for each grammar, for Markdown, and for plain text.
-const EXTENSIONS: [&str; 20] = [
+/// One extension for each grammar, for Markdown, for plain text, and for a language without a grammar.
+const EXTENSIONS: [&str; 33] = [
     "sh", "c", "cpp", "cs", "go", "html", "java", "js", "json", "lua", "py", "rb", "rs", "sql",
-    "toml", "tsx", "ts", "yaml", "md", "txt",
+    "toml", "tsx", "ts", "yaml", "md", "txt", "php", "css", "dart", "ex", "graphql", "mk", "nix",
+    "ps1", "proto", "r", "zig", "cmake", "swift",
 ];
 
 fn path(extension: &str) -> RelPath {
@@ -295,6 +296,37 @@ fn texts_made_to_hang_a_parser_are_cut() {
             format!("a = <<{}\n", "A".repeat(300)) + &"b\n".repeat(2_000),
         ),
         ("rb", format!("f({})\n", "<<AAAAAAA,".repeat(1_000))),
+        ("php", format!("<?php {}", "<<<A\n".repeat(third(2_000)))),
+        ("php", format!("<?php {}", "[".repeat(third(100_000)))),
+        ("php", "<?php \"{$a".repeat(third(10_000))),
+        ("css", "a{".repeat(third(50_000))),
+        ("css", "(".repeat(third(100_000))),
+        ("dart", "\"${".repeat(third(20_000))),
+        ("dart", "a<".repeat(third(50_000))),
+        ("ex", "fn -> ".repeat(third(20_000))),
+        ("ex", "\"#{".repeat(third(20_000))),
+        ("ex", "~s(".repeat(third(30_000))),
+        ("graphql", "{a".repeat(third(50_000))),
+        ("mk", "$(".repeat(third(50_000))),
+        ("mk", "ifdef a\n".repeat(third(20_000))),
+        ("nix", "''${".repeat(third(20_000))),
+        ("nix", "{a=".repeat(third(30_000))),
+        ("ps1", "$(".repeat(third(50_000))),
+        ("ps1", "@{".repeat(third(50_000))),
+        ("proto", "message a{".repeat(third(20_000))),
+        ("r", "{".repeat(third(100_000))),
+        ("r", "r\"---(".repeat(third(20_000))),
+        ("r", "if(a)".repeat(third(30_000))),
+        ("zig", "a.{".repeat(third(40_000))),
+        ("zig", "((".repeat(third(50_000))),
+        ("cmake", "a([==[".repeat(third(20_000))),
+        ("cmake", "if(a)\n".repeat(third(20_000))),
+        (
+            "swift",
+            (0..third(3_000))
+                .map(|i| " ".repeat(i % 700) + "func a() {\n")
+                .collect(),
+        ),
         ("txt", format!("a{}b", " ".repeat(third(1_000_000)))),
         ("md", "#".repeat(third(200_000))),
         ("md", "a\n---\n".repeat(third(50_000))),
@@ -540,6 +572,71 @@ fn chunks_know_the_definitions_around_them() {
             "toml",
             "dependencies",
             "[package]\nname = \"a\"\nversion = \"1\"\n\n[dependencies]\none = \"1 or more of it\"\nMARK = \"2\"\nthree = \"3 or more\"\n",
+        ),
+        (
+            "php",
+            "App > Store > load",
+            "<?php\nnamespace App {\nclass Store {\n    public function load($key) {\n        $one = 1;\n        $two = MARK;\n        return $one;\n    }\n}\n}\n",
+        ),
+        (
+            "css",
+            ".card > .title",
+            ".card > .title {\n  color: red;\n  margin: 1px;\n  MARK: 3px;\n}\n\n.other { color: blue; margin: 2px }\n",
+        ),
+        (
+            "dart",
+            "Store > load",
+            "class Store extends Base {\n  int load(String key) {\n    final one = 1;\n    final two = MARK;\n    return one + two;\n  }\n}\n",
+        ),
+        (
+            "ex",
+            "Store > load",
+            "defmodule Store do\n  def load(key, more) do\n    one = 1 + 1 + 1\n    two = MARK\n    one + two\n  end\nend\n",
+        ),
+        (
+            "graphql",
+            "Store",
+            "type Store {\n  one: String!\n  MARK: String!\n  three: [Int!]!\n}\n\ntype Other {\n  one: String!\n}\n",
+        ),
+        (
+            "mk",
+            "build",
+            "build: one two\n\tmake one of it\n\tmake MARK\n\tmake three of it\n\nother:\n\tmake other things\n",
+        ),
+        (
+            "nix",
+            "store > load",
+            "{\n  store = {\n    load = [\n      \"one or more\"\n      \"MARK it\"\n      \"three\"\n    ];\n  };\n}\n",
+        ),
+        (
+            "ps1",
+            "Get-Store",
+            "function Get-Store {\n  $one = 1\n  $two = 'MARK'\n  $three = 3\n  return $one\n}\n\nfunction Other { 1 }\n",
+        ),
+        (
+            "proto",
+            "Store",
+            "syntax = \"proto3\";\n\nmessage Store {\n  string one = 1;\n  string MARK = 2;\n  string three = 3;\n}\n",
+        ),
+        (
+            "r",
+            "load",
+            "load <- function(key) {\n  one <- 1 + 1\n  two <- MARK\n  three <- 3\n  one + two\n}\n\nother <- 1\n",
+        ),
+        (
+            "zig",
+            "Store > load",
+            "const Store = struct {\n    fn load(key: u8) u8 {\n        const one = 1;\n        const two = MARK;\n        return one + two;\n    }\n};\n",
+        ),
+        (
+            "cmake",
+            "load",
+            "function(load key)\n  set(one 1)\n  set(two MARK)\n  set(three 3)\nendfunction()\n\nset(other 1)\n",
+        ),
+        (
+            "swift",
+            "Store > load",
+            "class Store: Base {\n    func load(key: String) -> Int {\n        let one = 1\n        let two = MARK\n        return one + two\n    }\n}\n",
         ),
         (
             "sql",

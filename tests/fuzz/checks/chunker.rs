@@ -8,9 +8,10 @@ use std::ops::Range;
 
 /// One extension for each grammar, for Markdown and for plain text. Kept cases name them by position:
 /// add at the end.
-pub const EXTENSIONS: [&str; 21] = [
+pub const EXTENSIONS: [&str; 34] = [
     "sh", "c", "cpp", "cs", "go", "html", "java", "js", "json", "lua", "py", "rb", "rs", "sql",
-    "toml", "tsx", "ts", "yaml", "md", "txt", "h",
+    "toml", "tsx", "ts", "yaml", "md", "txt", "h", "php", "css", "dart", "ex", "graphql", "mk",
+    "nix", "ps1", "proto", "r", "zig", "cmake", "swift",
 ];
 
 /// The limit of the Python builder's rules.
