@@ -260,6 +260,39 @@ mod tests {
         );
     }
 
+    fn standard_names<'a>(name: &str, text: &'a str) -> Vec<&'a str> {
+        let path = RelPath::from_spelling(name).expect("a relative path");
+        let format = Format::standard(crate::language::of(&path, text));
+        let outline = Outline::read(text, format);
+        let words = outline.definitions.iter().map(|d| d.word);
+        words.map(|word| outline.spelling(word)).collect()
+    }
+
+    #[test]
+    fn standard_rules_know_functions_with_a_space_before_their_parameters() {
+        for (file, text, name) in [
+            ("a.ts", "  async handle ({ path }) {", "handle"),
+            ("a.c", "size_t ring_size (const ring *r)", "ring_size"),
+            ("a.sh", "cleanup () {", "cleanup"),
+            ("a.kts", "fun load(key: String) {", "load"),
+        ] {
+            assert_eq!(standard_names(file, text), [name], "{text}");
+        }
+        for (file, text) in [
+            ("a.js", "  if (ready (x)) {"),
+            ("a.js", "describe ('a ring', function () {"),
+            ("a.js", "x.then (function (y) {"),
+            ("a.rs", "    call (x) {"),
+        ] {
+            assert_eq!(standard_names(file, text), Vec::<&str>::new(), "{text}");
+        }
+        // With compat rules tags stay as they were.
+        assert_eq!(
+            names("a.c", "size_t ring_size (const ring *r)"),
+            Vec::<&str>::new()
+        );
+    }
+
     #[test]
     fn statements_and_sentences_define_nothing() {
         for (file, text) in [

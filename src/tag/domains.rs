@@ -139,6 +139,8 @@ fn starts_part(bytes: &[u8], at: usize) -> bool {
 mod tests {
     use super::*;
     use crate::file::RelPath;
+    use crate::profile::recipe::RuleSet;
+    use crate::tag::Kind;
     use crate::tag::format::Format;
 
     fn of(path: &str, text: &str) -> Vec<String> {
@@ -149,6 +151,7 @@ mod tests {
             root_label: "garden",
             sequence: 0,
             around: &[],
+            kind: Kind::of(RuleSet::Compat, &path, None),
         };
         domains(&Outline::read(text, Format::of(&path)), &input)
     }

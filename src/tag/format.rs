@@ -2,6 +2,8 @@
 
 use crate::credential::Style;
 use crate::file::RelPath;
+use crate::language::{self, Language};
+use crate::profile::recipe::RuleSet;
 
 /// How to read a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub(super) struct Format {
     /// Lower case; empty for unknown file names.
     pub name: &'static str,
     pub family: Family,
+    pub rules: RuleSet,
 }
 
 impl Format {
@@ -72,7 +75,39 @@ impl Format {
             "txt" => ("text", Family::Prose),
             _ => by_name(path.file_name()),
         };
-        Self { name, family }
+        Self {
+            name,
+            family,
+            rules: RuleSet::Compat,
+        }
+    }
+
+    /// Return how to read a text in a language of the table; as prose when it is not known.
+    pub fn standard(language: Option<&Language>) -> Self {
+        let name = language.map_or("", |language| language.name);
+        Self {
+            name: match name {
+                "tsx" | "vue" | "svelte" | "astro" => "typescript",
+                "jupyter" => "markdown",
+                "scss" => "css",
+                _ => name,
+            },
+            family: language.map_or(Family::Prose, |language| match language.family {
+                language::Family::Brace => Family::Brace,
+                language::Family::Script => Family::Script,
+                language::Family::Dash => Family::Dash,
+                language::Family::Config => Family::Config,
+                language::Family::Json => Family::Json,
+                language::Family::Markup => Family::Markup,
+                language::Family::Prose => Family::Prose,
+            }),
+            rules: RuleSet::Standard,
+        }
+    }
+
+    /// Whether the standard rules hold, which know more definitions.
+    pub fn is_standard(self) -> bool {
+        self.rules == RuleSet::Standard
     }
 
     pub fn is_code(self) -> bool {

@@ -167,6 +167,8 @@ impl Counts {
 mod tests {
     use super::*;
     use crate::file::RelPath;
+    use crate::profile::recipe::RuleSet;
+    use crate::tag::Kind;
     use crate::tag::format::Format;
     use crate::tag::key_values::key_values;
 
@@ -180,6 +182,7 @@ mod tests {
             root_label: "r",
             sequence: 2,
             around: &[],
+            kind: Kind::of(RuleSet::Compat, &path, None),
         };
         (intent(&outline, &input, &pairs), class(&outline, &pairs))
     }

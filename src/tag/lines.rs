@@ -155,8 +155,11 @@ impl Reader {
         let line = line.trim_start_matches(['r', 'R', 'u', 'b', 'f']);
         for quotes in ["\"\"\"", "'''"] {
             if let Some(rest) = line.strip_prefix(quotes) {
-                // Quotes alone close a string more often than they open one.
-                if !rest.is_empty() && !has(rest, quotes) {
+                let closes = match self.format.is_standard() {
+                    true => closes_string(rest),
+                    false => rest.is_empty(),
+                };
+                if !closes && !has(rest, quotes) {
                     self.comment_until = Some(quotes);
                 }
                 return Some(LineKind::Comment);
@@ -193,6 +196,18 @@ impl Reader {
             return LineKind::Step;
         }
         LineKind::Plain
+    }
+}
+
+/// Whether quotes at the start of a line, with `rest` behind them, close a string: one that holds the lines above.
+/// Quotes alone close more often than they open.
+fn closes_string(rest: &str) -> bool {
+    let mut next = rest.trim_start().bytes();
+    match next.next() {
+        None | Some(b')' | b']' | b'}' | b',' | b';' | b'%' | b'+') => true,
+        // `""".format(..)`, but not `""".. note::`.
+        Some(b'.') => next.next().is_some_and(|byte| byte.is_ascii_lowercase()),
+        Some(_) => false,
     }
 }
 

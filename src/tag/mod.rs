@@ -46,6 +46,8 @@ pub use visibility::Visibility;
 use crate::chunk::Chunk;
 use crate::credential::{self, Found, Style};
 use crate::file::RelPath;
+use crate::language::Language;
+use crate::profile::recipe::RuleSet;
 use crate::words;
 use format::Format;
 use outline::Outline;
@@ -56,6 +58,25 @@ pub struct TaggedChunk<'a> {
     pub chunk: Chunk<'a>,
     pub tags: Tags,
     pub visibility: Visibility,
+}
+
+/// How to read the texts of a file: its language, and the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind(Format);
+
+impl Kind {
+    /// With compat rules the path alone tells the language.
+    pub fn of(rules: RuleSet, path: &RelPath, language: Option<&Language>) -> Self {
+        Self(match rules {
+            RuleSet::Compat => Format::of(path),
+            RuleSet::Standard => Format::standard(language),
+        })
+    }
+
+    /// Return how the file writes values, for the search for credentials.
+    pub fn style(self) -> Style {
+        self.0.style()
+    }
 }
 
 /// What the tagger looks at.
@@ -71,16 +92,12 @@ pub struct TagInput<'a> {
     pub sequence: u32,
     /// Names of definitions around the chunk by whose words full text shall find it.
     pub around: &'a [String],
+    pub kind: Kind,
 }
 
 /// Return the tags of one chunk. Every text has some.
 pub fn tag(input: &TagInput) -> Tags {
-    tag_without(input, &credential::find(input.text, style(input.path)))
-}
-
-/// Return how the file at `path` writes values, for the search for credentials.
-pub fn style(path: &RelPath) -> Style {
-    Format::of(path).style()
+    tag_without(input, &credential::find(input.text, input.kind.style()))
 }
 
 /// Return the lower-case name of the language or format of the file at `path`; `None` when its name tells none.
@@ -91,7 +108,7 @@ pub fn language(path: &RelPath) -> Option<&'static str> {
 /// Return the tags of one chunk, as if the `credentials` in it were blank.
 pub fn tag_without(input: &TagInput, credentials: &[Found]) -> Tags {
     let text = credential::blank(input.text, credentials);
-    let outline = Outline::read(&text, Format::of(input.path));
+    let outline = Outline::read(&text, input.kind.0);
     let key_values = key_values::key_values(&outline);
     let domains = domains::domains(&outline, input);
     let entities = entities::entities(&outline);

@@ -81,6 +81,21 @@ mod tests {
     }
 
     #[test]
+    fn with_standard_rules_quotes_may_close_a_string_of_the_lines_above() {
+        use LineKind::{Comment, Definition, Plain};
+        let text = "x = f(\"\"\"\nOne\n\"\"\", 2)\ndef f():\n    \"\"\".. note: x\"\"\"";
+        let path = RelPath::from_spelling("a.py").expect("a relative path");
+        let format = Format::standard(crate::language::of(&path, text));
+        let lines = Outline::read(text, format).lines;
+        let found: Vec<_> = lines.iter().map(|line| line.kind).collect();
+        assert_eq!(found, [Plain, Plain, Comment, Definition, Comment]);
+        assert_eq!(
+            kinds("a.py", text),
+            [Plain, Plain, Comment, Comment, Comment]
+        );
+    }
+
+    #[test]
     fn lines_of_code() {
         use LineKind::{Blank, Comment, Definition, Import, Plain};
         assert_eq!(

@@ -11,6 +11,7 @@ fn tags(path: &str, text: &str) -> Tags {
         root_label: "my-root",
         sequence: 0,
         around: &[],
+        kind: Kind::of(RuleSet::Compat, &path, None),
     })
 }
 
@@ -117,7 +118,7 @@ proptest! {
     #[test]
     fn any_path_will_do(path in "\\PC{1,80}", text in "[a-z \n]{0,40}") {
         if let Some(path) = RelPath::from_spelling(&path) {
-            let input = TagInput { text: &text, path: &path, root_label: &text, sequence: u32::MAX, around: &[], };
+            let input = TagInput { text: &text, path: &path, root_label: &text, sequence: u32::MAX, kind: Kind::of(RuleSet::Compat, &path, None), around: &[] };
             assert_limits(&tag(&input), &text);
         }
     }

@@ -1,9 +1,10 @@
 //! Any text, of a file with any name, has tags within the limits of `Tags`.
 
 use helix_build::file::RelPath;
+use helix_build::language;
 use helix_build::profile::recipe::{DensityGate, Recipe, RuleSet};
 use helix_build::tag::visibility::visibility;
-use helix_build::tag::{TagInput, Tags, tag};
+use helix_build::tag::{Kind, TagInput, Tags, tag};
 
 /// The first line is the file's path as it is spelled, the rest is the text. Bytes that are not UTF-8
 /// are replaced.
@@ -13,17 +14,18 @@ pub fn check(data: &[u8]) {
     let Some(path) = RelPath::from_spelling(path) else {
         return;
     };
-    let input = TagInput {
-        text,
-        path: &path,
-        root_label: "my-root",
-        sequence: text.len() as u32 % 3,
-        around: &[],
-    };
-    let tags = tag(&input);
-    sound(&tags, text);
-    assert_eq!(tags, tag(&input), "the second time");
     for rules in [RuleSet::Standard, RuleSet::Compat] {
+        let input = TagInput {
+            text,
+            path: &path,
+            root_label: "my-root",
+            sequence: text.len() as u32 % 3,
+            around: &[],
+            kind: Kind::of(rules, &path, language::of(&path, text)),
+        };
+        let tags = tag(&input);
+        sound(&tags, text);
+        assert_eq!(tags, tag(&input), "the second time");
         for density_gate in [DensityGate::DenyList, DensityGate::Compat] {
             let recipe = Recipe {
                 rules,
