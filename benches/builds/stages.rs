@@ -8,15 +8,17 @@ use helix_build::chunk::{self, Chunk, Decoded};
 use helix_build::encode::{Encoders, TokenizedText};
 use helix_build::file::{FileEntry, FileOutcome, FileRecord, RelPath};
 use helix_build::ids::{Digest, FileHash};
+use helix_build::language::Language;
 use helix_build::plan::{Plan, PlanOptions, RootFiles, plan};
 use helix_build::platform::process_cpu_time;
-use helix_build::profile::recipe::Recipe;
+use helix_build::profile::recipe::{Recipe, RuleSet};
 use helix_build::profile::{Root, Rules};
 use helix_build::scan::{self, ReadFile};
 use helix_build::store::routing::RoutingDb;
 use helix_build::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
 use helix_build::store::shard::{self, ShardHeader, ShardLoader};
 use helix_build::tag::{self, TagInput, TaggedChunk};
+use helix_build::text;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,6 +54,7 @@ pub fn part_of(stage: &str) -> &'static str {
 struct DecodedFile {
     record: FileRecord,
     text: String,
+    language: Option<&'static Language>,
 }
 
 /// Measures functions.
@@ -195,8 +198,16 @@ fn read_all(plan: &Plan) -> anyhow::Result<Vec<ReadFile>> {
 
 /// Return `None` if the file is not text.
 fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
-    let Decoded::Text(decoded) = chunk::decode(&read.bytes, recipe.chunker) else {
+    let decoded = match recipe.rules {
+        RuleSet::Compat => chunk::decode(&read.bytes, recipe.chunker),
+        RuleSet::Standard => text::decode(&read.bytes, &read.entry.path),
+    };
+    let Decoded::Text(decoded) = decoded else {
         return None;
+    };
+    let decoded = match recipe.rules {
+        RuleSet::Compat => decoded,
+        RuleSet::Standard => text::prepare(decoded),
     };
     let outcome = FileOutcome::Indexed {
         chunks: 0,
@@ -211,6 +222,7 @@ fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
     Some(DecodedFile {
         record,
         text: decoded.text,
+        language: decoded.language,
     })
 }
 
@@ -222,7 +234,9 @@ fn decode_all(files: Vec<ReadFile>, recipe: &Recipe) -> Vec<DecodedFile> {
 }
 
 fn chunk_all<'a>(files: &'a [DecodedFile], recipe: &Recipe) -> Vec<Vec<Chunk<'a>>> {
-    let chunks = |file: &'a DecodedFile| chunk::chunk(&file.text, &file.record.entry.path, recipe);
+    let chunks = |file: &'a DecodedFile| {
+        chunk::chunk_in(file.language, &file.text, &file.record.entry.path, recipe)
+    };
     files.iter().map(chunks).collect()
 }
 
@@ -251,6 +265,7 @@ fn tag_one(
             root_label: "corpus",
             sequence: chunk.sequence,
             around: &[],
+            kind: tag::Kind::of(recipe.rules, path, file.language),
         });
         EncodedChunk {
             tagged: TaggedChunk {

@@ -5,6 +5,7 @@
 //! binary files.
 
 use super::{Origin, is_space};
+use crate::language::Language;
 use crate::profile::recipe::Chunker;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use std::borrow::Cow;
@@ -17,6 +18,8 @@ pub enum Decoded {
     Binary,
     /// Nothing but white space, or nothing.
     Blank,
+    /// Text in no encoding that is known, with what is wrong (standard rules only).
+    Undecodable(String),
 }
 
 /// The text of a file.
@@ -27,6 +30,12 @@ pub struct DecodedText {
     /// Name of the encoding, as the WHATWG spells it.
     pub encoding: &'static str,
     pub origin: Origin,
+    /// Places with U+FFFD instead of bytes that are no characters; 0 with compat rules, which do not count them.
+    pub replaced: u32,
+    /// Runs of encoded data that were left out.
+    pub elided: u32,
+    /// `None` when it is not known, and with compat rules.
+    pub language: Option<&'static Language>,
 }
 
 /// Bytes that are searched for NUL and for UTF-16, as many as git and grep look at.
@@ -49,6 +58,9 @@ pub fn decode(bytes: &[u8], chunker: Chunker) -> Decoded {
                 None => Origin::of_lines(),
             },
             text: universal_newlines(found.text),
+            replaced: 0,
+            elided: 0,
+            language: None,
         }),
     }
 }
@@ -118,7 +130,7 @@ fn utf16_without_bom(bytes: &[u8]) -> Option<Characters<'_>> {
 }
 
 /// Replace CRLF and CR by LF.
-fn universal_newlines(text: Cow<'_, str>) -> String {
+pub fn universal_newlines(text: Cow<'_, str>) -> String {
     if !text.as_bytes().contains(&b'\r') {
         return text.into_owned();
     }

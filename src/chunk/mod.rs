@@ -26,12 +26,14 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use decode::universal_newlines;
 pub use decode::{Decoded, DecodedText, decode};
 pub use place::{Origin, Place};
 
 use crate::file::RelPath;
 use crate::ids::ContentHash;
-use crate::profile::recipe::{Chunker, Recipe};
+use crate::language::{self, Language};
+use crate::profile::recipe::{Chunker, Recipe, RuleSet};
 use chars::CharIndex;
 use grammar::Syntax;
 use outline::Outline;
@@ -96,6 +98,20 @@ impl<'a> Chunk<'a> {
 /// With [`Chunker::Ast`] every character that is not white space is in exactly one chunk, and a chunk
 /// has at most `recipe.chunk_chars` characters (at least 1). Takes time linear in the text's length.
 pub fn chunk<'a>(text: &'a str, path: &RelPath, recipe: &Recipe) -> Vec<Chunk<'a>> {
+    let language = match recipe.rules {
+        RuleSet::Compat => None,
+        RuleSet::Standard => language::of(path, text),
+    };
+    chunk_in(language, text, path, recipe)
+}
+
+/// [`chunk`] a text whose language is known. With compat rules the path alone decides.
+pub fn chunk_in<'a>(
+    language: Option<&Language>,
+    text: &'a str,
+    path: &RelPath,
+    recipe: &Recipe,
+) -> Vec<Chunk<'a>> {
     let extension = path.extension();
     let (mut chunks, outline) = match recipe.chunker {
         Chunker::Compat => (compat::chunk(text, &extension), Outline::default()),
@@ -105,9 +121,14 @@ pub fn chunk<'a>(text: &'a str, path: &RelPath, recipe: &Recipe) -> Vec<Chunk<'a
             let outline = if chars.count(0..text.len()) <= limit {
                 Outline::default()
             } else {
-                match grammar::syntax_of(&extension, text) {
+                let syntax = match recipe.rules {
+                    RuleSet::Compat => grammar::syntax_of(&extension, text),
+                    RuleSet::Standard => language.and_then(grammar::syntax_in),
+                };
+                match syntax {
                     Some(Syntax::Tree(grammar)) => outline::outline(&chars, grammar, limit),
                     Some(Syntax::Markdown) => markdown::outline(text),
+                    Some(Syntax::Blocks) => indentation::outline(text),
                     None => Outline::default(),
                 }
             };
@@ -128,7 +149,7 @@ pub fn chunk<'a>(text: &'a str, path: &RelPath, recipe: &Recipe) -> Vec<Chunk<'a
 
 /// Whether `c` is white space by Python's `str.isspace`: Unicode's and the four information separators.
 /// Both chunkers use it.
-fn is_space(c: char) -> bool {
+pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 

@@ -6,8 +6,9 @@ use crate::engine::{BuildOutcome, BuildRequest, Summary};
 use crate::exit_code::ExitCode;
 use crate::plan::Mode;
 use crate::progress;
+use crate::report::TextSummary;
 use serde::Serialize;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -128,6 +129,7 @@ fn print_summary(
         )?;
     }
     secrets::print(out, &index.secrets_in_text)?;
+    print_text(out, &index.text)?;
     for root in &index.missing_roots {
         writeln!(out, "  missing root: {root}")?;
     }
@@ -176,4 +178,32 @@ fn shown_path(output: &str, request: &BuildRequest) -> String {
         .as_deref()
         .and_then(|here| path.strip_prefix(here).ok());
     relative.unwrap_or(path).display().to_string()
+}
+
+/// Print what is not as the files have it: other encodings, replaced bytes, encoded data.
+fn print_text(out: &mut impl io::Write, text: &TextSummary) -> io::Result<()> {
+    if !text.encodings.is_empty() {
+        let names = text.encodings.iter();
+        let names: Vec<String> = names
+            .map(|(name, files)| format!("{files} {name}"))
+            .collect();
+        writeln!(out, "  other encodings: {}", names.join(", "))?;
+    }
+    if text.replaced > 0 {
+        writeln!(
+            out,
+            "  replaced by U+FFFD: {} in {} that are not quite UTF-8",
+            progress::count(text.replaced, "place"),
+            progress::count(text.replaced_files, "file"),
+        )?;
+    }
+    if text.elided > 0 {
+        writeln!(
+            out,
+            "  left out: {} of encoded data in {}",
+            progress::count(text.elided, "run"),
+            progress::count(text.elided_files, "file"),
+        )?;
+    }
+    Ok(())
 }

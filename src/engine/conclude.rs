@@ -12,7 +12,7 @@ use crate::file::FileOutcome;
 use crate::plan::Mode;
 use crate::report::{
     BuildEvent, FileHead, FileSecrets, Heads, IndexSummary, Manifest, RunSummary, ShardSummary,
-    SkippedFile, SkippedTally, Summary, Target, TextSecrets,
+    SkippedFile, SkippedTally, Summary, Target, TextSecrets, TextSummary,
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::hash_file;
@@ -97,6 +97,7 @@ fn summarize_index(
             setting: request.profile.recipe.secrets_in_text,
             ..TextSecrets::default()
         },
+        text: TextSummary::default(),
         missing_roots: survey.missing_roots.clone(),
         kept: survey.retained.roots.clone(),
         not_indexed: survey.not_indexed.clone(),
@@ -189,6 +190,7 @@ fn summarize_shard(
                 credentials, text, ..
             } => {
                 files += 1;
+                index.text.add(&text);
                 index.source_bytes += text.head_bytes.unwrap_or(record.entry.size);
                 if let Some(indexed_bytes) = text.head_bytes {
                     index.heads.add(FileHead {

@@ -55,6 +55,10 @@ pub struct TextKind {
     pub language: Option<Box<str>>,
     /// Bytes that were read, if the file is larger than the limits; else `None`.
     pub head_bytes: Option<u64>,
+    /// Places where bytes were no characters and U+FFFD stands instead.
+    pub replaced: u32,
+    /// Runs of encoded data that were left out.
+    pub elided: u32,
 }
 
 impl Default for TextKind {
@@ -64,6 +68,8 @@ impl Default for TextKind {
             encoding: "UTF-8".into(),
             language: None,
             head_bytes: None,
+            replaced: 0,
+            elided: 0,
         }
     }
 }

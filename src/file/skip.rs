@@ -37,6 +37,8 @@ pub enum SkipReason {
     Binary,
     /// Nothing but white space.
     Blank,
+    /// Text in no encoding that is known.
+    Undecodable,
     /// Contains what looks like a credential, with `secrets_in_text = "skip"`.
     SecretInText,
     /// Belongs to another root of the profile that lies inside this one.
@@ -65,7 +67,7 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Extension,
         Self::TooSmall,
         Self::TooLarge,
@@ -81,6 +83,7 @@ impl SkipReason {
         Self::Vanished,
         Self::Binary,
         Self::Blank,
+        Self::Undecodable,
         Self::SecretInText,
         Self::OtherRoot,
         Self::Quarantined,
@@ -113,6 +116,7 @@ impl SkipReason {
             Self::Vanished => "vanished",
             Self::Binary => "binary",
             Self::Blank => "blank",
+            Self::Undecodable => "undecodable",
             Self::SecretInText => "secret_in_text",
             Self::OtherRoot => "other_root",
             Self::Quarantined => "quarantined",

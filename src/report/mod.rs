@@ -15,7 +15,7 @@ pub use metrics::{DeviceMetrics, Metrics, Runs};
 pub use skipped::{SkippedGroup, SkippedTally};
 pub use summary::{
     FileHead, FileSecrets, Heads, IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary,
-    TextSecrets, UnavailableRoot,
+    TextSecrets, TextSummary, UnavailableRoot,
 };
 pub use totals::Totals;
 pub use watchdog::{

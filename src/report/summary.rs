@@ -5,7 +5,7 @@
 //! inputs and settings alone.
 
 use super::{SkippedGroup, WatchdogEvent};
-use crate::file::SkipReason;
+use crate::file::{SkipReason, TextKind};
 use crate::profile::recipe::SecretsInText;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +56,9 @@ pub struct IndexSummary {
     /// What was done with credentials in the text of indexed files, and how many there were.
     #[serde(default)]
     pub secrets_in_text: TextSecrets,
+    /// How texts were read.
+    #[serde(default, skip_serializing_if = "TextSummary::is_plain")]
+    pub text: TextSummary,
     pub missing_roots: Vec<String>,
     /// Unavailable roots whose shards are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,6 +109,37 @@ pub struct TextSecrets {
     pub values: u64,
     /// The files that have any, in the order of the shards.
     pub files: Vec<FileSecrets>,
+}
+
+/// How the texts of indexed files were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextSummary {
+    /// Files in another encoding than UTF-8, by its name.
+    pub encodings: BTreeMap<String, u64>,
+    /// Places where bytes were no characters and U+FFFD stands instead, and the files that have any.
+    pub replaced: u64,
+    pub replaced_files: u64,
+    /// Runs of encoded data (data URIs, base64, hexadecimal digits) that were left out, and the files that have any.
+    pub elided: u64,
+    pub elided_files: u64,
+}
+
+impl TextSummary {
+    /// Whether every file is UTF-8 and was indexed as it is.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Count one indexed file.
+    pub fn add(&mut self, text: &TextKind) {
+        if &*text.encoding != "UTF-8" {
+            *self.encodings.entry(text.encoding.to_string()).or_default() += 1;
+        }
+        self.replaced += u64::from(text.replaced);
+        self.replaced_files += u64::from(text.replaced > 0);
+        self.elided += u64::from(text.elided);
+        self.elided_files += u64::from(text.elided > 0);
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

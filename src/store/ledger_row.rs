@@ -57,6 +57,8 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
                 encoding: encoding.into(),
                 language: language.map(Into::into),
                 head_bytes: counted(detail.as_deref(), HEAD_BYTES),
+                replaced: counted(detail.as_deref(), REPLACED).unwrap_or(0),
+                elided: counted(detail.as_deref(), ELIDED).unwrap_or(0),
             },
         }),
         (Some(reason), _) => SkipReason::parse(&reason).map(|reason| FileOutcome::Skipped {
@@ -85,11 +87,18 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
 /// What the detail of an indexed file counts, as `name: count` with commas between; NULL when there is none of it.
 const CREDENTIALS: &str = "credentials: ";
 const HEAD_BYTES: &str = "head_bytes: ";
+const REPLACED: &str = "replaced: ";
+const ELIDED: &str = "elided: ";
 
 fn spelled(credentials: u32, text: &TextKind) -> Option<String> {
-    let credentials = (credentials > 0).then(|| format!("{CREDENTIALS}{credentials}"));
-    let head = text.head_bytes.map(|bytes| format!("{HEAD_BYTES}{bytes}"));
-    let counts: Vec<String> = credentials.into_iter().chain(head).collect();
+    let count = |name, count: u32| (count > 0).then(|| format!("{name}{count}"));
+    let counts = [
+        count(CREDENTIALS, credentials),
+        text.head_bytes.map(|bytes| format!("{HEAD_BYTES}{bytes}")),
+        count(REPLACED, text.replaced),
+        count(ELIDED, text.elided),
+    ];
+    let counts: Vec<String> = counts.into_iter().flatten().collect();
     (!counts.is_empty()).then(|| counts.join(", "))
 }
 

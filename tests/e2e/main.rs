@@ -61,6 +61,7 @@ mod sql;
 mod strace;
 #[cfg(target_os = "linux")]
 mod syscalls;
+mod texts;
 mod unattended;
 mod unavailable_roots;
 mod verify;

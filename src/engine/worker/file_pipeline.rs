@@ -17,6 +17,7 @@ use crate::scan::{self, ReadFile};
 use crate::store::segment::EncodedChunk;
 use crate::tag::visibility::visibility;
 use crate::tag::{self, TagInput, TaggedChunk};
+use crate::text;
 use crate::vector::Vectors;
 use std::borrow::Cow;
 use std::path::Path;
@@ -88,17 +89,23 @@ impl FilePipeline {
             Ok(read) => read,
             Err(skipped) => return PreparedFile::skipped(*skipped),
         };
-        let chunks: Vec<_> = chunk::chunk(&read.decoded.text, &entry.path, &self.recipe)
+        let kind = tag::Kind::of(self.recipe.rules, &entry.path, read.decoded.language);
+        let chunks: Vec<_> = self
+            .cut(&read.decoded, entry)
             .into_iter()
             .map(|chunk| Chunk {
                 place: read.decoded.origin.trace(chunk.place),
                 ..chunk
             })
-            .map(|chunk| self.prepare_chunk(task, entry, chunk))
+            .map(|chunk| self.prepare_chunk(task, entry, kind, chunk))
             .collect();
         if chunks.is_empty() {
             return PreparedFile::skipped(skip_read(read.file, SkipReason::Blank, String::new()));
         }
+        let language = match self.recipe.rules {
+            RuleSet::Compat => tag::language(&entry.path),
+            RuleSet::Standard => read.decoded.language.map(|language| language.name),
+        };
         let kept = chunks.iter().flat_map(|chunk| &chunk.credentials);
         let kept = kept.filter(|found| found.is_certain).count() as u32;
         let head_bytes = read.file.is_head().then_some(read.file.bytes.len() as u64);
@@ -111,7 +118,9 @@ impl FilePipeline {
                     credentials: read.redacted + kept,
                     text: TextKind {
                         encoding: read.decoded.encoding.into(),
-                        language: tag::language(&entry.path).map(Into::into),
+                        language: language.map(Into::into),
+                        replaced: read.decoded.replaced,
+                        elided: read.decoded.elided,
                         head_bytes,
                     },
                 },
@@ -120,14 +129,24 @@ impl FilePipeline {
         }
     }
 
+    fn cut<'a>(&self, decoded: &'a DecodedText, entry: &FileEntry) -> Vec<Chunk<'a>> {
+        match self.recipe.rules {
+            RuleSet::Compat => chunk::chunk(&decoded.text, &entry.path, &self.recipe),
+            RuleSet::Standard => {
+                chunk::chunk_in(decoded.language, &decoded.text, &entry.path, &self.recipe)
+            }
+        }
+    }
+
     fn prepare_chunk(
         &self,
         task: &SegmentTask,
         entry: &FileEntry,
+        kind: tag::Kind,
         mut chunk: Chunk<'_>,
     ) -> PreparedChunk {
         let path = &entry.path;
-        let style = tag::style(path);
+        let style = kind.style();
         // Keys of data are names too.
         let symbols = &mut chunk.place.symbols;
         symbols.retain(|name| credential::find(name, style).is_empty());
@@ -141,6 +160,7 @@ impl FilePipeline {
                 RuleSet::Standard => &chunk.place.symbols,
                 RuleSet::Compat => &[],
             },
+            kind,
         };
         let tags = tag::tag_without(&input, &credentials);
         let tokens = self.tokenizers.tokenize(&chunk.text);
@@ -199,8 +219,15 @@ fn read_text(
     } = reading;
     let file = scan::read_file(root, entry, limits)
         .map_err(|failure| Box::new(skip_unread(entry, failure.reason, failure.detail)))?;
-    let decoded = match chunk::decode(&file.bytes, recipe.chunker) {
+    let decoded = match recipe.rules {
+        RuleSet::Compat => chunk::decode(&file.bytes, recipe.chunker),
+        RuleSet::Standard => text::decode(&file.bytes, &entry.path),
+    };
+    let decoded = match decoded {
         Decoded::Text(decoded) => decoded,
+        Decoded::Undecodable(detail) => {
+            return Err(refused(file, SkipReason::Undecodable, detail));
+        }
         Decoded::Binary => return Err(refused(file, SkipReason::Binary, String::new())),
         Decoded::Blank => return Err(refused(file, SkipReason::Blank, String::new())),
     };
@@ -210,13 +237,19 @@ fn read_text(
     {
         return Err(refused(file, reason, detail));
     }
+    let style = tag::Kind::of(recipe.rules, &entry.path, decoded.language).style();
     let (decoded, redacted) = match recipe.secrets_in_text {
         SecretsInText::Keep => (decoded, 0),
-        SecretsInText::Redact => redact(decoded, entry),
-        SecretsInText::Skip => match first_credential(&decoded.text, entry) {
+        SecretsInText::Redact => redact(decoded, style),
+        SecretsInText::Skip => match first_credential(&decoded.text, style) {
             Some(detail) => return Err(refused(file, SkipReason::SecretInText, detail)),
             None => (decoded, 0),
         },
+    };
+    // Credentials come first: a key in base64 would be left out before it is found.
+    let decoded = match recipe.rules {
+        RuleSet::Compat => decoded,
+        RuleSet::Standard => text::prepare(decoded),
     };
     Ok(ReadText {
         file,
@@ -226,8 +259,8 @@ fn read_text(
 }
 
 /// Return the text with its credentials replaced, and their number.
-fn redact(decoded: DecodedText, entry: &FileEntry) -> (DecodedText, u32) {
-    let redacted = credential::redact_with_lines(&decoded.text, tag::style(&entry.path));
+fn redact(decoded: DecodedText, style: Style) -> (DecodedText, u32) {
+    let redacted = credential::redact_with_lines(&decoded.text, style);
     let Cow::Owned(text) = redacted.text else {
         return (decoded, 0);
     };
@@ -240,8 +273,8 @@ fn redact(decoded: DecodedText, entry: &FileEntry) -> (DecodedText, u32) {
 }
 
 /// Return the line and the kind of a text's first credential, never its value.
-fn first_credential(text: &str, entry: &FileEntry) -> Option<String> {
-    let found = credential::find_certain(text, tag::style(&entry.path));
+fn first_credential(text: &str, style: Style) -> Option<String> {
+    let found = credential::find_certain(text, style);
     let first = found.first()?;
     let line = 1 + text[..first.range.start].matches('\n').count();
     Some(format!("line {line}: {}", first.what))
