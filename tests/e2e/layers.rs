@@ -24,7 +24,9 @@ const LAYERS: [&[&str]; 9] = [
         "words",
         "profile",
     ],
-    &["plan", "artifact", "chunk", "text", "tag", "protocol", "report"],
+    &[
+        "plan", "artifact", "chunk", "text", "tag", "protocol", "report",
+    ],
     &["scan", "gpu", "encode", "store", "progress"],
     &["search", "verify", "engine::watchdog"],
     &[

@@ -6,7 +6,7 @@
 use super::encode_stage::EncodedFile;
 use crate::artifact;
 use crate::chunk::{self, Chunk, Decoded, DecodedText};
-use crate::credential::{self, Found};
+use crate::credential::{self, Found, Style};
 use crate::encode::{TextTokenizer, TokenizedText};
 use crate::failpoint::failpoint;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason, TextKind};
