@@ -10,10 +10,11 @@ use crate::engine::worker::Reading;
 use crate::engine::{self, Preview, worker};
 use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::file::{FileEntry, SkipReason};
+use crate::plan::Plan;
 use crate::platform;
 use crate::profile::{Profile, Root};
 use crate::progress;
-use crate::report::{SkippedFile, SkippedGroup, UnavailableRoot};
+use crate::report::{SkippedFile, SkippedGroup, UnavailableRoot, kind};
 use crate::scan::{self, Why};
 use crate::terminal;
 use anyhow::Context as _;
@@ -65,6 +66,8 @@ struct PlanLine<'a> {
     output: String,
     files: u64,
     bytes: u64,
+    /// Files by extension, or by name if they have none.
+    kinds: BTreeMap<String, u64>,
     segments: usize,
     workers: usize,
     file_workers: usize,
@@ -161,6 +164,7 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
         output: request.layout().database.display().to_string(),
         files: plan.n_files(),
         bytes: plan.bytes(),
+        kinds: kinds(plan),
         segments: plan.queue().count(),
         workers: sizing.workers,
         file_workers: sizing.file_workers,
@@ -195,6 +199,34 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
     }
 }
 
+/// Count the files of each extension.
+fn kinds(plan: &Plan) -> BTreeMap<String, u64> {
+    let mut kinds = BTreeMap::new();
+    for file in plan.shards.iter().flat_map(|shard| &shard.files) {
+        *kinds.entry(kind(&file.entry.path, false)).or_default() += 1;
+    }
+    kinds
+}
+
+/// Kinds of file that fit on a line.
+const MOST_KINDS: usize = 16;
+
+/// Return the most frequent kinds with their counts.
+fn kinds_text(kinds: &BTreeMap<String, u64>) -> String {
+    let mut sorted: Vec<_> = kinds.iter().collect();
+    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let n_more = sorted.len().saturating_sub(MOST_KINDS);
+    sorted.truncate(MOST_KINDS);
+    let shown = sorted
+        .into_iter()
+        .map(|(kind, count)| format!("{} {count}", terminal::message(kind)));
+    let shown: Vec<String> = shown.collect();
+    match n_more {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more kinds", shown.join(", ")),
+    }
+}
+
 fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::Result<()> {
     writeln!(
         out,
@@ -207,6 +239,9 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
         progress::count(line.segments as u64, "segment"),
     )?;
     writeln!(out, "output: {}", line.output)?;
+    if !line.kinds.is_empty() {
+        writeln!(out, "  {:20} {}", "kinds of file", kinds_text(&line.kinds))?;
+    }
     for setting in line.settings {
         let origin = match setting.origin {
             Origin::Given => "flag or environment",

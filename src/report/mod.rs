@@ -12,6 +12,7 @@ mod watchdog;
 
 pub use manifest::{Manifest, Target};
 pub use metrics::{DeviceMetrics, Metrics, Runs};
+pub(crate) use skipped::kind;
 pub use skipped::{SkippedGroup, SkippedTally};
 pub use summary::{
     FileHead, FileSecrets, Heads, IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary,

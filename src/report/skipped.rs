@@ -77,7 +77,8 @@ impl SkippedTally {
     }
 }
 
-fn kind(path: &RelPath, is_folder: bool) -> String {
+/// Return a file's extension with its dot, or its name if it has none; a folder's name with a slash.
+pub(crate) fn kind(path: &RelPath, is_folder: bool) -> String {
     let extension = path.extension();
     let name = String::from_utf8_lossy(path.file_name());
     match extension.as_str() {
