@@ -67,7 +67,7 @@ struct PlanLine<'a> {
     files: u64,
     bytes: u64,
     /// Files by extension, or by name if they have none.
-    kinds: BTreeMap<String, u64>,
+    kinds: Vec<KindLine>,
     segments: usize,
     workers: usize,
     file_workers: usize,
@@ -89,6 +89,12 @@ struct PlanLine<'a> {
     settings: &'a [Setting],
     /// The expected exit code of the build.
     exit: u8,
+}
+
+#[derive(Serialize)]
+struct KindLine {
+    kind: String,
+    files: u64,
 }
 
 #[derive(Serialize)]
@@ -199,12 +205,17 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
     }
 }
 
-/// Count the files of each extension.
-fn kinds(plan: &Plan) -> BTreeMap<String, u64> {
-    let mut kinds = BTreeMap::new();
+/// Count the files of each kind, the most frequent first.
+fn kinds(plan: &Plan) -> Vec<KindLine> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for file in plan.shards.iter().flat_map(|shard| &shard.files) {
-        *kinds.entry(kind(&file.entry.path, false)).or_default() += 1;
+        *counts.entry(kind(&file.entry.path, false)).or_default() += 1;
     }
+    let counts = counts.into_iter();
+    let mut kinds: Vec<_> = counts
+        .map(|(kind, files)| KindLine { kind, files })
+        .collect();
+    kinds.sort_by_key(|line| std::cmp::Reverse(line.files));
     kinds
 }
 
@@ -212,16 +223,10 @@ fn kinds(plan: &Plan) -> BTreeMap<String, u64> {
 const MOST_KINDS: usize = 16;
 
 /// Return the most frequent kinds with their counts.
-fn kinds_text(kinds: &BTreeMap<String, u64>) -> String {
-    let mut sorted: Vec<_> = kinds.iter().collect();
-    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let n_more = sorted.len().saturating_sub(MOST_KINDS);
-    sorted.truncate(MOST_KINDS);
-    let shown = sorted
-        .into_iter()
-        .map(|(kind, count)| format!("{} {count}", terminal::message(kind)));
-    let shown: Vec<String> = shown.collect();
-    match n_more {
+fn kinds_text(kinds: &[KindLine]) -> String {
+    let text = |line: &KindLine| format!("{} {}", terminal::message(&line.kind), line.files);
+    let shown: Vec<String> = kinds.iter().take(MOST_KINDS).map(text).collect();
+    match kinds.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{}, and {more} more kinds", shown.join(", ")),
     }

@@ -57,6 +57,42 @@ pub fn find_in_any_style(text: &str) -> Vec<Found> {
     join(found)
 }
 
+/// A credential by its text, to find it again where what announced it is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    text: String,
+    is_certain: bool,
+    what: &'static str,
+}
+
+/// Fewest bytes of a value that is looked for elsewhere: a shorter one is also part of words.
+const LEAST_VALUE: usize = 6;
+
+/// Return the values of the credentials in `text`.
+pub fn values(text: &str) -> Vec<Value> {
+    let value = |found: Found| Value {
+        text: text[found.range].trim().to_owned(),
+        is_certain: found.is_certain,
+        what: found.what,
+    };
+    let values = find_in_any_style(text).into_iter().map(value);
+    values
+        .filter(|value| value.text.len() >= LEAST_VALUE)
+        .collect()
+}
+
+/// Add the places of `values` in `text` to what was `found` there.
+pub fn with_values(mut found: Vec<Found>, text: &str, values: &[Value]) -> Vec<Found> {
+    for value in values {
+        found.extend(text.match_indices(&value.text).map(|(start, _)| Found {
+            range: start..start + value.text.len(),
+            is_certain: value.is_certain,
+            what: value.what,
+        }));
+    }
+    join(found)
+}
+
 /// Those that are certain, without what is not certain beside them.
 pub fn find_certain(text: &str, style: Style) -> Vec<Found> {
     let mut found = by_form(text, style);

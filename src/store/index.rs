@@ -42,7 +42,7 @@ impl Index {
     }
 
     /// Labels under which other programs registered something: rows without a record of a build, unless the file is
-    /// our shard of that label, and rows with the record of another row, whose shard's copy they name.
+    /// our shard of that label, and rows with the record or the file of another row, whose shard they name.
     pub fn foreign(&self) -> BTreeSet<String> {
         let Self::Sharded { shards, .. } = self else {
             return BTreeSet::new();
@@ -52,18 +52,27 @@ impl Index {
             .map(|shard| shard.recorded("digest"))
             .collect();
         let mut by_digest: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut by_path: HashMap<&Path, Vec<&str>> = HashMap::new();
         for (shard, digest) in shards.iter().zip(&digests) {
+            by_path.entry(&shard.path).or_default().push(&shard.name);
             if let Some(digest) = digest {
                 by_digest.entry(digest).or_default().push(&shard.name);
             }
         }
         let is_foreign = |(shard, digest): (&RegisteredShard, &Option<String>)| {
             let label = || read_text(&shard.path, "label").ok();
-            let is_foreign = match digest.as_deref().map(|digest| &by_digest[digest]) {
+            let is_foreign = match digest {
                 None => label().as_ref() != Some(&shard.name),
-                Some(names) if names.len() == 1 => false,
-                Some(names) => label()
-                    .is_some_and(|label| label != shard.name && names.contains(&label.as_str())),
+                Some(digest) => {
+                    let alike = || {
+                        by_digest[digest.as_str()]
+                            .iter()
+                            .chain(&by_path[&*shard.path])
+                    };
+                    let is_of =
+                        |label: String| label != shard.name && alike().any(|name| *name == label);
+                    alike().any(|name| *name != shard.name) && label().is_some_and(is_of)
+                }
             };
             is_foreign.then(|| shard.name.clone())
         };

@@ -23,6 +23,15 @@ pub use encoding::decode;
 use crate::chunk::DecodedText;
 use notebook::Rewritten;
 
+/// Whether [`prepare`] takes the text apart, so that a value may lose the key beside it.
+pub fn is_taken_apart(decoded: &DecodedText) -> bool {
+    let language = decoded.language.map(|language| language.name);
+    matches!(
+        language,
+        Some("jupyter" | "html" | "vue" | "svelte" | "astro")
+    )
+}
+
 /// Make of a decoded text what is indexed: take notebooks and pages apart, and leave out encoded data.
 /// The text may be blank then.
 pub fn prepare(decoded: DecodedText) -> DecodedText {

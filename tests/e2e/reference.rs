@@ -200,7 +200,7 @@ fn check(variant: Variant) {
     let world = World::new();
     texts::write(&world, variant.texts);
     let profile = format!(
-        "roots = [{{ path = \"texts\" }}]\n[encoders]\ncoverage = {:?}\n",
+        "roots = [{{ path = \"texts\" }}]\nrules = \"compat\"\n[encoders]\ncoverage = {:?}\n",
         variant.coverage
     );
     world.write("p.toml", profile);

@@ -61,8 +61,13 @@ impl TextTokenizer {
     /// Tokenize a chunk. The vectors are those of the whole text; no routing word is taken from what may be a credential, in
     /// whatever style the text is written. If a tokenizer refuses it (BERT's never does), encoding it fails.
     pub fn tokenize(&self, text: &str) -> TokenizedText {
+        self.tokenize_without(text, &[])
+    }
+
+    /// The same. No routing word is taken from `hidden` either: values whose keys are not in the chunk.
+    pub fn tokenize_without(&self, text: &str, hidden: &[credential::Value]) -> TokenizedText {
         let found = match self.sparse {
-            Some(_) => credential::find_in_any_style(text),
+            Some(_) => credential::with_values(credential::find_in_any_style(text), text, hidden),
             None => Vec::new(),
         };
         let mut tokenized = self.tokenize_with(text, |windower| &windower.passage);

@@ -97,7 +97,7 @@ impl FilePipeline {
                 place: read.decoded.origin.trace(chunk.place),
                 ..chunk
             })
-            .map(|chunk| self.prepare_chunk(task, entry, kind, chunk))
+            .map(|chunk| self.prepare_chunk(task, entry, kind, chunk, &read.hidden))
             .collect();
         if chunks.is_empty() {
             return PreparedFile::skipped(skip_read(read.file, SkipReason::Blank, String::new()));
@@ -144,6 +144,7 @@ impl FilePipeline {
         entry: &FileEntry,
         kind: tag::Kind,
         mut chunk: Chunk<'_>,
+        hidden: &[credential::Value],
     ) -> PreparedChunk {
         let path = &entry.path;
         let style = kind.style();
@@ -151,6 +152,7 @@ impl FilePipeline {
         let symbols = &mut chunk.place.symbols;
         symbols.retain(|name| credential::find(name, style).is_empty());
         let credentials = credential::find(&chunk.text, style);
+        let credentials = credential::with_values(credentials, &chunk.text, hidden);
         let input = TagInput {
             text: &chunk.text,
             path,
@@ -163,7 +165,7 @@ impl FilePipeline {
             kind,
         };
         let tags = tag::tag_without(&input, &credentials);
-        let tokens = self.tokenizers.tokenize(&chunk.text);
+        let tokens = self.tokenizers.tokenize_without(&chunk.text, hidden);
         PreparedChunk {
             tagged: TaggedChunk {
                 visibility: visibility(path, &self.recipe, &tags, &chunk.text),
@@ -204,6 +206,8 @@ struct ReadText {
     decoded: DecodedText,
     /// Credentials that were replaced in the text.
     redacted: u32,
+    /// Values whose keys may be gone from a text that was taken apart.
+    hidden: Vec<credential::Value>,
 }
 
 /// Read and decode a file. The error is the record of a file that is skipped.
@@ -247,6 +251,10 @@ fn read_text(
         },
     };
     // Credentials come first: a key in base64 would be left out before it is found.
+    let hidden = match recipe.rules == RuleSet::Standard && text::is_taken_apart(&decoded) {
+        true => credential::values(&decoded.text),
+        false => Vec::new(),
+    };
     let decoded = match recipe.rules {
         RuleSet::Compat => decoded,
         RuleSet::Standard => text::prepare(decoded),
@@ -255,6 +263,7 @@ fn read_text(
         file,
         decoded,
         redacted,
+        hidden,
     })
 }
 
