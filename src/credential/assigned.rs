@@ -37,6 +37,11 @@ pub(super) fn value(
     let Some(key) = keys::key(&text[name.clone()]) else {
         return name.end;
     };
+    // The working directory of a shell; `PWD=x` without the sign is also a password of ODBC.
+    let is_folder = text[..name.start].ends_with(['$', '{']) && &text[name.clone()] == "PWD";
+    if is_folder || &text[name.clone()] == "OLDPWD" {
+        return name.end;
+    }
     // Encoded bytes have `PW` in them as well.
     if !random::is_random(&text[name.clone()]) {
         judge(text, &name, key, style, found);

@@ -346,6 +346,10 @@ const ABOUT: &[&str] = &[
 /// Return what the key `name` announces, judged by its words: `dbPassword`, `spring.datasource.password`,
 /// `X-Api-Key`, `SECRET_KEY_BASE`; not `password_file`, `max_tokens_per_line`, `tokenizer`.
 pub(super) fn key(name: &str) -> Option<Key> {
+    // What tells assemblies of .NET apart.
+    if ends_with(name, "PublicKeyToken") {
+        return None;
+    }
     let mut key = None;
     let mut before = "";
     for word in words(name) {

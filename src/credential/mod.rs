@@ -19,6 +19,7 @@ mod issuers;
 mod keys;
 mod letters;
 mod own_syntax;
+mod patterns;
 mod random;
 mod stand_ins;
 mod stems;

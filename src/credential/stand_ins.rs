@@ -2,6 +2,7 @@
 
 use super::REDACTED;
 use super::keys;
+use super::letters;
 use super::random::{self, Mix};
 use std::borrow::Cow;
 
@@ -22,11 +23,35 @@ pub(super) fn is_reference(value: &str) -> bool {
         || whole('<', '>')
         || whole('%', '%')
         || whole('[', ']')
+        || whole('+', '+')
         || is_variable
+        || is_name_of_variable(value)
         || value == "REDACTED"
         || value.starts_with(REDACTED)
         || is_one_character(value)
         || !without_templates(value).contains(char::is_alphanumeric)
+}
+
+/// `$home`, `$offset:$MAX_LENGTH`, and the rest of `'--password='.$values['password']`: names that read like words.
+fn is_name_of_variable(value: &str) -> bool {
+    let name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+            && !random::is_random(name)
+            && name
+                .split('_')
+                .all(|word| word.is_empty() || letters::is_ordinary(word))
+    };
+    let joined = value
+        .strip_prefix(".$")
+        .map(|rest| rest.trim_end_matches(['[', '(', '-', '>']));
+    joined.is_some_and(name)
+        || value.starts_with('$')
+            && value
+                .split(':')
+                .all(|part| part.strip_prefix('$').is_some_and(name))
 }
 
 /// Return whether this is the name of an entry in a store of secrets, of a variable, of a file.
@@ -196,7 +221,7 @@ pub(super) fn is_constant(value: &str) -> bool {
     ];
     let is_one = |value: &str| {
         let mut constants = CONSTANTS.iter();
-        let value = value.trim_start_matches('&');
+        let value = value.trim_start_matches('&').trim_end_matches('!');
         constants.any(|word| value.eq_ignore_ascii_case(word))
     };
     // `true|false`, `required|string|min:8`.

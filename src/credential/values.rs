@@ -3,6 +3,7 @@
 use super::Style;
 use super::keys::{self, Key};
 use super::letters;
+use super::patterns;
 use super::random::{self, Mix};
 use super::stand_ins::{is_constant, is_example, is_reference, without_templates};
 
@@ -29,7 +30,7 @@ pub(super) enum How {
 /// `None`: no credential. Else whether that is certain.
 pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<bool> {
     let says_nothing = !value.contains(char::is_alphanumeric);
-    if says_nothing || is_reference(value) || is_constant(value) {
+    if says_nothing || is_reference(value) || is_constant(value) || patterns::is_one(value) {
         return None;
     }
     let plain = without_templates(value);
@@ -70,10 +71,12 @@ fn judge_plain(key: Key, value: &str, how: How, style: Style) -> Option<bool> {
             return may_be.then_some(false);
         }
     }
-    if is_bare && is_call(value) {
+    let is_name = how != How::Variable && is_name_of_words(value);
+    if is_bare && (is_name || is_call(value)) {
         return Some(false);
     }
-    if is_bare && key == Key::Token && is_typed_number(value) && !reads_odd {
+    let is_code_number = key == Key::Token || value.starts_with("0x");
+    if is_bare && is_code_number && is_typed_number(value) && !reads_odd {
         return None;
     }
     if is_letters && !is_drawn {
@@ -207,6 +210,14 @@ fn is_name_of_one(value: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
+/// `proxy_auth`: small letters and underscores, however odd the first word.
+fn is_name_of_words(value: &str) -> bool {
+    value.contains('_')
+        && keys::key(value).is_some()
+        && value.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        && !random::is_random(value)
+}
+
 /// `Uint8Array`, `NonZeroI32`: one number, and letters as names have them.
 fn is_type(value: &str) -> bool {
     let mix = Mix::of(value);
@@ -251,7 +262,7 @@ fn is_primitive(value: &str) -> bool {
 /// Return whether this is a path, an address or a version: where a credential is, or of what.
 pub(super) fn is_place(value: &str) -> bool {
     let begins = [
-        "/", "./", "../", "~/", "http://", "https://", "C:\\", "s3://", "gs://",
+        "/", "#/", "./", "../", "~/", "http://", "https://", "C:\\", "s3://", "gs://",
     ];
     begins.iter().any(|start| value.starts_with(start))
         && !random::is_random_run(value)

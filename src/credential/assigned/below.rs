@@ -44,7 +44,11 @@ impl KeyInText<'_> {
             .chars()
             .all(|c| c.is_alphanumeric() || " #*_>-".contains(c));
         let name = &self.text[self.name.clone()];
-        is_title && before.starts_with(['#', '*'])
+        let behind = before.trim_start_matches('#');
+        // `#include` and `#define` are code.
+        let is_marked =
+            before.starts_with('*') || behind.len() < before.len() && behind.starts_with(' ');
+        is_title && is_marked
             || before.is_empty() && name.starts_with(|c: char| c.is_ascii_uppercase())
     }
 

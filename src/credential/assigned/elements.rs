@@ -26,7 +26,9 @@ impl KeyInText<'_> {
                 false => self.next_element(at + length),
             };
         }
-        Some((range, How::Quoted))
+        // `#include <pwd.h>` and `Vec<Token>` open no element: none is closed.
+        let is_closed = rest[length..].starts_with("</") || rest[length..].starts_with("]]>");
+        is_closed.then_some((range, How::Quoted))
     }
 
     /// `<password kind="x">x</password>`: `at` is where the attributes begin.

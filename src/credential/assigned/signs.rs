@@ -1,5 +1,6 @@
 //! Values behind what is not a sign of assignment in most languages: alternatives, arrows, dashes, parentheses.
 
+use super::super::Style;
 use super::super::forms::floor;
 use super::super::values::How;
 use super::KeyInText;
@@ -87,6 +88,8 @@ impl KeyInText<'_> {
     pub(super) fn opened(&self, at: usize) -> Option<(Range<usize>, How)> {
         let bytes = self.text.as_bytes();
         match bytes[at] {
+            // Elixir's and Ruby's `pass: ["text/*"]`: what is let through.
+            b'[' if &self.text[self.name.clone()] == "pass" && self.style == Style::Any => None,
             b'(' | b'[' => self.quoted(at + 1),
             b'\\' if bytes.get(at + 1).is_some_and(|b| b"\r\n".contains(b)) => self
                 .quoted(at + 1)
