@@ -270,15 +270,32 @@ fn choose_paths(build: &mut BuildFlags, matches: &clap::ArgMatches) -> Result<()
     Ok(())
 }
 
-/// Return the command that a mistyped word resembles.
+/// What people call commands elsewhere.
+const OTHER_NAMES: [(&str, &str); 10] = [
+    ("index", "build"),
+    ("create", "build"),
+    ("update", "build"),
+    ("search", "query"),
+    ("find", "query"),
+    ("ask", "query"),
+    ("grep", "query"),
+    ("check", "verify"),
+    ("show", "inspect"),
+    ("embed", "encode"),
+];
+
+/// Return the command that a mistyped word resembles, or that other programs call by it.
 pub fn similar_command(word: &str) -> Option<String> {
+    if let Some((_, name)) = OTHER_NAMES.iter().find(|(other, _)| *other == word) {
+        return Some((*name).to_owned());
+    }
     // Without positional arguments the word can only be a command.
     let parser = Cli::command().mut_arg("paths", |argument| argument.long("paths"));
     let error = parser.try_get_matches_from(["helix-build", word]).err()?;
     match error.get(ContextKind::SuggestedSubcommand)? {
         // The most similar one is the last.
-        ContextValue::Strings(names) => names.last().cloned(),
-        ContextValue::String(name) => Some(name.clone()),
+        ContextValue::Strings(names) => names.iter().rev().find(|name| is_command(name)).cloned(),
+        ContextValue::String(name) => Some(name.clone()).filter(|name| is_command(name)),
         _ => None,
     }
 }

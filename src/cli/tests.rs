@@ -101,6 +101,10 @@ fn folders_are_built_with_or_without_the_command() {
 fn mistyped_commands_are_recognised() {
     assert_eq!(similar_command("qurey").as_deref(), Some("query"));
     assert_eq!(similar_command("verfy").as_deref(), Some("verify"));
+    assert_eq!(similar_command("index").as_deref(), Some("build"));
+    assert_eq!(similar_command("search").as_deref(), Some("query"));
+    assert_eq!(similar_command("find").as_deref(), Some("query"));
+    assert_eq!(similar_command("prob"), None, "a hidden command");
     assert_eq!(similar_command("somewhere"), None);
     assert!(is_command("plan") && !is_command("worker") && !is_command("src"));
 }

@@ -133,7 +133,11 @@ impl Printer {
             };
             return output::json_line(out, "encoded", &line);
         }
-        for term in sparse.unwrap_or_default() {
+        let terms = sparse.unwrap_or_default();
+        if terms.is_empty() && dense.is_none() {
+            return writeln!(out, "no vector");
+        }
+        for term in terms {
             writeln!(out, "{:8.4}  {}", term.weight, term.term)?;
         }
         if let Some(values) = dense {

@@ -3,7 +3,10 @@
 use super::environment;
 use super::query::no_index;
 use crate::exit_code::{Exit, ExitCode};
-use crate::store::locate;
+use crate::failure::with_causes;
+use crate::platform;
+use crate::profile::{nearest, slug};
+use crate::store::locate::{self, LocateError};
 use crate::store::names::is_routing;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +50,59 @@ pub fn choose(named: Option<&Path>, usage: &str) -> anyhow::Result<PathBuf> {
             Err(Exit::error(ExitCode::Usage, text))
         }
     }
+}
+
+/// Give the reason why there is no index at `named` its exit code, and name the index that was probably meant.
+pub fn not_found(named: &Path, error: LocateError) -> anyhow::Error {
+    let is_elsewhere = matches!(
+        error,
+        LocateError::NotFound { .. }
+            | LocateError::NotADatabase { .. }
+            | LocateError::Foreign { .. }
+    );
+    let Some(meant) = meant(named).filter(|_| is_elsewhere) else {
+        return no_index(error);
+    };
+    let (named, meant) = (named.display(), meant.display());
+    let text = match error {
+        LocateError::NotFound { .. } => {
+            format!("no index at {named}: did you mean {meant}?")
+        }
+        error => format!("{}; did you mean {meant}?", with_causes(&error)),
+    };
+    Exit::error(ExitCode::NoSuchOutput, text)
+}
+
+/// Return the index that a wrong path resembles: one below it, one of the same name in the output folder or beside it, or
+/// one with a similar name there.
+fn meant(named: &Path) -> Option<PathBuf> {
+    let below = locate::all_in(&named.join(environment::DEFAULT_OUT_DIR)).unwrap_or_default();
+    if let [only] = below.as_slice() {
+        return Some(short(only));
+    }
+    let mut folders = vec![environment::out_dir()];
+    folders.extend(named.parent().map(Path::to_path_buf));
+    folders.retain(|folder| !folder.as_os_str().is_empty());
+    let found = folders
+        .iter()
+        .filter_map(|folder| locate::all_in(folder).ok());
+    let known: Vec<PathBuf> = found.flatten().map(|database| short(&database)).collect();
+    let names: Vec<String> = known.iter().filter_map(|index| name_of(index)).collect();
+    let real = platform::real_path(named).unwrap_or_else(|_| named.to_path_buf());
+    let typed = slug(&name_of(&real)?);
+    let nearest = nearest(&typed, names.iter().map(String::as_str))?;
+    let at = names.iter().position(|name| name == nearest)?;
+    known.into_iter().nth(at)
+}
+
+/// Return the name of an index: that of its folder, or of its database without the ending.
+fn name_of(index: &Path) -> Option<String> {
+    let is_database = index.extension().is_some_and(|it| it == "db");
+    let name = match is_database {
+        true => index.file_stem(),
+        false => index.file_name(),
+    };
+    Some(name?.to_string_lossy().into_owned())
 }
 
 /// Return the path by which people name an index: of a sharded one its folder.

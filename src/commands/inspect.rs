@@ -44,7 +44,7 @@ fn open(args: &InspectArgs) -> anyhow::Result<(Index, Option<&str>)> {
             let only = only.with_context(|| format!("{what} is no index"))?;
             Ok((locate_ours(&only).map_err(no_index)?, Some(what)))
         }
-        (Err(error), _, _) => Err(no_index(error)),
+        (Err(error), _, _) => Err(index_choice::not_found(named, error)),
     }
 }
 

@@ -81,6 +81,16 @@ pub fn named(name: &str) -> Option<&'static Language> {
     LANGUAGES.iter().find(|language| language.name == name)
 }
 
+/// Return the language that people call `name`: by its name, by an extension such as `js` or `c++`, or by `c#` and `f#`.
+pub fn called(name: &str) -> Option<&'static Language> {
+    let name = name.to_lowercase();
+    let spelled = match name.strip_suffix('#') {
+        Some(letter) => format!("{letter}sharp"),
+        None => name,
+    };
+    named(&spelled).or_else(|| by_extension(&spelled))
+}
+
 /// Extensions that several languages share: the content decides.
 fn by_content_of(extension: &str, text: &str) -> Option<&'static Language> {
     let has = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));

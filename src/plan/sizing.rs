@@ -152,7 +152,7 @@ fn auto_workers(input: &SizingInput, reasons: &mut Vec<String>) -> usize {
             ),
         ));
     }
-    limits.push((input.n_segments, format!("{} segments", input.n_segments)));
+    limits.push((input.n_segments, counted(input.n_segments, "segment")));
     let (limit, why) = limits
         .into_iter()
         .min_by_key(|(limit, _)| *limit)
@@ -198,9 +198,18 @@ fn auto_file_workers(input: &SizingInput, workers: usize, reasons: &mut Vec<Stri
     };
     let file_workers = (cores / workers.max(1)).max(1);
     reasons.push(format!(
-        "file workers: {file_workers} each ({cores} cores over {workers} workers)"
+        "file workers: {file_workers} each ({} over {})",
+        counted(cores, "core"),
+        counted(workers, "worker")
     ));
     file_workers
+}
+
+fn counted(n: usize, noun: &str) -> String {
+    match n {
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
+    }
 }
 
 /// Return the cores that are left without an eighth of them and one for the writer, at least two.

@@ -50,10 +50,11 @@ pub use labels::{slug, unique_labels};
 pub use name_lists::{LOCK_FILES, MINIFIED, SOURCE_MAPS};
 pub use of_folders::FolderOptions;
 pub use parse::{EncodersTable, ProfileFile, RootEntry, toml_message};
-pub use patterns::{BadPattern, Patterns};
+pub use patterns::{BadPattern, Patterns, literal};
 pub use resolved::Profile;
 pub use roots::{ExpectedRoot, KnownRoot, MissingRoot, Root};
 pub use rules::{LargeFiles, Limits, Rules, Secrets};
+pub use suggest::nearest;
 
 #[cfg(test)]
 mod tests;

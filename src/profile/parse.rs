@@ -133,6 +133,13 @@ pub fn toml_message(text: &str, error: &toml::de::Error) -> String {
 
 /// Rephrase an error about a wrong type in the terms of a profile. `line` has the key. `None` for other errors.
 fn typed(line: &str, message: &str) -> Option<String> {
+    let key = line.split('=').next().map_or("", str::trim);
+    if message == "wanted string or table" {
+        // The parser names the values of a key only to a string that is none of them.
+        let error = toml::from_str::<ProfileFile>(&format!("{key} = ''")).err()?;
+        let (_, names) = error.message().split_once(", expected ")?;
+        return Some(format!("{key}: expected {} in quotes", names.trim_end()));
+    }
     let wrong = ["invalid type: ", "invalid value: "];
     let rest = wrong.iter().find_map(|start| message.strip_prefix(start))?;
     let (found, expected) = rest.split_once(", expected ")?;
@@ -143,7 +150,6 @@ fn typed(line: &str, message: &str) -> Option<String> {
         "a map" | "struct EncodersTable" | "struct RootTable" => "a table",
         other => other,
     };
-    let key = line.split('=').next().map_or("", str::trim);
     Some(match key.is_empty() || key == line.trim() {
         true => format!("expected {expected}, found {found}"),
         false => format!("{key}: expected {expected}, found {found}"),

@@ -69,6 +69,18 @@ impl Patterns {
     }
 }
 
+/// Return the pattern that matches `text` literally.
+pub fn literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
+}
+
 fn anchored(pattern: &str) -> Option<String> {
     let below = pattern.strip_prefix('/').unwrap_or(pattern);
     let below = below.strip_suffix('/').unwrap_or(below);
@@ -119,6 +131,14 @@ mod tests {
             Some("/docs/")
         );
         assert_eq!(patterns.matching(Path::new("docs/a/b.md")), Some("*.md"));
+    }
+
+    #[test]
+    fn a_literal_pattern_matches_its_text_only() {
+        for text in ["a/b*c", "[x]", "{a,b}/c?", "plain", "back\\slash"] {
+            assert!(matches(&literal(text), text), "{text}");
+        }
+        assert!(!matches(&literal("a/*"), "a/b"));
     }
 
     #[test]

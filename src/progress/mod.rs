@@ -151,8 +151,9 @@ fn headline(event: &BuildEvent, tally: &Tally) -> Option<String> {
         } => {
             let label = tally.shards.iter().find(|s| s.shard == *shard);
             Some(format!(
-                "published {} ({chunks} chunks, {})",
+                "published {} ({}, {})",
                 label.map_or("", |s| &s.label),
+                count(*chunks, "chunk"),
                 bytes(*size)
             ))
         }

@@ -22,7 +22,9 @@ pub use crate::encode::{EncodeError, ModelInfo, OtherEncoder};
 pub use crate::store::StoreError;
 pub use crate::store::index::Index;
 pub use crate::store::locate::LocateError;
-pub use crate::store::query::{Filter, Hit, HitUnit, Location, Mode, Scope, TierRanks};
+pub use crate::store::query::{
+    Filter, Hit, HitUnit, Location, Mode, PathFilter, Scope, TierRanks, Unmatched,
+};
 pub use error::SearchError;
 
 use crate::batch::EncoderKind;
@@ -72,12 +74,12 @@ impl OpenIndex {
         self.searcher.skipped()
     }
 
-    /// Answer all queries with chunks that pass `filter` only.
+    /// Answer all queries with chunks that pass `filter` only. Return the path filters that match no file.
     ///
     /// # Errors
     /// [`SearchError::NoShard`] and [`SearchError::NoLanguage`] for a name that the index does not have;
     /// [`SearchError::Store`].
-    pub fn restrict(&mut self, filter: &Filter) -> Result<(), SearchError> {
+    pub fn restrict(&mut self, filter: &Filter) -> Result<Unmatched, SearchError> {
         Ok(self.searcher.restrict(filter)?)
     }
 

@@ -195,3 +195,93 @@ fn filters_leave_k_hits_and_unknown_names_are_refused() {
         assert!(ran.stderr.contains(says), "{flag}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn paths_are_accepted_as_hits_print_them() {
+    let world = world();
+    let hits = |path: &str| {
+        let ran = query(&world, &["payment", "--path", path, "--files", "--json"]);
+        let hits = ran.lines();
+        let name = |hit: &serde_json::Value| {
+            let path = hit["path"].as_str().expect("a path").to_owned();
+            path.rsplit('/').next().expect("a name").to_owned()
+        };
+        let mut names: Vec<String> = hits.iter().map(name).collect();
+        names.sort();
+        (names, ran.stderr)
+    };
+    let absolute = world.path("src/pay");
+    let below = world.path("src/pay/*.rs");
+    for path in [
+        "pay",
+        "src/pay",
+        "./src/pay/",
+        "lib/../src/pay",
+        absolute.to_str().expect("UTF-8"),
+    ] {
+        let (names, stderr) = hits(path);
+        assert_eq!(names, ["client.rs", "notes.md"], "{path}");
+        assert_eq!(stderr, "", "{path}");
+    }
+    for path in [
+        "src/pay/*.rs",
+        "src/**/*.rs",
+        below.to_str().expect("UTF-8"),
+    ] {
+        assert_eq!(hits(path).0, ["client.rs"], "{path}");
+    }
+    let (names, stderr) = hits("pay/nowhere");
+    assert!(names.is_empty());
+    let says = "no file in the index matches --path pay/nowhere; paths count from the root (";
+    assert!(stderr.contains(says), "{stderr}");
+}
+
+#[test]
+fn names_in_lists_and_usual_names_of_languages_are_accepted() {
+    let world = world();
+    let files = |arguments: &[&str]| {
+        let all = [&["payment", "--files", "--json"], arguments].concat();
+        query(&world, &all).lines().len()
+    };
+    assert_eq!(files(&["--lang", "py"]), 1);
+    assert_eq!(files(&["--lang", "rs,py,"]), 2);
+    assert_eq!(files(&["--shard", "src,lib"]), 3);
+}
+
+#[test]
+fn a_wrong_index_is_answered_with_the_one_that_is_meant() {
+    let world = world();
+    world.write("all/notes.txt", "no index\n");
+    let says = |arguments: &[&str], code: i32, says: &str| {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.stderr.contains(says), "{arguments:?}: {}", ran.stderr);
+    };
+    let index = std::path::Path::new("genomes-sharded").join("all");
+    let index = index.to_str().expect("UTF-8");
+    let meant = format!("did you mean {index}?");
+    says(&["query", "all", "text"], 10, &meant);
+    says(
+        &["query", "all/notes.txt", "text"],
+        10,
+        "is not an SQLite database",
+    );
+    says(&["query", "genomes-sharded/alll", "text"], 10, &meant);
+    says(&["verify", "all"], 10, &meant);
+    says(&["inspect", "./all", "src"], 10, &meant);
+    let swapped = format!("the index comes before the text: helix-build query {index}");
+    says(&["query", "a text", index], 2, &swapped);
+    says(
+        &["query", "add", "a", "command"],
+        2,
+        "a text of several words needs quotes: helix-build query \"add a command\"",
+    );
+    says(
+        &["query", "add", "commands"],
+        10,
+        "helix-build query \"add commands\"",
+    );
+    says(&["query", "text", "--limit", "3"], 2, "'-k'");
+    says(&["query", "text", "-n", "3"], 2, "'-k'");
+    says(&["index", "src"], 2, "did you mean `helix-build build`?");
+}

@@ -2,6 +2,7 @@
 //!
 //! [`search`](crate::search) does the work. Never writes.
 
+mod filter;
 mod hits;
 mod paint;
 mod snippet;
@@ -13,9 +14,8 @@ use super::text_lines::{Lines, NOT_A_TEXT};
 use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
 use crate::exit_code::{Exit, ExitCode};
 use crate::failure::with_causes;
-use crate::profile::Patterns;
 use crate::search::{
-    Filter, LocateError, Mode, OpenIndex, Scope, Search, SearchError, SearchOptions, StoreError,
+    LocateError, Mode, OpenIndex, Scope, Search, SearchError, SearchOptions, StoreError,
 };
 use crate::store::locate::locate;
 use hits::{Answer, Printer, print_json};
@@ -38,7 +38,7 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         refuse_index(text)?;
     }
     let path = index_choice::choose(args.index.as_deref(), "query INDEX TEXT")?;
-    let index = locate(&path).map_err(not_located)?;
+    let index = locate(&path).map_err(|error| not_at(&path, args, error))?;
     let is_unfinished = index.surroundings().is_unfinished();
     if is_unfinished {
         tracing::warn!("{}: {UNFINISHED}", path.display());
@@ -47,7 +47,10 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     if !index.skipped().is_empty() {
         tracing::warn!("{}", skipped(index.skipped()));
     }
-    index.restrict(&filter(args)?).map_err(failed)?;
+    let unmatched = index.restrict(&filter::filter(args)?).map_err(failed)?;
+    if let Some(warning) = filter::unmatched(&unmatched, args) {
+        tracing::warn!("{warning}");
+    }
     let options = SearchOptions {
         mode: mode(args.mode),
         encoders: settings::encoder_choice(&args.models)?,
@@ -149,20 +152,6 @@ impl Asking<'_> {
     }
 }
 
-/// Return what the flags restrict the answers to.
-fn filter(args: &QueryArgs) -> anyhow::Result<Filter> {
-    let paths = Patterns::compile(args.path.iter().map(String::as_str));
-    Ok(Filter {
-        shards: args.shard.clone(),
-        languages: args
-            .lang
-            .iter()
-            .map(|language| language.to_lowercase())
-            .collect(),
-        paths: paths.map_err(|bad| Exit::error(ExitCode::Usage, format!("--path: {bad}")))?,
-    })
-}
-
 /// Refuse a single argument that names an index: the text is missing.
 fn refuse_index(text: &str) -> anyhow::Result<()> {
     let path = Path::new(text);
@@ -173,6 +162,33 @@ fn refuse_index(text: &str) -> anyhow::Result<()> {
         "{text} is an index, and the text to search for is missing: helix-build query {text} \"how do I ...\""
     );
     Err(Exit::error(ExitCode::Usage, text))
+}
+
+/// Explain why there is no index at `path`. The arguments may be swapped, or all of them be the text.
+fn not_at(path: &Path, args: &QueryArgs, error: LocateError) -> anyhow::Error {
+    if matches!(error, LocateError::Routing { .. }) {
+        return told_by_verify(error);
+    }
+    let (Some(named), Some(text)) = (&args.index, &args.text) else {
+        return index_choice::not_found(path, error);
+    };
+    let named = named.display();
+    if locate(Path::new(text)).is_ok() {
+        let text = format!("the index comes before the text: helix-build query {text} \"{named}\"");
+        return Exit::error(ExitCode::Usage, text);
+    }
+    let is_nothing = matches!(&error, LocateError::NotFound { found, .. } if found.0.is_empty());
+    let is_word = path.components().count() == 1 && is_nothing;
+    let error = index_choice::not_found(path, error);
+    match is_word && !error.to_string().ends_with('?') {
+        true => {
+            let text = format!(
+                "{error}; if it belongs to the text, use quotes: helix-build query \"{named} {text}\""
+            );
+            Exit::error(ExitCode::NoSuchOutput, text)
+        }
+        false => error,
+    }
 }
 
 /// Return the warning about registrations that cannot be searched.

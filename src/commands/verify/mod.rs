@@ -4,7 +4,6 @@ mod reencode;
 
 use super::index_choice;
 use super::output;
-use super::query::no_index;
 use crate::cli::{GlobalFlags, VerifyArgs};
 use crate::exit_code::ExitCode;
 use crate::progress;
@@ -32,7 +31,7 @@ pub fn run(args: &VerifyArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> 
         // The check below reports an index that is missing or cannot be read.
         _ => None,
     };
-    let mut report = verify(&path, level).map_err(no_index)?;
+    let mut report = verify(&path, level).map_err(|error| index_choice::not_found(&path, error))?;
     report.faults.absorb(faults);
     let reencoded = reencoder
         .map(|reencoder| reencoder.run(&args.again, &mut report.faults))
@@ -130,8 +129,12 @@ fn print_text(
     if let Some(again) = reencoded {
         writeln!(
             out,
-            "encoded {} chunks again (--seed {}): {} bit for bit, {} up to rounding, {} different",
-            again.chunks, again.seed, again.exact, again.close, again.different
+            "encoded {} again (--seed {}): {} bit for bit, {} up to rounding, {} different",
+            progress::count(again.chunks, "chunk"),
+            again.seed,
+            again.exact,
+            again.close,
+            again.different
         )?;
     }
     for fault in report.faults.listed() {

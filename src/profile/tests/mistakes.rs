@@ -34,6 +34,10 @@ fn mistakes_name_line_key_and_fix() {
             ":2: unknown variant `hide`, expected `skip` or `allow`",
         ),
         (
+            "roots = ['a']\nrules = true",
+            ":2: rules: expected `standard` or `compat` in quotes",
+        ),
+        (
             "roots = ['a']\ngitignore = 'yes'",
             ":2: gitignore: expected true or false, found string \"yes\"",
         ),

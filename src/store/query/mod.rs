@@ -20,7 +20,7 @@ mod vectors;
 mod tests;
 
 pub use error::QueryError;
-pub use filter::Filter;
+pub use filter::{Filter, PathFilter, Unmatched};
 pub use hit::{Hit, TierRanks};
 pub use place::{Location, numbered};
 pub use terms::terms;
@@ -174,13 +174,14 @@ impl Searcher {
         })
     }
 
-    /// Answer all later queries with chunks that pass `filter` only.
+    /// Answer all later queries with chunks that pass `filter` only. Return the path filters that match no file.
     ///
     /// # Errors
     /// `NoShard` and `NoLanguage` for a name that the index does not have; `Store`.
-    pub fn restrict(&mut self, filter: &Filter) -> Result<(), QueryError> {
-        self.allowed = filter::apply(filter, &self.shards)?;
-        Ok(())
+    pub fn restrict(&mut self, filter: &Filter) -> Result<Unmatched, QueryError> {
+        let (allowed, unmatched) = filter::apply(filter, &self.shards)?;
+        self.allowed = allowed;
+        Ok(unmatched)
     }
 
     fn allowed(&self, at: ShardIndex) -> &Allowed {

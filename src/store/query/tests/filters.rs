@@ -1,7 +1,6 @@
 //! Filters, places and hits that stand for files.
 
 use super::*;
-use crate::profile::Patterns;
 use proptest::prelude::*;
 
 /// Write a shard of files, each with chunks of the given texts, one a line.
@@ -43,7 +42,10 @@ fn filter(languages: &[&str], paths: &[&str]) -> Filter {
     Filter {
         shards: Vec::new(),
         languages: languages.iter().map(ToString::to_string).collect(),
-        paths: Patterns::compile(paths.iter().copied()).expect("patterns"),
+        paths: paths
+            .iter()
+            .map(|path| PathFilter::compile(path, &[]).expect("a pattern"))
+            .collect(),
     }
 }
 
