@@ -155,5 +155,8 @@ pub const SHARD: &[Check] = &[
                || coalesce(max(s.seq), -1)
         FROM build_files AS f LEFT JOIN build_sources AS s ON s.file_id = f.file_id
         GROUP BY f.file_id
-        HAVING f.chunks <> count(s.seq) OR coalesce(max(s.seq), -1) <> f.chunks - 1"),
+        HAVING f.chunks <> count(s.seq)
+               -- The compat chunker counts blank chunks, which are not stored.
+               OR coalesce(max(s.seq), -1) <> f.chunks - 1
+                  AND NOT coalesce((SELECT value ->> 'chunker' = 'compat' FROM build_meta WHERE key = 'recipe'), 0)"),
 ];

@@ -860,6 +860,24 @@ fn registrations_of_other_programs_are_no_fault() {
     assert!(ran.stdout.contains("FAULT root1"), "{ran:?}");
 }
 
+/// The compat chunker gives numbers to blank chunks, which are not stored.
+#[test]
+fn an_index_without_its_blank_chunks_is_sound() {
+    let world = World::new();
+    let blank = "\n".repeat(9_000) + &"\u{c}".repeat(9_000);
+    let text = format!("{blank}some text\n{blank}other text\n{blank}");
+    world.write("r/blank.txt", &text);
+    world.write("r/blank.py", &text);
+    for rules in ["compat", "standard"] {
+        world.write(
+            "p.toml",
+            format!("roots = ['r']\nrules = '{rules}'\nchunker = 'compat'\n"),
+        );
+        world.build(rules, &[]);
+        world.verified(&format!("{rules}-sharded/p"));
+    }
+}
+
 /// Words of libraries, which tell nobody what to do.
 const RAW: [&str; 6] = [
     "Query returned",
