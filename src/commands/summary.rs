@@ -33,8 +33,10 @@ pub fn print(
         BuildOutcome::Complete(summary) | BuildOutcome::Incomplete(summary) => Some(summary),
         BuildOutcome::Paused => None,
     };
-    if let Some(summary) = summary {
-        secrets::warn(&summary.index.secrets_in_text);
+    if let Some(summary) = summary
+        && global.json
+    {
+        secrets::warn(&summary.index.secrets_in_text, &request.profile);
     }
     output::text(|out| match summary {
         Some(summary) if global.json => {
@@ -128,7 +130,7 @@ fn print_summary(
             file.reason, file.root, file.path, file.detail
         )?;
     }
-    secrets::print(out, &index.secrets_in_text)?;
+    secrets::print(out, &index.secrets_in_text, &request.profile)?;
     print_text(out, &index.text)?;
     for root in &index.missing_roots {
         writeln!(out, "  missing root: {root}")?;
