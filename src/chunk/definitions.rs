@@ -190,6 +190,8 @@ fn names(node: Node, text: &str) -> Vec<String> {
         _ if contains(DEFINITIONS, kind) => named(node).map(|node| text_of(node, text)),
         _ => None,
     };
+    // C++: a macro before a namespace makes it look like a function.
+    let name = name.filter(|name| kind != "function_definition" || *name != "namespace");
     name.and_then(name_of).into_iter().collect()
 }
 

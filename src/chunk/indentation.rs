@@ -61,9 +61,20 @@ const KEYWORDS: &[&str] = &[
 
 /// Words that begin statements with brackets. Sorted.
 const STATEMENTS: &[&str] = &[
-    "assert", "await", "case", "catch", "do", "else", "elseif", "elsif", "for", "foreach", "if",
-    "new", "print", "return", "switch", "throw", "try", "typeof", "unless", "until", "when",
-    "while", "with", "yield",
+    "assert", "await", "case", "catch", "defer", "do", "elif", "else", "elseif", "elsif", "except",
+    "finally", "for", "foreach", "guard", "if", "import", "lock", "loop", "match", "new", "print",
+    "return", "switch", "throw", "try", "typeof", "unless", "until", "using", "when", "while",
+    "with", "yield",
+];
+
+/// Keywords that name the rest of a file when no block follows. Sorted.
+const FILE_NAMES: &[&str] = &[
+    "library",
+    "module",
+    "namespace",
+    "package",
+    "program",
+    "unit",
 ];
 
 /// Words that continue or close what the lines above began. Sorted.
@@ -194,7 +205,7 @@ fn continues(line: &str) -> bool {
         || CONTINUES.binary_search(&first_word(line)).is_ok()
 }
 
-fn is_comment(line: &str) -> bool {
+pub(super) fn is_comment(line: &str) -> bool {
     ["//", "#", "--", ";", "%", "/*", "*", "@", "\"\"\"", "'''"]
         .iter()
         .any(|mark| line.starts_with(mark))
@@ -218,11 +229,25 @@ fn defined_name(line: &str, has_body: bool) -> Option<&str> {
             break;
         }
         let after = &rest[word.len()..];
+        // `case class` and `new void` define.
+        if STATEMENTS.binary_search(&word).is_ok() && !matches!(word, "case" | "new") {
+            return None;
+        }
         if KEYWORDS.binary_search(&word).is_ok() {
-            let name = after.trim_start_matches([' ', '\t', '"', '*', '!']);
-            return (name.len() < after.len())
-                .then(|| qualified(name))
-                .filter(|name| !name.is_empty());
+            let name = match word {
+                "impl" => implemented(after),
+                _ => after.trim_start_matches([' ', '\t', '"', '*', '!']),
+            };
+            let second = first_word(name);
+            // `fn new(`, `def view(`
+            let is_called = name[second.len()..].starts_with(['(', '<']);
+            // `package struct`, `fun interface`: the first keyword is a modifier.
+            if is_called || KEYWORDS.binary_search(&second).is_err() {
+                let names_file = FILE_NAMES.binary_search(&word).is_ok() && !has_body;
+                return (name.len() < after.len() && !names_file)
+                    .then(|| qualified(name))
+                    .filter(|name| !name.is_empty() && (is_called || !is_keyword(name)));
+            }
         }
         rest = after.trim_start();
         if rest.len() == after.len() {
@@ -234,10 +259,30 @@ fn defined_name(line: &str, has_body: bool) -> Option<&str> {
     let is_part = |c: char| is_word(c) || matches!(c, ':' | '.' | '$' | '~');
     let name = &head[head.trim_end_matches(is_part).len()..];
     let opens = line.ends_with(['{', ')', ':']) || line.ends_with("do");
-    let is_statement = STATEMENTS.binary_search(&first_word(line)).is_ok();
-    let is_call = head.contains(['=', '(', '"', '\'', '!']);
+    let parameters = &line[bracket..];
+    let is_open = parameters.matches('(').count() > parameters.matches(')').count();
+    let is_call = head.contains(['=', '(', '"', '\'', '!'])
+        || name.contains('.')
+        || is_open
+        || parameters.starts_with("(\"");
+    let is_statement = is_keyword(first_word(line)) || is_keyword(name);
     let is_function = has_body && opens && !is_statement && !is_call;
     (is_function && name.starts_with(|c: char| c.is_alphabetic() || c == '_')).then_some(name)
+}
+
+/// Whether a name is a word of a language: of a definition or a statement.
+fn is_keyword(name: &str) -> bool {
+    [KEYWORDS, STATEMENTS]
+        .iter()
+        .any(|words| words.binary_search(&name).is_ok())
+}
+
+/// Return what follows `impl`, from the name of the type on.
+fn implemented(after: &str) -> &str {
+    match after.find(" for ") {
+        Some(at) => after[at + " for ".len()..].trim_start(),
+        None => after.trim_start(),
+    }
 }
 
 /// Return the name at the start of `text`, with what qualifies it.
@@ -258,6 +303,46 @@ mod tests {
             .collect()
     }
 
+    #[test]
+    fn keywords_and_calls_are_no_names() {
+        let names = |text: &str| {
+            let names: Vec<_> = named(text).into_iter().map(|(_, name)| name).collect();
+            names.join(" ")
+        };
+        for (text, expected) in [
+            ("package struct Point {\n  x\n}\n", "Point"),
+            ("package func go() {\n  x\n}\n", "go"),
+            ("fun interface Job {\n  x\n}\n", "Job"),
+            ("package object util {\n  x\n}\n", "util"),
+            ("enum class Color {\n  x\n}\n", "Color"),
+            ("impl Read for File {\n  x\n}\n", "File"),
+            ("package kotlinx.coroutines\n\nclass A {\n  x\n}\n", "A"),
+            ("module github.com/a/b\n\ngo 1.2\n", ""),
+            ("module Tools\n  x\nend\n", "Tools"),
+            ("fn main() {\n  a\n} else if (b) {\n  c\n}\n", "main"),
+            ("retry@ while (true) {\n  c\n}\n", ""),
+            ("fatal(\"no {s}\", .{\n  c\n});\n", ""),
+            ("run(a, .{\n  c\n});\n", ""),
+            ("pub fn new(a: A) {\n  c\n}\n", "new"),
+            ("case class Point(a: Int) {\n  c\n}\n", "Point"),
+            ("void run(int a) {\n  c\n}\n", "run"),
+        ] {
+            assert_eq!(names(text), expected, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_name_is_a_keyword(words in proptest::collection::vec(
+            proptest::sample::select([KEYWORDS, STATEMENTS, &["a", "(b) {", "}", "\n", "\n  ", "x.y"]].concat()),
+            0..40,
+        )) {
+            for found in definitions(&words.join(" ")) {
+                proptest::prop_assert!(!is_keyword(&found.name), "{}", found.name);
+            }
+        }
+    }
+
     fn cuts(text: &str) -> Vec<&str> {
         let line = |boundary: &Boundary| text[boundary.at..].lines().next().unwrap_or_default();
         boundaries(text).iter().map(line).collect()
@@ -266,7 +351,7 @@ mod tests {
     #[test]
     fn word_lists_are_sorted() {
         assert!(
-            [KEYWORDS, STATEMENTS, CONTINUES]
+            [KEYWORDS, STATEMENTS, FILE_NAMES, CONTINUES]
                 .iter()
                 .all(|words| words.is_sorted())
         );

@@ -103,18 +103,25 @@ fn add_definitions_across(cuts: &[usize], text: &str, definitions: &mut Vec<Defi
         .into_iter()
         .filter(is_cut)
         .collect();
-    // The tree may know the same definition up to the cut.
-    definitions.retain(|known| {
-        !across.iter().any(|found| {
-            found.name == known.name
-                && found.range.contains(&known.range.start)
-                && known.range.end <= found.range.end
-                && cuts.contains(&known.range.end)
-        })
-    });
+    // The tree may know the same definition up to the cut, or as far as it could repair the text.
+    definitions.retain(|known| !across.iter().any(|found| is_same(known, found, text)));
     definitions.extend(across);
     definitions
         .sort_by_key(|definition| (definition.range.start, usize::MAX - definition.range.end));
+}
+
+/// Whether a definition from the tree of a section is the one that was found by indentation. A constructor has the
+/// name of its class, but begins behind the line that names the class.
+fn is_same(known: &Definition, found: &Definition, text: &str) -> bool {
+    let (known_at, found_at) = (known.range.start, found.range.start);
+    let between = &text[known_at.min(found_at)..known_at.max(found_at)];
+    let is_head =
+        |line: &str| !indentation::is_comment(line.trim_start()) && line.contains(&found.name);
+    found.name == known.name
+        && known_at < found.range.end
+        && found_at < known.range.end
+        && known.range.end <= found.range.end
+        && !between.lines().any(is_head)
 }
 
 /// Return the end of the largest section that begins at `start` and is safe to parse.

@@ -681,3 +681,49 @@ fn names_reach_over_the_ends_of_sections() {
     });
     assert!(known.count() > chunks.len() - 3);
 }
+
+#[test]
+fn a_definition_over_sections_is_named_once() {
+    let method = |n: usize| {
+        format!(
+            "    pub fn method{n}(a: u32) -> u32 {{\n        let b = a;\n\n        b + {n}\n    }}\n\n"
+        )
+    };
+    let methods: String = (0..400).map(method).collect();
+    let rust = format!(
+        "pub struct File {{\n    a: u32,\n}}\n\n/// A File.\nimpl File {{\n{methods}}}\n\nfn other() {{}}\n"
+    );
+    let foreign = rust.replace("impl File", "impl Read for File");
+    let java = methods.replace("pub fn", "public int").replace("u32", "");
+    let java = java
+        .replace("(a: ) -> ", "(int a)")
+        .replace("let b", "int b");
+    let java = format!(
+        "package a;\n\n/**\n * A Gson.\n */\npublic final class Gson {{\n    public Gson(int a) {{\n        this.a = a;\n\n        this.b = a;\n    }}\n\n{java}}}\n"
+    );
+    for (text, extension, owner) in [
+        (rust, "rs", "File"),
+        (foreign, "rs", "File"),
+        (java, "java", "Gson"),
+    ] {
+        for chunk in ast(&text, extension, 100) {
+            let symbols = chunk.place.symbols;
+            let owners = symbols.iter().filter(|name| *name == owner).count();
+            let is_constructor = chunk.text.contains("this.") || chunk.text.contains("Gson(");
+            assert!(
+                owners <= 1 + usize::from(is_constructor),
+                "{symbols:?} {}",
+                chunk.text
+            );
+            let has_method = chunk.text.contains("fn method") || chunk.text.contains("int method");
+            // A chunk that begins before its owner, or ends after it, is not inside it.
+            let is_inside = !["impl ", "class ", "fn other"]
+                .iter()
+                .any(|head| chunk.text.contains(head));
+            if has_method && is_inside {
+                let first = symbols.first().map(String::as_str);
+                assert_eq!(first, Some(owner), "{extension}: {}", chunk.text);
+            }
+        }
+    }
+}
