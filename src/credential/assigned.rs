@@ -2,7 +2,7 @@
 //! `<password>x</password>`, `{"name": "API_KEY", "value": "x"}`, `the password is x`.
 //!
 //! Formats are not known here; how key and value stand on their line says enough. See [`super::keys`] for keys
-//! and [`super::values`] for what counts as a value.
+//! and [`mod@super::values`] for what counts as a value.
 
 mod before;
 mod below;
