@@ -4,7 +4,7 @@
 //! encoders' routing words leave out what it finds, a build counts what is certain, and [`redact`] replaces
 //! that. It has four kinds of rules: the forms of well-known issuers ([`issuers`]), private keys and passwords
 //! in URLs, of commands, protocols and tools ([`forms`], [`arguments`], [`commands`], [`own_syntax`]), values behind a key that
-//! announces one ([`keys`], [`values`], [`letters`]), and text random ([`random`]). It never looks at a file's name (see `scan::secrets`), and says nothing about where a
+//! announces one ([`keys`], [`mod@values`], [`letters`]), and text random ([`random`]). It never looks at a file's name (see `scan::secrets`), and says nothing about where a
 //! credential is valid.
 //!
 //! Pure, and linear in the text: it reads every chunk of a build.

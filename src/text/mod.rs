@@ -6,7 +6,7 @@
 //! encoding: bytes -> characters -> prepare: notebook | markup | as it is -> noise: without encoded data
 //! ```
 //!
-//! No character is lost in silence: bytes that are no text end in [`Decoded::Undecodable`], and what is replaced or
+//! No character is lost in silence: bytes that are no text end in [`crate::chunk::Decoded::Undecodable`], and what is replaced or
 //! left out is counted.
 
 mod declared;

@@ -35,7 +35,7 @@ pub struct Hit {
     /// Every place in the index that holds this text, that of `path` first.
     #[serde(rename = "places")]
     pub locations: Vec<Location>,
-    /// With [`HitUnit::File`]: chunks of this file among those that ranked high enough to be looked at.
+    /// With [`super::HitUnit::File`]: chunks of this file among those that ranked high enough to be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u32>,
 }
