@@ -32,9 +32,21 @@ impl SparseTerm {
     }
 }
 
-/// A sparse vector: distinct terms, heaviest first, equal weights in token-id order.
+/// A sparse vector: distinct terms, heaviest first, equal weights in the order of their terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SparseVector(pub Vec<SparseTerm>);
+
+impl SparseVector {
+    /// Put distinct terms in the order of a vector.
+    pub fn new(mut terms: Vec<SparseTerm>) -> Self {
+        terms.sort_unstable_by(|a, b| {
+            b.weight_e4
+                .cmp(&a.weight_e4)
+                .then_with(|| a.term.cmp(&b.term))
+        });
+        Self(terms)
+    }
+}
 
 /// A dense vector of unit length (L2), tolerance 1e-3.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -42,8 +42,8 @@ impl Terms {
     }
 
     /// Return the `limit` heaviest terms of `weights` (`[V]`) from [`splade`] or a pooling graph. Weights are rounded before
-    /// they are compared, so that terms of equal weight are in the order of their ids, and a difference below 1e-4 cannot
-    /// reorder them.
+    /// they are compared, so that a difference below 1e-4 cannot reorder terms. Of terms of equal weight at the limit, those
+    /// with the lowest ids are kept.
     pub fn select(&self, weights: &[f32], limit: usize) -> SparseVector {
         let mut keys: Vec<u64> = Vec::with_capacity(512);
         each_positive(weights, |id, weight| keys.extend(self.key(id, weight)));
@@ -69,12 +69,11 @@ impl Terms {
             keys.select_nth_unstable(limit);
             keys.truncate(limit);
         }
-        keys.sort_unstable();
         let term = |key: u64| SparseTerm {
             term: self.term((key & u64::from(u32::MAX)) as usize).to_owned(),
             weight_e4: u32::MAX - (key >> 32) as u32,
         };
-        SparseVector(keys.into_iter().map(term).collect())
+        SparseVector::new(keys.into_iter().map(term).collect())
     }
 }
 
@@ -231,7 +230,8 @@ mod tests {
                 .collect();
             all.sort();
             all.truncate(limit);
-            let expected: Vec<(String, u32)> = all.iter().map(|(w, id)| (format!("t{id}"), w.0)).collect();
+            let mut expected: Vec<(String, u32)> = all.iter().map(|(w, id)| (format!("t{id}"), w.0)).collect();
+            expected.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             let vector = terms.select(&weights, limit);
             let found: Vec<(String, u32)> = vector.0.iter().map(|t| (t.term.clone(), t.weight_e4)).collect();
             prop_assert_eq!(found, expected);

@@ -52,13 +52,13 @@ pub fn digest_connection(conn: &Connection, path: &Path) -> Result<ShardDigest, 
     let label: String = meta(conn, path, "label")?;
     let fingerprint = digest_of(conn, path, "fingerprint")?;
     let mut fields = Fields::new();
-    fields.bytes(b"helix-build shard 2");
+    fields.bytes(b"helix-build shard 3");
     fields.bytes(label.as_bytes());
     fields.bytes(&fingerprint.0);
     let mut rows = || -> rusqlite::Result<(Chunks, u64, ContentDigest)> {
         let roots = roots_of(conn)?;
         let mut chunks = Chunks::read_ids(conn)?;
-        chunks.hash_sparse(conn, &mut fields)?;
+        chunks.hash_sparse(conn)?;
         chunks.hash_genes(conn, &roots, &mut fields)?;
         let (files, content) = chunks.hash_files(conn, &roots, &mut fields)?;
         for (name, sql) in SIDE_TABLES {
@@ -102,7 +102,7 @@ const SIDE_TABLES: [(&str, &str); 5] = [
     ),
     (
         "entity_graph",
-        "SELECT gene_id, entity FROM entity_graph ORDER BY rowid",
+        "SELECT gene_id, entity FROM entity_graph ORDER BY entity, gene_id",
     ),
     (
         "path_key_index",
@@ -111,7 +111,7 @@ const SIDE_TABLES: [(&str, &str); 5] = [
     ),
     (
         "filename_index",
-        "SELECT gene_id, filename_stem FROM filename_index ORDER BY rowid",
+        "SELECT gene_id, filename_stem FROM filename_index ORDER BY filename_stem, gene_id",
     ),
 ];
 

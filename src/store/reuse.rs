@@ -198,13 +198,11 @@ fn look_up_in(
             return Ok(None);
         };
         let sparse = conn
-            .prepare_cached(
-                "SELECT term, weight FROM splade_terms WHERE gene_id = ?1 ORDER BY rowid",
-            )?
+            .prepare_cached("SELECT term, weight FROM splade_terms WHERE gene_id = ?1")?
             .query_map([&gene_id], sparse_term)?
             .collect::<rusqlite::Result<_>>()?;
         Ok(Some(Vectors {
-            sparse: Some(SparseVector(sparse)),
+            sparse: Some(SparseVector::new(sparse)),
             dense: dense.as_deref().and_then(DenseVector::from_le_bytes),
             route_words,
         }))

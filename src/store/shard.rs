@@ -6,6 +6,7 @@
 //! has no journal, so a full disk shows as a failed write, never as a lost commit at close. A dropped
 //! loader leaves a useless file for its owner to remove.
 
+mod postings;
 mod rows;
 mod seal;
 
@@ -23,6 +24,7 @@ use super::schema;
 use super::segment::SegmentReader;
 use crate::file::{FileOutcome, RelPath};
 use crate::ids::Digest;
+use postings::Postings;
 use rows::Rows;
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
@@ -76,6 +78,7 @@ struct State {
     places: u64,
     entity_relations: EntityRelations,
     seed_pairs: SeedPairs,
+    postings: Postings,
 }
 
 impl ShardLoader {
@@ -150,24 +153,16 @@ impl ShardLoader {
     }
 
     /// Build what needs all rows (links, indexes, statistics), then close the file.
-    pub fn finish(self) -> Result<Loaded, StoreError> {
+    pub fn finish(mut self) -> Result<Loaded, StoreError> {
         connect::tune_for_indexes(&self.conn, self.header.sorter_threads)
             .map_err(|error| self.failed(error))?;
-        let steps = [
-            ("links", ""),
-            ("indexes", schema::SHARD_INDEXES),
-            ("server indexes", schema::SERVER_INDEXES),
-            ("term counts", COUNT_TERMS),
-        ];
-        for (name, sql) in steps {
-            let began = Instant::now();
-            match name {
-                "links" => self.write_links(),
-                _ => self.conn.execute_batch(sql),
-            }
-            .map_err(|error| self.failed(error))?;
-            tracing::debug!(shard = self.header.label, step = name, elapsed = ?began.elapsed());
-        }
+        let postings = std::mem::take(&mut self.state.postings);
+        self.step("links", || self.write_links())?;
+        self.step("sparse terms", || postings.write(&self.conn))?;
+        self.step("indexes", || self.conn.execute_batch(schema::SHARD_INDEXES))?;
+        self.step("server indexes", || {
+            self.conn.execute_batch(schema::SERVER_INDEXES)
+        })?;
         self.write_meta().map_err(|error| self.failed(error))?;
         let began = Instant::now();
         fts::finish(&self.conn, &self.path)?;
@@ -181,6 +176,17 @@ impl ShardLoader {
             .close()
             .map_err(|(_, error)| StoreError::sql(&self.path)(error))?;
         Ok(self.state.loaded)
+    }
+
+    fn step(
+        &self,
+        name: &str,
+        step: impl FnOnce() -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let began = Instant::now();
+        step().map_err(|error| self.failed(error))?;
+        tracing::debug!(shard = self.header.label, step = name, elapsed = ?began.elapsed());
+        Ok(())
     }
 
     fn write_roots(&self) -> rusqlite::Result<()> {
@@ -257,8 +263,3 @@ GROUP BY tag_value, gene_id ORDER BY tag_value, gene_id";
 const INSERT_SEED: &str = "
 INSERT INTO harmonic_links (gene_id_a, gene_id_b, weight, updated_at, source, created_at)
 VALUES (?1, ?2, 1.0, ?3, 'seeded', ?3)";
-
-/// Reads the covering index in its order.
-const COUNT_TERMS: &str = "
-INSERT INTO splade_term_df (term, df)
-SELECT term, count(*) FROM splade_terms GROUP BY term ORDER BY term";

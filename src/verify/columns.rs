@@ -23,16 +23,25 @@ pub struct Promoter {
     _metadata: serde_json::Map<String, serde_json::Value>,
 }
 
-/// The format's `epigenetics`. Servers rewrite it when they deliver the chunk.
+/// The format's `epigenetics`. Servers rewrite it when they deliver the chunk, and then with all of its keys.
 #[derive(Deserialize)]
 pub struct Epigenetics {
     pub created_at: f64,
     last_accessed: f64,
+    #[serde(default)]
     access_count: u64,
+    #[serde(default = "undamped")]
     decay_score: f64,
+    #[serde(default)]
     recent_accesses: Vec<f64>,
+    #[serde(default)]
     co_activated_with: Vec<serde_json::Value>,
+    #[serde(default)]
     typed_co_activated: Vec<serde_json::Value>,
+}
+
+fn undamped() -> f64 {
+    1.0
 }
 
 impl Epigenetics {

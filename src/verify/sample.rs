@@ -153,9 +153,7 @@ impl SampledShard {
         let mut words: Vec<String> = serde_json::from_str(&words).unwrap_or_default();
         words.truncate(encoded as usize);
         let terms = connection
-            .prepare_cached(
-                "SELECT term, weight FROM splade_terms WHERE gene_id = ?1 ORDER BY rowid",
-            )?
+            .prepare_cached("SELECT term, weight FROM splade_terms WHERE gene_id = ?1")?
             .query_map([&gene_id], |row| {
                 Ok(SparseTerm {
                     term: row.get(0)?,
@@ -168,7 +166,7 @@ impl SampledShard {
             chunk_id: gene_id,
             text,
             stored: TextVectors {
-                sparse: Some((SparseVector(terms), words)),
+                sparse: Some((SparseVector::new(terms), words)),
                 // A broken blob is not a vector; the full check says so.
                 dense: Some(dense.as_deref().and_then(DenseVector::from_le_bytes)),
             },

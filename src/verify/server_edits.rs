@@ -241,9 +241,9 @@ mod tests {
         let edits = ServerEdits::new(1_700_000_000.25);
         let ours = edits.epigenetics.clone();
         assert_eq!(edits.history(Some(&ours)), Origin::Builder);
-        let delivered = ours.replace("\"access_count\":0", "\"access_count\":12");
+        let delivered = ours.replace('}', ",\"access_count\":12}");
         assert_eq!(edits.history(Some(&delivered)), Origin::Server);
-        let flipped = ours.replace("\"access_count\":0", "\"access_count\":1");
+        let flipped = ours.replace("\"last_accessed\":1", "\"last_accessed\":3");
         assert_eq!(edits.history(Some(&flipped)), Origin::Damage);
         assert_eq!(edits.history(None), Origin::Damage);
     }

@@ -51,6 +51,33 @@ SELECT
 FROM genes g;
 ";
 
+/// The tables and indexes that a server keeps in another way than the builder, as it creates them.
+const KEPT_OTHERWISE: &str = "
+DROP TABLE splade_terms;
+DROP TABLE splade_term_df;
+DROP TABLE entity_graph;
+DROP TABLE filename_index;
+DROP TABLE symbol_defs;
+DROP INDEX idx_promoter_value;
+CREATE TABLE splade_terms (gene_id TEXT NOT NULL, term TEXT NOT NULL, weight REAL NOT NULL);
+CREATE INDEX idx_splade_term ON splade_terms(term, weight DESC);
+CREATE INDEX idx_splade_term_cover ON splade_terms(term, gene_id, weight);
+CREATE TABLE splade_term_df (term TEXT PRIMARY KEY, df INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE entity_graph (
+    entity TEXT NOT NULL, gene_id TEXT NOT NULL, PRIMARY KEY (entity, gene_id)
+);
+CREATE INDEX idx_entity_graph_entity ON entity_graph(entity);
+CREATE TABLE filename_index (
+    filename_stem TEXT NOT NULL, gene_id TEXT NOT NULL, PRIMARY KEY (filename_stem, gene_id)
+);
+CREATE INDEX idx_filename_stem ON filename_index(filename_stem);
+CREATE TABLE symbol_defs (
+    symbol TEXT NOT NULL, gene_id TEXT NOT NULL, kind TEXT, PRIMARY KEY (symbol, gene_id)
+);
+CREATE INDEX idx_symbol_defs_symbol ON symbol_defs(symbol);
+CREATE INDEX idx_promoter_value ON promoter_index(tag_value);
+";
+
 /// Columns by which a server widens a table of the routing database.
 const WIDENED: &str = "
 ALTER TABLE participants ADD COLUMN agent_kind TEXT;
@@ -81,6 +108,7 @@ impl ServerSchema {
                 schema::SHARD_TABLES,
                 schema::SERVER_TABLES,
                 VIEW,
+                KEPT_OTHERWISE,
                 schema::SHARD_INDEXES,
                 schema::SERVER_INDEXES,
             ])?);

@@ -1,15 +1,12 @@
-//! Sparse vectors: one pass over the covering index, in the order of the terms.
+//! Sparse vectors: one pass over the table, in the order of the terms.
 
 use super::fault::{FaultKind, Finder};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-const TERMS: &str = "
-SELECT term, gene_id, weight FROM splade_terms INDEXED BY idx_splade_term_cover
-ORDER BY term, gene_id";
+const TERMS: &str = "SELECT term, gene_id, weight FROM splade_terms ORDER BY term, gene_id";
 
-/// No chunk has a term twice, weights are positive, and `splade_term_df` counts the chunks of each
-/// term. Once a server has added chunks, it counts them by its own rules, and the counts are left
+/// Weights are positive, and `splade_term_df` counts the chunks of each term. Once a server has added chunks, it counts them by its own rules, and the counts are left
 /// alone.
 pub fn check(connection: &Connection, server_chunks: u64, finder: &mut Finder<'_>) {
     let checked = postings(connection, server_chunks == 0, finder);
@@ -24,7 +21,7 @@ fn postings(
     let mut statement = connection.prepare(TERMS)?;
     let mut rows = statement.query([])?;
     let mut counts = Counts::prepare(connection, check_counts)?;
-    let (mut term, mut gene_id, mut chunks) = (String::new(), String::new(), 0);
+    let (mut term, mut chunks) = (String::new(), 0);
     while let Some(row) = rows.next()? {
         let this_term = row.get_ref(0)?.as_str()?;
         let this_id = row.get_ref(1)?.as_str()?;
@@ -32,18 +29,12 @@ fn postings(
             counts.compare(&term, chunks, finder)?;
             this_term.clone_into(&mut term);
             chunks = 0;
-            gene_id.clear();
-        }
-        if this_id == gene_id {
-            let what = format!("the term {term} appears twice");
-            finder.fault(FaultKind::SparseVector, "splade_terms", this_id, what);
         }
         if !matches!(row.get_ref(2)?, ValueRef::Real(weight) if weight > 0.0 && weight.is_finite())
         {
             let what = format!("the weight of {term} is not a positive number");
             finder.fault(FaultKind::SparseVector, "splade_terms", this_id, what);
         }
-        this_id.clone_into(&mut gene_id);
         chunks += 1;
     }
     counts.compare(&term, chunks, finder)?;

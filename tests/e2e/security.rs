@@ -469,7 +469,7 @@ const PUT_TOGETHER: [(&str, &str, &str); 19] = [
         "one condition a word, each with `?`",
     ),
     (
-        "store/shard/rows.rs",
+        "store/shard/postings.rs",
         "INSERT OR FAIL INTO splade_terms VALUES {}",
         "numbered parameters",
     ),

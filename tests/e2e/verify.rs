@@ -100,7 +100,7 @@ fn every_flipped_bit_beside_what_servers_write_is_found() {
     world.build("o", &[]);
     let shard = world.path("o-sharded/p/shards/root0.genome.db");
     let bytes = fs::read(&shard).expect("a shard");
-    let marks: [&[u8]; 3] = [b"access_count", b"seeded", b"Local Org"];
+    let marks: [&[u8]; 3] = [b"last_accessed", b"seeded", b"Local Org"];
     let near = |at: &usize| marks.iter().any(|mark| bytes[*at..].starts_with(mark));
     let places: Vec<u64> = (0..bytes.len()).filter(near).map(|at| at as u64).collect();
     assert!(!places.is_empty());
@@ -498,7 +498,7 @@ fn vectors_of_another_text_are_found_and_named() {
         &world,
         shard,
         "UPDATE genes SET embedding_dense_v2 = (SELECT embedding_dense_v2 FROM genes WHERE rowid = 1) WHERE rowid = 2;
-         UPDATE splade_terms SET weight = weight + 0.5 WHERE rowid = (SELECT min(rowid) FROM splade_terms)",
+         UPDATE splade_terms SET weight = weight + 0.5 WHERE gene_id = (SELECT gene_id FROM genes WHERE rowid = 1)",
     );
     let ran = world.run(&[
         "verify",

@@ -40,15 +40,13 @@ class Report:
 
 
 def compare_terms(report, where, stored, expected):
-    """`stored` as it lies in the database; `expected` has all terms, not only the heaviest 128."""
+    """`stored` is heaviest first; `expected` has all terms, not only the heaviest 128."""
     weights = dict(expected)
     for term, weight in stored:
         report.differ("term", abs(weight - weights.get(term, 0.0)), UNIT, f"{where} {term}")
     report.count("terms", len(stored))
     if len(dict(stored)) != len(stored):
         report.wrong.append(f"{where}: a term stands twice")
-    if stored != sorted(stored, key=lambda pair: -pair[1]):
-        report.wrong.append(f"{where}: not heaviest first")
     # Rounding decides about a weight at the cut, or next to nothing; about no other.
     cut = stored[-1][1] if len(stored) == DOCUMENT_TERMS else 0.0
     for term, weight in expected:
@@ -78,7 +76,7 @@ def compare_chunks(report, database, sparse, dense):
         tokens[gene_id] = 0
         if sparse:
             n, expected = sparse.encode(text, limit=10**6)
-            rows = database.execute("SELECT term, weight FROM splade_terms WHERE gene_id = ? ORDER BY rowid", [gene_id])
+            rows = database.execute("SELECT term, weight FROM splade_terms WHERE gene_id = ? ORDER BY weight DESC", [gene_id])
             compare_terms(report, where, rows.fetchall(), expected)
             tokens[gene_id] = n
         if dense:

@@ -84,34 +84,22 @@ impl Chunks {
         self.0.get_mut(&ChunkId::parse(id)?)
     }
 
-    /// Hashes the sparse vectors; the terms of a chunk lie together, in the order of the vector.
-    pub fn hash_sparse(&mut self, conn: &Connection, fields: &mut Fields) -> rusqlite::Result<()> {
-        let mut statement =
-            conn.prepare("SELECT gene_id, term, weight FROM splade_terms ORDER BY rowid")?;
+    /// Hashes the sparse vectors in whatever order their terms lie: the hash of a vector is the sum of the hashes of its
+    /// terms and weights.
+    pub fn hash_sparse(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        let mut statement = conn.prepare("SELECT gene_id, term, weight FROM splade_terms")?;
         let mut rows = statement.query([])?;
-        let mut vector = Fields::new();
-        let mut owner = String::new();
+        let mut own = Fields::new();
         while let Some(row) = rows.next()? {
-            let id = row.get_ref(0)?.as_str()?;
-            if id != owner {
-                self.end_vector(&owner, &mut vector, fields);
-                owner.clear();
-                owner.push_str(id);
-            }
-            vector.value(row.get_ref(1)?);
-            vector.value(row.get_ref(2)?);
+            let Some(chunk) = self.get_mut(row.get_ref(0)?.as_str()?) else {
+                continue;
+            };
+            own.value(row.get_ref(1)?);
+            own.value(row.get_ref(2)?);
+            let term = u128::from_le_bytes(short(own.take()));
+            *chunk = u128::from_le_bytes(*chunk).wrapping_add(term).to_le_bytes();
         }
-        self.end_vector(&owner, &mut vector, fields);
         Ok(())
-    }
-
-    fn end_vector(&mut self, owner: &str, vector: &mut Fields, fields: &mut Fields) {
-        let hash = short(vector.take());
-        if let Some(chunk) = self.get_mut(owner) {
-            *chunk = hash;
-            fields.bytes(owner.as_bytes());
-            fields.bytes(&hash);
-        }
     }
 
     /// Hashes the rows of the builder's chunks and ends each chunk's own hash.
@@ -136,6 +124,7 @@ impl Chunks {
             let Some(chunk) = self.get_mut(row.get_ref(0)?.as_str()?) else {
                 continue;
             };
+            fields.bytes(chunk);
             own.bytes(chunk);
             own.value(row.get_ref(2)?);
             own.value(row.get_ref(3)?);

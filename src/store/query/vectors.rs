@@ -12,9 +12,8 @@ pub fn sparse(
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Scored>, rusqlite::Error> {
     let mut totals: HashMap<String, f64> = HashMap::new();
-    let mut postings = connection.prepare_cached(
-        "SELECT gene_id, weight FROM splade_terms INDEXED BY idx_splade_term_cover WHERE term = ?1",
-    )?;
+    let mut postings =
+        connection.prepare_cached("SELECT gene_id, weight FROM splade_terms WHERE term = ?1")?;
     for term in &query.0 {
         let mut rows = postings.query([&term.term])?;
         while let Some(row) = rows.next()? {

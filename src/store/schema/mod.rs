@@ -17,7 +17,7 @@ pub use shard::{BUILD_TABLES, FILL_PATH_KEYS, SHARD_INDEXES, SHARD_TABLES, STAGI
 
 /// `build_meta.format` and `PRAGMA user_version`-like number of our own tables. A shard with
 /// another number is built anew.
-pub const FORMAT_VERSION: i64 = 2;
+pub const FORMAT_VERSION: i64 = 3;
 
 /// Bytes in a page of every database we write; the format asks for it.
 pub const PAGE_BYTES: u32 = 4096;

@@ -5,6 +5,9 @@
 /// The view is ours and says what is searched, which is more than what is quoted: in place of the absolute path the
 /// root's label and the path below it, and `build_routes.words`. Servers index, delete and rebuild the rows of all
 /// chunks through it, those they add included, for which it says what their own view would say.
+///
+/// Rows that are read by one key lie in its order (`WITHOUT ROWID`). Servers create their indexes by name if they are
+/// not there; where a key does the work of one, an index of its name over no rows keeps its place.
 pub const SHARD_TABLES: &str = "
 CREATE TABLE genes (
     gene_id TEXT PRIMARY KEY,
@@ -36,11 +39,13 @@ CREATE TABLE genes (
     live_truth_score REAL DEFAULT 1.0
 );
 CREATE TABLE promoter_index (gene_id TEXT, tag_type TEXT, tag_value TEXT);
+CREATE INDEX idx_promoter_value ON promoter_index(tag_value) WHERE tag_value IS NULL;
 CREATE TABLE entity_graph (
     entity TEXT NOT NULL,
     gene_id TEXT NOT NULL,
     PRIMARY KEY (entity, gene_id)
-);
+) WITHOUT ROWID;
+CREATE INDEX idx_entity_graph_entity ON entity_graph(entity) WHERE entity IS NULL;
 CREATE TABLE gene_relations (
     gene_id_a TEXT,
     gene_id_b TEXT,
@@ -59,9 +64,17 @@ CREATE TABLE filename_index (
     filename_stem TEXT NOT NULL,
     gene_id TEXT NOT NULL,
     PRIMARY KEY (filename_stem, gene_id)
-);
-CREATE TABLE splade_terms (gene_id TEXT NOT NULL, term TEXT NOT NULL, weight REAL NOT NULL);
-CREATE TABLE splade_term_df (term TEXT PRIMARY KEY, df INTEGER NOT NULL DEFAULT 0);
+) WITHOUT ROWID;
+CREATE INDEX idx_filename_stem ON filename_index(filename_stem) WHERE filename_stem IS NULL;
+CREATE TABLE splade_terms (
+    gene_id TEXT NOT NULL,
+    term TEXT NOT NULL,
+    weight REAL NOT NULL,
+    PRIMARY KEY (term, gene_id)
+) WITHOUT ROWID;
+CREATE INDEX idx_splade_term ON splade_terms(term) WHERE term IS NULL;
+CREATE INDEX idx_splade_term_cover ON splade_terms(term) WHERE term IS NULL;
+CREATE TABLE splade_term_df (term TEXT PRIMARY KEY, df INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE harmonic_links (
     gene_id_a TEXT NOT NULL,
     gene_id_b TEXT NOT NULL,
@@ -78,7 +91,8 @@ CREATE TABLE symbol_defs (
     gene_id TEXT NOT NULL,
     kind TEXT,
     PRIMARY KEY (symbol, gene_id)
-);
+) WITHOUT ROWID;
+CREATE INDEX idx_symbol_defs_symbol ON symbol_defs(symbol) WHERE symbol IS NULL;
 CREATE VIEW genes_fts_source AS
     SELECT
         g.rowid AS rowid,
@@ -182,29 +196,22 @@ DROP TABLE build_keys;
 DROP TABLE build_path_tokens;
 ";
 
-/// Indexes of a shard, created after its rows. The covering index over sparse terms comes first of
-/// its table, since the document frequencies are counted from it.
+/// Indexes of a shard, created after its rows.
 pub const SHARD_INDEXES: &str = "
 CREATE INDEX idx_genes_dense_v2_hot ON genes(gene_id)
     WHERE embedding_dense_v2 IS NOT NULL AND chromatin < 2;
 CREATE INDEX idx_genes_last_seen ON genes(last_seen);
 CREATE INDEX idx_genes_source ON genes(source_id);
 CREATE INDEX idx_genes_supersedes ON genes(supersedes) WHERE supersedes IS NOT NULL;
-CREATE INDEX idx_promoter_value ON promoter_index(tag_value);
 CREATE INDEX idx_promoter_gene ON promoter_index(gene_id);
 CREATE INDEX idx_promoter_cover ON promoter_index(tag_value, gene_id);
-CREATE INDEX idx_entity_graph_entity ON entity_graph(entity);
 CREATE INDEX idx_entity_graph_gene ON entity_graph(gene_id);
 CREATE INDEX idx_gene_relations_rel_a ON gene_relations(relation, gene_id_a);
 CREATE INDEX idx_gene_relations_rel_b ON gene_relations(relation, gene_id_b);
 CREATE INDEX idx_pki_gene ON path_key_index(gene_id);
-CREATE INDEX idx_filename_stem ON filename_index(filename_stem);
 CREATE INDEX idx_filename_gene ON filename_index(gene_id);
-CREATE INDEX idx_splade_term_cover ON splade_terms(term, gene_id, weight);
-CREATE INDEX idx_splade_term ON splade_terms(term, weight DESC);
 CREATE INDEX idx_splade_gene ON splade_terms(gene_id);
 CREATE INDEX idx_harmonic_source ON harmonic_links(source);
 CREATE INDEX idx_harmonic_b ON harmonic_links(gene_id_b);
-CREATE INDEX idx_symbol_defs_symbol ON symbol_defs(symbol);
 CREATE INDEX idx_symbol_defs_gene ON symbol_defs(gene_id);
 ";

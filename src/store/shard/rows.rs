@@ -10,7 +10,7 @@ use crate::store::root::below_root;
 use crate::store::segment::EncodedChunk;
 use crate::store::{chromatin, fts, ledger_row};
 use crate::tag::{TaggedChunk, Tags};
-use crate::vector::{DenseVector, SparseVector};
+use crate::vector::DenseVector;
 use rusqlite::{Connection, OptionalExtension as _, Statement};
 use serde::Serialize;
 use std::path::Path;
@@ -34,8 +34,6 @@ pub struct Rows<'conn> {
     route: Statement<'conn>,
     tag: Statement<'conn>,
     full_text: Statement<'conn>,
-    sparse: Statement<'conn>,
-    sparse_batch: Statement<'conn>,
     token: Statement<'conn>,
     key: Statement<'conn>,
     stem: Statement<'conn>,
@@ -79,9 +77,6 @@ const INSERT_RELATION: &str = "
 INSERT INTO gene_relations (gene_id_a, gene_id_b, relation, confidence, updated_at)
 VALUES (?1, ?2, 5, ?3, ?4)";
 
-/// Sparse terms that go into one statement.
-const SPARSE_BATCH: usize = 16;
-
 impl<'conn> Rows<'conn> {
     pub fn prepare(
         conn: &'conn Connection,
@@ -107,8 +102,6 @@ impl<'conn> Rows<'conn> {
                 route: conn.prepare("INSERT INTO build_routes VALUES (?1, ?2, ?3, ?4)")?,
                 tag: conn.prepare("INSERT INTO promoter_index VALUES (?1, ?2, ?3)")?,
                 full_text: conn.prepare(fts::INSERT)?,
-                sparse: conn.prepare(&insert_sparse(1))?,
-                sparse_batch: conn.prepare(&insert_sparse(SPARSE_BATCH))?,
                 token: conn.prepare("INSERT INTO build_path_tokens VALUES (?1, ?2)")?,
                 key: conn.prepare("INSERT INTO build_keys VALUES (?1, ?2, ?3)")?,
                 stem: conn.prepare("INSERT INTO filename_index VALUES (?1, ?2)")?,
@@ -200,7 +193,8 @@ impl<'conn> Rows<'conn> {
             &tags.extract,
         )?;
         if let Some(sparse) = &encoded.vectors.sparse {
-            self.sparse(gene_id, sparse)?;
+            let id = chunk.hash.chunk_id();
+            state.postings.add(self.conn, id, sparse)?;
         }
         self.path_keys(gene_id, tags)?;
         self.routes(gene_id, encoded)?;
@@ -299,24 +293,6 @@ impl<'conn> Rows<'conn> {
         Ok(())
     }
 
-    fn sparse(&mut self, gene_id: &str, vector: &SparseVector) -> rusqlite::Result<()> {
-        let mut batches = vector.0.chunks_exact(SPARSE_BATCH);
-        self.sparse_batch.raw_bind_parameter(1, gene_id)?;
-        for batch in &mut batches {
-            for (n, term) in batch.iter().enumerate() {
-                self.sparse_batch
-                    .raw_bind_parameter(2 * n + 2, &term.term)?;
-                self.sparse_batch
-                    .raw_bind_parameter(2 * n + 3, term.weight())?;
-            }
-            self.sparse_batch.raw_execute()?;
-        }
-        for term in batches.remainder() {
-            self.sparse.execute((gene_id, &term.term, term.weight()))?;
-        }
-        Ok(())
-    }
-
     fn path_keys(&mut self, gene_id: &str, tags: &Tags) -> rusqlite::Result<()> {
         if let Some(stem) = &self.source.stem {
             self.stem.execute((stem, gene_id))?;
@@ -361,18 +337,6 @@ fn add_words<'a>(words: &mut Vec<&'a str>, more: &'a [String]) {
     }
 }
 
-/// Uses `OR FAIL`, since with the default, `OR ABORT`, a statement of several rows opens a savepoint; [`fts`] says what
-/// that costs. An error ends the attempt either way.
-fn insert_sparse(rows: usize) -> String {
-    let values: Vec<String> = (0..rows)
-        .map(|n| format!("(?1, ?{}, ?{})", 2 * n + 2, 2 * n + 3))
-        .collect();
-    format!(
-        "INSERT OR FAIL INTO splade_terms VALUES {}",
-        values.join(", ")
-    )
-}
-
 /// Return the format's JSON of a chunk's tags. All keys are always present.
 fn promoter(tags: &Tags, sequence: u32) -> String {
     #[derive(Serialize)]
@@ -398,27 +362,18 @@ fn promoter(tags: &Tags, sequence: u32) -> String {
     })
 }
 
-/// Return the format's JSON of a chunk's access statistics, the same for all chunks of a build. It has `created_at`,
-/// since readers replace a missing one by the current time at every parse.
+/// Return the format's JSON of a chunk's access statistics, the same for all chunks of a build. What is left out counts as
+/// zero, empty, or 1 (`decay_score`). The times are there, since readers replace a missing one by the current time at
+/// every parse.
 pub fn epigenetics(epoch: f64) -> String {
     #[derive(Serialize)]
     struct Epigenetics {
         created_at: f64,
         last_accessed: f64,
-        access_count: u32,
-        co_activated_with: [u8; 0],
-        typed_co_activated: [u8; 0],
-        decay_score: f64,
-        recent_accesses: [f64; 0],
     }
     json(&Epigenetics {
         created_at: epoch,
         last_accessed: epoch,
-        access_count: 0,
-        co_activated_with: [],
-        typed_co_activated: [],
-        decay_score: 1.0,
-        recent_accesses: [],
     })
 }
 

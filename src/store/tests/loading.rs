@@ -39,11 +39,11 @@ fn distinct_texts(files: &[Entry]) -> BTreeSet<&str> {
 fn a_server_finds_every_object_it_would_create() {
     let (_folder, path) = built(&corpus(), &[]);
     let conn = open(&path);
-    // In a database that the server itself made with sparse retrieval on: 83 by version 0.9.0, 88
-    // by version 0.11.3.
-    let objects =
-        "SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'build!_%' ESCAPE '!'";
-    assert_eq!(count(&conn, objects), 88);
+    // In a database that the server itself made with sparse retrieval on: 73 by version 0.11.3. Indexes that SQLite
+    // makes of its own for a key depend on how the table is kept.
+    let objects = "SELECT count(*) FROM sqlite_schema
+                   WHERE tbl_name NOT LIKE 'build!_%' ESCAPE '!' AND name NOT LIKE 'sqlite_autoindex%'";
+    assert_eq!(count(&conn, objects), 73);
     assert_eq!(
         rows(&conn, "SELECT * FROM orgs"),
         [format!(
@@ -91,8 +91,7 @@ fn every_chunk_has_the_row_that_the_format_asks_for() {
             r#"{"domains":["README","Topic"],"entities":["Überblick","Parser","Config","Tabbed"],"#,
             r#""intent":"to say \"Überblick\"","intent_class":"fact","#,
             r#""summary":"ÜberblickParserConfig😀\"quoted\"Tabbed","sequence_index":0,"metadata":{}}|"#,
-            r#"{"created_at":1700000000.25,"last_accessed":1700000000.25,"access_count":0,"#,
-            r#""co_activated_with":[],"typed_co_activated":[],"decay_score":1.0,"recent_accesses":[]}|"#,
+            r#"{"created_at":1700000000.25,"last_accessed":1700000000.25}|"#,
             r#"["fn","naïve"]|Null|Real(-1.5)|Real(1700000000.25)|Real(1700000000.25)|"#,
             "Real(1700000000.25)|Real(1.0)|Null|Null",
         )]
@@ -272,6 +271,15 @@ fn the_ledger_reads_back() {
     ));
 }
 
+/// Keeps the sparse vectors as earlier versions did.
+const AS_IN_FORMAT_2: &str = "
+CREATE TABLE earlier (gene_id TEXT NOT NULL, term TEXT NOT NULL, weight REAL NOT NULL);
+INSERT INTO earlier SELECT * FROM splade_terms ORDER BY gene_id, weight DESC;
+DROP TABLE splade_terms;
+ALTER TABLE earlier RENAME TO splade_terms;
+CREATE INDEX idx_splade_gene ON splade_terms(gene_id);
+UPDATE build_meta SET value = 2 WHERE key = 'format'";
+
 #[test]
 fn vectors_are_found_by_text_in_shards_of_the_same_encoder() {
     let (folder, path) = built(&corpus(), &[]);
@@ -287,7 +295,11 @@ fn vectors_are_found_by_text_in_shards_of_the_same_encoder() {
         .expect("readable");
     assert_eq!(unknown, None);
     assert!(VectorCache::open(std::slice::from_ref(&path), Digest([9; 32])).is_empty());
-    for (format, is_usable) in [("1", true), ("2", true), ("3", false), ("'1'", false)] {
+    open(&path).execute_batch(AS_IN_FORMAT_2).expect("changed");
+    let mut cache = VectorCache::open(std::slice::from_ref(&path), Digest([8; 32]));
+    let known = cache.look_up(hash).expect("readable").expect("known");
+    assert_eq!(known, expected.vectors);
+    for (format, is_usable) in [("1", true), ("3", true), ("4", false), ("'1'", false)] {
         let sql = format!("UPDATE build_meta SET value = {format} WHERE key = 'format'");
         open(&path).execute_batch(&sql).expect("changed");
         let cache = VectorCache::open(std::slice::from_ref(&path), Digest([8; 32]));
@@ -381,11 +393,11 @@ fn a_changed_row_changes_the_digest() {
         "UPDATE genes SET compression_tier = 3 WHERE rowid = 2",
         "UPDATE genes SET embedding_dense_v2 = NULL WHERE rowid = 2",
         "DELETE FROM genes WHERE rowid = 2",
-        "UPDATE splade_terms SET weight = weight + 0.0001 WHERE rowid = 3",
-        "DELETE FROM splade_terms WHERE rowid = 3",
+        "UPDATE splade_terms SET weight = weight + 0.0001 WHERE term = (SELECT min(term) FROM splade_terms)",
+        "DELETE FROM splade_terms WHERE term = (SELECT max(term) FROM splade_terms)",
         "UPDATE promoter_index SET tag_value = 'x' WHERE rowid = 1",
-        "DELETE FROM entity_graph WHERE rowid = 1",
-        "DELETE FROM filename_index WHERE rowid = 1",
+        "DELETE FROM entity_graph WHERE entity = (SELECT min(entity) FROM entity_graph)",
+        "DELETE FROM filename_index WHERE filename_stem = (SELECT min(filename_stem) FROM filename_index)",
         "DELETE FROM path_key_index WHERE kv_key = 'host'",
         "UPDATE build_files SET size = size + 1 WHERE file_id = 1",
         "UPDATE build_files SET skip_reason = 'binary' WHERE skip_reason IS NOT NULL",
@@ -402,7 +414,7 @@ fn a_changed_row_changes_the_digest() {
         assert_ne!(digest_after(&path, sql).digest, sound.digest, "{sql}");
     }
     for sql in [
-        "UPDATE splade_terms SET weight = weight + 0.0001 WHERE rowid = 3",
+        "UPDATE splade_terms SET weight = weight + 0.0001 WHERE term = (SELECT min(term) FROM splade_terms)",
         "UPDATE genes SET embedding_dense_v2 = NULL WHERE rowid = 2",
         "UPDATE build_sources SET is_fragment = 1 - is_fragment WHERE file_id = 1 AND seq = 0",
         "UPDATE build_files SET blake3 = NULL WHERE file_id = 1",

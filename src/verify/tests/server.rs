@@ -323,7 +323,7 @@ fn damage_is_not_taken_for_a_servers_work() {
             "genes",
         ),
         (
-            "UPDATE genes SET epigenetics = replace(epigenetics, '\"access_count\":0', '\"access_count\":1') WHERE rowid = 1",
+            "UPDATE genes SET epigenetics = replace(epigenetics, '\"last_accessed\":1', '\"last_accessed\":3') WHERE rowid = 1",
             "genes",
         ),
         (
