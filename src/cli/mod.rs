@@ -6,11 +6,13 @@ mod build_flags;
 mod manual;
 mod models_args;
 mod query_args;
+mod serve_args;
 
 pub use build_flags::{BuildFlags, OutputMode, ProgressStyle, ShardCategory};
 pub use manual::manual;
 pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare, Quantization};
 pub use query_args::{QueryArgs, QueryMode};
+pub use serve_args::ServeArgs;
 
 use crate::terminal;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -79,6 +81,8 @@ pub enum Command {
     },
     /// Search an index
     Query(QueryArgs),
+    /// Serve an index to Helix/Cymatix servers or to agents
+    Serve(ServeArgs),
     /// Check an index for damage
     Verify(VerifyArgs),
     /// Show a shard, a file or a chunk

@@ -21,6 +21,7 @@ mod profile_lookup;
 pub(crate) mod program;
 mod query;
 mod secrets;
+mod serve;
 mod settings;
 mod signals;
 mod skipped;
@@ -127,6 +128,7 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         Command::Build(flags) => return build::run(&flags, global),
         Command::Plan { build, why } => return plan::run(&build, why.as_deref(), global),
         Command::Query(args) => query::run(&args, global),
+        Command::Serve(args) => serve::run(&args, global),
         Command::Init(args) => init::run(&args, global),
         Command::Encode(args) => encode::run(&args, global),
         Command::Verify(args) => verify::run(&args, global),

@@ -39,6 +39,15 @@ pub struct Encoders {
     pub(super) warnings: Vec<EncodeError>,
 }
 
+/// What a text is encoded as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextRole {
+    /// With the query's prefix.
+    Query,
+    /// As a chunk of a build.
+    Passage,
+}
+
 /// How both kinds of encoder run over the same texts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Schedule {
@@ -108,6 +117,25 @@ impl Encoders {
         observe: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
         self.encode_all(texts, DOCUMENT_TERMS, observe)
+    }
+
+    /// Tokenize and encode texts of one role, the sparse vectors with at most `n_terms` terms. In order.
+    ///
+    /// # Errors
+    /// As [`Self::encode_many`].
+    pub fn encode_texts(
+        &mut self,
+        texts: &[&str],
+        role: TextRole,
+        n_terms: usize,
+    ) -> Result<Vec<Encoded>, EncodeError> {
+        let tokenizer = self.tokenizer();
+        let tokenize = |text: &&str| match role {
+            TextRole::Query => tokenizer.tokenize_query(text),
+            TextRole::Passage => tokenizer.tokenize(text),
+        };
+        let tokenized: Vec<TokenizedText> = texts.iter().map(tokenize).collect();
+        self.encode_all(&tokenized.iter().collect::<Vec<_>>(), n_terms, &|_| ())
     }
 
     /// Tokenize and encode a text.

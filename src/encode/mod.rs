@@ -61,7 +61,7 @@ pub use built_with::{BuiltWith, MismatchError, OtherEncoder};
 pub use cuda::{CudaError, LibraryPaths, find_runtime as find_cuda_runtime};
 pub use describe::{EncoderInfo, ModelInfo, describe};
 pub use directory::looks_like_model;
-pub use encoders::{Encoded, Encoders};
+pub use encoders::{Encoded, Encoders, TextRole};
 pub use error::EncodeError;
 pub use models::{
     ModelReport, PrepareOptions, PreparedModel, Quantization, TOP_K, check_model, list_model,

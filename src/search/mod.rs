@@ -28,7 +28,7 @@ pub use crate::store::query::{
 pub use error::SearchError;
 
 use crate::batch::EncoderKind;
-use crate::encode::{BuiltWith, Encoders, MismatchError};
+use crate::encode::{BuiltWith, EncoderInfo, Encoders, MismatchError};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::store::locate::locate;
 use crate::store::query::{Query, Searcher};
@@ -100,6 +100,23 @@ impl OpenIndex {
         })
     }
 
+    /// Return how the vectors of the index were made, and the encoders of `choice` that make them so. Loads no model.
+    ///
+    /// # Errors
+    /// [`SearchError::UnknownEncoders`], also of an index of another builder; [`SearchError::OtherEncoder`],
+    /// [`SearchError::EncoderUnavailable`] and [`SearchError::Store`].
+    pub(crate) fn encoders_of(
+        &self,
+        choice: &EncoderChoice,
+    ) -> Result<(EncoderInfo, EncoderChoice), SearchError> {
+        let record = self.searcher.encoder_record()?;
+        let record = record.ok_or(SearchError::UnknownEncoders)?;
+        let built_with = BuiltWith::parse(&record.encoder, &record.recipe)
+            .ok_or(SearchError::UnknownEncoders)?;
+        let choice = select(&built_with, choice)?;
+        Ok((built_with.encoders, choice))
+    }
+
     fn encoders(&self, mode: Mode, mut choice: EncoderChoice) -> Result<Encoders, SearchError> {
         match mode {
             Mode::Sparse => choice.dense = ModelSource::None,
@@ -111,13 +128,18 @@ impl OpenIndex {
             let built_with = BuiltWith::parse(&record.encoder, &record.recipe)
                 .ok_or(SearchError::UnknownEncoders)?;
             require(mode, &choice, &built_with)?;
-            choice = built_with.select(&choice).map_err(|error| match error {
-                MismatchError::Other(other) => SearchError::OtherEncoder(other),
-                MismatchError::Unreadable(error) => SearchError::EncoderUnavailable(error),
-            })?;
+            choice = select(&built_with, &choice)?;
         }
         Encoders::open(&choice).map_err(SearchError::EncoderUnavailable)
     }
+}
+
+/// Return the encoders of `choice` that encode as those of the index did.
+fn select(built_with: &BuiltWith, choice: &EncoderChoice) -> Result<EncoderChoice, SearchError> {
+    built_with.select(choice).map_err(|error| match error {
+        MismatchError::Other(other) => SearchError::OtherEncoder(other),
+        MismatchError::Unreadable(error) => SearchError::EncoderUnavailable(error),
+    })
 }
 
 /// Refuse a mode of one kind of vectors that the index or the choice lacks.
@@ -152,6 +174,14 @@ impl Search {
     /// See [`SearchError`]; nothing was written in any case.
     pub fn open(path: &Path, options: SearchOptions) -> Result<Self, SearchError> {
         OpenIndex::open(&locate(path)?)?.load_encoders(options)
+    }
+
+    /// Answer all later queries with chunks that pass `filter` only: see [`OpenIndex::restrict`].
+    ///
+    /// # Errors
+    /// As there. The filter before stays.
+    pub fn restrict(&mut self, filter: &Filter) -> Result<Unmatched, SearchError> {
+        Ok(self.searcher.restrict(filter)?)
     }
 
     /// Return the best `k` chunks for `text`, best first. A text that lies in several files is one hit with several

@@ -35,6 +35,7 @@ const LAYERS: [&[&str]; 9] = [
         "engine::error",
         "engine::output",
         "engine::request",
+        "serve",
     ],
     &["engine::supervisor", "engine::worker"],
     &["engine"],
@@ -49,7 +50,7 @@ fn is_open(layer: usize) -> bool {
 }
 
 /// Crates and the only modules that may name them.
-const DOORS: [(&str, &[&str]); 20] = [
+const DOORS: [(&str, &[&str]); 25] = [
     ("aho_corasick", &["credential"]),
     ("chardetng", &["text"]),
     ("rusqlite", &["store", "verify"]),
@@ -71,6 +72,11 @@ const DOORS: [(&str, &[&str]); 20] = [
     ("rustix", &["platform", "scan"]),
     ("dunce", &["platform"]),
     ("sysinfo", &["platform"]),
+    ("tokio", &["serve"]),
+    ("hyper", &["serve"]),
+    ("hyper_util", &["serve"]),
+    ("http_body_util", &["serve"]),
+    ("rmcp", &["serve"]),
 ];
 
 fn layer_of(module: &str) -> usize {

@@ -49,6 +49,7 @@ mod security;
 #[cfg(target_os = "linux")]
 mod segments;
 mod selection;
+mod serve;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]

@@ -217,7 +217,7 @@ fn note_unfinished(out: &mut impl Write, is_unfinished: bool) -> io::Result<()> 
 }
 
 /// Give an error of the search its exit code, and advice in terms of flags.
-fn failed(error: SearchError) -> anyhow::Error {
+pub fn failed(error: SearchError) -> anyhow::Error {
     let (code, text) = match error {
         SearchError::NoIndex(error) => return not_located(error),
         SearchError::Store(

@@ -4,8 +4,10 @@ use super::each::each_shard;
 use crate::ids::hex;
 use crate::store::error::StoreError;
 use crate::store::index::Index;
+use crate::store::query::numbered;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Files shown at most for one suffix, in each shard; `mod.rs` may be the name of thousands.
 const MOST_FILES: i64 = 100;
@@ -33,6 +35,9 @@ pub struct FileView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     pub chunks: Vec<FileChunkView>,
+    /// `build_files.file_id`.
+    #[serde(skip)]
+    file_id: i64,
 }
 
 /// A chunk of a file.
@@ -82,6 +87,47 @@ SELECT s.seq, s.gene_id, s.is_fragment, g.source_id IS ?2, coalesce(length(CAST(
 FROM build_sources AS s LEFT JOIN genes AS g ON g.gene_id = s.gene_id
 WHERE s.file_id = ?1 ORDER BY s.seq";
 
+const TEXTS: &str = "
+SELECT s.line_start, s.line_end, g.content FROM build_sources AS s
+JOIN genes AS g ON g.gene_id = s.gene_id
+WHERE s.file_id = ?1 AND s.line_end >= ?2 AND s.line_start <= ?3 ORDER BY s.seq";
+
+/// Return the lines `first` to `last` (from 1, both included) of a file with their numbers, as far as its chunks have them.
+/// A chunk whose text has not the lines of the file, such as one of a notebook, is one entry at its first line.
+pub fn lines_of(
+    index: &Index,
+    file: &FileView,
+    (first, last): (i64, i64),
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let found = each_shard(index, Some(&file.shard), |_, _, connection| {
+        let mut statement = connection.prepare(TEXTS)?;
+        let mut rows = statement.query((file.file_id, first, last))?;
+        let mut lines = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let (line_start, line_end) = (row.get(0)?, row.get(1)?);
+            let text = row.get_ref(2)?.as_str()?;
+            match numbered(text, line_start, line_end) {
+                Some(of_chunk) => {
+                    let within =
+                        of_chunk.filter(|(line, _)| (first..=last).contains(&i64::from(*line)));
+                    for (line, text) in within {
+                        lines
+                            .entry(i64::from(line))
+                            .or_insert_with(|| text.to_owned());
+                    }
+                }
+                None => {
+                    lines
+                        .entry(i64::from(line_start))
+                        .or_insert_with(|| text.to_owned());
+                }
+            }
+        }
+        Ok(lines)
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 fn files(
     connection: &Connection,
     shard: &str,
@@ -89,14 +135,12 @@ fn files(
 ) -> Result<Vec<FileView>, rusqlite::Error> {
     let suffix = format!("/{}", path.trim_start_matches("./").trim_start_matches('/'));
     let mut files = connection.prepare(FILES)?;
-    let rows = files.query_map((path, suffix, MOST_FILES), |row| {
-        Ok((row.get::<_, i64>(0)?, file(row, shard)?))
-    })?;
-    let found: Vec<(i64, FileView)> = rows.collect::<Result<_, _>>()?;
+    let rows = files.query_map((path, suffix, MOST_FILES), |row| file(row, shard))?;
+    let found: Vec<FileView> = rows.collect::<Result<_, _>>()?;
     let mut chunks = connection.prepare(CHUNKS)?;
     let mut views = Vec::new();
-    for (file_id, mut view) in found {
-        let rows = chunks.query_map((file_id, &view.path), chunk)?;
+    for mut view in found {
+        let rows = chunks.query_map((view.file_id, &view.path), chunk)?;
         view.chunks = rows.collect::<Result<_, _>>()?;
         views.push(view);
     }
@@ -116,6 +160,7 @@ fn file(row: &Row<'_>, shard: &str) -> Result<FileView, rusqlite::Error> {
         encoding: row.get(7)?,
         language: row.get(8)?,
         chunks: Vec::new(),
+        file_id: row.get(0)?,
     })
 }
 

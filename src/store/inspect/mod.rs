@@ -12,5 +12,7 @@ mod shard;
 mod tests;
 
 pub use chunk::{ChunkView, TermView, inspect_chunk};
-pub use file::{FileChunkView, FileView, inspect_file};
-pub use shard::{RootView, SegmentView, ShardView, TableView, inspect_shards};
+pub use file::{FileChunkView, FileView, inspect_file, lines_of};
+pub use shard::{
+    ContentsView, RootView, SegmentView, ShardView, TableView, inspect_contents, inspect_shards,
+};

@@ -57,6 +57,53 @@ pub struct TableView {
     pub rows: i64,
 }
 
+/// What a shard holds, without a look at every page of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContentsView {
+    pub label: String,
+    pub roots: Vec<RootView>,
+    /// Files of the ledger that are indexed.
+    pub files: i64,
+    /// Distinct chunks, those included that a server added.
+    pub chunks: i64,
+    /// Everything in `build_meta`.
+    pub meta: BTreeMap<String, serde_json::Value>,
+}
+
+/// Return what each shard holds, in the order of the labels. Quick: counts rows of small indexes.
+pub fn inspect_contents(index: &Index) -> Result<Vec<ContentsView>, StoreError> {
+    each_shard(index, None, |name, _, connection| {
+        let number = |sql: &str| connection.query_row(sql, [], |row| row.get(0));
+        Ok(ContentsView {
+            label: name.to_owned(),
+            roots: roots(connection)?,
+            files: number(FILES)?,
+            chunks: number(CHUNKS)?,
+            meta: meta(connection)?,
+        })
+    })
+}
+
+const FILES: &str = "SELECT count(*) FROM build_files WHERE skip_reason IS NULL";
+const CHUNKS: &str = "SELECT count(*) FROM genes";
+
+fn roots(connection: &Connection) -> Result<Vec<RootView>, rusqlite::Error> {
+    let sql = "SELECT label, path FROM build_roots ORDER BY root_id";
+    all(connection, sql, |row| {
+        Ok(RootView {
+            label: row.get(0)?,
+            path: row.get(1)?,
+        })
+    })
+}
+
+fn meta(connection: &Connection) -> Result<BTreeMap<String, serde_json::Value>, rusqlite::Error> {
+    let rows = all(connection, "SELECT key, value FROM build_meta", |row| {
+        Ok((row.get(0)?, json_value(row.get_ref(1)?)))
+    })?;
+    Ok(rows.into_iter().collect())
+}
+
 /// Return the shards of an index in the order of their labels, or only the one named.
 pub fn inspect_shards(index: &Index, label: Option<&str>) -> Result<Vec<ShardView>, StoreError> {
     each_shard(index, label, |name, path, connection| {
@@ -84,29 +131,16 @@ fn summary(
         label: label.to_string(),
         path: path.to_path_buf(),
         bytes: std::fs::metadata(path).map(|m| m.len()).unwrap_or(0),
-        roots: all(
-            connection,
-            "SELECT label, path FROM build_roots ORDER BY root_id",
-            |row| {
-                Ok(RootView {
-                    label: row.get(0)?,
-                    path: row.get(1)?,
-                })
-            },
-        )?,
-        files: number("SELECT count(*) FROM build_files WHERE skip_reason IS NULL")?,
+        roots: roots(connection)?,
+        files: number(FILES)?,
         skipped: pairs(
             connection,
             "SELECT skip_reason, count(*) FROM build_files
              WHERE skip_reason IS NOT NULL GROUP BY skip_reason",
         )?,
-        chunks: number("SELECT count(*) FROM genes")?,
+        chunks: number(CHUNKS)?,
         hot_chunks: number("SELECT count(*) FROM genes WHERE chromatin < 2")?,
-        meta: all(connection, "SELECT key, value FROM build_meta", |row| {
-            Ok((row.get(0)?, json_value(row.get_ref(1)?)))
-        })?
-        .into_iter()
-        .collect(),
+        meta: meta(connection)?,
         registered: None,
         segments: segments(connection)?,
         tables: tables(connection)?,
