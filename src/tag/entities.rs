@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(
             of(
                 "a.rs",
-                "use tokio::Reactor;\nfn flush_pages(p: PageTable) {}\nstruct Ring;"
+                "use mio::Reactor;\nfn flush_pages(p: PageTable) {}\nstruct Ring;"
             ),
             ["flush_pages", "Ring", "PageTable", "Reactor"]
         );

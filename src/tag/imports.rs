@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn imports_name_their_module() {
         for (file, text, name) in [
-            ("a.rs", "pub use tokio::sync::mpsc;", "tokio"),
+            ("a.rs", "pub use mio::sync::mpsc;", "mio"),
             ("a.rs", "use std::collections::BTreeMap;", "collections"),
             ("a.rs", "use super::lexer::hash;", "lexer"),
             ("a.py", "from numpy.linalg import norm", "numpy"),

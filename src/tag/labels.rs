@@ -89,14 +89,14 @@ mod tests {
     #[test]
     fn labels_come_in_the_order_of_the_vocabulary() {
         let path = RelPath::from_spelling("a.rs").expect("a relative path");
-        let text = "use hyper::Body;\nimpl Ring {\n    fn push(&mut self) {\n        self.grow(); if (x) {}\n        grow(1);\n    }\n}";
+        let text = "use warp::Body;\nimpl Ring {\n    fn push(&mut self) {\n        self.grow(); if (x) {}\n        grow(1);\n    }\n}";
         let outline = Outline::read(text, Format::of(&path));
         assert_eq!(
             labels(&outline, &["limit=5".to_owned()]),
             [
                 "implement:Ring",
                 "define:push",
-                "import:hyper",
+                "import:warp",
                 "set:limit",
                 "call:grow"
             ]

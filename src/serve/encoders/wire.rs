@@ -95,7 +95,7 @@ pub fn sparse(encoded: Vec<Encoded>) -> Vec<BTreeMap<String, f64>> {
         terms
             .map(|term| {
                 let weight = term.weight();
-                (term.term.to_string(), weight)
+                (term.term, weight)
             })
             .collect()
     };
