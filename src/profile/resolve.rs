@@ -9,13 +9,12 @@ use super::global_excludes::global_excludes;
 use super::name_lists::{skip_dirs, skip_names};
 use super::parse::ProfileFile;
 use super::patterns::Patterns;
-use super::recipe::Recipe;
-use super::recipe::RuleSet;
+use super::recipe::{Recipe, RuleSet};
 use super::resolved::Profile;
-use super::roots::find_roots;
+use super::roots::{Root, find_roots};
 use super::rules::{Limits, Rules};
 use super::source::ProfileSource;
-use crate::named_file;
+use crate::{named_file, platform};
 use std::path::Path;
 use toml::Spanned;
 
@@ -92,13 +91,16 @@ fn resolve(
     let precision = precision(encoders.precision.as_ref(), &source)?;
     let sparse = model(typed.encoders.sparse.as_ref(), &source)?;
     let dense = model(typed.encoders.dense.as_ref(), &source)?;
-    let (roots, missing) = find_roots(&typed.roots, &source)?;
+    let (mut roots, missing) = find_roots(&typed.roots, &source)?;
     if roots.is_empty() {
         return Err(ProfileError::NoRoots {
             path: path.to_path_buf(),
             tried: missing.into_iter().map(|root| root.typed).collect(),
             hint: typed.missing_hint,
         });
+    }
+    if rules.set == RuleSet::Standard {
+        leave_out(&absolute, &mut roots);
     }
     Ok(Profile {
         name,
@@ -117,6 +119,19 @@ fn resolve(
         precision,
         typed,
     })
+}
+
+/// Leave the profile `file` out of the roots: it says how the index is built and is no part of what is searched.
+fn leave_out(file: &Path, roots: &mut [Root]) {
+    let Some((folder, name)) = file.parent().zip(file.file_name()) else {
+        return;
+    };
+    let Ok(folder) = platform::real_path(folder) else {
+        return;
+    };
+    for root in roots {
+        root.profile_file = root.relative(&folder.join(name));
+    }
 }
 
 /// Return the file's name without `.toml`. It becomes a folder of the output, so it must not name another folder.

@@ -92,6 +92,8 @@ pub enum Rule<'j> {
     InnerRoot,
     /// What builds wrote there.
     Output(&'static str),
+    /// The build reads its settings there.
+    Profile,
     Link(&'static str),
     Kind,
     Io(io::Error),
@@ -163,6 +165,9 @@ impl<'r> Judge<'r> {
         self.included(candidate)?;
         if let Some(what) = outputs::file(self.root, rel, &self.rules.limits) {
             return Err((SkipReason::Output, Rule::Output(what)));
+        }
+        if self.root.profile_file.as_ref() == Some(rel) {
+            return Err((SkipReason::Output, Rule::Profile));
         }
         self.not_secret(rel, secrets::secret_pattern)?;
         let said = self.layers.linguist(rel);
@@ -375,6 +380,7 @@ impl fmt::Display for Rule<'_> {
             Self::Nul => f.write_str("NUL bytes in its beginning: not text"),
             Self::InnerRoot => f.write_str("belongs to another root of the profile"),
             Self::Output(what) => write!(f, "{what}, written by helix-build"),
+            Self::Profile => f.write_str("the profile of this build"),
             Self::Link(why) => f.write_str(why),
             Self::Kind => f.write_str("neither a file nor a folder"),
             Self::Io(error) => error.fmt(f),

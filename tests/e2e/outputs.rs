@@ -34,7 +34,7 @@ fn an_output_below_its_root_changes_nothing() {
         let world = world();
         let written = ["--metrics-file", "src/build.txt", "--log-file", "build.md"];
         let first = build(&world, &[mode, &written].concat());
-        assert_eq!(first["files"], 2, "the source and the profile: {first}");
+        assert_eq!(first["files"], 1, "only the source: {first}");
         for flags in [
             &written[..],
             &[],
@@ -57,6 +57,36 @@ fn an_output_below_its_root_changes_nothing() {
 }
 
 #[test]
+fn the_profile_of_the_build_is_no_text() {
+    let world = World::new();
+    world.write("src/a.py", SOURCE);
+    let other = "description = 'another one'\nroots = ['src']\n# long enough for compat rules\n";
+    world.write("other.toml", other);
+    let profile = |text: &str| world.write("p.toml", &format!("roots = ['.']\n{text}"));
+    profile("description = 'the first description of this tree'\n");
+    let first = build(&world, &[]);
+    assert_eq!(
+        first["files"], 2,
+        "the source and the other profile: {first}"
+    );
+    let why = world.run(&["plan", "--profile", "p.toml", "--why", "p.toml"]);
+    assert!(
+        why.stdout.contains("the profile of this build"),
+        "{}",
+        why.stdout
+    );
+    profile("description = 'described in other words since then'\n");
+    let again = build(&world, &[]);
+    assert_eq!(again["unchanged_shards"], 1, "{again}");
+    profile("description = 'described in other words since then'\nrules = 'compat'\n");
+    let compat = build(&world, &["--rebuild"]);
+    assert_eq!(
+        compat["files"], 3,
+        "compat rules index every file: {compat}"
+    );
+}
+
+#[test]
 fn outputs_of_other_builds_are_left_out_wherever_they_lie() {
     let world = world();
     let first = build(&world, &["--out-dir", "deep/down/x"]);
@@ -73,7 +103,7 @@ fn outputs_of_other_builds_are_left_out_wherever_they_lie() {
         ],
     );
     let last = build(&world, &["--out-dir", "z"]);
-    assert_eq!(last["files"], 2, "{last}");
+    assert_eq!(last["files"], 1, "{last}");
     assert_eq!(last["content_digest"], first["content_digest"]);
     for (path, what) in [
         ("blobs/p.db", "an index"),
@@ -147,7 +177,7 @@ fn saved_output_is_skipped_and_quotations_are_indexed() {
     }
     let again = build(&world, &[]);
     assert_eq!(again["unchanged_shards"], 1, "{again}");
-    assert_eq!(again["files"], 2, "{again}");
+    assert_eq!(again["files"], 1, "{again}");
     let outputs = |summary: &Value| summary["skipped"]["output"].as_u64();
     let more = outputs(&again).zip(outputs(&before)).map(|(a, b)| a - b);
     assert_eq!(more, Some(saved.len() as u64), "{again}");
@@ -159,7 +189,7 @@ fn saved_output_is_skipped_and_quotations_are_indexed() {
         );
     }
     let last = build(&world, &[]);
-    assert_eq!(last["files"], 2 + saved.len(), "{last}");
+    assert_eq!(last["files"], 1 + saved.len(), "{last}");
 }
 
 #[test]
@@ -181,7 +211,7 @@ fn files_that_only_look_like_outputs_are_indexed() {
     world.write(".build/notes.md", text);
     world.write(".p.build/notes.md", text);
     let summary = build(&world, &[]);
-    assert_eq!(summary["files"], 7, "{summary}");
+    assert_eq!(summary["files"], 6, "{summary}");
     fs::remove_dir_all(world.path("genomes-sharded")).expect("removed");
 }
 

@@ -45,6 +45,7 @@ pub(in crate::profile) fn find_roots(
             exclude: patterns(&folder.entry.exclude)?,
             inner: Vec::new(),
             outputs: Vec::new(),
+            profile_file: None,
             typed: folder.entry.path.get_ref().clone(),
             label_source: LabelSource {
                 label: folder.entry.label.clone(),

@@ -23,6 +23,8 @@ pub struct Root {
     pub inner: Vec<RelPath>,
     /// Files inside this root that the build itself writes, such as its log.
     pub outputs: Vec<RelPath>,
+    /// The profile file, if it lies inside this root and the standard rules leave it out.
+    pub profile_file: Option<RelPath>,
     /// The profile's entry that names it, as typed.
     pub typed: String,
     pub(super) label_source: LabelSource,
@@ -49,6 +51,7 @@ impl Root {
             exclude: Patterns::default(),
             inner: Vec::new(),
             outputs: Vec::new(),
+            profile_file: None,
             typed: String::new(),
             label_source: LabelSource::default(),
         }
