@@ -26,6 +26,7 @@ mod no_models;
 mod options;
 mod parse;
 mod program;
+mod queries;
 mod stages;
 mod table;
 mod workers;
@@ -73,6 +74,7 @@ fn main() -> anyhow::Result<()> {
             Section::Encoders => encoders::measure(&corpus, &options)?,
             Section::Workers => workers::measure(&corpus, &options)?,
             Section::Memory => memory::measure(&corpus, &options)?,
+            Section::Queries => queries::measure(&corpus, &options)?,
         };
         tables.iter().for_each(|table| println!("{table}"));
         report.tables.extend(tables);

@@ -5,7 +5,7 @@ use helix_build::profile::encoders::ModelSource;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: cargo bench --bench build -- \
-[--corpus DIR] [--quick] [--json FILE] [--models DIR] [--only no-models|models|encoders|workers|memory]";
+[--corpus DIR] [--quick] [--json FILE] [--models DIR] [--only no-models|models|encoders|workers|memory|queries]";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -14,15 +14,17 @@ pub enum Section {
     Encoders,
     Workers,
     Memory,
+    Queries,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("no-models", Self::NoModels),
         ("models", Self::Models),
         ("encoders", Self::Encoders),
         ("workers", Self::Workers),
         ("memory", Self::Memory),
+        ("queries", Self::Queries),
     ];
 }
 

@@ -73,8 +73,20 @@ impl Build {
         command.spawn().context("starting helix-build")
     }
 
+    /// Build everything and keep the output, in the folder that is returned.
+    pub fn keep(&self, flags: &[&str]) -> anyhow::Result<(Built, PathBuf)> {
+        let child = self.start(flags)?;
+        Ok((self.read_summary(child)?, self.folder.join("out")))
+    }
+
     /// Wait for the build, then remove its output.
-    pub fn wait(&self, mut child: Child) -> anyhow::Result<Built> {
+    pub fn wait(&self, child: Child) -> anyhow::Result<Built> {
+        let built = self.read_summary(child)?;
+        self.clear()?;
+        Ok(built)
+    }
+
+    fn read_summary(&self, mut child: Child) -> anyhow::Result<Built> {
         let status = child.wait()?;
         let text = |name: &str| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
         anyhow::ensure!(
@@ -84,9 +96,7 @@ impl Build {
         );
         let lines = text("stdout");
         let last = lines.lines().last().unwrap_or_default();
-        let built = serde_json::from_str(last).with_context(|| format!("reading {last}"))?;
-        self.clear()?;
-        Ok(built)
+        serde_json::from_str(last).with_context(|| format!("reading {last}"))
     }
 
     fn clear(&self) -> anyhow::Result<()> {

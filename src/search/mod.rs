@@ -244,3 +244,15 @@ impl Search {
         Ok(self.searcher.search(&query)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_may_move_between_threads_and_be_shared() {
+        fn is_shareable<T: Send + Sync>() {}
+        is_shareable::<Search>();
+        is_shareable::<OpenIndex>();
+    }
+}

@@ -2,14 +2,12 @@
 //!
 //! FTS5 scores by BM25 with the statistics of its own table, so scores of two shards do not compare:
 //! a word that is everywhere in one shard and rare in the index would count for nothing there. Each
-//! term is therefore asked for by itself, its frequency in each chunk is read back out of FTS5's
-//! score, and the score is computed again with the statistics of all shards together. A sharded
-//! index then ranks as one database would.
+//! term is therefore asked for by itself with its frequency in each chunk, and the score is computed here
+//! with the statistics of all shards together. A sharded index then ranks as one database would.
 
-use super::rank::{Best, Scored, Wanted};
-use super::terms::quoted;
+use super::held::{Held, Totals};
+use super::rank::{Scored, Wanted};
 use rusqlite::{Connection, OptionalExtension as _};
-use std::collections::HashMap;
 
 /// FTS5's own constants (`bm25()` in its documentation).
 const K1: f64 = 1.2;
@@ -70,15 +68,16 @@ pub struct Counted {
 }
 
 /// Return how many chunks of this shard hold each term.
-pub fn count(connection: &Connection, terms: &[String]) -> Result<Vec<Counted>, rusqlite::Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT count(*) FROM genes_fts WHERE genes_fts MATCH ?1")?;
+pub fn count(
+    connection: &Connection,
+    held: &mut Held,
+    terms: &[String],
+) -> Result<Vec<Counted>, rusqlite::Error> {
     let mut counted = Vec::with_capacity(terms.len());
     for term in terms {
-        let holders: i64 = statement.query_row([quoted(term)], |row| row.get(0))?;
         counted.push(Counted {
             term: term.clone(),
-            holders: holders as f64,
+            holders: held.holders(connection, term)?,
         });
     }
     Ok(counted)
@@ -114,7 +113,6 @@ pub fn telling(global: &[Counted], statistics: Statistics) -> Vec<bool> {
 
 /// A shard's own counts beside those of the whole index.
 pub struct Scale<'a> {
-    pub own: Statistics,
     pub own_counts: &'a [Counted],
     pub global: Statistics,
     pub global_counts: &'a [Counted],
@@ -125,42 +123,30 @@ pub struct Scale<'a> {
 /// Return the best hot chunks of one shard, on the scale of the whole index.
 pub fn search(
     connection: &Connection,
+    held: &mut Held,
     scale: &Scale<'_>,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Scored>, rusqlite::Error> {
-    let mut totals: HashMap<i64, f64> = HashMap::new();
+    let chunks = held.chunks(connection)?;
+    let lengths = held.lengths(connection)?;
+    let mut totals = Totals::of(chunks.len());
+    let mean_tokens = scale.global.mean_tokens();
     let terms = scale.own_counts.iter().zip(scale.global_counts);
     for ((own, global), asked) in terms.zip(scale.asked) {
-        if *asked && own.holders > 0.0 {
-            add_term(connection, scale, (own, global), &mut totals)?;
+        if !*asked || own.holders == 0.0 {
+            continue;
+        }
+        let idf = scale.global.idf(global.holders);
+        let postings = held.word(connection, &own.term)?;
+        for (position, frequency) in postings.positions.iter().zip(&postings.values) {
+            let length = lengths[*position as usize] / mean_tokens;
+            totals.add(*position, idf * saturation(*frequency, length));
         }
     }
-    let mut ordered: Vec<(i64, f64)> = totals.into_iter().collect();
-    ordered.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    hot(connection, &ordered, wanted)
-}
-
-fn add_term(
-    connection: &Connection,
-    scale: &Scale<'_>,
-    (own, global): (&Counted, &Counted),
-    totals: &mut HashMap<i64, f64>,
-) -> Result<(), rusqlite::Error> {
-    let own_idf = scale.own.idf(own.holders);
-    let global_idf = scale.global.idf(global.holders);
-    let mut statement = connection.prepare_cached(
-        "SELECT f.rowid, f.rank, d.sz FROM genes_fts AS f
-         JOIN genes_fts_docsize AS d ON d.id = f.rowid WHERE f.genes_fts MATCH ?1",
-    )?;
-    let mut rows = statement.query([quoted(&own.term)])?;
-    while let Some(row) = rows.next()? {
-        let (rowid, rank): (i64, f64) = (row.get(0)?, row.get(1)?);
-        let tokens: f64 = varints(row.get_ref(2)?.as_blob()?).map(|n| n as f64).sum();
-        let frequency = frequency(-rank / own_idf, tokens / scale.own.mean_tokens());
-        let gain = global_idf * saturation(frequency, tokens / scale.global.mean_tokens());
-        *totals.entry(rowid).or_default() += gain;
-    }
-    Ok(())
+    let best = totals.best(wanted.depth, |position| {
+        Ok(wanted.allows(position, &chunks) && chunks.is_hot(position, connection)?)
+    })?;
+    Ok(wanted.scored(best, &chunks))
 }
 
 /// BM25's share of a term that occurs `frequency` times in a chunk of relative length `length`.
@@ -168,40 +154,8 @@ fn saturation(frequency: f64, length: f64) -> f64 {
     frequency * (K1 + 1.0) / (frequency + K1 * (1.0 - B + B * length))
 }
 
-/// Return the inverse of [`saturation`]; a whole number, so rounding takes the arithmetic's error away.
-fn frequency(saturation: f64, length: f64) -> f64 {
-    let room = (K1 + 1.0 - saturation).max(f64::MIN_POSITIVE);
-    (saturation * K1 * (1.0 - B + B * length) / room).round()
-}
-
-/// Read chunk ids down the ordered rows until enough hot ones are found, and on through the rows
-/// that tie with the last one.
-fn hot(
-    connection: &Connection,
-    ordered: &[(i64, f64)],
-    wanted: &Wanted<'_>,
-) -> Result<Vec<Scored>, rusqlite::Error> {
-    let mut statement = connection
-        .prepare_cached("SELECT gene_id FROM genes WHERE rowid = ?1 AND chromatin < 2")?;
-    let mut best = Best::new(wanted.depth);
-    for (rowid, score) in ordered {
-        if !best.may_take(*score) {
-            break;
-        }
-        let hot: Option<String> = statement.query_row([rowid], |row| row.get(0)).optional()?;
-        if let Some(gene_id) = hot.filter(|gene_id| wanted.allowed.has(gene_id)) {
-            best.offer(Scored {
-                gene_id,
-                score: *score,
-                shard: wanted.shard,
-            });
-        }
-    }
-    Ok(best.into_sorted())
-}
-
 /// SQLite's variable-length integers: 7 bits a byte, the highest first, 8 bits in a ninth.
-fn varints(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+pub(super) fn varints(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
         let mut value = 0;
@@ -223,16 +177,6 @@ fn varints(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn frequencies_come_back_out_of_the_scores() {
-        for frequency_in in [1.0, 2.0, 7.0, 5000.0] {
-            for length in [0.01, 1.0, 30.0] {
-                let out = frequency(saturation(frequency_in, length), length);
-                assert_eq!(out, frequency_in, "length {length}");
-            }
-        }
-    }
 
     #[test]
     fn varints_are_read_as_sqlite_writes_them() {

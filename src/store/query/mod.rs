@@ -7,6 +7,7 @@
 
 mod error;
 mod filter;
+mod held;
 mod hit;
 mod lexical;
 mod place;
@@ -33,12 +34,17 @@ use super::maker::{Maker, maker_of};
 use crate::batch::EncoderKind;
 use crate::vector::{DenseVector, SparseVector};
 use filter::Allowed;
+use held::{Budget, MOST_BYTES};
 use lexical::{Counted, Statistics};
 use rank::{Ranked, Scored, ShardIndex, Wanted};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use rusqlite::Connection;
 use serde::Serialize;
 use shard::{Keep, OpenShard};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
 /// How many hits of each tier are fused: rank 100 adds 1/160, a tenth of what could still change
 /// the first page.
@@ -46,6 +52,9 @@ const FUSION_DEPTH: usize = 100;
 
 /// Chunks that are looked at for each file wanted; more if they lie in too few files.
 const CHUNKS_PER_FILE: usize = 4;
+
+/// A smaller index is read sooner than threads are started: some 0.1 ms each, a query over 5,000 chunks takes 2 ms.
+const CHUNKS_FOR_THREADS: f64 = 5_000.0;
 
 /// Which tiers answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,7 +102,9 @@ pub struct Query<'a> {
 /// An index ready for any number of queries.
 pub struct Searcher {
     shards: Vec<OpenShard>,
-    routing: Option<(PathBuf, Connection)>,
+    /// Threads that read shards; `None` if one is enough or the system has no more.
+    pool: OnceLock<Option<ThreadPool>>,
+    routing: Option<(PathBuf, Mutex<Connection>)>,
     skipped: Vec<String>,
     /// By [`ShardIndex`]; empty without a filter.
     allowed: Vec<Allowed>,
@@ -123,9 +134,8 @@ impl Words {
         asked.any(|(word, is_telling)| *is_telling && word.holders > 0.0)
     }
 
-    fn scale(&self, own: Statistics, at: ShardIndex) -> lexical::Scale<'_> {
+    fn scale(&self, at: ShardIndex) -> lexical::Scale<'_> {
         lexical::Scale {
-            own,
             own_counts: &self.counts[at.0],
             global: self.global,
             global_counts: &self.global_counts,
@@ -139,19 +149,25 @@ impl Searcher {
     /// `ok`, as servers do, and what other programs registered, unless it is a shard of another builder that can be
     /// searched: see [`Self::skipped`].
     pub fn open(index: &Index) -> Result<Self, QueryError> {
+        Self::open_holding(index, MOST_BYTES)
+    }
+
+    /// As [`Self::open`], with another limit on the memory that is held between queries.
+    fn open_holding(index: &Index, most_bytes: usize) -> Result<Self, QueryError> {
         let (routing, databases) = match index {
             Index::Single { .. } => (None, index.databases()),
             Index::Sharded { routing, shards } => {
                 let healthy = shards.iter().filter(|s| s.health == "ok");
                 let databases = healthy.map(|s| (s.name.clone(), s.path.clone())).collect();
                 let connection = open_read_only(routing)?;
-                (Some((routing.clone(), connection)), databases)
+                (Some((routing.clone(), Mutex::new(connection))), databases)
             }
         };
         // The first ones stay open: of a ring that is read round and round, those used last are needed last.
         let kept = most_open_databases();
         let keep = |n| if n < kept { Keep::Open } else { Keep::Closed };
         let foreign = index.foreign();
+        let budget = Arc::new(Budget::of(most_bytes));
         let mut skipped = Vec::new();
         let mut shards = Vec::new();
         for (label, path) in databases {
@@ -160,7 +176,7 @@ impl Searcher {
                 skipped.push(label);
                 continue;
             }
-            match OpenShard::open(label.clone(), path, keep(shards.len())) {
+            match OpenShard::open(label.clone(), path, keep(shards.len()), &budget) {
                 Ok(shard) => shards.push(shard),
                 Err(_) if is_foreign => skipped.push(label),
                 Err(error) => return Err(error),
@@ -168,6 +184,7 @@ impl Searcher {
         }
         Ok(Self {
             shards,
+            pool: OnceLock::new(),
             routing,
             skipped,
             allowed: Vec::new(),
@@ -277,7 +294,8 @@ impl Searcher {
         if terms.is_empty() {
             return Ok(everywhere());
         }
-        let labels = routes::routed(routing, terms).map_err(StoreError::sql(path))?;
+        let routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
+        let labels = routes::routed(&routing, terms).map_err(StoreError::sql(path))?;
         let position = |label: &String| self.shards.iter().position(|s| s.label == *label);
         Ok(labels.iter().filter_map(position).map(ShardIndex).collect())
     }
@@ -311,11 +329,11 @@ impl Searcher {
             }
             vector => vector,
         };
-        let mut found = Tiers::<Vec<Scored>>::default();
-        for at in asked {
+        let read = |at: &ShardIndex| {
+            let mut found = Tiers::<Vec<Scored>>::default();
             let words = words.as_ref().filter(|words| words.are_in(*at));
             if words.is_none() && sparse.is_none() && dense.is_none() {
-                continue;
+                return Ok(found);
             }
             let wanted = Wanted {
                 shard: *at,
@@ -323,22 +341,24 @@ impl Searcher {
                 allowed: self.allowed(*at),
             };
             // All in one opening: where many shards share few descriptors, opening is what costs.
-            self.shard(*at).read(|connection| {
+            self.shard(*at).read_held(|connection, held| {
                 if let Some(words) = words {
-                    let scale = words.scale(self.shard(*at).statistics, *at);
-                    let hits = lexical::search(connection, &scale, &wanted)?;
-                    found.lexical.extend(hits);
+                    found.lexical = lexical::search(connection, held, &words.scale(*at), &wanted)?;
                 }
                 if let Some(vector) = sparse {
-                    let hits = vectors::sparse(connection, vector, &wanted)?;
-                    found.sparse.extend(hits);
+                    found.sparse = vectors::sparse(connection, held, vector, &wanted)?;
                 }
                 if let Some(vector) = dense {
-                    let hits = vectors::dense(connection, vector, &wanted)?;
-                    found.dense.extend(hits);
+                    found.dense = vectors::dense(connection, held, vector, &wanted)?;
                 }
-                Ok(())
-            })?;
+                Ok(found)
+            })
+        };
+        let mut found = Tiers::<Vec<Scored>>::default();
+        for shard in self.in_parallel(asked, read)? {
+            found.lexical.extend(shard.lexical);
+            found.sparse.extend(shard.sparse);
+            found.dense.extend(shard.dense);
         }
         Ok(Tiers {
             lexical: rank::merge(found.lexical, depth),
@@ -352,10 +372,9 @@ impl Searcher {
     fn words(&self, terms: &[String]) -> Result<Words, QueryError> {
         let statistics = self.shards.iter().map(|s| s.statistics);
         let global = statistics.fold(Statistics::default(), Statistics::plus);
-        let mut counts = Vec::with_capacity(self.shards.len());
-        for shard in &self.shards {
-            counts.push(shard.read(|connection| lexical::count(connection, terms))?);
-        }
+        let counts = self.in_parallel(&self.shards, |shard| {
+            shard.read_held(|connection, held| lexical::count(connection, held, terms))
+        })?;
         let global_counts = lexical::sum(terms, &counts);
         let telling = lexical::telling(&global_counts, global);
         Ok(Words {
@@ -364,5 +383,39 @@ impl Searcher {
             global_counts,
             telling,
         })
+    }
+
+    /// Call `read` for all items, on several threads where there is enough to read. The results are in the order of the
+    /// items; of several errors the first counts.
+    fn in_parallel<I: Sync, T: Send>(
+        &self,
+        items: &[I],
+        read: impl Fn(&I) -> Result<T, QueryError> + Send + Sync,
+    ) -> Result<Vec<T>, QueryError> {
+        match self.pool() {
+            Some(pool) => {
+                let read: Vec<Result<T, QueryError>> =
+                    pool.install(|| items.par_iter().map(&read).collect());
+                read.into_iter().collect()
+            }
+            None => items.iter().map(read).collect(),
+        }
+    }
+
+    fn pool(&self) -> Option<&ThreadPool> {
+        let start = || {
+            let chunks: f64 = self
+                .shards
+                .iter()
+                .map(|shard| shard.statistics.chunks)
+                .sum();
+            let n_threads = thread::available_parallelism().map_or(1, |n| n.get());
+            if n_threads == 1 || chunks < CHUNKS_FOR_THREADS {
+                return None;
+            }
+            // Without threads, for example under a limit on processes, the caller's own reads.
+            ThreadPoolBuilder::new().num_threads(n_threads).build().ok()
+        };
+        self.pool.get_or_init(start).as_ref()
     }
 }

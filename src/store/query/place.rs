@@ -2,7 +2,7 @@
 
 use super::error::QueryError;
 use super::shard::OpenShard;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,15 +28,14 @@ pub struct Location {
     pub(super) file: Option<i64>,
 }
 
-const PLACES: &str = "
-SELECT r.path, f.path, f.file_id, s.line_start, s.line_end, s.symbols, f.language, s.gene_id
+const PLACE: &str = "
+SELECT r.path, f.path, f.file_id, s.line_start, s.line_end, s.symbols, f.language
 FROM build_sources AS s
 JOIN build_files AS f ON f.file_id = s.file_id
 JOIN build_roots AS r ON r.root_id = f.root_id
-WHERE s.gene_id IN (SELECT value FROM json_each(?1)) ORDER BY f.file_id, s.seq";
+WHERE s.file_id = ?1 AND s.seq = ?2";
 
-/// Return the places of chunks in one shard by chunk, each list in canonical order. There is no index by chunk: one walk
-/// over `build_sources`, about 60 bytes a place, finds those of all.
+/// Return the places of chunks in one shard by chunk, each list in canonical order.
 pub fn of_chunks(
     shard: &OpenShard,
     gene_ids: &[&str],
@@ -45,13 +44,20 @@ pub fn of_chunks(
     if !shard.has_build_tables() {
         return Ok(found);
     }
-    let wanted = serde_json::Value::from(gene_ids).to_string();
-    shard.read(|connection| {
-        let mut statement = connection.prepare_cached(PLACES)?;
-        let mut rows = statement.query([wanted])?;
-        while let Some(row) = rows.next()? {
-            let places = found.entry(row.get(7)?).or_default();
-            places.push(place(row, &shard.label)?);
+    shard.read_held(|connection, held| {
+        let chunks = held.chunks(connection)?;
+        let places = held.places(connection)?;
+        let mut statement = connection.prepare_cached(PLACE)?;
+        for gene_id in gene_ids {
+            let Some(position) = chunks.position(gene_id) else {
+                continue;
+            };
+            let places = places.of(position);
+            let locations = places.filter_map(|at| {
+                let found = statement.query_row(at, |row| place(row, &shard.label));
+                found.optional().transpose()
+            });
+            found.insert((*gene_id).to_owned(), locations.collect::<Result<_, _>>()?);
         }
         Ok(found)
     })

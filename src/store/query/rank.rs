@@ -1,6 +1,7 @@
 //! Orders scored chunks and fuses orders. Pure.
 
 use super::filter::Allowed;
+use super::held::{Chunks, Position};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -19,6 +20,23 @@ pub struct Wanted<'a> {
     /// Most chunks.
     pub depth: usize,
     pub allowed: &'a Allowed,
+}
+
+impl Wanted<'_> {
+    /// Return whether a chunk passes the filter.
+    pub fn allows(&self, position: Position, chunks: &Chunks) -> bool {
+        matches!(self.allowed, Allowed::All) || self.allowed.has(&chunks.id(position))
+    }
+
+    /// Return the chunks at these positions of the shard with their scores.
+    pub fn scored(&self, best: Vec<(f64, Position)>, chunks: &Chunks) -> Vec<Scored> {
+        let scored = best.into_iter().map(|(score, position)| Scored {
+            gene_id: chunks.id(position).into_owned(),
+            score,
+            shard: self.shard,
+        });
+        scored.collect()
+    }
 }
 
 /// A chunk with its score in one tier of one shard.
@@ -96,42 +114,9 @@ pub fn fuse(tiers: &[&[Ranked]], depth: usize) -> Vec<Ranked> {
     ranked
 }
 
-/// Keeps the best `depth` of a stream of scores without holding the rest.
-pub struct Best {
-    depth: usize,
-    kept: Vec<Scored>,
-}
-
-impl Best {
-    pub fn new(depth: usize) -> Self {
-        Self {
-            depth,
-            kept: Vec::new(),
-        }
-    }
-
-    /// Return whether a chunk with this score can still be among the best.
-    pub fn may_take(&self, score: f64) -> bool {
-        self.kept.len() < self.depth || self.kept.last().is_some_and(|worst| score >= worst.score)
-    }
-
-    pub fn offer(&mut self, scored: Scored) {
-        let at = self
-            .kept
-            .partition_point(|kept| by_rank(kept, &scored) == Ordering::Less);
-        self.kept.insert(at, scored);
-        self.kept.truncate(self.depth);
-    }
-
-    pub fn into_sorted(self) -> Vec<Scored> {
-        self.kept
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn scored(gene_id: &str, score: f64, shard: usize) -> Scored {
         Scored {
@@ -164,25 +149,5 @@ mod tests {
         assert!((fused[0].score - (1.0 / 62.0 + 1.0 / 61.0)).abs() < 1e-12);
         assert_eq!(fused[0].shards, [ShardIndex(0), ShardIndex(1)]);
         assert!((fused[1].score - 1.0 / 61.0).abs() < 1e-12);
-    }
-
-    proptest! {
-        #[test]
-        fn the_best_of_a_stream_are_the_head_of_the_sorted_whole(
-            scores in proptest::collection::vec(0u8..6, 0..40), depth in 1usize..8,
-        ) {
-            let all: Vec<_> = scores.iter().enumerate()
-                .map(|(at, s)| scored(&format!("{:02}", at * 7 % 41), f64::from(*s), 0)).collect();
-            let mut best = Best::new(depth);
-            for one in &all {
-                if best.may_take(one.score) {
-                    best.offer(one.clone());
-                }
-            }
-            let mut sorted = all;
-            sorted.sort_by(by_rank);
-            sorted.truncate(depth);
-            prop_assert_eq!(best.into_sorted(), sorted);
-        }
     }
 }

@@ -1,21 +1,46 @@
 //! One open database, and what of a chunk is shown.
 
 use super::error::QueryError;
+use super::held::{self, Budget, Held};
 use super::lexical::Statistics;
 use crate::store::build_meta::{EncoderRecord, check_format};
 use crate::store::connect::open_read_only;
 use crate::store::error::StoreError;
 use rusqlite::Connection;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A database of chunks, ready for queries.
 pub struct OpenShard {
     pub label: String,
     path: PathBuf,
     /// `None`: it is opened for each reading.
-    kept: Option<Connection>,
+    kept: Option<Mutex<Reader>>,
+    budget: Arc<Budget>,
     pub statistics: Statistics,
     has_build_tables: bool,
+}
+
+/// A connection, and what has been read through it.
+struct Reader {
+    connection: Connection,
+    held: Held,
+}
+
+/// Bytes of a database that are mapped into memory at most, where SQLite maps; it reads the rest. A scan of all dense
+/// vectors takes 0.6 of the time of one through read calls.
+const MAPPED_BYTES: i64 = 1 << 40;
+
+impl Reader {
+    fn open(path: &Path, budget: Arc<Budget>) -> Result<Self, StoreError> {
+        let connection = open_read_only(path)?;
+        connection
+            .pragma_update(None, "mmap_size", MAPPED_BYTES)
+            .and_then(|()| held::register(&connection))
+            .map_err(StoreError::sql(path))?;
+        let held = Held::new(budget);
+        Ok(Self { connection, held })
+    }
 }
 
 /// What a hit shows of a chunk.
@@ -47,23 +72,30 @@ pub enum Keep {
 }
 
 impl OpenShard {
-    pub fn open(label: String, path: PathBuf, keep: Keep) -> Result<Self, QueryError> {
-        let connection = open_read_only(&path)?;
+    pub fn open(
+        label: String,
+        path: PathBuf,
+        keep: Keep,
+        budget: &Arc<Budget>,
+    ) -> Result<Self, QueryError> {
+        let reader = Reader::open(&path, Arc::clone(budget))?;
+        let connection = &reader.connection;
         let failed = StoreError::sql(&path);
         if connection
             .table_exists(None, "build_meta")
             .map_err(&failed)?
         {
-            check_format(&connection, &path)?;
+            check_format(connection, &path)?;
         }
-        let statistics = Statistics::of(&connection).map_err(&failed)?;
+        let statistics = Statistics::of(connection).map_err(&failed)?;
         let has_build_tables = connection
             .table_exists(None, "build_sources")
             .map_err(failed)?;
         Ok(Self {
             label,
             path,
-            kept: (keep == Keep::Open).then_some(connection),
+            kept: (keep == Keep::Open).then(|| Mutex::new(reader)),
+            budget: Arc::clone(budget),
             statistics,
             has_build_tables,
         })
@@ -74,7 +106,7 @@ impl OpenShard {
         if !self.has_build_tables {
             return Ok(None);
         }
-        self.with(|connection| Ok(Some(EncoderRecord::read(connection, &self.path)?)))
+        self.with(|reader| Ok(Some(EncoderRecord::read(&reader.connection, &self.path)?)))
     }
 
     /// Read from the database; an error names the file.
@@ -82,16 +114,29 @@ impl OpenShard {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
     ) -> Result<T, QueryError> {
-        self.with(|connection| Ok(read(connection).map_err(StoreError::sql(&self.path))?))
+        self.with(|reader| Ok(read(&reader.connection).map_err(StoreError::sql(&self.path))?))
+    }
+
+    /// Read from the database with what is held of it.
+    pub fn read_held<T>(
+        &self,
+        read: impl FnOnce(&Connection, &mut Held) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, QueryError> {
+        self.with(|Reader { connection, held }| {
+            let refreshed = held.refresh(connection);
+            let read = refreshed.and_then(|()| read(connection, held));
+            Ok(read.map_err(StoreError::sql(&self.path))?)
+        })
     }
 
     fn with<T>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, QueryError>,
+        read: impl FnOnce(&mut Reader) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
         match &self.kept {
-            Some(connection) => read(connection),
-            None => read(&open_read_only(&self.path)?),
+            // What a panic left there is whole: it is put in place when it has been read.
+            Some(reader) => read(&mut reader.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => read(&mut Reader::open(&self.path, Arc::clone(&self.budget))?),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Queries against small indexes written by plain SQL in the published shape.
 
 mod filters;
+mod held;
 
 use super::*;
 use crate::ids::ContentHash;
