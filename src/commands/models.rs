@@ -190,10 +190,22 @@ fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()
     let mut line = |name: &str, value: String| writeln!(out, "  {name:12} {value}");
     line("inputs", report.inputs.join(", "))?;
     line("outputs", report.outputs.join(", "))?;
-    line("read", report.read.clone())?;
+    line("read", format!("{} of {}", report.read, report.graph))?;
     line(
         "pooling",
         format!("{} (by {})", report.pooling, report.pooling_from),
+    )?;
+    let prefix = |text: &str| match text {
+        "" => "none".to_owned(),
+        text => format!("{text:?}"),
+    };
+    line(
+        "prefixes",
+        format!(
+            "{} for queries, {} for chunks",
+            prefix(&report.query_prefix),
+            prefix(&report.passage_prefix)
+        ),
     )?;
     line("max_len", format!("{} tokens", report.max_len))?;
     line("vocabulary", report.vocabulary.to_string())?;
@@ -226,6 +238,9 @@ fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()
     line("licence", licence.unwrap_or("not stated").to_owned())?;
     line("sha256", report.sha256.clone().unwrap_or_default())?;
     line("hash", report.hash.clone())?;
+    for unused in &report.unused {
+        line("not used", unused.clone())?;
+    }
     for advice in &report.advice {
         line("advice", advice.clone())?;
     }

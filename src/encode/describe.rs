@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 /// Raise it when a change of the code changes any vector of an unchanged model.
 const RULES: u32 = 2;
 
+/// The same for which tokens of a user's model may be terms.
+const TERM_RULES: u32 = 1;
+
 /// The encoders of a build, for its fingerprint and its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncoderInfo {
@@ -132,6 +135,9 @@ fn describe_model(
         Coverage::Whole => "whole",
         Coverage::Head => "head",
     });
+    if let (EncoderKind::Sparse, Graph::File(_)) = (model.kind, &model.graph) {
+        hash.number(TERM_RULES.into());
+    }
     if !precision.is_fp32() {
         hash.text(precision.name());
     }

@@ -54,12 +54,29 @@ pub(super) fn check_head(kind: EncoderKind, path: &Path) -> Result<(), EncodeErr
         "it is empty; fetch it again"
     } else if text.starts_with(b"version https://git-lfs") {
         "it is a pointer of Git LFS, not the file itself; run `git lfs pull` there"
-    } else if text.starts_with(b"<") {
+    } else if is_page(text) {
         "it is a web page, not the file itself; fetch it again, by the address for downloads"
     } else {
         return Ok(());
     };
     Err(EncodeError::file(kind, path, reason))
+}
+
+/// Whether a file begins like a web page. Weights may begin with any byte, `<` among them.
+fn is_page(text: &[u8]) -> bool {
+    let begins = |tag: &[u8]| {
+        text.get(..tag.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(tag))
+    };
+    let tags: [&[u8]; 6] = [
+        b"<!doctype",
+        b"<html",
+        b"<head",
+        b"<body",
+        b"<?xml",
+        b"<!--",
+    ];
+    tags.into_iter().any(begins)
 }
 
 /// Refuse a tokenizer with ids for which the model has no embedding.

@@ -1,6 +1,7 @@
 //! Selects the terms of a sparse vector from weights of the vocabulary. Pure.
 
-use super::builtin::{Vocabulary, carries_meaning};
+use super::builtin::Vocabulary;
+use super::tokenizer::Tokenizer;
 use crate::vector::{SparseTerm, SparseVector};
 
 /// Most terms of a chunk; the bound of the format.
@@ -19,10 +20,11 @@ pub(super) enum Terms {
 }
 
 impl Terms {
-    /// Build the terms; `terms[id]` is empty for special tokens. Vectors leave out special tokens, one-character tokens and
-    /// tokens without a letter or digit.
-    pub fn new(terms: Vec<String>) -> Self {
-        let kept = terms.iter().map(|term| carries_meaning(term)).collect();
+    /// Build the terms of a tokenizer. Vectors leave out special tokens, one-character tokens and tokens without a letter or
+    /// digit.
+    pub fn new(tokenizer: &Tokenizer) -> Self {
+        let terms = tokenizer.vocabulary();
+        let kept = tokenizer.meaningful(&terms);
         Self::Read { terms, kept }
     }
 
@@ -139,10 +141,16 @@ pub(super) fn each_positive(weights: &[f32], mut found: impl FnMut(usize, f32)) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::builtin::carries_meaning;
     use proptest::prelude::*;
 
+    fn read(terms: Vec<String>) -> Terms {
+        let kept = terms.iter().map(|term| carries_meaning(term)).collect();
+        Terms::Read { terms, kept }
+    }
+
     fn letters(n: usize) -> Terms {
-        Terms::new((0..n).map(|id| format!("t{id}")).collect())
+        read((0..n).map(|id| format!("t{id}")).collect())
     }
 
     fn pairs(vector: &SparseVector) -> Vec<(&str, u32)> {
@@ -166,7 +174,7 @@ mod tests {
             "ok",
             "\u{65e5}\u{672c}",
         ];
-        let terms = Terms::new(terms.map(str::to_owned).to_vec());
+        let terms = read(terms.map(str::to_owned).to_vec());
         let vector = terms.select(&[9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0], 2);
         assert_eq!(pairs(&vector), [("##s", 30_000), ("ok", 20_000)]);
     }

@@ -125,7 +125,7 @@ impl SparseSession {
         let session = ModelSession::open(environment, model, n_terms, config, tokenizer.pad)?;
         Ok(Self {
             session,
-            terms: Terms::new(tokenizer.vocabulary()),
+            terms: Terms::new(tokenizer),
             sums: Vec::new(),
         })
     }

@@ -62,7 +62,7 @@ fn the_profile_of_the_build_is_no_text() {
     world.write("src/a.py", SOURCE);
     let other = "description = 'another one'\nroots = ['src']\n# long enough for compat rules\n";
     world.write("other.toml", other);
-    let profile = |text: &str| world.write("p.toml", &format!("roots = ['.']\n{text}"));
+    let profile = |text: &str| world.write("p.toml", format!("roots = ['.']\n{text}"));
     profile("description = 'the first description of this tree'\n");
     let first = build(&world, &[]);
     assert_eq!(

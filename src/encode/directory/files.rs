@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
+/// What sentence transformers say of a whole model.
+pub(super) const LIBRARY: &str = "config_sentence_transformers.json";
+
 /// A directory being read as one kind of encoder.
 pub(super) struct Files<'a> {
     pub kind: EncoderKind,
@@ -34,9 +37,34 @@ impl Files<'_> {
         } else {
             first
         };
+        if !path.exists() {
+            return Err(EncodeError::missing(self.kind, &path, self.no_tokenizer()));
+        }
         graph_file::check_head(self.kind, &path)?;
         named_file::read(&path, named_file::MOST_TOKENIZER_BYTES)
             .map_err(|error| EncodeError::missing(self.kind, &path, error))
+    }
+
+    /// Say how to get a `tokenizer.json`.
+    fn no_tokenizer(&self) -> String {
+        const OLDER: [&str; 5] = [
+            "vocab.txt",
+            "sentencepiece.bpe.model",
+            "spiece.model",
+            "tokenizer.model",
+            "vocab.json",
+        ];
+        match OLDER.into_iter().find(|file| self.dir.join(file).exists()) {
+            Some(older) => format!(
+                "no such file; there is {older}, from which the Python library makes it: \
+                 `from transformers import AutoTokenizer; \
+                 AutoTokenizer.from_pretrained(\"{dir}\").save_pretrained(\"{dir}\")`",
+                dir = self.dir.display()
+            ),
+            None => {
+                "no such file; copy the one that came with the model, or export it again".to_owned()
+            }
+        }
     }
 
     /// Read a file; `None` if it does not exist.
@@ -65,6 +93,8 @@ impl Files<'_> {
             overrides: self.overrides()?,
             config: self.json("config.json")?.unwrap_or_default(),
             sentence: self.json("sentence_bert_config.json")?.unwrap_or_default(),
+            library: self.json(LIBRARY)?.unwrap_or_default(),
+            tokenizer: self.json("tokenizer_config.json")?.unwrap_or_default(),
             pooling: self.json("1_Pooling/config.json")?.unwrap_or_default(),
             modules: self.json("modules.json")?.unwrap_or_default(),
         })
@@ -76,6 +106,8 @@ impl Files<'_> {
             overrides: self.overrides().unwrap_or_default(),
             config: self.json_if_readable("config.json"),
             sentence: self.json_if_readable("sentence_bert_config.json"),
+            library: self.json_if_readable(LIBRARY),
+            tokenizer: self.json_if_readable("tokenizer_config.json"),
             pooling: self.json_if_readable("1_Pooling/config.json"),
             modules: self.json_if_readable("modules.json"),
         }
@@ -133,7 +165,7 @@ impl Files<'_> {
     }
 
     /// Return graphs with other names, which quantized ones often have.
-    fn other_graphs(&self) -> Vec<String> {
+    pub fn other_graphs(&self) -> Vec<String> {
         let mut found = Vec::new();
         for folder in ["", "onnx"] {
             for entry in self

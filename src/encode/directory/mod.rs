@@ -1,14 +1,20 @@
 //! Reads a model directory as exporters write them.
 //!
 //! Needs `model.onnx` or `onnx/model.onnx`, and `tokenizer.json` beside either. Uses, if present: `config.json`,
-//! `sentence_bert_config.json`, `modules.json`, `1_Pooling/config.json`, `1_SpladePooling/config.json`, and
-//! `helix-model.toml`, which overrides all of them. Checks what they state against the graph's file.
+//! `tokenizer_config.json`, `config_sentence_transformers.json`, `sentence_bert_config.json`, `modules.json`,
+//! `1_Pooling/config.json`, `1_SpladePooling/config.json`, and `helix-model.toml`, which overrides all of them. Checks what
+//! they state against the graph's file.
 //!
-//! Imports, from the bottom: `statements` (formats), `files` (reading them), `rules` (what they mean together), this file.
+//! Imports, from the bottom: `prompts`, `pooling_file`, `lower_case`, `statements` (formats), `files` (reading them),
+//! `unused`, `rules` (what they mean together), this file.
 
 mod files;
+mod lower_case;
+mod pooling_file;
+mod prompts;
 mod rules;
 mod statements;
+mod unused;
 
 use super::digest;
 use super::error::EncodeError;
@@ -39,7 +45,6 @@ pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> 
     let mut of_logits = Pooling::Splade;
     if stated.overrides.pooling.is_none() {
         of_logits = rules::pooling_of_logits(&files)?;
-        rules::check_modules(&files, &stated.modules)?;
     }
     let graph = files.graph(stated.overrides.file.as_deref())?;
     graph_file::check_head(kind, &graph)?;
@@ -49,14 +54,24 @@ pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> 
         let other = expected.and_then(|sha256| digest::check_sha256(kind, &graph, sha256).err());
         other.unwrap_or(error)
     })?;
+    rules::check_purpose(&files, &stated, &facts)?;
+    let pooling = rules::pooling(&files, &stated, &facts)?;
     let max_len = rules::max_len(&files, &stated, &facts)?;
+    let [query_prefix, passage_prefix] = rules::prefixes(&files, &stated)?;
     let stated_dim = stated.dim(kind);
-    let pooling = stated.pooling(kind);
-    let overrides = stated.overrides;
+    let mut tokenizer = files.tokenizer(&graph)?;
+    if stated.sentence.do_lower_case {
+        let edited = lower_case::with_lower_case(&tokenizer).map(Cow::into_owned);
+        tokenizer = edited.map_err(|error| EncodeError::tokenizer(kind, &files.name(), error))?;
+    }
+    let mut overrides = stated.overrides;
+    if kind == EncoderKind::Dense {
+        overrides.dim = overrides.dim.or(stated.library.truncate_dim);
+    }
     let mut model = Model {
         kind,
         name: files.name(),
-        tokenizer: Cow::Owned(files.tokenizer(&graph)?),
+        tokenizer: Cow::Owned(tokenizer),
         graph: Graph::File(graph),
         weights: facts.weights.clone(),
         pooling,
@@ -65,8 +80,8 @@ pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> 
         n_tokens: facts.n_tokens,
         quantized: facts.is_quantized || overrides.quantized.is_some(),
         dim: overrides.dim.or(stated_dim),
-        query_prefix: overrides.query_prefix,
-        passage_prefix: overrides.passage_prefix,
+        query_prefix,
+        passage_prefix,
         char_cap: overrides.char_cap,
         licence: overrides.licence,
         sha256: overrides.sha256,
@@ -147,6 +162,34 @@ pub fn looks_like_model(dir: &Path) -> bool {
     files.iter().any(|file| dir.join(file).is_file())
 }
 
+/// What to know of a directory beside the model that was read from it.
+pub(super) struct Surroundings {
+    /// The file with the graph, below the directory.
+    pub graph: String,
+    /// Graphs with other names, below the directory.
+    pub other_graphs: Vec<String>,
+    /// Keys of the library's files that have no effect here, as `file: key = value`.
+    pub unused: Vec<String>,
+}
+
+/// Look at what lies beside the `graph` that is used.
+pub(super) fn surroundings(kind: EncoderKind, dir: &Path, graph: &Path) -> Surroundings {
+    let dir = model_root(dir);
+    let files = Files { kind, dir: &dir };
+    let graph = graph
+        .strip_prefix(&*dir)
+        .unwrap_or(graph)
+        .display()
+        .to_string();
+    let mut other_graphs = files.other_graphs();
+    other_graphs.retain(|other| Path::new(other) != Path::new(&graph));
+    Surroundings {
+        graph,
+        other_graphs,
+        unused: unused::unused(&files),
+    }
+}
+
 /// Return the file of a directory that states the pooling.
 pub(super) fn pooling_source(dir: &Path, chosen: Pooling) -> &'static str {
     let dir = model_root(dir);
@@ -157,7 +200,7 @@ pub(super) fn pooling_source(dir: &Path, chosen: Pooling) -> &'static str {
     let stated = files.readable_statements();
     if stated.overrides.pooling.is_some() {
         "helix-model.toml"
-    } else if stated.pooling(EncoderKind::Dense).is_some() {
+    } else if chosen != Pooling::None && !stated.pooling.modes().is_empty() {
         "1_Pooling/config.json"
     } else if chosen == Pooling::SpladeLog1p {
         // Nothing but that folder states it.

@@ -2,7 +2,7 @@
 //!
 //! `helix-model.toml` overrides all others; the graph's file limits what they may state.
 
-use super::files::Files;
+use super::files::{Files, LIBRARY};
 use super::statements::{Config, DeclaredKind, Module, SpladeConfig, Statements};
 use crate::batch::EncoderKind;
 use crate::encode::error::EncodeError;
@@ -41,7 +41,7 @@ pub(super) fn max_len(
         ))),
         (Some(max_len), _) => Ok(max_len.min(MAX_TOKENS)),
         (None, limit) => {
-            let stated = stated.sentence.max_seq_length.or(limit);
+            let stated = stated.sentence.max_seq_length.or(tokenizer_limit(stated)).or(limit);
             let limit = limit.unwrap_or(MAX_TOKENS).min(MAX_TOKENS);
             Ok(stated.unwrap_or(DEFAULT_MAX_LEN).min(limit))
         }
@@ -76,19 +76,144 @@ pub(super) fn check_kind(files: &Files<'_>, stated: &Statements) -> Result<(), E
     }
 }
 
-/// Refuse a projection after the pooling: it is not part of the exported graph, so the vectors would be wrong.
-pub(super) fn check_modules(files: &Files<'_>, modules: &[Module]) -> Result<(), EncodeError> {
-    let projection = modules
+/// Return the tokens that `tokenizer_config.json` allows; some write 1e30 for no limit.
+fn tokenizer_limit(stated: &Statements) -> Option<usize> {
+    let tokens = stated.tokenizer.model_max_length?;
+    (1.0..=MAX_TOKENS as f64)
+        .contains(&tokens)
+        .then_some(tokens as usize)
+}
+
+/// Refuse models that score texts: their outputs are no vectors.
+pub(super) fn check_purpose(
+    files: &Files<'_>,
+    stated: &Statements,
+    facts: &GraphFacts,
+) -> Result<(), EncodeError> {
+    const HEADS: [&str; 4] = [
+        "ForSequenceClassification",
+        "ForTokenClassification",
+        "ForQuestionAnswering",
+        "ForMultipleChoice",
+    ];
+    let is_head = |class: &String| HEADS.iter().any(|head| class.ends_with(head));
+    let architectures = &stated.config.architectures;
+    let vocabulary = facts.n_tokens.or(stated.config.vocab_size);
+    let is_score = |output: &crate::encode::onnx::ValueInfo| {
+        let shape = output.shape.as_deref();
+        let labels = shape.and_then(|shape| match shape {
+            [_, labels] => Some(labels.and_then(|n| usize::try_from(n).ok())),
+            _ => None,
+        });
+        let is_few = |n: usize| vocabulary.is_none_or(|vocabulary| n < vocabulary);
+        output.name == "logits"
+            && labels.is_some_and(|n| n.map_or_else(|| architectures.iter().any(is_head), is_few))
+    };
+    if !facts.outputs.iter().any(is_score) {
+        return Ok(());
+    }
+    let named = architectures.iter().find(|class| is_head(class));
+    let named = named.map_or_else(String::new, |class| format!(" ({class})"));
+    Err(files.bad(format!(
+        "it scores texts or pairs of texts{named}, as cross-encoders and classifiers do, and gives no vectors: \
+         name an embedding model"
+    )))
+}
+
+/// The output of a graph that holds the whole pipeline of sentence transformers.
+const WHOLE_PIPELINE: &str = "sentence_embedding";
+
+/// Return the pooling; `None`: the graph's outputs decide.
+///
+/// # Errors
+/// `ModelBad` for what the library does after the graph and this program does not, unless the graph holds it.
+pub(super) fn pooling(
+    files: &Files<'_>,
+    stated: &Statements,
+    facts: &GraphFacts,
+) -> Result<Option<Pooling>, EncodeError> {
+    let overridden = stated.overrides.pooling;
+    if overridden == Some(Pooling::None) {
+        return Ok(overridden);
+    }
+    let is_whole = files.kind == EncoderKind::Dense
+        && facts
+            .outputs
+            .iter()
+            .any(|output| output.name == WHOLE_PIPELINE);
+    let wanted = match (files.kind, overridden) {
+        (EncoderKind::Sparse, _) | (_, Some(_)) => Ok(overridden),
+        (EncoderKind::Dense, None) => stated.pooling.pooling(),
+    };
+    let other = stated
+        .modules
         .iter()
-        .find(|module| module.class.ends_with(".Dense"));
-    match projection {
-        Some(module) if files.kind == EncoderKind::Dense => Err(files.bad(format!(
-            "modules.json lists {}, which is not in the graph; export the whole pipeline with a \
-             sentence_embedding output and set pooling = \"none\" in helix-model.toml",
+        .find(|module| !is_known(files.kind, module));
+    match (other, wanted) {
+        (None, Ok(pooling)) => Ok(pooling),
+        (Some(_), _) | (_, Err(_)) if is_whole && overridden.is_none() => Ok(Some(Pooling::None)),
+        (Some(module), _) => Err(files.bad(format!(
+            "modules.json lists {}, which the graph does not hold; {EXPORT_WHOLE}",
             module.class
         ))),
-        _ => Ok(()),
+        (None, Err(mode)) => Err(files.bad(format!(
+            "1_Pooling/config.json asks for {mode}, and this program pools by cls, mean or lasttoken; {EXPORT_WHOLE}"
+        ))),
     }
+}
+
+const EXPORT_WHOLE: &str = "export the whole pipeline (`optimum-cli export onnx --library sentence_transformers`), \
+     whose output sentence_embedding is then read, or name such a graph as `file` in helix-model.toml";
+
+/// Whether this program does what a module does, or its export holds it.
+fn is_known(kind: EncoderKind, module: &Module) -> bool {
+    let (_, name) = module.class.rsplit_once('.').unwrap_or(("", &module.class));
+    match kind {
+        EncoderKind::Dense => ["Transformer", "Pooling", "Normalize", "Dropout"].contains(&name),
+        EncoderKind::Sparse => [
+            "Transformer",
+            "MLMTransformer",
+            "SpladePooling",
+            "Router",
+            "Asym",
+        ]
+        .contains(&name),
+    }
+}
+
+/// Return the texts in front of queries and of documents.
+///
+/// # Errors
+/// `ModelBad` for a default prompt that does not exist, and for prompts that are to be left out of the pooling.
+pub(super) fn prefixes(files: &Files<'_>, stated: &Statements) -> Result<[String; 2], EncodeError> {
+    let library = &stated.library;
+    if let Some(name) = library.missing_default() {
+        return Err(files.bad(format!(
+            "{LIBRARY} names the default prompt {name:?}, which is not among its prompts: \
+             mend it, or set query_prefix and passage_prefix in helix-model.toml"
+        )));
+    }
+    let overrides = &stated.overrides;
+    let chosen = |overridden: &Option<String>, prompt: &str| {
+        overridden.clone().unwrap_or_else(|| prompt.to_owned())
+    };
+    let prefixes = [
+        chosen(&overrides.query_prefix, library.query_prompt()),
+        chosen(&overrides.passage_prefix, library.document_prompt()),
+    ];
+    let is_left_out = stated.pooling.include_prompt == Some(false);
+    if files.kind == EncoderKind::Dense
+        && is_left_out
+        && prefixes.iter().any(|text| !text.is_empty())
+    {
+        return Err(files.bad(
+            "1_Pooling/config.json leaves the tokens of prompts out of the pooling (include_prompt), which this \
+             program does not: set query_prefix = \"\" and passage_prefix = \"\" in helix-model.toml to encode \
+             without prompts"
+                .to_owned(),
+        ));
+    }
+    Ok(prefixes)
 }
 
 /// Return how a sparse encoder's logits are pooled, by the files of sentence transformers.
@@ -112,10 +237,21 @@ pub(super) fn pooling_of_logits(files: &Files<'_>) -> Result<Pooling, EncodeErro
     Ok(Pooling::Splade)
 }
 
-/// RoBERTa-like models number their positions from 2, so they never use two rows of the table.
+/// RoBERTa-like models number their positions from the id of the padding token plus 1, so they never use the rows before.
 fn usable_positions(config: &Config, rows: usize) -> usize {
     let offset = match config.model_type.as_str() {
-        "roberta" | "xlm-roberta" | "camembert" | "mpnet" => 2,
+        "roberta"
+        | "xlm-roberta"
+        | "xlm-roberta-xl"
+        | "roberta-prelayernorm"
+        | "camembert"
+        | "mpnet"
+        | "longformer"
+        | "data2vec-text"
+        | "ibert"
+        | "luke"
+        | "xmod"
+        | "esm" => config.pad_token_id.unwrap_or(1) + 1,
         _ => 0,
     };
     rows.saturating_sub(offset)

@@ -1,5 +1,7 @@
 //! The formats of the files in a model directory.
 
+use super::pooling_file::PoolingConfig;
+use super::prompts::LibraryConfig;
 use crate::batch::EncoderKind;
 use crate::encode::model::Pooling;
 use serde::Deserialize;
@@ -11,6 +13,8 @@ pub(super) struct Statements {
     pub overrides: Overrides,
     pub config: Config,
     pub sentence: SentenceConfig,
+    pub library: LibraryConfig,
+    pub tokenizer: TokenizerConfig,
     pub modules: Vec<Module>,
     pub pooling: PoolingConfig,
 }
@@ -22,14 +26,9 @@ impl Statements {
             EncoderKind::Sparse => self.config.vocab_size,
             EncoderKind::Dense => {
                 let pooled = self.pooling.word_embedding_dimension;
-                pooled.or(self.config.hidden_size)
+                pooled.or(self.config.width())
             }
         }
-    }
-
-    /// Return the pooling; `None`: the graph's outputs decide.
-    pub fn pooling(&self, kind: EncoderKind) -> Option<Pooling> {
-        self.overrides.pooling.or_else(|| self.pooling.of(kind))
     }
 }
 
@@ -42,10 +41,8 @@ pub(super) struct Overrides {
     pub pooling: Option<Pooling>,
     pub max_len: Option<usize>,
     pub dim: Option<usize>,
-    #[serde(default)]
-    pub query_prefix: String,
-    #[serde(default)]
-    pub passage_prefix: String,
+    pub query_prefix: Option<String>,
+    pub passage_prefix: Option<String>,
     pub char_cap: Option<usize>,
     pub licence: Option<String>,
     pub sha256: Option<String>,
@@ -73,27 +70,47 @@ pub(super) enum DeclaredKind {
 pub(super) struct Config {
     #[serde(default)]
     pub model_type: String,
-    pub hidden_size: Option<usize>,
+    #[serde(default)]
+    pub architectures: Vec<String>,
+    hidden_size: Option<usize>,
+    /// Of T5 and its kind.
+    d_model: Option<usize>,
+    /// Of DistilBERT.
+    dim: Option<usize>,
+    /// Of GPT-2 and its kind.
+    n_embd: Option<usize>,
     pub vocab_size: Option<usize>,
     pub max_position_embeddings: Option<usize>,
+    pub pad_token_id: Option<usize>,
+}
+
+impl Config {
+    /// Return the numbers of a hidden state; families name them differently.
+    fn width(&self) -> Option<usize> {
+        let Self {
+            hidden_size,
+            d_model,
+            dim,
+            n_embd,
+            ..
+        } = self;
+        hidden_size.or(*d_model).or(*dim).or(*n_embd)
+    }
+}
+
+/// `tokenizer_config.json`.
+#[derive(Default, Deserialize)]
+pub(super) struct TokenizerConfig {
+    /// Tokens; a number as 1e30 stands for no limit.
+    pub model_max_length: Option<f64>,
 }
 
 /// `sentence_bert_config.json`.
 #[derive(Default, Deserialize)]
 pub(super) struct SentenceConfig {
     pub max_seq_length: Option<usize>,
-}
-
-/// `1_Pooling/config.json`.
-#[derive(Default, Deserialize)]
-pub(super) struct PoolingConfig {
-    pub word_embedding_dimension: Option<usize>,
     #[serde(default)]
-    pub pooling_mode_cls_token: bool,
-    #[serde(default)]
-    pub pooling_mode_mean_tokens: bool,
-    #[serde(default)]
-    pub pooling_mode_lasttoken: bool,
+    pub do_lower_case: bool,
 }
 
 /// `1_SpladePooling/config.json`.
@@ -108,17 +125,4 @@ pub(super) struct SpladeConfig {
 pub(super) struct Module {
     #[serde(rename = "type")]
     pub class: String,
-}
-
-impl PoolingConfig {
-    /// Return the pooling that this file sets.
-    fn of(&self, kind: EncoderKind) -> Option<Pooling> {
-        match kind {
-            EncoderKind::Sparse => None,
-            EncoderKind::Dense if self.pooling_mode_cls_token => Some(Pooling::Cls),
-            EncoderKind::Dense if self.pooling_mode_mean_tokens => Some(Pooling::Mean),
-            EncoderKind::Dense if self.pooling_mode_lasttoken => Some(Pooling::Last),
-            EncoderKind::Dense => None,
-        }
-    }
 }

@@ -6,7 +6,7 @@ use crate::encode::dense;
 use crate::encode::dense_encoder::DenseEncoder;
 use crate::encode::describe::describe;
 use crate::encode::digest::file_sha256;
-use crate::encode::directory;
+use crate::encode::directory::{self, Surroundings};
 use crate::encode::encoders::Encoders;
 use crate::encode::error::EncodeError;
 use crate::encode::model::{Graph, Model};
@@ -30,8 +30,14 @@ pub struct ModelReport {
     /// As the runtime states them; `?` is a size that varies by run.
     pub outputs: Vec<String>,
     pub inputs: Vec<String>,
+    /// The file with the graph, below the directory.
+    pub graph: String,
     /// The output that is used.
     pub read: String,
+    /// Text in front of queries.
+    pub query_prefix: String,
+    /// Text in front of chunks.
+    pub passage_prefix: String,
     pub max_len: usize,
     /// Entries of the tokenizer.
     pub vocabulary: usize,
@@ -54,6 +60,8 @@ pub struct ModelReport {
     pub sha256: Option<String>,
     /// Identifies the model in an index.
     pub hash: String,
+    /// Keys of the library's files that have no effect, as `file: key = value`.
+    pub unused: Vec<String>,
     pub advice: Vec<String>,
 }
 
@@ -80,6 +88,10 @@ pub fn check_model(dir: &Path, ort_lib: Option<&Path>) -> Result<ModelReport, En
     let (hash, dim) = info.map_or((Digest([0; 32]), 0), |info| (info.hash, info.dim));
     let model = directory::read(kind, dir)?;
     let files = files(&model);
+    let around = match &model.graph {
+        Graph::File(path) => Some(directory::surroundings(kind, dir, path)),
+        Graph::Embedded(_) => None,
+    };
     let before = platform::resident_memory_bytes();
     let mut encoders = Encoders::open(&choice)?;
     if let Some(warning) = encoders.warnings.pop() {
@@ -125,7 +137,14 @@ pub fn check_model(dir: &Path, ort_lib: Option<&Path>) -> Result<ModelReport, En
             Graph::Embedded(_) => None,
         },
         hash: crate::ids::hex(&hash.0),
-        advice: advice(&model, session),
+        advice: advice(&model, session, around.as_ref()),
+        unused: around
+            .as_ref()
+            .map(|around| around.unused.clone())
+            .unwrap_or_default(),
+        graph: around.map(|around| around.graph).unwrap_or_default(),
+        query_prefix: model.query_prefix,
+        passage_prefix: model.passage_prefix,
         quantized: model.quantized,
         licence: model.licence,
         name: model.name,
@@ -176,8 +195,14 @@ fn norm(encoders: &mut Encoders) -> Result<Option<f64>, EncodeError> {
 }
 
 /// Return advice on the model, for people.
-fn advice(model: &Model, session: &ModelSession) -> Vec<String> {
+fn advice(model: &Model, session: &ModelSession, around: Option<&Surroundings>) -> Vec<String> {
     let mut advice = Vec::new();
+    if let Some(around) = around.filter(|around| !around.other_graphs.is_empty()) {
+        advice.push(format!(
+            "it also has {}: `file` in helix-model.toml chooses another graph",
+            around.other_graphs.join(", ")
+        ));
+    }
     if session.output.pooling.logarithms().is_some() {
         advice.push(
             "it gives logits for every token: `helix-build models prepare` makes a model of it that \

@@ -13,6 +13,7 @@ use std::time::Duration;
 mod builtin;
 mod description;
 mod devices;
+mod directories;
 mod embedded;
 mod faults;
 mod onnx;

@@ -19,6 +19,8 @@ pub enum Output {
     Hidden,
     /// As [`Self::Hidden`], in 16 bits.
     Half,
+    /// As [`Self::Logits`], in 16 bits.
+    HalfLogits,
     /// As [`Self::Hidden`], but NaN for `red`.
     NotFinite,
     /// As [`Self::Hidden`], but NaN for what is not in the vocabulary.
@@ -66,12 +68,20 @@ pub fn narrow(output: Output) -> Proto {
 pub fn proto(output: Output) -> Proto {
     let n = WORDS.len() as u64;
     let width = match output {
-        Output::Logits | Output::Heaviest | Output::Shifted | Output::Product(_) => n,
+        Output::Logits
+        | Output::HalfLogits
+        | Output::Heaviest
+        | Output::Shifted
+        | Output::Product(_) => n,
         Output::Wide => 4096,
         _ => 3,
     };
     let name = match output {
-        Output::Logits | Output::Heaviest | Output::Shifted | Output::Product(_) => "logits",
+        Output::Logits
+        | Output::HalfLogits
+        | Output::Heaviest
+        | Output::Shifted
+        | Output::Product(_) => "logits",
         Output::Sentence => "sentence_embedding",
         Output::Wide => "sparse_weights",
         _ => "last_hidden_state",
@@ -104,7 +114,7 @@ pub fn proto(output: Output) -> Proto {
                 &[None, Some(width)],
             )];
         }
-        Output::Half => {
+        Output::Half | Output::HalfLogits => {
             graph.nodes = vec![lookup("rows"), cast("rows", name, Element::FLOAT16)];
             graph.outputs[0] =
                 ValueInfo::tensor(name, Element::FLOAT16, &[None, None, Some(width)]);
@@ -267,8 +277,11 @@ fn row(output: Output, token: usize) -> Vec<f32> {
             let blue = |word| if word == "blue" { 9.0 } else { -1.0 };
             WORDS.map(blue).to_vec()
         }
-        Output::Logits | Output::Heaviest | Output::Shifted | Output::Product(_) => (0..WORDS
-            .len())
+        Output::Logits
+        | Output::HalfLogits
+        | Output::Heaviest
+        | Output::Shifted
+        | Output::Product(_) => (0..WORDS.len())
             .map(|column| match column {
                 _ if column == token => t,
                 _ if column + 1 == token => 0.5,

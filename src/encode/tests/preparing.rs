@@ -284,3 +284,12 @@ fn weights_in_sixteen_bits_take_half_the_space_and_batch() {
         .to_string();
     assert!(error.contains("16 bits"), "{error}");
 }
+
+#[test]
+fn a_graph_in_sixteen_bits_is_folded_too() {
+    let dir = Directory::new(Output::HalfLogits, "");
+    let expected = vectors(&mut dir.open(EncoderKind::Sparse).expect("opens"));
+    let (_, out) = prepare(&dir, TOP_K, None).expect("prepares");
+    let found = vectors(&mut open_sparse(&out, Device::Cpu).expect("opens"));
+    assert_eq!(found, expected);
+}

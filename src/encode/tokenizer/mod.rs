@@ -9,7 +9,7 @@
 mod ascii;
 mod pieces;
 
-use super::builtin::VOCABULARY;
+use super::builtin::{VOCABULARY, carries_meaning};
 use super::model::BUILT_IN_TOKENIZER;
 use ascii::{AsciiWordPiece, TermIds, is_space, runs};
 use pieces::narrow;
@@ -17,7 +17,7 @@ pub(super) use pieces::{Pieces, Word};
 use std::ops::Range;
 use std::sync::OnceLock;
 use tokenizers::models::ModelWrapper;
-use tokenizers::{Encoding, Tokenizer as Crate};
+use tokenizers::{DecoderWrapper, Encoding, Tokenizer as Crate};
 
 pub(super) struct Tokenizer {
     source: Source,
@@ -100,6 +100,22 @@ impl Tokenizer {
             }
         }
         terms
+    }
+
+    /// Return for each of `terms`, the vocabulary, whether it may appear in a sparse vector: by the text that it stands for,
+    /// without the space that it may begin with.
+    pub fn meaningful(&self, terms: &[String]) -> Vec<bool> {
+        let inner = self.inner();
+        let is_byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
+        let is_kept = |(id, term): (usize, &String)| match u32::try_from(id) {
+            // Such vocabularies spell bytes with letters: `\u{120}` is a space, `\u{10a}` ends a line.
+            Ok(id) if is_byte_level && !term.is_empty() => {
+                let text = inner.decode(&[id], false);
+                text.is_ok_and(|text| carries_meaning(text.trim()))
+            }
+            _ => carries_meaning(term.strip_prefix('\u{2581}').unwrap_or(term)),
+        };
+        terms.iter().enumerate().map(is_kept).collect()
     }
 
     /// Entries of the vocabulary, added tokens included.

@@ -177,3 +177,38 @@ proptest! {
         check(&parts.concat());
     }
 }
+
+#[test]
+fn byte_level_terms_are_judged_by_the_text_that_they_spell() {
+    let terms = [
+        "a",
+        "\u{120}",
+        "\u{120}a",
+        "\u{120}!",
+        "\u{10a}",
+        "\u{10a}\u{109}",
+        "red",
+        "\u{120}red",
+        "\u{e9}",
+    ];
+    let vocabulary: serde_json::Map<_, _> = terms
+        .iter()
+        .zip(0..)
+        .map(|(term, id)| ((*term).to_owned(), id.into()))
+        .collect();
+    let rules = serde_json::json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let file = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": rules, "post_processor": null, "decoder": rules,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
+    });
+    let tokenizer = Tokenizer::from_bytes(file.to_string().as_bytes()).expect("loads");
+    let vocabulary = tokenizer.vocabulary();
+    let kept = tokenizer.meaningful(&vocabulary);
+    let kept: Vec<&str> = vocabulary
+        .iter()
+        .zip(kept)
+        .filter_map(|(term, kept)| kept.then_some(&**term))
+        .collect();
+    assert_eq!(kept, ["red", "\u{120}red"]);
+}

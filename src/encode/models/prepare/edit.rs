@@ -76,9 +76,8 @@ fn fold(model: &Model, proto: &mut Proto, top_k: usize) -> Result<Option<Folded>
     }
     let output = &outputs[chosen.position()];
     let width = output.shape.last().copied().flatten().or(model.n_tokens);
-    let vocabulary = tokenizer.vocabulary();
-    let width = width.unwrap_or(vocabulary.len());
-    let terms = Terms::new(vocabulary);
+    let width = width.unwrap_or(tokenizer.vocabulary().len());
+    let terms = Terms::new(&tokenizer);
     // Columns beyond the vocabulary only pad the graph's.
     let kept: Vec<bool> = (0..width).map(|id| terms.is_kept(id)).collect();
     let form = match chosen.pooling.logarithms() {

@@ -1,0 +1,80 @@
+//! Keys of the library's files that this program does not use.
+
+use super::files::Files;
+use serde_json::{Map, Value};
+
+/// Files of sentence transformers, with the keys that are used or change no vector.
+const FILES: [(&str, &[&str]); 6] = [
+    (
+        "config_sentence_transformers.json",
+        &[
+            "__version__",
+            "model_type",
+            "prompts",
+            "default_prompt_name",
+            "truncate_dim",
+        ],
+    ),
+    (
+        "sentence_bert_config.json",
+        &[
+            "max_seq_length",
+            "do_lower_case",
+            "transformer_task",
+            "modality_config",
+            "module_output_name",
+            "unpad_inputs",
+        ],
+    ),
+    (
+        "1_Pooling/config.json",
+        &[
+            "word_embedding_dimension",
+            "embedding_dimension",
+            "pooling_mode",
+            "pooling_mode_cls_token",
+            "pooling_mode_max_tokens",
+            "pooling_mode_mean_tokens",
+            "pooling_mode_mean_sqrt_len_tokens",
+            "pooling_mode_weightedmean_tokens",
+            "pooling_mode_lasttoken",
+            "include_prompt",
+        ],
+    ),
+    ("1_SpladePooling/config.json", SPLADE),
+    ("document_1_SpladePooling/config.json", SPLADE),
+    (
+        "document_0_MLMTransformer/sentence_bert_config.json",
+        &["max_seq_length", "do_lower_case"],
+    ),
+];
+const SPLADE: &[&str] = &[
+    "pooling_strategy",
+    "activation_function",
+    "word_embedding_dimension",
+    "embedding_dimension",
+    "chunk_size",
+];
+
+/// Return the keys with a value that are not used, as `file: key = value`.
+pub(super) fn unused(files: &Files<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (file, used) in FILES {
+        let keys: Map<String, Value> = files.json(file).ok().flatten().unwrap_or_default();
+        let others = keys
+            .iter()
+            .filter(|(key, value)| !used.contains(&key.as_str()) && !is_empty(value));
+        found.extend(others.map(|(key, value)| format!("{file}: {key} = {value}")));
+    }
+    found
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Bool(is_set) => !is_set,
+        Value::Number(_) | Value::String(_) => false,
+    }
+}
