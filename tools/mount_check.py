@@ -4,9 +4,9 @@
     tools/mount_check.py INDEX [--program target/release/helix-build] [--reader CHECKOUT] [--keep]
 
 INDEX is a `main.genome.db`, a blob database, or a folder that holds one of them. The reader is the
-Python package `cymatix-context`; this check is written against version 0.9.0:
+Python package `cymatix-context`; this check is written against the versions 0.9.0 and 0.11.3:
 
-    pip install cymatix-context==0.9.0 numpy
+    pip install cymatix-context==0.11.3 numpy
 
 `--reader` takes it from a source checkout instead (whose dependencies must be installed), `--keep`
 leaves the copy in place. The steps, each of which must leave the index sound for
@@ -15,10 +15,14 @@ leaves the copy in place. The steps, each of which must leave the index sound fo
 1. mount   opened as a server opens it, once with its defaults and once with every tier switched on,
            queried in several ways, closed. No byte of any row may change by that, no schema object
            may be added or altered, and the server may not say that it repaired something.
-2. shape   the tables and indexes that the reader makes for itself, compared with the index's.
+2. shape   the tables and indexes that the reader makes for itself, compared with the index's. The
+           index may keep the objects in KEPT_OTHERWISE in another way.
 3. serve   chunks are delivered (touched, verified, linked), and one document is added to every
-           database of chunks. Rows may be added; of the builder's rows, only the columns in
-           SERVER_COLUMNS may change.
+           database of chunks; another is added and deleted again. Rows may be added; of the
+           builder's rows, only the columns in SERVER_COLUMNS may change.
+4. plans   every statement that the reader has run until here, and those in STATEMENTS, planned by SQLite on
+           the reader's own tables and on the index: what the one searches by a key or an index, the
+           other must search by the same columns, and sort no more.
 
 There are no models here: the reader's encoders are replaced by ones that return the vectors stored
 for a known chunk, so that its sparse and dense tiers run on real rows.
@@ -39,8 +43,9 @@ import sys
 import tempfile
 import urllib.parse
 from pathlib import Path
+from sqlite3 import connect
 
-READER = "cymatix-context==0.9.0"
+READERS = ["cymatix-context==0.9.0", "cymatix-context==0.11.3"]
 ROUTING_NAME = "main.genome.db"
 
 # What one query or another must have used.
@@ -60,6 +65,47 @@ ALL_TIERS = {
     # On by default; it keeps only what the full-text index finds too, so vectors alone find nothing.
     "bm25_shortlist_enabled": False,
 }
+
+# Tables that the index keeps without rowid, and indexes of which it has only the name.
+KEPT_OTHERWISE = {
+    "splade_terms", "splade_term_df", "entity_graph", "filename_index", "symbol_defs",
+    "idx_splade_term", "idx_splade_term_cover", "idx_promoter_value", "idx_entity_graph_entity",
+    "idx_filename_stem", "idx_symbol_defs_symbol",
+}  # fmt: skip
+
+# Statements of both versions on these tables that the other steps do not lead to, with the file that has them.
+STATEMENTS = [
+    # backends/splade_backend.py
+    "SELECT DISTINCT term FROM splade_terms WHERE gene_id = 'a'",
+    "UPDATE splade_term_df SET df = MAX(df - 1, 0) WHERE term = 'a'",
+    "INSERT INTO splade_term_df (term, df) VALUES ('a', 1) ON CONFLICT(term) DO UPDATE SET df = df + 1",
+    "SELECT term, df FROM splade_term_df WHERE term IN ('a', 'b')",
+    "WITH q(term, qw) AS (VALUES ('a', 1.0), ('b', 2.0)) SELECT st.gene_id, SUM(st.weight * q.qw) AS score"
+    " FROM splade_terms st JOIN q ON st.term = q.term GROUP BY st.gene_id HAVING score > 0.01"
+    " ORDER BY score DESC LIMIT 50",
+    # knowledge_store.py
+    "SELECT tag_value, COUNT(DISTINCT gene_id) AS df FROM promoter_index WHERE tag_value IN ('a', 'b') GROUP BY tag_value",
+    "SELECT gene_id, tag_value FROM promoter_index WHERE tag_value >= 'a' AND tag_value < 'b'",
+    "SELECT gene_id FROM symbol_defs WHERE symbol = 'a'",
+    "DELETE FROM symbol_defs WHERE gene_id NOT IN (SELECT gene_id FROM genes)",
+    # retrieval/lexical_rescue.py, encoding/chunk_fetch.py
+    "SELECT g.source_id, COUNT(DISTINCT pi.tag_value) AS hits FROM promoter_index pi"
+    " JOIN genes g ON g.gene_id = pi.gene_id WHERE pi.tag_value IN ('a', 'b') AND g.source_id IS NOT NULL"
+    " GROUP BY g.source_id ORDER BY hits DESC LIMIT 9",
+    "SELECT g.gene_id, g.source_id, g.content, COUNT(DISTINCT pi.tag_value) AS hits FROM promoter_index pi"
+    " JOIN genes g ON g.gene_id = pi.gene_id WHERE pi.tag_value IN ('a', 'b') GROUP BY g.gene_id"
+    " ORDER BY hits DESC LIMIT 9",
+    # storage/co_activation.py
+    "SELECT COUNT(*) FROM (SELECT 1 FROM entity_graph WHERE entity = 'a' LIMIT 9)",
+    "SELECT gene_id, COUNT(*) as shared FROM entity_graph WHERE entity IN ('a', 'b') AND gene_id != 'c'"
+    " GROUP BY gene_id HAVING shared >= 2 ORDER BY shared DESC LIMIT 10",
+    "SELECT DISTINCT entity FROM entity_graph WHERE gene_id IN ('a', 'b')",
+    "SELECT gene_id, COUNT(*) as shared FROM entity_graph WHERE entity IN ('a', 'b') AND gene_id NOT IN ('c', 'd')"
+    " GROUP BY gene_id HAVING shared >= 2 ORDER BY shared DESC LIMIT 10",
+    # filename_anchor.py
+    "SELECT fi.filename_stem, fi.gene_id FROM filename_index fi JOIN genes g ON fi.gene_id = g.gene_id"
+    " WHERE fi.filename_stem IN ('a', 'b') AND g.chromatin < 2",
+]
 
 # Columns of existing rows that a server writes when it delivers, ages or links chunks.
 SERVER_COLUMNS = {
@@ -119,7 +165,7 @@ class Copy:
         self.main = self.path[main.name]
         self.is_sharded = main.name == ROUTING_NAME
         if self.is_sharded:
-            connection = sqlite3.connect(self.main)
+            connection = connect(self.main)
             with connection:
                 move = "UPDATE shards SET path = ? WHERE shard_name = ?"
                 connection.executemany(move, [(str(path), name) for name, path in shards])
@@ -160,7 +206,7 @@ def usage(message):
 
 def read_only(path):
     """Leaves no file beside the database, so it does not see the rows of a log there either."""
-    return sqlite3.connect(f"file:{urllib.parse.quote(str(path))}?mode=ro&immutable=1", uri=True)
+    return connect(f"file:{urllib.parse.quote(str(path))}?mode=ro&immutable=1", uri=True)
 
 
 def query(path, sql, arguments=()):
@@ -266,7 +312,7 @@ def served_rows(rows):
 
 
 def full_text_problems(path):
-    connection = sqlite3.connect(path)
+    connection = connect(path)
     genes, indexed = (
         connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
         for t in ("genes", "genes_fts_docsize")
@@ -342,7 +388,7 @@ def import_reader(checkout):
         import numpy  # noqa: F401 (the reader's dense tier is silent without it)
         from cymatix_context import config, schemas, shard_schema, sharding  # noqa: F401
     except ImportError as error:
-        sys.exit(usage(f"{error}; try: pip install {READER} numpy"))
+        sys.exit(usage(f"{error}; try: pip install {READERS[-1]} numpy"))
     where = Path(cymatix_context.__file__).parent
     version = "checkout"
     if not checkout:
@@ -569,11 +615,17 @@ def shape_problems(own, path):
     expected, found = objects(with_own), objects(with_index)
     with_own.close(), with_index.close()
     problems = []
-    for name, (kind, _, sql, columns) in sorted(expected.items()):
+    for name, (kind, table, sql, columns) in sorted(expected.items()):
+        if name.startswith("sqlite_autoindex") and table in KEPT_OTHERWISE:
+            continue
         if name not in found:
             problems.append(f"{path.name}: no {kind} {name}")
             continue
-        if kind in ("table", "view"):
+        if name in KEPT_OTHERWISE:
+            # The same columns of the same types.
+            wanted = [column[1:3] for column in columns] if kind == "table" else table
+            there = [column[1:3] for column in found[name][3]] if kind == "table" else found[name][1]
+        elif kind in ("table", "view"):
             # By name: the order of columns is free.
             wanted, there = (
                 {column[1]: column[2:] for column in of} for of in (columns, found[name][3])
@@ -582,6 +634,8 @@ def shape_problems(own, path):
             wanted, there = (re.sub(r"[\s;]", "", of).lower() for of in (sql, found[name][2]))
         if wanted != there:
             problems.append(f"{path.name}: {kind} {name} is {there}, the reader's own is {wanted}")
+        if name in KEPT_OTHERWISE:
+            continue
         if ("WITHOUT ROWID" in sql.upper()) != ("WITHOUT ROWID" in found[name][2].upper()):
             problems.append(f"{path.name}: {name}: with or without rowid")
     return problems
@@ -589,6 +643,7 @@ def shape_problems(own, path):
 
 def serve(copy, encoders, log, findings):
     """Everything that a server writes to the databases it delivers from."""
+    problems = []
     for number, name in enumerate(copy.chunk_databases()):
         path = copy.path[name]
         chunks = [
@@ -612,7 +667,12 @@ def serve(copy, encoders, log, findings):
         store.compact()
         store.log_health("a query", 0.5, 0.5, 0.5, 0.5, len(chunks), 10, "aligned")
         store.upsert_doc(document(number))
+        passing = store.upsert_doc(document(-1))
+        if not store.delete_gene(passing):
+            problems.append(f"{name}: the document that was added is not there to delete")
+        store.get_relations(chunks[0])
         store.close()
+    findings.add("serve", "documents added and deleted", problems, "all")
     findings.add("serve", "messages", log.take(), "no warning, no repair")
     compare(copy, findings, "serve", is_served=True)
     source = open_index(copy.main, dense_embedding_dim=len(encoders.dense) or 1024, **ALL_TIERS)
@@ -622,6 +682,59 @@ def serve(copy, encoders, log, findings):
     source.close()
     problems = log.take() if chunks else [error or "no results"]
     findings.add("serve", "opened again", problems, f"{len(chunks)} results, no repair")
+
+
+# Plans
+
+
+class Statements:
+    """What the reader's connections run, one of each kind. This file has its own `connect`."""
+
+    def __init__(self):
+        self.said = {}
+
+        def traced(*arguments, **named):
+            connection = connect(*arguments, **named)
+            connection.set_trace_callback(self.take)
+            return connection
+
+        sqlite3.connect = traced
+
+    def take(self, statement):
+        if re.match(r"\s*(SELECT|INSERT|REPLACE|UPDATE|DELETE|WITH)\b", statement, re.I):
+            kind = re.sub(r"'(?:[^']|'')*'|\b[\d.]+(?:e[+-]?\d+)?\b", "?", " ".join(statement.split()))
+            self.said.setdefault(re.sub(r"\?(?:, ?\?)+", "?, ?", kind), statement)
+
+
+def plan(connection, statement):
+    """How each table is read: (searches by the columns of a key or an index, number of sorts)."""
+    steps = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + statement)]
+    found = [re.match(r"(SEARCH|SCAN) (\S+)[^(]*(\(.*\))?$", step) for step in steps]
+    reads = sorted((match[1], match[2], match[3] or "") for match in found if match)
+    return reads, sum("TEMP B-TREE" in step for step in steps)
+
+
+def plan_problems(own, path, statements):
+    with_own, with_index = read_only(own), read_only(path)
+    for statement in statements:
+        try:
+            (wanted, sorts), (there, more) = (plan(c, statement) for c in (with_own, with_index))
+        except sqlite3.Error as error:
+            yield f"{error}: {statement[:200]}"
+            continue
+        if wanted != there or more > sorts:
+            yield f"{there}, {more} sorts; the reader's own tables: {wanted}, {sorts}: {statement[:200]}"
+    with_own.close(), with_index.close()
+
+
+def plans(copy, folder, traced, findings):
+    path = copy.original[copy.chunk_databases()[0]]
+    # Not those on the routing database, which has no tables that are kept otherwise.
+    of_chunks = re.compile(r"\b(genes|(?!fingerprint|source)\w+_(index|terms|df|graph|defs|relations|links))\b")
+    statements = [one for one in traced.said.values() if of_chunks.search(one) and "fingerprint_index" not in one]
+    problems = list(plan_problems(folder / "own.db", path, statements + STATEMENTS))
+    fine = f"{len(statements)} statements that were run and {len(STATEMENTS)} others, by the same keys"
+    findings.add("plans", "the reader's statements", problems, fine)
 
 
 def document(number):
@@ -679,12 +792,14 @@ def main():
 def check(copy, program, folder):
     findings, log, encoders = Findings(), Log(), Encoders()
     encoders.install()
+    statements = Statements()
     digest = verified(program, copy, findings, "before")
     mount(copy, encoders, log, findings)
     verified(program, copy, findings, "mount", digest)
     shape(copy, folder, findings)
     log.take()
     serve(copy, encoders, log, findings)
+    plans(copy, folder, statements, findings)
     verified(program, copy, findings, "serve", digest)
     print("nothing found" if not findings.failed else f"{findings.failed} checks found something")
     return 1 if findings.failed else 0

@@ -470,7 +470,7 @@ const PUT_TOGETHER: [(&str, &str, &str); 19] = [
     ),
     (
         "store/shard/postings.rs",
-        "INSERT OR FAIL INTO splade_terms VALUES {}",
+        "INSERT OR FAIL INTO temp.sorted_terms VALUES {}",
         "numbered parameters",
     ),
     (

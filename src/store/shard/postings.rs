@@ -2,7 +2,11 @@
 //!
 //! Chunks arrive in another order than their rows lie in. Terms are gathered in memory up to a fixed number; a full run
 //! is sorted and put aside in a temporary table, one row a term. At the end the runs of each term are joined, so that
-//! the table is written from its beginning to its end. SQLite keeps the temporary table in a file without a name.
+//! rows are written from the first to the last.
+//!
+//! They go into a temporary table of the same shape first. SQLite copies a table into an empty one of its shape record by
+//! record and fills every page; rows that are inserted one by one leave an eighth of each page of such a table free.
+//! SQLite keeps temporary tables in a file without a name.
 
 use crate::ids::ChunkId;
 use crate::vector::{SparseTerm, SparseVector};
@@ -119,7 +123,13 @@ impl Postings {
     }
 
     /// Write all rows of `splade_terms` and `splade_term_df`.
-    pub fn write(mut self, conn: &Connection) -> rusqlite::Result<()> {
+    pub fn write(self, conn: &Connection) -> rusqlite::Result<()> {
+        conn.execute_batch(CREATE_SORTED)?;
+        self.sort_rows(conn)?;
+        conn.execute_batch(COPY_SORTED)
+    }
+
+    fn sort_rows(mut self, conn: &Connection) -> rusqlite::Result<()> {
         let mut writer = Writer::prepare(conn)?;
         let mut chunks = Vec::new();
         if self.runs == 0 {
@@ -179,6 +189,21 @@ const SELECT_RUNS: &str = "SELECT term, chunks FROM build_runs ORDER BY term, ru
 
 const DROP_RUNS: &str = "DROP TABLE build_runs";
 
+/// As the schema has `splade_terms` before its rows.
+const CREATE_SORTED: &str = "
+CREATE TEMP TABLE sorted_terms (
+    gene_id TEXT NOT NULL,
+    term TEXT NOT NULL,
+    weight REAL NOT NULL,
+    PRIMARY KEY (term, gene_id)
+) WITHOUT ROWID;
+CREATE INDEX temp.sorted_term ON sorted_terms(term) WHERE term IS NULL;
+CREATE INDEX temp.sorted_term_cover ON sorted_terms(term) WHERE term IS NULL";
+
+const COPY_SORTED: &str = "
+INSERT INTO main.splade_terms SELECT * FROM temp.sorted_terms;
+DROP TABLE temp.sorted_terms";
+
 /// Writes rows in their order, and counts the chunks of each term.
 struct Writer<'conn> {
     batch: Statement<'conn>,
@@ -224,7 +249,7 @@ fn insert_rows(rows: usize) -> String {
         .map(|n| format!("(?{}, ?1, ?{})", 2 * n + 2, 2 * n + 3))
         .collect();
     format!(
-        "INSERT OR FAIL INTO splade_terms VALUES {}",
+        "INSERT OR FAIL INTO temp.sorted_terms VALUES {}",
         values.join(", ")
     )
 }
@@ -245,6 +270,29 @@ mod tests {
         let mut statement = conn.prepare(sql).expect("a query");
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         rows.expect("rows").collect::<Result<_, _>>().expect("rows")
+    }
+
+    #[test]
+    fn the_pages_are_full() {
+        let conn = database();
+        let mut postings = Postings::default();
+        for n in 0..2_000_u64 {
+            let term = |of: u64| SparseTerm {
+                term: format!("t{:03}", (n + of) % 311),
+                weight_e4: 12_345,
+            };
+            postings
+                .add(
+                    &conn,
+                    ChunkId(n.to_be_bytes()),
+                    &SparseVector::new((1..9).map(term).collect()),
+                )
+                .expect("taken");
+        }
+        postings.write(&conn).expect("written");
+        let fill = "SELECT 1.0 * sum(pgsize - unused) / sum(pgsize) FROM dbstat WHERE name = 'splade_terms'";
+        let fill: f64 = conn.query_row(fill, [], |row| row.get(0)).expect("pages");
+        assert!(fill > 0.96, "{fill}");
     }
 
     proptest! {
