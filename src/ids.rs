@@ -57,6 +57,16 @@ impl FileHash {
     }
 }
 
+/// SHA-256 of a file's bytes, by which servers recognise it (`sync_tracked.sha256`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileSha256(pub [u8; 32]);
+
+impl FileSha256 {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
 /// BLAKE3 over canonical rows: the logical digest of a shard or an index, or a fingerprint.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
@@ -165,7 +175,7 @@ macro_rules! shown_as_hex {
         }
     )*};
 }
-shown_as_hex!(ContentHash, ChunkId, FileHash, Digest);
+shown_as_hex!(ContentHash, ChunkId, FileHash, FileSha256, Digest);
 
 #[cfg(test)]
 mod tests {

@@ -217,6 +217,7 @@ fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
     let record = FileRecord {
         entry: read.entry,
         hash: Some(read.hash),
+        sha256: read.sha256,
         outcome,
     };
     Some(DecodedFile {

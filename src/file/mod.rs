@@ -9,7 +9,7 @@ mod spelling;
 pub use path::{NotRelative, RelPath, root_from_spelling, root_spelling};
 pub use skip::SkipReason;
 
-use crate::ids::FileHash;
+use crate::ids::{FileHash, FileSha256};
 use serde::{Deserialize, Serialize};
 
 /// An eligible file as the walk saw it. Resuming compares these fields.
@@ -28,6 +28,8 @@ pub struct FileRecord {
     pub entry: FileEntry,
     /// BLAKE3 of the file's bytes; `None` when they were not read.
     pub hash: Option<FileHash>,
+    /// `None` when not all of the file was read.
+    pub sha256: Option<FileSha256>,
     pub outcome: FileOutcome,
 }
 

@@ -8,7 +8,7 @@ mod open;
 
 use crate::failpoint::failpoint;
 use crate::file::{FileEntry, RelPath, SkipReason};
-use crate::ids::FileHash;
+use crate::ids::{FileHash, FileSha256};
 use crate::platform;
 use crate::profile::{LargeFiles, Limits};
 use std::fs::{File, Metadata};
@@ -41,6 +41,8 @@ pub struct ReadFile {
     pub entry: FileEntry,
     /// Of `bytes`.
     pub hash: FileHash,
+    /// Of the whole file; `None` of a head.
+    pub sha256: Option<FileSha256>,
 }
 
 impl ReadFile {
@@ -82,6 +84,7 @@ pub fn read_file(root: &Path, entry: &FileEntry, limits: &Limits) -> Result<Read
             mtime_ns: mtime_ns(&before),
         },
         hash: FileHash::of(&bytes),
+        sha256: (bytes.len() as u64 == size).then(|| FileSha256::of(&bytes)),
         bytes,
     })
 }

@@ -1,15 +1,15 @@
-//! A [`FileRecord`] as columns: the same nine in segments and in shards.
+//! A [`FileRecord`] as columns: the same ten in segments and in shards.
 
 use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason, TextKind};
-use crate::ids::FileHash;
+use crate::ids::{FileHash, FileSha256};
 use rusqlite::{Row, Statement};
 use std::str::FromStr;
 
 /// The columns, in the order of the functions below.
 pub const COLUMNS: &str =
-    "path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language";
+    "path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language, sha256";
 
-/// Binds the columns to the parameters `first` to `first + 8`.
+/// Binds the columns to the parameters `first` to `first + 9`.
 pub fn bind(
     statement: &mut Statement<'_>,
     first: usize,
@@ -36,7 +36,8 @@ pub fn bind(
     statement.raw_bind_parameter(first + 6, detail)?;
     statement.raw_bind_parameter(first + 7, text.map(|text| &*text.encoding))?;
     let language = text.and_then(|text| text.language.as_deref());
-    statement.raw_bind_parameter(first + 8, language)
+    statement.raw_bind_parameter(first + 8, language)?;
+    statement.raw_bind_parameter(first + 9, file.sha256.map(|hash| hash.0))
 }
 
 /// Read the columns from `first` on. `None` when they say nothing that [`bind`] writes.
@@ -48,6 +49,7 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
     let detail: Option<String> = row.get(first + 6)?;
     let encoding: Option<String> = row.get(first + 7)?;
     let language: Option<String> = row.get(first + 8)?;
+    let sha256: Option<[u8; 32]> = row.get(first + 9)?;
     let outcome = match (reason, encoding) {
         (None, None) => None,
         (None, Some(encoding)) => Some(FileOutcome::Indexed {
@@ -80,6 +82,7 @@ pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FileRecord>>
             mtime_ns: row.get(first + 2)?,
         },
         hash: hash.map(FileHash),
+        sha256: sha256.map(FileSha256),
         outcome,
     }))
 }

@@ -21,6 +21,7 @@ mod maker;
 pub mod names;
 pub mod ownership;
 pub mod paths;
+pub mod provenance;
 pub mod query;
 pub mod registered;
 pub mod relations;

@@ -56,6 +56,12 @@ impl RoutingDb {
         let create = |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(schema::ROUTING_SCHEMA)?;
+            for column in schema::ROUTING_WIDENED {
+                if !transaction.column_exists(None, "participants", column)? {
+                    let sql = format!("ALTER TABLE participants ADD COLUMN {column} TEXT");
+                    transaction.execute_batch(&sql)?;
+                }
+            }
             transaction.execute(schema::INSERT_LOCAL_ORG, [epoch])?;
             transaction.commit()
         };

@@ -23,7 +23,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
 
 /// Number of the layout below. A file of another layout is replaced by an empty one.
-const LAYOUT: i64 = 4;
+const LAYOUT: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE segment (
@@ -43,7 +43,8 @@ CREATE TABLE files (
     skip_reason TEXT,
     detail TEXT,
     encoding TEXT,
-    language TEXT
+    language TEXT,
+    sha256 BLOB
 );
 CREATE TABLE chunks (
     chunk_no INTEGER PRIMARY KEY,
@@ -66,8 +67,8 @@ const SEQUENCE_BITS: u32 = 32;
 
 const INSERT_FILE: &str = "
 INSERT INTO files
-    (file_no, path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    (file_no, path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language, sha256)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// What a segment file was made for. The rows of a file with another header are useless.
 #[derive(Clone, Debug, PartialEq, Eq)]

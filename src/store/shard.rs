@@ -19,6 +19,7 @@ pub use super::root::Root;
 use super::connect;
 use super::error::StoreError;
 use super::fts;
+use super::provenance;
 use super::relations::{EntityRelations, SeedPairs};
 use super::schema;
 use super::segment::SegmentReader;
@@ -163,7 +164,9 @@ impl ShardLoader {
         self.step("server indexes", || {
             self.conn.execute_batch(schema::SERVER_INDEXES)
         })?;
+        self.step("statistics", || self.conn.execute_batch(schema::STATISTICS))?;
         self.write_meta().map_err(|error| self.failed(error))?;
+        self.step("notes", || self.write_notes())?;
         let began = Instant::now();
         fts::finish(&self.conn, &self.path)?;
         tracing::debug!(shard = self.header.label, step = "full text", elapsed = ?began.elapsed());
@@ -224,6 +227,13 @@ impl ShardLoader {
             insert.execute(params![a.to_string(), b.to_string(), self.header.epoch])?;
         }
         Ok(())
+    }
+
+    /// Note files and chunks as servers do.
+    fn write_notes(&self) -> rusqlite::Result<()> {
+        self.conn
+            .execute(schema::FILL_SYNC_TRACKED, [self.header.epoch])?;
+        provenance::note(&self.conn)
     }
 
     fn write_meta(&self) -> rusqlite::Result<()> {

@@ -118,6 +118,7 @@ fn walk(
         relations.check(gene_id, &tags.tags, columns::integer(row, 14), finder)?;
     }
     edits.relations(connection, finder)?;
+    edits.files(connection, finder)?;
     seen.server_edits = edits.found;
     owners.rest(finder)?;
     if !replaced.is_empty() {

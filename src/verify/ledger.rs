@@ -42,6 +42,11 @@ fn rows(connection: &Connection, finder: &mut Finder<'_>) -> Result<(), rusqlite
         if record.hash.is_none() && matches!(record.outcome, FileOutcome::Indexed { .. }) {
             fault("the file is indexed without a hash of its bytes");
         }
+        if let FileOutcome::Indexed { text, .. } = &record.outcome
+            && (record.sha256.is_none() != text.head_bytes.is_some())
+        {
+            fault("a whole file has a SHA-256 of its bytes, and the head of a larger one has none");
+        }
         previous = Some((root_id, path));
     }
     Ok(())

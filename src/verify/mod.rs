@@ -32,6 +32,7 @@ mod server_schema;
 mod shard;
 mod side_tables;
 mod sparse;
+mod statistics;
 
 #[cfg(test)]
 mod tests;

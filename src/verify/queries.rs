@@ -64,6 +64,15 @@ pub const SHARD: &[Check] = &[
         FROM (SELECT 'files' AS k, (SELECT count(*) FROM build_files) AS n
               UNION ALL SELECT 'chunks', (SELECT count(*) FROM build_routes))
         LEFT JOIN build_meta ON key = k WHERE value IS NOT n"),
+    full(FaultKind::SideTable, "sync_tracked", "
+        SELECT path, 'the row is of the build and differs from the ledger' FROM (
+            SELECT path, root, sha256, mtime, size FROM sync_tracked
+            WHERE synced_at = (SELECT value FROM build_meta WHERE key = 'epoch')
+            EXCEPT
+            SELECT rtrim(r.path, '/') || '/' || f.path, r.path, lower(hex(f.sha256)),
+                   CAST((f.mtime_ns - f.ns) / 1000000000 AS REAL) + 1e-9 * f.ns, f.size
+            FROM (SELECT *, (mtime_ns % 1000000000 + 1000000000) % 1000000000 AS ns FROM build_files) AS f
+            JOIN build_roots AS r ON r.root_id = f.root_id)"),
     quick(FaultKind::Counts, "build_segments", "
         SELECT '', 'segments hold ' || f || ' files and ' || c || ' chunks, the ledger ' || bf || ' and ' || bs
         FROM (SELECT coalesce(sum(files), 0) AS f, coalesce(sum(chunks), 0) AS c,

@@ -48,7 +48,7 @@ pub fn compare(
     for (name, expected) in &builder {
         let what = match found.get(name) {
             None => format!("{} is missing", expected.kind),
-            Some(found) if found == expected => continue,
+            Some(found) if found == expected || found.means(expected) => continue,
             Some(found) if server.get(name).is_some_and(|widened| widened.means(found)) => {
                 held.of_server += 1;
                 continue;

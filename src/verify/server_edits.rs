@@ -92,6 +92,20 @@ impl ServerEdits {
         )
     }
 
+    /// The files that a server follows: those of the build are compared with the ledger elsewhere.
+    pub fn files(
+        &mut self,
+        connection: &Connection,
+        finder: &mut Finder<'_>,
+    ) -> Result<(), rusqlite::Error> {
+        self.table(
+            connection,
+            "sync_tracked",
+            "SELECT path, '', synced_at, 0 FROM sync_tracked WHERE synced_at IS NOT ?1",
+            finder,
+        )
+    }
+
     /// Rows that differ from the builder's, with their time and whether that alone makes them so.
     fn table(
         &mut self,
@@ -193,7 +207,8 @@ pub fn server_rows(connection: &Connection) -> Result<i64, rusqlite::Error> {
         "hitl_events",
         "cwola_log",
         "session_delivery_log",
-        "bed_provenance",
+        "bed_provenance WHERE id <> 1",
+        "sync_lock",
         "symbol_defs",
         "sqlite_sequence",
         "orgs WHERE org_id <> 'local'",

@@ -17,24 +17,6 @@ pub enum ServerSchema {
     Routing,
 }
 
-/// Notes of the server's sync of folders (0.11).
-const SYNC: &str = "
-CREATE TABLE sync_tracked (
-    path TEXT PRIMARY KEY,
-    root TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    mtime REAL NOT NULL,
-    size INTEGER NOT NULL,
-    synced_at REAL NOT NULL
-);
-CREATE INDEX idx_sync_tracked_root ON sync_tracked(root);
-CREATE TABLE sync_lock (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    holder TEXT NOT NULL,
-    heartbeat_at REAL NOT NULL
-);
-";
-
 /// The view behind the full-text index as a server creates it where there is none.
 const VIEW: &str = "
 DROP VIEW genes_fts_source;
@@ -78,15 +60,6 @@ CREATE INDEX idx_symbol_defs_symbol ON symbol_defs(symbol);
 CREATE INDEX idx_promoter_value ON promoter_index(tag_value);
 ";
 
-/// Columns by which a server widens a table of the routing database.
-const WIDENED: &str = "
-ALTER TABLE participants ADD COLUMN agent_kind TEXT;
-ALTER TABLE participants ADD COLUMN mcp_host TEXT;
-ALTER TABLE participants ADD COLUMN ide_detected TEXT;
-ALTER TABLE participants ADD COLUMN ide_detection_via TEXT;
-ALTER TABLE participants ADD COLUMN model_id TEXT;
-";
-
 /// Tables that both kinds of database have: in a routing database they have its own shape.
 const IN_BOTH: [&str; 4] = ["orgs", "parties", "participants", "agents"];
 
@@ -102,7 +75,7 @@ const STATISTICS: [(&str, &str); 2] = [
 impl ServerSchema {
     /// Return the objects by name, in the server's shape.
     pub(super) fn objects(self) -> Result<BTreeMap<String, SchemaObject>, rusqlite::Error> {
-        let mut objects = created_by(&[SYNC])?;
+        let mut objects = BTreeMap::new();
         if self == Self::Routing {
             objects.extend(created_by(&[
                 schema::SHARD_TABLES,
@@ -113,12 +86,6 @@ impl ServerSchema {
                 schema::SERVER_INDEXES,
             ])?);
             objects.retain(|name, _| !IN_BOTH.contains(&name.as_str()));
-            let widened = created_by(&[schema::ROUTING_SCHEMA, WIDENED])?;
-            objects.extend(
-                widened
-                    .into_iter()
-                    .filter(|(name, _)| name == "participants"),
-            );
         }
         for (name, sql) in STATISTICS {
             objects.insert(name.to_owned(), SchemaObject::new("table", name, sql));

@@ -6,12 +6,13 @@ use super::level::Level;
 use super::manifest::ManifestRecord;
 use super::schema_check::{self, ExpectedSchema};
 use super::server_schema::ServerSchema;
-use super::{chunks, full_text, indexes, ledger, queries, server_edits, sparse};
+use super::{chunks, full_text, indexes, ledger, queries, server_edits, sparse, statistics};
 use crate::ids::Digest;
 use crate::store::build_meta::check_format;
 use crate::store::connect::open_read_only;
 use crate::store::digest::{ContentDigest, digest_connection};
 use crate::store::error::StoreError;
+use crate::store::provenance;
 use crate::store::registered::RegisteredShard;
 use crate::store::schema;
 use rusqlite::{Connection, OptionalExtension as _};
@@ -104,6 +105,7 @@ const SCHEMA: ExpectedSchema = ExpectedSchema {
         schema::SERVER_TABLES,
         schema::SHARD_INDEXES,
         schema::SERVER_INDEXES,
+        schema::STATISTICS,
     ],
     server: ServerSchema::Shard,
 };
@@ -124,7 +126,7 @@ fn rows(
     if !held.has_tables {
         return;
     }
-    report.was_written = held.of_server > 0;
+    report.was_written = statistics::check(connection, finder) || held.of_server > 0;
     queries::run(connection, queries::SHARD, level, finder);
     let counted = counts(connection, report);
     finder.on_error("build_files", counted);
@@ -153,6 +155,8 @@ fn full(
     report.dense_dims = seen.dense_dims;
     let foreign = seen.server_chunks + seen.replaced_chunks;
     sparse::check(connection, foreign, finder);
+    let checked = provenance_row(connection, finder);
+    finder.on_error("bed_provenance", checked);
     ledger::check(connection, finder);
     digests(connection, entry, report, seen.replaced_chunks, finder);
     let noted = match entry {
@@ -160,6 +164,15 @@ fn full(
         None => manifest.of_single(&report.path, report.digest),
     };
     bytes(connection, noted, report, finder);
+}
+
+/// Check the row that says what made the database. Rows of servers follow it.
+fn provenance_row(connection: &Connection, finder: &mut Finder<'_>) -> Result<(), rusqlite::Error> {
+    if !provenance::is_noted(connection)? {
+        let what = "the row does not tell the chunks of the build";
+        finder.fault(FaultKind::SideTable, "bed_provenance", "1", what);
+    }
+    Ok(())
 }
 
 fn counts(connection: &Connection, report: &mut ShardReport) -> Result<(), rusqlite::Error> {

@@ -113,6 +113,7 @@ impl FilePipeline {
             record: FileRecord {
                 entry: read.file.entry,
                 hash: Some(read.file.hash),
+                sha256: read.file.sha256,
                 outcome: FileOutcome::Indexed {
                     chunks: chunks.len() as u32,
                     credentials: read.redacted + kept,
@@ -294,6 +295,7 @@ pub(super) fn skip_unread(entry: &FileEntry, reason: SkipReason, detail: String)
     FileRecord {
         entry: entry.clone(),
         hash: None,
+        sha256: None,
         outcome: FileOutcome::Skipped { reason, detail },
     }
 }
@@ -306,6 +308,7 @@ fn skip_read(file: ReadFile, reason: SkipReason, detail: String) -> FileRecord {
     FileRecord {
         entry: file.entry,
         hash: Some(file.hash),
+        sha256: file.sha256,
         outcome: FileOutcome::Skipped { reason, detail },
     }
 }

@@ -180,6 +180,7 @@ mod tests {
                     mtime_ns: 0,
                 },
                 hash: None,
+                sha256: None,
                 outcome: FileOutcome::Indexed {
                     chunks: chunks as u32,
                     credentials: 0,

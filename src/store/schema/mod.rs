@@ -11,9 +11,11 @@ mod routing;
 mod server;
 mod shard;
 
-pub use routing::{INSERT_LOCAL_ORG, ROUTING_SCHEMA};
-pub use server::{SERVER_INDEXES, SERVER_TABLES};
-pub use shard::{BUILD_TABLES, FILL_PATH_KEYS, SHARD_INDEXES, SHARD_TABLES, STAGING_TABLES};
+pub use routing::{INSERT_LOCAL_ORG, ROUTING_SCHEMA, ROUTING_WIDENED};
+pub use server::{FILL_SYNC_TRACKED, SERVER_INDEXES, SERVER_TABLES};
+pub use shard::{
+    BUILD_TABLES, FILL_PATH_KEYS, SHARD_INDEXES, SHARD_TABLES, STAGING_TABLES, STATISTICS,
+};
 
 /// `build_meta.format` and `PRAGMA user_version`-like number of our own tables. A shard with
 /// another number is built anew.

@@ -135,7 +135,31 @@ CREATE TABLE bed_provenance (
     corpus_id TEXT,
     notes TEXT
 );
+CREATE TABLE sync_tracked (
+    path TEXT PRIMARY KEY,
+    root TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    mtime REAL NOT NULL,
+    size INTEGER NOT NULL,
+    synced_at REAL NOT NULL
+);
+CREATE TABLE sync_lock (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    holder TEXT NOT NULL,
+    heartbeat_at REAL NOT NULL
+);
 ";
+
+/// The files as a server that follows folders notes them (0.11): it leaves those of the same time and size alone, and
+/// those of the same bytes. `?1`: the build's time. `mtime` is rounded as Python rounds it, since servers compare for
+/// equality. A file below two roots is noted once.
+pub const FILL_SYNC_TRACKED: &str = "
+INSERT OR IGNORE INTO sync_tracked (path, root, sha256, mtime, size, synced_at)
+SELECT rtrim(r.path, '/') || '/' || f.path, r.path, lower(hex(f.sha256)),
+       CAST((f.mtime_ns - f.ns) / 1000000000 AS REAL) + 1e-9 * f.ns, f.size, ?1
+FROM (SELECT *, (mtime_ns % 1000000000 + 1000000000) % 1000000000 AS ns FROM build_files) AS f
+JOIN build_roots AS r ON r.root_id = f.root_id
+WHERE f.sha256 IS NOT NULL ORDER BY f.file_id";
 
 /// Indexes of the tables that only a server fills; all of them empty.
 pub const SERVER_INDEXES: &str = "
@@ -162,4 +186,5 @@ CREATE INDEX idx_cwola_bucket ON cwola_log(bucket);
 CREATE INDEX idx_sdl_session_gene ON session_delivery_log(session_id, gene_id);
 CREATE INDEX idx_sdl_session_time ON session_delivery_log(session_id, delivered_at);
 CREATE INDEX idx_bed_provenance_at ON bed_provenance(at_utc);
+CREATE INDEX idx_sync_tracked_root ON sync_tracked(root);
 ";

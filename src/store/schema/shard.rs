@@ -122,7 +122,7 @@ CREATE VIRTUAL TABLE genes_fts_vocab USING fts5vocab(genes_fts, instance);
 /// `build_meta` keys: `format`, `tool_version`, `label`, `fingerprint` (hex), `encoder` and
 /// `recipe` (JSON), `epoch` (seconds), `files`, `chunks`, `digest` and `content_digest` (hex).
 /// `build_files` is the ledger, one row per eligible file; `file_id` counts from 1 in canonical
-/// order, `path` is spelled relative to its root, `blake3` is 32 bytes or NULL, `skip_reason` is
+/// order, `path` is spelled relative to its root, `blake3` is 32 bytes or NULL, `sha256` as well, and NULL also if not all of the file was read, `skip_reason` is
 /// NULL when the file is indexed, and `encoding` and `language` when it is not; `language` also when its name tells
 /// none.
 /// `build_sources` names the chunk at every place of every file, so a duplicate text lists all the
@@ -147,7 +147,8 @@ CREATE TABLE build_files (
     skip_reason TEXT,
     detail TEXT,
     encoding TEXT,
-    language TEXT
+    language TEXT,
+    sha256 BLOB
 );
 CREATE TABLE build_sources (
     file_id INTEGER NOT NULL,
@@ -214,4 +215,20 @@ CREATE INDEX idx_splade_gene ON splade_terms(gene_id);
 CREATE INDEX idx_harmonic_source ON harmonic_links(source);
 CREATE INDEX idx_harmonic_b ON harmonic_links(gene_id_b);
 CREATE INDEX idx_symbol_defs_gene ON symbol_defs(gene_id);
+";
+
+/// What SQLite's planner is told of `harmonic_links`, after its indexes: many rows, few of them for each chunk.
+///
+/// A server asks for the links within a pool of up to 16,000 chunks: `gene_id_a IN (..) AND gene_id_b IN (..)`. Without
+/// statistics SQLite looks every pair of the pool up, in quadratic time. The numbers are fixed, so that they hold for what
+/// servers add as well: for a large pool the table is scanned, for a small one an index is searched. `ANALYZE` is the
+/// only statement that creates the table. A server's own `ANALYZE` replaces the rows.
+pub const STATISTICS: &str = "
+ANALYZE harmonic_links;
+DELETE FROM sqlite_stat1;
+DROP TABLE IF EXISTS sqlite_stat4;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('harmonic_links', 'idx_harmonic_b', '100000 10'),
+    ('harmonic_links', 'idx_harmonic_source', '100000 50000'),
+    ('harmonic_links', 'sqlite_autoindex_harmonic_links_1', '100000 10 1');
 ";

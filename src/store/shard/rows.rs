@@ -56,8 +56,8 @@ struct Source {
 
 const INSERT_FILE: &str = "
 INSERT INTO build_files
-    (file_id, root_id, path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    (file_id, root_id, path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language, sha256)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 const INSERT_PLACE: &str = "
 INSERT INTO build_sources

@@ -2,7 +2,7 @@
 
 use crate::chunk::{Chunk, Place};
 use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason, TextKind};
-use crate::ids::{Digest, FileHash};
+use crate::ids::{Digest, FileHash, FileSha256};
 use crate::store::connect;
 use crate::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
 use crate::store::shard::{Root, ShardHeader, ShardLoader, seal};
@@ -78,6 +78,7 @@ pub fn left_out(path: &str, reason: SkipReason, detail: &str) -> Entry {
     };
     let mut file = record(path, "", outcome);
     file.hash = None;
+    file.sha256 = None;
     (file, Vec::new())
 }
 
@@ -89,6 +90,7 @@ fn record(path: &str, bytes: &str, outcome: FileOutcome) -> FileRecord {
             mtime_ns: -1_500_000_000,
         },
         hash: Some(FileHash::of(bytes.as_bytes())),
+        sha256: Some(FileSha256::of(bytes.as_bytes())),
         outcome,
     }
 }

@@ -44,15 +44,11 @@ const SYNC: &str = "
 CREATE TABLE IF NOT EXISTS sync_tracked ( path TEXT PRIMARY KEY, root TEXT NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL, size INTEGER NOT NULL, synced_at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS idx_sync_tracked_root ON sync_tracked(root);
 CREATE TABLE IF NOT EXISTS sync_lock ( id INTEGER PRIMARY KEY CHECK (id = 1), holder TEXT NOT NULL, heartbeat_at REAL NOT NULL);
-INSERT INTO sync_tracked VALUES ('/srv/a/README.md', '/srv/a', '00', 1.0, 2, 3.0);";
+INSERT OR REPLACE INTO sync_tracked VALUES ('/srv/a/README.md', '/srv/a', '00', 1.0, 2, 3.0);
+INSERT INTO sync_lock VALUES (1, 'host:1', 3.0);";
 
 /// Some of what `storage/ddl.py` of 0.11.3 makes of a routing database that it takes for a database of chunks.
 const MOUNTED_AS_CHUNKS: &str = "
-ALTER TABLE participants ADD COLUMN agent_kind TEXT;
-ALTER TABLE participants ADD COLUMN mcp_host TEXT;
-ALTER TABLE participants ADD COLUMN ide_detected TEXT;
-ALTER TABLE participants ADD COLUMN ide_detection_via TEXT;
-ALTER TABLE participants ADD COLUMN model_id TEXT;
     CREATE TABLE IF NOT EXISTS genes (
         gene_id      TEXT PRIMARY KEY,
         content      TEXT,
@@ -158,7 +154,7 @@ const NOBODYS: [(&str, &str); 8] = [
     // Under a name of the list, in another shape.
     (
         "sync_lock",
-        "CREATE TABLE sync_lock (id INTEGER PRIMARY KEY, holder TEXT, heartbeat_at REAL)",
+        "DROP TABLE IF EXISTS sync_lock; CREATE TABLE sync_lock (id INTEGER PRIMARY KEY, holder TEXT, heartbeat_at REAL)",
     ),
 ];
 
@@ -203,6 +199,61 @@ fn what_a_server_writes_explains_other_bytes() {
         change(&fixture.shard("a"), sql);
         let report = fixture.verify(Level::Full);
         assert!(report.is_sound(), "{sql}: {:#?}", listed(&report));
+    }
+}
+
+#[test]
+fn notes_of_files_and_chunks_and_statistics_are_the_builders_or_a_servers() {
+    for (sql, table) in [
+        (
+            "UPDATE sync_tracked SET size = size + 1 WHERE rowid = 1",
+            "sync_tracked",
+        ),
+        (
+            "UPDATE sync_tracked SET sha256 = replace(sha256, 'a', 'b')",
+            "sync_tracked",
+        ),
+        (
+            "UPDATE build_files SET sha256 = NULL WHERE file_id = 1",
+            "build_files",
+        ),
+        (
+            "UPDATE bed_provenance SET identity_sha256 = gene_count",
+            "bed_provenance",
+        ),
+        ("UPDATE bed_provenance SET notes = 'x'", "bed_provenance"),
+        ("DELETE FROM bed_provenance", "bed_provenance"),
+        (
+            "UPDATE sqlite_stat1 SET stat = '100000 11' WHERE idx = 'idx_harmonic_b'",
+            "sqlite_stat1",
+        ),
+        (
+            "DELETE FROM sqlite_stat1 WHERE idx = 'idx_harmonic_b'",
+            "sqlite_stat1",
+        ),
+    ] {
+        let fixture = Fixture::new();
+        change(&fixture.shard("a"), sql);
+        let report = fixture.verify(Level::Full);
+        let found = report.faults.listed().any(|fault| fault.table == table);
+        assert!(found, "{sql}: {:#?}", listed(&report));
+    }
+    for sql in [
+        "DELETE FROM sync_tracked WHERE rowid = 1",
+        "INSERT INTO bed_provenance (at_utc, event, provenance_version, cymatix_version)
+         VALUES ('2026-01-01T00:00:00Z', 'ingest', 1, '0.11.3')",
+        "ANALYZE harmonic_links",
+        "DELETE FROM harmonic_links; ANALYZE",
+    ] {
+        let fixture = Fixture::new();
+        change(&fixture.shard("a"), sql);
+        let report = fixture.verify(Level::Full);
+        let tables = ["sync_tracked", "bed_provenance", "sqlite_stat1"];
+        let found = report
+            .faults
+            .listed()
+            .find(|fault| tables.contains(&&*fault.table));
+        assert!(found.is_none(), "{sql}: {:#?}", listed(&report));
     }
 }
 

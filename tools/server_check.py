@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+"""Start the real Helix/Cymatix server on an index, use it as clients do, and check what it leaves behind.
+
+    tools/server_check.py --server VENV/bin/cymatix-server [--program target/release/helix-build] [--retrieval N]
+
+VENV has `cymatix-context` (0.9.0 or 0.11.3) and `numpy`. The index is built here, of packages of Python's own library,
+as shards and as one database. For both, over HTTP:
+
+1. serve    contexts, packets, fingerprints; a document is ingested; the database is swapped for itself; the index is
+            rebuilt and swapped in; the server is stopped by SIGTERM. Its log may not complain of a table or a column.
+2. wrong    the routing database mounted as a database of chunks
+3. sync     the server follows the indexed folder (0.11): it takes no file in again
+4. vectors  with `helix-build serve --encoders`, the server searches the vectors of the one database
+
+After each step `verify` finds nothing and a build has nothing to repair.
+
+--retrieval N asks N questions, the first lines of docstrings, and prints how often the file that holds the docstring is
+among the first 1, 5 and 10 files, and the mean reciprocal rank: for shards, for one database, and with vectors.
+
+Exit: 0 nothing found, 1 something found.
+"""
+
+import argparse
+import ast
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+PACKAGES = [
+    "asyncio", "collections", "concurrent", "ctypes", "curses", "dbm", "email", "html", "http", "importlib", "json",
+    "logging", "multiprocessing", "sqlite3", "unittest", "urllib", "wsgiref", "xml",
+]  # fmt: skip
+
+SERVING = """
+[retrieval]
+fusion_mode = "additive"
+"""
+
+# What the log of a server says when the index lacks something.
+COMPLAINTS = re.compile(r"no such (table|column)|has no column named|malformed|repair|disk image", re.I)
+
+DEADLINE = 60
+
+
+class Findings:
+    failed = 0
+
+    @classmethod
+    def check(cls, step, what, is_fine, detail=""):
+        cls.failed += not is_fine
+        print(f"{step:9} {what:42} {'ok' if is_fine else 'FAULT ' + str(detail)[:2000]}", flush=True)
+
+
+class Server:
+    """The real server in a process of its own, with a folder for what it writes beside the index."""
+
+    def __init__(self, program, database, folder, config="", environment=()):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cymatix.toml").write_text(config)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / "server.log"
+        names = {
+            "CYMATIX_CONFIG": folder / "cymatix.toml", "CYMATIX_GENOME_PATH": database, "CYMATIX_SERVER_PORT": port,
+            "HELIX_CONFIG": folder / "cymatix.toml", "HELIX_GENOME_PATH": database, "HELIX_SERVER_PORT": port,
+            **dict(environment),
+        }  # fmt: skip
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("CYMATIX_", "HELIX_"))}
+        own.update({name: str(value) for name, value in names.items()})
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([program], cwd=folder, env=own, stdout=log, stderr=subprocess.STDOUT)
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                self.health = self.get("/health")
+                return
+            except OSError:
+                if time.monotonic() > end or self.process.poll() is not None:
+                    self.process.kill()
+                    sys.exit(f"the server does not start: {self.log.read_text()[-2000:]}")
+                time.sleep(0.1)
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=DEADLINE) as answer:
+            return json.load(answer)
+
+    def post(self, at, **body):
+        request = urllib.request.Request(
+            self.url + at, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return {"error": error.code, "detail": error.read().decode(errors="replace")}
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            Findings.check("stop", "ends on SIGTERM", False)
+
+    def complaints(self):
+        return sorted({line for line in self.log.read_text(errors="replace").splitlines() if COMPLAINTS.search(line)})
+
+
+class Index:
+    """An index of the packages, built by the program under test."""
+
+    def __init__(self, program, folder, mode):
+        self.program, self.folder, self.mode = program, folder, mode
+        self.sources = folder.parent / "sources"
+        self.database = folder / "out-sharded/lib/main.genome.db" if mode == "sharded" else folder / "out/lib.db"
+
+    def build(self):
+        roots = sorted(str(path) for path in self.sources.iterdir())
+        command = [self.program, *roots, "--name", "lib", "--mode", self.mode, "--out-dir", self.folder / "out", "-qq"]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def verify(self):
+        command = [self.program, "verify", self.database, "--json"]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def check(self, step):
+        verdict = self.verify()
+        Findings.check(step, "verify finds nothing", verdict.returncode == 0, verdict.stdout[-1500:] + verdict.stderr)
+
+
+def prepare(folder):
+    sources = folder / "sources"
+    library = Path(sysconfig.get_path("stdlib"))
+    for package in PACKAGES:
+        if (library / package).is_dir():
+            shutil.copytree(library / package, sources / package, ignore=shutil.ignore_patterns("__pycache__", "test*"))
+
+
+def questions(sources, n):
+    """First lines of docstrings with the file that has them, chosen by a fixed seed; each line stands in one file."""
+    found = {}
+    for path in sorted(sources.rglob("*.py")):
+        try:
+            tree = ast.parse(path.read_text(errors="replace"))
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                first = (ast.get_docstring(node) or "").strip().split("\n")[0].rstrip(".")
+                if 5 <= len(first.split()) <= 20:
+                    found.setdefault(first, set()).add(str(path))
+    unique = sorted((text, paths.pop()) for text, paths in found.items() if len(paths) == 1)
+    random.Random(20261127).shuffle(unique)
+    return unique[:n]
+
+
+def ranks(server, asked):
+    """For each question the rank of its file among the distinct files of the server's fingerprints; 0 if it is not there."""
+    found = []
+    for text, path in asked:
+        answer = server.post("/fingerprint", query=text, max_results=50, clean=True)
+        files = list(dict.fromkeys(hit["source"] for hit in answer.get("fingerprints", [])))
+        found.append(files.index(path) + 1 if path in files else 0)
+    return found
+
+
+def table_row(name, found):
+    share = [sum(0 < rank <= k for rank in found) / len(found) for k in (1, 5, 10)]
+    mrr = sum(1 / rank for rank in found if rank) / len(found)
+    print(f"| {name} | {share[0]:.3f} | {share[1]:.3f} | {share[2]:.3f} | {mrr:.3f} |", flush=True)
+
+
+def serve(arguments, index, work):
+    step = index.mode
+    sharded = {"CYMATIX_USE_SHARDS": 1, "HELIX_USE_SHARDS": 1} if index.mode == "sharded" else {}
+    server = Server(arguments.server, index.database, work / f"{step}-server", SERVING, sharded)
+    try:
+        for query in ["decode the header of an email", "open a socket", "parse XML into a tree"]:
+            context = server.post("/context", query=query)
+            text = json.dumps(context)
+            Findings.check(step, f"context: {query}", "error" not in context and "sources" in text, text)
+            packet = server.post("/context/packet", query=query)
+            Findings.check(step, f"packet: {query}", bool(packet.get("verified") or packet.get("stale_risk")), packet)
+        ingested = server.post(
+            "/ingest", content="A walrus note about tusks.\n" * 20, content_type="text", metadata={"path": "/notes/w.md"}
+        )
+        # Its tagger is another package; without it the server refuses, and says so.
+        fine = "error" not in ingested or "spaCy" in ingested["detail"]
+        Findings.check(step, "ingest", fine, ingested)
+        swapped = server.post("/admin/swap-db", path=str(index.database))
+        Findings.check(step, "swap-db to itself", "error" not in swapped, swapped)
+        index.check(step)
+        source = next(iter(sorted(index.sources.iterdir()))) / "added_by_the_check.py"
+        source.write_text('def frobnicate_walrus():\n    """Count the tusks of every walrus."""\n    return 2\n' * 3)
+        built = index.build()
+        Findings.check(step, "rebuild while mounted", built.returncode == 0, built.stderr)
+        server.post("/admin/swap-db", path=str(index.database))
+        answer = json.dumps(server.post("/fingerprint", query="frobnicate_walrus in added_by_the_check", max_results=10))
+        Findings.check(step, "the rebuilt index answers", "added_by_the_check.py" in answer, answer)
+    finally:
+        server.stop()
+    complaints = server.complaints()
+    Findings.check(step, "no complaint in the log", not complaints, complaints)
+    index.check(step)
+
+
+def mount_wrong(arguments, index, work):
+    server = Server(arguments.server, index.database, work / "wrong-server")
+    server.post("/context", query="open a socket")
+    server.stop()
+    index.check("wrong")
+    built = index.build()
+    Findings.check("wrong", "a build has nothing to repair", built.returncode == 0, built.stderr)
+    index.check("wrong")
+
+
+def sync(arguments, index, work):
+    roots = sorted(str(path) for path in index.sources.iterdir())
+    config = f"[sync]\nenabled = true\nroots = {json.dumps(roots)}\ninterval_s = 3600\n"
+    server = Server(arguments.server, index.database, work / "sync-server", config)
+    try:
+        server.post("/sync/rescan")
+        last = server.get("/sync/status").get("last_pass") or {}
+    except (urllib.error.HTTPError, KeyError) as error:
+        print(f"sync      not in this server: {error}")
+        return
+    finally:
+        server.stop()
+    fine = last.get("unchanged", 0) > 100 and last.get("tombstoned") == 0 and last.get("ingested", 0) <= 2
+    Findings.check("sync", "the indexed files are unchanged", fine, last)
+    index.check("sync")
+
+
+VECTORS = """
+[ingestion]
+splade_enabled = {splade}
+[retrieval]
+dense_embedding_enabled = {dense}
+dense_embedding_dim = 256
+ann_similarity_threshold = 0.2
+"""
+
+
+def retrieval(arguments, indexes, work):
+    asked = questions(indexes[0].sources, arguments.retrieval)
+    print(f"\n{len(asked)} questions\n\n| index | R@1 | R@5 | R@10 | MRR |\n|---|---|---|---|---|")
+    sharded, blob = indexes
+    shards = {"CYMATIX_USE_SHARDS": 1, "HELIX_USE_SHARDS": 1}
+    encoders = subprocess.Popen(
+        [arguments.program, "serve", blob.database, "--encoders", "0", "--json"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = {"CYMATIX_ENCODER_URL": json.loads(encoders.stdout.readline())["url"]}
+        additive = '[retrieval]\nfusion_mode = "additive"\n'
+        off, on = "false", "true"
+        for name, database, config, environment in [
+            ("shards, rrf (default)", sharded, "", shards),
+            ("shards, additive", sharded, additive, shards),
+            ("one database, default", blob, "", {}),
+            ("one database, additive", blob, additive, {}),
+            ("one database, sparse vectors", blob, VECTORS.format(splade=on, dense=off), url),
+            ("one database, dense vectors", blob, VECTORS.format(splade=off, dense=on), url),
+            ("one database, both", blob, VECTORS.format(splade=on, dense=on), url),
+        ]:
+            server = Server(arguments.server, database.database, work / "retrieval-server", config, environment)
+            try:
+                table_row(name, ranks(server, asked))
+            finally:
+                server.stop()
+    finally:
+        encoders.terminate()
+        encoders.wait(DEADLINE)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--server", required=True, type=Path)
+    parser.add_argument("--program", default="target/release/helix-build", type=Path)
+    parser.add_argument("--retrieval", type=int, default=0, metavar="N")
+    parser.add_argument("--keep", type=Path, help="work here and leave everything")
+    arguments = parser.parse_args()
+    arguments.server, arguments.program = arguments.server.absolute(), arguments.program.absolute()
+    work = arguments.keep or Path(tempfile.mkdtemp(prefix="server-check-"))
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        prepare(work)
+        indexes = [Index(arguments.program, work / mode, mode) for mode in ("sharded", "blob")]
+        for index in indexes:
+            built = index.build()
+            if built.returncode != 0:
+                sys.exit(built.stderr)
+        if arguments.retrieval:
+            retrieval(arguments, indexes, work)
+        else:
+            for index in indexes:
+                serve(arguments, index, work)
+            mount_wrong(arguments, indexes[0], work)
+            sync(arguments, indexes[1], work)
+    finally:
+        if not arguments.keep:
+            shutil.rmtree(work)
+    sys.exit(1 if Findings.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
