@@ -68,15 +68,15 @@ class Server:
 
     def __init__(self, program, database, folder, config="", environment=()):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "cymatix.toml").write_text(config)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
+        (folder / "cymatix.toml").write_text(f"{config}\n[server]\nport = {port}\n")
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "server.log"
         names = {
-            "CYMATIX_CONFIG": folder / "cymatix.toml", "CYMATIX_GENOME_PATH": database, "CYMATIX_SERVER_PORT": port,
-            "HELIX_CONFIG": folder / "cymatix.toml", "HELIX_GENOME_PATH": database, "HELIX_SERVER_PORT": port,
+            "CYMATIX_CONFIG": folder / "cymatix.toml", "CYMATIX_GENOME_PATH": database,
+            "HELIX_CONFIG": folder / "cymatix.toml", "HELIX_GENOME_PATH": database,
             **dict(environment),
         }  # fmt: skip
         own = {name: value for name, value in os.environ.items() if not name.startswith(("CYMATIX_", "HELIX_"))}
