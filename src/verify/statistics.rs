@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 /// Check the rows of `sqlite_stat1`. Return whether they are those of an `ANALYZE`, not the builder's.
 pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> bool {
-    let compared = || -> Result<(Vec<Row>, Vec<Row>, BTreeSet<String>), rusqlite::Error> {
+    let compared = || -> Result<_, rusqlite::Error> {
         let reference = Connection::open_in_memory()?;
         for part in [
             schema::SHARD_TABLES,
@@ -20,11 +20,11 @@ pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> bool {
             reference.execute_batch(part)?;
         }
         let mut names = connection.prepare("SELECT name FROM sqlite_schema")?;
-        let names = names.query_map([], |row| row.get(0))?;
+        let names = names.query_map([], |row| row.get::<_, String>(0))?;
         Ok((
             rows(connection)?,
             rows(&reference)?,
-            names.collect::<Result<_, _>>()?,
+            names.collect::<Result<BTreeSet<_>, _>>()?,
         ))
     };
     let (found, ours, names) = match compared() {
