@@ -177,6 +177,27 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "serve",
+        exits: &[
+            Success,
+            Failure,
+            Usage,
+            NoSuchOutput,
+            FingerprintMismatch,
+            Unavailable,
+        ],
+        examples: &[
+            (
+                "serve --encoders 11440",
+                "Answer the encoder requests of a Helix/Cymatix server on this machine.",
+            ),
+            (
+                "serve genomes-sharded --mcp",
+                "Answer the searches of an agent, which starts this command itself.",
+            ),
+        ],
+    },
+    Page {
         command: "encode",
         exits: &[Success, Failure, Usage, Incomplete, Unavailable],
         examples: &[

@@ -74,10 +74,6 @@ const MOUNTED_AS_CHUNKS: &str = "
         key_values   TEXT,    -- JSON list[str] | NULL
         embedding_dense TEXT  -- JSON list[float] | NULL (BGE-M3, Step 4)
     );
-ALTER TABLE genes ADD COLUMN embedding_dense_v2 BLOB;
-ALTER TABLE genes ADD COLUMN compression_tier INTEGER DEFAULT 0;
-ALTER TABLE genes ADD COLUMN last_seen REAL;
-ALTER TABLE genes ADD COLUMN live_truth_score REAL DEFAULT 1.0;
     CREATE TABLE IF NOT EXISTS promoter_index (
         gene_id   TEXT,
         tag_type  TEXT,   -- 'domain' | 'entity'
