@@ -22,7 +22,6 @@ ORDERS = ORDER + ["publish_order::a_blob_is_on_the_disk_before_its_segments_go"]
 
 PUBLISH = "src/engine/publish/mod.rs"
 CONNECT = "src/store/connect.rs"
-SEGMENT = "src/store/segment.rs"
 DISPATCH = "src/engine/worker/dispatch.rs"
 RESUME = "src/engine/worker/resume.rs"
 BLAME = "src/engine/supervisor/state/blame.rs"
@@ -136,14 +135,13 @@ MUTANTS = {
         ["syscalls::a_fault_at_the_end_of_a_segment_ends_the_worker"],
         [(DISPATCH, "recv(self.stage_ended) -> _ => return Ok(()),", "recv(self.stage_ended) -> _ => inbox.recv(),")],
     ),
-    "ledger rows outside the transaction of their chunks": (
+    "ledger rows outside the record of their chunks": (
         ["lib:store::tests::segments::a_kill_at_any_point_leaves_whole_files_oldest_first"],
         [
             (
-                SEGMENT,
-                "            let mut insert = transaction.prepare_cached(chunk_row::INSERT)?;\n",
-                "            transaction.execute_batch(\"COMMIT; BEGIN\")?;\n"
-                "            let mut insert = transaction.prepare_cached(chunk_row::INSERT)?;\n",
+                "src/store/segment/record.rs",
+                "        put(bytes, &Record::File(file.clone()));\n        for",
+                "        put(bytes, &Record::File(file.clone()));\n    });\n    frame(bytes, |bytes| {\n        for",
             )
         ],
     ),

@@ -168,6 +168,16 @@ pub fn is_blank(head: &[u8]) -> bool {
         .all(|byte| *byte == 0 || byte.is_ascii_whitespace())
 }
 
+/// The first bytes of a segment.
+pub const SEGMENT_MAGIC: &[u8] = b"helix-build segment\n";
+
+/// Return whether a file's first bytes are those of a segment, or of one of an earlier version, which was a database. What
+/// is blank or cut short was torn off by a kill or a power cut.
+pub fn begins_as_segment(head: &[u8]) -> bool {
+    let is_torn = !head.is_empty() && SEGMENT_MAGIC.starts_with(head);
+    is_blank(head) || is_torn || head.starts_with(SEGMENT_MAGIC) || is_database(head)
+}
+
 /// Suffixes of the files beside a segment.
 const BESIDE_SEGMENT: [&str; 4] = [".lock", "-wal", "-shm", "-journal"];
 

@@ -1,4 +1,4 @@
-//! A [`FileRecord`] as columns: the same ten in segments and in shards.
+//! A [`FileRecord`] as the columns of a ledger.
 
 use crate::file::{FileEntry, FileOutcome, FileRecord, RelPath, SkipReason, TextKind};
 use crate::ids::{FileHash, FileSha256};

@@ -1,74 +1,34 @@
 //! Segment files: what a worker has finished, so that a kill at any point loses nothing.
 //!
-//! A segment file is a small SQLite database with one [owner] at a time. One transaction writes a
-//! file's chunks together with its ledger row, so a reader always finds whole files, oldest first.
-//! The worker's sink thread writes it, publishing reads and then deletes it. It never decides what is
-//! stale: the caller compares identities and calls `forget`.
+//! A segment file has one [owner] at a time and only grows: a mark, a header, then [records](record), each with a checksum.
+//! One record holds a file's chunks together with its ledger row, so whatever a kill leaves, the file begins with whole
+//! files, oldest first; what follows is cut off when the next owner opens it. The worker's sink thread writes it,
+//! publishing reads and then deletes it. It never decides what is stale: the caller compares identities and calls `forget`.
 
 mod chunk_row;
 mod owner;
 mod reader;
+mod record;
 
 pub use chunk_row::EncodedChunk;
 pub use reader::SegmentReader;
 
-use super::connect::{self, Log};
+use super::connect;
 use super::error::StoreError;
-use super::ledger_row;
 use crate::failpoint::failpoint;
 use crate::file::{FileRecord, RelPath};
 use crate::ids::Digest;
+use crate::platform;
+use crate::report::marks::SEGMENT_MAGIC as MAGIC;
 use owner::Owner;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use reader::Contents;
+use record::Record;
+use std::fs::File;
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Number of the layout below. A file of another layout is replaced by an empty one.
-const LAYOUT: i64 = 5;
-
-const TABLES: &str = "
-CREATE TABLE segment (
-    layout INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL,
-    identity TEXT NOT NULL,
-    device TEXT,
-    complete INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE files (
-    file_no INTEGER PRIMARY KEY,
-    path TEXT NOT NULL UNIQUE,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    blake3 BLOB,
-    chunks INTEGER NOT NULL,
-    skip_reason TEXT,
-    detail TEXT,
-    encoding TEXT,
-    language TEXT,
-    sha256 BLOB
-);
-CREATE TABLE chunks (
-    chunk_no INTEGER PRIMARY KEY,
-    text TEXT NOT NULL,
-    sha256 BLOB NOT NULL,
-    is_fragment INTEGER NOT NULL,
-    place BLOB NOT NULL,
-    n_tokens INTEGER NOT NULL,
-    chromatin INTEGER NOT NULL,
-    tags BLOB NOT NULL,
-    route_words BLOB NOT NULL,
-    sparse BLOB,
-    dense BLOB
-);
-";
-
-/// `chunk_no` is the file's number shifted left by this, plus the chunk's place in the file: the
-/// chunks of a file lie together and need no second index. A sequence has 32 bits.
-const SEQUENCE_BITS: u32 = 32;
-
-const INSERT_FILE: &str = "
-INSERT INTO files
-    (file_no, path, size, mtime_ns, blake3, chunks, skip_reason, detail, encoding, language, sha256)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+/// Number of the layout of the records. A file of another layout is replaced by an empty one.
+const LAYOUT: u32 = 6;
 
 /// What a segment file was made for. The rows of a file with another header are useless.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +42,7 @@ pub struct SegmentHeader {
 /// Return the records of the segment at `path` if an earlier run completed it for `header`, and a publisher can load it
 /// as it is. Only reads.
 ///
-/// `None` also if it is damaged, if another process owns it, or if its last commit is only in the log: a worker deals with
-/// those.
+/// `None` also if it is damaged, or if another process owns it: a worker deals with those.
 pub fn read_complete(
     path: &Path,
     header: &SegmentHeader,
@@ -91,53 +50,54 @@ pub fn read_complete(
     let Some(_owner) = Owner::take_if_free(path)? else {
         return Ok(None);
     };
-    if Log::beside(path) != Log::None {
-        return Ok(None);
-    }
     let segment = match SegmentReader::open(path) {
         Ok(segment) => segment,
-        Err(StoreError::Corrupt { .. } | StoreError::Foreign { .. }) => return Ok(None),
+        Err(StoreError::Corrupt { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    if segment.header() != header || segment.device().is_none() {
-        return Ok(None);
-    }
-    match segment.is_sound()? {
-        true => segment.ledger().map(Some),
-        false => Ok(None),
-    }
+    let is_whole = segment.header() == header && segment.device().is_some() && !segment.is_torn();
+    Ok(is_whole.then(|| segment.ledger()))
 }
 
 /// The one writer of a segment file.
 #[derive(Debug)]
 pub struct SegmentWriter {
-    conn: Connection,
+    file: File,
     path: PathBuf,
-    next_file_no: i64,
     /// Where its rows were encoded; `None` until [`Self::encode_on`] says so.
     device: Option<String>,
-    // Last, so that the lock is released after the database is closed.
+    /// The files that an earlier owner committed.
+    found: Vec<FileRecord>,
+    /// Behind the header.
+    begin: u64,
+    /// Behind the last record. What lies there is of a write that failed, and the next one replaces it.
+    end: u64,
+    buffer: Vec<u8>,
+    // Last, so that the lock is released after the file is closed.
+    #[expect(dead_code, reason = "the lock is held as long as the value lives")]
     owner: Owner,
 }
 
 impl SegmentWriter {
-    /// Open the segment at `path`. Replace it by an empty one when it is missing, no readable
-    /// database, of another layout, or made for another header.
+    /// Open the segment at `path` and cut off what is not whole. Replace it by an empty one when it is missing, does not
+    /// begin as a segment, is of another layout, or made for another header.
     ///
     /// # Errors
     /// [`StoreError::Busy`] while another process owns it, and errors of the disk.
     pub fn open(path: &Path, header: &SegmentHeader) -> Result<Self, StoreError> {
         let owner = Owner::take(path)?;
-        let (conn, next_file_no, device) = match reopen(path, header) {
-            Ok(Some(opened)) => opened,
-            Ok(None) | Err(StoreError::Corrupt { .. }) => (create(path, header)?, 1, None),
-            Err(error) => return Err(error),
+        let (file, contents) = match reopen(path, header)? {
+            Some(opened) => opened,
+            None => create(path, header)?,
         };
         Ok(Self {
-            conn,
+            file,
             path: path.to_path_buf(),
-            next_file_no,
-            device,
+            found: contents.ledger(),
+            begin: contents.begin,
+            end: contents.end,
+            device: contents.device,
+            buffer: Vec::new(),
             owner,
         })
     }
@@ -150,147 +110,107 @@ impl SegmentWriter {
     /// Note where the following rows are encoded. Call [`Self::start_over`] first when the segment has rows
     /// of another device: no segment mixes devices.
     pub fn encode_on(&mut self, device: &str) -> Result<(), StoreError> {
-        self.conn
-            .execute("UPDATE segment SET device = ?1", [device])
-            .map_err(StoreError::sql(&self.path))?;
+        if self.device() == Some(device) {
+            return Ok(());
+        }
+        record::write(&mut self.buffer, &Record::Device(device.to_owned()));
+        self.append()?;
         self.device = Some(device.to_owned());
         Ok(())
     }
 
-    /// Drop all rows, in one transaction.
+    /// Drop everything behind the header.
     pub fn start_over(&mut self) -> Result<(), StoreError> {
-        let clear = |conn: &mut Connection| {
-            let transaction = conn.transaction()?;
-            transaction.execute("DELETE FROM chunks", [])?;
-            transaction.execute("DELETE FROM files", [])?;
-            transaction.execute("UPDATE segment SET device = NULL, complete = 0", [])?;
-            transaction.commit()
-        };
-        clear(&mut self.conn).map_err(StoreError::sql(&self.path))?;
-        self.next_file_no = 1;
+        self.file
+            .set_len(self.begin)
+            .map_err(StoreError::io(&self.path))?;
+        self.end = self.begin;
+        self.found.clear();
         self.device = None;
         Ok(())
     }
 
-    /// Return the records of its files, in the order of their commits.
-    pub fn ledger(&self) -> Result<Vec<FileRecord>, StoreError> {
-        reader::ledger_of(&self.conn, &self.path)
+    /// Return the records of the files that an earlier owner committed, in the order of their commits, but for those that
+    /// were forgotten since.
+    pub fn found(&self) -> &[FileRecord] {
+        &self.found
     }
 
-    /// Write files with their chunks in one transaction. Replaces earlier rows of the same files.
+    /// Append files with their chunks. Replaces earlier rows of the same files.
     pub fn commit(
         &mut self,
         files: &[(&FileRecord, &[EncodedChunk<'_>])],
     ) -> Result<(), StoreError> {
-        self.replace(files).map_err(StoreError::sql(&self.path))
-    }
-
-    fn replace(&mut self, files: &[(&FileRecord, &[EncodedChunk<'_>])]) -> rusqlite::Result<()> {
-        let mut file_no = self.next_file_no;
-        let transaction = self.conn.transaction()?;
-        for (record, chunks) in files {
-            delete_rows(&transaction, &record.entry.path)?;
-            let mut insert = transaction.prepare_cached(INSERT_FILE)?;
-            insert.raw_bind_parameter(1, file_no)?;
-            ledger_row::bind(&mut insert, 2, record)?;
-            insert.raw_execute()?;
-            let mut insert = transaction.prepare_cached(chunk_row::INSERT)?;
-            for chunk in *chunks {
-                chunk_row::insert(&mut insert, first_chunk_no(file_no), chunk)?;
-            }
-            file_no += 1;
+        for (file, chunks) in files {
+            record::write_file(&mut self.buffer, file, chunks);
         }
-        transaction.execute("UPDATE segment SET complete = 0 WHERE complete", [])?;
-        transaction.commit()?;
-        self.next_file_no = file_no;
-        Ok(())
+        self.append()
     }
 
     /// Drop a file whose identity changed since its commit.
     pub fn forget(&mut self, path: &RelPath) -> Result<(), StoreError> {
-        let forget = |conn: &mut Connection| {
-            let transaction = conn.transaction()?;
-            delete_rows(&transaction, path)?;
-            transaction.commit()
-        };
-        forget(&mut self.conn).map_err(StoreError::sql(&self.path))
+        record::write(&mut self.buffer, &Record::Forget(path.clone()));
+        self.append()?;
+        self.found.retain(|file| file.entry.path != *path);
+        Ok(())
     }
 
-    /// Mark the segment complete and close it; one file and its lock file remain. `device` is noted only when
-    /// [`Self::encode_on`] was never called, which means that there are no rows.
-    pub fn finish(self, device: &str) -> Result<(), StoreError> {
-        let Self {
-            conn,
-            path,
-            owner: _owner,
-            ..
-        } = self;
-        let failed = StoreError::sql(&path);
-        let complete = "UPDATE segment SET complete = 1, device = coalesce(device, ?1)";
-        conn.execute(complete, [device]).map_err(&failed)?;
-        connect::set_journal_mode(&conn, "DELETE").map_err(&failed)?;
-        conn.close().map_err(|(_, error)| failed(error))
+    /// Mark the segment complete and close it; it is on the disk then. One file and its lock file remain. `device` is
+    /// noted only when [`Self::encode_on`] was never called, which means that there are no rows.
+    pub fn finish(mut self, device: &str) -> Result<(), StoreError> {
+        let device = self.device.take().unwrap_or_else(|| device.to_owned());
+        record::write(&mut self.buffer, &Record::Complete(device));
+        self.append()?;
+        self.file.sync_all().map_err(StoreError::io(&self.path))
+    }
+
+    /// Write the buffer behind the last record.
+    fn append(&mut self) -> Result<(), StoreError> {
+        let written = self
+            .file
+            .seek(SeekFrom::Start(self.end))
+            .and_then(|_| self.file.write_all(&self.buffer));
+        let length = self.buffer.len() as u64;
+        self.buffer.clear();
+        written.map_err(StoreError::io(&self.path))?;
+        self.end += length;
+        Ok(())
     }
 }
 
-/// Return the segment at `path`, the number of its next file, and where its rows were encoded. `None` when it
-/// has to be replaced.
-fn reopen(
-    path: &Path,
-    header: &SegmentHeader,
-) -> Result<Option<(Connection, i64, Option<String>)>, StoreError> {
-    if !path.try_exists().map_err(StoreError::io(path))? {
-        return Ok(None);
-    }
+/// Open the segment at `path` and cut off what is not whole. `None` when it has to be replaced.
+fn reopen(path: &Path, header: &SegmentHeader) -> Result<Option<(File, Contents)>, StoreError> {
+    let failed = StoreError::io(path);
+    let mut options = File::options();
+    options.read(true).write(true);
+    let file = match platform::without_waiting(&mut options).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(&failed)?,
+    };
     failpoint!("segment::reopen", path.display());
-    let conn = connect::open_owned(path)?;
-    if !reader::is_sound(&conn, path)? || reader::header_of(&conn, path)?.as_ref() != Some(header) {
+    let contents = Contents::read(&file, path)?.filter(|found| found.header == *header);
+    let Some(contents) = contents else {
         return Ok(None);
+    };
+    if contents.is_torn {
+        file.set_len(contents.end).map_err(&failed)?;
     }
-    let (next_file_no, device) = conn
-        .query_row(
-            "SELECT (SELECT coalesce(max(file_no), 0) + 1 FROM files), device FROM segment",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .map_err(StoreError::sql(path))?;
-    Ok(Some((conn, next_file_no, device)))
+    Ok(Some((file, contents)))
 }
 
-fn create(path: &Path, header: &SegmentHeader) -> Result<Connection, StoreError> {
+fn create(path: &Path, header: &SegmentHeader) -> Result<(File, Contents), StoreError> {
     failpoint!("segment::clear", path.display());
     connect::remove_database(path)?;
     failpoint!("segment::create", path.display());
-    let mut conn = connect::open_owned(path)?;
-    let create = |conn: &mut Connection| {
-        let transaction = conn.transaction()?;
-        transaction.execute_batch(TABLES)?;
-        transaction.execute(
-            "INSERT INTO segment (layout, fingerprint, identity) VALUES (?1, ?2, ?3)",
-            params![LAYOUT, header.fingerprint.0, header.identity],
-        )?;
-        transaction.commit()
+    let mut bytes = MAGIC.to_vec();
+    record::write_header(&mut bytes, LAYOUT, header);
+    let write = || -> io::Result<File> {
+        let mut options = File::options();
+        let mut file = options.read(true).write(true).create_new(true).open(path)?;
+        file.write_all(&bytes)?;
+        Ok(file)
     };
-    create(&mut conn).map_err(StoreError::sql(path))?;
-    Ok(conn)
-}
-
-fn delete_rows(conn: &Connection, path: &RelPath) -> rusqlite::Result<()> {
-    let file_no: Option<i64> = conn
-        .prepare_cached("SELECT file_no FROM files WHERE path = ?1")?
-        .query_row([path.spelling()], |row| row.get(0))
-        .optional()?;
-    let Some(file_no) = file_no else {
-        return Ok(());
-    };
-    conn.execute(
-        "DELETE FROM chunks WHERE chunk_no >= ?1 AND chunk_no < ?2",
-        [first_chunk_no(file_no), first_chunk_no(file_no + 1)],
-    )?;
-    conn.execute("DELETE FROM files WHERE file_no = ?1", [file_no])?;
-    Ok(())
-}
-
-fn first_chunk_no(file_no: i64) -> i64 {
-    file_no << SEQUENCE_BITS
+    let file = write().map_err(StoreError::io(path))?;
+    let contents = Contents::empty(header.clone(), bytes.len() as u64);
+    Ok((file, contents))
 }

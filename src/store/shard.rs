@@ -131,7 +131,7 @@ impl ShardLoader {
                     file: path.to_string(),
                 });
             };
-            rows.file(&mut self.state, &record)?;
+            rows.file(&mut self.state, record)?;
             let FileOutcome::Indexed { chunks, .. } = record.outcome else {
                 continue;
             };

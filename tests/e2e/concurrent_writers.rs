@@ -65,7 +65,7 @@ fn is_whole(task: &SegmentTask) -> bool {
     let Ok(reader) = SegmentReader::open(&task.path) else {
         return false;
     };
-    let ledger = reader.ledger().expect("readable");
+    let ledger = reader.ledger();
     ledger.len() == task.files.len()
         && task
             .files

@@ -33,7 +33,7 @@ fn a_segment_holds_a_prefix_of_its_files() {
     let segments: Vec<_> = segments.iter().filter(|f| f.ends_with(".seg")).collect();
     assert_eq!(segments.len(), 1, "{segments:?}");
     let reader = SegmentReader::open(&work.join(segments[0])).expect("a segment");
-    let held: Vec<_> = reader.ledger().expect("a ledger");
+    let held: Vec<_> = reader.ledger();
     let held: Vec<_> = held.iter().map(|r| r.entry.path.to_string()).collect();
     assert!(!held.is_empty() && held.len() < in_order.len(), "{held:?}");
     assert_eq!(held, in_order[..held.len()]);

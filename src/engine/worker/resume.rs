@@ -37,9 +37,9 @@ pub(super) fn reconcile(
     limits: &Limits,
     device: &str,
 ) -> Result<Done, Failure> {
-    let ledger = writer.ledger().map_err(store_failure)?;
-    let (mut done, stale) = compare(&ledger, task, limits);
-    for path in stale {
+    let (mut done, stale) = compare(writer.found(), task, limits);
+    let stale: Vec<RelPath> = stale.into_iter().cloned().collect();
+    for path in &stale {
         writer.forget(path).map_err(store_failure)?;
         failpoint!("segment::forgot", path.spelling());
     }

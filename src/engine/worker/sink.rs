@@ -248,7 +248,6 @@ mod tests {
             let reader = SegmentReader::open(&path).expect("a segment");
             let names: Vec<_> = reader
                 .ledger()
-                .expect("readable")
                 .iter()
                 .map(|record| record.entry.path.to_string())
                 .collect();

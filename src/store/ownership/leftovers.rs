@@ -16,7 +16,7 @@ pub fn foreign_in_segments(folder: &Path) -> Result<Option<PathBuf>, StoreError>
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
         let begins_so = || match named_file::head(&entry.path(), marks::HEAD_BYTES) {
-            Ok(head) => marks::is_blank(&head) || marks::is_database(&head),
+            Ok(head) => marks::begins_as_segment(&head),
             // Told by the worker that opens it.
             Err(_) => true,
         };

@@ -1,13 +1,12 @@
-//! The row of one chunk in a segment file.
+//! One chunk in a segment file.
 
-use crate::chunk::Chunk;
+use super::record::put;
+use crate::chunk::{Chunk, Place};
 use crate::ids::ContentHash;
 use crate::store::chromatin;
-use crate::tag::TaggedChunk;
-use crate::vector::{DenseVector, Vectors};
-use rusqlite::{Row, Statement, params};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use crate::tag::{TaggedChunk, Tags};
+use crate::vector::{DenseVector, SparseVector, Vectors};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// A chunk with everything that the index keeps of it. Its text is borrowed when it was read from a
@@ -20,92 +19,82 @@ pub struct EncodedChunk<'a> {
     pub vectors: Vectors,
 }
 
-pub(super) const INSERT: &str = "
-INSERT INTO chunks
-    (chunk_no, text, sha256, is_fragment, n_tokens, chromatin, tags, route_words, sparse, dense, place)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+/// A chunk but for its lists and vectors, which follow one by one, the dense vector as bytes.
+#[derive(Serialize, Deserialize)]
+struct Row<'a> {
+    sequence: u32,
+    text: &'a str,
+    sha256: [u8; 32],
+    is_fragment: bool,
+    n_tokens: u32,
+    chromatin: u8,
+    /// `None`: no dense vector.
+    dense_bytes: Option<u32>,
+}
 
-/// All chunks of a file, in sequence, for [`read`]. `?1` is the number of the file's first chunk, `?2` that
-/// of the next file's.
-pub(super) const SELECT: &str = "
-SELECT chunk_no - ?1, text, sha256, is_fragment, n_tokens, chromatin, tags, route_words, sparse, dense, place
-FROM chunks WHERE chunk_no >= ?1 AND chunk_no < ?2 ORDER BY chunk_no";
-
-/// Run [`INSERT`] for a chunk of the file whose first chunk has the number `first_chunk_no`.
-pub(super) fn insert(
-    insert: &mut Statement<'_>,
-    first_chunk_no: i64,
-    encoded: &EncodedChunk<'_>,
-) -> rusqlite::Result<()> {
+/// Append a chunk to `bytes`.
+pub(super) fn write(bytes: &mut Vec<u8>, encoded: &EncodedChunk<'_>) {
     let TaggedChunk {
         chunk,
         tags,
         visibility,
     } = &encoded.tagged;
     let vectors = &encoded.vectors;
-    insert.execute(params![
-        first_chunk_no + i64::from(chunk.sequence),
-        chunk.text,
-        chunk.hash.0,
-        chunk.is_fragment,
-        encoded.n_tokens,
-        chromatin::of(*visibility),
-        encode(tags)?,
-        encode(&vectors.route_words)?,
-        vectors.sparse.as_ref().map(encode).transpose()?,
-        vectors.dense.as_ref().map(DenseVector::to_le_bytes),
-        encode(&chunk.place)?,
-    ])?;
-    Ok(())
+    let dense = vectors.dense.as_ref().map(DenseVector::to_le_bytes);
+    let row = Row {
+        sequence: chunk.sequence,
+        text: &chunk.text,
+        sha256: chunk.hash.0,
+        is_fragment: chunk.is_fragment,
+        n_tokens: encoded.n_tokens,
+        chromatin: chromatin::of(*visibility),
+        dense_bytes: dense.as_ref().map(|dense| dense.len() as u32),
+    };
+    put(bytes, &row);
+    put(bytes, &chunk.place);
+    put(bytes, tags);
+    put(bytes, &vectors.route_words);
+    put(bytes, &vectors.sparse);
+    bytes.extend(dense.unwrap_or_default());
 }
 
-/// Read a row of [`SELECT`]. `None` when a value does not decode.
-pub(super) fn read<'a>(row: &'a Row<'_>) -> rusqlite::Result<Option<EncodedChunk<'a>>> {
-    let tags = decode(row.get_ref(6)?.as_blob()?);
-    let route_words = decode(row.get_ref(7)?.as_blob()?);
-    let sparse = row.get_ref(8)?.as_blob_or_null()?.map(decode).transpose();
-    let place = decode(row.get_ref(10)?.as_blob()?);
-    let (Ok(tags), Ok(route_words), Ok(sparse), Ok(place)) = (tags, route_words, sparse, place)
-    else {
-        return Ok(None);
-    };
-    let dense = match row.get_ref(9)?.as_blob_or_null()? {
-        None => None,
-        Some(bytes) => match DenseVector::from_le_bytes(bytes) {
-            None => return Ok(None),
-            some => some,
-        },
-    };
-    let Some(visibility) = chromatin::parse(row.get(5)?) else {
-        return Ok(None);
+/// Read the chunk that `bytes` begins with, and return what follows it. `None` if it does not decode.
+pub(super) fn read(bytes: &[u8]) -> Option<(EncodedChunk<'_>, &[u8])> {
+    let (row, bytes) = take::<Row<'_>>(bytes)?;
+    let (place, bytes) = take::<Place>(bytes)?;
+    let (tags, bytes) = take::<Tags>(bytes)?;
+    let (route_words, bytes) = take::<Vec<String>>(bytes)?;
+    let (sparse, bytes) = take::<Option<SparseVector>>(bytes)?;
+    let (dense, bytes) = match row.dense_bytes {
+        None => (None, bytes),
+        Some(length) => {
+            let (dense, rest) = bytes.split_at_checked(length as usize)?;
+            (Some(DenseVector::from_le_bytes(dense)?), rest)
+        }
     };
     let chunk = Chunk {
-        sequence: row.get(0)?,
-        text: Cow::Borrowed(row.get_ref(1)?.as_str()?),
-        hash: ContentHash(row.get(2)?),
-        is_fragment: row.get(3)?,
+        sequence: row.sequence,
+        text: Cow::Borrowed(row.text),
+        hash: ContentHash(row.sha256),
+        is_fragment: row.is_fragment,
         place,
     };
-    Ok(Some(EncodedChunk {
+    let encoded = EncodedChunk {
         tagged: TaggedChunk {
             chunk,
             tags,
-            visibility,
+            visibility: chromatin::parse(row.chromatin)?,
         },
-        n_tokens: row.get(4)?,
+        n_tokens: row.n_tokens,
         vectors: Vectors {
             sparse,
             dense,
             route_words,
         },
-    }))
+    };
+    Some((encoded, bytes))
 }
 
-fn encode<T: Serialize>(value: &T) -> rusqlite::Result<Vec<u8>> {
-    postcard::to_stdvec(value)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-}
-
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> postcard::Result<T> {
-    postcard::from_bytes(bytes)
+fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<(T, &'a [u8])> {
+    postcard::take_from_bytes(bytes).ok()
 }

@@ -267,7 +267,7 @@ fn the_ledger_reads_back() {
     let segment = _folder.path().join("s.genome.db.0.segment");
     assert!(matches!(
         read_ledger(&segment),
-        Err(StoreError::Foreign { .. })
+        Err(StoreError::Corrupt { .. })
     ));
 }
 

@@ -4,7 +4,9 @@ use super::sample::{Entry, chunk, corpus, indexed, segment_header, write_segment
 use crate::file::{FileOutcome, FileRecord, RelPath, TextKind};
 use crate::ids::Digest;
 use crate::store::StoreError;
-use crate::store::segment::{EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter};
+use crate::store::segment::{
+    EncodedChunk, SegmentHeader, SegmentReader, SegmentWriter, read_complete,
+};
 use crate::tag::TaggedChunk;
 use proptest::prelude::*;
 use std::fs;
@@ -18,7 +20,7 @@ fn read(path: &Path) -> Vec<Entry> {
             .file(&file.entry.path)
             .expect("readable")
             .expect("listed");
-        assert_eq!(again, file);
+        assert_eq!(*again, file);
         let mut chunks = Vec::new();
         reader
             .for_each_chunk::<StoreError>(file_no, |encoded| {
@@ -37,7 +39,7 @@ fn read(path: &Path) -> Vec<Entry> {
             .expect("readable");
         (file, chunks)
     };
-    let ledger = reader.ledger().expect("readable");
+    let ledger = reader.ledger();
     ledger.into_iter().map(with_chunks).collect()
 }
 
@@ -73,29 +75,55 @@ fn a_segment_of_another_build_is_started_afresh() {
     for other in others {
         write_segment(&path, &corpus());
         let writer = SegmentWriter::open(&path, &segment_header()).expect("opened");
-        assert_eq!(writer.ledger().expect("readable").len(), corpus().len());
+        assert_eq!(writer.found().len(), corpus().len());
         drop(writer);
         let writer = SegmentWriter::open(&path, &other).expect("opened");
-        assert_eq!(writer.ledger().expect("readable"), []);
+        assert_eq!(writer.found(), []);
         drop(writer);
         fs::remove_file(&path).expect("removed");
     }
 }
 
 #[test]
-fn a_damaged_segment_is_started_afresh() {
+fn a_file_that_is_no_segment_is_replaced_by_an_empty_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("0.segment");
+    let database = b"SQLite format 3\0".repeat(400);
+    for bytes in [Vec::new(), b"not a segment".repeat(400), database] {
+        fs::write(&path, bytes).expect("written");
+        let writer = SegmentWriter::open(&path, &segment_header()).expect("started afresh");
+        assert_eq!(writer.found(), []);
+        writer.finish("cpu").expect("finished");
+        assert_eq!(read(&path), []);
+    }
+}
+
+/// The files before the damage are kept, the others are done again.
+#[test]
+fn a_flipped_bit_costs_what_lies_behind_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("0.segment");
     write_segment(&path, &corpus());
     let sound = fs::read(&path).expect("read");
-    let mut damaged = sound.clone();
-    damaged[4096..8192].fill(0x5a);
-    let cut = sound[..sound.len() / 2].to_vec();
-    for bytes in [damaged, cut, Vec::new(), b"not a database".repeat(400)] {
-        fs::write(&path, bytes).expect("written");
-        let writer = SegmentWriter::open(&path, &segment_header()).expect("started afresh");
-        assert_eq!(writer.ledger().expect("readable"), []);
+    let mut kept = Vec::new();
+    for at in (0..sound.len()).step_by(97) {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1 << (at % 8);
+        fs::write(&path, damaged).expect("written");
+        let complete = read_complete(&path, &segment_header()).expect("looked at");
+        assert_eq!(complete, None, "bit in byte {at}");
+        let mut writer = SegmentWriter::open(&path, &segment_header()).expect("opened");
+        let present = writer.found().len();
+        kept.push(present);
+        for (file, chunks) in &corpus()[present..] {
+            writer.commit(&[(file, chunks)]).expect("committed");
+        }
+        writer.finish("cpu").expect("finished");
+        assert_eq!(read(&path), corpus(), "bit in byte {at}");
     }
+    assert!(kept.is_sorted(), "{kept:?}");
+    let complete = read_complete(&path, &segment_header()).expect("looked at");
+    assert_eq!(complete.map(|files| files.len()), Some(corpus().len()));
 }
 
 #[test]
@@ -117,10 +145,7 @@ fn a_segment_knows_where_its_rows_were_encoded() {
     let mut writer = open();
     assert_eq!(writer.device(), Some("cuda:0"));
     writer.start_over().expect("cleared");
-    assert_eq!(
-        (writer.device(), writer.ledger().expect("readable")),
-        (None, vec![])
-    );
+    assert_eq!((writer.device(), writer.found()), (None, [].as_slice()));
     writer.encode_on("cpu").expect("noted");
     writer.commit(&[(&second.0, &second.1)]).expect("committed");
     writer.finish("cuda:0").expect("finished");
@@ -150,28 +175,45 @@ fn a_kill_at_any_point_leaves_whole_files_oldest_first() {
     for (file, chunks) in &corpus() {
         writer.commit(&[(file, chunks)]).expect("committed");
     }
-    // What a killed process leaves: the file and its log, the log cut anywhere.
-    let (file, log) = (
-        fs::read(&path).expect("read"),
-        fs::read(folder.path().join("0.segment-wal")).expect("a log"),
-    );
+    drop(writer);
+    // What a killed process leaves: the file cut anywhere.
+    let whole = fs::read(&path).expect("read");
     let killed = folder.path().join("killed.segment");
     let mut lengths = Vec::new();
-    for cut in (0..=log.len()).step_by(1777).chain([log.len()]) {
-        fs::write(&killed, &file).expect("written");
-        fs::write(folder.path().join("killed.segment-wal"), &log[..cut]).expect("written");
+    for cut in (0..=whole.len()).step_by(37).chain([whole.len()]) {
+        fs::write(&killed, &whole[..cut]).expect("written");
         let mut resumed = SegmentWriter::open(&killed, &segment_header()).expect("opened");
-        let present = resumed.ledger().expect("readable").len();
+        let present = resumed.found().len();
         lengths.push(present);
         for (file, chunks) in &corpus()[present..] {
             resumed.commit(&[(file, chunks)]).expect("committed");
         }
         resumed.finish("cpu").expect("finished");
-        assert_eq!(read(&killed), corpus(), "log cut at {cut}");
+        assert_eq!(read(&killed), corpus(), "cut at {cut}");
     }
     assert!(lengths.is_sorted(), "{lengths:?}");
     assert_eq!(lengths.first(), Some(&0));
     assert_eq!(lengths.last(), Some(&corpus().len()));
+}
+
+/// A write that fails half-way, as on a full disk, leaves no trace once there is space again.
+#[test]
+fn a_write_goes_behind_the_last_whole_record() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("0.segment");
+    let mut writer = SegmentWriter::open(&path, &segment_header()).expect("opened");
+    let (file, chunks) = &corpus()[0];
+    writer.commit(&[(file, chunks)]).expect("committed");
+    let mut torn = fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .expect("opened");
+    std::io::Write::write_all(&mut torn, b"half a record").expect("written");
+    for (file, chunks) in &corpus()[1..] {
+        writer.commit(&[(file, chunks)]).expect("committed");
+    }
+    writer.finish("cpu").expect("finished");
+    assert_eq!(read(&path), corpus());
 }
 
 #[derive(Clone, Debug)]
