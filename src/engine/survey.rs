@@ -13,10 +13,11 @@ use crate::report::{SkippedFile, SkippedGroup, SkippedTally};
 use crate::scan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A profile's files and their plan.
 pub struct Survey {
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// How many files the walk skipped, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
     /// The same by reason and kind of file.
@@ -103,7 +104,7 @@ pub fn survey(request: &BuildRequest) -> Result<Survey> {
     }
     Ok(Survey {
         retained,
-        plan,
+        plan: Arc::new(plan),
         skipped,
         skipped_kinds,
         skipped_files,

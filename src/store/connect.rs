@@ -36,9 +36,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked whether the lock is free, where SQLite does not look itself.
 const BUSY_LOOK: Duration = Duration::from_millis(10);
 
-/// Page cache of a connection that loads a shard, in KiB: the upper levels of the trees that grow at
-/// random places. Doubling it would cost its size in every publication.
-const LOAD_CACHE_KIB: u32 = 64 * 1024;
+/// Page cache of a connection that loads a shard, in KiB: the trees that grow at random places, about 80 bytes a chunk.
+/// Doubling it would cost its size in every publication.
+const LOAD_CACHE_KIB: u32 = 16 * 1024;
 
 /// Page cache while indexes are built, in KiB. It is the size of a sorted run as well, and runs that
 /// fit the processor's cache sort fastest: for the three indexes over 2.1 million sparse terms, 4 MiB

@@ -16,8 +16,8 @@ pub const INSERT: &str =
     "INSERT INTO genes_fts (rowid, gene_id, content, complement) VALUES (?1, ?2, ?3, ?4)";
 
 /// Bytes of postings kept in memory before they are written as one run. The default of 1 MiB makes
-/// 60 times as many runs, each of which is merged again later.
-const HASH_BYTES: u32 = 48 << 20;
+/// 20 times as many runs, each of which is merged again later.
+const HASH_BYTES: u32 = 16 << 20;
 
 /// Settings for loading; they live in the index and are taken back by [`finish`].
 pub fn begin(conn: &Connection, path: &Path) -> Result<(), StoreError> {

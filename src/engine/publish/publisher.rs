@@ -24,7 +24,7 @@ use crate::store::ownership::{self, OtherFormats, Records};
 use crate::store::routing::RoutingDb;
 use crate::store::shard::{Root, ShardHeader};
 use crate::store::{self, StoreError};
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, never, unbounded};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -56,12 +56,13 @@ pub struct Publisher {
     stopping: Arc<AtomicBool>,
 }
 
-/// Return how many shards may be loaded at the same time. Each takes up to a dozen file descriptors (database, sorter
-/// files, segment). More shards finish no sooner, since they share the disk and a few cores.
+/// Return how many shards may be loaded at the same time: one for each core, and one that waits for its next segment.
+/// More finish no sooner, and each takes up to 48 MiB (page cache, words of the full text, sparse terms) and a dozen file
+/// descriptors (database, sorter files, segment).
 fn max_loading() -> usize {
     const DESCRIPTORS: u64 = 12;
-    const MOST: u64 = 32;
-    (platform::most_open_files() / DESCRIPTORS).clamp(2, MOST) as usize
+    let described = platform::most_open_files() / DESCRIPTORS;
+    usize::try_from(described).map_or(cores() + 1, |most| most.clamp(2, cores() + 1))
 }
 
 /// Segments of shards whose loading has not begun.
@@ -81,9 +82,11 @@ impl Waiting {
         of_shard.push(segment);
     }
 
-    /// Remove and return the segments of the shard that has waited longest.
-    fn next(&mut self) -> Vec<FinishedSegment> {
-        let shard = self.shards.pop_front();
+    /// Remove and return the segments of the shard that has waited longest, of those that are complete if there are any.
+    fn next(&mut self, is_complete: impl Fn(ShardId, usize) -> bool) -> Vec<FinishedSegment> {
+        let has_all = |shard: &ShardId| is_complete(*shard, self.segments[shard].len());
+        let at = self.shards.iter().position(has_all).unwrap_or(0);
+        let shard = self.shards.remove(at);
         let segments = shard.and_then(|shard| self.segments.remove(&shard));
         segments.unwrap_or_default()
     }
@@ -102,7 +105,7 @@ impl Publisher {
             }
         };
         Ok(Self {
-            plan: Arc::new(prepared.survey.plan.clone()),
+            plan: Arc::clone(&prepared.survey.plan),
             layout: layout.clone(),
             header: ShardHeader {
                 label: String::new(),
@@ -143,14 +146,17 @@ impl Publisher {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Pass each segment to the thread of its shard. While [`max_loading`] shards are loading, segments of others wait.
+    /// Pass each segment to the thread of its shard. While [`max_loading`] shards are loading, segments of others wait. Once
+    /// no more segments arrive, goes on with the shards that have waited, unless all are to be abandoned.
     fn dispatch(
         self: &Arc<Self>,
         ready: &Receiver<FinishedSegment>,
         outcomes: &Sender<PublishOutcome>,
     ) {
         let max_loading = max_loading();
-        let mut loading: BTreeMap<ShardId, Sender<FinishedSegment>> = BTreeMap::new();
+        let mut input = ready.clone();
+        // Without a sender once no more segments arrive, which ends the threads of incomplete shards.
+        let mut loading: BTreeMap<ShardId, Option<Sender<FinishedSegment>>> = BTreeMap::new();
         let mut finished = BTreeSet::new();
         let mut waiting = Waiting::default();
         // One message per shard.
@@ -158,16 +164,23 @@ impl Publisher {
         thread::scope(|scope| {
             loop {
                 let arrived = crossbeam_channel::select! {
-                    recv(ready) -> segment => match segment {
+                    recv(input) -> segment => match segment {
                         Ok(segment) => vec![segment],
-                        Err(_) => break,
+                        Err(_) => {
+                            input = never();
+                            self.input_ended.store(true, Ordering::Release);
+                            Vec::new()
+                        }
                     },
                     recv(ended) -> shard => {
                         if let Ok(shard) = shard {
                             loading.remove(&shard);
                             finished.insert(shard);
                         }
-                        waiting.next()
+                        match self.is_stopping() {
+                            true => Vec::new(),
+                            false => waiting.next(|shard, segments| self.has_all(shard, segments)),
+                        }
                     }
                 };
                 for segment in arrived {
@@ -187,14 +200,26 @@ impl Publisher {
                             self.publish_and_report(shard, &segments, &outcomes);
                             let _ = end.send(shard);
                         });
-                        sender
+                        Some(sender)
                     });
-                    let _ = sender.send(segment);
+                    if let Some(sender) = sender {
+                        let _ = sender.send(segment);
+                    }
+                }
+                if self.input_ended.load(Ordering::Acquire) {
+                    loading.values_mut().for_each(|sender| *sender = None);
+                    if loading.is_empty() {
+                        return;
+                    }
                 }
             }
-            self.input_ended.store(true, Ordering::Release);
-            loading.clear();
         });
+    }
+
+    /// Whether `n_segments` are all segments of the shard.
+    fn has_all(&self, shard: ShardId, n_segments: usize) -> bool {
+        let planned = self.plan.shard(shard);
+        planned.is_some_and(|planned| planned.segments.len() == n_segments)
     }
 
     fn publish_and_report(
@@ -339,5 +364,35 @@ fn sorter_threads(prepared: &Prepared) -> u32 {
     match prepared.survey.plan.shards.len() - prepared.unchanged.len() {
         1 => cores().min(4) as u32,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SegmentId;
+
+    #[test]
+    fn complete_shards_stop_waiting_first() {
+        let mut waiting = Waiting::default();
+        for (shard, index) in [(4, 0), (2, 0), (3, 0), (2, 1)] {
+            let shard = ShardId(shard);
+            waiting.add(FinishedSegment {
+                id: SegmentId { shard, index },
+                path: PathBuf::new(),
+            });
+        }
+        // Shard 2 has two segments, the others have three.
+        let is_complete = |shard: ShardId, n: usize| n == if shard.0 == 2 { 2 } else { 3 };
+        let mut next = || {
+            let segments = waiting.next(is_complete);
+            segments
+                .first()
+                .map(|segment| (segment.id.shard.0, segments.len()))
+        };
+        assert_eq!(
+            [next(), next(), next(), next()],
+            [Some((2, 2)), Some((4, 1)), Some((3, 1)), None]
+        );
     }
 }
