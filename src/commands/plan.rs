@@ -69,6 +69,7 @@ struct PlanLine<'a> {
     /// Files by extension, or by name if they have none.
     kinds: Vec<KindLine>,
     segments: usize,
+    disk: DiskLine,
     workers: usize,
     file_workers: usize,
     skipped: &'a BTreeMap<SkipReason, u64>,
@@ -89,6 +90,17 @@ struct PlanLine<'a> {
     settings: &'a [Setting],
     /// The expected exit code of the build.
     exit: u8,
+}
+
+/// Bytes.
+#[derive(Serialize)]
+struct DiskLine {
+    /// The finished index, an estimate.
+    index: u64,
+    /// What the build takes at most beside what lies there now, an estimate.
+    needed: u64,
+    /// `None` if unknown.
+    free: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -118,12 +130,14 @@ fn show(settings: &Settings, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     if settings.request.list_skipped {
         files.extend(skipped_when_read(settings, &preview));
     }
+    let mut warnings = preview.survey.warnings.clone();
+    warnings.extend(preview.disk.warning());
     output::text(|out| {
         if global.json {
             skipped::print_json(out, line.profile, &files)?;
             output::json_line(out, "plan", &line)
         } else {
-            print(out, &line, &preview.survey.warnings)?;
+            print(out, &line, &warnings)?;
             skipped::print_files(out, &files)
         }
     })?;
@@ -159,6 +173,7 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
         survey,
         sizing,
         built,
+        disk,
         deleted,
         failures,
         ..
@@ -172,6 +187,11 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
         bytes: plan.bytes(),
         kinds: kinds(plan),
         segments: plan.queue().count(),
+        disk: DiskLine {
+            index: disk.index_bytes,
+            needed: disk.needed_bytes,
+            free: disk.free_bytes,
+        },
         workers: sizing.workers,
         file_workers: sizing.file_workers,
         skipped: &survey.skipped,
@@ -255,6 +275,16 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
         };
         writeln!(out, "  {:20} {} ({origin})", setting.name, setting.value)?;
     }
+    let free = line.disk.free.map_or_else(String::new, |free| {
+        format!("; {} free", progress::bytes(free))
+    });
+    writeln!(
+        out,
+        "  {:20} index about {}, up to {} more while building{free}",
+        "disk",
+        progress::bytes(line.disk.index),
+        progress::bytes(line.disk.needed),
+    )?;
     for reason in &line.reasons {
         writeln!(out, "  {reason}")?;
     }

@@ -35,10 +35,12 @@ pub mod worker;
 mod conclude;
 pub mod device_probe;
 mod disk_full;
+mod disk_need;
 mod driver;
 
 pub use crate::report::{BuildEvent, Summary};
 pub use control::{BuildControl, Stage};
+pub use disk_need::DiskNeed;
 pub use error::{BuildError, ErrorKind, Result};
 pub use failures::Failures;
 pub use output::flag_files::{refuse as refuse_flag_file, refuse_metrics};
@@ -106,7 +108,15 @@ fn build_checked(
     for text in prepared.survey.warnings.iter().chain(&rebuild) {
         observe(&BuildEvent::Warning { text: text.clone() });
     }
-    let sizing = sizing::size(request, &prepared.survey.plan, &prepared.unchanged);
+    let plan = &prepared.survey.plan;
+    let need = DiskNeed::look(request, plan, |shard| {
+        prepared.unchanged.contains_key(&shard)
+    });
+    need.refuse_hopeless(&prepared.layout.work)?;
+    if let Some(text) = need.warning() {
+        observe(&BuildEvent::Warning { text });
+    }
+    let sizing = sizing::size(request, plan, &prepared.unchanged);
     let build_run = BuildRun {
         request,
         prepared: &prepared,

@@ -1,6 +1,7 @@
 //! A dry run: what a build would find and do. Reads the roots and the output, changes nothing.
 
 use crate::engine::check;
+use crate::engine::disk_need::DiskNeed;
 use crate::engine::error::Result;
 use crate::engine::failures::Failures;
 use crate::engine::output::obstacles;
@@ -23,6 +24,8 @@ pub struct Preview {
     pub sizing: Sizing,
     /// Ledgers of the shards that are complete already.
     pub built: BTreeMap<ShardId, ShardLedger>,
+    /// The space that the build takes.
+    pub disk: DiskNeed,
     /// Labels of the shards that the build would delete.
     pub deleted: Vec<String>,
     /// Files that the build would list as failed: those the walk could not read, and those of unchanged shards.
@@ -52,6 +55,7 @@ pub fn preview(request: &BuildRequest) -> Result<Preview> {
     let failures = expected_failures(&survey, &built);
     let has_failures = !failures.quarantined.is_empty() || !failures.unreadable.is_empty();
     Ok(Preview {
+        disk: DiskNeed::look(&request, &survey.plan, |shard| built.contains_key(&shard)),
         sizing: size(&request, &survey.plan, &built),
         deleted: obsolete.into_iter().map(|shard| shard.label).collect(),
         is_complete: !has_failures && !survey.is_incomplete(&request),

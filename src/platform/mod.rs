@@ -289,6 +289,8 @@ pub fn create_folders(folder: &std::path::Path) -> io::Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     pub bytes: u64,
+    /// With what the file system keeps for the administrator.
+    pub most_bytes: u64,
     /// `None` if the file system does not count files.
     pub files: Option<u64>,
 }
@@ -300,6 +302,7 @@ pub fn free_space(path: &std::path::Path) -> Option<Free> {
         let found = rustix::fs::statvfs(path).ok()?;
         Some(Free {
             bytes: found.f_bavail.saturating_mul(found.f_frsize),
+            most_bytes: found.f_bfree.saturating_mul(found.f_frsize),
             files: (found.f_files > 0).then_some(found.f_favail),
         })
     }

@@ -210,4 +210,24 @@ fn a_plan_shows_what_is_built_already() {
     };
     assert_eq!(state("root0"), true, "{plan}");
     assert_eq!(state("root1"), false, "{plan}");
+    assert!(
+        plan["disk"]["needed"]
+            .as_u64()
+            .is_some_and(|bytes| bytes > 0),
+        "{plan}"
+    );
+    let summary = world.build("o", &[]);
+    let shards = summary["shards"].as_array().expect("a list").iter();
+    let bytes: u64 = shards.filter_map(|shard| shard["bytes"].as_u64()).sum();
+    let built = world
+        .helix()
+        .arg("plan")
+        .profile("p.toml")
+        .out("o")
+        .json()
+        .bare()
+        .run()
+        .last_line();
+    assert_eq!(built["disk"]["index"], bytes, "{built}");
+    assert_eq!(built["disk"]["needed"], 0, "{built}");
 }
