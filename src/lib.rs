@@ -127,6 +127,7 @@ mod gpu;
 mod named_file;
 mod progress;
 mod random;
+mod ranking;
 mod serve;
 mod telemetry;
 mod terminal;

@@ -33,7 +33,7 @@ pub struct QueryArgs {
     /// Answer each line of this file (`-`: standard input)
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     pub queries: Option<PathBuf>,
-    /// Search mode; `hybrid` combines the others by reciprocal rank
+    /// Search mode; `hybrid` combines the others and ranks the hits
     #[arg(long, default_value = "hybrid")]
     pub mode: QueryMode,
     /// Number of hits
@@ -48,6 +48,12 @@ pub struct QueryArgs {
     /// Print one hit a file, each on one line
     #[arg(long)]
     pub files: bool,
+    /// Print what each arm and each ranking rule gave a hit
+    #[arg(long)]
+    pub explain: bool,
+    /// Order hybrid hits by their ranks in the other modes alone
+    #[arg(long)]
+    pub no_ranking: bool,
     /// Print this many lines around each snippet
     #[arg(long, value_name = "N", conflicts_with = "files", value_parser = clap::value_parser!(u32).range(..=MOST_CONTEXT))]
     pub context: Option<u32>,

@@ -19,11 +19,12 @@
 mod error;
 
 pub use crate::encode::{EncodeError, ModelInfo, OtherEncoder};
+pub use crate::ranking::Why;
 pub use crate::store::StoreError;
 pub use crate::store::index::Index;
 pub use crate::store::locate::LocateError;
 pub use crate::store::query::{
-    Filter, Hit, HitUnit, Location, Mode, PathFilter, Scope, TierRanks, Unmatched,
+    Filter, Hit, HitUnit, Location, Mode, PathFilter, Ranking, Scope, TierRanks, Unmatched,
 };
 pub use error::SearchError;
 
@@ -97,6 +98,7 @@ impl OpenIndex {
             searcher: self.searcher,
             encoders,
             mode: options.mode,
+            ranking: Ranking::On,
         })
     }
 
@@ -164,6 +166,7 @@ pub struct Search {
     searcher: Searcher,
     encoders: Option<Encoders>,
     mode: Mode,
+    ranking: Ranking,
 }
 
 impl Search {
@@ -182,6 +185,11 @@ impl Search {
     /// As there. The filter before stays.
     pub fn restrict(&mut self, filter: &Filter) -> Result<Unmatched, SearchError> {
         Ok(self.searcher.restrict(filter)?)
+    }
+
+    /// Switch the ranking of later queries; it is on. Only [`Mode::Hybrid`] has it.
+    pub fn set_ranking(&mut self, ranking: Ranking) {
+        self.ranking = ranking;
     }
 
     /// Return the best `k` chunks for `text`, best first. A text that lies in several files is one hit with several
@@ -239,6 +247,7 @@ impl Search {
             mode: self.mode,
             scope,
             unit,
+            ranking: self.ranking,
             k,
         };
         Ok(self.searcher.search(&query)?)

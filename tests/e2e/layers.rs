@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 9] = [
         "profile",
     ],
     &[
-        "plan", "artifact", "chunk", "text", "tag", "protocol", "report",
+        "plan", "artifact", "chunk", "text", "tag", "protocol", "report", "ranking",
     ],
     &["scan", "gpu", "encode", "store", "progress"],
     &["search", "verify", "engine::watchdog"],

@@ -147,3 +147,56 @@ fn a_copy_of_an_index_is_read_from_where_it_is() {
     let ran = world.run(&["verify", "copy/p", "--json"]);
     assert_eq!(ran.code, Some(14), "{ran:?}");
 }
+
+#[test]
+fn the_definition_of_a_name_comes_first_and_says_why() {
+    let world = World::corpus(1, 5);
+    let users: String = (0..8)
+        .map(|n| {
+            format!(
+                "// Dispatcher Dispatcher Dispatcher\nfn call{n}() {{ Dispatcher::start(); }}\n"
+            )
+        })
+        .collect();
+    world.write("root0/callers.rs", &users);
+    world.write(
+        "root0/queue.rs",
+        "/// Hands out work, one task at a time, and waits while there is none.\npub struct Dispatcher {\n    tasks: Vec<u32>,\n}\n",
+    );
+    world.encoded_build("o").run().summary();
+    let ask = |flags: &[&str]| {
+        let asked = ["query", "o-sharded/p", "Dispatcher"];
+        let ran = world.run(&[&asked, flags].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran
+    };
+    let hits = ask(&["--json", "--explain"]).lines();
+    let path = hits[0]["path"].as_str().unwrap_or_default();
+    assert!(path.ends_with("queue.rs"), "{hits:?}");
+    let explain = &hits[0]["explain"];
+    assert_eq!(explain["definition"], 2.0, "{hits:?}");
+    let gain = |rule: &str| explain[rule].as_f64().unwrap_or(f64::NAN);
+    let gains = [
+        "lexical",
+        "sparse",
+        "dense",
+        "definition",
+        "symbols",
+        "further_chunks",
+        "file_name",
+        "folders",
+    ];
+    let sum = gains.iter().map(|rule| gain(rule)).sum::<f64>() * gain("kind") * gain("repeated");
+    let score = hits[0]["score"].as_f64().unwrap_or_default();
+    assert!((sum - score).abs() < 1e-9, "{hits:?}");
+    assert!(ask(&["--json"]).lines()[0].get("explain").is_none());
+    let unranked = ask(&["--json", "--explain", "--no-ranking"]).lines();
+    assert!(unranked[0].get("explain").is_none(), "{unranked:?}");
+    assert!(
+        unranked[0]["score"]
+            .as_f64()
+            .is_some_and(|score| score < 0.05)
+    );
+    let text = ask(&["--explain"]).stdout;
+    assert!(text.contains("definition 2.00"), "{text}");
+}

@@ -5,7 +5,7 @@ use super::snippet::Words;
 use crate::commands::output;
 use crate::file;
 use crate::platform;
-use crate::search::Hit;
+use crate::search::{Hit, Why};
 use crate::store::query::{numbered, terms};
 use crate::terminal;
 use serde::Serialize;
@@ -38,6 +38,9 @@ struct HitLine<'a> {
     hit: &'a Hit,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<Vec<ContextLine<'a>>>,
+    /// With `--explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Why>,
 }
 
 #[derive(Serialize)]
@@ -60,9 +63,35 @@ pub fn print_json(
             query,
             hit: &answer.hit,
             context: has_context.then(|| context.collect()),
+            explain: answer.hit.why,
         };
         output::json_line(out, "hit", &line)
     })
+}
+
+/// Return what arms and rules gave, without those that gave nothing: `dense 0.55 + definition 2.00, x 0.30 kind`.
+fn explained(why: &Why) -> String {
+    let gains = [
+        ("lexical", why.lexical),
+        ("sparse", why.sparse),
+        ("dense", why.dense),
+        ("definition", why.definition),
+        ("symbols", why.symbols),
+        ("further chunks", why.further_chunks),
+        ("file name", why.file_name),
+        ("folders", why.folders),
+    ];
+    let gains = gains.iter().filter(|(_, gain)| *gain >= 0.005);
+    let gains: Vec<String> = gains
+        .map(|(rule, gain)| format!("{rule} {gain:.2}"))
+        .collect();
+    let mut text = gains.join(" + ");
+    for (rule, factor) in [("kind of file", why.kind), ("repeated file", why.repeated)] {
+        if factor < 1.0 {
+            text.push_str(&format!(", x {factor:.2} {rule}"));
+        }
+    }
+    text
 }
 
 impl Printer {
@@ -96,6 +125,9 @@ impl Printer {
                 numbers.map_or(first, |_| first + best.start as u32)
             });
             self.head(out, hit, first)?;
+            if let Some(why) = &hit.why {
+                writeln!(out, "    {}", explained(why))?;
+            }
             // One line is enough for a file.
             if hit.chunks.is_none() {
                 self.snippet(out, &words, answer, best)?;
@@ -185,5 +217,23 @@ impl Printer {
             rest.strip_prefix(['/', '\\'])
         };
         self.here.as_ref().and_then(below).unwrap_or(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rules_that_gave_something_are_named() {
+        let why = Why {
+            dense: 0.55,
+            definition: 2.0,
+            kind: 0.3,
+            repeated: 1.0,
+            ..Why::default()
+        };
+        let text = "dense 0.55 + definition 2.00, x 0.30 kind of file";
+        assert_eq!(explained(&why), text);
     }
 }

@@ -15,7 +15,7 @@ use crate::cli::{GlobalFlags, QueryArgs, QueryMode};
 use crate::exit_code::{Exit, ExitCode};
 use crate::failure::with_causes;
 use crate::search::{
-    LocateError, Mode, OpenIndex, Scope, Search, SearchError, SearchOptions, StoreError,
+    LocateError, Mode, OpenIndex, Ranking, Scope, Search, SearchError, SearchOptions, StoreError,
 };
 use crate::store::locate::locate;
 use hits::{Answer, Printer, print_json};
@@ -55,10 +55,11 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         mode: mode(args.mode),
         encoders: settings::encoder_choice(&args.models)?,
     };
-    let mut asking = Asking {
-        search: index.load_encoders(options).map_err(failed)?,
-        args,
-    };
+    let mut search = index.load_encoders(options).map_err(failed)?;
+    if args.no_ranking {
+        search.set_ranking(Ranking::Off);
+    }
+    let mut asking = Asking { search, args };
     let printer = Printer::new(Paint::of_stdout(global.color), args.context.unwrap_or(0));
     let has_context = args.context.is_some();
     let Some(file) = &args.queries else {
@@ -137,7 +138,8 @@ impl Asking<'_> {
             false => search.query(text, args.k, scope),
         };
         let mut answers = Vec::new();
-        for hit in hits.map_err(failed)? {
+        for mut hit in hits.map_err(failed)? {
+            hit.why = hit.why.filter(|_| args.explain);
             let lines = hit.line_start.zip(hit.line_end).zip(args.context);
             let context = match (lines, hit.locations.first()) {
                 (Some(((first, last), n)), Some(place)) => {

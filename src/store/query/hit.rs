@@ -4,6 +4,7 @@ use super::error::QueryError;
 use super::place::{self, Location};
 use super::rank::{Ranked, ShardIndex};
 use super::{Searcher, Tiers};
+use crate::ranking::Why;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,6 +39,9 @@ pub struct Hit {
     /// With [`super::HitUnit::File`]: chunks of this file among those that ranked high enough to be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u32>,
+    /// What each arm and rule of the ranking gave; `None` without the ranking.
+    #[serde(skip)]
+    pub why: Option<Why>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -167,6 +171,7 @@ impl Searcher {
             },
             locations,
             chunks: None,
+            why: ranked.why,
         })
     }
 }

@@ -5,6 +5,7 @@
 //! orders are total, so the same index gives the same answer on every run, whether it is one
 //! database or many shards.
 
+mod candidates;
 mod error;
 mod filter;
 mod held;
@@ -63,7 +64,7 @@ pub enum Mode {
     Lexical,
     Sparse,
     Dense,
-    /// All that have something to go by, fused by reciprocal rank.
+    /// All that have something to go by, combined and ranked.
     Hybrid,
 }
 
@@ -86,6 +87,16 @@ pub enum HitUnit {
     File,
 }
 
+/// Whether hits of [`Mode::Hybrid`] are ordered by more than the arms' scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ranking {
+    /// By the [rules](crate::ranking) about files, definitions and names.
+    #[default]
+    On,
+    /// By reciprocal rank in the arms.
+    Off,
+}
+
 /// A question. The vectors come from the encoders with which the index was built.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
@@ -95,6 +106,7 @@ pub struct Query<'a> {
     pub mode: Mode,
     pub scope: Scope,
     pub unit: HitUnit,
+    pub ranking: Ranking,
     /// Hits wanted.
     pub k: usize,
 }
@@ -255,12 +267,21 @@ impl Searcher {
             Mode::Hybrid => n_chunks.max(FUSION_DEPTH),
             _ => n_chunks,
         };
-        let tiers = self.tiers(query, terms, asked, depth)?;
+        let (tiers, words) = self.tiers(query, terms, asked, depth)?;
+        let fused = || {
+            let tiers = [&tiers.lexical[..], &tiers.sparse, &tiers.dense];
+            rank::fuse(&tiers, n_chunks)
+        };
         let ranked = match query.mode {
             Mode::Lexical => tiers.lexical.clone(),
             Mode::Sparse => tiers.sparse.clone(),
             Mode::Dense => tiers.dense.clone(),
-            Mode::Hybrid => rank::fuse(&[&tiers.lexical, &tiers.sparse, &tiers.dense], n_chunks),
+            Mode::Hybrid if query.ranking == Ranking::Off => fused(),
+            Mode::Hybrid => {
+                let mut ranked = self.reranked(query.text, words.as_ref(), &tiers, fused())?;
+                ranked.truncate(n_chunks);
+                ranked
+            }
         };
         Ok((ranked, tiers))
     }
@@ -306,7 +327,7 @@ impl Searcher {
         terms: &[String],
         asked: &[ShardIndex],
         depth: usize,
-    ) -> Result<Tiers, QueryError> {
+    ) -> Result<(Tiers, Option<Words>), QueryError> {
         let is_asked = |mode| query.mode == mode || query.mode == Mode::Hybrid;
         let words = is_asked(Mode::Lexical)
             .then(|| self.words(terms))
@@ -360,11 +381,12 @@ impl Searcher {
             found.sparse.extend(shard.sparse);
             found.dense.extend(shard.dense);
         }
-        Ok(Tiers {
+        let tiers = Tiers {
             lexical: rank::merge(found.lexical, depth),
             sparse: rank::merge(found.sparse, depth),
             dense: rank::merge(found.dense, depth),
-        })
+        };
+        Ok((tiers, words))
     }
 
     /// Word statistics are those of the whole index, whichever shards are asked: a routed query then

@@ -2,6 +2,7 @@
 
 use super::filter::Allowed;
 use super::held::{Chunks, Position};
+use crate::ranking::Why;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -63,6 +64,8 @@ pub struct Ranked {
     pub score: f64,
     /// Where it was found, the best score first.
     pub shards: Vec<ShardIndex>,
+    /// What the score is made of, after the ranking.
+    pub why: Option<Why>,
 }
 
 /// Merge the shards' lists into one of at most `depth` chunks, best first. A chunk found in
@@ -82,6 +85,7 @@ pub fn merge(mut found: Vec<Scored>, depth: usize) -> Vec<Ranked> {
             gene_id: scored.gene_id,
             score: scored.score,
             shards: vec![scored.shard],
+            why: None,
         });
     }
     ranked.truncate(depth);
@@ -98,6 +102,7 @@ pub fn fuse(tiers: &[&[Ranked]], depth: usize) -> Vec<Ranked> {
                 gene_id: hit.gene_id.clone(),
                 score: 0.0,
                 shards: Vec::new(),
+                why: None,
             });
             entry.score += gain;
             for shard in &hit.shards {

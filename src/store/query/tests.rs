@@ -99,6 +99,7 @@ fn lexical(text: &str, k: usize) -> Query<'_> {
         mode: Mode::Lexical,
         scope: Scope::Everywhere,
         unit: HitUnit::Chunk,
+        ranking: Ranking::Off,
         k,
     }
 }

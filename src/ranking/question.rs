@@ -1,0 +1,138 @@
+//! What a question asks for: its words with their weights, and the names of symbols in it. Pure.
+
+use super::stems;
+use std::collections::HashSet;
+
+/// A question, taken apart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Question {
+    /// Stems, each once, with the weight of the word.
+    pub words: Vec<(String, f64)>,
+    /// Names of symbols, without the path before them: `spawn` of `task::spawn`.
+    pub names: Vec<String>,
+    /// Whether the question is nothing but one name.
+    pub is_name: bool,
+    /// Whether it is about tests.
+    pub is_about_tests: bool,
+}
+
+impl Question {
+    /// Take a question apart. `weight` tells how rare a lower-case word is in the index, above 0.
+    pub fn of(text: &str, weight: impl Fn(&str) -> f64) -> Self {
+        let mut words: Vec<(String, f64)> = Vec::new();
+        let mut known = HashSet::new();
+        for word in stems::of_name(text) {
+            let is_short = word.is_ascii() && word.len() < 2;
+            if is_short || stems::is_empty_word(&word) {
+                continue;
+            }
+            let stem = stems::stem(&word);
+            if known.insert(stem.to_owned()) {
+                words.push((stem.to_owned(), weight(&word)));
+            }
+        }
+        let pieces: Vec<&str> = text.split_whitespace().map(trimmed).collect();
+        let (names, is_name) = match pieces[..] {
+            [only] => (vec![last_name(only)], true),
+            _ => {
+                let names = pieces.iter().filter(|piece| is_name(piece));
+                (names.map(|piece| last_name(piece)).collect(), false)
+            }
+        };
+        let about = ["test", "spec", "mock", "fixtur", "bench"];
+        Self {
+            is_about_tests: words.iter().any(|(stem, _)| about.contains(&stem.as_str())),
+            names: names
+                .into_iter()
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            words,
+            is_name,
+        }
+    }
+
+    /// Return the part of the question's words, by weight, that `has` knows: 0 to 1.
+    pub fn share(&self, has: impl Fn(&str) -> bool) -> f64 {
+        let sum = |words: &mut dyn Iterator<Item = &(String, f64)>| -> f64 {
+            words.map(|(_, weight)| weight).sum()
+        };
+        let all = sum(&mut self.words.iter());
+        if all <= 0.0 {
+            return 0.0;
+        }
+        sum(&mut self.words.iter().filter(|(stem, _)| has(stem))) / all
+    }
+
+    /// Return whether a stem is that of a word of the question.
+    pub fn asks_for(&self, stem: &str) -> bool {
+        self.words.iter().any(|(word, _)| stems::agree(word, stem))
+    }
+}
+
+fn trimmed(piece: &str) -> &str {
+    let piece = piece.trim_matches(|c: char| "`'\"(),.;:?!".contains(c));
+    piece.strip_suffix("()").unwrap_or(piece)
+}
+
+/// Return the name at the end of a path such as `task::spawn`.
+fn last_name(piece: &str) -> &str {
+    let ends = |c: char| !(c.is_alphanumeric() || c == '_' || c == '$');
+    piece.rsplit(ends).next().unwrap_or(piece)
+}
+
+/// Return whether a piece of a longer question is written as names are, and not as words: `snake_case`, `camelCase`,
+/// `a::b`, `a.b`, `HTTPServer`.
+fn is_name(piece: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || "_$:.#->".contains(c);
+    if piece.is_empty()
+        || !piece.chars().all(is_part)
+        || piece.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return false;
+    }
+    let chars: Vec<char> = piece.chars().collect();
+    let is_joined =
+        piece.trim_matches('_').contains('_') || piece.contains("::") || piece.contains("->");
+    let has_dot = chars
+        .windows(3)
+        .any(|c| c[0].is_alphanumeric() && c[1] == '.' && c[2].is_alphabetic());
+    let has_hump = chars
+        .windows(2)
+        .any(|c| (c[0].is_lowercase() || c[0].is_ascii_digit()) && c[1].is_uppercase());
+    let begins_big = matches!(chars[..], [a, b, c, ..] if a.is_uppercase() && b.is_uppercase() && c.is_lowercase());
+    is_joined || has_dot || has_hump || begins_big
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_from_words() {
+        let names = |text: &str| Question::of(text, |_| 1.0).names;
+        assert_eq!(names("how does from_fn wrap a Router"), ["from_fn"]);
+        assert_eq!(
+            names("where is `task::spawn()` and IntoResponse"),
+            ["spawn", "IntoResponse"]
+        );
+        assert_eq!(names("retry after a failed payment. Then stop"), [""; 0]);
+        let one = Question::of("Router", |_| 1.0);
+        assert!(one.is_name);
+        assert_eq!(one.names, ["Router"]);
+        assert_eq!(one.words, [("rout".to_owned(), 1.0)]);
+    }
+
+    #[test]
+    fn rare_words_are_most_of_a_question() {
+        let question = Question::of("how is the quux router built", |word| match word {
+            "quux" => 3.0,
+            _ => 0.5,
+        });
+        assert_eq!(question.words.len(), 3);
+        assert_eq!(question.share(|stem| stem == "quux"), 0.75);
+        assert!(question.asks_for("router") && !question.asks_for("path"));
+        assert!(Question::of("test helpers", |_| 1.0).is_about_tests);
+        assert_eq!(Question::of("?!", |_| 1.0).share(|_| true), 0.0);
+    }
+}

@@ -1,0 +1,126 @@
+//! One test a rule: of two candidates alike in all else, the rule's comes first.
+
+use super::*;
+use proptest::prelude::*;
+
+fn candidate(path: &str) -> Candidate {
+    Candidate {
+        arms: [Some(0.5), Some(0.5), Some(0.5)],
+        file: (0, path.to_owned()),
+        path: path.to_owned(),
+        language: Some("rust".to_owned()),
+        ..Candidate::default()
+    }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+/// The path of the best of these for a question.
+fn best(question: &str, candidates: &[Candidate]) -> String {
+    let question = Question::of(question, |_| 1.0);
+    candidates[rank(&question, candidates)[0].candidate]
+        .path
+        .clone()
+}
+
+#[test]
+fn scores_are_scaled_between_the_last_and_the_best() {
+    assert_eq!(scale(&[9.0, 6.0, 5.0]), [1.0, 0.25, 0.0]);
+    assert_eq!(scale(&[2.0]), [1.0]);
+    assert_eq!(scale(&[2.0, 2.0]), [1.0, 1.0]);
+    assert!(scale(&[]).is_empty());
+}
+
+#[test]
+fn every_arm_counts() {
+    for arm in 0..3 {
+        let mut better = candidate("b.rs");
+        better.arms[arm] = Some(0.6);
+        assert_eq!(best("anything", &[candidate("a.rs"), better]), "b.rs");
+    }
+}
+
+#[test]
+fn the_chunk_that_defines_the_name_comes_first() {
+    let defining = Candidate {
+        arms: [Some(0.1), None, None],
+        defined: names(&["Router"]),
+        ..candidate("b.rs")
+    };
+    let ours = [candidate("a.rs"), defining];
+    assert_eq!(best("Router", &ours), "b.rs");
+    let within = Candidate {
+        defined: names(&["path_router"]),
+        ..candidate("c.rs")
+    };
+    assert_eq!(
+        best("how does path_router work", &[candidate("a.rs"), within]),
+        "c.rs"
+    );
+}
+
+#[test]
+fn words_in_names_of_symbols_files_and_folders_count() {
+    let symbol = Candidate {
+        around: names(&["retry_payment"]),
+        ..candidate("b.rs")
+    };
+    assert_eq!(
+        best("paying again by retries", &[candidate("a.rs"), symbol]),
+        "b.rs"
+    );
+    let file = [candidate("a.rs"), candidate("retry.rs")];
+    assert_eq!(best("when are payments retried", &file), "retry.rs");
+    let folder = [candidate("x/mod.rs"), candidate("payments/mod.rs")];
+    assert_eq!(
+        best("when is a payment retried", &folder),
+        "payments/mod.rs"
+    );
+    // The shorter of two names that hold the word.
+    let names = [candidate("retry_budget_of_hosts.rs"), candidate("retry.rs")];
+    assert_eq!(best("when are payments retried", &names), "retry.rs");
+}
+
+#[test]
+fn a_file_with_more_good_chunks_comes_first() {
+    let two = [candidate("a.rs"), candidate("b.rs"), candidate("b.rs")];
+    assert_eq!(best("anything", &two), "b.rs");
+    let question = Question::of("anything", |_| 1.0);
+    let order: Vec<usize> = rank(&question, &two).iter().map(|p| p.candidate).collect();
+    // The second chunk of a file stands behind the first of another.
+    assert_eq!(order, [1, 0, 2]);
+}
+
+#[test]
+fn tests_documents_and_data_come_last_unless_asked_for() {
+    let test = [candidate("tests/a.rs"), candidate("b.rs")];
+    assert_eq!(best("parse a header", &test), "b.rs");
+    assert_eq!(best("test of header parsing", &test), "tests/a.rs");
+    let document = [candidate("examples/a.rs"), candidate("b.rs")];
+    assert_eq!(best("parse a header", &document), "b.rs");
+    let data = Candidate {
+        language: Some("json".to_owned()),
+        ..candidate("a.json")
+    };
+    assert_eq!(best("parse a header", &[data, candidate("b.rs")]), "b.rs");
+}
+
+proptest! {
+    #[test]
+    fn every_candidate_is_placed_once_best_first(
+        scores in proptest::collection::vec((0f64..1.0, 0u8..4), 0..20), question in "[a-z ]{0,20}",
+    ) {
+        let of = |(score, file): &(f64, u8)| Candidate {
+            arms: [Some(*score), None, Some(*score)],
+            ..candidate(&format!("{file}.rs"))
+        };
+        let candidates: Vec<Candidate> = scores.iter().map(of).collect();
+        let placed = rank(&Question::of(&question, |_| 1.0), &candidates);
+        let mut all: Vec<usize> = placed.iter().map(|p| p.candidate).collect();
+        prop_assert!(placed.windows(2).all(|two| two[0].why.score() >= two[1].why.score()));
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..candidates.len()).collect::<Vec<_>>());
+    }
+}
