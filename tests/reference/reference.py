@@ -161,7 +161,8 @@ def rules_of(directory, kind):
     config, pooling = read("config.json"), read("1_Pooling/config.json")
     positions = config.get("max_position_embeddings", 512)
     if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        positions -= 2
+        # They are numbered from the id behind the padding token's.
+        positions -= config.get("pad_token_id", 1) + 1
     rules = {
         "file": "model.onnx" if (directory / "model.onnx").exists() else "onnx/model.onnx",
         "max_len": read("sentence_bert_config.json").get("max_seq_length") or positions,
