@@ -73,6 +73,14 @@ KEPT_OTHERWISE = {
     "idx_filename_stem", "idx_symbol_defs_symbol",
 }  # fmt: skip
 
+# Columns of the routing database's `participants` that the server asks for, though its own schema of that database lacks
+# them: without them it complains when a document is added.
+WIDER = {"agent_kind", "mcp_host", "ide_detected", "ide_detection_via", "model_id"}
+
+# Reads that differ from those of the reader's own tables for the better. Without statistics SQLite looks up every pair
+# of the chunks that are asked about, which takes a hundred times as long.
+BETTER = [("SEARCH", "harmonic_links", "(gene_id_b=?)")]
+
 # Statements of both versions on these tables that the other steps do not lead to, with the file that has them.
 STATEMENTS = [
     # backends/splade_backend.py
@@ -630,6 +638,8 @@ def shape_problems(own, path):
             wanted, there = (
                 {column[1]: column[2:] for column in of} for of in (columns, found[name][3])
             )
+            if name == "participants":
+                there = {column: of for column, of in there.items() if column in wanted or column not in WIDER}
         else:
             wanted, there = (re.sub(r"[\s;]", "", of).lower() for of in (sql, found[name][2]))
         if wanted != there:
@@ -722,7 +732,7 @@ def plan_problems(own, path, statements):
         except sqlite3.Error as error:
             yield f"{error}: {statement[:200]}"
             continue
-        if wanted != there or more > sorts:
+        if (wanted != there and there != BETTER) or more > sorts:
             yield f"{there}, {more} sorts; the reader's own tables: {wanted}, {sorts}: {statement[:200]}"
     with_own.close(), with_index.close()
 

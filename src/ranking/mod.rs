@@ -145,7 +145,8 @@ fn own(question: &Question, candidate: &Candidate) -> Why {
     };
     let symbols = stems_of(candidate.around.iter().chain(&candidate.defined));
     Why {
-        lexical: lexical * weights::LEXICAL,
+        lexical: lexical * weights::LEXICAL
+            + question.signed_share(&candidate.text) * weights::SIGNED,
         sparse: sparse * weights::SPARSE,
         dense: dense * weights::DENSE,
         definition: degrees.fold(0.0, f64::max) * weight,

@@ -10,6 +10,8 @@ pub struct Question {
     pub words: Vec<(String, f64)>,
     /// Names of symbols, without the path before them: `spawn` of `task::spawn`.
     pub names: Vec<String>,
+    /// Words whose signs tell them from other words: `c++`, `c#`. Lower case.
+    pub signed: Vec<String>,
     /// Whether the question is nothing but one name.
     pub is_name: bool,
     /// Whether it is about tests.
@@ -47,9 +49,28 @@ impl Question {
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            signed: pieces
+                .iter()
+                .filter(|piece| is_signed(piece))
+                .map(|piece| piece.to_lowercase())
+                .collect(),
             words,
             is_name,
         }
+    }
+
+    /// Return the part of the words with signs that a text has as they are: 0 to 1, 0 without such words.
+    pub fn signed_share(&self, text: &str) -> f64 {
+        if self.signed.is_empty() {
+            return 0.0;
+        }
+        let text = text.to_lowercase();
+        let found = self
+            .signed
+            .iter()
+            .filter(|word| has_word(&text, word))
+            .count();
+        found as f64 / self.signed.len() as f64
     }
 
     /// Return the part of the question's words, by weight, that `has` knows: 0 to 1.
@@ -68,6 +89,22 @@ impl Question {
     pub fn asks_for(&self, stem: &str) -> bool {
         self.words.iter().any(|(word, _)| stems::agree(word, stem))
     }
+}
+
+/// Return whether a piece is a word with signs that belong to it: `C++`, `F#`.
+fn is_signed(piece: &str) -> bool {
+    let word = piece.trim_end_matches(['+', '#']);
+    let signs = &piece[word.len()..];
+    !word.is_empty() && word.chars().all(char::is_alphanumeric) && matches!(signs, "++" | "#")
+}
+
+/// Return whether `text` has `word`, and not as part of a longer one.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '+' | '#');
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
 }
 
 fn trimmed(piece: &str) -> &str {
@@ -121,6 +158,17 @@ mod tests {
         assert!(one.is_name);
         assert_eq!(one.names, ["Router"]);
         assert_eq!(one.words, [("rout".to_owned(), 1.0)]);
+    }
+
+    #[test]
+    fn signs_tell_words_apart() {
+        let question = Question::of("strings in C++ or F#?", |_| 1.0);
+        assert_eq!(question.signed, ["c++", "f#"]);
+        assert_eq!(question.signed_share("// C++ strings"), 0.5);
+        assert_eq!(question.signed_share("f# and c++."), 1.0);
+        assert_eq!(question.signed_share("c, xc++, c+++, f#x"), 0.0);
+        assert_eq!(Question::of("a + b, a++b #", |_| 1.0).signed, [""; 0]);
+        assert_eq!(Question::of("C", |_| 1.0).signed_share("C++"), 0.0);
     }
 
     #[test]

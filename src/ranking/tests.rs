@@ -124,3 +124,18 @@ proptest! {
         prop_assert_eq!(all, (0..candidates.len()).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn words_with_signs_are_looked_for_as_they_are() {
+    let written = |path: &str, text: &str| Candidate {
+        text: text.to_owned(),
+        ..candidate(path)
+    };
+    let candidates = [
+        written("a.md", "strings of C#"),
+        written("b.md", "strings of C++"),
+        written("c.md", "strings of C"),
+    ];
+    assert_eq!(best("strings in C++", &candidates), "b.md");
+    assert_eq!(best("strings in c#", &candidates), "a.md");
+}

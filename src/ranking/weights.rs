@@ -9,6 +9,10 @@ pub const LEXICAL: f64 = 0.25;
 pub const SPARSE: f64 = 0.2;
 pub const DENSE: f64 = 0.55;
 
+/// A chunk with all words of the question that have signs, such as `C++`. Encoders do not see signs. Not tuned: neither the
+/// benchmark nor the known items have such questions.
+pub const SIGNED: f64 = 0.5;
+
 /// A chunk that defines the only name in the question.
 pub const DEFINITION: f64 = 2.0;
 /// A chunk that defines a name within a longer question.

@@ -27,7 +27,11 @@ pub fn may_be(head: &[u8]) -> bool {
         || super::is_log(head)
         || first.starts_with("{\"type\":\"")
         || begins_profile(text)
-        || !first.starts_with("  ") && lines::line(first).is_some()
+        || match lines::line(first) {
+            Some(Line::Certain) => true,
+            Some(Line::Possible) => !first.starts_with("  "),
+            None => false,
+        }
 }
 
 /// Return what a text is, if all of it is output of this program. The last line may be incomplete, since the program may
@@ -104,6 +108,8 @@ mod tests {
     use super::*;
 
     const SUMMARY: &str = "p: built in 0 s (0 s of CPU time, encoders busy 0 %)\n  1 file, 1 chunk, 70 B of text in 1 shard\n  /tmp/x/main.genome.db\n  digest 76e2\n\nnext: helix-build query x \"how do I ...\"\n";
+    const DIGEST: &str =
+        "  digest 85c5f87f72af8332fe49f4b4f7f0b6dd5bea71c69bd4995ba79529998d7e1eed\n";
     const LOG: &str = "2026-11-26T14:57:09.123456Z DEBUG helix_build::telemetry: the log begins\n";
     const METRICS: &str = "# HELP helix_build_info The program that built the profile; always 1.\n# TYPE helix_build_info gauge\nhelix_build_info{profile=\"p\"} 1\n";
     const PAUSED: &str = "{\"type\":\"paused\",\"exit\":75,\"profile\":\"p\"}\n";
@@ -123,9 +129,9 @@ mod tests {
     const SHOW: &str = "p: Of the shop: all of it\nfile: /x/p.toml\nroots:\n  src                      /x/src\nextensions: rs md\nskipped folders: target\nsizes: 1 to 2 bytes; gitignore: true\nchunker: ast\n";
     const INSPECT: &str = "shard src\n  bytes       397312 (388 KiB)\n  hot chunks  2\n  roots\n    label  path\n    src    /x\n";
 
-    const OURS: [&str; 17] = [
-        SUMMARY, LOG, METRICS, PAUSED, HIT, HITS, PLACES, ENCODED, SOUND, PLAN, PROGRESS, ERROR,
-        USAGE, DOCTOR, MODELS, SHOW, INSPECT,
+    const OURS: [&str; 18] = [
+        SUMMARY, DIGEST, LOG, METRICS, PAUSED, HIT, HITS, PLACES, ENCODED, SOUND, PLAN, PROGRESS,
+        ERROR, USAGE, DOCTOR, MODELS, SHOW, INSPECT,
     ];
 
     #[test]

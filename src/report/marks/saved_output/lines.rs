@@ -160,7 +160,8 @@ pub fn line(line: &str) -> Option<Line> {
         || is_status(line)
         || is_finding(line)
         || is_model(line)
-        || is_detail(line);
+        || is_detail(line)
+        || is_digest(line);
     if is_certain {
         return Some(Line::Certain);
     }
@@ -211,6 +212,12 @@ fn is_model(line: &str) -> bool {
         || line.contains(": a usable ") && line.ends_with(" encoder")
         || line.ends_with(": unusable")
         || line.starts_with("helix-build ") && line.ends_with(')') && line.split(' ').count() == 3
+}
+
+/// The last line of a summary, also alone: of all lines it is the one that scripts pick out.
+fn is_digest(line: &str) -> bool {
+    let digest = line.strip_prefix("  digest ");
+    digest.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// A field of `inspect` that each shard, file or chunk has.
