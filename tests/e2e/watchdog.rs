@@ -144,9 +144,9 @@ fn a_crawl_climbs_the_ladder_and_nothing_is_lost() {
     let (runs, undisturbed) = runs_of(&world, "o");
     assert!(runs > 50, "{runs} batches are too few for this test");
     assert_eq!(actions(&undisturbed), Vec::<String>::new());
-    // From three fifths on everything crawls. The next process has less than that to do: every file keeps the encoder
+    // From three quarters on everything crawls. The next process has less than that to do: every file keeps the encoder
     // waiting, so that what comes before is committed in small parts, on a busy machine as well.
-    let crawls = crawl("encode::run", runs * 3 / 5, None);
+    let crawls = crawl("encode::run", runs * 3 / 4, None);
     let played = Played {
         failpoints: &format!("worker::prepare=return(crawl);{crawls}"),
         ..Played::default()
