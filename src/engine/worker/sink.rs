@@ -52,8 +52,7 @@ pub(super) fn run(
     }
 }
 
-/// Files of one segment on their way into its next transaction. A transaction writes whole pages, so
-/// a transaction for each small file would write most pages several times.
+/// Files of one segment on their way into its next write. One write for several small files saves calls and messages.
 struct CommitGroup {
     opened: Box<OpenSegment>,
     files: Vec<EncodedFile>,
@@ -62,7 +61,7 @@ struct CommitGroup {
     since: Option<Instant>,
 }
 
-/// Approximate text in a transaction. Four times as much gained nothing measurable.
+/// Approximate text in a write. Four times as much gained nothing measurable when segments were SQLite databases.
 const GROUP_BYTES: usize = 256 * 1024;
 
 /// Encoded work that a kill may lose at most.
@@ -92,7 +91,7 @@ impl CommitGroup {
         self.files.push(file);
         let since = *self.since.get_or_insert_with(Instant::now);
         let full = self.bytes >= GROUP_BYTES || since.elapsed() >= GROUP_TIME;
-        // A test may want a transaction for every file.
+        // A test may want a write for every file.
         let alone = failpoint!("sink::group", self.opened.task.shard_label);
         if full || alone || self.opened.committed.is_some() {
             self.commit(reporter)?;
@@ -224,7 +223,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
-        /// However files are grouped into transactions, and wherever the queue ends: what was sent is committed,
+        /// However files are grouped into writes, and wherever the queue ends: what was sent is committed,
         /// in the order in which it was sent, and reported after the commit.
         #[test]
         fn what_is_sent_is_committed_oldest_first(
