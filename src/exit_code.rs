@@ -28,6 +28,10 @@ pub enum ExitCode {
     Unavailable = 13,
     /// `verify` found damage.
     VerifyFailed = 14,
+    /// A segment fails wherever it is tried.
+    Poisoned = 65,
+    /// Parts of a build over many machines are missing.
+    MissingParts = 66,
     /// Paused by a signal; the same command resumes.
     Paused = 75,
     /// Stopped at once by a second interrupt.
@@ -93,7 +97,7 @@ impl From<anyhow::Error> for Failed {
 
 impl ExitCode {
     /// All codes in ascending order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Success,
         Self::Failure,
         Self::Usage,
@@ -104,6 +108,8 @@ impl ExitCode {
         Self::FingerprintMismatch,
         Self::Unavailable,
         Self::VerifyFailed,
+        Self::Poisoned,
+        Self::MissingParts,
         Self::Paused,
         Self::Forced,
     ];
@@ -127,7 +133,13 @@ impl ExitCode {
             }
             Self::Unavailable => "A model, the runtime or a device cannot be used.",
             Self::VerifyFailed => "verify found damage.",
-            Self::Paused => "Paused by a signal; run the same command again to resume.",
+            Self::Poisoned => {
+                "A segment of a build over many machines fails wherever it is tried; do not retry it."
+            }
+            Self::MissingParts => {
+                "Segments or shards of a build over many machines are missing; the message lists them."
+            }
+            Self::Paused => "Paused by a signal; run the same command again to resume. A task of an array should be queued again.",
             Self::Forced => "Stopped at once by a second interrupt.",
         }
     }
@@ -167,6 +179,9 @@ impl ExitCode {
             ErrorKind::Locked => Self::Locked,
             ErrorKind::FingerprintMismatch => Self::FingerprintMismatch,
             ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::Poisoned => Self::Poisoned,
+            ErrorKind::MissingParts => Self::MissingParts,
+            ErrorKind::NotFound => Self::NoSuchOutput,
             ErrorKind::DiskFull | ErrorKind::Failed => Self::Failure,
         }
     }

@@ -27,7 +27,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 /// Start logging, and write the command line to the log file. A worker appends to the file of its supervisor.
 /// `HELIX_BUILD_LOG` (for example `debug`, or `helix_build::engine::worker=trace`) overrides `-v` and `-q`.
 pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
-    let is_worker = matches!(command, Command::Worker);
+    let is_worker = command.is_child();
     let level = match i32::from(flags.verbose) - i32::from(flags.quiet) {
         ..=-2 => LevelFilter::ERROR,
         -1 | 0 => LevelFilter::WARN,

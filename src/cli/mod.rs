@@ -3,12 +3,16 @@
 //! The only module that uses `clap`. It only parses: `commands` reads files and applies defaults.
 
 mod build_flags;
+mod cluster_args;
 mod manual;
 mod models_args;
 mod query_args;
 mod serve_args;
 
 pub use build_flags::{BuildFlags, OutputMode, ProgressStyle, ShardCategory};
+pub use cluster_args::{
+    CommitArgs, MissingArgs, PlanFile, PublishArgs, ScratchFlag, StatusArgs, TaskSize, WorkerArgs,
+};
 pub use manual::manual;
 pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare, Quantization};
 pub use query_args::{QueryArgs, QueryMode};
@@ -28,7 +32,7 @@ use std::path::PathBuf;
     version,
     max_term_width = 80,
     about = "Builds hybrid (lexical, sparse, dense) search indexes from folders of code and text",
-    after_help = "Without a command, helix-build builds:\n  helix-build ~/src/billing\n  helix-build --profile demo\n  helix-build --profile medium --mode sharded \\\n      --shard-workers 2 --shard-file-workers 3"
+    after_help = "Without a command, helix-build builds:\n  helix-build ~/src/billing\n  helix-build --profile demo\n  helix-build --profile medium --mode sharded \\\n      --shard-workers 2 --shard-file-workers 3\n\nOn many machines: plan --out FILE, then worker, publish, missing, status, commit"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -78,6 +82,9 @@ pub enum Command {
         /// Show the rule that includes or skips this file
         #[arg(long, value_name = "PATH")]
         why: Option<PathBuf>,
+        /// Write the plan to this file and begin a build over many machines
+        #[arg(long, value_name = "FILE", conflicts_with = "why")]
+        out: Option<PathBuf>,
     },
     /// Search an index
     Query(QueryArgs),
@@ -112,12 +119,35 @@ pub enum Command {
         /// Command to describe, for example `models prepare` [default: the program]
         command: Vec<String>,
     },
-    /// Run as a worker process (binary protocol on stdin and stdout)
+    /// Do segments of a plan: a task of a build over many machines
     #[command(hide = true)]
-    Worker,
+    Worker(WorkerArgs),
+    /// Publish a shard of a plan once its segments are done
+    #[command(hide = true)]
+    Publish(PublishArgs),
+    /// Complete a build over many machines: publish, register, check
+    #[command(hide = true)]
+    Commit(CommitArgs),
+    /// Print the numbers of the tasks that are not done, for an array
+    #[command(hide = true)]
+    Missing(MissingArgs),
+    /// Show how far a build over many machines is
+    #[command(hide = true)]
+    Status(StatusArgs),
     /// Open the encoders named on standard input, to test a device
     #[command(hide = true)]
     Probe,
+}
+
+impl Command {
+    /// Return whether a build has started this process, which speaks its protocol on the standard streams.
+    pub fn is_child(&self) -> bool {
+        match self {
+            Self::Worker(args) => args.plan.is_none(),
+            Self::Probe => true,
+            _ => false,
+        }
+    }
 }
 
 /// Flags that choose models.

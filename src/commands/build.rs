@@ -174,7 +174,7 @@ impl Run<'_> {
     }
 }
 
-fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {
+pub fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {
     match asked {
         Some(ProgressStyle::Bar) => Style::Bars,
         Some(ProgressStyle::Plain) => Style::Plain,
@@ -186,7 +186,7 @@ fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {
 }
 
 /// Return the flags that give workers the log level and the log file of their supervisor.
-fn log_flags(global: &GlobalFlags) -> Vec<OsString> {
+pub fn log_flags(global: &GlobalFlags) -> Vec<OsString> {
     let repeated = |flag: &str, times: u8| std::iter::repeat_n(OsString::from(flag), times.into());
     let log_file = global.log_file.iter();
     repeated("-v", global.verbose)

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error.
 
 mod build;
+mod cluster;
 mod doctor;
 mod encode;
 mod environment;
@@ -44,7 +45,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Run a command. An error without an exit code means [`ExitCode::Failure`], and so does a panic. A worker may panic: its
 /// supervisor reports that.
 pub fn run(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {
-    if matches!(command, Command::Worker | Command::Probe) {
+    if command.is_child() {
         return dispatch(command, global);
     }
     // Unwind safe: the process ends without using the command's state again.
@@ -62,7 +63,7 @@ pub fn refuse_log(command: &Command, global: &GlobalFlags) -> Result<(), Failed>
     let flags = match command {
         Command::Build(flags) | Command::Plan { build: flags, .. } => Some(flags),
         // Their supervisor has checked it.
-        Command::Worker | Command::Probe => return Ok(()),
+        child if child.is_child() => return Ok(()),
         _ => None,
     };
     match &global.log_file {
@@ -124,9 +125,11 @@ fn text_of(failed: &Failed) -> String {
 
 fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {
     let ended = match command {
-        Command::Build(flags) if flags.dry_run => return plan::run(&flags, None, global),
+        Command::Build(flags) if flags.dry_run => return plan::run(&flags, None, None, global),
         Command::Build(flags) => return build::run(&flags, global),
-        Command::Plan { build, why } => return plan::run(&build, why.as_deref(), global),
+        Command::Plan { build, why, out } => {
+            return plan::run(&build, why.as_deref(), out.as_deref(), global);
+        }
         Command::Query(args) => query::run(&args, global),
         Command::Serve(args) => serve::run(&args, global),
         Command::Init(args) => init::run(&args, global),
@@ -151,7 +154,14 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         }),
         Command::Man { command } => manual(&command),
         Command::Probe => probe::run(),
-        Command::Worker => worker::run().context("worker").map(|()| ExitCode::Success),
+        Command::Worker(args) => match &args.plan {
+            None => worker::run().context("worker").map(|()| ExitCode::Success),
+            Some(plan) => cluster::worker(plan, &args, global),
+        },
+        Command::Publish(args) => cluster::publish(&args, global),
+        Command::Commit(args) => cluster::commit(&args, global),
+        Command::Missing(args) => cluster::missing(&args, global),
+        Command::Status(args) => cluster::status(&args, global),
     };
     Ok(ended?)
 }

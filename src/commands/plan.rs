@@ -4,7 +4,7 @@
 
 use super::profile_lookup::{self, Profiles};
 use super::settings::{Origin, Setting, Settings};
-use super::{build, output, skipped};
+use super::{build, cluster, output, skipped};
 use crate::cli::{BuildFlags, GlobalFlags};
 use crate::engine::worker::Reading;
 use crate::engine::{self, Preview, worker};
@@ -26,6 +26,7 @@ use std::path::Path;
 pub fn run(
     flags: &BuildFlags,
     why: Option<&Path>,
+    out: Option<&Path>,
     global: &GlobalFlags,
 ) -> Result<ExitCode, Failed> {
     let mut todo = Vec::new();
@@ -36,6 +37,9 @@ pub fn run(
         if let Some(file) = &global.log_file {
             settings.request.profile.exclude_output(file);
         }
+        if let Some(file) = out {
+            settings.request.profile.exclude_output(file);
+        }
         // Check all profiles before showing any, as a build does.
         if why.is_none() {
             let checked = engine::check(&settings.request).map_err(anyhow::Error::from);
@@ -44,6 +48,9 @@ pub fn run(
             checked.map_err(Failed::of_profile(&name))?;
         }
         todo.push(settings);
+    }
+    if let Some(file) = out {
+        return cluster::begin(flags, file, todo, global);
     }
     let mut worst = match why {
         Some(_) => ExitCode::Success,

@@ -1,7 +1,7 @@
 //! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
 
 use super::{record_failed_start, refuse_log, report_failure};
-use crate::cli::{self, Command};
+use crate::cli;
 use crate::exit_code::Failed;
 use crate::{encode, failpoint, gpu, platform, telemetry};
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ pub fn run() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => cli::refuse(&error),
     };
-    let is_worker = matches!(command, Command::Worker);
+    let is_worker = command.is_child();
     let ended = refuse_log(&command, &flags)
         .and_then(|()| telemetry::start(&command, &flags).map_err(Failed::from))
         .inspect_err(|failed| record_failed_start(&command, failed))

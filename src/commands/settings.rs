@@ -60,6 +60,8 @@ impl Setting {
 pub struct Settings {
     pub request: BuildRequest,
     pub devices: Devices,
+    /// What the devices were chosen by, for the sparse and the dense encoder.
+    pub preferences: [DevicePreference; 2],
     /// The settings to show to people.
     pub listed: Vec<Setting>,
 }
@@ -121,6 +123,7 @@ impl Settings {
         Ok(Self {
             request,
             devices,
+            preferences: [sparse, dense],
             listed,
         })
     }

@@ -59,8 +59,11 @@ pub fn conclude(
         .with_context(|| format!("writing {}", path.display()))?;
     prepared.provenance.write(&prepared.layout)?;
     let has_retained = !prepared.survey.retained.shards.is_empty();
-    prepared.change_times.conclude(has_retained)?;
+    if let Some(change_times) = &prepared.change_times {
+        change_times.conclude(has_retained)?;
+    }
     rebuild::remove_mark(&prepared.layout.rebuild())?;
+    ownership::remove_tasks(&prepared.layout.tasks())?;
     // Last: while this folder exists, `verify` knows that the manifest may describe an earlier state.
     ownership::remove_segments(&prepared.layout.segments())?;
     failpoint!("build::cleaned", request.profile.name);

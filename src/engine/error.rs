@@ -24,6 +24,12 @@ pub enum ErrorKind {
     Unavailable,
     /// The disk is full. Committed work is kept: free some space, and the same request resumes.
     DiskFull,
+    /// A part of a build over many machines fails wherever it runs: do not try it again.
+    Poisoned,
+    /// A build over many machines lacks parts: run their tasks.
+    MissingParts,
+    /// There is no build of this plan, or no such index.
+    NotFound,
     /// Anything else. Committed work is kept, and the same request resumes.
     Failed,
 }

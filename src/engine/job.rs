@@ -146,8 +146,8 @@ fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> O
     let files = shard.segment_files(segment);
     let root = plan.roots.get(files.first()?.root as usize)?;
     let suspect = (0..).zip(files).filter(|(_, file)| {
-        let change_times = &prepared.change_times;
-        change_times.is_suspect(&root.path, &file.entry)
+        let change_times = prepared.change_times.as_ref();
+        change_times.is_some_and(|times| times.is_suspect(&root.path, &file.entry))
     });
     let suspect = suspect.map(|(n, _)| n).collect();
     Some(SegmentTask {
@@ -160,6 +160,7 @@ fn task(prepared: &Prepared, plan: &Plan, shard: &ShardPlan, id: SegmentId) -> O
         authored: prepared.survey.authored_of(&root.label, files),
         quarantined: Vec::new(),
         suspect,
+        planned: None,
         careful: false,
     })
 }

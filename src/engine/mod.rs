@@ -32,6 +32,7 @@ mod watch;
 pub mod watchdog;
 pub mod worker;
 
+pub mod cluster;
 mod conclude;
 pub mod device_probe;
 mod disk_full;

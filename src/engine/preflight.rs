@@ -44,7 +44,10 @@ pub struct Prepared {
     pub is_finished: bool,
     /// All databases found in the output: sources of vectors to reuse.
     pub earlier_databases: Vec<PathBuf>,
-    pub change_times: ChangeTimes,
+    /// `None`: the record was written when the plan was made.
+    pub change_times: Option<ChangeTimes>,
+    /// Where databases are made, if not beside their place.
+    pub scratch: Option<PathBuf>,
     /// With `--rebuild`.
     pub rebuild: Option<Rebuild>,
     /// What the output recorded about its files when the run began.
@@ -172,7 +175,8 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
         unchanged,
         is_finished,
         earlier_databases,
-        change_times,
+        change_times: Some(change_times),
+        scratch: None,
         rebuild,
         records,
         provenance,

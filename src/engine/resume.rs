@@ -86,6 +86,7 @@ mod tests {
             authored: Vec::new(),
             quarantined: Vec::new(),
             suspect: Vec::new(),
+            planned: None,
             careful: false,
         }
     }

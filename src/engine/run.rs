@@ -194,7 +194,7 @@ fn share(part: Duration, whole: Duration) -> f64 {
     (part.as_secs_f64() / whole.as_secs_f64()).min(1.0)
 }
 
-fn planned(shard: &ShardPlan) -> PlannedShard {
+pub fn planned(shard: &ShardPlan) -> PlannedShard {
     PlannedShard {
         shard: shard.id,
         label: shard.label.clone(),
@@ -203,7 +203,7 @@ fn planned(shard: &ShardPlan) -> PlannedShard {
     }
 }
 
-fn build_error(failure: Failure) -> BuildError {
+pub fn build_error(failure: Failure) -> BuildError {
     let kind = match failure.kind {
         FailureKind::Unavailable | FailureKind::Device(_) => ErrorKind::Unavailable,
         FailureKind::FingerprintMismatch => ErrorKind::FingerprintMismatch,

@@ -64,10 +64,12 @@ pub enum SkipReason {
     LockFile,
     /// An image in the form of text, such as SVG.
     Image,
+    /// Changed, replaced or deleted between the plan of a build over many machines and the task that read it.
+    Changed,
 }
 
 impl SkipReason {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Extension,
         Self::TooSmall,
         Self::TooLarge,
@@ -96,6 +98,7 @@ impl SkipReason {
         Self::Vendored,
         Self::LockFile,
         Self::Image,
+        Self::Changed,
     ];
 
     /// Return the stable spelling in JSON, manifests and databases.
@@ -129,6 +132,7 @@ impl SkipReason {
             Self::Vendored => "vendored",
             Self::LockFile => "lock_file",
             Self::Image => "image",
+            Self::Changed => "changed",
         }
     }
 
@@ -138,7 +142,10 @@ impl SkipReason {
 
     /// Whether the input should have been indexed and could not be: the build then exits with 3.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::Unreadable | Self::Quarantined)
+        matches!(
+            self,
+            Self::Unreadable | Self::Quarantined | Self::Changed
+        )
     }
 }
 

@@ -79,7 +79,7 @@ impl Default for PlanOptions {
 }
 
 /// Everything to build.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// As given.
     pub roots: Vec<PlanRoot>,

@@ -11,11 +11,12 @@ pub use frame::{FrameError, MAX_FRAME_BYTES, read_frame, write_frame};
 use crate::batch::{Batch, EncoderKind};
 use crate::failure::Failure;
 use crate::file::{FileEntry, RelPath};
-use crate::ids::{Digest, SegmentId, ShardId, WorkerId};
+use crate::ids::{Digest, FileHash, SegmentId, ShardId, WorkerId};
 use crate::profile::Limits;
 use crate::profile::encoders::EncoderChoice;
 use crate::profile::recipe::Recipe;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub fn build_id() -> String {
 }
 
 /// Raised with every change of a message.
-const PROTOCOL_VERSION: u32 = 6;
+const PROTOCOL_VERSION: u32 = 7;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
@@ -87,6 +88,9 @@ pub struct SegmentTask {
     /// Positions of the files that may have been replaced by others of the same size and time: what an earlier run
     /// committed of them counts only if their bytes are the same.
     pub suspect: Vec<u32>,
+    /// The files must be as they were planned; others are skipped as changed. By position, the hashes that are known of
+    /// their bytes. `None`: a file is indexed as it is when it is read.
+    pub planned: Option<BTreeMap<u32, FileHash>>,
     /// Careful mode: one file at a time, each announced by `FileStarted`, to find the file that kills.
     pub careful: bool,
 }

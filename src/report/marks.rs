@@ -168,6 +168,35 @@ pub fn is_blank(head: &[u8]) -> bool {
         .all(|byte| *byte == 0 || byte.is_ascii_whitespace())
 }
 
+/// The beginning of a plan that `plan --out` writes.
+pub const PLAN_MARK: &str = "{\"tool\":\"helix-build ";
+
+/// Return whether a file begins like a plan of a build over many machines.
+pub fn is_plan(head: &[u8]) -> bool {
+    head.starts_with(PLAN_MARK.as_bytes()) && contains(head, b"\"kind\":\"plan\"")
+}
+
+/// The beginning of the file that says which plan is being built; the plan's hash follows.
+pub const PLAN_BEGUN: &str = "plan ";
+
+/// Return whether a file begins like the one that says which plan is being built.
+pub fn is_plan_begun(head: &[u8]) -> bool {
+    begins(head, PLAN_BEGUN.as_bytes())
+}
+
+/// Return whether a file of this name in the folder of tasks is of a build: `plan`, `<n>.json` or `shard-<n>.json`, with a
+/// number for a temporary file (`7.json.123`).
+pub fn is_task_name(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let plain = match name.rsplit_once('.') {
+        Some((plain, n)) if is_number(n) => plain,
+        _ => name,
+    };
+    let note = plain.strip_suffix(".json");
+    let number = note.map(|note| note.strip_prefix("shard-").unwrap_or(note));
+    plain == "plan" || number.is_some_and(is_number)
+}
+
 /// The first bytes of a segment.
 pub const SEGMENT_MAGIC: &[u8] = b"helix-build segment\n";
 

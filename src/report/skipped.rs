@@ -58,6 +58,28 @@ impl SkippedTally {
         }
     }
 
+    /// Return all groups, to be read back with [`Self::of_entries`].
+    pub fn entries(&self) -> Vec<SkippedGroup> {
+        let entries = self.0.iter();
+        let entries = entries.map(|((reason, kind), (count, examples))| SkippedGroup {
+            reason: *reason,
+            kind: kind.clone(),
+            count: *count,
+            examples: examples.clone(),
+        });
+        entries.collect()
+    }
+
+    /// Return the tally that has these groups.
+    pub fn of_entries(entries: &[SkippedGroup]) -> Self {
+        let entries = entries.iter();
+        let entries = entries.map(|group| {
+            let counted = (group.count, group.examples.clone());
+            ((group.reason, group.kind.clone()), counted)
+        });
+        Self(entries.collect())
+    }
+
     /// Return the groups, by reason and then by falling count. Leaves out the smallest beyond 200.
     pub fn groups(&self) -> Vec<SkippedGroup> {
         let group =

@@ -10,6 +10,7 @@ use super::ledger_row;
 use super::root::Root;
 use crate::file::FileRecord;
 use crate::ids::Digest;
+use rusqlite::Connection;
 use std::path::Path;
 
 /// A published shard's own account.
@@ -33,7 +34,7 @@ pub struct ShardLedger {
 /// builder, [`StoreError::Format`] when it is of another version's.
 pub fn read_ledger(path: &Path) -> Result<ShardLedger, StoreError> {
     let conn = open_read_only(path)?;
-    check_format(&conn, path)?;
+    let head = head(&conn, path)?;
     let sql = format!(
         "SELECT root_id, {} FROM build_files ORDER BY file_id",
         ledger_row::COLUMNS
@@ -47,17 +48,30 @@ pub fn read_ledger(path: &Path) -> Result<ShardLedger, StoreError> {
             .collect()
     };
     Ok(ShardLedger {
-        label: meta(&conn, path, "label")?,
-        fingerprint: digest_of(&conn, path, "fingerprint")?,
-        encoder_fingerprint: digest_of(&conn, path, "encoder_fingerprint")?,
-        digest: digest_of(&conn, path, "digest")?,
-        content: ContentDigest::from_digest(digest_of(&conn, path, "content_digest")?),
-        tool_version: meta(&conn, path, "tool_version")?,
-        epoch: meta(&conn, path, "epoch")?,
-        roots: roots_of(&conn).map_err(StoreError::sql(path))?,
-        chunks: meta(&conn, path, "chunks")?,
         files: files()
             .map_err(StoreError::sql(path))?
             .ok_or_else(|| StoreError::corrupt(path, "a row of build_files does not decode"))?,
+        ..head
+    })
+}
+
+/// Read everything but the files of the shard at `path`. Fails as [`read_ledger`] does.
+pub fn read_head(path: &Path) -> Result<ShardLedger, StoreError> {
+    head(&open_read_only(path)?, path)
+}
+
+fn head(conn: &Connection, path: &Path) -> Result<ShardLedger, StoreError> {
+    check_format(conn, path)?;
+    Ok(ShardLedger {
+        label: meta(conn, path, "label")?,
+        fingerprint: digest_of(conn, path, "fingerprint")?,
+        encoder_fingerprint: digest_of(conn, path, "encoder_fingerprint")?,
+        digest: digest_of(conn, path, "digest")?,
+        content: ContentDigest::from_digest(digest_of(conn, path, "content_digest")?),
+        tool_version: meta(conn, path, "tool_version")?,
+        epoch: meta(conn, path, "epoch")?,
+        roots: roots_of(conn).map_err(StoreError::sql(path))?,
+        chunks: meta(conn, path, "chunks")?,
+        files: Vec::new(),
     })
 }

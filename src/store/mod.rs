@@ -32,6 +32,7 @@ pub mod schema;
 pub mod segment;
 pub mod shard;
 pub mod surroundings;
+pub mod transfer;
 
 pub use connect::{
     hash_file, log_beside, most_open_databases, open_read_only, remove_database, remove_log,

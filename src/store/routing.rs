@@ -5,15 +5,17 @@
 //! meanwhile. Rows that servers keep in other tables are left alone.
 
 use super::build_meta::{check_format, digest_of, meta};
-use super::connect::{self, open_read_only};
+use super::connect::{self, Log, open_read_only};
 use super::digest::ContentDigest;
 use super::error::StoreError;
 use super::registered::{BuildRecord, RegisteredShard, read_registered};
-use super::schema;
+use super::{schema, transfer};
 use crate::ids::FileHash;
+use crate::report::marks::ATTEMPT;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Row, Statement, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Under which a server lists a shard: the closed set of the format's `shards.category`.
@@ -29,6 +31,20 @@ pub enum ShardCategory {
 }
 
 impl ShardCategory {
+    const ALL: [Self; 5] = [
+        Self::Participant,
+        Self::Agent,
+        Self::Reference,
+        Self::Org,
+        Self::Cold,
+    ];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|category| category.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Participant => "participant",
@@ -44,7 +60,10 @@ impl ShardCategory {
 #[derive(Debug)]
 pub struct RoutingDb {
     conn: Connection,
+    /// The file that is open: the database itself, or its copy in a scratch folder.
     path: PathBuf,
+    /// Where the copy goes at the end.
+    target: Option<PathBuf>,
     category: ShardCategory,
 }
 
@@ -71,8 +90,32 @@ impl RoutingDb {
         Ok(Self {
             conn,
             path: path.to_path_buf(),
+            target: None,
             category: ShardCategory::default(),
         })
+    }
+
+    /// Do the same with a copy in the folder `scratch`, which [`Self::finish`] puts in place: SQLite's log needs locks and
+    /// shared memory, which shared file systems may not have. A database that a program has open is opened itself.
+    pub fn open_or_create_in(
+        scratch: &Path,
+        path: &Path,
+        epoch: f64,
+    ) -> Result<Self, StoreError> {
+        if Log::beside(path) != Log::None {
+            return Self::open_or_create(path, epoch);
+        }
+        let copy = scratch.join(path.file_name().unwrap_or_default());
+        connect::remove_database(&copy)?;
+        match std::fs::copy(path, &copy) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(StoreError::io(path)(error));
+            }
+            _ => {}
+        }
+        let opened = Self::open_or_create(&copy, epoch)?;
+        let target = Some(path.to_path_buf());
+        Ok(Self { target, ..opened })
     }
 
     /// Return the category under which servers list what is registered from now on.
@@ -137,7 +180,8 @@ impl RoutingDb {
 
     /// Return the registered shards, in the order of their names.
     pub fn shards(&self) -> Result<Vec<RegisteredShard>, StoreError> {
-        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let place = self.target.as_ref().unwrap_or(&self.path);
+        let folder = place.parent().unwrap_or(Path::new(""));
         read_registered(&self.conn, folder).map_err(StoreError::sql(&self.path))
     }
 
@@ -154,8 +198,18 @@ impl RoutingDb {
                 path: self.path.clone(),
             });
         }
-        self.conn.close().map_err(|(_, error)| failed(error))
+        self.conn.close().map_err(|(_, error)| failed(error))?;
+        let Some(target) = &self.target else {
+            return Ok(());
+        };
+        transfer::put(&self.path, target, |n| attempt_beside(target, n))?;
+        connect::remove_database(&self.path)
     }
+}
+
+/// Return the name of a temporary file beside a database, from a number.
+pub fn attempt_beside(database: &Path, number: u64) -> PathBuf {
+    connect::sidecar(database, &format!("{ATTEMPT}{number}-0"))
 }
 
 /// Say what to do with a routing database that cannot be read: no build replaces it, since others keep rows in it.

@@ -50,6 +50,15 @@ pub fn read_complete(
     let Some(_owner) = Owner::take_if_free(path)? else {
         return Ok(None);
     };
+    read_finished(path, header)
+}
+
+/// Do the same without asking for the lock: for a segment that was moved to its place when it was complete, in a folder that
+/// may have no locks.
+pub fn read_finished(
+    path: &Path,
+    header: &SegmentHeader,
+) -> Result<Option<Vec<FileRecord>>, StoreError> {
     let segment = match SegmentReader::open(path) {
         Ok(segment) => segment,
         Err(StoreError::Corrupt { .. }) => return Ok(None),

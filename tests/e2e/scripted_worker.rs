@@ -78,6 +78,7 @@ pub fn task(world: &World) -> SegmentTask {
         authored: Vec::new(),
         quarantined: Vec::new(),
         suspect: Vec::new(),
+        planned: None,
         careful: false,
     }
 }

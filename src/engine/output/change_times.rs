@@ -12,7 +12,7 @@ use crate::engine::error::{Context as _, Result};
 use crate::engine::output::draft;
 use crate::file::{FileEntry, root_spelling};
 use crate::named_file;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedFile};
 use crate::platform;
 use crate::report::marks::CHANGE_TIMES;
 use std::collections::BTreeMap;
@@ -49,6 +49,23 @@ impl ChangeTimes {
             now,
             recorded: decode(&bytes).unwrap_or_default(),
         }
+    }
+
+    /// Look at every planned file, and compare with the times that `noted` has of it.
+    pub fn since(plan: &Plan, noted: impl Fn(&PlannedFile) -> Option<i64>) -> Self {
+        let mut since = Self::look(Path::new(""), plan);
+        for file in plan.shards.iter().flat_map(|shard| &shard.files) {
+            if let Some(changed) = noted(file) {
+                let root = &plan.roots[file.root as usize].path;
+                since.recorded.insert(key(root, &file.entry), changed);
+            }
+        }
+        since
+    }
+
+    /// Return the change time of a file when it was looked at.
+    pub fn of(&self, root: &Path, entry: &FileEntry) -> Option<i64> {
+        self.now.get(&key(root, entry)).copied()
     }
 
     /// Whether a file may have other bytes than when a build read it, although size and modification time are the same.

@@ -67,7 +67,27 @@ impl Layout {
 
     /// Return the path of a segment. Plans in which the segment begins with the same file give the same path.
     pub fn segment(&self, segment: &Segment) -> PathBuf {
-        self.segments().join(format!("{}.seg", stem(&segment.key)))
+        self.segment_of(&segment.key)
+    }
+
+    /// Return the path of the segment with this key.
+    pub fn segment_of(&self, key: &str) -> PathBuf {
+        self.segments().join(format!("{}.seg", stem(key)))
+    }
+
+    /// Return the path of what a task over many machines has done of a segment that is not complete.
+    pub fn checkpoint(&self, key: &str) -> PathBuf {
+        self.segments().join(format!("{}.part.seg", stem(key)))
+    }
+
+    /// The notes of the tasks of a build over many machines. While this folder exists, one is in progress.
+    pub fn tasks(&self) -> PathBuf {
+        self.work.join("tasks")
+    }
+
+    /// The file that says which plan is being built.
+    pub fn plan_mark(&self) -> PathBuf {
+        self.tasks().join("plan")
     }
 
     pub fn lock(&self) -> PathBuf {

@@ -131,7 +131,8 @@ fn first_line(file: &mut File) -> String {
     line.replace(char::is_control, "?").trim().to_owned()
 }
 
-fn host() -> String {
+/// Return the name of this machine.
+pub fn host() -> String {
     let from_file = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     from_file
         .or_else(|| std::env::var("HOSTNAME").ok())

@@ -31,6 +31,7 @@ pub fn refuse(request: &BuildRequest) -> Result<()> {
     refuse_wrong_kinds(request, layout)?;
     refuse_foreign_file(&layout.provenance(), marks::is_output)?;
     refuse_foreign_file(&layout.rebuild(), marks::is_rebuild)?;
+    refuse_foreign_file(&layout.plan_mark(), marks::is_plan_begun)?;
     refuse_foreign_file(&draft::path_of(&layout.provenance()), marks::is_output)?;
     refuse_foreign_file(&draft::path_of(&layout.rebuild()), marks::is_rebuild)?;
     let times = layout.change_times();
@@ -69,7 +70,7 @@ fn refuse_wrong_kinds(request: &BuildRequest, layout: &Layout) -> Result<()> {
             require_kind(folder, found.file_type(), FileKind::Folder)?;
         }
     }
-    let mut folders = vec![layout.work.clone(), layout.segments()];
+    let mut folders = vec![layout.work.clone(), layout.segments(), layout.tasks()];
     let mut files = vec![
         layout.lock(),
         layout.provenance(),

@@ -12,11 +12,12 @@ use crate::ids::Digest;
 use crate::plan::{Mode, Plan};
 use crate::report::UnavailableRoot;
 use crate::store::ownership::{self, Holding, Mark};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The shards that are retained for unavailable roots.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RetainedShards {
     /// Unavailable roots with a shard in the output, in the order of the profile.
     pub roots: Vec<UnavailableRoot>,
@@ -25,8 +26,9 @@ pub struct RetainedShards {
 }
 
 /// A database that is retained.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RetainedShard {
+    #[serde(with = "crate::platform::wire_path")]
     pub path: PathBuf,
     /// Fingerprint of the encoders that the shard was built with.
     pub encoders: Option<Digest>,

@@ -20,11 +20,16 @@ impl Attempt {
     /// Reserve the name `<target>.tmp-<pid>-<n>`. Two processes that both publish `target` use different files, and a file
     /// that has such a name already is left alone.
     pub fn new(target: &Path) -> Self {
+        Self::in_folder(target.parent().unwrap_or(Path::new(".")), target)
+    }
+
+    /// Reserve such a name for `target` in another folder.
+    pub fn in_folder(folder: &Path, target: &Path) -> Self {
         loop {
             let n = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
-            let mut name = target.as_os_str().to_owned();
+            let mut name = target.file_name().unwrap_or_default().to_owned();
             name.push(format!("{ATTEMPT}{}-{n}", process::id()));
-            let path = PathBuf::from(name);
+            let path = folder.join(name);
             if fs::symlink_metadata(&path).is_err() {
                 return Self { path };
             }

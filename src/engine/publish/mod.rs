@@ -30,10 +30,10 @@ use crate::file::RelPath;
 use crate::ids::{Digest, FileHash};
 use crate::platform;
 use crate::store::digest::ContentDigest;
-use crate::store::routing::RoutingDb;
+use crate::store::routing::{RoutingDb, attempt_beside};
 use crate::store::segment::SegmentReader;
 use crate::store::shard::{Loaded, ShardHeader, ShardLoader, seal};
-use crate::store::{StoreError, hash_file, remove_database, remove_log};
+use crate::store::{StoreError, hash_file, remove_database, remove_log, transfer};
 use attempt::Attempt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -74,9 +74,27 @@ impl ShardPublisher {
         header: ShardHeader,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
+        Self::begin_as(Attempt::new(target), target, header, stop)
+    }
+
+    /// Do the same in the folder `scratch`, from which the finished shard is copied to its place.
+    pub fn begin_in(
+        scratch: &Path,
+        target: &Path,
+        header: ShardHeader,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
+        Self::begin_as(Attempt::in_folder(scratch, target), target, header, stop)
+    }
+
+    fn begin_as(
+        attempt: Attempt,
+        target: &Path,
+        header: ShardHeader,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
         let folder = folder_of(target);
         platform::create_folders(folder).map_err(StoreError::io(folder))?;
-        let attempt = Attempt::new(target);
         Ok(Self {
             loader: ShardLoader::create(attempt.path(), header, Arc::clone(&stop))?,
             attempt,
@@ -155,6 +173,9 @@ fn folder_of(target: &Path) -> &Path {
 /// Run step 5. Return the size of the file in bytes.
 fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     let path = attempt.path();
+    if folder_of(path) != folder_of(target) {
+        return copy_to_place(attempt, target);
+    }
     let file = File::options()
         .write(true)
         .open(path)
@@ -171,6 +192,15 @@ fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     let folder = folder_of(target);
     platform::sync_directory(folder).map_err(StoreError::io(folder))?;
     Ok(bytes)
+}
+
+/// Run step 5 for a shard that was made in another folder.
+fn copy_to_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
+    failpoint!("publish::rename", target.display());
+    remove_log(target)?;
+    let put = transfer::put(attempt.path(), target, |n| attempt_beside(target, n))?;
+    failpoint!("publish::renamed", target.display());
+    Ok(put.bytes)
 }
 
 #[cfg(test)]

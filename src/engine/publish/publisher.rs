@@ -44,6 +44,8 @@ pub struct Publisher {
     /// What the output recorded about its files when the run began.
     records: Records,
     other_formats: OtherFormats,
+    /// Where databases are made, if not beside their place. Segments stay then: other machines may read them.
+    scratch: Option<PathBuf>,
     /// With `--rebuild`: records each published shard.
     rebuild: Option<Rebuild>,
     /// What was published, for the summary.
@@ -95,15 +97,22 @@ impl Waiting {
 impl Publisher {
     /// Open the routing database and describe the shards to publish.
     pub fn new(request: &BuildRequest, prepared: &Prepared) -> error::Result<Self> {
+        let database = &prepared.layout.database;
+        let mut publisher = Self::without_routing(request, prepared)?;
+        if request.mode() == Mode::Sharded {
+            let routing = match &prepared.scratch {
+                None => RoutingDb::open_or_create(database, prepared.epoch)?,
+                Some(scratch) => RoutingDb::open_or_create_in(scratch, database, prepared.epoch)?,
+            };
+            publisher.routing = Some(Mutex::new(routing.with_category(request.category)));
+        }
+        Ok(publisher)
+    }
+
+    /// Describe the shards to publish. They are put in place, but not registered.
+    pub fn without_routing(request: &BuildRequest, prepared: &Prepared) -> error::Result<Self> {
         let layout = &prepared.layout;
-        store::spill_into(&layout.work)?;
-        let routing = match request.mode() {
-            Mode::Blob => None,
-            Mode::Sharded => {
-                let routing = RoutingDb::open_or_create(&layout.database, prepared.epoch)?;
-                Some(Mutex::new(routing.with_category(request.category)))
-            }
-        };
+        store::spill_into(prepared.scratch.as_ref().unwrap_or(&layout.work))?;
         Ok(Self {
             plan: Arc::clone(&prepared.survey.plan),
             layout: layout.clone(),
@@ -118,7 +127,8 @@ impl Publisher {
                 epoch: prepared.epoch,
                 sorter_threads: sorter_threads(prepared),
             },
-            routing,
+            routing: None,
+            scratch: prepared.scratch.clone(),
             records: prepared.records.clone(),
             other_formats: obstacles::other_formats(request),
             rebuild: prepared.rebuild.clone(),
@@ -267,7 +277,11 @@ impl Publisher {
             ..self.header.clone()
         };
         let target = self.layout.shard(&shard.label);
-        let mut publisher = ShardPublisher::begin(&target, header, Arc::clone(&self.stopping))?;
+        let stop = Arc::clone(&self.stopping);
+        let mut publisher = match &self.scratch {
+            None => ShardPublisher::begin(&target, header, stop)?,
+            Some(scratch) => ShardPublisher::begin_in(scratch, &target, header, stop)?,
+        };
         let mut arrived = BTreeMap::new();
         for segment in &shard.segments {
             while !arrived.contains_key(&segment.id) {
@@ -292,7 +306,10 @@ impl Publisher {
             let paths: Vec<RelPath> = files.iter().map(|f| f.entry.path.clone()).collect();
             publisher.load(&arrived[&segment.id], root_id as u32, &paths)?;
         }
-        self.refuse_lost_roots(&roots)?;
+        // Who publishes the segments of other machines may not have the roots.
+        if self.scratch.is_none() {
+            self.refuse_lost_roots(&roots)?;
+        }
         self.refuse_foreign_target(&target, &shard.label)?;
         let turn = self.turns.take(id, true);
         if self.is_stopping() {
@@ -308,7 +325,9 @@ impl Publisher {
             let recorded = rebuild.record_published(&shard.label);
             recorded.map_err(StoreError::io(&self.layout.rebuild()))?;
         }
-        publish::delete_segments(arrived.values().map(PathBuf::as_path))?;
+        if self.scratch.is_none() {
+            publish::delete_segments(arrived.values().map(PathBuf::as_path))?;
+        }
         self.published
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

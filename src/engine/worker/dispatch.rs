@@ -203,7 +203,7 @@ impl Dispatcher<'_> {
         let pipeline = Arc::clone(&self.pipeline);
         self.pool.run(move || {
             // The worker ends after a panic, so no half-done state is used again.
-            let prepare = || pipeline.prepare(&task, &task.files[n as usize]);
+            let prepare = || pipeline.prepare(&task, n);
             let file = catch_unwind(AssertUnwindSafe(prepare))
                 .map_err(|payload| panic_text(payload.as_ref()));
             // The encoder is gone when the worker is stopping.

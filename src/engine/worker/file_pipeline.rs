@@ -10,6 +10,7 @@ use crate::credential::{self, Found, Style};
 use crate::encode::{TextTokenizer, TokenizedText};
 use crate::failpoint::failpoint;
 use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason, TextKind};
+use crate::ids::FileHash;
 use crate::profile::Limits;
 use crate::profile::recipe::{Recipe, RuleSet, SecretsInText};
 use crate::protocol::{SegmentTask, Work};
@@ -77,9 +78,23 @@ pub(super) struct FilePipeline {
 }
 
 impl FilePipeline {
-    /// Read a file and prepare its chunks.
-    pub fn prepare(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
+    /// Read the file at position `n` of the task and prepare its chunks.
+    pub fn prepare(&self, task: &SegmentTask, n: u32) -> PreparedFile {
+        let entry = &task.files[n as usize];
         failpoint!("worker::prepare", entry.path.spelling());
+        let file = self.prepare_as_it_is(task, entry);
+        let Some(planned) = &task.planned else {
+            return file;
+        };
+        match difference(entry, planned.get(&n), &file.record) {
+            None => file,
+            Some(detail) => {
+                PreparedFile::skipped(skip_unread(entry, SkipReason::Changed, detail))
+            }
+        }
+    }
+
+    fn prepare_as_it_is(&self, task: &SegmentTask, entry: &FileEntry) -> PreparedFile {
         let reading = Reading {
             limits: &self.limits,
             recipe: &self.recipe,
@@ -177,6 +192,30 @@ impl FilePipeline {
             credentials,
         }
     }
+}
+
+/// Return how a file differs from its plan, by the rules of ledgers: by path, size and modification time; if only the time
+/// differs, by the hash of the bytes, where it is known.
+fn difference(
+    planned: &FileEntry,
+    hash: Option<&FileHash>,
+    found: &FileRecord,
+) -> Option<String> {
+    let is_gone = |reason: &SkipReason| *reason == SkipReason::Vanished;
+    match &found.outcome {
+        FileOutcome::Skipped { reason, .. } if is_gone(reason) => {
+            return Some("deleted since the plan".to_owned());
+        }
+        // It could not be read, so nothing is known of it.
+        _ if found.hash.is_none() => return None,
+        _ => {}
+    }
+    if found.entry.size != planned.size {
+        let (before, now) = (planned.size, found.entry.size);
+        return Some(format!("{before} bytes in the plan, now {now}"));
+    }
+    let is_same = found.entry.mtime_ns == planned.mtime_ns || hash == found.hash.as_ref();
+    (!is_same).then(|| "modified since the plan".to_owned())
 }
 
 /// Read a file that the walk found eligible, and return why a build with the same profile would skip it; `None`

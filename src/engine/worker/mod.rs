@@ -33,7 +33,7 @@ use crate::protocol::{FromWorker, ToWorker, WorkerSetup, build_id, read_frame};
 use crossbeam_channel::{Receiver, unbounded};
 pub use file_pipeline::{Reading, content_skip_reason};
 use reporter::Reporter;
-pub(crate) use resume::{header as segment_header, work_if_complete};
+pub(crate) use resume::{header as segment_header, identity as segment_identity, work_if_complete};
 use stage_error::StageError;
 use std::io::{self, BufReader};
 use std::sync::Arc;

@@ -15,8 +15,13 @@ use std::collections::{HashMap, HashSet};
 pub fn header(task: &SegmentTask, fingerprint: Digest) -> SegmentHeader {
     SegmentHeader {
         fingerprint,
-        identity: format!("{}/{}", task.shard_label, task.root_label),
+        identity: identity(&task.shard_label, &task.root_label),
     }
+}
+
+/// Return the identity of a segment of this shard and root.
+pub fn identity(shard_label: &str, root_label: &str) -> String {
+    format!("{shard_label}/{root_label}")
 }
 
 /// What a segment file already holds of its task.

@@ -213,6 +213,7 @@ mod tests {
                 authored: Vec::new(),
                 quarantined: Vec::new(),
                 suspect: Vec::new(),
+                planned: None,
                 careful: false,
             }),
             writer: SegmentWriter::open(path, &header).expect("opens"),

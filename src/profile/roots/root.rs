@@ -96,6 +96,17 @@ pub struct MissingRoot {
 }
 
 impl MissingRoot {
+    /// Return a missing root of which only its entry in the profile is known.
+    pub fn named(typed: &str) -> Self {
+        Self {
+            typed: typed.to_owned(),
+            resolved: typed.to_owned(),
+            detail: String::new(),
+            expected: None,
+            label_source: LabelSource::default(),
+        }
+    }
+
     /// Return the profile's entry; for a folder that a pattern matched before, its path.
     pub fn name(&self) -> String {
         match (self.label_source.is_glob, &self.expected) {

@@ -32,14 +32,18 @@ pub fn foreign_in_segments(folder: &Path) -> Result<Option<PathBuf>, StoreError>
 
 /// Remove the segments in `folder`, and the folder, unless something else lies in it.
 pub fn remove_segments(folder: &Path) -> Result<(), StoreError> {
+    remove_all(folder, marks::is_segment_name)
+}
+
+/// Remove the notes of tasks in `folder`, and the folder, unless something else lies in it.
+pub fn remove_tasks(folder: &Path) -> Result<(), StoreError> {
+    remove_all(folder, marks::is_task_name)
+}
+
+fn remove_all(folder: &Path, is_ours: fn(&str) -> bool) -> Result<(), StoreError> {
     for entry in entries(folder)? {
-        let path = entry.path();
-        if entry
-            .file_name()
-            .to_str()
-            .is_some_and(marks::is_segment_name)
-        {
-            remove(&path)?;
+        if entry.file_name().to_str().is_some_and(is_ours) {
+            remove(&entry.path())?;
         }
     }
     match fs::remove_dir(folder) {

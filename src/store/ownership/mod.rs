@@ -10,7 +10,7 @@ mod leftovers;
 pub use holding::{Holding, Mark, is_routing, look};
 pub use leftovers::{
     Stale, foreign_beside, foreign_in_segments, remove_segments, remove_shard,
-    remove_stale_attempts,
+    remove_stale_attempts, remove_tasks,
 };
 
 use super::connect::log_beside;

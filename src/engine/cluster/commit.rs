@@ -1,0 +1,168 @@
+//! The commit: publishes what no task has published, registers all shards, and concludes like any build.
+//!
+//! Reads the disk, not the sources. Nothing is registered unless every part is there.
+
+use super::plan_file::FrozenPlan;
+use super::shard::{self, Stopped, Trust};
+use super::state::{self, Missing};
+use super::task::Node;
+use super::refuse_ended;
+use crate::engine::error::{BuildError, ErrorKind, Result};
+use crate::engine::output::layout::Layout;
+use crate::engine::output::lock::BuildLock;
+use crate::engine::output::obstacles;
+use crate::engine::preflight::Prepared;
+use crate::engine::publish::publisher::Publisher;
+use crate::engine::publish::{self, PublishedShard, reconcile};
+use crate::engine::run::Published;
+use crate::engine::{BuildOutcome, conclude};
+use crate::engine::control::BuildControl;
+use crate::platform;
+use crate::report::{BuildEvent, RunSummary};
+use crate::store::ledger;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+/// How a commit ended that did not fail.
+#[derive(Clone, Debug)]
+pub enum CommitOutcome {
+    Built(BuildOutcome),
+    /// Nothing was changed.
+    Missing(Missing),
+}
+
+/// Commit a build over many machines. A commit that was killed can be repeated.
+///
+/// # Errors
+/// `NotFound` if no build of the plan is in progress; else as [`build`](crate::engine::build).
+pub fn commit(
+    node: Node<'_>,
+    trust: Trust,
+    control: &BuildControl,
+    observe: &mut dyn FnMut(&BuildEvent),
+) -> Result<CommitOutcome> {
+    let began = Instant::now();
+    let Node { plan, request, .. } = node;
+    let layout = plan.layout(node.relocation);
+    refuse_ended(plan, &layout)?;
+    let _lock = BuildLock::take(&layout.lock())?;
+    refuse_ended(plan, &layout)?;
+    obstacles::refuse(request)?;
+    let Parts {
+        published,
+        todo,
+        missing,
+    } = Parts::find(plan, &layout, trust)?;
+    if !missing.is_empty() {
+        return Ok(CommitOutcome::Missing(missing));
+    }
+    let whole = Arc::new(plan.whole(&todo)?);
+    let mut prepared = shard::prepare(node, layout, whole);
+    for (id, label, _) in plan.unchanged() {
+        let head = ledger::read_head(&prepared.layout.shard(label))?;
+        prepared.unchanged.insert(id, head);
+    }
+    let publisher = Arc::new(Publisher::new(request, &prepared)?);
+    if shard::publish(&publisher, &prepared, control, observe)? == Stopped::Yes {
+        return Ok(CommitOutcome::Built(BuildOutcome::Paused));
+    }
+    register(&publisher, &published)?;
+    let (published, deleted) = finish(node, &prepared, publisher, published)?;
+    let run = RunSummary {
+        elapsed_s: began.elapsed().as_secs_f64(),
+        cpu_s: platform::process_cpu_time().as_secs_f64(),
+        unchanged_shards: prepared.unchanged.len() as u64,
+        batch_fill: 1.0,
+        deleted,
+        ..RunSummary::default()
+    };
+    let summary = conclude::conclude(request, &prepared, &published, run, observe)?;
+    let index = &summary.index;
+    let failed = !index.quarantined.is_empty() || !index.unreadable.is_empty();
+    let outcome = match failed || prepared.survey.is_incomplete(request) {
+        true => BuildOutcome::Incomplete(Box::new(summary)),
+        false => BuildOutcome::Complete(Box::new(summary)),
+    };
+    Ok(CommitOutcome::Built(outcome))
+}
+
+/// What of a plan is on the disk.
+#[derive(Default)]
+struct Parts {
+    /// Shards that tasks have published.
+    published: Published,
+    /// Numbers of the shards that have to be published. Their segments are complete, unless something is missing.
+    todo: BTreeSet<u32>,
+    missing: Missing,
+}
+
+impl Parts {
+    fn find(plan: &FrozenPlan, layout: &Layout, trust: Trust) -> Result<Self> {
+        let mut parts = Self::default();
+        let shards = 0..plan.n_shards();
+        let look = |number| Ok((number, shard::published(plan, layout, number, trust)?));
+        let shards: Vec<_> = shards.into_par_iter().map(look).collect::<Result<_>>()?;
+        for (number, shard) in shards {
+            match shard {
+                Some(shard) => {
+                    parts.published.insert(plan.shard_id(number), shard);
+                }
+                None => {
+                    parts.todo.insert(number);
+                }
+            }
+        }
+        let segments: Vec<u32> = parts.todo.iter().flat_map(|it| plan.segments_of(*it)).collect();
+        let look = |number| Ok((number, state::check(plan, layout, number)?.is_some()));
+        let segments: Vec<_> = segments.into_par_iter().map(look).collect::<Result<_>>()?;
+        for (number, is_complete) in segments {
+            if !is_complete {
+                parts.missing.add(plan, layout, number);
+            }
+        }
+        for (_, label, digest) in plan.unchanged() {
+            let head = ledger::read_head(&layout.shard(label));
+            if !head.is_ok_and(|head| head.digest == digest) {
+                parts.missing.changed_shards.push(label.to_owned());
+            }
+        }
+        Ok(parts)
+    }
+}
+
+/// Register the shards that tasks have published.
+fn register(publisher: &Publisher, published: &Published) -> Result<()> {
+    let Some(routing) = &publisher.routing else {
+        return Ok(());
+    };
+    let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
+    for shard in published.values() {
+        publish::register(&mut routing, shard)?;
+    }
+    Ok(())
+}
+
+/// Make the routing database match the plan. Return all published shards, and the labels of deleted ones.
+fn finish(
+    node: Node<'_>,
+    prepared: &Prepared,
+    publisher: Arc<Publisher>,
+    earlier: Published,
+) -> Result<(Published, Vec<String>)> {
+    let publisher = Arc::into_inner(publisher)
+        .ok_or_else(|| BuildError::new(ErrorKind::Failed, "the publisher is still running"))?;
+    let published = publisher.published.into_inner();
+    let mut published: BTreeMap<_, PublishedShard> =
+        published.unwrap_or_else(PoisonError::into_inner);
+    published.extend(earlier);
+    let deleted = match publisher.routing {
+        None => Vec::new(),
+        Some(routing) => {
+            let routing = routing.into_inner().unwrap_or_else(PoisonError::into_inner);
+            reconcile::reconcile_routing(routing, node.request, prepared)?
+        }
+    };
+    Ok((published, deleted))
+}
