@@ -139,7 +139,9 @@ impl ExitCode {
             Self::MissingParts => {
                 "Segments or shards of a build over many machines are missing; the message lists them."
             }
-            Self::Paused => "Paused by a signal; run the same command again to resume. A task of an array should be queued again.",
+            Self::Paused => {
+                "Paused by a signal; run the same command again to resume. A task of an array should be queued again."
+            }
             Self::Forced => "Stopped at once by a second interrupt.",
         }
     }

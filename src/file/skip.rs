@@ -142,10 +142,7 @@ impl SkipReason {
 
     /// Whether the input should have been indexed and could not be: the build then exits with 3.
     pub fn is_failure(self) -> bool {
-        matches!(
-            self,
-            Self::Unreadable | Self::Quarantined | Self::Changed
-        )
+        matches!(self, Self::Unreadable | Self::Quarantined | Self::Changed)
     }
 }
 

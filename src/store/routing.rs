@@ -97,11 +97,7 @@ impl RoutingDb {
 
     /// Do the same with a copy in the folder `scratch`, which [`Self::finish`] puts in place: SQLite's log needs locks and
     /// shared memory, which shared file systems may not have. A database that a program has open is opened itself.
-    pub fn open_or_create_in(
-        scratch: &Path,
-        path: &Path,
-        epoch: f64,
-    ) -> Result<Self, StoreError> {
+    pub fn open_or_create_in(scratch: &Path, path: &Path, epoch: f64) -> Result<Self, StoreError> {
         if Log::beside(path) != Log::None {
             return Self::open_or_create(path, epoch);
         }

@@ -27,11 +27,7 @@ pub struct Put {
 ///
 /// # Errors
 /// Those of the disk. The folder of `to` must exist. Nothing remains of a failed copy.
-pub fn put(
-    from: &Path,
-    to: &Path,
-    temporary: impl Fn(u64) -> PathBuf,
-) -> Result<Put, StoreError> {
+pub fn put(from: &Path, to: &Path, temporary: impl Fn(u64) -> PathBuf) -> Result<Put, StoreError> {
     let mut source = File::open(from).map_err(StoreError::io(from))?;
     let (path, file) = create(to, temporary)?;
     let put = copy(&mut source, from, file, &path).and_then(|put| {
@@ -48,7 +44,11 @@ pub fn put(
 }
 
 /// Write `bytes` to `to` in one step. Not synced: for notes that may be lost with the machine.
-pub fn put_note(bytes: &[u8], to: &Path, temporary: impl Fn(u64) -> PathBuf) -> Result<(), StoreError> {
+pub fn put_note(
+    bytes: &[u8],
+    to: &Path,
+    temporary: impl Fn(u64) -> PathBuf,
+) -> Result<(), StoreError> {
     let (path, mut file) = create(to, temporary)?;
     let written = file.write_all(bytes).map_err(StoreError::io(&path));
     drop(file);
@@ -74,7 +74,9 @@ fn create(to: &Path, temporary: impl Fn(u64) -> PathBuf) -> Result<(PathBuf, Fil
 /// Return a number that other processes, on this machine and others, hardly draw: process ids repeat in containers.
 fn number() -> u64 {
     let mut hasher = blake3::Hasher::new();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     hasher.update(&since.as_nanos().to_le_bytes());
     hasher.update(&std::process::id().to_le_bytes());
     // The address of a local differs between processes, and between threads.

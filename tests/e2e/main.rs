@@ -4,6 +4,9 @@ mod alerts;
 mod build;
 #[cfg(target_os = "linux")]
 mod change_times;
+mod cluster;
+#[cfg(target_os = "linux")]
+mod cluster_faults;
 #[cfg(target_os = "linux")]
 mod concurrent_writers;
 #[cfg(target_os = "linux")]

@@ -11,9 +11,7 @@ pub use show::{missing, status};
 
 use super::settings::Settings;
 use super::{build, environment, output, signals, summary};
-use crate::cli::{
-    CommitArgs, GlobalFlags, PlanFile, PublishArgs, ScratchFlag, WorkerArgs,
-};
+use crate::cli::{CommitArgs, GlobalFlags, PlanFile, PublishArgs, ScratchFlag, WorkerArgs};
 use crate::engine::cluster::{
     self, CommitOutcome, FrozenPlan, Mapping, Node, Numbers, Preference, Relocation, ShardOutcome,
     TaskOutcome, Trust,
@@ -34,7 +32,8 @@ pub fn worker(plan: &Path, args: &WorkerArgs, global: &GlobalFlags) -> anyhow::R
     let Some(numbers) = task_index::segments(args, &opened.plan)? else {
         let n = opened.plan.n_segments();
         return output::text(|out| {
-            let line = serde_json::json!({"profile": opened.plan.profile(), "segments": "", "exit": 0});
+            let line =
+                serde_json::json!({"profile": opened.plan.profile(), "segments": "", "exit": 0});
             match global.json {
                 true => output::json_line(out, "task", &line),
                 false => writeln!(out, "nothing to do: the plan has {n} segments"),
@@ -131,12 +130,13 @@ pub fn commit(args: &CommitArgs, global: &GlobalFlags) -> anyhow::Result<ExitCod
         true => Trust::Size,
         false => Trust::Hash,
     };
-    let mut display = Display::new(build::style(None, global));
-    let mut observe = |event: &BuildEvent| display.event(event);
+    let mut observe = |event: &BuildEvent| {
+        if let BuildEvent::Warning { text } = event {
+            tracing::warn!("{text}");
+        }
+    };
     let node = opened.node(&request, &scratch);
-    let ended = cluster::commit(node, trust, &control, &mut observe);
-    display.finish();
-    let outcome = match ended? {
+    let outcome = match cluster::commit(node, trust, &control, &mut observe)? {
         CommitOutcome::Built(outcome) => outcome,
         CommitOutcome::Missing(missing) => {
             return Err(Exit::error(ExitCode::MissingParts, missing.to_string()));

@@ -70,7 +70,10 @@ fn begin_one(
             progress::count(shards.len() as u64, "shard"),
         )?;
         if plan.n_segments() > 0 {
-            writeln!(out, "tasks {array}: helix-build worker --plan {shown} --segment N")?;
+            writeln!(
+                out,
+                "tasks {array}: helix-build worker --plan {shown} --segment N"
+            )?;
         }
         writeln!(out, "then: helix-build commit --plan {shown}")
     })?;

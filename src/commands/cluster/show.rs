@@ -22,7 +22,8 @@ pub fn missing(args: &MissingArgs, global: &GlobalFlags) -> anyhow::Result<ExitC
     let tasks = Numbers(tasks.collect());
     output::text(|out| match global.json {
         true => {
-            let line = serde_json::json!({"array": tasks.to_string(), "poisoned": poisoned.to_string()});
+            let line =
+                serde_json::json!({"array": tasks.to_string(), "poisoned": poisoned.to_string()});
             output::json_line(out, "missing", &line)
         }
         false if tasks.0.is_empty() => Ok(()),

@@ -3,10 +3,11 @@
 //! Reads the disk, not the sources. Nothing is registered unless every part is there.
 
 use super::plan_file::FrozenPlan;
+use super::refuse_ended;
 use super::shard::{self, Stopped, Trust};
 use super::state::{self, Missing};
 use super::task::Node;
-use super::refuse_ended;
+use crate::engine::control::BuildControl;
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
 use crate::engine::output::lock::BuildLock;
@@ -16,10 +17,11 @@ use crate::engine::publish::publisher::Publisher;
 use crate::engine::publish::{self, PublishedShard, reconcile};
 use crate::engine::run::Published;
 use crate::engine::{BuildOutcome, conclude};
-use crate::engine::control::BuildControl;
+use crate::plan::Mode;
 use crate::platform;
 use crate::report::{BuildEvent, RunSummary};
 use crate::store::ledger;
+use crate::store::ownership::{self, Stale};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -58,6 +60,12 @@ pub fn commit(
     if !missing.is_empty() {
         return Ok(CommitOutcome::Missing(missing));
     }
+    // Of tasks that were killed. One that still runs publishes what the commit publishes.
+    let stale = match layout.mode {
+        Mode::Sharded => Stale::All,
+        Mode::Blob => Stale::Of(&layout.database),
+    };
+    ownership::remove_stale_attempts(&layout.shards, stale)?;
     let whole = Arc::new(plan.whole(&todo)?);
     let mut prepared = shard::prepare(node, layout, whole);
     for (id, label, _) in plan.unchanged() {
@@ -114,7 +122,11 @@ impl Parts {
                 }
             }
         }
-        let segments: Vec<u32> = parts.todo.iter().flat_map(|it| plan.segments_of(*it)).collect();
+        let segments: Vec<u32> = parts
+            .todo
+            .iter()
+            .flat_map(|it| plan.segments_of(*it))
+            .collect();
         let look = |number| Ok((number, state::check(plan, layout, number)?.is_some()));
         let segments: Vec<_> = segments.into_par_iter().map(look).collect::<Result<_>>()?;
         for (number, is_complete) in segments {

@@ -14,8 +14,8 @@
 //! lies in its place. Tasks may be killed, repeated, or run twice at once. They write under temporary names and rename.
 
 mod commit;
-mod numbers;
 mod notes;
+mod numbers;
 mod plan_file;
 mod relocation;
 mod shard;
@@ -50,11 +50,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Those of [`build`](super::build) before it starts to work; `InvalidRequest` if another file is in the plan's place.
-pub fn begin(
-    request: &BuildRequest,
-    preferences: [Preference; 2],
-    file: &Path,
-) -> Result<Begun> {
+pub fn begin(request: &BuildRequest, preferences: [Preference; 2], file: &Path) -> Result<Begun> {
     refuse_other_file(file)?;
     let mut request = request.clone();
     request.recall_roots();

@@ -64,7 +64,16 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_refused() {
-        for text in ["", "a", "1,", "3-1", "-1", "1-2-3", "0-4294967295", "4294967296"] {
+        for text in [
+            "",
+            "a",
+            "1,",
+            "3-1",
+            "-1",
+            "1-2-3",
+            "0-4294967295",
+            "4294967296",
+        ] {
             assert_eq!(text.parse::<Numbers>(), Err(NotNumbers(text.to_owned())));
         }
         let numbers: Numbers = "7-9, 3,1,8".parse().expect("a list");

@@ -300,7 +300,10 @@ impl FrozenPlan {
             let label = &self.head.roots[segment.root as usize].label;
             let written = files.iter().filter(|file| file.is_authored);
             let written = written.map(|file| file.entry.path.clone());
-            part.authored.entry(label.clone()).or_default().extend(written);
+            part.authored
+                .entry(label.clone())
+                .or_default()
+                .extend(written);
             shard.files.extend(files.iter().map(|file| PlannedFile {
                 root: segment.root,
                 entry: file.entry.clone(),
@@ -395,7 +398,10 @@ impl FrozenPlan {
         encoders.ort_lib = encoders.ort_lib.map(|path| relocation.here(&path));
         let roots = head.roots.iter();
         let roots = roots.map(|root| Root::new(root.label.clone(), relocation.here(&root.path)));
-        let missing = head.missing_roots.iter().map(|name| MissingRoot::named(name));
+        let missing = head
+            .missing_roots
+            .iter()
+            .map(|name| MissingRoot::named(name));
         let profile = Profile {
             name: head.profile.clone(),
             description: String::new(),
@@ -433,7 +439,11 @@ impl FrozenPlan {
             take_over: head.take_over,
             stall_timeout: Duration::from_secs(head.stall_timeout_s),
             category: ShardCategory::parse(&head.category).unwrap_or_default(),
-            reuse_from: head.reuse_from.iter().map(|path| relocation.here(path)).collect(),
+            reuse_from: head
+                .reuse_from
+                .iter()
+                .map(|path| relocation.here(path))
+                .collect(),
             source_date_epoch: head.reproducible.then_some(head.epoch as u32),
             ..request
         })
@@ -445,7 +455,11 @@ impl FrozenPlan {
             true => Mode::Blob,
             false => Mode::Sharded,
         };
-        Layout::new(&relocation.here(&self.head.out_dir), &self.head.profile, mode)
+        Layout::new(
+            &relocation.here(&self.head.out_dir),
+            &self.head.profile,
+            mode,
+        )
     }
 }
 

@@ -63,7 +63,10 @@ mod tests {
     #[test]
     fn the_longest_beginning_counts() {
         let mappings = ["/data=/mnt/data", "/data/big=/scratch/big", "/data=/other"];
-        let relocation: Relocation = mappings.iter().map(|it| it.parse().expect("fits")).collect();
+        let relocation: Relocation = mappings
+            .iter()
+            .map(|it| it.parse().expect("fits"))
+            .collect();
         for (path, here) in [
             ("/data", "/mnt/data"),
             ("/data/a/b", "/mnt/data/a/b"),

@@ -2,9 +2,9 @@
 
 use super::notes::ShardNote;
 use super::plan_file::{FrozenPlan, PlanPart};
+use super::refuse_ended;
 use super::state::{self, Missing};
 use super::task::Node;
-use super::refuse_ended;
 use crate::engine::control::BuildControl;
 use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
@@ -15,8 +15,8 @@ use crate::engine::publish::publisher::Publisher;
 use crate::engine::run;
 use crate::plan::Plan;
 use crate::report::{BuildEvent, FinishedSegment, PublishOutcome};
-use crate::store::ledger;
 use crate::store::hash_file;
+use crate::store::ledger;
 use crossbeam_channel::{RecvTimeoutError, unbounded};
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,10 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub enum ShardOutcome {
     /// It is in its place, now or since an earlier task.
-    Published { chunks: u64, bytes: u64 },
+    Published {
+        chunks: u64,
+        bytes: u64,
+    },
     Missing(Missing),
     /// Stopped by [`BuildControl::stop`]; nothing is kept.
     Paused,

@@ -43,9 +43,10 @@ pub struct ClusterState {
 impl ClusterState {
     /// Return the segments that a task may still complete: poisoned ones are left out.
     pub fn missing(&self) -> Numbers {
-        let open = self.parts.iter().filter(|part| {
-            !matches!(part.state(), Some(TaskState::Done | TaskState::Poisoned))
-        });
+        let open = self
+            .parts
+            .iter()
+            .filter(|part| !matches!(part.state(), Some(TaskState::Done | TaskState::Poisoned)));
         Numbers(open.map(|part| part.number).collect())
     }
 
@@ -91,14 +92,21 @@ impl fmt::Display for Missing {
         let mut parts = Vec::new();
         if !self.segments.0.is_empty() {
             let n = self.segments.0.len();
-            parts.push(format!("{n} segments are missing, run their tasks: {}", self.segments));
+            parts.push(format!(
+                "{n} segments are missing, run their tasks: {}",
+                self.segments
+            ));
         }
         for (number, why) in &self.poisoned {
-            parts.push(format!("segment {number} fails wherever it is tried: {why}"));
+            parts.push(format!(
+                "segment {number} fails wherever it is tried: {why}"
+            ));
         }
         if !self.changed_shards.is_empty() {
             let labels = self.changed_shards.join(", ");
-            parts.push(format!("plan again, these shards are gone or changed since: {labels}"));
+            parts.push(format!(
+                "plan again, these shards are gone or changed since: {labels}"
+            ));
         }
         f.write_str(&parts.join("; "))
     }
@@ -125,7 +133,9 @@ pub fn cluster_state(plan: &FrozenPlan, layout: &Layout) -> Result<ClusterState>
     let parts = parts.collect::<Result<_>>()?;
     let published = (0..plan.n_shards()).filter(|number| {
         let label = plan.shard_label(*number).unwrap_or_default();
-        let bytes = fs::metadata(layout.shard(label)).map(|found| found.len()).ok();
+        let bytes = fs::metadata(layout.shard(label))
+            .map(|found| found.len())
+            .ok();
         let note = ShardNote::read(plan, layout, *number);
         note.is_some_and(|note| Some(note.bytes) == bytes)
     });

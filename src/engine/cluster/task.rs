@@ -348,12 +348,22 @@ impl Task<'_> {
         };
         let supervised = self.control.supervise();
         let ending = thread::scope(|scope| {
-            scope.spawn(|| self.deliver_all(part, &finished, &outcomes));
+            let delivery = scope.spawn(|| self.deliver_all(part, &finished, &outcomes));
             let outcome = supervisor::run(job, &channels, &mut |event| observe(&event));
             supervised.publishing();
             // No more segments come, so the thread ends.
             drop(channels);
-            outcome.ending
+            let delivered = delivery.join().unwrap_or_else(|_| {
+                Err(Failure {
+                    kind: FailureKind::Output,
+                    text: "the thread that copies segments panicked".to_owned(),
+                })
+            });
+            match (outcome.ending, delivered) {
+                // The supervisor may have ended before the last segment was copied.
+                (Ending::Complete | Ending::Paused, Err(failure)) => Ending::Failed(failure),
+                (ending, _) => ending,
+            }
         });
         Ok(ending)
     }
@@ -363,7 +373,7 @@ impl Task<'_> {
         part: &PlanPart,
         finished: &Receiver<FinishedSegment>,
         outcomes: &Sender<PublishOutcome>,
-    ) {
+    ) -> Result<(), Failure> {
         for FinishedSegment { id, path } in finished {
             if let Err(error) = self.deliver(part, id, &path) {
                 let kind = match error {
@@ -371,11 +381,15 @@ impl Task<'_> {
                     _ => FailureKind::Output,
                 };
                 let failure = Failure::new(kind, &error);
-                let shard = ShardId(0);
-                let _ = outcomes.send(PublishOutcome::Failed { shard, failure });
-                return;
+                // Ends the supervisor, unless it has ended.
+                let _ = outcomes.send(PublishOutcome::Failed {
+                    shard: ShardId(0),
+                    failure: failure.clone(),
+                });
+                return Err(failure);
             }
         }
+        Ok(())
     }
 
     /// Copy a complete segment to its place, and note that it is done.
@@ -423,7 +437,11 @@ fn change_times(part: &PlanPart) -> ChangeTimes {
         let Some(shard) = part.plan.shard(segment.id.shard) else {
             continue;
         };
-        for (file, frozen) in shard.segment_files(segment).iter().zip(&part.files[&segment.id]) {
+        for (file, frozen) in shard
+            .segment_files(segment)
+            .iter()
+            .zip(&part.files[&segment.id])
+        {
             noted.insert((file.root, &file.entry.path), frozen.changed_ns);
         }
     }

@@ -88,9 +88,7 @@ impl FilePipeline {
         };
         match difference(entry, planned.get(&n), &file.record) {
             None => file,
-            Some(detail) => {
-                PreparedFile::skipped(skip_unread(entry, SkipReason::Changed, detail))
-            }
+            Some(detail) => PreparedFile::skipped(skip_unread(entry, SkipReason::Changed, detail)),
         }
     }
 
@@ -196,11 +194,7 @@ impl FilePipeline {
 
 /// Return how a file differs from its plan, by the rules of ledgers: by path, size and modification time; if only the time
 /// differs, by the hash of the bytes, where it is known.
-fn difference(
-    planned: &FileEntry,
-    hash: Option<&FileHash>,
-    found: &FileRecord,
-) -> Option<String> {
+fn difference(planned: &FileEntry, hash: Option<&FileHash>, found: &FileRecord) -> Option<String> {
     let is_gone = |reason: &SkipReason| *reason == SkipReason::Vanished;
     match &found.outcome {
         FileOutcome::Skipped { reason, .. } if is_gone(reason) => {

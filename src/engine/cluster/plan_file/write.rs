@@ -111,7 +111,10 @@ fn known_hashes(prepared: &Prepared, shard: &ShardPlan) -> Known {
     let files = ledger.files.into_iter().filter_map(|(root, record)| {
         let label = ledger.roots.get(root as usize)?.label.clone();
         let entry = record.entry;
-        Some(((label, entry.path), (entry.size, entry.mtime_ns, record.hash?)))
+        Some((
+            (label, entry.path),
+            (entry.size, entry.mtime_ns, record.hash?),
+        ))
     });
     files.collect()
 }
