@@ -48,6 +48,8 @@ pub enum FailureKind {
     DiskFull,
     /// A device failed this process.
     Device(DeviceFailure),
+    /// One process after the other died over the same input, and nothing tells which file is to blame.
+    Deaths,
     /// Anything else: worth one more try in a fresh process.
     Internal,
 }

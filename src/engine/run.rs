@@ -208,7 +208,7 @@ pub fn build_error(failure: Failure) -> BuildError {
         FailureKind::Unavailable | FailureKind::Device(_) => ErrorKind::Unavailable,
         FailureKind::FingerprintMismatch => ErrorKind::FingerprintMismatch,
         FailureKind::DiskFull => ErrorKind::DiskFull,
-        FailureKind::Output | FailureKind::Internal => ErrorKind::Failed,
+        FailureKind::Output | FailureKind::Deaths | FailureKind::Internal => ErrorKind::Failed,
     };
     let advice = match failure.kind {
         FailureKind::Output => "; finished work is kept: run the same command again to resume",

@@ -91,9 +91,12 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if !self.segments.0.is_empty() {
-            let n = self.segments.0.len();
+            let what = match self.segments.0.len() {
+                1 => "1 segment is".to_owned(),
+                n => format!("{n} segments are"),
+            };
             parts.push(format!(
-                "{n} segments are missing, run their tasks: {}",
+                "{what} missing, run the tasks: {}",
                 self.segments
             ));
         }

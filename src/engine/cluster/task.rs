@@ -225,7 +225,7 @@ impl Task<'_> {
                 Ok(Ok(Ended::Paused))
             }
             // Workers died until the supervisor gave up: it tries again on its own.
-            Ending::Failed(failure) if failure.kind == FailureKind::Internal => {
+            Ending::Failed(failure) if failure.kind == FailureKind::Deaths => {
                 // The folder may have gone meanwhile.
                 self.check_roots()?;
                 Ok(Err(failure))

@@ -123,7 +123,7 @@ impl State {
                 "workers died {deaths} times without finishing a single file; the last one: {}",
                 loss.reason
             );
-            let kind = FailureKind::Internal;
+            let kind = FailureKind::Deaths;
             return self.fail(step, Failure { kind, text });
         }
         if let Some(death) = loss.death() {
@@ -151,7 +151,7 @@ impl State {
     /// Whether another process may succeed where one failed.
     fn is_worth_a_retry(&self, kind: FailureKind, was_ready: bool) -> bool {
         match kind {
-            FailureKind::Internal | FailureKind::Device(_) => true,
+            FailureKind::Internal | FailureKind::Deaths | FailureKind::Device(_) => true,
             // A device that started workers before may be full or gone; the models are not to blame.
             FailureKind::Unavailable => self.ever_ready && self.devices.are_watched() && !was_ready,
             FailureKind::FingerprintMismatch | FailureKind::Output | FailureKind::DiskFull => false,
