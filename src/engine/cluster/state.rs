@@ -95,10 +95,7 @@ impl fmt::Display for Missing {
                 1 => "1 segment is".to_owned(),
                 n => format!("{n} segments are"),
             };
-            parts.push(format!(
-                "{what} missing, run the tasks: {}",
-                self.segments
-            ));
+            parts.push(format!("{what} missing, run the tasks: {}", self.segments));
         }
         for (number, why) in &self.poisoned {
             parts.push(format!(
