@@ -58,6 +58,9 @@ pub fn text(root: &Root, rel: &RelPath, rules: &Rules) -> Option<Looked> {
     if rules.set == RuleSet::Standard && is_binary(&head) {
         return Some(Looked::Binary);
     }
+    if marks::is_plan(&head) {
+        return Some(Looked::Output("a plan of a build over many machines"));
+    }
     if !marks::saved_output::may_be(&head) {
         return None;
     }

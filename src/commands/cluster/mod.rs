@@ -96,7 +96,7 @@ pub fn publish(args: &PublishArgs, global: &GlobalFlags) -> anyhow::Result<ExitC
         ShardOutcome::Published { chunks, bytes } => (
             ExitCode::Success,
             format!(
-                "published {label}: {}, {}",
+                "published {label} ({}, {})",
                 progress::count(chunks, "chunk"),
                 progress::bytes(bytes)
             ),
@@ -113,7 +113,7 @@ pub fn publish(args: &PublishArgs, global: &GlobalFlags) -> anyhow::Result<ExitC
     output::text(|out| match global.json {
         true => {
             let line = serde_json::json!({"shard": label, "exit": code as u8});
-            output::json_line(out, "shard", &line)
+            output::json_line(out, "shard_task", &line)
         }
         false => writeln!(out, "{text}"),
     })?;

@@ -5,33 +5,25 @@
 //! The first line carries a hash of itself, and hashes of the others.
 
 mod head;
+mod part;
+mod request;
 mod write;
 
 pub use head::Preference;
+pub use part::PlanPart;
 
-use super::relocation::Relocation;
 use crate::encode::EncoderInfo;
 use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
-use crate::engine::output::layout::Layout;
 use crate::engine::output::provenance::Provenance;
-use crate::engine::output::unavailable_roots::RetainedShards;
-use crate::engine::request::{BuildRequest, ProcessCommand};
-use crate::engine::survey::Survey;
 use crate::file::{FileEntry, RelPath};
-use crate::ids::{Digest, FileHash, SegmentId, ShardId};
+use crate::ids::{Digest, FileHash, ShardId};
 use crate::named_file;
-use crate::plan::{Mode, Plan, PlanOptions, PlanRoot, PlannedFile, Scope, Segment, ShardPlan};
-use crate::profile::encoders::ModelSource;
-use crate::profile::{MissingRoot, Profile, Root, Rules};
-use crate::report::{SkippedTally, marks};
-use crate::store::routing::ShardCategory;
+use crate::report::marks;
 use head::{Head, HeadSegment, HeadShard};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 /// The format of plan files. A version of the program reads its own only: tasks must run what planned them.
 const FORMAT: u32 = 1;
@@ -66,17 +58,6 @@ pub struct FrozenFile {
 
 /// The form of a [`FrozenFile`]: path, size, modification time, change time, whether a person wrote it, hash.
 type Row = (String, u64, i64, Option<i64>, bool, Option<FileHash>);
-
-/// Some segments of a plan with their files, as a plan of its own.
-#[derive(Debug)]
-pub struct PlanPart {
-    pub plan: Arc<Plan>,
-    /// The number of each segment.
-    pub numbers: BTreeMap<SegmentId, u32>,
-    /// The files of each segment.
-    pub files: BTreeMap<SegmentId, Vec<FrozenFile>>,
-    pub authored: BTreeMap<String, BTreeSet<RelPath>>,
-}
 
 impl FrozenPlan {
     /// Read the plan at `file`.
@@ -266,210 +247,5 @@ impl FrozenPlan {
             })
         });
         files.collect::<Option<_>>().ok_or_else(damaged)
-    }
-
-    /// Return these segments as a plan of their own, with the roots as they are on this machine.
-    ///
-    /// # Errors
-    /// Those of [`files`](Self::files).
-    pub fn part(&self, numbers: &BTreeSet<u32>, relocation: &Relocation) -> Result<PlanPart> {
-        let mut part = PlanPart {
-            plan: Arc::default(),
-            numbers: BTreeMap::new(),
-            files: BTreeMap::new(),
-            authored: BTreeMap::new(),
-        };
-        let mut shards: Vec<ShardPlan> = Vec::new();
-        let mut last = None;
-        for number in numbers {
-            let files = self.files(*number)?;
-            let Some((head, segment)) = self.segment(*number) else {
-                continue;
-            };
-            let position = self.segments[*number as usize].0;
-            if last != Some(position) {
-                last = Some(position);
-                shards.push(empty_shard(ShardId(shards.len() as u32), head));
-            }
-            let shard = shards.last_mut().expect("one was added");
-            let id = SegmentId {
-                shard: shard.id,
-                index: shard.segments.len() as u32,
-            };
-            let first = shard.files.len();
-            let label = &self.head.roots[segment.root as usize].label;
-            let written = files.iter().filter(|file| file.is_authored);
-            let written = written.map(|file| file.entry.path.clone());
-            part.authored
-                .entry(label.clone())
-                .or_default()
-                .extend(written);
-            shard.files.extend(files.iter().map(|file| PlannedFile {
-                root: segment.root,
-                entry: file.entry.clone(),
-            }));
-            shard.bytes += segment.bytes;
-            shard.segments.push(Segment {
-                id,
-                files: first..shard.files.len(),
-                bytes: segment.bytes,
-                key: segment.key.clone(),
-            });
-            part.numbers.insert(id, *number);
-            part.files.insert(id, files);
-        }
-        part.plan = Arc::new(Plan {
-            roots: self.roots(relocation),
-            shards,
-            reasons: Vec::new(),
-        });
-        Ok(part)
-    }
-
-    /// Return the plan of the whole index, but with the files of these shards only: nothing asks for the others'.
-    pub(super) fn whole(&self, todo: &BTreeSet<u32>) -> Result<Plan> {
-        let shards = (0..).map(ShardId).zip(&self.head.shards);
-        let mut shards: Vec<_> = shards.map(|(id, head)| empty_shard(id, head)).collect();
-        for number in todo {
-            let segments = self.segments_of(*number);
-            let part = self.part(&segments, &Relocation::default())?;
-            let Some(of_part) = part.plan.shards.first() else {
-                continue;
-            };
-            let shard = &mut shards[self.shards[*number as usize].0];
-            let segments = of_part.segments.iter().map(|segment| Segment {
-                id: SegmentId {
-                    shard: shard.id,
-                    ..segment.id
-                },
-                ..segment.clone()
-            });
-            shard.segments = segments.collect();
-            shard.files.clone_from(&of_part.files);
-            shard.bytes = of_part.bytes;
-        }
-        Ok(Plan {
-            roots: self.roots(&Relocation::default()),
-            shards,
-            reasons: Vec::new(),
-        })
-    }
-
-    fn roots(&self, relocation: &Relocation) -> Vec<PlanRoot> {
-        let roots = self.head.roots.iter().map(|root| PlanRoot {
-            label: root.label.clone(),
-            path: relocation.here(&root.path),
-            n_files: root.files,
-            bytes: root.bytes,
-        });
-        roots.collect()
-    }
-
-    /// Return what the walk has found, with another plan.
-    pub(super) fn survey(&self, plan: Arc<Plan>, relocation: &Relocation) -> Survey {
-        let head = &self.head;
-        let mut retained: RetainedShards = head.retained.clone();
-        for shard in retained.shards.values_mut() {
-            shard.path = relocation.here(&shard.path);
-        }
-        Survey {
-            plan,
-            skipped: head.skipped.clone(),
-            skipped_kinds: SkippedTally::of_entries(&head.skipped_kinds),
-            skipped_files: Vec::new(),
-            authored: BTreeMap::new(),
-            unreadable: head.unreadable.clone(),
-            missing_roots: head.missing_roots.clone(),
-            not_indexed: head.not_indexed.clone(),
-            retained,
-            warnings: Vec::new(),
-        }
-    }
-
-    /// Return the request of the build, with the paths of this machine. The devices are those of the machine that planned.
-    pub fn request(&self, worker: ProcessCommand, relocation: &Relocation) -> Result<BuildRequest> {
-        let head = &self.head;
-        let mut encoders = head.encoders.clone();
-        for source in [&mut encoders.sparse, &mut encoders.dense] {
-            if let ModelSource::Directory(path) = source {
-                *path = relocation.here(path);
-            }
-        }
-        encoders.ort_lib = encoders.ort_lib.map(|path| relocation.here(&path));
-        let roots = head.roots.iter();
-        let roots = roots.map(|root| Root::new(root.label.clone(), relocation.here(&root.path)));
-        let missing = head
-            .missing_roots
-            .iter()
-            .map(|name| MissingRoot::named(name));
-        let profile = Profile {
-            name: head.profile.clone(),
-            description: String::new(),
-            file: self.file.clone(),
-            folders: Vec::new(),
-            roots: roots.collect(),
-            missing: missing.collect(),
-            rules: Rules {
-                limits: head.limits,
-                ..Rules::of(head.recipe.rules)
-            },
-            recipe: head.recipe.clone(),
-            sparse: encoders.sparse.clone(),
-            dense: encoders.dense.clone(),
-            device: None,
-            sparse_device: None,
-            dense_device: None,
-            precision: None,
-            typed: Default::default(),
-        };
-        let out_dir = relocation.here(&head.out_dir);
-        let request = BuildRequest::new(profile, &out_dir, worker)?;
-        Ok(BuildRequest {
-            plan: PlanOptions {
-                mode: match head.blob {
-                    true => Mode::Blob,
-                    false => Mode::Sharded,
-                },
-                pace: crate::engine::pace(&encoders),
-                ..request.plan
-            },
-            encoders,
-            rebuild: head.rebuild,
-            prune: head.prune,
-            take_over: head.take_over,
-            stall_timeout: Duration::from_secs(head.stall_timeout_s),
-            category: ShardCategory::parse(&head.category).unwrap_or_default(),
-            reuse_from: head
-                .reuse_from
-                .iter()
-                .map(|path| relocation.here(path))
-                .collect(),
-            source_date_epoch: head.reproducible.then_some(head.epoch as u32),
-            ..request
-        })
-    }
-
-    /// Return the layout of the output on this machine.
-    pub fn layout(&self, relocation: &Relocation) -> Layout {
-        let mode = match self.head.blob {
-            true => Mode::Blob,
-            false => Mode::Sharded,
-        };
-        Layout::new(
-            &relocation.here(&self.head.out_dir),
-            &self.head.profile,
-            mode,
-        )
-    }
-}
-
-fn empty_shard(id: ShardId, head: &HeadShard) -> ShardPlan {
-    ShardPlan {
-        id,
-        label: head.label.clone(),
-        scope: Scope::Everything,
-        files: Vec::new(),
-        bytes: 0,
-        segments: Vec::new(),
     }
 }
