@@ -184,17 +184,20 @@ pub fn is_plan_begun(head: &[u8]) -> bool {
     begins(head, PLAN_BEGUN.as_bytes())
 }
 
-/// Return whether a file of this name in the folder of tasks is of a build: `plan`, `<n>.json` or `shard-<n>.json`, with a
-/// number for a temporary file (`7.json.123`).
+/// Return whether a file of this name in the folder of tasks is of a build: `plan`, `<n>.json`, `shard-<n>.json` or
+/// `shard-<n>.db`, with what marks a temporary file (`7.json.123`, `shard-0.db.tmp-1-2`).
 pub fn is_task_name(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let plain = match name.rsplit_once('.') {
-        Some((plain, n)) if is_number(n) => plain,
+    let plain = match (attempt_of(name), name.rsplit_once('.')) {
+        (Some(target), _) => target,
+        (None, Some((plain, n))) if is_number(n) => plain,
         _ => name,
     };
     let note = plain.strip_suffix(".json");
     let number = note.map(|note| note.strip_prefix("shard-").unwrap_or(note));
-    plain == "plan" || number.is_some_and(is_number)
+    let shard = plain.strip_prefix("shard-");
+    let shard = shard.and_then(|shard| shard.strip_suffix(".db"));
+    [number, shard].into_iter().flatten().any(is_number) || plain == "plan"
 }
 
 /// The first bytes of a segment.

@@ -219,8 +219,8 @@ fn shards_have_the_same_bytes() {
     ] {
         dated(&[&task[..], &on_plan].concat());
     }
-    let label = plan["shards"][1].as_str().expect("two shards");
-    let published = world.path(&format!("many-sharded/p/shards/{label}.genome.db"));
+    assert_eq!(plan["shards"].as_array().map(Vec::len), Some(2));
+    let published = world.path("many-sharded/p/.build/tasks/shard-1.db");
     let first = fs::read(&published).expect("published");
     // A node that was lost comes back and publishes again.
     fs::remove_file(world.path("many-sharded/p/.build/tasks/shard-1.json")).expect("noted");
@@ -463,14 +463,7 @@ fn a_commit_reads_published_shards() {
     planned(&world, "many", &BARE);
     assert_eq!(worker(&world, "0-1").code, Some(0));
     assert_eq!(on_plan(&world, "publish", &["--shard", "0"]).code, Some(0));
-    let label = world.path("many-sharded/p/.build/tasks/shard-0.json");
-    assert!(label.exists());
-    let shard = ["root0", "root1"]
-        .map(|name| world.path(&format!("many-sharded/p/shards/{name}.genome.db")));
-    let shard = shard
-        .iter()
-        .find(|path| path.exists())
-        .expect("one is published");
+    let shard = &world.path("many-sharded/p/.build/tasks/shard-0.db");
     let mut bytes = fs::read(shard).expect("reads");
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
@@ -478,4 +471,52 @@ fn a_commit_reads_published_shards() {
     let summary = committed(&world, 0);
     assert_same(&summary, &world.build("fresh", &[]));
     world.verified("many-sharded/p");
+}
+
+/// Servers see an earlier index until the commit, whole; then it is as the profile says.
+#[test]
+fn an_earlier_index_stays_until_the_commit() {
+    let world = World::corpus(3, 5);
+    world.build("many", &[]);
+    let snapshot = || {
+        let folder = world.path("many-sharded/p");
+        let mut files = files_below(&folder);
+        files.retain(|name| !name.starts_with(".build/"));
+        let read = |name: String| (fs::read(folder.join(&name)).expect("reads"), name);
+        files.into_iter().map(read).collect::<Vec<_>>()
+    };
+    let before = snapshot();
+    assert_eq!(before.len(), 4);
+    world.profile(&["root0", "root1"]);
+    changed(&world.path("root1/dir0/file0.rs"));
+    planned(&world, "many", &BARE);
+    assert_eq!(worker(&world, "0").code, Some(0));
+    let ran = on_plan(&world, "publish", &["--shard", "0"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(snapshot() == before);
+    let summary = committed(&world, 0);
+    assert_eq!(summary["deleted"], serde_json::json!(["root2"]));
+    assert_same(&summary, &world.build("fresh", &[]));
+    world.verified("many-sharded/p");
+    assert_eq!(snapshot().len(), 3);
+}
+
+/// Segments that are done when a plan is made are noted then, and nobody has to do or read them again.
+#[test]
+fn a_new_plan_keeps_what_is_done() {
+    let world = World::corpus(2, 5);
+    let plan = planned(&world, "many", &BARE);
+    assert_eq!(worker(&world, "1").code, Some(0));
+    // The other root.
+    let root = plan["shards"][0].as_str().expect("a label");
+    changed(&world.path(&format!("{root}/dir0/file0.rs")));
+    planned(&world, "many", &BARE);
+    let listed = missing(&world, &[]);
+    assert_eq!(listed.len(), 1, "{listed}");
+    let done = if listed == "0" { "1" } else { "0" };
+    let note = world.path(&format!("many-sharded/p/.build/tasks/{done}.json"));
+    let text = fs::read_to_string(note).expect("noted");
+    assert!(text.contains("\"state\":\"done\""), "{text}");
+    assert_eq!(worker(&world, &listed).code, Some(0));
+    assert_same(&committed(&world, 0), &world.build("fresh", &[]));
 }

@@ -224,7 +224,9 @@ fn unfinished_databases_stay_on_the_scratch_disk() {
         let mut live = RunningBuild::start(&world, &arguments, &format!("{point}=return(hold)"));
         live.wait_held().expect("is reached");
         let meanwhile = shared(&world);
-        let whole = |file: &String| file.ends_with(".db") && file.contains("shards/");
+        let whole = |file: &String| {
+            file.ends_with(".db") && (file.contains("shards/") || file.contains("tasks/shard-"))
+        };
         assert!(
             meanwhile.iter().all(whole),
             "{point}: {before:?} {meanwhile:?}"

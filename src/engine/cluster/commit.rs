@@ -76,7 +76,7 @@ pub fn commit(
     if shard::publish(&publisher, &prepared, control, observe)? == Stopped::Yes {
         return Ok(CommitOutcome::Built(BuildOutcome::Paused));
     }
-    register(&publisher, &published)?;
+    deliver(plan, &publisher, &prepared, &published)?;
     let (published, deleted) = finish(node, &prepared, publisher, published)?;
     let run = RunSummary {
         elapsed_s: began.elapsed().as_secs_f64(),
@@ -144,14 +144,28 @@ impl Parts {
     }
 }
 
-/// Register the shards that tasks have published.
-fn register(publisher: &Publisher, published: &Published) -> Result<()> {
-    let Some(routing) = &publisher.routing else {
-        return Ok(());
-    };
-    let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
-    for shard in published.values() {
-        publish::register(&mut routing, shard)?;
+/// Move the shards that tasks have published to their places, and register them.
+fn deliver(
+    plan: &FrozenPlan,
+    publisher: &Publisher,
+    prepared: &Prepared,
+    published: &Published,
+) -> Result<()> {
+    let layout = &prepared.layout;
+    for number in 0..plan.n_shards() {
+        let Some(shard) = published.get(&plan.shard_id(number)) else {
+            continue;
+        };
+        let staged = layout.staged(number);
+        if staged.exists() {
+            let label = plan.shard_label(number).unwrap_or_default();
+            publisher.refuse_foreign_target(&shard.path, label)?;
+            publish::move_to_place(&staged, &shard.path)?;
+        }
+        if let Some(routing) = &publisher.routing {
+            let mut routing = routing.lock().unwrap_or_else(PoisonError::into_inner);
+            publish::register(&mut routing, shard)?;
+        }
     }
     Ok(())
 }

@@ -65,6 +65,7 @@ pub fn begin(request: &BuildRequest, preferences: [Preference; 2], file: &Path) 
     let mark = layout.plan_mark();
     draft::replace(&mark, format!("{PLAN_BEGUN}{}\n", plan.hash()).as_bytes())
         .with_context(|| format!("writing {}", mark.display()))?;
+    state::note_complete(&plan, layout)?;
     let rebuild = prepared.rebuild.as_ref().and_then(Rebuild::notice);
     let warnings = prepared.survey.warnings.iter().cloned();
     Ok(Begun {

@@ -21,9 +21,11 @@ use crate::named_file;
 use crate::report::marks;
 use head::{Head, HeadSegment, HeadShard};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The format of plan files. A version of the program reads its own only: tasks must run what planned them.
 const FORMAT: u32 = 1;
@@ -35,6 +37,8 @@ const MOST_HEAD_BYTES: u64 = 1 << 30;
 #[derive(Debug)]
 pub struct FrozenPlan {
     file: PathBuf,
+    /// Open, so that all lines are of one plan, also if another plan takes its name.
+    opened: Mutex<File>,
     head: Head,
     /// Where the lines of the segments begin.
     body_at: u64,
@@ -74,7 +78,7 @@ impl FrozenPlan {
             Err(error) => return refused(&format!("{error}; `plan --out FILE` writes a plan")),
         };
         let mut line = Vec::new();
-        let mut reader = BufReader::new(opened).take(MOST_HEAD_BYTES);
+        let mut reader = BufReader::new(&opened).take(MOST_HEAD_BYTES);
         reader
             .read_until(b'\n', &mut line)
             .with_context(|| format!("reading {}", file.display()))?;
@@ -92,10 +96,10 @@ impl FrozenPlan {
                 head::TOOL
             ));
         }
-        Ok(Self::of(file.to_path_buf(), head, body_at))
+        Ok(Self::of(file.to_path_buf(), opened, head, body_at))
     }
 
-    fn of(file: PathBuf, head: Head, body_at: u64) -> Self {
+    fn of(file: PathBuf, opened: File, head: Head, body_at: u64) -> Self {
         let (mut shards, mut segments) = (Vec::new(), Vec::new());
         for (n, shard) in head.shards.iter().enumerate() {
             if shard.unchanged.is_none() {
@@ -108,6 +112,7 @@ impl FrozenPlan {
             segments,
             shards,
             file,
+            opened: Mutex::new(opened),
             head,
             body_at,
         }
@@ -222,13 +227,12 @@ impl FrozenPlan {
         };
         let (_, segment) = self.segment(number).ok_or_else(damaged)?;
         let reading = || format!("reading {}", self.file.display());
-        let mut file = named_file::open(&self.file).with_context(reading)?;
         let mut line = Vec::new();
+        let mut file = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(self.body_at + segment.at))
+            .and_then(|_| (&mut *file).take(segment.length).read_to_end(&mut line))
             .with_context(reading)?;
-        file.take(segment.length)
-            .read_to_end(&mut line)
-            .with_context(reading)?;
+        drop(file);
         if FileHash::of(&line) != segment.blake3 {
             return Err(damaged());
         }

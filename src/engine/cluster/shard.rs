@@ -78,7 +78,8 @@ pub fn publish_shard(
     let part = plan.part(&segments, &super::Relocation::default())?;
     let PlanPart { plan: of_shard, .. } = part;
     let prepared = prepare(node, layout, of_shard);
-    let publisher = Arc::new(Publisher::without_routing(request, &prepared)?);
+    let publisher = Publisher::without_routing(request, &prepared)?;
+    let publisher = Arc::new(publisher.staging(prepared.layout.staged(number)));
     if publish(&publisher, &prepared, control, observe)? == Stopped::Yes {
         return Ok(ShardOutcome::Paused);
     }
@@ -101,7 +102,8 @@ pub fn publish_shard(
     })
 }
 
-/// Return a shard that a task has published and noted, if it is still as it was noted.
+/// Return a shard that a task has published and noted, if it is still as it was noted: where the task put it, or in its place,
+/// where a commit moved it.
 pub(super) fn published(
     plan: &FrozenPlan,
     layout: &Layout,
@@ -114,17 +116,19 @@ pub(super) fn published(
     ) else {
         return Ok(None);
     };
-    let path = layout.shard(label);
-    let bytes = fs::metadata(&path).map(|found| found.len()).ok();
-    let shard = note.published(path);
-    let states = || ledger::read_head(&shard.path).is_ok_and(|head| head.digest == shard.digest);
+    let staged = layout.staged(number);
+    let place = layout.shard(label);
+    let path = if staged.exists() { &staged } else { &place };
+    let bytes = fs::metadata(path).map(|found| found.len()).ok();
+    let shard = note.published(place.clone());
+    let states = || ledger::read_head(path).is_ok_and(|head| head.digest == shard.digest);
     if bytes != Some(note.bytes) || !states() {
         return Ok(None);
     }
-    if trust == Trust::Hash && hash_file(&shard.path)? != note.blake3 {
+    if trust == Trust::Hash && hash_file(path)? != note.blake3 {
         tracing::warn!(
             "{} is not as its task wrote it, and is published again",
-            shard.path.display()
+            path.display()
         );
         return Ok(None);
     }

@@ -1,15 +1,17 @@
 //! How far a build over many machines is, by what lies on the disk.
 
-use super::notes::{Note, ShardNote, TaskState};
+use super::notes::{Note, TaskState};
 use super::numbers::Numbers;
 use super::plan_file::{FrozenFile, FrozenPlan};
 use super::refuse_ended;
+use super::shard::{self, Trust};
 use crate::engine::error::Result;
 use crate::engine::output::layout::Layout;
 use crate::file::{FileOutcome, FileRecord};
 use crate::report::SkippedFile;
 use crate::store::StoreError;
 use crate::store::segment::{SegmentHeader, read_finished};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
@@ -131,16 +133,23 @@ pub fn cluster_state(plan: &FrozenPlan, layout: &Layout) -> Result<ClusterState>
         })
     });
     let parts = parts.collect::<Result<_>>()?;
-    let published = (0..plan.n_shards()).filter(|number| {
-        let label = plan.shard_label(*number).unwrap_or_default();
-        let bytes = fs::metadata(layout.shard(label))
-            .map(|found| found.len())
-            .ok();
-        let note = ShardNote::read(plan, layout, *number);
-        note.is_some_and(|note| Some(note.bytes) == bytes)
-    });
-    let published = published.collect();
+    let mut published = Vec::new();
+    for number in 0..plan.n_shards() {
+        if shard::published(plan, layout, number, Trust::Size)?.is_some() {
+            published.push(number);
+        }
+    }
     Ok(ClusterState { parts, published })
+}
+
+/// Note the segments that are complete when a plan begins, so that nobody has to read them again.
+pub(super) fn note_complete(plan: &FrozenPlan, layout: &Layout) -> Result<()> {
+    let numbers = 0..plan.n_segments();
+    let note = |number: u32| match done(plan, layout, number)? {
+        Some(note) => note.write(layout, number),
+        None => Ok(()),
+    };
+    numbers.into_par_iter().try_for_each(note)
 }
 
 /// Return the note on a segment if it is complete: by its note and the size of its file, or by the file itself.

@@ -85,6 +85,11 @@ impl Layout {
         self.work.join("tasks")
     }
 
+    /// Return the path of a shard that a task has published, by its number. The commit moves it to its place.
+    pub fn staged(&self, number: u32) -> PathBuf {
+        self.tasks().join(format!("shard-{number}.db"))
+    }
+
     /// The file that says which plan is being built.
     pub fn plan_mark(&self) -> PathBuf {
         self.tasks().join("plan")

@@ -194,6 +194,20 @@ fn put_in_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     Ok(bytes)
 }
 
+/// Move a shard from the place where a task has put it to its own. Does nothing if it is there already.
+pub fn move_to_place(staged: &Path, target: &Path) -> Result<(), StoreError> {
+    if !staged.exists() {
+        return Ok(());
+    }
+    let folder = folder_of(target);
+    platform::create_folders(folder).map_err(StoreError::io(folder))?;
+    failpoint!("publish::rename", target.display());
+    remove_log(target)?;
+    platform::replace_file(staged, target).map_err(StoreError::io(target))?;
+    failpoint!("publish::renamed", target.display());
+    platform::sync_directory(folder).map_err(StoreError::io(folder))
+}
+
 /// Run step 5 for a shard that was made in another folder.
 fn copy_to_place(attempt: Attempt, target: &Path) -> Result<u64, StoreError> {
     failpoint!("publish::rename", target.display());

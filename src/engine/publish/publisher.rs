@@ -46,6 +46,8 @@ pub struct Publisher {
     other_formats: OtherFormats,
     /// Where databases are made, if not beside their place. Segments stay then: other machines may read them.
     scratch: Option<PathBuf>,
+    /// Where the one shard goes, if not to its place: a commit moves it there.
+    staged: Option<PathBuf>,
     /// With `--rebuild`: records each published shard.
     rebuild: Option<Rebuild>,
     /// What was published, for the summary.
@@ -129,6 +131,7 @@ impl Publisher {
             },
             routing: None,
             scratch: prepared.scratch.clone(),
+            staged: None,
             records: prepared.records.clone(),
             other_formats: obstacles::other_formats(request),
             rebuild: prepared.rebuild.clone(),
@@ -137,6 +140,12 @@ impl Publisher {
             input_ended: AtomicBool::new(false),
             stopping: Arc::default(),
         })
+    }
+
+    /// Put the shard, of which there is one, at `staged`.
+    pub fn staging(self, staged: PathBuf) -> Self {
+        let staged = Some(staged);
+        Self { staged, ..self }
     }
 
     /// Start the thread that serves `ready` until it closes. A shard whose segments do not all arrive is abandoned and
@@ -276,7 +285,8 @@ impl Publisher {
             roots: roots.iter().map(|n| self.root(*n)).collect(),
             ..self.header.clone()
         };
-        let target = self.layout.shard(&shard.label);
+        let place = self.layout.shard(&shard.label);
+        let target = self.staged.clone().unwrap_or(place);
         let stop = Arc::clone(&self.stopping);
         let mut publisher = match &self.scratch {
             None => ShardPublisher::begin(&target, header, stop)?,
@@ -310,7 +320,9 @@ impl Publisher {
         if self.scratch.is_none() {
             self.refuse_lost_roots(&roots)?;
         }
-        self.refuse_foreign_target(&target, &shard.label)?;
+        if self.staged.is_none() {
+            self.refuse_foreign_target(&target, &shard.label)?;
+        }
         let turn = self.turns.take(id, true);
         if self.is_stopping() {
             return Ok(None);
@@ -353,7 +365,7 @@ impl Publisher {
     }
 
     /// Refuse to replace a foreign file. Checked again here because the build may have taken hours.
-    fn refuse_foreign_target(&self, target: &Path, label: &str) -> Result<(), StoreError> {
+    pub fn refuse_foreign_target(&self, target: &Path, label: &str) -> Result<(), StoreError> {
         let holding = ownership::look(target)?;
         let refused = |error| StoreError::io(target)(io::Error::other(error));
         self.records

@@ -50,9 +50,9 @@ impl FrozenPlan {
         };
         copy().with_context(writing)?;
         let persisted = whole.persist(&absolute).map_err(|error| error.error);
-        persisted.with_context(writing)?;
+        let opened = persisted.with_context(writing)?;
         platform::sync_directory(folder).with_context(writing)?;
-        Ok(Self::of(absolute, head, line.len() as u64))
+        Ok(Self::of(absolute, opened, head, line.len() as u64))
     }
 }
 
