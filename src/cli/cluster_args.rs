@@ -21,7 +21,7 @@ pub struct MapFlag {
         long,
         value_name = "OLD=NEW",
         env = "HELIX_BUILD_MAP",
-        value_delimiter = ','
+        value_delimiter = ';'
     )]
     pub map: Vec<Mapping>,
 }

@@ -1,6 +1,6 @@
 //! A build over many machines: the same index as on one, whatever the tasks do in whatever order.
 
-use crate::world::{BARE, Ran, World, files_below, finish};
+use crate::world::{BARE, Dice, Ran, World, files_below, finish};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -385,6 +385,17 @@ fn a_damaged_plan_and_other_files_are_refused() {
     }
     let ran = world.run(&["worker", "--plan", "none.json", "--segment", "0"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
+    // Wherever a bit of the first line is wrong.
+    let (mut dice, seed) = Dice::seeded(17);
+    let end = text.find('\n').expect("lines") as u64;
+    for _ in 0..12 {
+        let mut bytes = text.clone().into_bytes();
+        let at = dice.roll(end) as usize;
+        bytes[at] ^= 1;
+        world.write("plan.json", bytes);
+        let ran = worker(&world, "0");
+        assert_eq!(ran.code, Some(2), "byte {at}, seed {seed}: {ran:?}");
+    }
     world.write("plan.json", &text);
     assert_eq!(on_plan(&world, "worker", &[]).code, Some(2), "no index");
     assert_eq!(worker(&world, "0").code, Some(0));
@@ -506,8 +517,8 @@ fn an_earlier_index_stays_until_the_commit() {
 fn a_new_plan_keeps_what_is_done() {
     let world = World::corpus(2, 5);
     let plan = planned(&world, "many", &BARE);
-    assert_eq!(worker(&world, "1").code, Some(0));
-    // The other root.
+    assert_eq!(worker(&world, "0-1").code, Some(0));
+    // The files of one root have the same names, but one is another.
     let root = plan["shards"][0].as_str().expect("a label");
     changed(&world.path(&format!("{root}/dir0/file0.rs")));
     planned(&world, "many", &BARE);

@@ -73,19 +73,23 @@ impl FrozenPlan {
             let text = format!("{}: {why}", file.display());
             Err(BuildError::new(ErrorKind::InvalidRequest, text))
         };
-        let opened = match named_file::open(file) {
-            Ok(opened) => opened,
+        let opened = named_file::open(file).and_then(|opened| {
+            let mut begin = Vec::new();
+            (&opened).take(marks::HEAD_BYTES).read_to_end(&mut begin)?;
+            Ok((opened, begin))
+        });
+        let mut opened = match opened {
+            Ok((opened, begin)) if marks::is_plan(&begin) => opened,
+            Ok(_) => return refused("not a plan; `plan --out FILE` writes one"),
             Err(error) => return refused(&format!("{error}; `plan --out FILE` writes a plan")),
         };
         let mut line = Vec::new();
-        let mut reader = BufReader::new(&opened).take(MOST_HEAD_BYTES);
-        reader
-            .read_until(b'\n', &mut line)
-            .with_context(|| format!("reading {}", file.display()))?;
+        let read = opened.rewind().and_then(|()| {
+            let mut reader = BufReader::new(&opened).take(MOST_HEAD_BYTES);
+            reader.read_until(b'\n', &mut line)
+        });
+        read.with_context(|| format!("reading {}", file.display()))?;
         let body_at = line.len() as u64;
-        if !marks::is_plan(&line[..line.len().min(marks::HEAD_BYTES as usize)]) {
-            return refused("not a plan; `plan --out FILE` writes one");
-        }
         let Some(head) = head::parse(&line) else {
             return refused("the plan is damaged, or another version wrote it: plan again");
         };
