@@ -158,6 +158,9 @@ impl KeyInText<'_> {
             return Some(found);
         }
         let next = |n: usize| bytes.get(at + n).copied().unwrap_or(b'\n');
+        if let Some(found) = self.behind_operator(at) {
+            return Some(found);
+        }
         if let Some(found) = self.behind_sign(at, gap, is_quoted) {
             return Some(found);
         }
@@ -182,7 +185,7 @@ impl KeyInText<'_> {
                 .argument(at + 1)
                 .or_else(|| self.sibling(at + 1))
                 .or_else(|| self.quoted_field(at + 1)),
-            b',' if self.is_compared() => self.quoted(at + 1),
+            b',' if self.is_compared() || self.is_symbol() => self.quoted(at + 1),
             b',' | b')' if let Some(found) = self.inserted(at) => Some(found),
             b'|' => self.cell(at),
             b',' if gap == at => self.field(at).or_else(|| self.sibling(at)),
@@ -302,6 +305,12 @@ impl KeyInText<'_> {
             .any(|name| call.ends_with(name))
     }
 
+    /// Ruby's `:password, "x"`.
+    fn is_symbol(&self) -> bool {
+        let before = self.text[..self.name.start].strip_suffix(':');
+        before.is_some_and(|before| before.ends_with([' ', '(', '[', '{']))
+    }
+
     /// Return the next argument or element behind a name that stands alone in its quotes: `("KEY", "x")`.
     fn argument(&self, at: usize) -> Option<(Range<usize>, How)> {
         let named = &self.text[..self.name.start];
@@ -391,13 +400,13 @@ impl KeyInText<'_> {
     /// `"value": x` or `value: x` beside `name: KEY`, with a few other fields between perhaps.
     fn sibling(&self, at: usize) -> Option<(Range<usize>, How)> {
         let is_far = self.is_named();
-        self.field_of(at, &["value"], if is_far { MAX_FIELDS } else { 1 })
+        self.field_of(at, &["value", "val"], if is_far { MAX_FIELDS } else { 1 })
     }
 
     /// `KEY: {"value": x}`, `key:` and below it `default: x`: the fields of an object that is the key's value. `at` is where
     /// they begin.
     fn nested(&self, at: usize) -> Option<(Range<usize>, How)> {
-        self.field_of(at, &["value", "default"], MAX_FIELDS)
+        self.field_of(at, &["value", "val", "default"], MAX_FIELDS)
     }
 
     /// Return the value of the first of at most `most` fields whose label ends like one of `labels`.

@@ -6,7 +6,6 @@ use super::error::EncodeError;
 use super::graph_file::check_vocabulary;
 use super::model::{Graph, Model, Pooling};
 use super::source::resolve;
-use super::sparse::DOCUMENT_TERMS;
 use super::tokenizer::Tokenizer;
 use crate::batch::EncoderKind;
 use crate::ids::Digest;
@@ -130,7 +129,7 @@ fn describe_model(
     hash.text(&model.query_prefix);
     hash.text(&model.passage_prefix);
     hash.number(model.char_cap.map_or(u64::MAX, |chars| chars as u64));
-    hash.number(DOCUMENT_TERMS as u64);
+    hash.number(model.document_terms() as u64);
     hash.text(match coverage {
         Coverage::Whole => "whole",
         Coverage::Head => "head",

@@ -3,7 +3,7 @@
 use super::dense_encoder::DenseEncoder;
 use super::error::EncodeError;
 use super::session::{BatchEvent, ModelSession, RunCost};
-use super::sparse::{DOCUMENT_TERMS, QUERY_TERMS};
+use super::sparse::QUERY_TERMS;
 use super::sparse_encoder::SparseEncoder;
 use super::text::{TextTokenizer, TokenizedText};
 use crate::batch::EncoderKind;
@@ -35,6 +35,8 @@ pub struct Encoders {
     pub(super) tokenizer: Arc<TextTokenizer>,
     pub(super) sparse: Option<SparseEncoder>,
     pub(super) dense: Option<DenseEncoder>,
+    /// Terms of a chunk's sparse vector at most.
+    pub(super) document_terms: usize,
     pub(super) device_name: String,
     pub(super) warnings: Vec<EncodeError>,
 }
@@ -93,7 +95,7 @@ impl Encoders {
     /// # Errors
     /// `TextRefused`, `RunFailed` and `BadOutput`; retry the second when memory was short.
     pub fn encode(&mut self, text: &TokenizedText) -> Result<Encoded, EncodeError> {
-        self.encode_one(text, DOCUMENT_TERMS)
+        self.encode_one(text, self.document_terms)
     }
 
     /// Encode a query, with its prefix and fewer terms.
@@ -116,7 +118,7 @@ impl Encoders {
         texts: &[&TokenizedText],
         observe: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
-        self.encode_all(texts, DOCUMENT_TERMS, observe)
+        self.encode_all(texts, self.document_terms, observe)
     }
 
     /// Tokenize and encode texts of one role, the sparse vectors with at most `n_terms` terms. In order.

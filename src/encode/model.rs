@@ -2,6 +2,7 @@
 //!
 //! Describes the embedded models; [`super::directory`] reads those of the user.
 
+use super::sparse::{BUILT_IN_DOCUMENT_TERMS, DOCUMENT_TERMS};
 use crate::batch::EncoderKind;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -120,6 +121,14 @@ impl Model {
             char_cap: None,
             licence: Some("Apache-2.0".to_owned()),
             sha256: None,
+        }
+    }
+
+    /// Return the number of terms that a chunk's vector has at most.
+    pub fn document_terms(&self) -> usize {
+        match self.graph {
+            Graph::Embedded(_) => BUILT_IN_DOCUMENT_TERMS,
+            Graph::File(_) => DOCUMENT_TERMS,
         }
     }
 }

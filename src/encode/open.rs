@@ -60,6 +60,7 @@ impl Encoders {
             // A library that was named must be good, whether a model needs it or not.
             environment()?;
         }
+        let document_terms = sparse.as_ref().map_or(0, Model::document_terms);
         let sparse = match (&sparse, tokenizer.of(EncoderKind::Sparse)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.sparse_device);
@@ -94,6 +95,7 @@ impl Encoders {
             tokenizer: Arc::new(tokenizer),
             sparse,
             dense,
+            document_terms,
             device_name: choice.device_name(),
             warnings: Vec::new(),
         };

@@ -6,6 +6,7 @@
 //! has no journal, so a full disk shows as a failed write, never as a lost commit at close. A dropped
 //! loader leaves a useless file for its owner to remove.
 
+mod packed;
 mod postings;
 mod rows;
 mod seal;
@@ -220,8 +221,10 @@ impl ShardLoader {
     }
 
     fn write_links(&self) -> rusqlite::Result<()> {
-        self.conn.execute_batch(FILL_ENTITY_GRAPH)?;
-        self.conn.execute_batch(schema::FILL_PATH_KEYS)?;
+        packed::fill(&self.conn, "entity_graph", ENTITY_GRAPH)?;
+        packed::fill(&self.conn, "gene_relations", schema::RELATIONS)?;
+        packed::fill(&self.conn, "path_key_index", schema::PATH_KEYS)?;
+        self.conn.execute_batch(schema::DROP_STAGING_TABLES)?;
         let mut insert = self.conn.prepare(INSERT_SEED)?;
         for (a, b) in self.state.seed_pairs.pairs() {
             insert.execute(params![a.to_string(), b.to_string(), self.header.epoch])?;
@@ -264,9 +267,8 @@ impl ShardLoader {
     }
 }
 
-/// Sorted, so that both trees grow at their end.
-const FILL_ENTITY_GRAPH: &str = "
-INSERT INTO entity_graph (entity, gene_id)
+/// In the order of the key.
+const ENTITY_GRAPH: &str = "
 SELECT tag_value, gene_id FROM promoter_index WHERE tag_type = 'entity'
 GROUP BY tag_value, gene_id ORDER BY tag_value, gene_id";
 

@@ -111,6 +111,14 @@ fn print_json(
     output::json_line(out, "verify", &verdict)
 }
 
+/// A number with its noun. A damaged database may count below zero.
+fn counted(n: i64, noun: &str) -> String {
+    match u64::try_from(n) {
+        Ok(n) => progress::count(n, noun),
+        Err(_) => format!("{n} {noun}s"),
+    }
+}
+
 fn print_text(
     out: &mut impl Write,
     report: &Report,
@@ -119,10 +127,10 @@ fn print_text(
     for shard in &report.shards {
         writeln!(
             out,
-            "{:32} {:7} files {:8} chunks  {}",
+            "{:32} {:>13} {:>15}  {}",
             shard.label,
-            shard.files,
-            shard.chunks,
+            counted(shard.files, "file"),
+            counted(shard.chunks, "chunk"),
             progress::bytes(shard.bytes)
         )?;
     }

@@ -20,14 +20,15 @@ impl KeyInText<'_> {
             None => (at, rest.find('<')?),
         };
         let range = self.trimmed(start..start + length);
+        let behind = &self.text[start + length..];
         if range.is_empty() {
-            return match rest[length..].starts_with("</") {
+            return match behind.starts_with("</") {
                 true => None,
-                false => self.next_element(at + length),
+                false => self.next_element(start + length),
             };
         }
         // `#include <pwd.h>` and `Vec<Token>` open no element: none is closed.
-        let is_closed = rest[length..].starts_with("</") || rest[length..].starts_with("]]>");
+        let is_closed = behind.starts_with("</") || behind.starts_with("]]>");
         is_closed.then_some((range, How::Quoted))
     }
 

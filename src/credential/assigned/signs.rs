@@ -9,7 +9,34 @@ use std::ops::Range;
 /// Arrows and dashes of notes; what stands behind them must look drawn by lot, since code has them too.
 const ARROWS: [&str; 5] = ["->", "=>", "\u{2014}", "\u{2013}", "-"];
 
+/// Assignments that also read, as Ruby, make, PHP, Go and others write them; and those whose other side is code as a rule.
+const COMPOUND: [&str; 7] = ["||=", "??=", "&&=", "?=", "::=", ":==", "?:="];
+const OF_CODE: [&str; 4] = ["|=", ".=", "~=", "&="];
+
 impl KeyInText<'_> {
+    /// `KEY ||= "x"`, `KEY ?= x`, `KEY in ("x",)`, `val key by lazy { "x" }`.
+    pub(super) fn behind_operator(&self, at: usize) -> Option<(Range<usize>, How)> {
+        let rest = &self.text[at..];
+        let behind = |signs: &[&str]| {
+            let sign = signs.iter().find(|sign| rest.starts_with(**sign))?;
+            Some(at + sign.len())
+        };
+        if let Some(at) = behind(&COMPOUND) {
+            return self.literal(at);
+        }
+        let is_apart = at > self.name.end;
+        if let Some(at) = behind(&["~ "]).filter(|_| is_apart) {
+            // A pattern, or joined to a text.
+            let found = self.quoted(at)?;
+            let is_pattern = self.text[found.0.clone()].contains(['^', '$', '[', '*', '\\']);
+            return (!is_pattern).then_some(found);
+        }
+        self.quoted(
+            behind(&OF_CODE)
+                .or_else(|| behind(&["in (", "in [", "by lazy {"]).filter(|_| is_apart))?,
+        )
+    }
+
     /// `KEY || "x"`, `get("KEY") or "x"`, `key -> x`, and the colon of Chinese and Japanese. `gap` is where the
     /// key ends, `at` where the next character stands.
     pub(super) fn behind_sign(
@@ -26,7 +53,11 @@ impl KeyInText<'_> {
         }
         if is_quoted && rest.starts_with([')', ']']) {
             let at = self.skip_blanks(at + 1);
-            return self.otherwise(at);
+            // Ruby's `ENV.fetch("KEY") { "x" }`.
+            return match self.text[at..].starts_with('{') {
+                true => self.quoted(at + 1),
+                false => self.behind_operator(at).or_else(|| self.otherwise(at)),
+            };
         }
         if let Some(behind) = rest.strip_prefix('\u{2192}') {
             let start = self.skip_blanks(self.text.len() - behind.len());

@@ -387,3 +387,46 @@ fn what_is_drawn_is_found_on_the_line_of_a_password() {
         assert_eq!(certain(text, Style::Any), Vec::<&str>::new(), "{text}");
     }
 }
+
+#[test]
+fn values_behind_other_assignments_are_found() {
+    for form in [
+        "ENV[\"API_TOKEN\"] ||= \"X\"",
+        "api_token ||= \"X\"",
+        "token ||= 'X'",
+        "api_token ??= \"X\"",
+        "api_token &&= \"X\"",
+        "api_token ?= X",
+        "API_TOKEN ?= X",
+        "API_TOKEN ::= X",
+        "api_token :== \"X\"",
+        "api_token |= \"X\"",
+        "api_token.=\"X\"",
+        "api_token .= \"X\"",
+        "api_token ~ \"X\"",
+        "if api_token in (\"X\",):",
+        "ENV.fetch(\"API_TOKEN\") { \"X\" }",
+        "ENV.fetch('API_TOKEN') || 'X'",
+        "val apiToken by lazy { \"X\" }",
+        "set :api_token, \"X\"",
+        "<api_token><![CDATA[X]]></api_token>",
+        "{\"key\":\"api_token\",\"val\":\"X\"}",
+    ] {
+        // Neither looks drawn by lot beyond doubt.
+        for value in ["69fieW7G93Up", "k2mveq81tqza"] {
+            let text = form.replace('X', value);
+            assert_eq!(certain(&text, Style::Any), [value], "{text}");
+        }
+    }
+    for text in [
+        "tokens |= other_tokens2",
+        "token ||= find_token2(user)",
+        "token in (\"string\",)",
+        "password ~ \"^[a-z]+$\"",
+        "token.=x",
+        "flags.token ?= false",
+        "attr_accessor :token, :name2",
+    ] {
+        assert_eq!(certain(text, Style::Any), Vec::<&str>::new(), "{text}");
+    }
+}

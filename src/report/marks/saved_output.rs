@@ -118,7 +118,7 @@ mod tests {
     const PLACES: &str = " 1. 0.0164  src/a.py:3  a_fn  python  [src]\n        3  def a_fn(x):\n    and 2 more places\n 2. 0.0160  b.md:1  [src]\n";
     const ENCODED: &str =
         "{\"type\":\"encoded\",\"text\":0,\"role\":\"query\",\"sparse\":null,\"dense\":[1.0]}\n";
-    const SOUND: &str = "src            2 files        2 chunks  388 KiB\nsound; digest 91cb\n";
+    const SOUND: &str = "src             1 file         1 chunk  388 KiB\nsound; digest 91cb\n";
     const PLAN: &str = "p: 1 file, 70 B in 1 shard, 1 segment\noutput: /tmp/x\n  mode                 sharded (default)\n  shard-workers        0 (auto) (default)\n";
 
     const PROGRESS: &str = "p: 2 files, 70 KiB in 1 shard to build; 1 worker x 2 file workers\nwarning: worker 0 died: killed; starting another\n 12 %  30 chunks  3 chunks/s  70 KiB/s  0 of 1 shards  7 s left\npublished src (30 chunks, 388 KiB)\n";

@@ -89,7 +89,8 @@ fn chunk(
         sources: list(connection, SOURCES, gene_id)?,
         related: list(
             connection,
-            "SELECT gene_id_b FROM gene_relations WHERE gene_id_a = ?1 AND relation = 5 ORDER BY rowid",
+            "SELECT gene_id_b FROM gene_relations JOIN genes ON gene_id = gene_id_b
+             WHERE gene_id_a = ?1 AND relation = 5 ORDER BY confidence DESC, genes.rowid DESC",
             gene_id,
         )?,
     })

@@ -22,7 +22,7 @@ fn a_shard_is_summed_up() {
     assert_eq!(view.label, "s");
     assert_eq!(view.roots[0].path, "/srv/data");
     assert_eq!((view.files, view.skipped["unreadable"]), (5, 1));
-    assert_eq!(view.meta["format"], 3);
+    assert_eq!(view.meta["format"], 4);
     assert_eq!(view.segments.len(), 1);
     assert_eq!((view.segments[0].segments, view.segments[0].files), (2, 6));
     let genes = view

@@ -14,12 +14,13 @@ mod shard;
 pub use routing::{INSERT_LOCAL_ORG, ROUTING_SCHEMA, ROUTING_WIDENED};
 pub use server::{FILL_SYNC_TRACKED, SERVER_INDEXES, SERVER_TABLES};
 pub use shard::{
-    BUILD_TABLES, FILL_PATH_KEYS, SHARD_INDEXES, SHARD_TABLES, STAGING_TABLES, STATISTICS,
+    BUILD_TABLES, DROP_STAGING_TABLES, PATH_KEYS, RELATIONS, SHARD_INDEXES, SHARD_TABLES,
+    STAGING_TABLES, STATISTICS,
 };
 
 /// `build_meta.format` and `PRAGMA user_version`-like number of our own tables. A shard with
 /// another number is built anew.
-pub const FORMAT_VERSION: i64 = 3;
+pub const FORMAT_VERSION: i64 = 4;
 
 /// Bytes in a page of every database we write; the format asks for it.
 pub const PAGE_BYTES: u32 = 4096;

@@ -63,10 +63,10 @@ CREATE TABLE IF NOT EXISTS source_index (
     PRIMARY KEY (gene_id, shard_name)
 );
 CREATE INDEX IF NOT EXISTS idx_source_index_shard ON source_index(shard_name);
-CREATE INDEX IF NOT EXISTS idx_source_index_source ON source_index(source_id);
-CREATE INDEX IF NOT EXISTS idx_source_index_repo ON source_index(repo_root);
-CREATE INDEX IF NOT EXISTS idx_source_index_kind ON source_index(source_kind);
-CREATE INDEX IF NOT EXISTS idx_source_index_volatility ON source_index(volatility_class);
+CREATE INDEX IF NOT EXISTS idx_source_index_source ON source_index(source_id) WHERE gene_id IS NULL;
+CREATE INDEX IF NOT EXISTS idx_source_index_repo ON source_index(repo_root) WHERE gene_id IS NULL;
+CREATE INDEX IF NOT EXISTS idx_source_index_kind ON source_index(source_kind) WHERE gene_id IS NULL;
+CREATE INDEX IF NOT EXISTS idx_source_index_volatility ON source_index(volatility_class) WHERE gene_id IS NULL;
 CREATE TABLE IF NOT EXISTS claims (
     claim_id TEXT PRIMARY KEY,
     gene_id TEXT NOT NULL,

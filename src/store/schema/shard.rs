@@ -53,7 +53,8 @@ CREATE TABLE gene_relations (
     confidence REAL,
     updated_at REAL,
     PRIMARY KEY (gene_id_a, gene_id_b)
-);
+) WITHOUT ROWID;
+CREATE INDEX idx_gene_relations_rel_a ON gene_relations(relation, gene_id_a) WHERE gene_id_a IS NULL;
 CREATE TABLE path_key_index (
     path_token TEXT NOT NULL,
     kv_key TEXT NOT NULL,
@@ -176,8 +177,8 @@ CREATE TABLE build_segments (
 );
 ";
 
-/// Kept while rows arrive: what `path_key_index` is made of at the end, sorted, since its rows are
-/// many and fall all over the tree.
+/// Kept while rows arrive: what `path_key_index` and `gene_relations` are made of at the end, sorted, since their rows
+/// are many and fall all over the tree.
 pub const STAGING_TABLES: &str = "
 CREATE TABLE build_path_tokens (
     file_id INTEGER,
@@ -185,16 +186,29 @@ CREATE TABLE build_path_tokens (
     PRIMARY KEY (file_id, path_token)
 ) WITHOUT ROWID;
 CREATE TABLE build_keys (file_id INTEGER, kv_key TEXT, gene_id TEXT);
+CREATE TABLE build_relations (
+    gene_id_a TEXT,
+    gene_id_b TEXT,
+    relation INTEGER,
+    confidence REAL,
+    updated_at REAL
+);
 ";
 
-/// Turns the staged rows into the index and drops them; later trees take their pages.
-pub const FILL_PATH_KEYS: &str = "
-INSERT INTO path_key_index (path_token, kv_key, gene_id)
+/// The rows of `path_key_index`, in order.
+pub const PATH_KEYS: &str = "
 SELECT t.path_token, k.kv_key, k.gene_id
 FROM build_keys AS k JOIN build_path_tokens AS t ON t.file_id = k.file_id
-ORDER BY t.path_token, k.kv_key, k.gene_id;
+ORDER BY t.path_token, k.kv_key, k.gene_id";
+
+/// The rows of `gene_relations`, in order.
+pub const RELATIONS: &str = "SELECT * FROM build_relations ORDER BY gene_id_a, gene_id_b";
+
+/// Later trees take their pages.
+pub const DROP_STAGING_TABLES: &str = "
 DROP TABLE build_keys;
 DROP TABLE build_path_tokens;
+DROP TABLE build_relations;
 ";
 
 /// Indexes of a shard, created after its rows.
@@ -207,7 +221,6 @@ CREATE INDEX idx_genes_supersedes ON genes(supersedes) WHERE supersedes IS NOT N
 CREATE INDEX idx_promoter_gene ON promoter_index(gene_id);
 CREATE INDEX idx_promoter_cover ON promoter_index(tag_value, gene_id);
 CREATE INDEX idx_entity_graph_gene ON entity_graph(gene_id);
-CREATE INDEX idx_gene_relations_rel_a ON gene_relations(relation, gene_id_a);
 CREATE INDEX idx_gene_relations_rel_b ON gene_relations(relation, gene_id_b);
 CREATE INDEX idx_pki_gene ON path_key_index(gene_id);
 CREATE INDEX idx_filename_gene ON filename_index(gene_id);
@@ -217,17 +230,21 @@ CREATE INDEX idx_harmonic_b ON harmonic_links(gene_id_b);
 CREATE INDEX idx_symbol_defs_gene ON symbol_defs(gene_id);
 ";
 
-/// What SQLite's planner is told of `harmonic_links`, after its indexes: many rows, few of them for each chunk.
+/// What SQLite's planner is told of `harmonic_links` and `gene_relations`, after their indexes: many rows, few of them for
+/// each chunk.
 ///
 /// A server asks for the links within a pool of up to 16,000 chunks: `gene_id_a IN (..) AND gene_id_b IN (..)`. Without
-/// statistics SQLite looks every pair of the pool up, in quadratic time. The numbers are fixed, so that they hold for what
-/// servers add as well: for a large pool the table is scanned, for a small one an index is searched. `ANALYZE` is the
-/// only statement that creates the table. A server's own `ANALYZE` replaces the rows.
+/// statistics SQLite looks every pair of the pool up, in quadratic time. It also asks for relations of one kind of a few
+/// chunks. Nearly all rows are of that kind, so the key of the chunk must be preferred. The numbers are fixed, so that they
+/// hold for what servers add as well: for a large pool the table is scanned, for a small one an index is searched. `ANALYZE`
+/// is the only statement that creates the table. A server's own `ANALYZE` replaces the rows.
 pub const STATISTICS: &str = "
 ANALYZE harmonic_links;
 DELETE FROM sqlite_stat1;
 DROP TABLE IF EXISTS sqlite_stat4;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('gene_relations', 'gene_relations', '100000 10 1'),
+    ('gene_relations', 'idx_gene_relations_rel_b', '100000 50000 10 1'),
     ('harmonic_links', 'idx_harmonic_b', '100000 10'),
     ('harmonic_links', 'idx_harmonic_source', '100000 50000'),
     ('harmonic_links', 'sqlite_autoindex_harmonic_links_1', '100000 10 1');

@@ -2,12 +2,9 @@
 //!
 //! Chunks arrive in another order than their rows lie in. Terms are gathered in memory up to a fixed number; a full run
 //! is sorted and put aside in a temporary table, one row a term. At the end the runs of each term are joined, so that
-//! rows are written from the first to the last.
-//!
-//! They go into a temporary table of the same shape first. SQLite copies a table into an empty one of its shape record by
-//! record and fills every page; rows that are inserted one by one leave an eighth of each page of such a table free.
-//! SQLite keeps temporary tables in a file without a name.
+//! rows are written from the first to the last, into [packed] pages.
 
+use super::packed;
 use crate::ids::ChunkId;
 use crate::vector::{SparseTerm, SparseVector};
 use rusqlite::{Connection, Statement};
@@ -19,6 +16,8 @@ const RUN: usize = 1 << 20;
 
 /// Bytes of one chunk in a row of the temporary table: its id and the weight.
 const PUT_ASIDE_BYTES: usize = 12;
+
+const TABLES: [&str; 2] = ["splade_terms", "splade_term_df"];
 
 /// Rows that one statement inserts.
 const BATCH: usize = 16;
@@ -124,9 +123,14 @@ impl Postings {
 
     /// Write all rows of `splade_terms` and `splade_term_df`.
     pub fn write(self, conn: &Connection) -> rusqlite::Result<()> {
-        conn.execute_batch(CREATE_SORTED)?;
+        for table in TABLES {
+            packed::create(conn, table)?;
+        }
         self.sort_rows(conn)?;
-        conn.execute_batch(COPY_SORTED)
+        for table in TABLES {
+            packed::copy(conn, table)?;
+        }
+        Ok(())
     }
 
     fn sort_rows(mut self, conn: &Connection) -> rusqlite::Result<()> {
@@ -189,21 +193,6 @@ const SELECT_RUNS: &str = "SELECT term, chunks FROM build_runs ORDER BY term, ru
 
 const DROP_RUNS: &str = "DROP TABLE build_runs";
 
-/// As the schema has `splade_terms` before its rows.
-const CREATE_SORTED: &str = "
-CREATE TEMP TABLE sorted_terms (
-    gene_id TEXT NOT NULL,
-    term TEXT NOT NULL,
-    weight REAL NOT NULL,
-    PRIMARY KEY (term, gene_id)
-) WITHOUT ROWID;
-CREATE INDEX temp.sorted_term ON sorted_terms(term) WHERE term IS NULL;
-CREATE INDEX temp.sorted_term_cover ON sorted_terms(term) WHERE term IS NULL";
-
-const COPY_SORTED: &str = "
-INSERT INTO main.splade_terms SELECT * FROM temp.sorted_terms;
-DROP TABLE temp.sorted_terms";
-
 /// Writes rows in their order, and counts the chunks of each term.
 struct Writer<'conn> {
     batch: Statement<'conn>,
@@ -216,7 +205,10 @@ impl<'conn> Writer<'conn> {
         Ok(Self {
             batch: conn.prepare(&insert_rows(BATCH))?,
             single: conn.prepare(&insert_rows(1))?,
-            count: conn.prepare("INSERT OR FAIL INTO splade_term_df VALUES (?1, ?2)")?,
+            count: conn.prepare(&format!(
+                "INSERT OR FAIL INTO {} VALUES (?1, ?2)",
+                packed::name("splade_term_df")
+            ))?,
         })
     }
 
@@ -249,7 +241,8 @@ fn insert_rows(rows: usize) -> String {
         .map(|n| format!("(?{}, ?1, ?{})", 2 * n + 2, 2 * n + 3))
         .collect();
     format!(
-        "INSERT OR FAIL INTO temp.sorted_terms VALUES {}",
+        "INSERT OR FAIL INTO {} VALUES {}",
+        packed::name("splade_terms"),
         values.join(", ")
     )
 }
@@ -270,29 +263,6 @@ mod tests {
         let mut statement = conn.prepare(sql).expect("a query");
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         rows.expect("rows").collect::<Result<_, _>>().expect("rows")
-    }
-
-    #[test]
-    fn the_pages_are_full() {
-        let conn = database();
-        let mut postings = Postings::default();
-        for n in 0..2_000_u64 {
-            let term = |of: u64| SparseTerm {
-                term: format!("t{:03}", (n + of) % 311),
-                weight_e4: 12_345,
-            };
-            postings
-                .add(
-                    &conn,
-                    ChunkId(n.to_be_bytes()),
-                    &SparseVector::new((1..9).map(term).collect()),
-                )
-                .expect("taken");
-        }
-        postings.write(&conn).expect("written");
-        let fill = "SELECT 1.0 * sum(pgsize - unused) / sum(pgsize) FROM dbstat WHERE name = 'splade_terms'";
-        let fill: f64 = conn.query_row(fill, [], |row| row.get(0)).expect("pages");
-        assert!(fill > 0.96, "{fill}");
     }
 
     proptest! {

@@ -74,7 +74,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11, ?14, ?15, ?
 ON CONFLICT (gene_id) DO NOTHING";
 
 const INSERT_RELATION: &str = "
-INSERT INTO gene_relations (gene_id_a, gene_id_b, relation, confidence, updated_at)
+INSERT INTO build_relations (gene_id_a, gene_id_b, relation, confidence, updated_at)
 VALUES (?1, ?2, 5, ?3, ?4)";
 
 impl<'conn> Rows<'conn> {

@@ -386,11 +386,11 @@ fn damage_is_not_taken_for_a_servers_work() {
             "harmonic_links",
         ),
         (
-            "UPDATE gene_relations SET relation = 4 WHERE rowid = 1",
+            "UPDATE gene_relations SET relation = 4 WHERE (gene_id_a, gene_id_b) = (SELECT gene_id_a, gene_id_b FROM gene_relations LIMIT 1)",
             "gene_relations",
         ),
         (
-            "UPDATE gene_relations SET updated_at = -1.0 WHERE rowid = 1",
+            "UPDATE gene_relations SET updated_at = -1.0 WHERE (gene_id_a, gene_id_b) = (SELECT gene_id_a, gene_id_b FROM gene_relations LIMIT 1)",
             "gene_relations",
         ),
     ] {

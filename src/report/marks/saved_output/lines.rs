@@ -278,7 +278,10 @@ fn is_shard(line: &str) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let is_number = |word: &str| word.bytes().all(|b| b.is_ascii_digit() || b == b',');
     words.windows(4).any(|four| {
-        is_number(four[0]) && four[1] == "files" && is_number(four[2]) && four[3] == "chunks"
+        is_number(four[0])
+            && matches!(four[1], "file" | "files")
+            && is_number(four[2])
+            && matches!(four[3], "chunk" | "chunks")
     })
 }
 
