@@ -64,6 +64,28 @@ fn a_stopped_task_goes_on_elsewhere() {
     }
 }
 
+/// A task that dies while it copies what it has done is repeated like any other.
+#[test]
+fn a_stopped_task_may_die_before_it_keeps_its_work() {
+    let world = World::corpus(1, 12);
+    let single = world.build("one", &[]);
+    planned(&world, "many", &BARE);
+    let here = scratch(&world, "s");
+    let points =
+        "sink::group=return(skip);worker::prepare=6*off->return(hold);cluster::keep=return(abort)";
+    let mut live = RunningBuild::start(&world, &task(&here, &[]), points);
+    live.wait_held().expect("is reached");
+    signal(live.pid(), Signal::TERM);
+    live.wait("the pause", |live| {
+        live.said().1.contains("paus").then_some(())
+    });
+    live.go();
+    let (ran, _) = live.finish();
+    assert_eq!(ran.code, None, "{ran:?}");
+    assert_eq!(worker(&world, "0").code, Some(0));
+    assert_eq!(committed(&world, 0)["digest"], single["digest"]);
+}
+
 /// Nothing of a killed task counts, wherever it was killed, and nothing of it is in the way.
 #[test]
 fn a_killed_task_can_be_repeated() {

@@ -123,6 +123,42 @@ fn outputs_of_other_builds_are_left_out_wherever_they_lie() {
     }
 }
 
+/// Commands of a build over many machines, and the files in which a shell saves what they say.
+fn of_many_machines() -> [(&'static str, &'static [&'static str]); 8] {
+    const PLAN: [&str; 10] = [
+        "plan",
+        "--profile",
+        "p.toml",
+        "--rebuild",
+        "--sparse-model",
+        "none",
+        "--dense-model",
+        "none",
+        "--out",
+        "many.json",
+    ];
+    const ON_PLAN: [[&str; 4]; 7] = [
+        ["worker", "--plan", "many.json", "--segment=0"],
+        ["worker", "--plan=many.json", "--segment=0", "--json"],
+        ["missing", "--plan", "many.json", "--json"],
+        ["status", "--plan", "many.json", "--json"],
+        ["status", "--plan", "many.json", "-q"],
+        ["publish", "--plan", "many.json", "--shard=0"],
+        ["commit", "--plan", "many.json", "-q"],
+    ];
+    let [first, second, third, fourth, fifth, sixth, seventh] = &ON_PLAN;
+    [
+        ("many.txt", &PLAN),
+        ("task.log", first),
+        ("task.jsonl", second),
+        ("missing.jsonl", third),
+        ("status.jsonl", fourth),
+        ("status.txt", fifth),
+        ("publish.txt", sixth),
+        ("commit.log", seventh),
+    ]
+}
+
 /// What runs said, saved in files of any name, and figures under an odd one.
 #[test]
 fn saved_output_is_skipped_and_quotations_are_indexed() {
@@ -164,7 +200,7 @@ fn saved_output_is_skipped_and_quotations_are_indexed() {
         ("verify.md", &["verify", index]),
         ("inspect.odd", &["inspect", index, "--json"]),
     ];
-    for (name, arguments) in lines {
+    for (name, arguments) in lines.into_iter().chain(of_many_machines()) {
         let ran = world.run(arguments);
         assert_eq!(ran.code, Some(0), "{name}: {}", ran.stderr);
         saved.push((name, ran.stdout));
@@ -180,7 +216,8 @@ fn saved_output_is_skipped_and_quotations_are_indexed() {
     assert_eq!(again["files"], 1, "{again}");
     let outputs = |summary: &Value| summary["skipped"]["output"].as_u64();
     let more = outputs(&again).zip(outputs(&before)).map(|(a, b)| a - b);
-    assert_eq!(more, Some(saved.len() as u64), "{again}");
+    // With the plan itself.
+    assert_eq!(more, Some(saved.len() as u64 + 1), "{again}");
     // Somebody's own, with what was said quoted at its beginning.
     for (name, said) in &saved {
         world.write(

@@ -45,6 +45,14 @@ const LINES: &[(&str, &[&str])] = &[
     ),
     ("verify", &["level", "shards"]),
     ("plan", &["profile", "output", "segments", "workers"]),
+    (
+        "plan_file",
+        &["profile", "plan", "blake3", "segments", "array"],
+    ),
+    ("task", &["profile", "segments", "exit"]),
+    ("shard_task", &["shard", "exit"]),
+    ("missing", &["array", "poisoned"]),
+    ("status", &["parts", "published"]),
     ("why", &["path", "profile", "root", "rule", "verdict"]),
     ("shard", &["label", "roots", "hot_chunks", "meta"]),
     ("finding", &["what", "needed", "ok", "detail"]),
@@ -95,7 +103,8 @@ const OUR_WORDS: [&str; 15] = [
 ];
 
 /// Beginnings of lines that only this program prints.
-const CERTAIN: [&str; 8] = [
+const CERTAIN: [&str; 9] = [
+    "then: helix-build commit --plan ",
     "next: helix-build query ",
     "Usage: helix-build",
     "skipped (plan --why PATH shows the rule",
@@ -107,7 +116,9 @@ const CERTAIN: [&str; 8] = [
 ];
 
 /// Beginnings of lines that others may print as well.
-const POSSIBLE: [&str; 24] = [
+const POSSIBLE: [&str; 26] = [
+    "tasks ",
+    "nothing to do: the plan has ",
     "  ",
     "== ",
     "no hits",
@@ -161,7 +172,8 @@ pub fn line(line: &str) -> Option<Line> {
         || is_finding(line)
         || is_model(line)
         || is_detail(line)
-        || is_digest(line);
+        || is_digest(line)
+        || is_task(line);
     if is_certain {
         return Some(Line::Certain);
     }
@@ -189,7 +201,7 @@ fn is_status(line: &str) -> bool {
         || has(&[": ", " in ", " to build", "; "])
             && line.contains(" x ")
             && line.contains("worker")
-        || line.starts_with("published ") && line.ends_with(')') && has(&[" (", " chunks, "])
+        || line.starts_with("published ") && line.ends_with(')') && has(&[" (", " chunk"])
 }
 
 /// A line of `doctor`.
@@ -254,6 +266,19 @@ fn is_outcome(line: &str) -> bool {
         Some(how.contains(" s of CPU time, encoders busy ") && how.ends_with(" %)"))
     };
     ends.iter().any(|end| line.ends_with(end)) || built() == Some(true)
+}
+
+/// Lines of `plan --out`, `worker` and `status`: `p: 5 segments in 2 shards, plan plan.json`, `p: done: segments 0-4`,
+/// `p: 3 of 5 segments done (...), 1 of 2 shards published`.
+fn is_task(line: &str) -> bool {
+    let Some((_, rest)) = line.split_once(": ") else {
+        return false;
+    };
+    let has = |words: &[&str]| words.iter().all(|word| rest.contains(word));
+    has(&[" segment", " in ", " shard", ", plan "])
+        || rest.starts_with("done: segments ")
+        || rest == "paused; queue the task again to resume"
+        || has(&[" of ", " segment", " done (", " of files), "]) && rest.ends_with(" published")
 }
 
 fn is_hit(line: &str) -> bool {
