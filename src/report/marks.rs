@@ -227,6 +227,17 @@ pub fn is_segment_name(name: &str) -> bool {
     first.ends_with(".seg")
 }
 
+/// Return whether nobody but a build gives a file this name: a label and 16 hexadecimal digits, `src-d85b2477152c89d7.seg`.
+/// Whatever damage has made of its contents, the next build replaces it.
+pub fn is_generated_segment_name(name: &str) -> bool {
+    let plain = name
+        .strip_suffix(".seg")
+        .map(|plain| plain.strip_suffix(".part").unwrap_or(plain));
+    let digits = plain.and_then(|plain| Some(plain.rsplit_once('-')?.1));
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_hex))
+}
+
 /// Return whether a file of this name is a segment itself, not a file beside it.
 pub fn is_segment_itself(name: &str) -> bool {
     !BESIDE_SEGMENT.iter().any(|suffix| name.ends_with(suffix))

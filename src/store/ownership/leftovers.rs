@@ -20,8 +20,12 @@ pub fn foreign_in_segments(folder: &Path) -> Result<Option<PathBuf>, StoreError>
             // Told by the worker that opens it.
             Err(_) => true,
         };
-        let is_segment =
-            || marks::is_segment_name(name) && (!marks::is_segment_itself(name) || begins_so());
+        let is_segment = || {
+            marks::is_segment_name(name)
+                && (!marks::is_segment_itself(name)
+                    || marks::is_generated_segment_name(name)
+                    || begins_so())
+        };
         !is_file || !is_segment()
     };
     Ok(entries(folder)?

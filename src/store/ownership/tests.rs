@@ -228,6 +228,11 @@ fn what_is_no_segment_stays() {
         fs::write(segments.join(name), [0; 99]).expect("written");
         assert_eq!(foreign_in_segments(&segments).expect("listed"), None);
     }
+    // Damaged from its first byte on.
+    for name in ["src-d85b2477152c89d7.seg", "a-b-00000000000000ff.part.seg"] {
+        fs::write(segments.join(name), "jelix").expect("written");
+        assert_eq!(foreign_in_segments(&segments).expect("listed"), None);
+    }
     fs::write(segments.join("notes.txt"), "x").expect("written");
     let foreign = foreign_in_segments(&segments).expect("listed");
     assert_eq!(foreign, Some(segments.join("notes.txt")));
