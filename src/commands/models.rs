@@ -207,6 +207,13 @@ fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()
             prefix(&report.passage_prefix)
         ),
     )?;
+    if report.kind == "sparse" {
+        let through = match &report.query_table {
+            Some(table) => format!("by the weights of their tokens in {table}"),
+            None => "through the encoder".to_owned(),
+        };
+        line("queries", through)?;
+    }
     line("max_len", format!("{} tokens", report.max_len))?;
     line("vocabulary", report.vocabulary.to_string())?;
     line("dim", report.dim.to_string())?;

@@ -137,6 +137,14 @@ fn describe_model(
     if let (EncoderKind::Sparse, Graph::File(_)) = (model.kind, &model.graph) {
         hash.number(TERM_RULES.into());
     }
+    if let Some(table) = &model.query_table {
+        hash.text("query table");
+        hash.number(table.weights.len() as u64);
+        table
+            .weights
+            .iter()
+            .for_each(|w| hash.number(w.to_bits().into()));
+    }
     if !precision.is_fp32() {
         hash.text(precision.name());
     }

@@ -5,6 +5,7 @@ use super::error::EncodeError;
 use super::session::{BatchEvent, ModelSession, RunCost};
 use super::sparse::QUERY_TERMS;
 use super::sparse_encoder::SparseEncoder;
+use super::table_queries::TableQueries;
 use super::text::{TextTokenizer, TokenizedText};
 use crate::batch::EncoderKind;
 use crate::vector::{DenseVector, SparseVector};
@@ -37,6 +38,8 @@ pub struct Encoders {
     pub(super) dense: Option<DenseEncoder>,
     /// Terms of a chunk's sparse vector at most.
     pub(super) document_terms: usize,
+    /// Encodes the sparse vectors of queries instead of `sparse`.
+    pub(super) query_table: Option<TableQueries>,
     pub(super) device_name: String,
     pub(super) warnings: Vec<EncodeError>,
 }
@@ -95,7 +98,7 @@ impl Encoders {
     /// # Errors
     /// `TextRefused`, `RunFailed` and `BadOutput`; retry the second when memory was short.
     pub fn encode(&mut self, text: &TokenizedText) -> Result<Encoded, EncodeError> {
-        self.encode_one(text, self.document_terms)
+        self.encode_one(text, TextRole::Passage, self.document_terms)
     }
 
     /// Encode a query, with its prefix and fewer terms.
@@ -104,7 +107,7 @@ impl Encoders {
     /// As [`Self::encode`].
     pub fn encode_query(&mut self, text: &str) -> Result<Encoded, EncodeError> {
         let text = self.tokenizer.tokenize_query(text);
-        self.encode_one(&text, QUERY_TERMS)
+        self.encode_one(&text, TextRole::Query, QUERY_TERMS)
     }
 
     /// Encode texts tokenized by this instance's [`Self::tokenizer`], in order. On a device their windows run in batches,
@@ -118,7 +121,7 @@ impl Encoders {
         texts: &[&TokenizedText],
         observe: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
-        self.encode_all(texts, self.document_terms, observe)
+        self.encode_all(texts, TextRole::Passage, self.document_terms, observe)
     }
 
     /// Tokenize and encode texts of one role, the sparse vectors with at most `n_terms` terms. In order.
@@ -137,7 +140,8 @@ impl Encoders {
             TextRole::Passage => tokenizer.tokenize(text),
         };
         let tokenized: Vec<TokenizedText> = texts.iter().map(tokenize).collect();
-        self.encode_all(&tokenized.iter().collect::<Vec<_>>(), n_terms, &|_| ())
+        let tokenized: Vec<&TokenizedText> = tokenized.iter().collect();
+        self.encode_all(&tokenized, role, n_terms, &|_| ())
     }
 
     /// Tokenize and encode a text.
@@ -167,14 +171,20 @@ impl Encoders {
         }
     }
 
-    fn encode_one(&mut self, text: &TokenizedText, n_terms: usize) -> Result<Encoded, EncodeError> {
-        let encoded = self.encode_all(&[text], n_terms, &|_| ())?;
+    fn encode_one(
+        &mut self,
+        text: &TokenizedText,
+        role: TextRole,
+        n_terms: usize,
+    ) -> Result<Encoded, EncodeError> {
+        let encoded = self.encode_all(&[text], role, n_terms, &|_| ())?;
         Ok(encoded.into_iter().next().unwrap_or_default())
     }
 
     fn encode_all(
         &mut self,
         texts: &[&TokenizedText],
+        role: TextRole,
         n_terms: usize,
         observe: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
@@ -182,13 +192,20 @@ impl Encoders {
             return Err(EncodeError::TextRefused { reason });
         }
         let schedule = self.schedule();
+        let table = self
+            .query_table
+            .as_ref()
+            .filter(|_| role == TextRole::Query);
         let sparse = self.sparse.as_mut().map(|encoder| {
             move || {
                 let windows = texts
                     .iter()
                     .filter_map(|text| Some((*text, text.windows(EncoderKind::Sparse)?)));
-                let vectors =
-                    encoder.encode_many(&windows.collect::<Vec<_>>(), n_terms, observe)?;
+                let windows: Vec<_> = windows.collect();
+                let vectors = match table {
+                    Some(table) => table.encode_many(&windows, n_terms),
+                    None => encoder.encode_many(&windows, n_terms, observe)?,
+                };
                 Ok::<_, EncodeError>((vectors, encoder.take_cost()))
             }
         });

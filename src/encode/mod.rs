@@ -21,6 +21,8 @@ mod tokenizer;
 
 mod graph_file;
 
+mod tensors;
+
 mod directory;
 
 mod source;
@@ -47,6 +49,7 @@ mod meter;
 
 mod dense_encoder;
 mod sparse_encoder;
+mod table_queries;
 
 mod encoders;
 mod similarity;

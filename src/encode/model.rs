@@ -57,6 +57,15 @@ pub(super) enum Graph {
     File(PathBuf),
 }
 
+/// Weights of tokens, by which queries are encoded without running the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct QueryTable {
+    /// Below the model's directory.
+    pub file: String,
+    /// By token id; ids beyond it have none.
+    pub weights: Vec<f32>,
+}
+
 /// One encoder, ready to be hashed or opened.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
@@ -82,6 +91,8 @@ pub(super) struct Model {
     pub dim: Option<usize>,
     pub query_prefix: String,
     pub passage_prefix: String,
+    /// `None`: queries go through the graph, as documents do.
+    pub query_table: Option<QueryTable>,
     /// Unicode scalar values of a chunk that the encoder sees; `None`: all.
     pub char_cap: Option<usize>,
     pub licence: Option<String>,
@@ -118,6 +129,7 @@ impl Model {
             dim: Some(dim),
             query_prefix: String::new(),
             passage_prefix: String::new(),
+            query_table: None,
             char_cap: None,
             licence: Some("Apache-2.0".to_owned()),
             sha256: None,

@@ -11,6 +11,7 @@ use super::provider::{Cpu, Provider};
 use super::session::SessionConfig;
 use super::simulated::{self, Simulated};
 use super::sparse_encoder::{BuiltInSparse, SparseEncoder, SparseSession};
+use super::table_queries::TableQueries;
 use super::text::TextTokenizer;
 use super::{runtime, source};
 use crate::batch::EncoderKind;
@@ -31,10 +32,11 @@ impl Encoders {
         choice: &EncoderChoice,
         provider_of: fn(Device) -> Provider,
     ) -> Result<Self, EncodeError> {
-        let sparse = source::resolve(EncoderKind::Sparse, &choice.sparse)?;
-        let dense = source::resolve(EncoderKind::Dense, &choice.dense)?;
-        let tokenizer = TextTokenizer::new(sparse.as_ref(), dense.as_ref(), choice.coverage)?;
-        let models = || [&sparse, &dense].into_iter().flatten();
+        let sparse_model = source::resolve(EncoderKind::Sparse, &choice.sparse)?;
+        let dense_model = source::resolve(EncoderKind::Dense, &choice.dense)?;
+        let tokenizer =
+            TextTokenizer::new(sparse_model.as_ref(), dense_model.as_ref(), choice.coverage)?;
+        let models = || [&sparse_model, &dense_model].into_iter().flatten();
         for model in models() {
             if let (Graph::File(_), Some(tokenizer)) = (&model.graph, tokenizer.of(model.kind)) {
                 check_vocabulary(model.kind, &model.name, tokenizer, model.n_tokens)?;
@@ -60,8 +62,8 @@ impl Encoders {
             // A library that was named must be good, whether a model needs it or not.
             environment()?;
         }
-        let document_terms = sparse.as_ref().map_or(0, Model::document_terms);
-        let sparse = match (&sparse, tokenizer.of(EncoderKind::Sparse)) {
+        let document_terms = sparse_model.as_ref().map_or(0, Model::document_terms);
+        let sparse = match (&sparse_model, tokenizer.of(EncoderKind::Sparse)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.sparse_device);
                 Some(match tables(model, config.device) {
@@ -77,7 +79,7 @@ impl Encoders {
             }
             _ => None,
         };
-        let dense = match (&dense, tokenizer.of(EncoderKind::Dense)) {
+        let dense = match (&dense_model, tokenizer.of(EncoderKind::Dense)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.dense_device);
                 Some(match tables(model, config.device) {
@@ -91,11 +93,16 @@ impl Encoders {
             }
             _ => None,
         };
+        let query_table = match (&sparse_model, tokenizer.of(EncoderKind::Sparse)) {
+            (Some(model), Some(tokenizer)) => TableQueries::of(model, tokenizer),
+            _ => None,
+        };
         let mut encoders = Self {
             tokenizer: Arc::new(tokenizer),
             sparse,
             dense,
             document_terms,
+            query_table,
             device_name: choice.device_name(),
             warnings: Vec::new(),
         };

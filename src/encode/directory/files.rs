@@ -1,5 +1,6 @@
 //! Finds and reads the files of a model directory.
 
+use super::router::{ROUTER, Router, Side};
 use super::statements::{Overrides, Statements};
 use crate::batch::EncoderKind;
 use crate::encode::error::EncodeError;
@@ -13,13 +14,56 @@ use std::path::{Component, Path, PathBuf};
 /// What sentence transformers say of a whole model.
 pub(super) const LIBRARY: &str = "config_sentence_transformers.json";
 
+/// Limit for a table of tokens and weights in JSON.
+pub(super) const LARGEST_TABLE_BYTES: u64 = named_file::MOST_TOKENIZER_BYTES;
+
 /// A directory being read as one kind of encoder.
 pub(super) struct Files<'a> {
     pub kind: EncoderKind,
     pub dir: &'a Path,
+    /// Folder of the transformer below `dir`, if a router puts it elsewhere.
+    transformer: Option<PathBuf>,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    pub fn new(kind: EncoderKind, dir: &'a Path) -> Self {
+        let mut files = Self {
+            kind,
+            dir,
+            transformer: None,
+        };
+        let router = files.router().ok().flatten();
+        let folder =
+            router.and_then(|r| r.folder(Side::Document, "Transformer").map(PathBuf::from));
+        files.transformer = folder.filter(|folder| !folder.as_os_str().is_empty());
+        files
+    }
+
+    /// Read how queries and documents are routed; `None` for other models.
+    ///
+    /// # Errors
+    /// `ModelBad` for a file that cannot be read, or that names folders outside of the directory.
+    pub fn router(&self) -> Result<Option<Router>, EncodeError> {
+        let router: Option<Router> = self.json(ROUTER)?;
+        let outside = router.as_ref().and_then(|router| {
+            let mut folders = router.folders();
+            folders.find(|folder| !is_inside(Path::new(folder)))
+        });
+        match outside {
+            Some(outside) => Err(self.bad(format!(
+                "{ROUTER} names the folder {outside:?}, which is not below its directory"
+            ))),
+            None => Ok(router),
+        }
+    }
+
+    /// Return the path, below the directory, of a file of the transformer.
+    pub fn of_transformer(&self, file: &str) -> PathBuf {
+        let routed = self.transformer.iter().map(|folder| folder.join(file));
+        let mut found = routed.filter(|path| self.dir.join(path).is_file());
+        found.next().unwrap_or_else(|| file.into())
+    }
+
     /// Return the directory's last component.
     pub fn name(&self) -> String {
         let dir = self.dir.canonicalize();
@@ -30,7 +74,7 @@ impl Files<'_> {
 
     /// Read the `tokenizer.json` of the directory, or else the one beside the graph.
     pub fn tokenizer(&self, graph: &Path) -> Result<Vec<u8>, EncodeError> {
-        let first = self.dir.join("tokenizer.json");
+        let first = self.dir.join(self.of_transformer("tokenizer.json"));
         let second = graph.with_file_name("tokenizer.json");
         let path = if !first.exists() && second.exists() {
             second
@@ -68,7 +112,7 @@ impl Files<'_> {
     }
 
     /// Read a file; `None` if it does not exist.
-    fn optional(&self, file: &str) -> Result<Option<String>, EncodeError> {
+    fn optional(&self, file: impl AsRef<Path>) -> Result<Option<String>, EncodeError> {
         let path = self.dir.join(file);
         match named_file::read_text(&path, named_file::MOST_TEXT_BYTES) {
             Ok(text) => Ok(Some(text)),
@@ -78,25 +122,30 @@ impl Files<'_> {
     }
 
     /// Read a JSON file; `None` if it does not exist.
-    pub fn json<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, EncodeError> {
+    pub fn json<T: DeserializeOwned>(
+        &self,
+        file: impl AsRef<Path>,
+    ) -> Result<Option<T>, EncodeError> {
+        let file = file.as_ref();
         let Some(text) = self.optional(file)? else {
             return Ok(None);
         };
         serde_json::from_str(&text)
             .map(Some)
-            .map_err(|error| self.bad(format!("{file} cannot be read: {error}")))
+            .map_err(|error| self.bad(format!("{} cannot be read: {error}", file.display())))
     }
 
     /// Read what all files state.
     pub fn statements(&self) -> Result<Statements, EncodeError> {
         Ok(Statements {
             overrides: self.overrides()?,
-            config: self.json("config.json")?.unwrap_or_default(),
-            sentence: self.json("sentence_bert_config.json")?.unwrap_or_default(),
+            config: self.stated_by_transformer("config.json")?,
+            sentence: self.stated_by_transformer("sentence_bert_config.json")?,
             library: self.json(LIBRARY)?.unwrap_or_default(),
-            tokenizer: self.json("tokenizer_config.json")?.unwrap_or_default(),
+            tokenizer: self.stated_by_transformer("tokenizer_config.json")?,
             pooling: self.json("1_Pooling/config.json")?.unwrap_or_default(),
             modules: self.json("modules.json")?.unwrap_or_default(),
+            router: self.router()?,
         })
     }
 
@@ -104,13 +153,28 @@ impl Files<'_> {
     pub fn readable_statements(&self) -> Statements {
         Statements {
             overrides: self.overrides().unwrap_or_default(),
-            config: self.json_if_readable("config.json"),
-            sentence: self.json_if_readable("sentence_bert_config.json"),
+            config: self
+                .stated_by_transformer("config.json")
+                .unwrap_or_default(),
+            sentence: self
+                .stated_by_transformer("sentence_bert_config.json")
+                .unwrap_or_default(),
             library: self.json_if_readable(LIBRARY),
-            tokenizer: self.json_if_readable("tokenizer_config.json"),
+            tokenizer: self
+                .stated_by_transformer("tokenizer_config.json")
+                .unwrap_or_default(),
             pooling: self.json_if_readable("1_Pooling/config.json"),
             modules: self.json_if_readable("modules.json"),
+            router: self.router().ok().flatten(),
         }
+    }
+
+    /// Read a JSON file of the transformer; one that does not exist states the defaults.
+    fn stated_by_transformer<T: DeserializeOwned + Default>(
+        &self,
+        file: &str,
+    ) -> Result<T, EncodeError> {
+        Ok(self.json(self.of_transformer(file))?.unwrap_or_default())
     }
 
     fn json_if_readable<T: DeserializeOwned + Default>(&self, file: &str) -> T {
@@ -142,9 +206,14 @@ impl Files<'_> {
                 )));
             }
             Some(file) => vec![self.dir.join(file)],
-            None => ["model.onnx", "onnx/model.onnx"]
-                .map(|file| self.dir.join(file))
-                .to_vec(),
+            None => {
+                let folders = self.transformer.iter().map(PathBuf::as_path);
+                let folders = std::iter::once(Path::new("")).chain(folders);
+                let names = ["model.onnx", "onnx/model.onnx"];
+                folders
+                    .flat_map(|folder| names.map(|file| self.dir.join(folder).join(file)))
+                    .collect()
+            }
         };
         if let Some(found) = candidates.iter().find(|path| path.exists()) {
             return match named_file::open(found) {
@@ -167,16 +236,19 @@ impl Files<'_> {
     /// Return graphs with other names, which quantized ones often have.
     pub fn other_graphs(&self) -> Vec<String> {
         let mut found = Vec::new();
-        for folder in ["", "onnx"] {
+        let routed = self.transformer.iter();
+        let routed = routed.flat_map(|folder| [folder.clone(), folder.join("onnx")]);
+        let usual = ["", "onnx"].map(PathBuf::from);
+        for folder in usual.into_iter().chain(routed) {
             for entry in self
                 .dir
-                .join(folder)
+                .join(&folder)
                 .read_dir()
                 .into_iter()
                 .flatten()
                 .flatten()
             {
-                let name = Path::new(folder).join(entry.file_name());
+                let name = folder.join(entry.file_name());
                 if name
                     .extension()
                     .is_some_and(|extension| extension == "onnx")
@@ -196,7 +268,7 @@ impl Files<'_> {
 }
 
 /// Whether a path that a file of the directory names stays below the directory. Links in it are the user's choice.
-fn is_inside(file: &Path) -> bool {
+pub(super) fn is_inside(file: &Path) -> bool {
     file.components()
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }

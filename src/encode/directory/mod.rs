@@ -2,16 +2,18 @@
 //!
 //! Needs `model.onnx` or `onnx/model.onnx`, and `tokenizer.json` beside either. Uses, if present: `config.json`,
 //! `tokenizer_config.json`, `config_sentence_transformers.json`, `sentence_bert_config.json`, `modules.json`,
-//! `1_Pooling/config.json`, `1_SpladePooling/config.json`, and `helix-model.toml`, which overrides all of them. Checks what
-//! they state against the graph's file.
+//! `1_Pooling/config.json`, `1_SpladePooling/config.json`, `router_config.json`, and `helix-model.toml`, which overrides all
+//! of them. Checks what they state against the graph's file.
 //!
-//! Imports, from the bottom: `prompts`, `pooling_file`, `lower_case`, `statements` (formats), `files` (reading them),
-//! `unused`, `rules` (what they mean together), this file.
+//! Imports, from the bottom: `prompts`, `pooling_file`, `lower_case`, `router`, `statements` (formats), `files` (reading
+//! them), `query_table`, `rules` (what they mean together), `unused`, this file.
 
 mod files;
 mod lower_case;
 mod pooling_file;
 mod prompts;
+mod query_table;
+mod router;
 mod rules;
 mod statements;
 mod unused;
@@ -39,12 +41,12 @@ pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> 
         return Err(EncodeError::file(kind, dir, reason));
     }
     let dir = model_root(dir);
-    let files = Files { kind, dir: &dir };
+    let files = Files::new(kind, &dir);
     let stated = files.statements()?;
     rules::check_kind(&files, &stated)?;
     let mut of_logits = Pooling::Splade;
     if stated.overrides.pooling.is_none() {
-        of_logits = rules::pooling_of_logits(&files)?;
+        of_logits = rules::pooling_of_logits(&files, &stated)?;
     }
     let graph = files.graph(stated.overrides.file.as_deref())?;
     graph_file::check_head(kind, &graph)?;
@@ -64,6 +66,7 @@ pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> 
         let edited = lower_case::with_lower_case(&tokenizer).map(Cow::into_owned);
         tokenizer = edited.map_err(|error| EncodeError::tokenizer(kind, &files.name(), error))?;
     }
+    let query_table = query_table::read(&files, &stated, &tokenizer)?;
     let mut overrides = stated.overrides;
     if kind == EncoderKind::Dense {
         overrides.dim = overrides.dim.or(stated.library.truncate_dim);
@@ -82,6 +85,7 @@ pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> 
         dim: overrides.dim.or(stated_dim),
         query_prefix,
         passage_prefix,
+        query_table,
         char_cap: overrides.char_cap,
         licence: overrides.licence,
         sha256: overrides.sha256,
@@ -129,10 +133,7 @@ fn width(model: &Model, facts: &GraphFacts) -> Option<usize> {
 /// kind reports what does not fit.
 pub(super) fn kind(dir: &Path) -> EncoderKind {
     let dir = model_root(dir);
-    let files = Files {
-        kind: EncoderKind::Sparse,
-        dir: &dir,
-    };
+    let files = Files::new(EncoderKind::Sparse, &dir);
     let stated = files.readable_statements();
     if let Some(kind) = rules::stated_kind(&files, &stated) {
         return kind;
@@ -158,7 +159,12 @@ pub(super) fn kind(dir: &Path) -> EncoderKind {
 
 /// Whether `dir` contains one of the files that make a folder a model directory.
 pub fn looks_like_model(dir: &Path) -> bool {
-    let files = ["helix-model.toml", "model.onnx", "onnx/model.onnx"];
+    let files = [
+        "helix-model.toml",
+        "model.onnx",
+        "onnx/model.onnx",
+        router::ROUTER,
+    ];
     files.iter().any(|file| dir.join(file).is_file())
 }
 
@@ -175,7 +181,7 @@ pub(super) struct Surroundings {
 /// Look at what lies beside the `graph` that is used.
 pub(super) fn surroundings(kind: EncoderKind, dir: &Path, graph: &Path) -> Surroundings {
     let dir = model_root(dir);
-    let files = Files { kind, dir: &dir };
+    let files = Files::new(kind, &dir);
     let graph = graph
         .strip_prefix(&*dir)
         .unwrap_or(graph)
@@ -186,26 +192,23 @@ pub(super) fn surroundings(kind: EncoderKind, dir: &Path, graph: &Path) -> Surro
     Surroundings {
         graph,
         other_graphs,
-        unused: unused::unused(&files),
+        unused: unused::unused(&files, &files.readable_statements()),
     }
 }
 
 /// Return the file of a directory that states the pooling.
-pub(super) fn pooling_source(dir: &Path, chosen: Pooling) -> &'static str {
+pub(super) fn pooling_source(dir: &Path, chosen: Pooling) -> String {
     let dir = model_root(dir);
-    let files = Files {
-        kind: EncoderKind::Dense,
-        dir: &dir,
-    };
+    let files = Files::new(EncoderKind::Dense, &dir);
     let stated = files.readable_statements();
     if stated.overrides.pooling.is_some() {
-        "helix-model.toml"
+        "helix-model.toml".to_owned()
     } else if chosen != Pooling::None && !stated.pooling.modes().is_empty() {
-        "1_Pooling/config.json"
+        "1_Pooling/config.json".to_owned()
     } else if chosen == Pooling::SpladeLog1p {
         // Nothing but that folder states it.
-        "1_SpladePooling/config.json"
+        format!("{}/config.json", rules::splade_folder(&files, &stated))
     } else {
-        "the graph's outputs"
+        "the graph's outputs".to_owned()
     }
 }

@@ -3,15 +3,16 @@
 //! `helix-model.toml` overrides all others; the graph's file limits what they may state.
 
 use super::files::{Files, LIBRARY};
+use super::router::{ROUTER, ROUTER_CLASS, Side};
 use super::statements::{Config, DeclaredKind, Module, SpladeConfig, Statements};
 use crate::batch::EncoderKind;
 use crate::encode::error::EncodeError;
 use crate::encode::graph_file::GraphFacts;
 use crate::encode::model::Pooling;
 
-/// Where sentence transformers keep what a sparse encoder does with its logits; the second is of those that treat queries
-/// differently.
+/// Where sentence transformers keep what a sparse encoder does with its logits, unless a router says otherwise.
 const SPLADE_FOLDERS: [&str; 2] = ["1_SpladePooling", "document_1_SpladePooling"];
+const SPLADE: &str = "SpladePooling";
 
 /// Most tokens that an encoder reads at once: the longest contexts that are published. Opening a model allocates room for
 /// its longest run, a few megabytes for this one.
@@ -58,7 +59,14 @@ pub(super) fn stated_kind(files: &Files<'_>, stated: &Statements) -> Option<Enco
         (None, Some(Pooling::Splade | Pooling::SpladeLog1p)) => EncoderKind::Sparse,
         (None, Some(Pooling::Cls | Pooling::Last | Pooling::Mean)) => EncoderKind::Dense,
         _ if SPLADE_FOLDERS.iter().any(|folder| has_folder(folder)) => EncoderKind::Sparse,
-        _ if has_module("SpladePooling") => EncoderKind::Sparse,
+        _ if has_module(SPLADE) => EncoderKind::Sparse,
+        _ if stated
+            .router
+            .as_ref()
+            .is_some_and(|router| router.has(SPLADE)) =>
+        {
+            EncoderKind::Sparse
+        }
         // Sentence transformers have this folder.
         _ if has_folder("1_Pooling") => EncoderKind::Dense,
         _ => return None,
@@ -136,6 +144,9 @@ pub(super) fn pooling(
     if overridden == Some(Pooling::None) {
         return Ok(overridden);
     }
+    if files.kind == EncoderKind::Sparse {
+        check_router(files, stated)?;
+    }
     let is_whole = files.kind == EncoderKind::Dense
         && facts
             .outputs
@@ -170,16 +181,12 @@ fn is_known(kind: EncoderKind, module: &Module) -> bool {
     let (_, name) = module.class.rsplit_once('.').unwrap_or(("", &module.class));
     match kind {
         EncoderKind::Dense => ["Transformer", "Pooling", "Normalize", "Dropout"].contains(&name),
-        EncoderKind::Sparse => [
-            "Transformer",
-            "MLMTransformer",
-            "SpladePooling",
-            "Router",
-            "Asym",
-        ]
-        .contains(&name),
+        EncoderKind::Sparse => KNOWN_SPARSE.contains(&name),
     }
 }
+
+/// Modules of sparse encoders.
+const KNOWN_SPARSE: [&str; 4] = ["Transformer", "MLMTransformer", SPLADE, ROUTER_CLASS];
 
 /// Return the texts in front of queries and of documents.
 ///
@@ -217,24 +224,60 @@ pub(super) fn prefixes(files: &Files<'_>, stated: &Statements) -> Result<[String
 }
 
 /// Return how a sparse encoder's logits are pooled, by the files of sentence transformers.
-pub(super) fn pooling_of_logits(files: &Files<'_>) -> Result<Pooling, EncodeError> {
-    for folder in SPLADE_FOLDERS {
-        let file = format!("{folder}/config.json");
-        let Some(splade) = files.json::<SpladeConfig>(&file)? else {
-            continue;
-        };
-        let is_max = splade.pooling_strategy.is_none_or(|s| s == "max");
-        return match splade.activation_function.as_deref() {
-            None | Some("relu") if is_max => Ok(Pooling::Splade),
-            Some("log1p_relu") if is_max => Ok(Pooling::SpladeLog1p),
-            _ => Err(files.bad(format!(
-                "{file} asks for something else than the maximum of ln(1 + relu(x)), or of ln(1 + that); \
-                 export the whole pipeline with weights [batch, vocabulary] as its output and set \
-                 pooling = \"none\" in helix-model.toml"
-            ))),
-        };
+pub(super) fn pooling_of_logits(
+    files: &Files<'_>,
+    stated: &Statements,
+) -> Result<Pooling, EncodeError> {
+    let file = format!("{}/config.json", splade_folder(files, stated));
+    let Some(splade) = files.json::<SpladeConfig>(&file)? else {
+        return Ok(Pooling::Splade);
+    };
+    let is_max = splade.pooling_strategy.is_none_or(|s| s == "max");
+    match splade.activation_function.as_deref() {
+        None | Some("relu") if is_max => Ok(Pooling::Splade),
+        Some("log1p_relu") if is_max => Ok(Pooling::SpladeLog1p),
+        _ => Err(files.bad(format!(
+            "{file} asks for something else than the maximum of ln(1 + relu(x)), or of ln(1 + that); \
+             export the whole pipeline with weights [batch, vocabulary] as its output and set \
+             pooling = \"none\" in helix-model.toml"
+        ))),
     }
-    Ok(Pooling::Splade)
+}
+
+/// Return the folder that states how the logits of documents are pooled.
+pub(super) fn splade_folder<'a>(files: &Files<'_>, stated: &'a Statements) -> &'a str {
+    let router = stated.router.as_ref();
+    let routed = router.and_then(|router| router.folder(Side::Document, SPLADE));
+    let mut usual = SPLADE_FOLDERS.into_iter();
+    let found = routed.or_else(|| usual.find(|folder| files.dir.join(folder).is_dir()));
+    found.unwrap_or(SPLADE_FOLDERS[0])
+}
+
+/// Refuse a router whose documents pass other modules than a transformer and its pooling, and one that is not there.
+fn check_router(files: &Files<'_>, stated: &Statements) -> Result<(), EncodeError> {
+    let Some(router) = &stated.router else {
+        let mut modules = stated.modules.iter();
+        let is_routed = modules.any(|module| module.class.ends_with(ROUTER_CLASS));
+        if is_routed && stated.overrides.query_table.is_none() {
+            return Err(files.bad(format!(
+                "modules.json lists {ROUTER_CLASS}, and {ROUTER} is missing: copy it from the model with the folder of \
+                 its queries, or name their table of weights as query_table in helix-model.toml"
+            )));
+        }
+        return Ok(());
+    };
+    let modules = router.modules(Side::Document);
+    let names = modules.iter().map(|module| module.class);
+    let mut other = names.filter(|class| *class == ROUTER_CLASS || !KNOWN_SPARSE.contains(class));
+    match (modules.is_empty(), other.next()) {
+        (true, _) => Err(files.bad(format!(
+            "{ROUTER} names no route for documents; save the model again, with a route named document"
+        ))),
+        (false, Some(class)) => Err(files.bad(format!(
+            "{ROUTER} sends documents through {class}, which this program does not follow; {EXPORT_WHOLE}"
+        ))),
+        (false, None) => Ok(()),
+    }
 }
 
 /// RoBERTa-like models number their positions from the id of the padding token plus 1, so they never use the rows before.

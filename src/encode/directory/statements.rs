@@ -2,6 +2,7 @@
 
 use super::pooling_file::PoolingConfig;
 use super::prompts::LibraryConfig;
+use super::router::Router;
 use crate::batch::EncoderKind;
 use crate::encode::model::Pooling;
 use serde::Deserialize;
@@ -17,6 +18,7 @@ pub(super) struct Statements {
     pub tokenizer: TokenizerConfig,
     pub modules: Vec<Module>,
     pub pooling: PoolingConfig,
+    pub router: Option<Router>,
 }
 
 impl Statements {
@@ -47,6 +49,8 @@ pub(super) struct Overrides {
     pub licence: Option<String>,
     pub sha256: Option<String>,
     pub quantized: Option<Quantized>,
+    /// Weights of tokens by which queries are encoded.
+    pub query_table: Option<PathBuf>,
     /// Written by `models prepare` for people; has no effect.
     #[serde(default, rename = "made_from")]
     _made_from: Option<toml::Table>,
@@ -113,7 +117,7 @@ pub(super) struct SentenceConfig {
     pub do_lower_case: bool,
 }
 
-/// `1_SpladePooling/config.json`.
+/// `config.json` of a module `SpladePooling`.
 #[derive(Default, Deserialize)]
 pub(super) struct SpladeConfig {
     pub pooling_strategy: Option<String>,

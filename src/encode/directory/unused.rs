@@ -1,10 +1,13 @@
 //! Keys of the library's files that this program does not use.
 
 use super::files::Files;
+use super::rules::splade_folder;
+use super::statements::Statements;
 use serde_json::{Map, Value};
+use std::path::PathBuf;
 
 /// Files of sentence transformers, with the keys that are used or change no vector.
-const FILES: [(&str, &[&str]); 6] = [
+const FILES: [(&str, &[&str]); 4] = [
     (
         "config_sentence_transformers.json",
         &[
@@ -16,7 +19,7 @@ const FILES: [(&str, &[&str]); 6] = [
         ],
     ),
     (
-        "sentence_bert_config.json",
+        SENTENCE,
         &[
             "max_seq_length",
             "do_lower_case",
@@ -41,13 +44,10 @@ const FILES: [(&str, &[&str]); 6] = [
             "include_prompt",
         ],
     ),
-    ("1_SpladePooling/config.json", SPLADE),
-    ("document_1_SpladePooling/config.json", SPLADE),
-    (
-        "document_0_MLMTransformer/sentence_bert_config.json",
-        &["max_seq_length", "do_lower_case"],
-    ),
+    ("router_config.json", &["types", "structure", "parameters"]),
 ];
+const SENTENCE: &str = "sentence_bert_config.json";
+/// Keys of the file that states how logits are pooled.
 const SPLADE: &[&str] = &[
     "pooling_strategy",
     "activation_function",
@@ -57,14 +57,19 @@ const SPLADE: &[&str] = &[
 ];
 
 /// Return the keys with a value that are not used, as `file: key = value`.
-pub(super) fn unused(files: &Files<'_>) -> Vec<String> {
+pub(super) fn unused(files: &Files<'_>, stated: &Statements) -> Vec<String> {
     let mut found = Vec::new();
-    for (file, used) in FILES {
-        let keys: Map<String, Value> = files.json(file).ok().flatten().unwrap_or_default();
+    let of_logits = PathBuf::from(splade_folder(files, stated)).join("config.json");
+    let usual = FILES.map(|(file, used)| match file {
+        SENTENCE => (files.of_transformer(file), used),
+        _ => (PathBuf::from(file), used),
+    });
+    for (file, used) in usual.into_iter().chain([(of_logits, SPLADE)]) {
+        let keys: Map<String, Value> = files.json(&file).ok().flatten().unwrap_or_default();
         let others = keys
             .iter()
             .filter(|(key, value)| !used.contains(&key.as_str()) && !is_empty(value));
-        found.extend(others.map(|(key, value)| format!("{file}: {key} = {value}")));
+        found.extend(others.map(|(key, value)| format!("{}: {key} = {value}", file.display())));
     }
     found
 }

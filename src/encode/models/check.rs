@@ -26,7 +26,7 @@ pub struct ModelReport {
     pub kind: String,
     pub pooling: &'static str,
     /// The file that states it.
-    pub pooling_from: &'static str,
+    pub pooling_from: String,
     /// As the runtime states them; `?` is a size that varies by run.
     pub outputs: Vec<String>,
     pub inputs: Vec<String>,
@@ -38,6 +38,8 @@ pub struct ModelReport {
     pub query_prefix: String,
     /// Text in front of chunks.
     pub passage_prefix: String,
+    /// The table of token weights by which queries are encoded; `None`: they go through the graph.
+    pub query_table: Option<String>,
     pub max_len: usize,
     /// Entries of the tokenizer.
     pub vocabulary: usize,
@@ -145,6 +147,7 @@ pub fn check_model(dir: &Path, ort_lib: Option<&Path>) -> Result<ModelReport, En
         graph: around.map(|around| around.graph).unwrap_or_default(),
         query_prefix: model.query_prefix,
         passage_prefix: model.passage_prefix,
+        query_table: model.query_table.map(|table| table.file),
         quantized: model.quantized,
         licence: model.licence,
         name: model.name,

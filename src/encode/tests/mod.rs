@@ -20,6 +20,7 @@ mod onnx;
 mod pooling;
 mod preparing;
 mod refusals;
+mod routers;
 mod runtime;
 
 use onnx::{Output, graph};

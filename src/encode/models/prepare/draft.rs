@@ -6,6 +6,8 @@ use crate::encode::graph_file::graph_error;
 use crate::encode::model::{Model, Pooling};
 use crate::encode::onnx::{self, OnnxError, Proto};
 use crate::platform;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -18,6 +20,9 @@ pub(super) struct Draft {
     /// The final path.
     out: PathBuf,
 }
+
+/// Name of the table by which queries are encoded.
+const QUERY_TABLE: &str = "query_table.safetensors";
 
 /// What `helix-model.toml` states besides the properties of the original model.
 pub(super) struct Description<'a> {
@@ -45,6 +50,8 @@ struct ModelToml<'a> {
     query_prefix: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     passage_prefix: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_table: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     char_cap: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +120,7 @@ impl Draft {
             dim: model.dim,
             query_prefix: &model.query_prefix,
             passage_prefix: &model.passage_prefix,
+            query_table: model.query_table.as_ref().map(|_| QUERY_TABLE),
             char_cap: model.char_cap,
             licence: model.licence.as_deref(),
             sha256: description.sha256,
@@ -121,6 +129,9 @@ impl Draft {
         };
         let write = || {
             write_synced(self.path(), "tokenizer.json", &model.tokenizer)?;
+            if let Some(table) = &model.query_table {
+                write_synced(self.path(), QUERY_TABLE, &table_file(&table.weights)?)?;
+            }
             let text = toml::to_string(&described).map_err(io::Error::other)?;
             write_synced(self.path(), "helix-model.toml", text.as_bytes())
         };
@@ -174,4 +185,12 @@ fn make_readable(dir: &Path) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = dir;
     Ok(())
+}
+
+/// The bytes of a safetensors file with the tensor `weight` [V].
+fn table_file(weights: &[f32]) -> io::Result<Vec<u8>> {
+    let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let tensor = TensorView::new(Dtype::F32, vec![weights.len()], &bytes);
+    let tensor = tensor.map_err(io::Error::other)?;
+    safetensors::serialize([("weight", tensor)], None).map_err(io::Error::other)
 }
