@@ -188,7 +188,9 @@ fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
 fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()> {
     writeln!(out, "{}: a usable {} encoder", dir.display(), report.kind)?;
     let mut line = |name: &str, value: String| writeln!(out, "  {name:12} {value}");
-    line("inputs", report.inputs.join(", "))?;
+    if !report.inputs.is_empty() {
+        line("inputs", report.inputs.join(", "))?;
+    }
     line("outputs", report.outputs.join(", "))?;
     line("read", format!("{} of {}", report.read, report.graph))?;
     line(

@@ -38,7 +38,10 @@ pub(super) fn check(
     encoders: &mut Encoders,
     agreement: Agreement,
 ) -> Result<Vec<EncodeError>, EncodeError> {
-    if KINDS.iter().all(|kind| encoders.session(*kind).is_none()) {
+    if KINDS
+        .iter()
+        .all(|kind| encoders.checked_model(*kind).is_none())
+    {
         // The built-in encoders are tables of this program.
         return Ok(Vec::new());
     }
@@ -104,7 +107,9 @@ fn constant_kinds(
     mut seen: Vec<Encoded>,
 ) -> Result<Vec<EncodeError>, EncodeError> {
     let kinds = KINDS.into_iter();
-    let kinds: Vec<EncoderKind> = kinds.filter(|k| encoders.session(*k).is_some()).collect();
+    let kinds: Vec<EncoderKind> = kinds
+        .filter(|kind| encoders.checked_model(*kind).is_some())
+        .collect();
     let tokenizer = Arc::clone(&encoders.tokenizer);
     let suspects = kinds.iter().copied();
     let suspects: Vec<_> = suspects
@@ -128,8 +133,8 @@ fn constant_kinds(
 }
 
 fn name_of(encoders: &Encoders, kind: EncoderKind) -> String {
-    let session = encoders.session(kind);
-    session.map_or_else(String::new, |session| session.name().to_owned())
+    let name = encoders.checked_model(kind);
+    name.unwrap_or_default().to_owned()
 }
 
 /// Words of a model's vocabulary to encode where ordinary texts mean nothing to it.

@@ -4,9 +4,10 @@ use super::builtin::DenseTables;
 use super::dense;
 use super::error::EncodeError;
 use super::meter::{Meter, without_tables};
-use super::model::{Model, Pooling};
+use super::model::{Model, Pooling, TableFile};
 use super::session::{BatchEvent, ModelSession, RunCost, SessionConfig};
 use super::sparse;
+use super::static_table::StaticTable;
 use super::text::Windows;
 use super::tokenizer::Tokenizer;
 use crate::batch::EncoderKind;
@@ -15,7 +16,7 @@ use ort::environment::Environment;
 
 pub(super) enum DenseEncoder {
     Session(Box<DenseSession>),
-    BuiltIn(BuiltInDense),
+    Tables(TableDense),
 }
 
 impl DenseEncoder {
@@ -27,7 +28,7 @@ impl DenseEncoder {
     ) -> Result<Vec<Option<DenseVector>>, EncodeError> {
         match self {
             Self::Session(encoder) => encoder.encode_many(texts, observe),
-            Self::BuiltIn(encoder) => Ok(encoder.encode_many(texts, observe)),
+            Self::Tables(encoder) => encoder.encode_many(texts, observe),
         }
     }
 
@@ -35,14 +36,14 @@ impl DenseEncoder {
     pub fn session(&self) -> Option<&ModelSession> {
         match self {
             Self::Session(encoder) => Some(&encoder.session),
-            Self::BuiltIn(_) => None,
+            Self::Tables(_) => None,
         }
     }
 
     pub fn session_mut(&mut self) -> Option<&mut ModelSession> {
         match self {
             Self::Session(encoder) => Some(&mut encoder.session),
-            Self::BuiltIn(_) => None,
+            Self::Tables(_) => None,
         }
     }
 
@@ -50,42 +51,86 @@ impl DenseEncoder {
     pub fn take_cost(&mut self) -> RunCost {
         match self {
             Self::Session(encoder) => encoder.session.take_cost(),
-            Self::BuiltIn(encoder) => encoder.meter.take_cost(),
+            Self::Tables(encoder) => encoder.meter.take_cost(),
         }
     }
 }
 
-/// The built-in model, by its tables.
-pub(super) struct BuiltInDense {
-    tables: DenseTables,
+/// A model of tables: the built-in one, or a static one of the user.
+pub(super) struct TableDense {
+    tables: Tables,
     dim: usize,
     meter: Meter,
 }
 
-impl BuiltInDense {
-    /// Find the tables in the graph's file.
+enum Tables {
+    BuiltIn(DenseTables),
+    Static(StaticTable),
+}
+
+impl TableDense {
+    /// Find the tables of the built-in model in its graph's file.
     ///
     /// # Errors
     /// `ModelBad` if it has none.
-    pub fn open(model: &Model, file: &'static [u8]) -> Result<Self, EncodeError> {
+    pub fn built_in(model: &Model, file: &'static [u8]) -> Result<Self, EncodeError> {
         let tables = DenseTables::new(file, model.max_len);
-        Ok(Self {
-            tables: tables.ok_or_else(|| without_tables(model))?,
+        let tables = tables.ok_or_else(|| without_tables(model))?;
+        Ok(Self::new(model, Tables::BuiltIn(tables)))
+    }
+
+    /// Read the table of a static model.
+    ///
+    /// # Errors
+    /// As [`StaticTable::read`].
+    pub fn read(
+        model: &Model,
+        file: &TableFile,
+        tokenizer: &Tokenizer,
+    ) -> Result<Self, EncodeError> {
+        let table = StaticTable::read(model, file, tokenizer)?;
+        Ok(Self::new(model, Tables::Static(table)))
+    }
+
+    fn new(model: &Model, tables: Tables) -> Self {
+        Self {
+            tables,
             dim: model.dim.unwrap_or(usize::MAX),
             meter: Meter::new(model),
-        })
+        }
+    }
+
+    /// The table of a static model; `None` for the built-in one.
+    pub fn static_table(&self) -> Option<&StaticTable> {
+        match &self.tables {
+            Tables::BuiltIn(_) => None,
+            Tables::Static(table) => Some(table),
+        }
+    }
+
+    /// The model's name, for messages.
+    pub fn name(&self) -> &str {
+        self.meter.name()
     }
 
     fn encode_many(
         &mut self,
         texts: &[&Windows],
         observe: &dyn Fn(BatchEvent),
-    ) -> Vec<Option<DenseVector>> {
+    ) -> Result<Vec<Option<DenseVector>>, EncodeError> {
         let Self { tables, dim, meter } = self;
         let encode = |windows: &&Windows| {
             meter.text(windows, observe, || {
-                let mut vectors = windows.iter().map(|(ids, _)| tables.window(ids));
-                combine(windows, &mut vectors, *dim)
+                let mut vectors = Vec::with_capacity(windows.iter().len());
+                for (ids, n_tokens) in windows.iter() {
+                    let vector = match tables {
+                        Tables::BuiltIn(tables) => tables.window(ids),
+                        Tables::Static(table) => table.window(ids),
+                    };
+                    check_finite(&vector, n_tokens)?;
+                    vectors.push(vector);
+                }
+                Ok(combine(windows, &mut vectors.into_iter(), *dim))
             })
         };
         texts.iter().map(encode).collect()
@@ -176,9 +221,14 @@ fn pool(
     width: usize,
     n_tokens: usize,
 ) -> Result<Vec<f32>, EncodeError> {
-    if !sparse::all_finite(output) {
-        let kind = EncoderKind::Dense;
-        return Err(EncodeError::BadOutput { kind, n_tokens });
-    }
+    check_finite(output, n_tokens)?;
     Ok(dense::pool(pooling, output, width))
+}
+
+fn check_finite(output: &[f32], n_tokens: usize) -> Result<(), EncodeError> {
+    let kind = EncoderKind::Dense;
+    match sparse::all_finite(output) {
+        true => Ok(()),
+        false => Err(EncodeError::BadOutput { kind, n_tokens }),
+    }
 }

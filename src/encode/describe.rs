@@ -6,12 +6,14 @@ use super::error::EncodeError;
 use super::graph_file::check_vocabulary;
 use super::model::{Graph, Model, Pooling};
 use super::source::resolve;
+use super::static_table;
 use super::tokenizer::Tokenizer;
 use crate::batch::EncoderKind;
 use crate::ids::Digest;
 use crate::profile::encoders::{EncoderChoice, Precision};
 use crate::profile::recipe::Coverage;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Raise it when a change of the code changes any vector of an unchanged model.
 const RULES: u32 = 2;
@@ -83,16 +85,16 @@ fn describe_model(
 ) -> Result<ModelInfo, EncodeError> {
     // The embedded models always compute in 32 bits.
     let precision = match &model.graph {
-        Graph::Embedded(_) => Precision::Fp32,
+        Graph::Embedded(_) | Graph::Table(_) => Precision::Fp32,
         Graph::File(_) => precision,
     };
-    if let (Graph::File(path), Some(wanted)) = (&model.graph, &model.sha256) {
+    if let (Some(path), Some(wanted)) = (model.graph.path(), &model.sha256) {
         check_sha256(model.kind, path, wanted)?;
     }
     let dim = match &model.graph {
         // Stated in the code, so no tokenizer is needed.
         Graph::Embedded(_) => dim(model, None)?,
-        Graph::File(_) => {
+        Graph::File(_) | Graph::Table(_) => {
             let tokenizer = Tokenizer::from_bytes(&model.tokenizer)
                 .map_err(|error| EncodeError::tokenizer(model.kind, &model.name, error))?;
             check_vocabulary(model.kind, &model.name, &tokenizer, model.n_tokens)?;
@@ -107,14 +109,15 @@ fn describe_model(
             hash.bytes(bytes);
             hash.number(builtin::VERSION);
         }
+        Graph::Table(table) => {
+            hash.bytes(&hash_of(model.kind, &table.path)?);
+            hash.text("static");
+            hash.number(static_table::VERSION);
+        }
         Graph::File(path) => {
             // Large models keep their weights in `model.onnx_data` or the like.
             for path in std::iter::once(path).chain(&model.weights) {
-                let mut file = blake3::Hasher::new();
-                read_in_pieces(model.kind, path, |bytes| {
-                    file.update(bytes);
-                })?;
-                hash.bytes(file.finalize().as_bytes());
+                hash.bytes(&hash_of(model.kind, path)?);
             }
         }
     }
@@ -156,6 +159,15 @@ fn describe_model(
         licence: model.licence.clone(),
         precision,
     })
+}
+
+/// Return the BLAKE3 hash of a file.
+fn hash_of(kind: EncoderKind, path: &Path) -> Result<[u8; 32], EncodeError> {
+    let mut file = blake3::Hasher::new();
+    read_in_pieces(kind, path, |bytes| {
+        file.update(bytes);
+    })?;
+    Ok(file.finalize().into())
 }
 
 /// Return the dimensions of a vector as the files state them.

@@ -158,6 +158,17 @@ impl Encoders {
         }
     }
 
+    /// Return the name of the model of one kind, unless tables of this program are the encoder.
+    pub(super) fn checked_model(&self, kind: EncoderKind) -> Option<&str> {
+        let session = self.session(kind).map(ModelSession::name);
+        match (kind, &self.dense) {
+            (EncoderKind::Dense, Some(DenseEncoder::Tables(tables))) => {
+                tables.static_table().map(|_| tables.name())
+            }
+            _ => session,
+        }
+    }
+
     fn sessions(&self) -> impl Iterator<Item = &ModelSession> {
         let kinds = [EncoderKind::Sparse, EncoderKind::Dense];
         kinds.into_iter().filter_map(|kind| self.session(kind))

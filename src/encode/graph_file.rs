@@ -38,7 +38,7 @@ pub(super) fn read(kind: EncoderKind, path: &Path) -> Result<GraphFacts, EncodeE
         n_tokens: rows_of_tokens(&graph),
         n_positions: rows_of_positions(&graph),
         is_quantized: graph.nodes.iter().any(|n| n.is("DynamicQuantizeLinear")),
-        outputs: graph.outputs,
+        outputs: outputs(&graph),
     })
 }
 
@@ -126,6 +126,17 @@ pub(super) fn graph_error(kind: EncoderKind, name: &str, error: OnnxError) -> En
         ),
         other => EncodeError::bad(kind, name, other.to_string()),
     }
+}
+
+/// Return the outputs. Exporters leave the width of a vector open that they normalise.
+fn outputs(graph: &Graph) -> Vec<ValueInfo> {
+    let mut outputs = graph.outputs.clone();
+    for output in &mut outputs {
+        if let Some([.., width @ None]) = output.shape.as_deref_mut() {
+            *width = graph.width_of(&output.name);
+        }
+    }
+    outputs
 }
 
 /// Return the weight files, after checking that each is long enough for the graph.

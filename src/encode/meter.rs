@@ -24,6 +24,10 @@ impl Meter {
         }
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Encode one text with `encode`, and report its beginning and end.
     pub fn text<T>(
         &mut self,

@@ -23,6 +23,8 @@ mod graph_file;
 
 mod tensors;
 
+mod static_table;
+
 mod directory;
 
 mod source;

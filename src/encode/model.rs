@@ -5,7 +5,7 @@
 use super::sparse::{BUILT_IN_DOCUMENT_TERMS, DOCUMENT_TERMS};
 use crate::batch::EncoderKind;
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How a model's output becomes one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -49,12 +49,31 @@ impl Pooling {
     }
 }
 
-/// The ONNX graph.
+/// The ONNX graph, or what stands in its place.
 #[derive(Clone, Debug)]
 pub(super) enum Graph {
     Embedded(&'static [u8]),
     /// Its weights may be in other files beside it.
     File(PathBuf),
+    /// No graph, but a table of vectors.
+    Table(TableFile),
+}
+
+/// The file of a static model: safetensors with a vector for each token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TableFile {
+    pub path: PathBuf,
+}
+
+impl Graph {
+    /// The file; `None` for an embedded model.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::File(path) => Some(path),
+            Self::Table(table) => Some(&table.path),
+        }
+    }
 }
 
 /// Weights of tokens, by which queries are encoded without running the graph.
@@ -140,7 +159,7 @@ impl Model {
     pub fn document_terms(&self) -> usize {
         match self.graph {
             Graph::Embedded(_) => BUILT_IN_DOCUMENT_TERMS,
-            Graph::File(_) => DOCUMENT_TERMS,
+            Graph::File(_) | Graph::Table(_) => DOCUMENT_TERMS,
         }
     }
 }

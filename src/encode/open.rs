@@ -2,7 +2,7 @@
 
 use super::canary;
 use super::cuda::Cuda;
-use super::dense_encoder::{BuiltInDense, DenseEncoder, DenseSession};
+use super::dense_encoder::{DenseEncoder, DenseSession, TableDense};
 use super::encoders::Encoders;
 use super::error::EncodeError;
 use super::graph_file::check_vocabulary;
@@ -38,7 +38,7 @@ impl Encoders {
             TextTokenizer::new(sparse_model.as_ref(), dense_model.as_ref(), choice.coverage)?;
         let models = || [&sparse_model, &dense_model].into_iter().flatten();
         for model in models() {
-            if let (Graph::File(_), Some(tokenizer)) = (&model.graph, tokenizer.of(model.kind)) {
+            if let (Some(_), Some(tokenizer)) = (model.graph.path(), tokenizer.of(model.kind)) {
                 check_vocabulary(model.kind, &model.name, tokenizer, model.n_tokens)?;
             }
         }
@@ -66,11 +66,11 @@ impl Encoders {
         let sparse = match (&sparse_model, tokenizer.of(EncoderKind::Sparse)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.sparse_device);
-                Some(match tables(model, config.device) {
-                    Some(file) => {
+                Some(match &model.graph {
+                    Graph::Embedded(file) if config.device.is_cpu() => {
                         SparseEncoder::BuiltIn(Box::new(BuiltInSparse::open(model, file)?))
                     }
-                    None => {
+                    _ => {
                         let environment = environment()?;
                         let session = SparseSession::open(&environment, model, tokenizer, config);
                         SparseEncoder::Session(Box::new(session?))
@@ -82,9 +82,14 @@ impl Encoders {
         let dense = match (&dense_model, tokenizer.of(EncoderKind::Dense)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.dense_device);
-                Some(match tables(model, config.device) {
-                    Some(file) => DenseEncoder::BuiltIn(BuiltInDense::open(model, file)?),
-                    None => {
+                Some(match &model.graph {
+                    Graph::Embedded(file) if config.device.is_cpu() => {
+                        DenseEncoder::Tables(TableDense::built_in(model, file)?)
+                    }
+                    Graph::Table(table) => {
+                        DenseEncoder::Tables(TableDense::read(model, table, tokenizer)?)
+                    }
+                    Graph::Embedded(_) | Graph::File(_) => {
                         let environment = environment()?;
                         let session = DenseSession::open(&environment, model, tokenizer, config);
                         DenseEncoder::Session(Box::new(session?))
@@ -113,14 +118,6 @@ impl Encoders {
         };
         encoders.warnings = canary::check(&mut encoders, agreement)?;
         Ok(encoders)
-    }
-}
-
-/// Return the file of a model that needs no session: a built-in one on the CPU.
-fn tables(model: &Model, device: Device) -> Option<&'static [u8]> {
-    match model.graph {
-        Graph::Embedded(file) if device.is_cpu() => Some(file),
-        Graph::Embedded(_) | Graph::File(_) => None,
     }
 }
 

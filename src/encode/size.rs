@@ -28,19 +28,22 @@ pub fn model_bytes(choice: &EncoderChoice) -> Result<ModelBytes, EncodeError> {
     })
 }
 
-/// Which models quantize their activations to 8 bits.
+/// Which models make no use of a device: those that quantize their activations to 8 bits, and static ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuantizedKinds {
     pub sparse: bool,
     pub dense: bool,
 }
 
-/// Look at the graphs for quantized activations, without reading weights.
+/// Look at the graphs for quantized activations and tables, without reading weights.
 ///
 /// # Errors
 /// As [`model_bytes`].
 pub fn quantized_kinds(choice: &EncoderChoice) -> Result<QuantizedKinds, EncodeError> {
-    let one = |kind, source| Ok(resolve(kind, source)?.is_some_and(|m| m.quantized));
+    let one = |kind, source| {
+        Ok(resolve(kind, source)?
+            .is_some_and(|m| m.quantized || matches!(m.graph, Graph::Table(_))))
+    };
     Ok(QuantizedKinds {
         sparse: one(EncoderKind::Sparse, &choice.sparse)?,
         dense: one(EncoderKind::Dense, &choice.dense)?,
@@ -51,6 +54,7 @@ fn graph_bytes(model: &Model) -> Result<u64, EncodeError> {
     let path = match &model.graph {
         Graph::Embedded(bytes) => return Ok(bytes.len() as u64),
         Graph::File(path) => path,
+        Graph::Table(table) => &table.path,
     };
     let size = |path: &std::path::PathBuf| {
         let data = std::fs::metadata(path);

@@ -199,11 +199,7 @@ impl<'a> Files<'a> {
     pub fn graph(&self, named: Option<&Path>) -> Result<PathBuf, EncodeError> {
         let candidates = match named {
             Some(file) if !is_inside(file) => {
-                return Err(self.bad(format!(
-                    "helix-model.toml names {} as file, which is not below its directory: \
-                     put the graph there, and name it without `..`",
-                    file.display()
-                )));
+                return Err(self.outside("file", file));
             }
             Some(file) => vec![self.dir.join(file)],
             None => {
@@ -259,6 +255,15 @@ impl<'a> Files<'a> {
         }
         found.sort();
         found
+    }
+
+    /// Return the error for a file that a key of `helix-model.toml` names outside of the directory.
+    pub fn outside(&self, key: &str, file: &Path) -> EncodeError {
+        self.bad(format!(
+            "helix-model.toml names {} as {key}, which is not below its directory: \
+             put the file there, and name it without `..`",
+            file.display()
+        ))
     }
 
     /// Return an error about this model.

@@ -3,10 +3,10 @@
 //! Needs `model.onnx` or `onnx/model.onnx`, and `tokenizer.json` beside either. Uses, if present: `config.json`,
 //! `tokenizer_config.json`, `config_sentence_transformers.json`, `sentence_bert_config.json`, `modules.json`,
 //! `1_Pooling/config.json`, `1_SpladePooling/config.json`, `router_config.json`, and `helix-model.toml`, which overrides all
-//! of them. Checks what they state against the graph's file.
+//! of them. Checks what they state against the graph's file. A static model has `model.safetensors` instead of a graph.
 //!
 //! Imports, from the bottom: `prompts`, `pooling_file`, `lower_case`, `router`, `statements` (formats), `files` (reading
-//! them), `query_table`, `rules` (what they mean together), `unused`, this file.
+//! them), `static_table`, `query_table`, `rules` (what they mean together), `unused`, this file.
 
 mod files;
 mod lower_case;
@@ -16,15 +16,18 @@ mod query_table;
 mod router;
 mod rules;
 mod statements;
+mod static_table;
 mod unused;
 
 use super::digest;
 use super::error::EncodeError;
 use super::graph_file::{self, GraphFacts};
-use super::model::{Graph, Model, Pooling};
+use super::model::{Graph, Model, Pooling, TableFile};
 use super::output::{self, Declared};
+use super::static_table::TableShape;
 use crate::batch::EncoderKind;
 use files::{Files, model_root};
+use statements::Statements;
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -44,6 +47,10 @@ pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> 
     let files = Files::new(kind, &dir);
     let stated = files.statements()?;
     rules::check_kind(&files, &stated)?;
+    if kind == EncoderKind::Dense && static_table::is_static(&stated) {
+        let table = static_table::table(&files, &stated)?;
+        return read_static(&files, stated, table);
+    }
     let mut of_logits = Pooling::Splade;
     if stated.overrides.pooling.is_none() {
         of_logits = rules::pooling_of_logits(&files, &stated)?;
@@ -94,6 +101,54 @@ pub(super) fn read(kind: EncoderKind, dir: &Path) -> Result<Model, EncodeError> 
         model.dim = Some(dense_dim(&model, overrides.dim, stated_dim, width)?);
     }
     Ok(model)
+}
+
+/// Read a static model.
+fn read_static(
+    files: &Files<'_>,
+    stated: Statements,
+    table: TableFile,
+) -> Result<Model, EncodeError> {
+    let shape = TableShape::read(files.kind, &table.path)?;
+    let [query_prefix, passage_prefix] = rules::prefixes(files, &stated)?;
+    let tokenizer = files.tokenizer(&table.path)?;
+    let overrides = stated.overrides;
+    if let Some(pooling) = overrides
+        .pooling
+        .filter(|pooling| *pooling != Pooling::Mean)
+    {
+        return Err(files.bad(format!(
+            "helix-model.toml sets pooling = {:?}, and a static model is the mean of its tokens: remove the line",
+            pooling.name()
+        )));
+    }
+    let dim = overrides.dim.or(stated.library.truncate_dim);
+    if let Some(dim) = dim.filter(|dim| *dim > shape.dim) {
+        return Err(files.bad(format!(
+            "{dim} numbers of a vector are to be kept, and its vectors have {}; set a smaller dim in \
+             helix-model.toml, or none",
+            shape.dim
+        )));
+    }
+    Ok(Model {
+        kind: files.kind,
+        name: files.name(),
+        graph: Graph::Table(table),
+        weights: Vec::new(),
+        tokenizer: Cow::Owned(tokenizer),
+        pooling: Some(Pooling::Mean),
+        of_logits: Pooling::Splade,
+        max_len: overrides.max_len.unwrap_or(rules::MAX_TOKENS),
+        n_tokens: Some(shape.n_tokens),
+        quantized: false,
+        dim: Some(dim.unwrap_or(shape.dim)),
+        query_prefix,
+        passage_prefix,
+        query_table: None,
+        char_cap: overrides.char_cap,
+        licence: overrides.licence,
+        sha256: overrides.sha256,
+    })
 }
 
 /// Return the dimensions of a dense model whose output has `width` numbers: as `helix-model.toml` sets them, else the width.
@@ -165,7 +220,7 @@ pub fn looks_like_model(dir: &Path) -> bool {
         "onnx/model.onnx",
         router::ROUTER,
     ];
-    files.iter().any(|file| dir.join(file).is_file())
+    files.iter().any(|file| dir.join(file).is_file()) || static_table::looks_static(dir)
 }
 
 /// What to know of a directory beside the model that was read from it.
@@ -203,6 +258,8 @@ pub(super) fn pooling_source(dir: &Path, chosen: Pooling) -> String {
     let stated = files.readable_statements();
     if stated.overrides.pooling.is_some() {
         "helix-model.toml".to_owned()
+    } else if static_table::is_static(&stated) {
+        "the form of the model".to_owned()
     } else if chosen != Pooling::None && !stated.pooling.modes().is_empty() {
         "1_Pooling/config.json".to_owned()
     } else if chosen == Pooling::SpladeLog1p {

@@ -36,11 +36,7 @@ pub(super) fn read(
             ));
         }
         Some(file) if !is_inside(file) => {
-            return Err(files.bad(format!(
-                "helix-model.toml names {} as query_table, which is not below its directory: put the table there, \
-                 and name it without `..`",
-                file.display()
-            )));
+            return Err(files.outside("query_table", file));
         }
         Some(file) => Some(files.dir.join(file)),
         None => routed(files, stated, tokenizer)?,

@@ -5,6 +5,7 @@
 use super::files::{Files, LIBRARY};
 use super::router::{ROUTER, ROUTER_CLASS, Side};
 use super::statements::{Config, DeclaredKind, Module, SpladeConfig, Statements};
+use super::static_table::{is_static, module_name};
 use crate::batch::EncoderKind;
 use crate::encode::error::EncodeError;
 use crate::encode::graph_file::GraphFacts;
@@ -16,7 +17,7 @@ const SPLADE: &str = "SpladePooling";
 
 /// Most tokens that an encoder reads at once: the longest contexts that are published. Opening a model allocates room for
 /// its longest run, a few megabytes for this one.
-const MAX_TOKENS: usize = 1 << 17;
+pub(super) const MAX_TOKENS: usize = 1 << 17;
 
 /// The limit of BERT, for models that state none.
 const DEFAULT_MAX_LEN: usize = 512;
@@ -58,6 +59,7 @@ pub(super) fn stated_kind(files: &Files<'_>, stated: &Statements) -> Option<Enco
         (Some(DeclaredKind::Dense), _) => EncoderKind::Dense,
         (None, Some(Pooling::Splade | Pooling::SpladeLog1p)) => EncoderKind::Sparse,
         (None, Some(Pooling::Cls | Pooling::Last | Pooling::Mean)) => EncoderKind::Dense,
+        _ if is_static(stated) => EncoderKind::Dense,
         _ if SPLADE_FOLDERS.iter().any(|folder| has_folder(folder)) => EncoderKind::Sparse,
         _ if has_module(SPLADE) => EncoderKind::Sparse,
         _ if stated
@@ -178,7 +180,7 @@ const EXPORT_WHOLE: &str = "export the whole pipeline (`optimum-cli export onnx 
 
 /// Whether this program does what a module does, or its export holds it.
 fn is_known(kind: EncoderKind, module: &Module) -> bool {
-    let (_, name) = module.class.rsplit_once('.').unwrap_or(("", &module.class));
+    let name = module_name(module);
     match kind {
         EncoderKind::Dense => ["Transformer", "Pooling", "Normalize", "Dropout"].contains(&name),
         EncoderKind::Sparse => KNOWN_SPARSE.contains(&name),

@@ -129,4 +129,6 @@ pub(super) struct SpladeConfig {
 pub(super) struct Module {
     #[serde(rename = "type")]
     pub class: String,
+    /// Its folder.
+    pub path: Option<PathBuf>,
 }

@@ -9,10 +9,10 @@ use crate::encode::digest::file_sha256;
 use crate::encode::directory::{self, Surroundings};
 use crate::encode::encoders::Encoders;
 use crate::encode::error::EncodeError;
-use crate::encode::model::{Graph, Model};
+use crate::encode::model::{Model, Pooling};
 use crate::encode::output::declared;
-use crate::encode::session::ModelSession;
 use crate::encode::similarity::similarity;
+use crate::encode::static_table::StaticTable;
 use crate::ids::Digest;
 use crate::platform;
 use serde::Serialize;
@@ -90,10 +90,8 @@ pub fn check_model(dir: &Path, ort_lib: Option<&Path>) -> Result<ModelReport, En
     let (hash, dim) = info.map_or((Digest([0; 32]), 0), |info| (info.hash, info.dim));
     let model = directory::read(kind, dir)?;
     let files = files(&model);
-    let around = match &model.graph {
-        Graph::File(path) => Some(directory::surroundings(kind, dir, path)),
-        Graph::Embedded(_) => None,
-    };
+    let graph = model.graph.path();
+    let around = graph.map(|path| directory::surroundings(kind, dir, path));
     let before = platform::resident_memory_bytes();
     let mut encoders = Encoders::open(&choice)?;
     if let Some(warning) = encoders.warnings.pop() {
@@ -109,16 +107,11 @@ pub fn check_model(dir: &Path, ort_lib: Option<&Path>) -> Result<ModelReport, En
     let vocabulary = tokenizer.map_or(0, |tokenizer| tokenizer.vocabulary().len());
     let norm = norm(&mut encoders)?;
     let not_open = || EncodeError::bad(kind, "", "it was not opened");
-    let session = encoders.session(kind).ok_or_else(not_open)?;
-    let outputs = declared(&session.session);
-    let read = outputs.get(session.output.position());
+    let read = Reading::of(&encoders, kind).ok_or_else(not_open)?;
     Ok(ModelReport {
         kind: kind.to_string(),
-        pooling: session.output.pooling.name(),
-        pooling_from: directory::pooling_source(dir, session.output.pooling),
-        read: read.map(|output| output.name.clone()).unwrap_or_default(),
-        outputs: outputs.iter().map(ToString::to_string).collect(),
-        inputs: session.input_names(),
+        pooling: read.pooling.name(),
+        pooling_from: directory::pooling_source(dir, read.pooling),
         max_len: model.max_len,
         vocabulary,
         dim,
@@ -134,12 +127,12 @@ pub fn check_model(dir: &Path, ort_lib: Option<&Path>) -> Result<ModelReport, En
             .filter_map(|f| Some(f.metadata().ok()?.len()))
             .sum(),
         memory_bytes: grown,
-        sha256: match &model.graph {
-            Graph::File(path) => Some(file_sha256(kind, path)?),
-            Graph::Embedded(_) => None,
-        },
+        sha256: graph.map(|path| file_sha256(kind, path)).transpose()?,
         hash: crate::ids::hex(&hash.0),
-        advice: advice(&model, session, around.as_ref()),
+        advice: advice(&model, read.pooling, around.as_ref()),
+        read: read.read,
+        outputs: read.outputs,
+        inputs: read.inputs,
         unused: around
             .as_ref()
             .map(|around| around.unused.clone())
@@ -154,12 +147,48 @@ pub fn check_model(dir: &Path, ort_lib: Option<&Path>) -> Result<ModelReport, En
     })
 }
 
+/// What an encoder takes and what is read of what it gives.
+struct Reading {
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    read: String,
+    pooling: Pooling,
+}
+
+impl Reading {
+    fn of(encoders: &Encoders, kind: EncoderKind) -> Option<Self> {
+        if let Some(session) = encoders.session(kind) {
+            let outputs = declared(&session.session);
+            let read = outputs.get(session.output.position());
+            return Some(Self {
+                inputs: session.input_names(),
+                read: read.map(|output| output.name.clone()).unwrap_or_default(),
+                outputs: outputs.iter().map(ToString::to_string).collect(),
+                pooling: session.output.pooling,
+            });
+        }
+        let shape = static_table(encoders)?.shape();
+        Some(Self {
+            inputs: Vec::new(),
+            outputs: vec![format!("{} [{}, {}]", shape.name, shape.rows, shape.dim)],
+            read: shape.name.to_owned(),
+            pooling: Pooling::Mean,
+        })
+    }
+}
+
+/// Return the table of a static model.
+fn static_table(encoders: &Encoders) -> Option<&StaticTable> {
+    match &encoders.dense {
+        Some(DenseEncoder::Tables(tables)) => tables.static_table(),
+        _ => None,
+    }
+}
+
 /// Return the graph's file and its weights.
 fn files(model: &Model) -> Vec<PathBuf> {
     let mut files = model.weights.clone();
-    if let Graph::File(path) = &model.graph {
-        files.push(path.clone());
-    }
+    files.extend(model.graph.path().map(Path::to_owned));
     files
 }
 
@@ -183,22 +212,27 @@ fn speed(encoders: &mut Encoders) -> Result<f64, EncodeError> {
 /// Return the length of the first text's vector as the model gives it; `None` for a sparse model.
 fn norm(encoders: &mut Encoders) -> Result<Option<f64>, EncodeError> {
     let text = encoders.tokenizer.tokenize(TEXTS[0]);
-    let session = encoders.dense.as_mut();
-    let session = session.and_then(DenseEncoder::session_mut);
-    let (Some(session), Some(windows)) = (session, text.windows(EncoderKind::Dense)) else {
+    let windows = text.windows(EncoderKind::Dense);
+    let Some((ids, _)) = windows.and_then(|windows| windows.iter().next()) else {
         return Ok(None);
     };
-    let pooling = session.output.pooling;
-    let Some((ids, _)) = windows.iter().next() else {
-        return Ok(None);
+    let vector = match static_table(encoders) {
+        Some(table) => table.window(ids),
+        None => {
+            let session = encoders.dense.as_mut();
+            let Some(session) = session.and_then(DenseEncoder::session_mut) else {
+                return Ok(None);
+            };
+            let pooling = session.output.pooling;
+            session.run(ids, |output, width| Ok(dense::pool(pooling, output, width)))?
+        }
     };
-    let vector = session.run(ids, |output, width| Ok(dense::pool(pooling, output, width)))?;
     let squares = vector.iter().map(|v| f64::from(*v).powi(2));
     Ok(Some(squares.sum::<f64>().sqrt()))
 }
 
 /// Return advice on the model, for people.
-fn advice(model: &Model, session: &ModelSession, around: Option<&Surroundings>) -> Vec<String> {
+fn advice(model: &Model, pooling: Pooling, around: Option<&Surroundings>) -> Vec<String> {
     let mut advice = Vec::new();
     if let Some(around) = around.filter(|around| !around.other_graphs.is_empty()) {
         advice.push(format!(
@@ -206,7 +240,7 @@ fn advice(model: &Model, session: &ModelSession, around: Option<&Surroundings>) 
             around.other_graphs.join(", ")
         ));
     }
-    if session.output.pooling.logarithms().is_some() {
+    if pooling.logarithms().is_some() {
         advice.push(
             "it gives logits for every token: `helix-build models prepare` makes a model of it that \
              needs less memory and gives the same terms"

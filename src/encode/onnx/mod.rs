@@ -17,6 +17,7 @@ mod pool;
 mod quantize;
 mod read;
 mod tensor;
+mod width;
 mod wire;
 mod write;
 

@@ -13,7 +13,7 @@ mod run;
 use super::batch::Shapes;
 use super::cuda;
 use super::error::{EncodeError, message};
-use super::model::{Graph, Model};
+use super::model::{Graph, Model, TableFile};
 use super::output::{OutputReader, fits};
 use super::provider::{Provider, ProviderOptions};
 use super::text::Windows;
@@ -286,7 +286,7 @@ fn load(
             arena_bytes: config.arena_bytes,
             precision: match model.graph {
                 // Their tables need no matrix products.
-                Graph::Embedded(_) => Precision::Fp32,
+                Graph::Embedded(_) | Graph::Table(_) => Precision::Fp32,
                 Graph::File(_) => config.precision,
             },
         };
@@ -299,7 +299,9 @@ fn load(
                 )?
                 .commit_from_memory(&bytes),
             (None, Graph::Embedded(bytes)) => builder.commit_from_memory(bytes),
-            (None, Graph::File(path)) => builder.commit_from_file(path),
+            (None, Graph::File(path) | Graph::Table(TableFile { path })) => {
+                builder.commit_from_file(path)
+            }
         }
     };
     load().map_err(|error: ort::Error| match config.device {

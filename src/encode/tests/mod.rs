@@ -16,6 +16,7 @@ mod devices;
 mod directories;
 mod embedded;
 mod faults;
+mod fixtures;
 mod onnx;
 mod pooling;
 mod preparing;

@@ -2,7 +2,7 @@
 
 use super::windows::Windows;
 use crate::batch::EncoderKind;
-use crate::encode::model::Model;
+use crate::encode::model::{Graph, Model};
 use crate::encode::tokenizer::{Tokenizer, Word};
 use crate::profile::recipe::Coverage;
 use std::borrow::Cow;
@@ -36,11 +36,14 @@ pub(super) struct Rules {
     chars: Option<usize>,
     /// Encode the first window only.
     one_window: bool,
+    /// Put the model's special tokens around each window.
+    has_special: bool,
 }
 
 /// The tokens around the text in each window.
 pub(super) struct Template {
     prefix: String,
+    special_lead: Vec<i64>,
     /// Special tokens, then those of the prefix as they are before most texts.
     lead: Vec<i64>,
     /// A text after the prefix has the same tokens as alone, so `lead` holds for every text.
@@ -51,8 +54,8 @@ pub(super) struct Template {
 impl Windower {
     pub fn new(tokenizer: Arc<Tokenizer>, rules: Rules) -> tokenizers::Result<Self> {
         Ok(Self {
-            passage: Template::new(&tokenizer, &rules.passage_prefix)?,
-            query: Template::new(&tokenizer, &rules.query_prefix)?,
+            passage: Template::new(&tokenizer, &rules.passage_prefix, rules.has_special)?,
+            query: Template::new(&tokenizer, &rules.query_prefix, rules.has_special)?,
             tokenizer,
             rules,
         })
@@ -79,7 +82,7 @@ impl Windower {
             (lead, self.tokenizer.encode(text)?)
         } else {
             let (prefix, pieces) = self.tokenizer.encode_after(&template.prefix, text)?;
-            let mut lead = [self.tokenizer.lead.as_slice(), &prefix].concat();
+            let mut lead = [template.special_lead.as_slice(), &prefix].concat();
             // A text may stretch the prefix; cut it to the room that was checked when the model was opened.
             lead.truncate(self.rules.max_len - template.tail.len() - MIN_ROOM);
             (Cow::Owned(lead), pieces)
@@ -111,12 +114,17 @@ impl Rules {
             max_len: tokens.unwrap_or(usize::MAX).min(model.max_len),
             chars: chars.into_iter().chain(model.char_cap).min(),
             one_window: coverage == Coverage::Head,
+            has_special: !matches!(model.graph, Graph::Table(_)),
         }
     }
 }
 
 impl Template {
-    fn new(tokenizer: &Tokenizer, prefix: &str) -> tokenizers::Result<Self> {
+    fn new(tokenizer: &Tokenizer, prefix: &str, has_special: bool) -> tokenizers::Result<Self> {
+        let (special_lead, tail) = match has_special {
+            true => (tokenizer.lead.clone(), tokenizer.tail.clone()),
+            false => (Vec::new(), Vec::new()),
+        };
         let is_separable = tokenizer.is_separable(prefix);
         let prefix_ids = match is_separable {
             true => tokenizer.encode(prefix)?.ids,
@@ -125,9 +133,10 @@ impl Template {
         };
         Ok(Self {
             prefix: prefix.to_owned(),
-            lead: [tokenizer.lead.as_slice(), &prefix_ids].concat(),
+            lead: [special_lead.as_slice(), &prefix_ids].concat(),
+            special_lead,
             is_separable,
-            tail: tokenizer.tail.clone(),
+            tail,
         })
     }
 

@@ -118,6 +118,21 @@ impl Tokenizer {
         terms.iter().enumerate().map(is_kept).collect()
     }
 
+    /// Return the id of the token for what the vocabulary does not have; `None` if it has none.
+    pub fn unknown(&self) -> Option<i64> {
+        let inner = self.inner();
+        let token = match inner.get_model() {
+            ModelWrapper::WordPiece(model) => Some(&model.unk_token),
+            ModelWrapper::WordLevel(model) => Some(&model.unk_token),
+            ModelWrapper::BPE(model) => model.unk_token.as_ref(),
+            ModelWrapper::Unigram(model) => {
+                let model = serde_json::to_value(model).ok()?;
+                return model["unk_id"].as_i64();
+            }
+        };
+        inner.token_to_id(token?).map(i64::from)
+    }
+
     /// Entries of the vocabulary, added tokens included.
     pub fn vocabulary_len(&self) -> usize {
         match &self.source {

@@ -67,7 +67,8 @@ pub fn prepare_model(options: &PrepareOptions<'_>) -> Result<PreparedModel, Enco
     }
     let model = directory::read(kind, options.dir)?;
     let Graph::File(graph) = &model.graph else {
-        return Err(EncodeError::bad(kind, &model.name, "it has no files"));
+        let reason = "it has no graph: a static model is a table already";
+        return Err(EncodeError::bad(kind, &model.name, reason));
     };
     let source_sha256 = file_sha256(kind, graph)?;
     let encode = |dir: &Path| samples::encode(&single_encoder(kind, dir, options.ort_lib));
