@@ -124,6 +124,7 @@ mod device;
 pub mod exit_code;
 mod failpoint;
 mod gpu;
+mod hub;
 mod named_file;
 mod progress;
 mod random;

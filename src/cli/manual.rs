@@ -282,6 +282,20 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "models fetch",
+        exits: MODEL_EXITS,
+        examples: &[
+            (
+                "models fetch minilm",
+                "Download all-MiniLM-L6-v2 and check it.",
+            ),
+            (
+                "models fetch hf:OWNER/MODEL@v1.0 --out models/mine",
+                "Download a model at a tag.",
+            ),
+        ],
+    },
+    Page {
         command: "doctor",
         exits: MODEL_EXITS,
         examples: &[
@@ -327,7 +341,11 @@ const VARIABLES: &[(&str, &str)] = &[
     ),
     (
         "HELIX_BUILD_MODEL_DIR",
-        "First folder in which models list looks.",
+        "First folder in which models list looks, and into which models fetch writes.",
+    ),
+    (
+        "HF_TOKEN",
+        "Token that models fetch sends to its server, for private models.",
     ),
     (
         "HELIX_BFM_CRAWL_FACTOR, HELIX_BFM_CRAWL_WINDOW, HELIX_BFM_CRAWL_ACTION",

@@ -14,7 +14,7 @@ pub use cluster_args::{
     CommitArgs, MissingArgs, PlanFile, PublishArgs, ScratchFlag, StatusArgs, TaskSize, WorkerArgs,
 };
 pub use manual::manual;
-pub use models_args::{ModelsAction, ModelsCheck, ModelsPrepare, Quantization};
+pub use models_args::{ModelsAction, ModelsCheck, ModelsFetch, ModelsPrepare, Quantization};
 pub use query_args::{QueryArgs, QueryMode};
 pub use serve_args::ServeArgs;
 

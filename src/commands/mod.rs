@@ -14,6 +14,7 @@ mod inspect;
 mod inspect_text;
 mod metrics_file;
 mod models;
+mod models_fetch;
 mod output;
 mod plan;
 mod probe;

@@ -1,5 +1,6 @@
 //! `models`: lists, checks and prepares models.
 
+use super::models_fetch;
 use super::output;
 use super::{profile_lookup, settings};
 use crate::cli::{self, GlobalFlags, ModelsAction, ModelsCheck, ModelsPrepare};
@@ -18,6 +19,7 @@ pub fn run(action: &ModelsAction, global: &GlobalFlags) -> anyhow::Result<ExitCo
         ModelsAction::List => list(global),
         ModelsAction::Check(args) => check(args, global),
         ModelsAction::Prepare(args) => prepare(args, global),
+        ModelsAction::Fetch(args) => models_fetch::run(args, global),
     }
 }
 
@@ -139,7 +141,7 @@ fn directories() -> Vec<(PathBuf, String)> {
     found
 }
 
-fn search_dirs() -> Vec<PathBuf> {
+pub(super) fn search_dirs() -> Vec<PathBuf> {
     let mut dirs: Vec<PathBuf> = Vec::new();
     dirs.extend(std::env::var_os("HELIX_BUILD_MODEL_DIR").map(PathBuf::from));
     dirs.push(PathBuf::from("models"));
@@ -151,7 +153,7 @@ fn search_dirs() -> Vec<PathBuf> {
 }
 
 /// Check all given models. Exit code 13 if any of them cannot be used.
-fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
+pub(super) fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let mut all_usable = true;
     for (position, dir) in args.dirs.iter().enumerate() {
         let mut report = encode::check_model(dir, args.ort_lib.as_deref());

@@ -16,7 +16,7 @@ use ort::environment::Environment;
 
 pub(super) enum DenseEncoder {
     Session(Box<DenseSession>),
-    Tables(TableDense),
+    Tables(Box<TableDense>),
 }
 
 impl DenseEncoder {

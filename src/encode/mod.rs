@@ -2,7 +2,7 @@
 //!
 //! The only module that uses ONNX Runtime and the `tokenizers` crate. Tokenizing ([`TextTokenizer`]) is pure work for a
 //! thread pool; [`Encoders`] owns one session per kind and belongs to one thread. Writes nothing but the unpacked runtime
-//! library and the models of [`prepare_model`], reads nothing but models, and never downloads anything.
+//! library and the models of [`prepare_model`], reads nothing but models, and opens no connection.
 //!
 //! The modules are listed from the bottom up: each imports only modules above it in this list.
 
@@ -65,7 +65,7 @@ mod models;
 pub use built_with::{BuiltWith, MismatchError, OtherEncoder};
 pub use cuda::{CudaError, LibraryPaths, find_runtime as find_cuda_runtime};
 pub use describe::{EncoderInfo, ModelInfo, describe};
-pub use directory::looks_like_model;
+pub use directory::{is_static_model, looks_like_model};
 pub use encoders::{Encoded, Encoders, TextRole};
 pub use error::EncodeError;
 pub use models::{

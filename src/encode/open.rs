@@ -84,10 +84,10 @@ impl Encoders {
                 let config = config(choice.dense_device);
                 Some(match &model.graph {
                     Graph::Embedded(file) if config.device.is_cpu() => {
-                        DenseEncoder::Tables(TableDense::built_in(model, file)?)
+                        DenseEncoder::Tables(Box::new(TableDense::built_in(model, file)?))
                     }
                     Graph::Table(table) => {
-                        DenseEncoder::Tables(TableDense::read(model, table, tokenizer)?)
+                        DenseEncoder::Tables(Box::new(TableDense::read(model, table, tokenizer)?))
                     }
                     Graph::Embedded(_) | Graph::File(_) => {
                         let environment = environment()?;

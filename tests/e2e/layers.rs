@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 9] = [
     &[
         "plan", "artifact", "chunk", "text", "tag", "protocol", "report", "ranking",
     ],
-    &["scan", "gpu", "encode", "store", "progress"],
+    &["scan", "gpu", "encode", "store", "progress", "hub"],
     &["search", "verify", "engine::watchdog"],
     &[
         "engine::control",
@@ -50,7 +50,7 @@ fn is_open(layer: usize) -> bool {
 }
 
 /// Crates and the only modules that may name them.
-const DOORS: [(&str, &[&str]); 25] = [
+const DOORS: [(&str, &[&str]); 27] = [
     ("aho_corasick", &["credential"]),
     ("chardetng", &["text"]),
     ("rusqlite", &["store", "verify"]),
@@ -66,6 +66,7 @@ const DOORS: [(&str, &[&str]); 25] = [
     ("gix_attributes", &["scan"]),
     ("gix_config", &["profile", "scan"]),
     ("gix_glob", &["scan"]),
+    ("gix_hash", &["hub"]),
     ("gix_ignore", &["scan"]),
     ("gix_index", &["scan"]),
     // Opening files without following links is the walk's own craft.
@@ -77,6 +78,7 @@ const DOORS: [(&str, &[&str]); 25] = [
     ("hyper_util", &["serve"]),
     ("http_body_util", &["serve"]),
     ("rmcp", &["serve"]),
+    ("ureq", &["hub"]),
 ];
 
 fn layer_of(module: &str) -> usize {

@@ -17,6 +17,7 @@ mod devices;
 mod disk;
 mod documents;
 mod exit_codes;
+mod fetch;
 mod flag_files;
 mod folders;
 mod foreign_files;

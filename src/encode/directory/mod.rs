@@ -223,6 +223,11 @@ pub fn looks_like_model(dir: &Path) -> bool {
     files.iter().any(|file| dir.join(file).is_file()) || static_table::looks_static(dir)
 }
 
+/// Whether the small files of `dir` describe a static model, which has a table instead of a graph.
+pub fn is_static_model(dir: &Path) -> bool {
+    static_table::looks_static(dir)
+}
+
 /// What to know of a directory beside the model that was read from it.
 pub(super) struct Surroundings {
     /// The file with the graph, below the directory.

@@ -54,6 +54,9 @@ pub(super) struct Overrides {
     /// Written by `models prepare` for people; has no effect.
     #[serde(default, rename = "made_from")]
     _made_from: Option<toml::Table>,
+    /// Written by `models fetch` for people; has no effect.
+    #[serde(default, rename = "fetched")]
+    _fetched: Option<toml::Table>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
