@@ -4,6 +4,7 @@ use super::error::{Failed, HubError};
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
 
 /// Times and numbers of tries.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +60,10 @@ impl Client {
                 "HF_ENDPOINT is {endpoint:?}, which is no address: set it to https://HOST, or unset it"
             )));
         }
+        // Certificates are those of the system, to which companies add their own.
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         let config = Agent::config_builder()
+            .tls_config(tls.build())
             .max_redirects(0)
             .http_status_as_error(false)
             .timeout_connect(Some(limits.stall))
