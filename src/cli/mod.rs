@@ -103,7 +103,7 @@ pub enum Command {
         #[command(subcommand)]
         action: ProfileAction,
     },
-    /// List, check and shrink models
+    /// List, check, shrink and download models
     Models {
         #[command(subcommand)]
         action: ModelsAction,

@@ -93,8 +93,9 @@ fn a_model_is_fetched_checked_and_used() {
     // It is there by now.
     let again = fetch(&world, &endpoint, "t", &["hf:owner/words"]);
     assert_eq!(again.code, Some(1), "{again:?}");
+    let build = ["--profile", "p.toml", "--out-dir", "o", "--json"];
     let flags = ["--sparse-model", "none", "--dense-model", &dir];
-    let summary = world.build("o", &flags);
+    let summary = world.run(&[&build[..], &flags].concat()).summary();
     assert_eq!(summary["exit"], 0);
     assert_eq!(world.verified("o-sharded/p")["digest"], summary["digest"]);
 }
