@@ -120,6 +120,7 @@ pub mod cli;
 mod commands;
 mod credential;
 mod device;
+mod evaluation;
 #[doc(hidden)]
 pub mod exit_code;
 mod failpoint;

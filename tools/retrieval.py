@@ -10,9 +10,8 @@ right answer. SOURCES are folders; without any, Python's standard library as thi
 unpacked on this machine. Functions are taken in an order that the seed gives, from all of them.
 
 The embedded encoders are asked in every mode. Each further model makes an index of its own, beside the embedded encoder of the other kind,
-and is asked alone and in hybrid. MRR@10 is the mean of 1/rank of the right file among the first 10 chunks, 0 when it is not there; recall@10
-the share of queries where it is. In brackets, 95 % by bootstrap over the queries (percentiles of 2,000 resamples). Of several models
-of a kind, the later ones are also compared with the first, query by query, so that the difference has an interval of its own.
+and is asked alone and in hybrid. `helix-build eval` measures: MRR@10 and recall@10 over files, with 95 % by bootstrap over the queries. Of
+several models of a kind, the later ones are also compared with the first, query by query, so that the difference has an interval of its own.
 
 Texts that a model was trained on flatter it. The embedded dense encoder learned from such pairs of open-source projects: measured against
 MiniLM it is ahead on Python's library and behind on packages beside it. Judge it on sources of your own.
@@ -34,7 +33,6 @@ import warnings
 from pathlib import Path
 
 K = 10
-RESAMPLES = 2_000
 # A query says something; a document is more than a line, and most fit one chunk.
 QUERY_WORDS = range(4, 41)
 DOCUMENT_CHARS = range(120, 6_001)
@@ -158,14 +156,14 @@ class Bench:
 
     def __init__(self, program, folder, language, pairs):
         self.program, self.folder = program.resolve(), folder
-        self.queries = [query for query, _ in pairs]
         suffix = {"python": "py", "rust": "rs"}[language]
         self.names = [f"d{number:05}.{suffix}" for number in range(len(pairs))]
         texts = folder / "texts"
         texts.mkdir()
         for name, (_, document) in zip(self.names, pairs):
             (texts / name).write_text(document + "\n", encoding="utf-8", newline="\n")
-        (folder / "queries.txt").write_text("".join(q + "\n" for q in self.queries), encoding="utf-8", newline="\n")
+        questions = "".join(f"{query}\t{name}\n" for (query, _), name in zip(pairs, self.names))
+        (folder / "questions.tsv").write_text(questions, encoding="utf-8", newline="\n")
         (folder / "p.toml").write_text('roots = [{ path = "texts" }]\n')
 
     def run(self, arguments):
@@ -180,38 +178,24 @@ class Bench:
             sys.exit(f"only {summary['files']} of {len(self.names)} documents were indexed: {summary['skipped']}")
         return {name: summary[name] for name in ("chunks", "cpu_s", "elapsed_s", "workers", "digest")}
 
-    def ranks(self, out, mode, models):
-        """Per query the rank of its document, None below the first 10 chunks."""
-        asked = ["query", f"{out}/p.db", "--queries", "queries.txt", "--mode", mode, "--k", str(K), "--json"]
-        ranks = [None] * len(self.queries)
-        for hit in self.run(asked + (models if mode != "lexical" else [])):
-            number = hit["query"]
-            if ranks[number] is None and os.path.basename(hit["path"]) == self.names[number]:
-                ranks[number] = hit["rank"]
-        return ranks
+    def measure(self, out, modes, models, first=None):
+        """Rows of the table by mode; `first`: index and models to compare with."""
+        asked = ["eval", f"{out}/p.db", "questions.tsv", "--mode", ",".join(modes), "-k", str(K), "--json", *models]
+        if first is not None:
+            against, its_models = first
+            asked += ["--against", f"{against}/p.db", *(word.replace("--", "--against-", 1) for word in its_models)]
+        rows = {}
+        for line in self.run(asked):
+            if line["type"] == "setting" and line["index"] == f"{out}/p.db":
+                rows[line["mode"]] = {name: interval(line[name]) for name in ("mrr", "recall", "ndcg")}
+            elif line["type"] == "difference":
+                row = rows[line["first"]["mode"]]
+                row |= {f"{name}_difference": interval(line[name]) for name in ("mrr", "recall", "ndcg")}
+        return rows
 
 
-def measures(ranks):
-    gains = [0.0 if rank is None else 1.0 / rank for rank in ranks]
-    return gains, [float(rank is not None) for rank in ranks]
-
-
-def interval(values):
-    """Mean, and the percentiles 2.5 and 97.5 of means of resamples."""
-    generator = random.Random(0)
-    n = len(values)
-    means = sorted(sum(generator.choices(values, k=n)) / n for _ in range(RESAMPLES))
-    return [sum(values) / n, means[int(RESAMPLES * 0.025)], means[int(RESAMPLES * 0.975) - 1]]
-
-
-def row(name, mode, ranks, reference=None):
-    gains, found = measures(ranks)
-    result = {"encoder": name, "mode": mode, "mrr": interval(gains), "recall": interval(found)}
-    if reference is not None:
-        before_gains, before_found = measures(reference)
-        result["mrr_difference"] = interval([a - b for a, b in zip(gains, before_gains)])
-        result["recall_difference"] = interval([a - b for a, b in zip(found, before_found)])
-    return result
+def interval(value):
+    return [value["mean"], value["low"], value["high"]]
 
 
 def show(values, sign=""):
@@ -230,19 +214,18 @@ def table(rows):
 
 def measure(bench, extra):
     """Rows of the table and costs of the builds. `extra`: (kind, name, directory)."""
-    rows, builds, first = [], {}, {}
-    builds["embedded"] = bench.build("embedded", [])
-    for mode in MODES:
-        name = "none" if mode == "lexical" else "embedded"
-        rows.append(row(name, mode, bench.ranks("embedded", mode, [])))
+    builds, first = {"embedded": bench.build("embedded", [])}, {}
+    rows = [
+        {"encoder": "none" if mode == "lexical" else "embedded", "mode": mode, **measured}
+        for mode, measured in bench.measure("embedded", MODES, []).items()
+    ]
     for number, (kind, name, directory) in enumerate(extra):
         models = [f"--{kind}-model", str(directory)]
         out = f"model{number}"
         builds[name] = bench.build(out, models)
-        for mode in (kind, "hybrid"):
-            ranks = bench.ranks(out, mode, models)
-            rows.append(row(name, mode, ranks, first.get((kind, mode))))
-            first.setdefault((kind, mode), ranks)
+        for mode, measured in bench.measure(out, [kind, "hybrid"], models, first.get(kind)).items():
+            rows.append({"encoder": name, "mode": mode, **measured})
+        first.setdefault(kind, (out, models))
     return rows, builds
 
 

@@ -138,6 +138,37 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "eval",
+        exits: &[
+            Success,
+            Failure,
+            Usage,
+            Incomplete,
+            NothingToIndex,
+            NoSuchOutput,
+            FingerprintMismatch,
+            Unavailable,
+        ],
+        examples: &[
+            (
+                "eval genomes-sharded/demo questions.tsv",
+                "Measure every mode on your own questions.",
+            ),
+            (
+                "eval genomes-sharded/demo --generate 500",
+                "Measure it on questions from docstrings and headings.",
+            ),
+            (
+                "eval new/demo questions.tsv --against genomes-sharded/demo --mode hybrid",
+                "Compare two indexes.",
+            ),
+            (
+                "eval genomes-sharded/demo topics.tsv --qrels qrels.txt --against-no-ranking --each",
+                "Show what the ranking does to each question.",
+            ),
+        ],
+    },
+    Page {
         command: "verify",
         exits: &[
             Success,

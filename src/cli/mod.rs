@@ -4,6 +4,7 @@
 
 mod build_flags;
 mod cluster_args;
+mod eval_args;
 mod manual;
 mod models_args;
 mod query_args;
@@ -13,6 +14,7 @@ pub use build_flags::{BuildFlags, OutputMode, ProgressStyle, ShardCategory};
 pub use cluster_args::{
     CommitArgs, MissingArgs, PlanFile, PublishArgs, ScratchFlag, StatusArgs, TaskSize, WorkerArgs,
 };
+pub use eval_args::{Against, EvalArgs};
 pub use manual::manual;
 pub use models_args::{ModelsAction, ModelsCheck, ModelsFetch, ModelsPrepare, Quantization};
 pub use query_args::{QueryArgs, QueryMode};
@@ -88,6 +90,8 @@ pub enum Command {
     },
     /// Search an index
     Query(QueryArgs),
+    /// Measure how well an index answers questions
+    Eval(EvalArgs),
     /// Serve an index to Helix/Cymatix servers or to agents
     Serve(ServeArgs),
     /// Check an index for damage
@@ -305,7 +309,7 @@ fn choose_paths(build: &mut BuildFlags, matches: &clap::ArgMatches) -> Result<()
 }
 
 /// What people call commands elsewhere.
-const OTHER_NAMES: [(&str, &str); 10] = [
+const OTHER_NAMES: [(&str, &str); 12] = [
     ("index", "build"),
     ("create", "build"),
     ("update", "build"),
@@ -316,6 +320,8 @@ const OTHER_NAMES: [(&str, &str); 10] = [
     ("check", "verify"),
     ("show", "inspect"),
     ("embed", "encode"),
+    ("evaluate", "eval"),
+    ("measure", "eval"),
 ];
 
 /// Return the command that a mistyped word resembles, or that other programs call by it.

@@ -153,7 +153,7 @@ impl Run<'_> {
     }
 
     fn build(&self, settings: &Settings, metrics: &MetricsFile) -> anyhow::Result<ExitCode> {
-        let mut display = Display::new(style(self.flags.progress, self.global));
+        let mut display = display(self.flags, self.global);
         let mut observe = |event: &BuildEvent| {
             metrics.event(event);
             display.event(event);
@@ -172,6 +172,11 @@ impl Run<'_> {
         summary::print(&outcome, &settings.request, code, self.global)?;
         Ok(code)
     }
+}
+
+/// Return the display of a build's progress.
+pub fn display(flags: &BuildFlags, global: &GlobalFlags) -> Display {
+    Display::new(style(flags.progress, global))
 }
 
 pub fn style(asked: Option<ProgressStyle>, global: &GlobalFlags) -> Style {

@@ -7,6 +7,7 @@ mod cluster;
 mod doctor;
 mod encode;
 mod environment;
+mod eval;
 mod folders;
 mod index_choice;
 mod init;
@@ -132,6 +133,7 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
             return plan::run(&build, why.as_deref(), out.as_deref(), global);
         }
         Command::Query(args) => query::run(&args, global),
+        Command::Eval(args) => eval::run(&args, global),
         Command::Serve(args) => serve::run(&args, global),
         Command::Init(args) => init::run(&args, global),
         Command::Encode(args) => encode::run(&args, global),

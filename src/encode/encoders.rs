@@ -67,6 +67,14 @@ impl Encoders {
         Arc::clone(&self.tokenizer)
     }
 
+    pub fn has_sparse(&self) -> bool {
+        self.sparse.is_some()
+    }
+
+    pub fn has_dense(&self) -> bool {
+        self.dense.is_some()
+    }
+
     /// Return the name of the device that the sessions run on, for people and the ledger.
     pub fn device_name(&self) -> String {
         self.device_name.clone()

@@ -12,9 +12,9 @@ mod question;
 mod stems;
 pub mod weights;
 
+pub use kind::Kind;
 pub use question::Question;
 
-use kind::Kind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -24,7 +24,8 @@ pub use crate::store::StoreError;
 pub use crate::store::index::Index;
 pub use crate::store::locate::LocateError;
 pub use crate::store::query::{
-    Filter, Hit, HitUnit, Location, Mode, PathFilter, Ranking, Scope, TierRanks, Unmatched,
+    Filter, Hit, HitUnit, IndexedFile, Location, Mode, PathFilter, Ranking, Scope, TierRanks,
+    Unmatched,
 };
 pub use error::SearchError;
 
@@ -82,6 +83,31 @@ impl OpenIndex {
     /// [`SearchError::Store`].
     pub fn restrict(&mut self, filter: &Filter) -> Result<Unmatched, SearchError> {
         Ok(self.searcher.restrict(filter)?)
+    }
+
+    /// Return the files that the index has chunks of, in canonical order of each shard. Shards of other builders have none.
+    ///
+    /// # Errors
+    /// [`SearchError::Store`].
+    pub fn files(&self) -> Result<Vec<IndexedFile>, SearchError> {
+        Ok(self.searcher.files()?)
+    }
+
+    /// Return whether the index has this chunk.
+    ///
+    /// # Errors
+    /// [`SearchError::Store`].
+    pub fn has_chunk(&self, chunk_id: &str) -> Result<bool, SearchError> {
+        Ok(self.searcher.has_chunk(chunk_id)?)
+    }
+
+    /// Return the recipe of the index as JSON; `None` for an index of another builder.
+    ///
+    /// # Errors
+    /// [`SearchError::Store`].
+    pub(crate) fn recipe(&self) -> Result<Option<String>, SearchError> {
+        let record = self.searcher.encoder_record()?;
+        Ok(record.map(|record| record.recipe))
     }
 
     /// Load the encoders that the mode needs and the index has vectors of. Takes as long as the models take to load;
@@ -187,6 +213,26 @@ impl Search {
         Ok(self.searcher.restrict(filter)?)
     }
 
+    /// Return the modes for which encoders are loaded.
+    pub fn modes(&self) -> Vec<Mode> {
+        let encoders = self.encoders.as_ref();
+        let has_sparse = encoders.is_some_and(Encoders::has_sparse);
+        let has_dense = encoders.is_some_and(Encoders::has_dense);
+        let all = [
+            (Mode::Lexical, true),
+            (Mode::Sparse, has_sparse),
+            (Mode::Dense, has_dense),
+            (Mode::Hybrid, true),
+        ];
+        let can = all.into_iter().filter(|(_, can)| *can);
+        can.map(|(mode, _)| mode).collect()
+    }
+
+    /// Answer later queries in another of the [modes](Self::modes).
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
     /// Switch the ranking of later queries; it is on. Only [`Mode::Hybrid`] has it.
     pub fn set_ranking(&mut self, ranking: Ranking) {
         self.ranking = ranking;
@@ -237,8 +283,10 @@ impl Search {
         unit: HitUnit,
     ) -> Result<Vec<Hit>, SearchError> {
         let encoded = match &mut self.encoders {
-            Some(encoders) => encoders.encode_query(text).map_err(SearchError::Encoding)?,
-            None => Default::default(),
+            Some(encoders) if self.mode != Mode::Lexical => {
+                encoders.encode_query(text).map_err(SearchError::Encoding)?
+            }
+            _ => Default::default(),
         };
         let query = Query {
             text,

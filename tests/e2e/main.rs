@@ -16,6 +16,7 @@ mod devices;
 #[cfg(target_os = "linux")]
 mod disk;
 mod documents;
+mod eval;
 mod exit_codes;
 mod fetch;
 mod flag_files;

@@ -46,6 +46,7 @@ fn help_of_every_command() {
         "build",
         "plan",
         "query",
+        "eval",
         "serve",
         "verify",
         "inspect",

@@ -290,7 +290,7 @@ pub fn no_index(error: LocateError) -> anyhow::Error {
     Exit::error(code, with_causes(&error))
 }
 
-fn mode(mode: QueryMode) -> Mode {
+pub fn mode(mode: QueryMode) -> Mode {
     match mode {
         QueryMode::Lexical => Mode::Lexical,
         QueryMode::Sparse => Mode::Sparse,

@@ -74,7 +74,7 @@ impl Searcher {
         found: &[Found],
     ) -> Result<Vec<(usize, Candidate)>, QueryError> {
         let shard = self.shard(at);
-        let files = self.files(at, chunks, found)?;
+        let files = self.files_of(at, chunks, found)?;
         shard.read(|connection| {
             let mut candidates = Vec::with_capacity(chunks.len());
             for (chunk, file) in chunks.iter().zip(files) {
@@ -87,7 +87,7 @@ impl Searcher {
     }
 
     /// Return file and number in the file of the place at which each chunk is shown.
-    fn files(
+    fn files_of(
         &self,
         at: ShardIndex,
         chunks: &[usize],

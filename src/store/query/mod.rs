@@ -7,6 +7,7 @@
 
 mod candidates;
 mod error;
+mod files;
 mod filter;
 mod held;
 mod hit;
@@ -22,6 +23,7 @@ mod vectors;
 mod tests;
 
 pub use error::QueryError;
+pub use files::IndexedFile;
 pub use filter::{Filter, PathFilter, Unmatched};
 pub use hit::{Hit, TierRanks};
 pub use place::{Location, numbered};
