@@ -10,7 +10,8 @@ as shards and as one database. For both, over HTTP:
             rebuilt and swapped in; the server is stopped by SIGTERM. Its log may not complain of a table or a column.
 2. wrong    the routing database mounted as a database of chunks
 3. sync     the server follows the indexed folder (0.11): it takes no file in again
-4. vectors  with `helix-build serve --encoders`, the server searches the vectors of the one database
+4. moved    index and sources are copied elsewhere and `relocate` rewrites the paths: the server answers from there
+5. vectors  with `helix-build serve --encoders`, the server searches the vectors of the one database
 
 After each step `verify` finds nothing and a build has nothing to repair.
 
@@ -286,6 +287,39 @@ def retrieval(arguments, indexes, work):
         encoders.wait(DEADLINE)
 
 
+def moved(arguments, index, work):
+    """Built in one folder, served from another: the old one is gone."""
+    step = f"moved {index.mode}"[:9]
+    there = work / f"elsewhere-{index.mode}"
+    shutil.copytree(index.sources, there / "sources")
+    shutil.copytree(index.folder, there / index.mode)
+    copy = Index(arguments.program, there / index.mode, index.mode)
+    hidden = index.sources.rename(index.sources.with_name("hidden"))
+    index.folder.rename(index.folder.with_name(f"hidden-{index.mode}"))
+    try:
+        command = [arguments.program, "relocate", copy.database, "--map", f"{index.sources}={copy.sources}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        Findings.check(step, "relocate", done.returncode == 0, done.stderr)
+        copy.check(step)
+        sharded = {"CYMATIX_USE_SHARDS": 1, "HELIX_USE_SHARDS": 1} if index.mode == "sharded" else {}
+        server = Server(arguments.server, copy.database, work / f"{step}-server", SERVING, sharded)
+        try:
+            answer = json.dumps(server.post("/fingerprint", query="decode the header of an email", max_results=10))
+            is_there = str(copy.sources) in answer and f"{index.sources}/" not in answer
+            Findings.check(step, "answers name the new place", is_there, answer)
+        finally:
+            server.stop()
+        Findings.check(step, "the log complains of nothing", not server.complaints(), server.complaints())
+        copy.check(step)
+        before = copy.database.read_bytes()
+        built = copy.build()
+        is_same = built.returncode == 0 and copy.database.read_bytes() == before
+        Findings.check(step, "a build changes nothing", is_same, built.stderr)
+    finally:
+        hidden.rename(index.sources)
+        index.folder.with_name(f"hidden-{index.mode}").rename(index.folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", required=True, type=Path)
@@ -306,6 +340,8 @@ def main():
         if arguments.retrieval:
             retrieval(arguments, indexes, work)
         else:
+            for index in indexes:
+                moved(arguments, index, work)
             for index in indexes:
                 serve(arguments, index, work)
             mount_wrong(arguments, indexes[0], work)

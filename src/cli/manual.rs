@@ -189,6 +189,27 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "relocate",
+        exits: &[
+            Success,
+            Failure,
+            Usage,
+            NoSuchOutput,
+            Locked,
+            FingerprintMismatch,
+        ],
+        examples: &[
+            (
+                "relocate genomes-sharded/demo",
+                "Register the shards of a moved or copied index where they lie now.",
+            ),
+            (
+                "relocate genomes-sharded/demo --map /ci/checkout=/srv/sources",
+                "Also say that the sources lie elsewhere.",
+            ),
+        ],
+    },
+    Page {
         command: "inspect",
         exits: &[Success, Failure, Usage, NoSuchOutput, FingerprintMismatch],
         examples: &[

@@ -96,6 +96,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Check an index for damage
     Verify(VerifyArgs),
+    /// Rewrite the paths of an index that was moved, or whose sources were
+    Relocate(RelocateArgs),
     /// Show a shard, a file or a chunk
     Inspect(InspectArgs),
     /// Print the vectors of a text, to search the database with SQL
@@ -197,6 +199,23 @@ pub struct Reencode {
     /// Require bit-identical vectors
     #[arg(long, requires = "reencode")]
     pub exact: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct RelocateArgs {
+    /// Index to rewrite: a database, or the folder that holds it
+    pub index: PathBuf,
+    /// Old and new place of sources, a root or a folder above roots;
+    /// repeatable
+    #[arg(long, value_name = "OLD=NEW", value_parser = map)]
+    pub map: Vec<(PathBuf, PathBuf)>,
+}
+
+fn map(text: &str) -> Result<(PathBuf, PathBuf), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() && !new.is_empty() => Ok((old.into(), new.into())),
+        _ => Err("expected OLD=NEW, two folders".to_owned()),
+    }
 }
 
 #[derive(Args, Debug)]
@@ -309,7 +328,7 @@ fn choose_paths(build: &mut BuildFlags, matches: &clap::ArgMatches) -> Result<()
 }
 
 /// What people call commands elsewhere.
-const OTHER_NAMES: [(&str, &str); 12] = [
+const OTHER_NAMES: [(&str, &str); 13] = [
     ("index", "build"),
     ("create", "build"),
     ("update", "build"),
@@ -321,6 +340,7 @@ const OTHER_NAMES: [(&str, &str); 12] = [
     ("show", "inspect"),
     ("embed", "encode"),
     ("evaluate", "eval"),
+    ("move", "relocate"),
     ("measure", "eval"),
 ];
 

@@ -23,6 +23,7 @@ mod profile;
 mod profile_lookup;
 pub(crate) mod program;
 mod query;
+mod relocate;
 mod secrets;
 mod serve;
 mod settings;
@@ -138,6 +139,7 @@ fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> 
         Command::Init(args) => init::run(&args, global),
         Command::Encode(args) => encode::run(&args, global),
         Command::Verify(args) => verify::run(&args, global),
+        Command::Relocate(args) => relocate::run(&args, global),
         Command::Inspect(args) => inspect::run(&args, global),
         Command::Profile { action } => {
             let ran = profile::run(&action, global);

@@ -38,6 +38,7 @@ pub mod device_probe;
 mod disk_full;
 mod disk_need;
 mod driver;
+pub mod relocate;
 
 pub use crate::report::{BuildEvent, Summary};
 pub use control::{BuildControl, Stage};

@@ -25,6 +25,7 @@ pub mod provenance;
 pub mod query;
 pub mod registered;
 pub mod relations;
+pub mod relocate;
 pub mod reuse;
 mod root;
 pub mod routing;

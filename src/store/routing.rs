@@ -114,6 +114,28 @@ impl RoutingDb {
         Ok(Self { target, ..opened })
     }
 
+    /// Open the database of an index that is there.
+    ///
+    /// # Errors
+    /// If it is missing or cannot be read.
+    pub(crate) fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        drop(open_read_only(path)?);
+        Ok(Self {
+            conn: connect::open_shared(path).map_err(damaged)?,
+            path: path.to_path_buf(),
+            category: ShardCategory::default(),
+            target: None,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+
     /// Return the category under which servers list what is registered from now on.
     #[must_use]
     pub fn with_category(mut self, category: ShardCategory) -> Self {

@@ -44,6 +44,7 @@ mod publish_order;
 mod query;
 mod reference;
 mod regressions;
+mod relocate;
 mod resume;
 #[cfg(target_os = "linux")]
 mod running_build;

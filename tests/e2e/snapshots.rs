@@ -49,6 +49,7 @@ fn help_of_every_command() {
         "eval",
         "serve",
         "verify",
+        "relocate",
         "inspect",
         "encode",
         "init",

@@ -139,6 +139,22 @@ impl Provenance {
     }
 
     /// Write the provenance to the output, unless it is there already.
+    /// Return the same with paths at their new places, where they have moved, as seen from where the output lies now.
+    pub fn relocated(mut self, layout: &Layout, moved: impl Fn(&str) -> Option<String>) -> Self {
+        let roots = self.roots.iter_mut().map(|root| &mut root.path);
+        for path in roots.chain(&mut self.folders).chain([&mut self.profile]) {
+            if let Some(to) = moved(path) {
+                *path = to;
+            }
+        }
+        let from_here =
+            |path: &String| relative_path(&layout.work, &file::root_from_spelling(path));
+        if self.folders_from_here.is_some() {
+            self.folders_from_here = self.folders.iter().map(from_here).collect();
+        }
+        self
+    }
+
     pub fn write(&self, layout: &Layout) -> Result<()> {
         let path = layout.provenance();
         let writing = || format!("writing {}", path.display());

@@ -19,7 +19,7 @@
 //!
 //! The supervisor decides when a shard is complete. All functions block; one thread may publish while workers encode.
 
-mod attempt;
+pub(super) mod attempt;
 pub(super) mod manifest;
 pub(super) mod publisher;
 pub(super) mod reconcile;
