@@ -421,7 +421,7 @@ fn a_model_that_is_not_the_one_stated_is_refused() {
 
 /// SQL that is put together at run time, and why that is not a way in: what is put in is fixed in the
 /// program or an identifier of a database's own schema, never data. File, text, reason.
-const PUT_TOGETHER: [(&str, &str, &str); 21] = [
+const PUT_TOGETHER: [(&str, &str, &str); 27] = [
     (
         "store/connect.rs",
         "PRAGMA page_size = {PAGE_BYTES}",
@@ -469,6 +469,11 @@ const PUT_TOGETHER: [(&str, &str, &str); 21] = [
         "the name of a function, a constant",
     ),
     (
+        "store/relocate.rs",
+        "UPDATE {table} SET source_id = moved(source_id)",
+        "one of two names",
+    ),
+    (
         "store/routing.rs",
         "ALTER TABLE participants ADD COLUMN {column} TEXT",
         "a constant list of columns",
@@ -479,9 +484,34 @@ const PUT_TOGETHER: [(&str, &str, &str); 21] = [
         "one condition a word, each with `?`",
     ),
     (
+        "store/shard/packed.rs",
+        "CREATE TABLE {table}",
+        "names of tables of the format; looked for in the schema",
+    ),
+    (
+        "store/shard/packed.rs",
+        "CREATE TABLE {}",
+        "names of tables of the format",
+    ),
+    (
+        "store/shard/packed.rs",
+        "INSERT INTO main.{table} SELECT * FROM {packed}; DROP TABLE {packed}",
+        "names of tables of the format",
+    ),
+    (
+        "store/shard/packed.rs",
+        "INSERT OR FAIL INTO {} {select}",
+        "a name of the format and a constant",
+    ),
+    (
         "store/shard/postings.rs",
-        "INSERT OR FAIL INTO temp.sorted_terms VALUES {}",
-        "numbered parameters",
+        "INSERT OR FAIL INTO {} VALUES (?1, ?2)",
+        "a name of the format",
+    ),
+    (
+        "store/shard/postings.rs",
+        "INSERT OR FAIL INTO {} VALUES {}",
+        "a name of the format and numbered parameters",
     ),
     (
         "store/shard/seal.rs",
