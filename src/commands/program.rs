@@ -1,9 +1,10 @@
 //! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
 
 use super::{record_failed_start, refuse_log, report_failure};
-use crate::cli;
+use crate::cli::{self, Command};
 use crate::exit_code::Failed;
 use crate::{encode, failpoint, gpu, platform, telemetry};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Run the program on this process's arguments. Call it first in `main`, while there is one thread: it sets environment
@@ -19,6 +20,7 @@ pub fn run() -> ExitCode {
         Err(error) => cli::refuse(&error),
     };
     let is_worker = command.is_child();
+    let is_server = matches!(command, Command::Serve(_));
     let ended = refuse_log(&command, &flags)
         .and_then(|()| telemetry::start(&command, &flags).map_err(Failed::from))
         .inspect_err(|failed| record_failed_start(&command, failed))
@@ -26,6 +28,11 @@ pub fn run() -> ExitCode {
     let code = ended.unwrap_or_else(|failed| report_failure(&failed, &flags));
     if !is_worker {
         tracing::info!(target: telemetry::LOG_ONLY, "ends with exit code {}", code as u8);
+    }
+    if is_server {
+        // Its threads may still read the index or run a model, whose libraries the runtime would take down under them.
+        let _ = std::io::stdout().flush();
+        platform::exit_now(i32::from(code as u8));
     }
     code.into()
 }

@@ -33,7 +33,7 @@ use crate::batch::EncoderKind;
 use crate::encode::{BuiltWith, EncoderInfo, Encoders, MismatchError};
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::store::locate::locate;
-use crate::store::query::{Query, Searcher};
+use crate::store::query::{Query, Reading, Searcher};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -68,6 +68,17 @@ impl OpenIndex {
     pub fn open(index: &Index) -> Result<Self, SearchError> {
         Ok(Self {
             searcher: Searcher::open(index)?,
+        })
+    }
+
+    /// As [`Self::open`], for one query at once: a process that keeps it open dies if another program truncates a
+    /// database.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn open_for_one_query(index: &Index) -> Result<Self, SearchError> {
+        Ok(Self {
+            searcher: Searcher::open_reading(index, Reading::Mapped)?,
         })
     }
 

@@ -1,7 +1,8 @@
 //! Tells whether an index is still the one that was opened.
 //!
 //! Builds put a new file in the place of a shard. So the identity of the files tells, and a look at them is cheap enough
-//! for every request. Where the system has no identities, size and time stand in.
+//! for every request. Where the system has no identities, size and time stand in. A file that has become shorter was damaged or
+//! vacuumed, and what is remembered of it holds no more.
 
 use crate::platform;
 use crate::store::index::Index;
@@ -14,7 +15,8 @@ pub struct Stamp(Vec<(PathBuf, Option<FileStamp>)>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FileStamp {
-    Identity(u64, u64),
+    /// With the bytes: servers let a shard grow.
+    Identity(u64, u64, u64),
     Written(u64, Option<SystemTime>),
 }
 
@@ -33,9 +35,16 @@ impl Stamp {
 
     /// Return whether a file was replaced, removed or, for the routing database, written.
     pub fn is_outdated(&self, index: &Index) -> bool {
-        self.0
-            .iter()
-            .any(|(path, stamp)| file(path, index) != *stamp)
+        let is_other = |(path, before): &(PathBuf, Option<FileStamp>)| {
+            use FileStamp::Identity;
+            match (before, file(path, index)) {
+                (Some(Identity(device, file, bytes)), Some(Identity(its, own, now))) => {
+                    (*device, *file) != (its, own) || now < *bytes
+                }
+                (before, now) => *before != now,
+            }
+        };
+        self.0.iter().any(is_other)
     }
 }
 
@@ -44,7 +53,9 @@ fn file(path: &Path, index: &Index) -> Option<FileStamp> {
     let metadata = std::fs::metadata(path).ok()?;
     let is_written_in_place = matches!(index, Index::Sharded { .. }) && path == index.database();
     match platform::file_identity(&metadata) {
-        Some((device, file)) if !is_written_in_place => Some(FileStamp::Identity(device, file)),
+        Some((device, file)) if !is_written_in_place => {
+            Some(FileStamp::Identity(device, file, metadata.len()))
+        }
         _ => Some(FileStamp::Written(metadata.len(), metadata.modified().ok())),
     }
 }
@@ -64,6 +75,11 @@ mod tests {
         let other = folder.path().join("b.db");
         std::fs::write(&other, "two").expect("writes");
         std::fs::rename(&other, &path).expect("renames");
+        assert!(stamp.is_outdated(&index));
+        let stamp = Stamp::of(&index);
+        std::fs::write(&path, "longer").expect("writes");
+        assert_eq!(stamp.is_outdated(&index), cfg!(not(unix)));
+        std::fs::write(&path, "").expect("writes");
         assert!(stamp.is_outdated(&index));
         let stamp = Stamp::of(&index);
         std::fs::remove_file(&path).expect("removes");

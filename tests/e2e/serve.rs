@@ -149,6 +149,17 @@ fn encoders_answer_as_the_command_encodes() {
         let is_said = detail.contains(said) || said == "top_k" && detail.contains("u32");
         assert!(found == status && is_said, "{request}: {found} {detail}");
     }
+    // A length over the limit is refused before anything of the body is sent.
+    let mut stream = TcpStream::connect(&server.address).expect("connects");
+    stream
+        .set_read_timeout(Some(DEADLINE))
+        .expect("a time limit");
+    let request = "POST /encode/dense HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                   content-length: 99999999\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("sends");
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line).expect("reads");
+    assert!(line.starts_with("HTTP/1.1 413"), "{line}");
     // What a web page may send without asking.
     let mut stream = TcpStream::connect(&server.address).expect("connects");
     let request = "POST /encode/dense HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n\
@@ -330,6 +341,12 @@ fn agents_search_and_read() {
         (&json!(24), &json!(false))
     );
     assert_eq!(status["dense_encoder"], "helix-dense-mini");
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("a time")
+        .as_secs();
+    let built_at = status["built_at"].as_u64().expect("seconds");
+    assert!(built_at <= now && built_at + 3600 > now, "{status}");
 
     let query = "frobnicator gadget";
     let both = agent.call("search", json!({"query": query, "limit": 6}));
@@ -397,11 +414,71 @@ fn agents_search_and_read() {
         ),
         ("get", json!({"path": "no.rs"}), "no file `no.rs`"),
         ("get", json!({"path": "file0.rs"}), "2 files"),
+        ("get", json!({"path": "x".repeat(5000)}), "no file `...x"),
+        ("get", json!({"path": path, "first_line": 99999}), "lines"),
+        ("get", json!({"path": path, "first_line": 0}), "from 1"),
+        ("search", json!({"query": "x", "limit": 0}), "1 to 50"),
+        ("search", json!({"query": "x", "limit": 51}), "1 to 50"),
     ] {
         let text = agent.refused(tool, arguments);
-        assert!(text.contains(said), "{text}");
+        assert!(text.contains(said) && text.len() < 1000, "{text}");
     }
+    let outline = agent.call("get", json!({"path": path, "view": "chunks"}));
+    let defines = outline["chunks"][0]["defines"].as_array();
+    assert!(defines.is_some_and(|names| !names.is_empty()), "{outline}");
+    // Lines that are no messages are answered, and the conversation goes on.
+    for line in ["{\"jsonrpc\": ", &"[".repeat(5000)] {
+        writeln!(agent.input, "{line}").expect("sends");
+        let mut answer = String::new();
+        agent.output.read_line(&mut answer).expect("reads");
+        let answer: Value = serde_json::from_str(&answer).expect("a line of JSON");
+        assert_eq!(
+            (&answer["id"], &answer["error"]["code"]),
+            (&Value::Null, &json!(-32700))
+        );
+    }
+    agent.call("status", json!({}));
     assert_eq!(agent.end().code, Some(0));
+}
+
+#[test]
+fn an_agent_that_says_nothing_is_no_error() {
+    let world = World::corpus(1, 2);
+    world.build("o", &[]);
+    let ran = world.run(&["serve", "o-sharded", "--mcp"]);
+    assert_eq!((ran.code, &ran.stderr[..]), (Some(0), ""));
+}
+
+/// A mapped file would kill the process.
+#[cfg(unix)]
+#[test]
+fn a_truncated_shard_is_an_error_of_the_call() {
+    let world = World::corpus(1, 40);
+    let built = world.encoded_build("o").run().summary();
+    let shard = built["shards"][0]["path"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
+    let whole = std::fs::read(&shard).expect("reads");
+    for bytes in [whole.len() as u64 / 2 + 100, 20_000, 0] {
+        std::fs::write(&shard, &whole).expect("writes");
+        let mut agent = Agent::start(&world, "o-sharded");
+        let search = json!({"query": "frobnicator gadget"});
+        agent.call("search", search.clone());
+        let file = std::fs::File::options().write(true).open(&shard);
+        file.and_then(|file| file.set_len(bytes))
+            .expect("truncates");
+        for tool in ["search", "status"] {
+            let arguments = if tool == "search" {
+                search.clone()
+            } else {
+                json!({})
+            };
+            let text = agent.refused(tool, arguments);
+            assert!(text.contains(".genome.db"), "{bytes}: {text}");
+        }
+        assert_eq!(agent.end().code, Some(0));
+    }
 }
 
 /// Windows cannot replace the files that the agent's server has open.

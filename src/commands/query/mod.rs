@@ -43,7 +43,11 @@ pub fn run(args: &QueryArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     if is_unfinished {
         tracing::warn!("{}: {UNFINISHED}", path.display());
     }
-    let mut index = OpenIndex::open(&index).map_err(failed)?;
+    let opened = match args.queries {
+        None => OpenIndex::open_for_one_query(&index),
+        Some(_) => OpenIndex::open(&index),
+    };
+    let mut index = opened.map_err(failed)?;
     if !index.skipped().is_empty() {
         tracing::warn!("{}", skipped(index.skipped()));
     }

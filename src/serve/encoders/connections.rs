@@ -1,6 +1,7 @@
 //! Connections: accepts, bounds and ends them.
 
-use super::routes::Service;
+use super::routes::{PATIENCE, Service};
+use super::stream::Impatient;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -58,7 +59,8 @@ pub async fn serve(listener: TcpListener, service: Arc<Service>, stop: impl Futu
             let service = Arc::clone(&service);
             async move { Ok::<_, Infallible>(service.answer(request).await) }
         });
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
+        let stream = TokioIo::new(Impatient::new(stream, PATIENCE));
+        let connection = connections.watch(http.serve_connection(stream, answer));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!("a connection ended: {error}");

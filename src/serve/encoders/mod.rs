@@ -10,12 +10,17 @@
 //!   what the texts are; they are encoded as queries, unless `"task": "passage"` says otherwise
 //! - everything else is 404; what is wrong with a request is in `{"detail": ..}`
 //!
-//! Imports, from the bottom: `lane`, `loaded`, `wire`, `routes`, `connections`, this file.
+//! A client that sends or reads too slowly is given up after a minute, and all requests and answers together take a
+//! limited part of the memory.
+//!
+//! Imports, from the bottom: `stream`, `room`, `lane`, `loaded`, `wire`, `routes`, `connections`, this file.
 
 mod connections;
 mod lane;
 mod loaded;
+mod room;
 mod routes;
+mod stream;
 mod wire;
 
 use super::error::ServeError;

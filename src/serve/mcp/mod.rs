@@ -3,8 +3,10 @@
 //! Agents search, read what they found, and ask what the index holds. Nothing is written. A call opens the index again if
 //! a build has replaced it.
 //!
-//! Imports, from the bottom: `values`, `reader`, `tools`, this file.
+//! Imports, from the bottom: `lines`, `values`, `arguments`, `reader`, `tools`, this file.
 
+mod arguments;
+mod lines;
 mod reader;
 mod tools;
 mod values;
@@ -13,8 +15,11 @@ use super::error::ServeError;
 use super::runtime;
 use crate::platform;
 use crate::profile::encoders::EncoderChoice;
+use lines::Lines;
 use reader::Reader;
 use rmcp::ServiceExt as _;
+use rmcp::service::ServerInitializeError;
+use std::io::{self, BufReader};
 use std::path::PathBuf;
 use tools::Tools;
 
@@ -28,11 +33,15 @@ pub fn serve_mcp(index: PathBuf, encoders: EncoderChoice) -> Result<(), ServeErr
     let runtime = runtime::runtime()?;
     let served = runtime.block_on(async {
         let stop = runtime::stop_requested()?;
-        let streams = (tokio::io::stdin(), tokio::fs::File::from_std(output));
+        let lines = Lines::open(BufReader::new(io::stdin()), output)?;
         let tools = Tools::new(Reader::new(index, encoders));
         let conversation = async {
-            let service = tools.serve(streams).await;
-            let service = service.map_err(|error| ServeError::Protocol(error.to_string()))?;
+            let service = match tools.serve(lines).await {
+                Ok(service) => service,
+                // The agent has gone before it said anything.
+                Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+                Err(error) => return Err(ServeError::Protocol(error.to_string())),
+            };
             let ended = service.waiting().await;
             ended.map_err(|error| ServeError::Protocol(error.to_string()))?;
             Ok(())
@@ -42,7 +51,7 @@ pub fn serve_mcp(index: PathBuf, encoders: EncoderChoice) -> Result<(), ServeErr
             () = stop => Ok(()),
         }
     });
-    // A thread may still wait for standard input, which cannot be interrupted.
+    // A search may still run; the process ends without it.
     runtime.shutdown_background();
     served
 }

@@ -1,5 +1,6 @@
 //! Reads the index for the tools.
 
+use super::arguments::{MOST_NAMED, lines_within, listed, quoted, within};
 use super::values::{
     ChunkValue, GetArguments, GetResult, HitValue, LineValue, SearchArguments, SearchMode,
     SearchResult, ShardValue, StatusArguments, StatusResult, View,
@@ -23,14 +24,12 @@ const MOST_OFFSET: u32 = 1000;
 
 /// Characters of a hit's text: about 300 tokens, so that ten hits fit into any context.
 const HIT_CHARS: u32 = 1200;
+const MOST_CHARS: u32 = 20_000;
 
 /// Lines, chunks and shards of a page.
 const MOST_LINES: i64 = 400;
 const MOST_CHUNKS: usize = 200;
 const MOST_SHARDS: usize = 100;
-
-/// Files and names in a message.
-const MOST_NAMED: usize = 20;
 
 /// The index, opened when it is first needed and again when a build has replaced it.
 pub struct Reader {
@@ -60,10 +59,11 @@ impl Reader {
         if asked.query.trim().is_empty() {
             return Err("`query` is blank".to_owned());
         }
-        let limit = asked.limit.unwrap_or(10).clamp(1, MOST_HITS);
-        let offset = asked.offset.unwrap_or(0).min(MOST_OFFSET);
+        let limit = within("limit", asked.limit.unwrap_or(10), 1..=MOST_HITS)?;
+        let offset = within("offset", asked.offset.unwrap_or(0), 0..=MOST_OFFSET)?;
         let filter = filter(asked)?;
-        let most_chars = asked.max_chars.unwrap_or(HIT_CHARS) as usize;
+        let most_chars = asked.max_chars.unwrap_or(HIT_CHARS);
+        let most_chars = within("max_chars", most_chars, 0..=MOST_CHARS)? as usize;
         let mode = mode(asked.mode.unwrap_or(SearchMode::Hybrid));
         let is_unfinished = self.index()?.surroundings().is_unfinished();
         let search = self.search_in(mode)?;
@@ -79,7 +79,7 @@ impl Reader {
         if !unmatched.paths.is_empty() {
             notes.push(format!(
                 "no file matches {}; the folders are {}",
-                unmatched.paths.join(", "),
+                listed(&unmatched.paths),
                 listed(&unmatched.roots)
             ));
         }
@@ -98,16 +98,9 @@ impl Reader {
         let index = self.index()?;
         let found = inspect_file(index, &asked.path).map_err(|error| with_causes(&error))?;
         let file = only(found, &asked.path)?;
-        let first = i64::from(asked.first_line.unwrap_or(1));
-        let last_line = file
-            .chunks
-            .iter()
-            .map(|chunk| chunk.line_end)
-            .max()
-            .unwrap_or(0);
-        let last = asked
-            .last_line
-            .map_or(last_line, |last| i64::from(last).min(last_line));
+        let last_line = file.chunks.iter().map(|chunk| chunk.line_end);
+        let last_line = last_line.max().unwrap_or(0);
+        let (first, last) = lines_within(asked, last_line)?;
         let (mut lines, mut chunks) = (Vec::new(), Vec::new());
         let next_line;
         match asked.view.unwrap_or_default() {
@@ -131,6 +124,7 @@ impl Reader {
                     first_line: chunk.line_start,
                     last_line: chunk.line_end,
                     symbols: chunk.symbols.clone(),
+                    defines: chunk.defines.iter().take(MOST_NAMED).cloned().collect(),
                 });
                 chunks = within.by_ref().take(MOST_CHUNKS).collect();
                 // Chunks of one line may follow each other; a page that begins with its own last line would never end.
@@ -167,6 +161,11 @@ impl Reader {
             let encoders = encoders.as_ref()?;
             kind(encoders).as_ref().map(|model| model.name.clone())
         };
+        // A fraction of a second is kept there.
+        let built_at = shards.iter().filter_map(|shard| {
+            let epoch = shard.meta.get("epoch")?;
+            epoch.as_f64().map(|seconds| seconds as i64)
+        });
         let offset = asked.offset.unwrap_or(0) as usize;
         let page = shards.iter().skip(offset).take(MOST_SHARDS);
         let end = offset.saturating_add(MOST_SHARDS);
@@ -174,7 +173,7 @@ impl Reader {
             index: index.database().display().to_string(),
             files: shards.iter().map(|shard| shard.files).sum(),
             chunks: shards.iter().map(|shard| shard.chunks).sum(),
-            built_at: meta("epoch").and_then(|epoch| epoch.as_i64()),
+            built_at: built_at.max(),
             sparse_encoder: name(|it| &it.sparse),
             dense_encoder: name(|it| &it.dense),
             is_unfinished: index.surroundings().is_unfinished(),
@@ -256,8 +255,13 @@ fn mode(mode: SearchMode) -> Mode {
 /// Return the reason with advice in terms of the arguments.
 fn refused(error: SearchError) -> String {
     match &error {
-        SearchError::NoShard { known, .. } | SearchError::NoLanguage { known, .. } => {
-            format!("{error}: it has {}", listed(known))
+        SearchError::NoShard { label, known } => {
+            let (label, known) = (quoted(label), listed(known));
+            format!("the index has no shard `{label}`: it has {known}")
+        }
+        SearchError::NoLanguage { language, known } => {
+            let (language, known) = (quoted(language), listed(known));
+            format!("the index has no file in `{language}`: it has {known}")
         }
         SearchError::OtherEncoder(other) => {
             format!(
@@ -273,15 +277,6 @@ fn refused(error: SearchError) -> String {
         }
         _ => with_causes(&error),
     }
-}
-
-fn listed(names: &[String]) -> String {
-    let shown = names.len().min(MOST_NAMED);
-    let more = match names.len() - shown {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{}{more}", names[..shown].join(", "))
 }
 
 fn shown(hit: Hit, most_chars: usize) -> HitValue {
@@ -322,7 +317,8 @@ fn only(mut found: Vec<FileView>, path: &str) -> Result<FileView, String> {
     }
     match found.len() {
         0 => Err(format!(
-            "the index has no file `{path}`; `search` finds paths by their words"
+            "the index has no file `{}`; `search` finds paths by their words",
+            quoted(path)
         )),
         1 => Ok(found.remove(0)),
         n => {

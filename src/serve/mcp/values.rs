@@ -144,6 +144,9 @@ pub struct ChunkValue {
     pub last_line: i64,
     /// Definitions around it, outermost first.
     pub symbols: Vec<String>,
+    /// Names of the definitions in it, at most 20.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub defines: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

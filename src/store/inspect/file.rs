@@ -63,6 +63,9 @@ pub struct FileChunkView {
     pub line_end: i64,
     /// Names of the definitions around the chunk, outermost first.
     pub symbols: Vec<String>,
+    /// Names of the definitions in it.
+    #[serde(skip)]
+    pub defines: Vec<String>,
 }
 
 /// Return the files whose path is `path`, or ends in it after a separator; by shard, then in canonical
@@ -83,7 +86,7 @@ WHERE source = ?1 OR substr(source, -length(?2)) = ?2 ORDER BY file_id LIMIT ?3"
 
 const CHUNKS: &str = "
 SELECT s.seq, s.gene_id, s.is_fragment, g.source_id IS ?2, coalesce(length(CAST(g.content AS BLOB)), 0),
-       s.byte_start, s.byte_end, s.line_start, s.line_end, s.symbols
+       s.byte_start, s.byte_end, s.line_start, s.line_end, s.symbols, coalesce(g.codons, '[]')
 FROM build_sources AS s LEFT JOIN genes AS g ON g.gene_id = s.gene_id
 WHERE s.file_id = ?1 ORDER BY s.seq";
 
@@ -165,6 +168,10 @@ fn file(row: &Row<'_>, shard: &str) -> Result<FileView, rusqlite::Error> {
 }
 
 fn chunk(row: &Row<'_>) -> Result<FileChunkView, rusqlite::Error> {
+    let labels: Vec<String> = serde_json::from_str(row.get_ref(10)?.as_str()?).unwrap_or_default();
+    let defines = labels
+        .iter()
+        .filter_map(|label| label.strip_prefix("define:"));
     Ok(FileChunkView {
         sequence: row.get(0)?,
         gene_id: row.get(1)?,
@@ -176,5 +183,6 @@ fn chunk(row: &Row<'_>) -> Result<FileChunkView, rusqlite::Error> {
         line_start: row.get(7)?,
         line_end: row.get(8)?,
         symbols: serde_json::from_str(row.get_ref(9)?.as_str()?).unwrap_or_default(),
+        defines: defines.map(str::to_owned).collect(),
     })
 }

@@ -27,6 +27,7 @@ pub use files::IndexedFile;
 pub use filter::{Filter, PathFilter, Unmatched};
 pub use hit::{Hit, TierRanks};
 pub use place::{Location, numbered};
+pub use shard::Reading;
 pub use terms::terms;
 
 use super::build_meta::EncoderRecord;
@@ -163,11 +164,19 @@ impl Searcher {
     /// `ok`, as servers do, and what other programs registered, unless it is a shard of another builder that can be
     /// searched: see [`Self::skipped`].
     pub fn open(index: &Index) -> Result<Self, QueryError> {
-        Self::open_holding(index, MOST_BYTES)
+        Self::open_as(index, Reading::default(), MOST_BYTES)
+    }
+
+    /// As [`Self::open`], to be read as `reading` says.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_reading(index: &Index, reading: Reading) -> Result<Self, QueryError> {
+        Self::open_as(index, reading, MOST_BYTES)
     }
 
     /// As [`Self::open`], with another limit on the memory that is held between queries.
-    fn open_holding(index: &Index, most_bytes: usize) -> Result<Self, QueryError> {
+    fn open_as(index: &Index, reading: Reading, most_bytes: usize) -> Result<Self, QueryError> {
         let (routing, databases) = match index {
             Index::Single { .. } => (None, index.databases()),
             Index::Sharded { routing, shards } => {
@@ -190,7 +199,7 @@ impl Searcher {
                 skipped.push(label);
                 continue;
             }
-            match OpenShard::open(label.clone(), path, keep(shards.len()), &budget) {
+            match OpenShard::open(label.clone(), path, (keep(shards.len()), reading), &budget) {
                 Ok(shard) => shards.push(shard),
                 Err(_) if is_foreign => skipped.push(label),
                 Err(error) => return Err(error),

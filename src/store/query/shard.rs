@@ -17,6 +17,7 @@ pub struct OpenShard {
     /// `None`: it is opened for each reading.
     kept: Option<Mutex<Reader>>,
     budget: Arc<Budget>,
+    reading: Reading,
     pub statistics: Statistics,
     has_build_tables: bool,
 }
@@ -27,15 +28,29 @@ struct Reader {
     held: Held,
 }
 
-/// Bytes of a database that are mapped into memory at most, where SQLite maps; it reads the rest. A scan of all dense
-/// vectors takes 0.6 of the time of one through read calls.
+/// How a process reads a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// By calls, which fail if another program truncates the file.
+    #[default]
+    Calls,
+    /// Mapped into memory, where SQLite maps: a scan of all dense vectors takes 0.6 of the time. Truncating the file kills the
+    /// process, so this is for processes that answer one query.
+    Mapped,
+}
+
+/// Bytes of a database that are mapped into memory at most; SQLite reads the rest.
 const MAPPED_BYTES: i64 = 1 << 40;
 
 impl Reader {
-    fn open(path: &Path, budget: Arc<Budget>) -> Result<Self, StoreError> {
+    fn open(path: &Path, budget: Arc<Budget>, reading: Reading) -> Result<Self, StoreError> {
         let connection = open_read_only(path)?;
+        let bytes = match reading {
+            Reading::Calls => 0,
+            Reading::Mapped => MAPPED_BYTES,
+        };
         connection
-            .pragma_update(None, "mmap_size", MAPPED_BYTES)
+            .pragma_update(None, "mmap_size", bytes)
             .and_then(|()| held::register(&connection))
             .map_err(StoreError::sql(path))?;
         let held = Held::new(budget);
@@ -75,10 +90,10 @@ impl OpenShard {
     pub fn open(
         label: String,
         path: PathBuf,
-        keep: Keep,
+        (keep, reading): (Keep, Reading),
         budget: &Arc<Budget>,
     ) -> Result<Self, QueryError> {
-        let reader = Reader::open(&path, Arc::clone(budget))?;
+        let reader = Reader::open(&path, Arc::clone(budget), reading)?;
         let connection = &reader.connection;
         let failed = StoreError::sql(&path);
         if connection
@@ -96,6 +111,7 @@ impl OpenShard {
             path,
             kept: (keep == Keep::Open).then(|| Mutex::new(reader)),
             budget: Arc::clone(budget),
+            reading,
             statistics,
             has_build_tables,
         })
@@ -136,7 +152,10 @@ impl OpenShard {
         match &self.kept {
             // What a panic left there is whole: it is put in place when it has been read.
             Some(reader) => read(&mut reader.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => read(&mut Reader::open(&self.path, Arc::clone(&self.budget))?),
+            None => {
+                let budget = Arc::clone(&self.budget);
+                read(&mut Reader::open(&self.path, budget, self.reading)?)
+            }
         }
     }
 

@@ -41,7 +41,7 @@ fn later_queries_answer_as_the_first_whatever_is_held() {
     let index = sharded(dir.path(), encoded_corpus(), &[4, 16, 20]);
     // Nothing fits; ids and lengths fit and the vectors do not; everything fits.
     for most_bytes in [0, 2_500, MOST_BYTES] {
-        let searcher = Searcher::open_holding(&index, most_bytes).expect("opens");
+        let searcher = Searcher::open_as(&index, Reading::default(), most_bytes).expect("opens");
         for mode in MODES {
             let first = Searcher::open(&index).expect("opens");
             let first = answers(&first, "queue vector", mode);
