@@ -20,6 +20,7 @@ pub use models_args::{ModelsAction, ModelsCheck, ModelsFetch, ModelsPrepare, Qua
 pub use query_args::{QueryArgs, QueryMode};
 pub use serve_args::ServeArgs;
 
+use crate::profile::nearest;
 use crate::terminal;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -294,9 +295,11 @@ pub fn parse(
         choose_paths(build, matches)?;
     }
     if let Command::Query(query) = &mut command {
-        query
-            .shift()
-            .map_err(|(kind, text)| parser.error(kind, text))?;
+        query.shift().map_err(|(kind, text)| {
+            // With the usage of the command.
+            let of_query = parser.find_subcommand_mut("query");
+            of_query.expect("it was parsed").error(kind, text)
+        })?;
     }
     if let Some(flag) = misplaced(&parser, &matches) {
         let name = matches.subcommand_name().unwrap_or_default();
@@ -349,6 +352,16 @@ pub fn similar_command(word: &str) -> Option<String> {
     if let Some((_, name)) = OTHER_NAMES.iter().find(|(other, _)| *other == word) {
         return Some((*name).to_owned());
     }
+    let initial = word.chars().next();
+    let others = OTHER_NAMES.iter().map(|(other, _)| *other);
+    let others = others.filter(|other| other.chars().next() == initial);
+    let commands = parser_names();
+    let known = commands.iter().map(String::as_str).chain(others);
+    if let Some(nearest) = nearest(word, known)
+        && let Some((_, name)) = OTHER_NAMES.iter().find(|(other, _)| *other == nearest)
+    {
+        return Some((*name).to_owned());
+    }
     // Without positional arguments the word can only be a command.
     let parser = Cli::command().mut_arg("paths", |argument| argument.long("paths"));
     let error = parser.try_get_matches_from(["helix-build", word]).err()?;
@@ -358,6 +371,14 @@ pub fn similar_command(word: &str) -> Option<String> {
         ContextValue::String(name) => Some(name.clone()).filter(|name| is_command(name)),
         _ => None,
     }
+}
+
+fn parser_names() -> Vec<String> {
+    let parser = Cli::command();
+    let commands = parser.get_subcommands();
+    commands
+        .map(|command| command.get_name().to_owned())
+        .collect()
 }
 
 /// Return whether this is the name of a command that users may run.

@@ -105,6 +105,8 @@ fn mistyped_commands_are_recognised() {
     assert_eq!(similar_command("search").as_deref(), Some("query"));
     assert_eq!(similar_command("find").as_deref(), Some("query"));
     assert_ne!(similar_command("prob").as_deref(), Some("probe"));
+    assert_eq!(similar_command("serch").as_deref(), Some("query"));
+    assert_eq!(similar_command("serv").as_deref(), Some("serve"));
     assert_eq!(similar_command("somewhere"), None);
     assert!(is_command("plan") && !is_command("worker") && !is_command("src"));
 }

@@ -35,7 +35,6 @@ mod verify;
 mod version;
 
 use crate::cli::{self, Command, GlobalFlags};
-use crate::credential::{self, Style};
 use crate::engine::worker;
 use crate::exit_code::{Exit, ExitCode, Failed};
 use crate::platform;
@@ -123,7 +122,7 @@ fn text_of(failed: &Failed) -> String {
     {
         error = format!("{error}; {limit}");
     }
-    credential::redact(&error, Style::Any).0.into_owned()
+    terminal::redacted(&error).into_owned()
 }
 
 fn dispatch(command: Command, global: &GlobalFlags) -> Result<ExitCode, Failed> {

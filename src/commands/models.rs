@@ -156,6 +156,10 @@ pub(super) fn search_dirs() -> Vec<PathBuf> {
 pub(super) fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let mut all_usable = true;
     for (position, dir) in args.dirs.iter().enumerate() {
+        if dir.as_os_str() == "embedded" && !dir.exists() {
+            built_in(global)?;
+            continue;
+        }
         let mut report = encode::check_model(dir, args.ort_lib.as_deref());
         if let (true, Ok(report)) = (position > 0, &mut report) {
             // Not measurable: the model reuses memory that earlier ones have freed.
@@ -185,6 +189,28 @@ pub(super) fn check(args: &ModelsCheck, global: &GlobalFlags) -> anyhow::Result<
         true => ExitCode::Success,
         false => ExitCode::Unavailable,
     })
+}
+
+/// Print the built-in encoders, which are checked when the program is built.
+fn built_in(global: &GlobalFlags) -> anyhow::Result<()> {
+    let known = embedded()?;
+    output::text(|out| {
+        for model in &known {
+            if global.json {
+                let line =
+                    json!({"name": model.name, "kind": model.kind, "path": null, "ok": true});
+                output::json_line(out, "model", &line)?;
+                continue;
+            }
+            writeln!(
+                out,
+                "{}: built in, a usable {} encoder",
+                model.name, model.kind
+            )?;
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 fn show(out: &mut impl Write, dir: &Path, report: &ModelReport) -> io::Result<()> {

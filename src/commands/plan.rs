@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::platform;
 use crate::profile::{Profile, Root};
 use crate::progress;
-use crate::report::{SkippedFile, SkippedGroup, UnavailableRoot, kind};
+use crate::report::{FileHead, Heads, SkippedFile, SkippedGroup, UnavailableRoot, kind};
 use crate::scan::{self, Why};
 use crate::terminal;
 use anyhow::Context as _;
@@ -81,6 +81,9 @@ struct PlanLine<'a> {
     file_workers: usize,
     skipped: &'a BTreeMap<SkipReason, u64>,
     skipped_kinds: Vec<SkippedGroup>,
+    /// Large files of which a build indexes only the beginning.
+    #[serde(skip_serializing_if = "Heads::is_empty")]
+    heads: Heads,
     missing_roots: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     kept: &'a [UnavailableRoot],
@@ -203,6 +206,7 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
         file_workers: sizing.file_workers,
         skipped: &survey.skipped,
         skipped_kinds: survey.skipped_kinds.groups(),
+        heads: heads(settings, plan),
         missing_roots: &survey.missing_roots,
         kept: &survey.retained.roots,
         not_indexed: &survey.not_indexed,
@@ -230,6 +234,24 @@ fn line<'a>(settings: &'a Settings, preview: &'a Preview, code: ExitCode) -> Pla
         settings: &settings.listed,
         exit: code as u8,
     }
+}
+
+/// Return the files of which a build indexes only the beginning.
+fn heads(settings: &Settings, plan: &Plan) -> Heads {
+    let limits = &settings.request.profile.rules.limits;
+    let mut heads = Heads::default();
+    for file in plan.shards.iter().flat_map(|shard| &shard.files) {
+        let bytes = file.entry.size;
+        if let Some(indexed_bytes) = limits.head_bytes(&file.entry.path, bytes) {
+            heads.add(FileHead {
+                root: plan.roots[file.root as usize].label.clone(),
+                path: file.entry.path.to_string(),
+                indexed_bytes,
+                bytes,
+            });
+        }
+    }
+    heads
 }
 
 /// Count the files of each kind, the most frequent first.
@@ -314,6 +336,15 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
         let (reason, root) = (file.reason, &file.root);
         writeln!(out, "  {reason}: {root}/{} {}", file.path, file.detail)?;
     }
+    if let Some(head) = line.heads.examples.first() {
+        let files = progress::count(line.heads.files, "large file");
+        let (root, path) = (&head.root, terminal::line(&head.path));
+        let bytes = progress::bytes(head.indexed_bytes);
+        writeln!(
+            out,
+            "only the beginning of {files}: up to {bytes} of {root}/{path}, ..."
+        )?;
+    }
     for label in line.deleted {
         writeln!(
             out,
@@ -334,6 +365,12 @@ fn print(out: &mut impl Write, line: &PlanLine<'_>, warnings: &[String]) -> io::
 fn explain(settings: &Settings, path: &Path, global: &GlobalFlags) -> anyhow::Result<()> {
     let absolute =
         std::path::absolute(path).with_context(|| format!("resolving {}", path.display()))?;
+    if let Err(error) = absolute.symlink_metadata()
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        let text = format!("--why {}: there is no such file", path.display());
+        return Err(Exit::error(ExitCode::Usage, text));
+    }
     // Resolve links as roots do, except in the last part: the walk judges a link by itself.
     let real = match (absolute.parent(), absolute.file_name()) {
         (Some(folder), Some(name)) => platform::real_path(folder)
@@ -389,10 +426,16 @@ fn read_verdict(profile: &Profile, root: &Root, entry: &FileEntry) -> (&'static 
         is_authored: scan::is_authored(root, &profile.rules, &entry.path),
     };
     match worker::content_skip_reason(&root.path, entry, reading) {
-        None => (
-            "indexed",
-            format!("{} bytes, root {}", entry.size, root.label),
-        ),
+        None => {
+            let (bytes, root) = (entry.size, &root.label);
+            let rule = match profile.rules.limits.head_bytes(&entry.path, bytes) {
+                Some(most) => {
+                    format!("only the beginning, up to {most} of {bytes} bytes, root {root}")
+                }
+                None => format!("{bytes} bytes, root {root}"),
+            };
+            ("indexed", rule)
+        }
         Some((reason, detail)) if detail.is_empty() => {
             (reason.as_str(), "because of its content".to_owned())
         }

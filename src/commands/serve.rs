@@ -8,7 +8,7 @@ use super::query::failed;
 use super::settings;
 use crate::cli::{GlobalFlags, ServeArgs};
 use crate::exit_code::{Exit, ExitCode};
-use crate::search::ModelInfo;
+use crate::search::{ModelInfo, SearchError};
 use crate::serve::{EncoderServer, Listening, ServeError, serve_encoders, serve_mcp};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -66,6 +66,14 @@ fn announce(listening: &Listening, global: &GlobalFlags) {
 
 fn explained(error: ServeError) -> anyhow::Error {
     match error {
+        // Encoders have no modes: an index without those that it was built with cannot be served.
+        ServeError::Index(error @ SearchError::UnknownEncoders) => Exit::error(
+            ExitCode::FingerprintMismatch,
+            format!("{error}: build the index again"),
+        ),
+        ServeError::Index(SearchError::EncoderUnavailable(error)) => {
+            Exit::error(ExitCode::Unavailable, error.to_string())
+        }
         ServeError::Index(error) => failed(error),
         ServeError::NoVectors => Exit::error(
             ExitCode::Usage,

@@ -229,7 +229,18 @@ fn nothing_to_index(
             format!("profile {} has", profile.name),
             format!("--profile {}", profile.file.display()),
         ),
-        folders => (format!("{}:", shown(folders)), shown(folders)),
+        folders => {
+            let mut arguments = shown(folders);
+            // All folders have the same patterns.
+            for root in profile.roots.iter().take(1) {
+                for (flag, patterns) in [("include", &root.include), ("exclude", &root.exclude)] {
+                    for pattern in patterns.typed() {
+                        arguments.push_str(&format!(" --{flag} '{pattern}'"));
+                    }
+                }
+            }
+            (format!("{}:", shown(folders)), arguments)
+        }
     };
     BuildError::new(
         ErrorKind::NothingToIndex,

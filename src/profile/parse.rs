@@ -156,6 +156,9 @@ fn typed(line: &str, message: &str) -> Option<String> {
     })
 }
 
+const EMPTY_ROOT: &str =
+    "roots has an empty path: name a folder, as in roots = [\"~/src\"]; \".\" is the profile's own";
+
 const NO_ROOTS: &str = "roots is empty: name at least one folder, as in roots = [\"~/src\"]";
 
 /// Check for unknown keys and missing roots. Return the position of the mistake and a message.
@@ -172,7 +175,14 @@ fn check_keys(profile: &DeTable<'_>) -> Result<(), (usize, String)> {
         Some((at, DeValue::Array(roots))) if roots.is_empty() => Err((at, NO_ROOTS.into())),
         Some((_, DeValue::Array(roots))) => {
             roots.iter().try_for_each(|root| match root.get_ref() {
-                DeValue::Table(root) => check_table(root, ROOT_KEYS),
+                DeValue::Table(table) => {
+                    check_table(table, ROOT_KEYS)?;
+                    match table.get("path").map(Spanned::get_ref) {
+                        Some(DeValue::String(path)) => check_root(path, root.span().start),
+                        _ => Ok(()),
+                    }
+                }
+                DeValue::String(path) => check_root(path, root.span().start),
                 _ => Ok(()),
             })
         }
@@ -185,6 +195,14 @@ fn check_keys(profile: &DeTable<'_>) -> Result<(), (usize, String)> {
                 format!("roots is not a list: put brackets around it, as in roots = [{example:?}]");
             Err((at, message))
         }
+    }
+}
+
+/// An empty path would be the folder of the profile.
+fn check_root(path: &str, at: usize) -> Result<(), (usize, String)> {
+    match path.trim().is_empty() {
+        true => Err((at, EMPTY_ROOT.into())),
+        false => Ok(()),
     }
 }
 

@@ -54,6 +54,11 @@ impl Patterns {
         self.typed.is_empty()
     }
 
+    /// Return the patterns as typed.
+    pub fn typed(&self) -> &[String] {
+        &self.typed
+    }
+
     /// Return the first pattern that matches `path` itself (relative to the root), as typed.
     pub fn matching(&self, path: &Path) -> Option<&str> {
         if self.typed.is_empty() {

@@ -93,6 +93,12 @@ impl Limits {
         }
     }
 
+    /// Return how many bytes at most are indexed of the file at `path` of `size` bytes; `None`: all of it.
+    pub fn head_bytes(&self, path: &RelPath, size: u64) -> Option<u64> {
+        let most = self.most_bytes(path, size);
+        (self.large_files == LargeFiles::Head && size > most).then_some(most)
+    }
+
     /// Return how many bytes are read of the file at `path` of `size` bytes, at most.
     pub fn most_bytes(&self, path: &RelPath, size: u64) -> u64 {
         let is_data = || DATA_EXTENSIONS.contains(&path.extension().as_str());

@@ -109,9 +109,9 @@ pub fn rank(question: &Question, candidates: &[Candidate]) -> Vec<Placed> {
         let file = of_file(question, first);
         let further = chunks.iter().skip(1).take(weights::MOST_FURTHER_CHUNKS);
         let further = further.zip(1..);
-        let further_chunks: f64 = further
-            .map(|(at, k)| own[*at].own() * weights::FURTHER_CHUNKS.powi(k))
-            .sum();
+        let further_chunks = further.fold(0.0, |sum, (at, k)| {
+            sum + own[*at].own() * weights::FURTHER_CHUNKS.powi(k)
+        });
         for (k, at) in (0..).zip(chunks.iter()) {
             let why = Why {
                 further_chunks: if k == 0 { further_chunks } else { 0.0 },

@@ -76,7 +76,8 @@ impl Question {
     /// Return the part of the question's words, by weight, that `has` knows: 0 to 1.
     pub fn share(&self, has: impl Fn(&str) -> bool) -> f64 {
         let sum = |words: &mut dyn Iterator<Item = &(String, f64)>| -> f64 {
-            words.map(|(_, weight)| weight).sum()
+            // Not `sum`, which is -0.0 for no words.
+            words.fold(0.0, |sum, (_, weight)| sum + weight)
         };
         let all = sum(&mut self.words.iter());
         if all <= 0.0 {

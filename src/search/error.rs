@@ -24,7 +24,11 @@ pub enum SearchError {
     UnknownEncoders,
     /// The index was built without these vectors: choose another mode.
     #[error("the index has no {kind} vectors")]
-    NoVectors { kind: EncoderKind },
+    NoVectors {
+        kind: EncoderKind,
+        /// The vectors that it has.
+        has: Option<EncoderKind>,
+    },
     /// The mode needs an encoder and [`ModelSource::None`](crate::profile::encoders::ModelSource::None) is chosen.
     #[error("a {kind} search needs a {kind} encoder, and none is chosen")]
     NoEncoder { kind: EncoderKind },
@@ -35,8 +39,11 @@ pub enum SearchError {
     #[error(transparent)]
     Encoding(EncodeError),
     /// The encoder gives this text no vector, such as a text without any word that it knows.
-    #[error("a {kind} query needs a {kind} vector, and the index or the encoder has none")]
+    #[error("the {kind} encoder knows no word of the text, or there is no such encoder")]
     NoQueryVector { kind: EncoderKind },
+    /// Nothing of the text can be searched for, such as only signs.
+    #[error("the text has no words to search for")]
+    NoWords,
     /// A [`Filter`](super::Filter) names a shard that the index does not have.
     #[error("the index has no shard `{label}`")]
     NoShard { label: String, known: Vec<String> },
@@ -56,6 +63,7 @@ impl From<QueryError> for SearchError {
         match error {
             QueryError::Store(error) => Self::Store(error),
             QueryError::NoVector { kind } => Self::NoQueryVector { kind },
+            QueryError::NoWords => Self::NoWords,
             QueryError::NoShard { label, known } => Self::NoShard { label, known },
             QueryError::NoLanguage { language, known } => Self::NoLanguage { language, known },
             QueryError::NotRouted => Self::NotRouted,

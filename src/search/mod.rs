@@ -24,8 +24,8 @@ pub use crate::store::StoreError;
 pub use crate::store::index::Index;
 pub use crate::store::locate::LocateError;
 pub use crate::store::query::{
-    Filter, Hit, HitUnit, IndexedFile, Location, Mode, PathFilter, Ranking, Scope, TierRanks,
-    Unmatched,
+    ArmPlace, ArmPlaces, Filter, Hit, HitUnit, IndexedFile, Location, Mode, PathFilter, Ranking,
+    Scope, TierRanks, Unmatched,
 };
 pub use error::SearchError;
 
@@ -190,7 +190,12 @@ fn require(mode: Mode, choice: &EncoderChoice, built_with: &BuiltWith) -> Result
         Mode::Hybrid | Mode::Lexical => return Ok(()),
     };
     if recorded.is_none() {
-        return Err(SearchError::NoVectors { kind });
+        let has = match (&encoders.sparse, &encoders.dense) {
+            (Some(_), _) => Some(EncoderKind::Sparse),
+            (_, Some(_)) => Some(EncoderKind::Dense),
+            (None, None) => None,
+        };
+        return Err(SearchError::NoVectors { kind, has });
     }
     match source {
         ModelSource::None => Err(SearchError::NoEncoder { kind }),
@@ -254,7 +259,7 @@ impl Search {
     ///
     /// # Errors
     /// [`SearchError::Store`] when a database cannot be read, [`SearchError::Encoding`] when the text cannot be encoded,
-    /// [`SearchError::NoQueryVector`] and [`SearchError::NotRouted`]. Later queries may succeed after each of them.
+    /// [`SearchError::NoQueryVector`], [`SearchError::NoWords`] and [`SearchError::NotRouted`]. Later queries may succeed after each of them.
     pub fn query(&mut self, text: &str, k: usize, scope: Scope) -> Result<Vec<Hit>, SearchError> {
         self.answer(text, k, scope, HitUnit::Chunk)
     }

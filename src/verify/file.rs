@@ -183,7 +183,14 @@ fn pragma(
     let mut statement = connection.prepare(&format!("PRAGMA {check}({argument})"))?;
     let said = statement.query_map([], |row| row.get(0))?;
     let said: Vec<String> = said.collect::<Result<_, _>>()?;
-    Ok(said.into_iter().filter(|what| what != "ok").collect())
+    Ok(said.iter().flat_map(|what| each_line(what)).collect())
+}
+
+/// Return what SQLite says, one line each, without the name of the database that it begins with.
+fn each_line(said: &str) -> impl Iterator<Item = String> {
+    let lines = said.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && *line != "ok" && !line.starts_with("***"));
+    lines.map(str::to_owned)
 }
 
 /// Return whether the file is the one whose hash was noted.
@@ -255,4 +262,17 @@ impl Stamp {
 pub fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::each_line;
+
+    #[test]
+    fn what_sqlite_says_is_one_line_each() {
+        let said = "*** in database main ***\nTree 5 page 3: cell 1\nPage 4: never used";
+        let lines: Vec<String> = each_line(said).collect();
+        assert_eq!(lines, ["Tree 5 page 3: cell 1", "Page 4: never used"]);
+        assert_eq!(each_line("ok").count(), 0);
+    }
 }

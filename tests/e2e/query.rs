@@ -1,6 +1,7 @@
 //! Queries on built indexes.
 
 use crate::world::World;
+use serde_json::json;
 
 #[test]
 fn every_mode_finds_the_file_that_says_it() {
@@ -191,7 +192,40 @@ fn the_definition_of_a_name_comes_first_and_says_why() {
     assert!((sum - score).abs() < 1e-9, "{hits:?}");
     assert!(ask(&["--json"]).lines()[0].get("explain").is_none());
     let unranked = ask(&["--json", "--explain", "--no-ranking"]).lines();
-    assert!(unranked[0].get("explain").is_none(), "{unranked:?}");
+    let arms = &unranked[0]["explain"]["arms"];
+    assert!(
+        unranked[0]["explain"].get("kind").is_none() && arms.is_object(),
+        "{unranked:?}"
+    );
+    assert_eq!(
+        explain["arms"]["lexical"]["rank"],
+        hits[0]["ranks"]["lexical"]
+    );
+    for mode in ["lexical", "sparse", "dense"] {
+        let hit = ask(&["--json", "--explain", "--mode", mode])
+            .lines()
+            .remove(0);
+        let place = &hit["explain"]["arms"][mode];
+        assert_eq!(
+            (&place["rank"], &place["score"]),
+            (&json!(1), &hit["score"]),
+            "{hit}"
+        );
+        let text = ask(&["--explain", "--mode", mode]).stdout;
+        assert!(
+            text.contains(&format!("    {mode} rank 1, score ")),
+            "{text}"
+        );
+    }
+    for text in ["", "*"] {
+        let ran = world.run(&["query", "o-sharded/p", text, "--mode", "dense"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("the text has no words"), "{ran:?}");
+    }
+    let all = world.run(&["query", "o-sharded/p", "Dispatcher", "--json", "--explain"]);
+    assert!(!all.stdout.contains("-0.0,"), "{all:?}");
+    let ran = world.run(&["query"]);
+    assert!(ran.stderr.contains("Usage: helix-build query"), "{ran:?}");
     assert!(
         unranked[0]["score"]
             .as_f64()

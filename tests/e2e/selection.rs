@@ -70,6 +70,34 @@ fn a_file_that_its_repository_calls_written_by_people_is_indexed() {
 }
 
 #[test]
+fn plan_says_what_is_cut_and_what_is_not_there() {
+    let world = World::new();
+    world.write("notes/rows.csv", "one,two,three\n".repeat(20_000));
+    let ran = world.run(&["plan", "notes"]);
+    assert!(
+        ran.stdout
+            .contains("only the beginning of 1 large file: up to"),
+        "{ran:?}"
+    );
+    let plan = world.run(&["plan", "notes", "--json"]).last_line();
+    assert_eq!(plan["heads"]["examples"][0]["path"], "rows.csv", "{plan}");
+    let ran = world.run(&["plan", "notes", "--why", "notes/rows.csv"]);
+    assert!(ran.stdout.contains("only the beginning"), "{ran:?}");
+    for missing in ["notes/none.csv", "notes/no/folder.csv"] {
+        let ran = world.run(&["plan", "notes", "--why", missing]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("there is no such file"), "{ran:?}");
+    }
+    // The advice repeats the patterns.
+    let ran = world.run(&["notes", "--include", "*.rs", "--exclude", "/x y"]);
+    let advice = "--include '*.rs' --exclude '/x y' --why PATH";
+    assert!(
+        ran.code == Some(4) && ran.stderr.contains(advice),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn skipped_files_are_listed_one_a_line() {
     let world = world();
     world.write("r/evil\u{1b}]0;x\u{7}.png", b"\0\0\0\0");

@@ -5,7 +5,7 @@ use super::snippet::Words;
 use crate::commands::output;
 use crate::file;
 use crate::platform;
-use crate::search::{Hit, Why};
+use crate::search::{ArmPlace, ArmPlaces, Hit, Why};
 use crate::store::query::{numbered, terms};
 use crate::terminal;
 use serde::Serialize;
@@ -18,6 +18,8 @@ pub struct Answer {
     pub hit: Hit,
     /// Lines of the file by number, from before the chunk to behind it; empty without `--context`.
     pub context: BTreeMap<u32, String>,
+    /// Whether to print why it is there.
+    pub is_explained: bool,
 }
 
 /// How hits are printed.
@@ -40,7 +42,15 @@ struct HitLine<'a> {
     context: Option<Vec<ContextLine<'a>>>,
     /// With `--explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<Why>,
+    explain: Option<Explanation>,
+}
+
+#[derive(Serialize)]
+struct Explanation {
+    /// Only where hits are ranked.
+    #[serde(flatten)]
+    why: Option<Why>,
+    arms: ArmPlaces,
 }
 
 #[derive(Serialize)]
@@ -63,10 +73,28 @@ pub fn print_json(
             query,
             hit: &answer.hit,
             context: has_context.then(|| context.collect()),
-            explain: answer.hit.why,
+            explain: answer.is_explained.then_some(Explanation {
+                why: answer.hit.why,
+                arms: answer.hit.arms,
+            }),
         };
         output::json_line(out, "hit", &line)
     })
+}
+
+/// Return where the arms put a hit: `lexical rank 2, score 9.1034; dense rank 1, score 0.7120`.
+fn placed(arms: &ArmPlaces) -> String {
+    let places = [
+        ("lexical", arms.lexical),
+        ("sparse", arms.sparse),
+        ("dense", arms.dense),
+    ];
+    let text = |(arm, place): (&str, Option<ArmPlace>)| {
+        let ArmPlace { rank, score } = place?;
+        Some(format!("{arm} rank {rank}, score {score:.4}"))
+    };
+    let places: Vec<String> = places.into_iter().filter_map(text).collect();
+    places.join("; ")
 }
 
 /// Return what arms and rules gave, without those that gave nothing: `dense 0.55 + definition 2.00, x 0.30 kind`.
@@ -125,8 +153,11 @@ impl Printer {
                 numbers.map_or(first, |_| first + best.start as u32)
             });
             self.head(out, hit, first)?;
-            if let Some(why) = &hit.why {
-                writeln!(out, "    {}", explained(why))?;
+            if answer.is_explained {
+                if let Some(why) = &hit.why {
+                    writeln!(out, "    {}", explained(why))?;
+                }
+                writeln!(out, "    {}", placed(&hit.arms))?;
             }
             // One line is enough for a file.
             if hit.chunks.is_none() {

@@ -142,8 +142,7 @@ impl Asking<'_> {
             false => search.query(text, args.k, scope),
         };
         let mut answers = Vec::new();
-        for mut hit in hits.map_err(failed)? {
-            hit.why = hit.why.filter(|_| args.explain);
+        for hit in hits.map_err(failed)? {
             let lines = hit.line_start.zip(hit.line_end).zip(args.context);
             let context = match (lines, hit.locations.first()) {
                 (Some(((first, last), n)), Some(place)) => {
@@ -152,7 +151,11 @@ impl Asking<'_> {
                 }
                 _ => BTreeMap::new(),
             };
-            answers.push(Answer { hit, context });
+            answers.push(Answer {
+                hit,
+                context,
+                is_explained: args.explain,
+            });
         }
         Ok(answers)
     }
@@ -240,9 +243,14 @@ pub fn failed(error: SearchError) -> anyhow::Error {
             let text = format!("{error}: ask with --mode lexical, or build the index again");
             (ExitCode::FingerprintMismatch, text)
         }
-        SearchError::NoVectors { .. } => {
-            (ExitCode::Usage, format!("{error}: ask with --mode lexical"))
+        SearchError::NoVectors { has, .. } => {
+            let modes = match has {
+                Some(kind) => format!("lexical, {kind} or hybrid"),
+                None => "lexical".to_owned(),
+            };
+            (ExitCode::Usage, format!("{error}: ask with --mode {modes}"))
         }
+        SearchError::NoWords => (ExitCode::Usage, error.to_string()),
         SearchError::NoEncoder { kind } => {
             let text = format!("--mode {kind} needs an encoder: leave out --{kind}-model none");
             (ExitCode::Usage, text)

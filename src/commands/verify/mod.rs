@@ -8,7 +8,7 @@ use crate::cli::{GlobalFlags, VerifyArgs};
 use crate::exit_code::ExitCode;
 use crate::progress;
 use crate::store::locate::locate_ours;
-use crate::verify::{BuildWatch, Faults, Level, Report, verify};
+use crate::verify::{BuildWatch, Fault, Faults, Level, Report, verify};
 use reencode::{Outcome, Reencoder};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -119,6 +119,28 @@ fn counted(n: i64, noun: &str) -> String {
     }
 }
 
+/// Places of one fault on its line.
+const MOST_PLACES: usize = 12;
+
+/// Join faults that say the same of several places of a shard: one damaged page fails every check that reads it.
+fn joined<'f>(faults: impl Iterator<Item = &'f Fault>) -> Vec<(&'f Fault, Vec<String>)> {
+    let mut joined: Vec<(&Fault, Vec<String>)> = Vec::new();
+    for fault in faults {
+        let place = [&fault.table, &fault.row].map(String::as_str).join(" ");
+        let place = place.trim().to_owned();
+        let known = joined.iter_mut().find(|(other, places)| {
+            let is_same = (&other.shard, &other.what, other.advice)
+                == (&fault.shard, &fault.what, fault.advice);
+            is_same && places.len() < MOST_PLACES
+        });
+        match known {
+            Some((_, places)) => places.push(place),
+            None => joined.push((fault, vec![place])),
+        }
+    }
+    joined
+}
+
 fn print_text(
     out: &mut impl Write,
     report: &Report,
@@ -145,15 +167,9 @@ fn print_text(
             again.different
         )?;
     }
-    for fault in report.faults.listed() {
-        let place = [&fault.table, &fault.row].map(String::as_str).join(" ");
-        writeln!(
-            out,
-            "FAULT {} {}: {}",
-            fault.shard,
-            place.trim(),
-            fault.what
-        )?;
+    for (fault, places) in joined(report.faults.listed()) {
+        let what = fault.what.lines().collect::<Vec<_>>().join("; ");
+        writeln!(out, "FAULT {} {}: {what}", fault.shard, places.join(", "))?;
         writeln!(out, "      {}", fault.advice)?;
     }
     if let Some(path) = &report.foreign_manifest {
@@ -209,5 +225,35 @@ fn print_text(
         Some(digest) => writeln!(out, "{state}; digest {digest}"),
         None if report.level == Level::Full => writeln!(out, "{state}"),
         None => writeln!(out, "{state}; --full also checks every row"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+    use crate::verify::{Fault, FaultKind};
+
+    #[test]
+    fn equal_faults_of_a_shard_are_one() {
+        let fault = |shard: &str, table: &str, what: &str| Fault {
+            shard: shard.to_owned(),
+            kind: FaultKind::Unreadable,
+            table: table.to_owned(),
+            row: String::new(),
+            what: what.to_owned(),
+            advice: "run the build again",
+        };
+        let faults = [
+            fault("a", "genes", "malformed"),
+            fault("a", "splade_terms", "malformed"),
+            fault("b", "genes", "malformed"),
+            fault("a", "genes", "other"),
+        ];
+        let joined = joined(faults.iter());
+        let places: Vec<_> = joined.into_iter().map(|(_, places)| places).collect();
+        assert_eq!(
+            places,
+            [vec!["genes", "splade_terms"], vec!["genes"], vec!["genes"]]
+        );
     }
 }

@@ -27,6 +27,14 @@ fn mistakes_name_line_key_and_fix() {
             "zzzzzz = 1",
             ":1: unknown key `zzzzzz`: the keys here are description, roots",
         ),
+        (
+            "roots = [\"\"]",
+            ":1: roots has an empty path: name a folder",
+        ),
+        (
+            "roots = [\"a\", { path = \" \" }]",
+            ":1: roots has an empty path",
+        ),
         ("roots = []", ":1: roots is empty: name at least one folder"),
         ("description = 'x'", ":1: roots is empty"),
         (

@@ -9,7 +9,9 @@ pub enum QueryError {
     /// A database is missing or broken; `verify` tells more.
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("a {kind} query needs a {kind} vector, and the index or the encoder has none")]
+    #[error("the text has no words to search for")]
+    NoWords,
+    #[error("the {kind} encoder knows no word of the text, or there is no such encoder")]
     NoVector { kind: EncoderKind },
     /// A filter names a shard that the index does not have.
     #[error("the index has no shard `{label}`")]

@@ -39,6 +39,9 @@ pub struct Hit {
     /// With [`super::HitUnit::File`]: chunks of this file among those that ranked high enough to be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u32>,
+    /// Rank and score in each arm that found it among its first hits.
+    #[serde(skip)]
+    pub arms: ArmPlaces,
     /// What each arm and rule of the ranking gave; `None` without the ranking.
     #[serde(skip)]
     pub why: Option<Why>,
@@ -52,6 +55,26 @@ pub struct TierRanks {
     pub sparse: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dense: Option<u32>,
+}
+
+/// Where one arm put a hit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ArmPlace {
+    /// From 1.
+    pub rank: u32,
+    /// Of the arm alone: BM25, or a dot product.
+    pub score: f64,
+}
+
+/// Where the arms put a hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ArmPlaces {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lexical: Option<ArmPlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<ArmPlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense: Option<ArmPlace>,
 }
 
 /// The places of chunks by shard and id.
@@ -149,10 +172,19 @@ impl Searcher {
             ));
         }
         let (chunk, place) = (first.chunk(gene_id)?, locations[0].clone());
-        let rank_in = |tier: &[Ranked]| {
-            let position = tier.iter().position(|other| other.gene_id == *gene_id);
-            position.map(|position| position as u32 + 1)
+        let place_in = |tier: &[Ranked]| {
+            let position = tier.iter().position(|other| other.gene_id == *gene_id)?;
+            Some(ArmPlace {
+                rank: position as u32 + 1,
+                score: tier[position].score,
+            })
         };
+        let arms = ArmPlaces {
+            lexical: place_in(&tiers.lexical),
+            sparse: place_in(&tiers.sparse),
+            dense: place_in(&tiers.dense),
+        };
+        let rank = |place: Option<ArmPlace>| place.map(|place| place.rank);
         Ok(Hit {
             rank: 0,
             score: ranked.score,
@@ -165,12 +197,13 @@ impl Searcher {
             shard: first.label.clone(),
             text: chunk.text,
             ranks: TierRanks {
-                lexical: rank_in(&tiers.lexical),
-                sparse: rank_in(&tiers.sparse),
-                dense: rank_in(&tiers.dense),
+                lexical: rank(arms.lexical),
+                sparse: rank(arms.sparse),
+                dense: rank(arms.dense),
             },
             locations,
             chunks: None,
+            arms,
             why: ranked.why,
         })
     }

@@ -25,7 +25,7 @@ mod tests;
 pub use error::QueryError;
 pub use files::IndexedFile;
 pub use filter::{Filter, PathFilter, Unmatched};
-pub use hit::{Hit, TierRanks};
+pub use hit::{ArmPlace, ArmPlaces, Hit, TierRanks};
 pub use place::{Location, numbered};
 pub use shard::Reading;
 pub use terms::terms;
@@ -278,6 +278,10 @@ impl Searcher {
             Mode::Hybrid => n_chunks.max(FUSION_DEPTH),
             _ => n_chunks,
         };
+        let is_of_vectors = matches!(query.mode, Mode::Sparse | Mode::Dense);
+        if is_of_vectors && terms.is_empty() && query.sparse.is_none() && query.dense.is_none() {
+            return Err(QueryError::NoWords);
+        }
         let (tiers, words) = self.tiers(query, terms, asked, depth)?;
         let fused = || {
             let tiers = [&tiers.lexical[..], &tiers.sparse, &tiers.dense];
