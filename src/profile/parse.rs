@@ -200,7 +200,7 @@ fn check_keys(profile: &DeTable<'_>) -> Result<(), (usize, String)> {
 
 /// An empty path would be the folder of the profile.
 fn check_root(path: &str, at: usize) -> Result<(), (usize, String)> {
-    match path.trim().is_empty() {
+    match path.is_empty() {
         true => Err((at, EMPTY_ROOT.into())),
         false => Ok(()),
     }

@@ -32,7 +32,7 @@ fn mistakes_name_line_key_and_fix() {
             ":1: roots has an empty path: name a folder",
         ),
         (
-            "roots = [\"a\", { path = \" \" }]",
+            "roots = [\"a\", { path = \"\" }]",
             ":1: roots has an empty path",
         ),
         ("roots = []", ":1: roots is empty: name at least one folder"),
