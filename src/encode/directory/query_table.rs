@@ -145,7 +145,7 @@ fn check_tokenizer(
     }
 }
 
-/// Read `weight` [V] by token id.
+/// Read `weight` (`[V]`) by token id.
 fn of_tensors(files: &Files<'_>, path: &Path) -> Result<Vec<f32>, EncodeError> {
     let file = TensorFile::open(files.kind, path)?;
     let tensor = file.tensor(TENSOR)?;

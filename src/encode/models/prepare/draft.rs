@@ -187,7 +187,7 @@ fn make_readable(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes of a safetensors file with the tensor `weight` [V].
+/// The bytes of a safetensors file with the tensor `weight` (`[V]`).
 fn table_file(weights: &[f32]) -> io::Result<Vec<u8>> {
     let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
     let tensor = TensorView::new(Dtype::F32, vec![weights.len()], &bytes);
