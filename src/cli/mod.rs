@@ -391,8 +391,6 @@ pub fn is_command(word: &str) -> bool {
 
 /// Print what [`parse`] has returned (help, the version, or an error) and end the process with exit code 0 or 2.
 pub fn refuse(error: &clap::Error) -> ! {
-    let plain = error.render().to_string();
-    let is_safe = plain.lines().all(|line| terminal::message(line) == line);
     if !error.use_stderr() {
         // Help and version are results.
         let printed = error.print().and_then(|()| std::io::stdout().flush());
@@ -407,7 +405,8 @@ pub fn refuse(error: &clap::Error) -> ! {
         }
         std::process::exit(error.exit_code());
     }
-    if is_safe {
+    let plain = error.render().to_string();
+    if plain.lines().all(|line| terminal::message(line) == line) {
         error.exit();
     }
     for line in plain.lines() {

@@ -42,6 +42,13 @@ pub(super) fn value(
     if is_folder || &text[name.clone()] == "OLDPWD" {
         return name.end;
     }
+    // Part of a value that is one for certain: `secret=password=password=...`.
+    let is_judged = |one: &Found| {
+        one.is_certain && one.range.start <= start && end <= one.range.end
+    };
+    if found.last().is_some_and(is_judged) {
+        return name.end;
+    }
     // Encoded bytes have `PW` in them as well.
     if !random::is_random(&text[name.clone()]) {
         judge(text, &name, key, style, found);

@@ -67,6 +67,7 @@ impl Issuer {
     fn is_telling(&self) -> bool {
         match self.body {
             Body::Upper | Body::Uuid | Body::UrlHex => true,
+            Body::Hex if self.least >= 16 => true,
             Body::Letters | Body::Hex => {
                 self.prefix.len() >= 4 && self.prefix.ends_with(['_', '-'])
             }

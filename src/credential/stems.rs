@@ -7,7 +7,7 @@ use super::issuers::{self, ISSUERS};
 use super::own_syntax::OWN_SYNTAX;
 use super::{Found, Style, assigned, commands, forms};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// Parts of keys, see [`super::keys`].
 const KEYS: &[&str] = &[
@@ -88,9 +88,16 @@ enum Stem {
 }
 
 struct Stems {
-    automaton: AhoCorasick,
+    /// Quick to build, for the short texts of messages: every process shows some.
+    small: AhoCorasick,
+    /// Quick to run, built when the first long text comes.
+    fast: OnceLock<AhoCorasick>,
+    texts: Vec<&'static str>,
     stems: Vec<Stem>,
 }
+
+/// From this length on the fast automaton is worth its building.
+const LONG_BYTES: usize = 512;
 
 static STEMS: LazyLock<Stems> = LazyLock::new(Stems::load);
 
@@ -119,20 +126,37 @@ impl Stems {
             texts.push(text);
             stems.push(Stem::Form(form));
         }
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(texts)
-            .expect("a few short patterns make an automaton");
-        Self { automaton, stems }
+        Self {
+            small: automaton(AhoCorasickKind::NoncontiguousNFA, &texts),
+            fast: OnceLock::new(),
+            texts,
+            stems,
+        }
     }
+
+    /// Return the automaton for a text of `len` bytes; both find the same.
+    fn automaton(&self, len: usize) -> &AhoCorasick {
+        let build = || automaton(AhoCorasickKind::DFA, &self.texts);
+        match len < LONG_BYTES {
+            true => self.fast.get().unwrap_or(&self.small),
+            false => self.fast.get_or_init(build),
+        }
+    }
+}
+
+fn automaton(kind: AhoCorasickKind, texts: &[&str]) -> AhoCorasick {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(kind))
+        .build(texts)
+        .expect("a few short patterns make an automaton")
 }
 
 /// Add what the forms of issuers, keys and URLs show.
 pub(super) fn visit(text: &str, style: Style, found: &mut Vec<Found>) {
     // Several stems lie in one key.
     let mut key_end = 0;
-    for hit in STEMS.automaton.find_overlapping_iter(text) {
+    for hit in STEMS.automaton(text.len()).find_overlapping_iter(text) {
         match &STEMS.stems[hit.pattern().as_usize()] {
             Stem::Key if hit.start() < key_end => {}
             Stem::Key => key_end = assigned::value(text, hit.start(), hit.end(), style, found),

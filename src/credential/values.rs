@@ -1,6 +1,7 @@
 //! Whether the value of a key is a credential, stands for one, or is something else.
 
 use super::Style;
+use super::forms::floor;
 use super::keys::{self, Key};
 use super::letters;
 use super::patterns;
@@ -27,8 +28,13 @@ pub(super) enum How {
     Inside,
 }
 
+/// What a value is shows in its first bytes; a text of nothing but keys has as many values as keys, each up to the
+/// end of the line.
+const JUDGED_BYTES: usize = 256;
+
 /// `None`: no credential. Else whether that is certain.
 pub(super) fn judge(key: Key, value: &str, how: How, style: Style) -> Option<bool> {
+    let value = &value[..floor(value, JUDGED_BYTES)];
     let says_nothing = !value.contains(char::is_alphanumeric);
     if says_nothing || is_reference(value) || is_constant(value) || patterns::is_one(value) {
         return None;

@@ -111,7 +111,7 @@ fn two_workers_with_one_segment_give_one_valid_result() {
         publish(&publish_to(0), &task)
     };
     check_published(&publish_to(0), expected, "alone");
-    let rounds = count(24, 500);
+    let rounds = count(8, 500);
     let (mut kills, mut refused, mut twice, mut redone) = (0, 0, 0, 0);
     for round in 1..=rounds {
         let _ = fs::remove_dir_all(&out);
@@ -234,7 +234,7 @@ fn two_publications_of_one_shard_give_one_valid_shard() {
     worker.wait();
     assert!(worker.is_done() && worker.end().is_none());
     let expected = publish(&world.path("alone"), &task);
-    for round in 0..count(12, 500) {
+    for round in 0..count(8, 500) {
         let folder = world.path("both");
         let context = format!("seed {seed}, round {round}");
         let delays = [0, dice.roll(20_000)];

@@ -433,28 +433,30 @@ fn logs_without_their_database_are_not_deleted() {
         ("o-sharded/p/shards/root0.genome.db", "sharded"),
         ("o/p.db", "blob"),
     ] {
-        for suffix in ["-wal", "-shm", "-journal"] {
-            // Nothing was built before; the database of ours was moved away; it is empty.
-            for state in ["new", "moved", "empty"] {
-                let world = World::corpus(1, 3);
-                let log = format!("{place}{suffix}");
-                if state != "new" {
-                    world.build("o", &["--mode", mode]);
-                    fs::remove_file(world.path(place)).expect("moved");
-                }
-                if state == "empty" && place.ends_with("main.genome.db") {
-                    world.write(place, "");
-                }
-                world.write(&log, "the only copy");
+        // Nothing was built before; the database of ours was moved away; it is empty.
+        for state in ["new", "moved", "empty"] {
+            let world = World::corpus(1, 3);
+            if state != "new" {
+                world.build("o", &["--mode", mode]);
+                fs::remove_file(world.path(place)).expect("moved");
+            }
+            if state == "empty" && place.ends_with("main.genome.db") {
+                world.write(place, "");
+            }
+            let logs = ["-wal", "-shm", "-journal"].map(|suffix| format!("{place}{suffix}"));
+            for log in &logs {
+                world.write(log, "the only copy");
                 for flags in [&["--mode", mode][..], &["--mode", mode, "--rebuild"]] {
-                    refused(&world, flags, 2, &[&log, "move it away"]);
-                    let text = fs::read_to_string(world.path(&log)).expect("reads");
+                    refused(&world, flags, 2, &[log, "move it away"]);
+                    let text = fs::read_to_string(world.path(log)).expect("reads");
                     assert_eq!(text, "the only copy");
                 }
-                fs::remove_file(world.path(&log)).expect("removed");
-                world.write(&log, "");
-                world.build("o", &["--mode", mode]);
+                fs::remove_file(world.path(log)).expect("removed");
             }
+            for log in &logs {
+                world.write(log, "");
+            }
+            world.build("o", &["--mode", mode]);
         }
     }
 }

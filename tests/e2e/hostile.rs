@@ -177,7 +177,7 @@ fn measured(world: &World, arguments: &[&str]) -> Peaks {
 #[cfg(target_os = "linux")]
 #[test]
 fn deep_nesting_costs_neither_a_worker_nor_its_memory() {
-    let deep = count(20_000, 200_000) as usize;
+    let deep = count(10_000, 200_000) as usize;
     let world = World::new();
     let nested = |name: &str, n: usize, front: &str, open: &str, middle: &str, close: &str| {
         let text = [front, &open.repeat(n), middle, &close.repeat(n), "\n"].concat();
@@ -368,7 +368,7 @@ fn a_line_of_a_gigabyte_is_not_opened() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_crowded_folder_takes_little_memory_a_file() {
-    let most = count(12_000, 100_000);
+    let most = count(6_000, 100_000);
     let world = World::new();
     fs::create_dir(world.path("r")).expect("folder");
     world.profile(&["r"]);

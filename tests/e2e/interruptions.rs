@@ -166,7 +166,7 @@ fn a_build_gets_the_segments_that_an_orphan_still_has() {
 fn killed_while_the_disk_is_slow_nothing_is_lost() {
     let (mut dice, seed) = Dice::seeded(3_003);
     let mut ground = KillFixture::new(10);
-    for round in 0..count(4, 100) {
+    for round in 0..count(2, 100) {
         ground.clean();
         let failpoints = "sink::group=return(skip);sink::commit=sleep(20);publish::load=sleep(20)";
         let mut live = ground.start(BARE, failpoints);

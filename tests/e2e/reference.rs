@@ -55,7 +55,7 @@ fn many_windows_with_prefixes_cut_to_fewer_dimensions_and_characters() {
         )),
         coverage: "whole",
         on_device: false,
-        texts: Amount::All,
+        texts: Amount::Some,
     });
 }
 
@@ -80,7 +80,7 @@ fn logits_over_many_windows_and_three_inputs() {
         dense: Some(("typed", "max_len = 33\ndim = 48")),
         coverage: "whole",
         on_device: false,
-        texts: Amount::All,
+        texts: Amount::Some,
     });
 }
 

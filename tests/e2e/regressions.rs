@@ -13,7 +13,7 @@ const SEEDS: [&str; 5] = [
     "profiles/demo.toml",
     "src/chunk/tests.rs",
     ".ci/run",
-    "docs/cli.md",
+    "README.md",
 ];
 
 fn replay(target: &str, check: impl Fn(&[u8])) {

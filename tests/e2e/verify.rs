@@ -80,7 +80,7 @@ fn every_flipped_bit_in_a_sharded_index_is_found() {
     let world = small_index();
     let parts = parts(&world, "o-sharded");
     assert_eq!(parts.len(), 4, "{parts:?}");
-    flips(&world.path("o-sharded/p"), &parts, count(40, 1_000));
+    flips(&world.path("o-sharded/p"), &parts, count(20, 1_000));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn every_flipped_bit_in_a_blob_is_found() {
     world.build("o", &["--mode", "blob"]);
     let parts = parts(&world, "o");
     assert_eq!(parts.len(), 2, "{parts:?}");
-    flips(&world.path("o/p.db"), &parts, count(12, 300));
+    flips(&world.path("o/p.db"), &parts, count(8, 300));
 }
 
 /// Values that a server may write are where damage could hide behind it: bits of the pages that hold
@@ -105,7 +105,7 @@ fn every_flipped_bit_beside_what_servers_write_is_found() {
     let places: Vec<u64> = (0..bytes.len()).filter(near).map(|at| at as u64).collect();
     assert!(!places.is_empty());
     let (mut numbers, seed) = Dice::seeded(1);
-    let rounds = count(30, 1_000);
+    let rounds = count(16, 1_000);
     for _ in 0..rounds {
         let place = places[numbers.roll(places.len() as u64) as usize];
         let from = place.saturating_sub(60) * 8;

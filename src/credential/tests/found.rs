@@ -256,6 +256,12 @@ fn hashes_of_passwords_and_tokens_of_bots_are_found() {
             "bob:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=",
             "fEqNCco3Yq9h5ZUglD3CZJT4lBs=",
         ),
+        // Digits and letters in few runs.
+        (
+            "Use dapifbdedee080316436025aabac796296f3 to sign in.",
+            "dapifbdedee080316436025aabac796296f3",
+        ),
+        ("Set it to... EXOfbdedee080316436025aabac", "EXOfbdedee080316436025aabac"),
         (
             "userPassword: {SSHA}oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4d",
             "{SSHA}oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4d",
