@@ -120,7 +120,7 @@ impl FaultKind {
             | Self::SparseVector
             | Self::Ledger
             | Self::Digest => {
-                "delete the shard and run the build again; a server that deleted or compacted chunks of the builder causes this as well"
+                "delete the shard and run the build again; a server that deleted, compacted, tombstoned or back-filled chunks of the builder causes this as well"
             }
         }
     }

@@ -34,7 +34,7 @@ fn chunk(path: &'static str, text: &str) -> Chunk {
 fn write_shard(path: &Path, chunks: &[Chunk]) {
     let db = Connection::open(path).expect("new");
     db.execute_batch(&format!(
-        "PRAGMA journal_mode=WAL; {}{}",
+        "PRAGMA journal_mode=WAL; {}{}{}",
         schema::COMMON_TABLES,
         schema::SHARD_TABLES,
         schema::BUILD_TABLES
