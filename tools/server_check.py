@@ -51,9 +51,14 @@ PACKAGES = [
 
 SHORT = ["email", "json", "xml"]
 
+# What docs/guide/serve.md advises.
 SERVING = """
 [retrieval]
 fusion_mode = "additive"
+fts5_weight = 20.0
+tag_exact_weight = 1.0
+tag_prefix_weight = 0.5
+lex_anchor_weight = 0.5
 """
 
 # What the log of a server says when the index lacks something.
@@ -400,8 +405,10 @@ def retrieval(arguments, indexes, work):
         for name, database, config, environment in [
             ("shards, rrf (default)", sharded, "", shards),
             ("shards, additive", sharded, additive, shards),
+            ("shards, as the guide says", sharded, SERVING, shards),
             ("one database, default", blob, "", {}),
             ("one database, additive", blob, additive, {}),
+            ("one database, as the guide says", blob, SERVING, {}),
             ("one database, sparse vectors", blob, VECTORS.format(splade=on, dense=off), url),
             ("one database, dense vectors", blob, VECTORS.format(splade=off, dense=on), url),
             ("one database, both", blob, VECTORS.format(splade=on, dense=on), url),

@@ -33,7 +33,8 @@ ROLLBACK;";
 const CHECK: &str = "INSERT INTO temp.checked_fts(checked_fts, rank) VALUES ('integrity-check', 1)";
 
 /// The chunks whose text a server has replaced by a note.
-const COMPACTED: &str = "SELECT rowid FROM genes WHERE content >= '[COMPRESSED:' AND content < '[COMPRESSED;'";
+const COMPACTED: &str =
+    "SELECT rowid FROM genes WHERE content >= '[COMPRESSED:' AND content < '[COMPRESSED;'";
 
 /// An index of what the view says now, and the words of both.
 const REBUILD: &str = "

@@ -139,12 +139,7 @@ fn entry(shard: &RegisteredShard, finder: &mut Finder<'_>) {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     if real(&shard.path).is_some() && real(&shard.path) != real(&shard.recorded_path) {
         let what = elsewhere(&shard.recorded_path, &shard.path);
-        finder.advise(
-            FaultKind::Routing,
-            ("shards", &shard.name),
-            &what,
-            IF_MOVED,
-        );
+        finder.advise(FaultKind::Routing, ("shards", &shard.name), &what, IF_MOVED);
     }
     if shard.health != "ok" {
         let what = format!("health is {}, so servers skip the shard", shard.health);
@@ -160,11 +155,13 @@ const IF_MOVED: &str = "nothing is damaged: run helix-build relocate on the inde
 fn elsewhere(recorded: &Path, found: &Path) -> String {
     let folders = (recorded.parent(), found.parent());
     match folders {
-        (Some(recorded_in), Some(found_in)) if recorded.file_name() == found.file_name() => format!(
-            "the index was moved or copied: servers look in {}, the shard is in {}",
-            recorded_in.display(),
-            found_in.display()
-        ),
+        (Some(recorded_in), Some(found_in)) if recorded.file_name() == found.file_name() => {
+            format!(
+                "the index was moved or copied: servers look in {}, the shard is in {}",
+                recorded_in.display(),
+                found_in.display()
+            )
+        }
         _ => format!(
             "servers open {}, the shard of this index is {}",
             recorded.display(),

@@ -44,7 +44,8 @@ fn an_index_that_a_server_has_used_is_sound() {
 fn a_server_may_compact_a_chunk_of_its_own() {
     let fixture = Fixture::new();
     change(&fixture.shard("a"), SERVE);
-    let compact = "UPDATE genes SET content = '[COMPRESSED:euchromatin] source=unknown', compression_tier = 1
+    let compact =
+        "UPDATE genes SET content = '[COMPRESSED:euchromatin] source=unknown', compression_tier = 1
                    WHERE gene_id = '00000000deadbeef'";
     change(&fixture.shard("a"), compact);
     let report = fixture.verify(Level::Full);
@@ -53,7 +54,11 @@ fn a_server_may_compact_a_chunk_of_its_own() {
     let retag = "UPDATE promoter_index SET tag_value = 'another' WHERE rowid = 1";
     change(&fixture.shard("a"), retag);
     let report = fixture.verify(Level::Full);
-    assert!(has(&report, "a", FaultKind::FullText, "genes_fts"), "{:#?}", listed(&report));
+    assert!(
+        has(&report, "a", FaultKind::FullText, "genes_fts"),
+        "{:#?}",
+        listed(&report)
+    );
 }
 
 /// As `sync/tracker.py` of 0.11.3 has it.
