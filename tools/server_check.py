@@ -64,7 +64,7 @@ lex_anchor_weight = 0.5
 # What the log of a server says when the index lacks something.
 COMPLAINTS = re.compile(r"no such (table|column)|has no column named|malformed|repair|disk image", re.I)
 
-DEADLINE = 60
+DEADLINE = 180
 
 # In place of spaCy, without which the server takes no document in: sentences by line, no names.
 SPACY = """
@@ -183,6 +183,8 @@ class Server:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             return {"error": error.code, "detail": error.read().decode(errors="replace")}
+        except TimeoutError:
+            return {"error": "timeout", "detail": f"no answer within {DEADLINE} s"}
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
