@@ -8,8 +8,8 @@ Starts the program on an index with vectors and
 
 - calls every tool with the client of the official MCP SDK, as an agent does, page by page
 - encodes with the client of Helix/Cymatix servers and compares with `helix-build encode`
-- with --load, prints requests a second and latency at 1, 8 and 64 clients, beside `helix-build encode`, which runs the
-  same encoders without HTTP
+- with --load, prints requests a second, latency and the CPU time of the server for a request at 1, 8 and 64 clients, beside
+  `helix-build encode`, which runs the same encoders without HTTP
 
 Exits with 1 at the first difference. Writes nothing into the index.
 """
@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -114,10 +115,20 @@ def check_encoders(program, server):
     print("encoders: ok")
 
 
+def cpu_of(pid):
+    """CPU seconds that a process has taken; 0 where the system does not say it this way."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def load(program, server):
     body = json.dumps({"texts": [QUERIES[0]], "task": "query", "top_k": 32})
     headers = {"Content-Type": "application/json"}
-    print(f"{'clients':>8} {'path':>8} {'requests/s':>11} {'median ms':>10} {'99 % ms':>8}")
+    print(f"{'clients':>8} {'path':>8} {'requests/s':>11} {'median ms':>10} {'99 % ms':>8} {'CPU us':>7}")
     for path in ["dense", "splade"]:
         for n_clients in [1, 8, 64]:
             per_client = max(2000 // n_clients, 25)
@@ -134,6 +145,7 @@ def load(program, server):
                     if answer.status != 200:
                         failed.append(answer.status)
 
+            cpu = cpu_of(server.process.pid)
             began = time.perf_counter()
             clients = [threading.Thread(target=ask) for _ in range(n_clients)]
             for client in clients:
@@ -144,14 +156,19 @@ def load(program, server):
             expect(not failed, f"{len(failed)} requests failed: {failed[:3]}")
             times.sort()
             middle, late = times[len(times) // 2], times[len(times) * 99 // 100]
-            print(f"{n_clients:8} {path:>8} {len(times) / took:11.0f} {1000 * middle:10.2f} {1000 * late:8.2f}")
+            cpu = 1e6 * (cpu_of(server.process.pid) - cpu) / len(times)
+            print(
+                f"{n_clients:8} {path:>8} {len(times) / took:11.0f} {1000 * middle:10.2f} {1000 * late:8.2f} {cpu:7.0f}"
+            )
     n = 20_000
     texts = "\n".join([QUERIES[0]] * n)
     for path, without in [("dense", "--sparse-model"), ("splade", "--dense-model")]:
         command = [program, "encode", "--json", without, "none", "--texts", "-"]
-        began = time.perf_counter()
+        began, before = time.perf_counter(), os.times()
         subprocess.run(command, input=texts, text=True, check=True, stdout=subprocess.DEVNULL)
-        print(f"{'encode':>8} {path:>8} {n / (time.perf_counter() - began):11.0f}")
+        after = os.times()
+        cpu = after.children_user + after.children_system - before.children_user - before.children_system
+        print(f"{'encode':>8} {path:>8} {n / (time.perf_counter() - began):11.0f} {'':19} {1e6 * cpu / n:7.0f}")
 
 
 def main():

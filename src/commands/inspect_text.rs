@@ -1,6 +1,7 @@
 //! Writes what `inspect` found as text: a heading, then a line for each field, lists as tables.
 //!
-//! Fields are those of the JSON output, by name, so that nothing is left out.
+//! Fields are those of the JSON output, by name, so that nothing is left out, but ranges are one column, and a flag is
+//! shown where it is not as usual.
 
 use crate::progress;
 use serde_json::{Map, Value};
@@ -10,6 +11,16 @@ use std::fmt::Write as _;
 const NAMES: [&str; 3] = ["label", "path", "gene_id"];
 /// Fields in bytes.
 const SIZES: [&str; 2] = ["bytes", "size"];
+/// Flags as people say them, each with the value that is worth saying.
+const FLAGS: [(&str, &str, bool); 2] = [
+    ("is_fragment", "cut within a line", true),
+    ("is_owner", "first in another file", false),
+];
+/// Ranges: first, last, and the name of both.
+const RANGES: [(&str, &str, &str); 2] = [
+    ("line_start", "line_end", "lines"),
+    ("byte_start", "byte_end", "at bytes"),
+];
 /// Lines are longer only if one value is.
 const MAX_WIDTH: usize = 100;
 
@@ -90,8 +101,30 @@ fn list(start: &str, items: &[Value], lines: &mut Vec<String>) {
     lines.push(line);
 }
 
+/// Put flags and ranges of an object into words.
+fn in_words(item: &Value) -> Value {
+    let Value::Object(fields) = item else {
+        return item.clone();
+    };
+    let mut said = fields.clone();
+    for (key, name, telling) in FLAGS {
+        if said.remove(key) == Some(Value::Bool(telling)) {
+            said.insert(name.to_owned(), Value::Bool(true));
+        }
+    }
+    for (first, last, name) in RANGES {
+        if let (Some(from), Some(to)) = (fields.get(first), fields.get(last)) {
+            said.insert(name.to_owned(), format!("{from}-{to}").into());
+            said.remove(first);
+            said.remove(last);
+        }
+    }
+    Value::Object(said)
+}
+
 /// A row for each object below their keys; what all lack has no column.
 fn table(items: &[Value], indent: usize, lines: &mut Vec<String>) {
+    let items: Vec<Value> = items.iter().map(in_words).collect();
     let mut keys: Vec<&String> = Vec::new();
     for item in items.iter().filter_map(Value::as_object) {
         for key in item
@@ -158,8 +191,10 @@ mod tests {
             "size": 12345,
             "skip_reason": null,
             "chunks": [
-                {"sequence": 0, "gene_id": "c1", "is_owner": true, "symbols": ["a", "b"]},
-                {"sequence": 1, "gene_id": "c22", "is_owner": false, "symbols": []},
+                {"sequence": 0, "gene_id": "c1", "is_owner": true, "is_fragment": false, "symbols": ["a", "b"],
+                 "line_start": 1, "line_end": 3},
+                {"sequence": 1, "gene_id": "c22", "is_owner": false, "is_fragment": false, "symbols": [],
+                 "line_start": 4, "line_end": 12},
             ],
             "tags": ["one", "two"],
             "text": "first\nsecond",
@@ -167,9 +202,9 @@ mod tests {
         let expected = [
             "file /src/a.rs",
             "  chunks",
-            "    gene id  is owner  sequence  symbols",
-            "    c1       yes       0         a > b",
-            "    c22      no        1",
+            "    gene id  lines  sequence  symbols  first in another file",
+            "    c1       1-3    0         a > b",
+            "    c22      4-12   1                  yes",
             "  shard        src",
             "  size         12345 (12 KiB)",
             "  skip reason  none",

@@ -74,6 +74,8 @@ impl RoutingDb {
         let mut conn = connect::open_shared(path).map_err(damaged)?;
         let create = |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(schema::COMMON_TABLES)?;
+            transaction.execute_batch(schema::COMMON_INDEXES)?;
             transaction.execute_batch(schema::ROUTING_SCHEMA)?;
             for column in schema::ROUTING_WIDENED {
                 if !transaction.column_exists(None, "participants", column)? {

@@ -95,6 +95,7 @@ impl ShardLoader {
         let mut conn = connect::create_for_load(path)?;
         connect::end_when_set(&mut conn, stop).map_err(StoreError::sql(path))?;
         conn.execute_batch("BEGIN")
+            .and_then(|()| conn.execute_batch(schema::COMMON_TABLES))
             .and_then(|()| conn.execute_batch(schema::SHARD_TABLES))
             .and_then(|()| conn.execute_batch(schema::BUILD_TABLES))
             .and_then(|()| conn.execute_batch(schema::SERVER_TABLES))
@@ -163,6 +164,7 @@ impl ShardLoader {
         self.step("sparse terms", || postings.write(&self.conn))?;
         self.step("indexes", || self.conn.execute_batch(schema::SHARD_INDEXES))?;
         self.step("server indexes", || {
+            self.conn.execute_batch(schema::COMMON_INDEXES)?;
             self.conn.execute_batch(schema::SERVER_INDEXES)
         })?;
         self.step("statistics", || self.conn.execute_batch(schema::STATISTICS))?;

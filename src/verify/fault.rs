@@ -75,7 +75,7 @@ impl FaultKind {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Missing => {
-                "run the build again; if the index was moved, build it again at its new place"
+                "copy the file from where the index was, or run the build again, which builds what is missing; if the index was moved, run helix-build relocate on it afterwards"
             }
             Self::Unreadable | Self::Structure => {
                 "copy the file again from a good copy, or delete it and run the build again; if it recurs, check the disk"
@@ -120,7 +120,7 @@ impl FaultKind {
             | Self::SparseVector
             | Self::Ledger
             | Self::Digest => {
-                "delete the shard and run the build again; a server that deleted or compacted chunks of the builder causes this as well"
+                "delete the shard and run the build again; a server that deleted, compacted, tombstoned or back-filled chunks of the builder causes this as well"
             }
         }
     }

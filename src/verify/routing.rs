@@ -76,7 +76,11 @@ pub fn check(
 }
 
 const SCHEMA: ExpectedSchema = ExpectedSchema {
-    builder: &[schema::ROUTING_SCHEMA],
+    builder: &[
+        schema::COMMON_TABLES,
+        schema::COMMON_INDEXES,
+        schema::ROUTING_SCHEMA,
+    ],
     server: ServerSchema::Routing,
 };
 
@@ -134,16 +138,35 @@ fn entry(shard: &RegisteredShard, finder: &mut Finder<'_>) {
     }
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     if real(&shard.path).is_some() && real(&shard.path) != real(&shard.recorded_path) {
-        let what = format!(
-            "servers open {}, the shard of this index is {}",
-            shard.recorded_path.display(),
-            shard.path.display()
-        );
-        finder.fault(FaultKind::Routing, "shards", &shard.name, what);
+        let what = elsewhere(&shard.recorded_path, &shard.path);
+        finder.advise(FaultKind::Routing, ("shards", &shard.name), &what, IF_MOVED);
     }
     if shard.health != "ok" {
         let what = format!("health is {}, so servers skip the shard", shard.health);
         finder.fault(FaultKind::Routing, "shards", &shard.name, what);
+    }
+}
+
+/// What to do about an index that lies at another place than the one it is registered at.
+const IF_MOVED: &str = "nothing is damaged: run helix-build relocate on the index, which registers its shards where they lie and encodes nothing; a build with its folder as --out-dir does the same";
+
+/// Say where servers look for a shard and where it is. The shards of a moved index have the same folders: verify prints
+/// what is said of all of them once.
+fn elsewhere(recorded: &Path, found: &Path) -> String {
+    let folders = (recorded.parent(), found.parent());
+    match folders {
+        (Some(recorded_in), Some(found_in)) if recorded.file_name() == found.file_name() => {
+            format!(
+                "the index was moved or copied: servers look in {}, the shard is in {}",
+                recorded_in.display(),
+                found_in.display()
+            )
+        }
+        _ => format!(
+            "servers open {}, the shard of this index is {}",
+            recorded.display(),
+            found.display()
+        ),
     }
 }
 

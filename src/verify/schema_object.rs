@@ -10,7 +10,7 @@ pub struct SchemaObject {
     pub kind: String,
     pub table: String,
     /// The statement with all white space as single blanks.
-    sql: String,
+    pub(super) sql: String,
 }
 
 impl SchemaObject {

@@ -100,10 +100,12 @@ pub fn check(
 
 const SCHEMA: ExpectedSchema = ExpectedSchema {
     builder: &[
+        schema::COMMON_TABLES,
         schema::SHARD_TABLES,
         schema::BUILD_TABLES,
         schema::SERVER_TABLES,
         schema::SHARD_INDEXES,
+        schema::COMMON_INDEXES,
         schema::SERVER_INDEXES,
         schema::STATISTICS,
     ],

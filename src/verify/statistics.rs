@@ -13,6 +13,7 @@ pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> bool {
     let compared = || -> Result<_, rusqlite::Error> {
         let reference = Connection::open_in_memory()?;
         for part in [
+            schema::COMMON_TABLES,
             schema::SHARD_TABLES,
             schema::SHARD_INDEXES,
             schema::STATISTICS,

@@ -87,6 +87,37 @@ fn an_index_is_built_here_and_used_there() {
     }
 }
 
+/// All shards have moved alike, so one line says it, and its advice is what mends it without loss.
+#[test]
+fn verify_of_a_moved_index_advises_relocate() {
+    let (old, new, digest) = moved("sharded");
+    let ran = new.run(&["verify", "o-sharded/p"]);
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    let faults: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("FAULT"))
+        .collect();
+    assert_eq!(faults.len(), 1, "{ran:?}");
+    let old_folder = old.path("o-sharded/p/shards").display().to_string();
+    assert!(
+        faults[0].contains("moved or copied") && faults[0].contains(&old_folder),
+        "{faults:?}"
+    );
+    let advice = ran
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with("FAULT"))
+        .nth(1);
+    let advice = advice.expect("a line of advice");
+    assert!(
+        advice.contains("helix-build relocate") && !advice.contains("delete"),
+        "{advice}"
+    );
+    new.run(&["relocate", "o-sharded/p"]);
+    assert_eq!(new.verified("o-sharded/p")["digest"], *digest);
+}
+
 #[test]
 fn a_killed_relocation_ends_like_any_other() {
     let steps = [

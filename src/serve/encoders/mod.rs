@@ -8,7 +8,8 @@
 //!   for a text without a direction
 //! - `POST /encode/splade` `{"texts": [..], "top_k": n}` gives `{"sparse": [{term: weight}]}`. The protocol does not say
 //!   what the texts are; they are encoded as queries, unless `"task": "passage"` says otherwise
-//! - everything else is 404; what is wrong with a request is in `{"detail": ..}`
+//! - everything else is 404; what is wrong with a request is in `{"detail": ..}`. `/encode/sema`, for 20 values along axes
+//!   of the server's own, is asked for only with `sema_embed_on_ingest`, which is off by default
 //!
 //! A client that sends or reads too slowly is given up after a minute, and all requests and answers together take a
 //! limited part of the memory.

@@ -34,7 +34,8 @@ fn chunk(path: &'static str, text: &str) -> Chunk {
 fn write_shard(path: &Path, chunks: &[Chunk]) {
     let db = Connection::open(path).expect("new");
     db.execute_batch(&format!(
-        "PRAGMA journal_mode=WAL; {}{}",
+        "PRAGMA journal_mode=WAL; {}{}{}",
+        schema::COMMON_TABLES,
         schema::SHARD_TABLES,
         schema::BUILD_TABLES
     ))
@@ -71,6 +72,7 @@ fn record(label: &str) -> String {
 
 fn write_routing(folder: &Path, shards: &[(&str, &[&str])]) {
     let db = Connection::open(folder.join("main.genome.db")).expect("new");
+    db.execute_batch(schema::COMMON_TABLES).expect("schema");
     db.execute_batch(schema::ROUTING_SCHEMA).expect("schema");
     for (label, domains) in shards {
         let path = folder.join(format!("{label}.genome.db"));

@@ -7,11 +7,13 @@
 //! Tables come before the rows and indexes after them, since an index over finished rows is sorted
 //! once instead of being split page by page.
 
+mod common;
 mod routing;
 mod server;
 mod shard;
 
-pub use routing::{INSERT_LOCAL_ORG, ROUTING_SCHEMA, ROUTING_WIDENED};
+pub use common::{COMMON_INDEXES, COMMON_TABLES, INSERT_LOCAL_ORG};
+pub use routing::{ROUTING_SCHEMA, ROUTING_WIDENED};
 pub use server::{FILL_SYNC_TRACKED, SERVER_INDEXES, SERVER_TABLES};
 pub use shard::{
     BUILD_TABLES, DROP_STAGING_TABLES, PATH_KEYS, RELATIONS, SHARD_INDEXES, SHARD_TABLES,

@@ -9,35 +9,6 @@
 /// Rows that are read by one key lie in its order (`WITHOUT ROWID`). Servers create their indexes by name if they are
 /// not there; where a key does the work of one, an index of its name over no rows keeps its place.
 pub const SHARD_TABLES: &str = "
-CREATE TABLE genes (
-    gene_id TEXT PRIMARY KEY,
-    content TEXT,
-    complement TEXT,
-    codons TEXT,
-    promoter TEXT,
-    epigenetics TEXT,
-    chromatin INTEGER,
-    is_fragment INTEGER,
-    embedding TEXT,
-    source_id TEXT,
-    repo_root TEXT,
-    source_kind TEXT,
-    observed_at REAL,
-    mtime REAL,
-    content_hash TEXT,
-    volatility_class TEXT,
-    authority_class TEXT,
-    support_span TEXT,
-    last_verified_at REAL,
-    version INTEGER,
-    supersedes TEXT,
-    key_values TEXT,
-    embedding_dense TEXT,
-    embedding_dense_v2 BLOB,
-    compression_tier INTEGER DEFAULT 0,
-    last_seen REAL,
-    live_truth_score REAL DEFAULT 1.0
-);
 CREATE TABLE promoter_index (gene_id TEXT, tag_type TEXT, tag_value TEXT);
 CREATE INDEX idx_promoter_value ON promoter_index(tag_value) WHERE tag_value IS NULL;
 CREATE TABLE entity_graph (
@@ -217,7 +188,6 @@ CREATE INDEX idx_genes_dense_v2_hot ON genes(gene_id)
     WHERE embedding_dense_v2 IS NOT NULL AND chromatin < 2;
 CREATE INDEX idx_genes_last_seen ON genes(last_seen);
 CREATE INDEX idx_genes_source ON genes(source_id);
-CREATE INDEX idx_genes_supersedes ON genes(supersedes) WHERE supersedes IS NOT NULL;
 CREATE INDEX idx_promoter_gene ON promoter_index(gene_id);
 CREATE INDEX idx_promoter_cover ON promoter_index(tag_value, gene_id);
 CREATE INDEX idx_entity_graph_gene ON entity_graph(gene_id);

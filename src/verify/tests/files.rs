@@ -1,6 +1,7 @@
 //! Whole files: missing, left over beside the index, or changed while they are read.
 
 use super::*;
+use crate::store::schema;
 
 #[test]
 fn what_is_missing_or_left_over_beside_the_index_is_told() {
@@ -110,7 +111,8 @@ fn a_database_of_another_program_is_no_index() {
         std::fs::remove_file(path).expect("removed");
     }
     let path = folder.path().join("server.db");
-    change(&path, crate::store::schema::SHARD_TABLES);
+    change(&path, schema::COMMON_TABLES);
+    change(&path, schema::SHARD_TABLES);
     let found = verify(&path, Level::Quick);
     assert!(
         matches!(found, Err(LocateError::OfAnotherBuilder { .. })),
@@ -121,7 +123,8 @@ fn a_database_of_another_program_is_no_index() {
 #[test]
 fn a_shard_that_another_builder_registered_is_left_alone() {
     let fixture = Fixture::new();
-    change(&fixture.shard("theirs"), crate::store::schema::SHARD_TABLES);
+    change(&fixture.shard("theirs"), schema::COMMON_TABLES);
+    change(&fixture.shard("theirs"), schema::SHARD_TABLES);
     let register = format!(
         "INSERT INTO shards (shard_name, category, path, created_at, updated_at)
          VALUES ('theirs', 'agent', '{}', 1.0, 1.0)",

@@ -39,6 +39,28 @@ fn an_index_that_a_server_has_used_is_sound() {
     assert!(report.shards[0].touched_chunks > 0);
 }
 
+/// A server compacts a thin chunk as soon as it has taken it in, and leaves its words in the index.
+#[test]
+fn a_server_may_compact_a_chunk_of_its_own() {
+    let fixture = Fixture::new();
+    change(&fixture.shard("a"), SERVE);
+    let compact =
+        "UPDATE genes SET content = '[COMPRESSED:euchromatin] source=unknown', compression_tier = 1
+                   WHERE gene_id = '00000000deadbeef'";
+    change(&fixture.shard("a"), compact);
+    let report = fixture.verify(Level::Full);
+    assert!(report.is_sound(), "{:#?}", listed(&report));
+    // What the index says of another chunk is compared still.
+    let retag = "UPDATE promoter_index SET tag_value = 'another' WHERE rowid = 1";
+    change(&fixture.shard("a"), retag);
+    let report = fixture.verify(Level::Full);
+    assert!(
+        has(&report, "a", FaultKind::FullText, "genes_fts"),
+        "{:#?}",
+        listed(&report)
+    );
+}
+
 /// As `sync/tracker.py` of 0.11.3 has it.
 const SYNC: &str = "
 CREATE TABLE IF NOT EXISTS sync_tracked ( path TEXT PRIMARY KEY, root TEXT NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL, size INTEGER NOT NULL, synced_at REAL NOT NULL);
@@ -74,6 +96,16 @@ const MOUNTED_AS_CHUNKS: &str = "
         key_values   TEXT,    -- JSON list[str] | NULL
         embedding_dense TEXT  -- JSON list[float] | NULL (BGE-M3, Step 4)
     );
+    CREATE TABLE IF NOT EXISTS gene_relations (
+        gene_id_a  TEXT,
+        gene_id_b  TEXT,
+        relation   INTEGER,
+        confidence REAL,
+        updated_at REAL,
+        PRIMARY KEY (gene_id_a, gene_id_b)
+    );
+CREATE INDEX IF NOT EXISTS idx_gene_relations_rel_a ON gene_relations(relation, gene_id_a);
+CREATE INDEX IF NOT EXISTS idx_gene_relations_rel_b ON gene_relations(relation, gene_id_b);
     CREATE TABLE IF NOT EXISTS promoter_index (
         gene_id   TEXT,
         tag_type  TEXT,   -- 'domain' | 'entity'
