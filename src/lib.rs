@@ -125,6 +125,7 @@ mod evaluation;
 pub mod exit_code;
 mod failpoint;
 mod gpu;
+mod http;
 mod hub;
 mod named_file;
 mod progress;

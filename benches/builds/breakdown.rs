@@ -46,6 +46,7 @@ impl EncoderSet {
             ModelSource::None => "none".to_owned(),
             ModelSource::Embedded => "embedded".to_owned(),
             ModelSource::Directory(folder) => folder.display().to_string(),
+            ModelSource::Server(address) => address.to_string(),
         };
         let (sparse, dense) = (value(&self.choice.sparse), value(&self.choice.dense));
         [

@@ -246,7 +246,7 @@ fn sequences(root: &Path, choice: &EncoderChoice) -> anyhow::Result<[Vec<Vec<i64
 fn graph(source: &ModelSource, position: usize) -> anyhow::Result<Option<PathBuf>> {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models");
     Ok(match source {
-        ModelSource::None => None,
+        ModelSource::None | ModelSource::Server(_) => None,
         ModelSource::Embedded => {
             Some(assets.join(["helix-sparse-mini.onnx", "helix-dense-mini.onnx"][position]))
         }

@@ -396,6 +396,10 @@ const VARIABLES: &[(&str, &str)] = &[
         "First folder in which models list looks, and into which models fetch writes.",
     ),
     (
+        "HELIX_BUILD_ENCODER_KEY",
+        "Key of the encoder servers that --sparse-model and --dense-model name, sent as a bearer token.",
+    ),
+    (
         "HF_TOKEN",
         "Token that models fetch sends to its server, for private models.",
     ),

@@ -160,10 +160,10 @@ impl Command {
 /// Flags that choose models.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ModelFlags {
-    /// Sparse encoder: a model directory, `embedded` or `none`
+    /// Sparse encoder: a model directory, a server's URL, `embedded` or `none`
     #[arg(long, value_name = "MODEL", env = "HELIX_BUILD_SPARSE_MODEL")]
     pub sparse_model: Option<String>,
-    /// Dense encoder: a model directory, `embedded` or `none`
+    /// Dense encoder: a model directory, a server's URL, `embedded` or `none`
     #[arg(long, value_name = "MODEL", env = "HELIX_BUILD_DENSE_MODEL")]
     pub dense_model: Option<String>,
     /// Use this ONNX Runtime library instead of the built-in one

@@ -119,7 +119,7 @@ fn models(choice: &EncoderChoice) -> Finding {
                 let dir = dir.display();
                 format!("{error}; run `helix-build models check {dir}` for details")
             }
-            ModelSource::Embedded | ModelSource::None => error.to_string(),
+            ModelSource::Embedded | ModelSource::Server(_) | ModelSource::None => error.to_string(),
         }
     };
     finding("models", true, open().map_err(explain))

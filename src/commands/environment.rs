@@ -1,6 +1,7 @@
 //! What the environment says about devices and libraries, read once for the engine, which reads no environment.
 
 use crate::encode::LibraryPaths;
+use crate::exit_code::{Exit, ExitCode};
 use std::path::{Path, PathBuf};
 
 /// Output folder of builds, relative to the working directory.
@@ -35,4 +36,19 @@ pub fn visible_devices() -> Option<String> {
 pub fn out_dir() -> PathBuf {
     let set = std::env::var_os("HELIX_BUILD_OUT_DIR").filter(|set| !set.is_empty());
     PathBuf::from(set.unwrap_or_else(|| DEFAULT_OUT_DIR.into()))
+}
+
+/// Return the key that encoder servers ask for, from `HELIX_BUILD_ENCODER_KEY`; `None` if it is not set or empty.
+pub fn encoder_key() -> anyhow::Result<Option<String>> {
+    let Some(key) = std::env::var_os("HELIX_BUILD_ENCODER_KEY") else {
+        return Ok(None);
+    };
+    let key = key.to_str().map(str::trim).unwrap_or("\u{fffd}");
+    match key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(Some(key.to_owned()).filter(|key| !key.is_empty())),
+        false => Err(Exit::error(
+            ExitCode::Usage,
+            "HELIX_BUILD_ENCODER_KEY holds a character that no key has: set it to the key alone, or unset it",
+        )),
+    }
 }

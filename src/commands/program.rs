@@ -1,5 +1,6 @@
 //! The `helix-build` program: reads the command line, runs a command, ends with its exit code.
 
+use super::environment;
 use super::{record_failed_start, refuse_log, report_failure};
 use crate::cli::{self, Command};
 use crate::exit_code::Failed;
@@ -23,6 +24,7 @@ pub fn run() -> ExitCode {
     let is_server = matches!(command, Command::Serve(_));
     let ended = refuse_log(&command, &flags)
         .and_then(|()| telemetry::start(&command, &flags).map_err(Failed::from))
+        .and_then(|()| take_encoder_key().map_err(Failed::from))
         .inspect_err(|failed| record_failed_start(&command, failed))
         .and_then(|()| super::run(command, &flags));
     let code = ended.unwrap_or_else(|failed| report_failure(&failed, &flags));
@@ -35,4 +37,11 @@ pub fn run() -> ExitCode {
         platform::exit_now(i32::from(code as u8));
     }
     code.into()
+}
+
+/// Take the key of encoder servers from the environment.
+fn take_encoder_key() -> anyhow::Result<()> {
+    let key = environment::encoder_key()?;
+    key.into_iter().for_each(encode::use_key);
+    Ok(())
 }

@@ -12,6 +12,7 @@ use crate::engine::{self, BuildRequest, Layout, ProcessCommand};
 use crate::exit_code::{Exit, ExitCode};
 use crate::plan::{Mode, Pace, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
 use crate::profile::encoders::{EncoderChoice, ModelSource, Precision};
+use crate::profile::server_address::ServerAddress;
 use crate::profile::{DeviceSetting, Profile, list_profiles};
 use crate::store;
 use anyhow::Context as _;
@@ -216,6 +217,12 @@ pub fn model_source(text: &str) -> anyhow::Result<ModelSource> {
     Ok(match text {
         "none" => ModelSource::None,
         "embedded" => ModelSource::Embedded,
+        url if ServerAddress::is_url(url) => {
+            let address = url.parse::<ServerAddress>();
+            let address =
+                address.map_err(|error| Exit::error(ExitCode::Usage, error.to_string()))?;
+            ModelSource::Server(Box::new(address))
+        }
         path => {
             let path = std::path::absolute(path).with_context(|| format!("model {path}"))?;
             ModelSource::Directory(path)
@@ -337,6 +344,7 @@ pub fn model_name(source: &ModelSource) -> String {
         ModelSource::Embedded => "embedded".to_owned(),
         ModelSource::None => "none".to_owned(),
         ModelSource::Directory(path) => path.display().to_string(),
+        ModelSource::Server(address) => address.to_string(),
     }
 }
 

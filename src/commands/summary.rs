@@ -132,6 +132,15 @@ fn print_summary(
     }
     secrets::print(out, &index.secrets_in_text, &request.profile)?;
     print_text(out, &index.text)?;
+    for server in &index.servers {
+        let revision = server.revision.as_deref();
+        let revision = revision.map_or(String::new(), |revision| format!(" ({revision:.12})"));
+        writeln!(
+            out,
+            "  not reproducible: {} vectors by {}{revision} at {}",
+            server.kind, server.model, server.url
+        )?;
+    }
     for root in &index.missing_roots {
         writeln!(out, "  missing root: {root}")?;
     }

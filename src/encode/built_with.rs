@@ -8,6 +8,7 @@ use super::error::EncodeError;
 use crate::batch::EncoderKind;
 use crate::profile::encoders::{EncoderChoice, ModelSource};
 use crate::profile::recipe::Recipe;
+use crate::profile::server_address::ServerAddress;
 
 /// The encoders that an index was built with, as its shards record them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,8 @@ impl BuiltWith {
     }
 
     /// Return the encoders of `choice` that encode as those of the index did: with its coverage and precision, and
-    /// without the kinds of which it has no vectors.
+    /// without the kinds of which it has no vectors. A server that the index records takes the place of the embedded model,
+    /// which is also what a choice without any wish has.
     ///
     /// # Errors
     /// [`MismatchError::Other`] when a chosen encoder is not the index's, [`MismatchError::Unreadable`] when its files
@@ -61,16 +63,27 @@ impl BuiltWith {
             precision: self.encoders.precision(),
             ..choice.clone()
         };
-        if self.encoders.sparse.is_none() {
-            selected.sparse = ModelSource::None;
-        }
-        if self.encoders.dense.is_none() {
-            selected.dense = ModelSource::None;
-        }
+        selected.sparse = source(&self.encoders.sparse, selected.sparse);
+        selected.dense = source(&self.encoders.dense, selected.dense);
         let given = describe(&selected)?;
         same(EncoderKind::Sparse, &self.encoders.sparse, given.sparse)?;
         same(EncoderKind::Dense, &self.encoders.dense, given.dense)?;
         Ok(selected)
+    }
+}
+
+fn source(recorded: &Option<ModelInfo>, chosen: ModelSource) -> ModelSource {
+    let Some(recorded) = recorded else {
+        return ModelSource::None;
+    };
+    let server = recorded.server.as_ref();
+    let address = server.and_then(|server| server.url.parse::<ServerAddress>().ok());
+    match (chosen, address) {
+        (ModelSource::Embedded, Some(address)) => ModelSource::Server(Box::new(ServerAddress {
+            is_recorded: true,
+            ..address
+        })),
+        (chosen, _) => chosen,
     }
 }
 

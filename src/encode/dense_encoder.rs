@@ -1,58 +1,56 @@
-//! Dense vectors of texts: a session, and its output pooled over windows.
+//! Dense vectors of texts: a session and its output pooled over windows, tables, or a server.
 
 use super::builtin::DenseTables;
 use super::dense;
+use super::encoder::{Encoder, Metered, RunsSession};
 use super::error::EncodeError;
 use super::meter::{Meter, without_tables};
 use super::model::{Model, Pooling, TableFile};
-use super::session::{BatchEvent, ModelSession, RunCost, SessionConfig};
+use super::server::Sent;
+use super::session::{BatchEvent, ModelSession, SessionConfig};
 use super::sparse;
 use super::static_table::StaticTable;
-use super::text::Windows;
+use super::text::{TokenizedText, Windows};
 use super::tokenizer::Tokenizer;
 use crate::batch::EncoderKind;
 use crate::vector::DenseVector;
 use ort::environment::Environment;
 
-pub(super) enum DenseEncoder {
-    Session(Box<DenseSession>),
-    Tables(Box<TableDense>),
-}
+pub(super) type DenseEncoder = Encoder<DenseSession, TableDense>;
 
 impl DenseEncoder {
     /// Return one vector for each text; `None` for a text without a direction.
     pub fn encode_many(
         &mut self,
-        texts: &[&Windows],
-        observe: &dyn Fn(BatchEvent),
+        texts: &[&TokenizedText],
+        sent: Sent,
+        observe: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Option<DenseVector>>, EncodeError> {
+        let windows = || {
+            let windows = texts.iter();
+            windows.filter_map(|text| text.windows(EncoderKind::Dense))
+        };
         match self {
-            Self::Session(encoder) => encoder.encode_many(texts, observe),
-            Self::Tables(encoder) => encoder.encode_many(texts, observe),
+            Self::Session(encoder) => encoder.encode_many(&windows().collect::<Vec<_>>(), observe),
+            Self::Tables(encoder) => encoder.encode_many(&windows().collect::<Vec<_>>(), observe),
+            Self::Server(encoder) => encoder.dense(texts, sent, observe),
         }
     }
+}
 
-    /// The session, if ONNX Runtime runs the model.
-    pub fn session(&self) -> Option<&ModelSession> {
-        match self {
-            Self::Session(encoder) => Some(&encoder.session),
-            Self::Tables(_) => None,
-        }
+impl RunsSession for DenseSession {
+    fn session(&self) -> &ModelSession {
+        &self.session
     }
 
-    pub fn session_mut(&mut self) -> Option<&mut ModelSession> {
-        match self {
-            Self::Session(encoder) => Some(&mut encoder.session),
-            Self::Tables(_) => None,
-        }
+    fn session_mut(&mut self) -> &mut ModelSession {
+        &mut self.session
     }
+}
 
-    /// Return the cost of all runs since the last call.
-    pub fn take_cost(&mut self) -> RunCost {
-        match self {
-            Self::Session(encoder) => encoder.session.take_cost(),
-            Self::Tables(encoder) => encoder.meter.take_cost(),
-        }
+impl Metered for TableDense {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
     }
 }
 

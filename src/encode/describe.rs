@@ -5,18 +5,22 @@ use super::digest::{check_sha256, read_in_pieces};
 use super::error::EncodeError;
 use super::graph_file::check_vocabulary;
 use super::model::{Graph, Model, Pooling};
+use super::server::{Server, ServerInfo};
 use super::source::resolve;
 use super::static_table;
 use super::tokenizer::Tokenizer;
 use crate::batch::EncoderKind;
 use crate::ids::Digest;
-use crate::profile::encoders::{EncoderChoice, Precision};
+use crate::profile::encoders::{EncoderChoice, ModelSource, Precision};
 use crate::profile::recipe::Coverage;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Raise it when a change of the code changes any vector of an unchanged model.
 const RULES: u32 = 2;
+
+/// The same for texts that are sent to a server: how they are cut, and how vectors of pieces are put together.
+const SERVER_RULES: u32 = 1;
 
 /// The same for which tokens of a user's model may be terms.
 const TERM_RULES: u32 = 1;
@@ -59,14 +63,21 @@ pub struct ModelInfo {
     /// Its precision on a device.
     #[serde(default, skip_serializing_if = "Precision::is_fp32")]
     pub precision: Precision,
+    /// The server that encoded; `None`: this program did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerInfo>,
 }
 
-/// Hash and describe the chosen encoders. Read each model's files once and load no runtime.
+/// Hash and describe the chosen encoders. Read each model's files once and load no runtime. A server is asked.
 ///
 /// # Errors
-/// `ModelMissing`, `ModelBad`, `WrongKind` or `TokenizerBad`, for what the files show.
+/// `ModelMissing`, `ModelBad`, `WrongKind` or `TokenizerBad`, for what the files show; `ServerAway` or `ServerBad`.
 pub fn describe(choice: &EncoderChoice) -> Result<EncoderInfo, EncodeError> {
-    let one = |kind, source| {
+    let one = |kind, source: &ModelSource| {
+        if let Some(address) = source.server() {
+            let server = Server::open(kind, address, choice.server_patience_s)?;
+            return Ok(Some(describe_server(&server, choice.coverage)));
+        }
         let model = resolve(kind, source)?;
         model
             .map(|m| describe_model(&m, choice.coverage, choice.precision))
@@ -133,10 +144,7 @@ fn describe_model(
     hash.text(&model.passage_prefix);
     hash.number(model.char_cap.map_or(u64::MAX, |chars| chars as u64));
     hash.number(model.document_terms() as u64);
-    hash.text(match coverage {
-        Coverage::Whole => "whole",
-        Coverage::Head => "head",
-    });
+    hash.text(coverage_name(coverage));
     if let (EncoderKind::Sparse, Graph::File(_)) = (model.kind, &model.graph) {
         hash.number(TERM_RULES.into());
     }
@@ -158,7 +166,34 @@ fn describe_model(
             .map_err(|_| EncodeError::bad(model.kind, &model.name, "dim is out of range"))?,
         licence: model.licence.clone(),
         precision,
+        server: None,
     })
+}
+
+/// Describe a server by what it tells of its model. The hash does not depend on where the server is.
+fn describe_server(server: &Server, coverage: Coverage) -> ModelInfo {
+    let mut hash = Fields::default();
+    hash.text("server");
+    hash.number(SERVER_RULES.into());
+    hash.text(&server.kind().to_string());
+    server.identity().iter().for_each(|field| hash.text(field));
+    hash.number(server.dim() as u64);
+    hash.text(coverage_name(coverage));
+    ModelInfo {
+        name: server.model().to_owned(),
+        hash: Digest(hash.0.finalize().into()),
+        dim: server.dim() as u32,
+        licence: None,
+        precision: Precision::Fp32,
+        server: Some(server.info()),
+    }
+}
+
+fn coverage_name(coverage: Coverage) -> &'static str {
+    match coverage {
+        Coverage::Whole => "whole",
+        Coverage::Head => "head",
+    }
 }
 
 /// Return the BLAKE3 hash of a file.

@@ -2,9 +2,11 @@
 
 use super::dense_encoder::DenseEncoder;
 use super::error::EncodeError;
+use super::server::Sent;
+use super::server_encoders::ServerEncoder;
 use super::session::{BatchEvent, ModelSession, RunCost};
 use super::sparse::QUERY_TERMS;
-use super::sparse_encoder::SparseEncoder;
+use super::sparse_encoder::{SparseEncoder, with_windows};
 use super::table_queries::TableQueries;
 use super::text::{TextTokenizer, TokenizedText};
 use crate::batch::EncoderKind;
@@ -57,7 +59,7 @@ pub enum TextRole {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Schedule {
     OneAfterTheOther,
-    /// One kind runs on a device and the other on the CPU.
+    /// One kind runs on a device and the other on the CPU, or a server encodes one of them.
     InParallel,
 }
 
@@ -80,14 +82,19 @@ impl Encoders {
         self.device_name.clone()
     }
 
+    /// Terms of a chunk's sparse vector at most.
+    pub fn document_terms(&self) -> usize {
+        self.document_terms
+    }
+
     /// Return what is wrong with models that work but whose vectors are useless: every text has the same one.
     pub fn warnings(&self) -> &[EncodeError] {
         &self.warnings
     }
 
-    /// Whether to encode many texts at a time: a kind runs on a device.
+    /// Whether to encode many texts at a time: a kind runs on a device or on a server.
     pub fn is_batched(&self) -> bool {
-        self.sessions().any(ModelSession::is_batched)
+        self.sessions().any(ModelSession::is_batched) || self.servers().next().is_some()
     }
 
     /// Release memory whenever the counter `requests` has increased: the next run of each session returns the unused
@@ -182,7 +189,17 @@ impl Encoders {
         kinds.into_iter().filter_map(|kind| self.session(kind))
     }
 
+    /// The servers that encode.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &ServerEncoder> {
+        let sparse = self.sparse.as_ref().and_then(SparseEncoder::server);
+        let dense = self.dense.as_ref().and_then(DenseEncoder::server);
+        sparse.into_iter().chain(dense)
+    }
+
     fn schedule(&self) -> Schedule {
+        if self.servers().next().is_some() {
+            return Schedule::InParallel;
+        }
         let mut batched = self.sessions().map(ModelSession::is_batched);
         match (batched.next(), batched.next()) {
             (Some(sparse), Some(dense)) if sparse != dense => Schedule::InParallel,
@@ -215,23 +232,22 @@ impl Encoders {
             .query_table
             .as_ref()
             .filter(|_| role == TextRole::Query);
+        let sent = match role {
+            TextRole::Query => Sent::Query,
+            TextRole::Passage => Sent::Passage,
+        };
         let sparse = self.sparse.as_mut().map(|encoder| {
             move || {
-                let windows = texts
-                    .iter()
-                    .filter_map(|text| Some((*text, text.windows(EncoderKind::Sparse)?)));
-                let windows: Vec<_> = windows.collect();
                 let vectors = match table {
-                    Some(table) => table.encode_many(&windows, n_terms),
-                    None => encoder.encode_many(&windows, n_terms, observe)?,
+                    Some(table) => table.encode_many(&with_windows(texts), n_terms),
+                    None => encoder.encode_many(texts, (sent, n_terms), observe)?,
                 };
                 Ok::<_, EncodeError>((vectors, encoder.take_cost()))
             }
         });
         let dense = self.dense.as_mut().map(|encoder| {
             move || {
-                let windows = texts.iter().filter_map(|t| t.windows(EncoderKind::Dense));
-                let vectors = encoder.encode_many(&windows.collect::<Vec<_>>(), observe)?;
+                let vectors = encoder.encode_many(texts, sent, observe)?;
                 Ok::<_, EncodeError>((vectors, encoder.take_cost()))
             }
         });

@@ -88,6 +88,31 @@ pub enum EncodeError {
         "device {device} cannot be used: {reason}; `helix-build doctor` says what is missing, or pass --device cpu"
     )]
     DeviceUnusable { device: Device, reason: String },
+    /// No answer came from an encoder server for as long as there was patience. It may be back later.
+    #[error("the {kind} encoder at {url} does not answer ({waited_s} s): {reason}")]
+    ServerAway {
+        kind: EncoderKind,
+        url: String,
+        waited_s: u64,
+        reason: String,
+    },
+    /// An encoder server answers, but cannot be used.
+    #[error("the {kind} encoder at {url} cannot be used: {reason}")]
+    ServerBad {
+        kind: EncoderKind,
+        url: String,
+        reason: String,
+    },
+    /// An encoder server has another model than at the beginning.
+    #[error(
+        "the {kind} encoder at {url} was changed under way: {reason}; give it the first model again and repeat the \
+         command, or build everything with the new one by --rebuild"
+    )]
+    ServerChanged {
+        kind: EncoderKind,
+        url: String,
+        reason: String,
+    },
     /// A device has no memory for even one window.
     #[error(
         "the {kind} encoder has no memory left on {device} for a run of {shape} tokens: {reason}"
@@ -129,6 +154,9 @@ impl EncodeError {
             | Self::RunFailed { kind, .. }
             | Self::BadOutput { kind, .. }
             | Self::OutOfMemory { kind, .. }
+            | Self::ServerAway { kind, .. }
+            | Self::ServerBad { kind, .. }
+            | Self::ServerChanged { kind, .. }
             | Self::DeviceLost { kind, .. } => Some(*kind),
             Self::RuntimeMissing
             | Self::RuntimeBad { .. }

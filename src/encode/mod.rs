@@ -2,7 +2,8 @@
 //!
 //! The only module that uses ONNX Runtime and the `tokenizers` crate. Tokenizing ([`TextTokenizer`]) is pure work for a
 //! thread pool; [`Encoders`] owns one session per kind and belongs to one thread. Writes nothing but the unpacked runtime
-//! library and the models of [`prepare_model`], reads nothing but models, and opens no connection.
+//! library and the models of [`prepare_model`], reads nothing but models, and opens no connection but to the encoder servers
+//! that a choice names.
 //!
 //! The modules are listed from the bottom up: each imports only modules above it in this list.
 
@@ -18,6 +19,9 @@ mod model;
 mod onnx;
 mod output;
 mod tokenizer;
+
+mod dense;
+mod server;
 
 mod graph_file;
 
@@ -36,7 +40,6 @@ mod text;
 mod built_with;
 
 mod batch;
-mod dense;
 mod sparse;
 
 mod provider;
@@ -48,6 +51,10 @@ mod simulated;
 mod session;
 
 mod meter;
+
+mod server_encoders;
+
+mod encoder;
 
 mod dense_encoder;
 mod sparse_encoder;
@@ -73,6 +80,7 @@ pub use models::{
     prepare_model,
 };
 pub use runtime::{RuntimeInfo, RuntimeOrigin, embedded_runtime, forbid_telemetry, runtime_info};
+pub use server::{ServerInfo, use_key};
 pub use session::BatchEvent;
 pub use simulated::is_requested as simulates_devices;
 pub use size::{ModelBytes, QuantizedKinds, model_bytes, quantized_kinds};

@@ -8,11 +8,14 @@ use super::error::EncodeError;
 use super::graph_file::check_vocabulary;
 use super::model::{Graph, Model};
 use super::provider::{Cpu, Provider};
+use super::server::Server;
+use super::server_encoders::{self, ServerEncoder};
 use super::session::SessionConfig;
 use super::simulated::{self, Simulated};
+use super::sparse::DOCUMENT_TERMS;
 use super::sparse_encoder::{BuiltInSparse, SparseEncoder, SparseSession};
 use super::table_queries::TableQueries;
-use super::text::TextTokenizer;
+use super::text::{TextTokenizer, head_chars};
 use super::{runtime, source};
 use crate::batch::EncoderKind;
 use crate::profile::encoders::{Device, EncoderChoice, ModelSource};
@@ -35,7 +38,8 @@ impl Encoders {
         let sparse_model = source::resolve(EncoderKind::Sparse, &choice.sparse)?;
         let dense_model = source::resolve(EncoderKind::Dense, &choice.dense)?;
         let tokenizer =
-            TextTokenizer::new(sparse_model.as_ref(), dense_model.as_ref(), choice.coverage)?;
+            TextTokenizer::new(sparse_model.as_ref(), dense_model.as_ref(), choice.coverage)?
+                .for_servers(choice.has_server());
         let models = || [&sparse_model, &dense_model].into_iter().flatten();
         for model in models() {
             if let (Some(_), Some(tokenizer)) = (model.graph.path(), tokenizer.of(model.kind)) {
@@ -62,13 +66,19 @@ impl Encoders {
             // A library that was named must be good, whether a model needs it or not.
             environment()?;
         }
-        let document_terms = sparse_model.as_ref().map_or(0, Model::document_terms);
+        let sparse_server = server(EncoderKind::Sparse, choice)?;
+        let dense_server = server(EncoderKind::Dense, choice)?;
+        let document_terms = match (&sparse_model, &sparse_server) {
+            (Some(model), _) => model.document_terms(),
+            (None, Some(server)) => server.server().document_terms().unwrap_or(DOCUMENT_TERMS),
+            (None, None) => 0,
+        };
         let sparse = match (&sparse_model, tokenizer.of(EncoderKind::Sparse)) {
             (Some(model), Some(tokenizer)) => {
                 let config = config(choice.sparse_device);
                 Some(match &model.graph {
                     Graph::Embedded(file) if config.device.is_cpu() => {
-                        SparseEncoder::BuiltIn(Box::new(BuiltInSparse::open(model, file)?))
+                        SparseEncoder::Tables(Box::new(BuiltInSparse::open(model, file)?))
                     }
                     _ => {
                         let environment = environment()?;
@@ -77,7 +87,7 @@ impl Encoders {
                     }
                 })
             }
-            _ => None,
+            _ => sparse_server.map(SparseEncoder::Server),
         };
         let dense = match (&dense_model, tokenizer.of(EncoderKind::Dense)) {
             (Some(model), Some(tokenizer)) => {
@@ -96,7 +106,7 @@ impl Encoders {
                     }
                 })
             }
-            _ => None,
+            _ => dense_server.map(DenseEncoder::Server),
         };
         let query_table = match (&sparse_model, tokenizer.of(EncoderKind::Sparse)) {
             (Some(model), Some(tokenizer)) => TableQueries::of(model, tokenizer),
@@ -111,14 +121,32 @@ impl Encoders {
             device_name: choice.device_name(),
             warnings: Vec::new(),
         };
-        let is_exact = choice.device().is_none() && choice.cpu_threads <= 1;
+        let is_exact = choice.device().is_none() && choice.cpu_threads <= 1 && !choice.has_server();
         let agreement = match is_exact {
             true => canary::Agreement::Exact,
             false => canary::Agreement::WithinRounding,
         };
         encoders.warnings = canary::check(&mut encoders, agreement)?;
+        let useless = encoders.servers();
+        let useless: Vec<_> = useless
+            .filter_map(server_encoders::nothing_told_apart)
+            .collect();
+        encoders.warnings.extend(useless);
         Ok(encoders)
     }
+}
+
+/// Connect to the server of one kind; `None` if another thing encodes it.
+fn server(
+    kind: EncoderKind,
+    choice: &EncoderChoice,
+) -> Result<Option<Box<ServerEncoder>>, EncodeError> {
+    let Some(address) = choice.source(kind).server() else {
+        return Ok(None);
+    };
+    let server = Server::open(kind, address, choice.server_patience_s)?;
+    let head = head_chars(kind, choice.coverage);
+    Ok(Some(Box::new(ServerEncoder::new(server, head))))
 }
 
 /// Return the provider that runs the sessions of a device.

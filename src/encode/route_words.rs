@@ -18,22 +18,24 @@ const MAX_CHARS: usize = 64;
 /// Return the heaviest words of a text by `weights` (`[V]`) of the vocabulary: lower case, distinct, heaviest first. An
 /// identifier such as `foo_bar` is listed as well as its parts, after the heaviest of them.
 pub(super) fn route_words(text: &TokenizedText, windows: &Windows, weights: &[f32]) -> Vec<String> {
-    let scores: Vec<u32> = text
-        .words
-        .iter()
-        .map(|word| score(word, windows, weights))
-        .collect();
+    let scores = text.words.iter();
+    let scores: Vec<u32> = scores.map(|word| score(word, windows, weights)).collect();
+    heaviest_words(&text.text, &text.words, &scores)
+}
+
+/// The same, with the scores of the words given.
+pub(super) fn heaviest_words(text: &str, words: &[Word], scores: &[u32]) -> Vec<String> {
     let mut candidates = Vec::with_capacity(scores.len() * 2);
     let mut add = |score: u32, start: u32, end: u32| {
         if score > 0 && end - start >= MIN_CHARS as u32 {
             candidates.push((u32::MAX - score, start, end));
         }
     };
-    for (word, score) in text.words.iter().zip(&scores) {
+    for (word, score) in words.iter().zip(scores) {
         add(*score, word.text.start, word.text.end);
     }
     let mut first = 0;
-    for group in text.words.chunk_by(|a, b| joined(&text.text, a, b)) {
+    for group in words.chunk_by(|a, b| joined(text, a, b)) {
         let heaviest = scores[first..first + group.len()].iter().max();
         first += group.len();
         if let (Some(heaviest), [start, .., end]) = (heaviest, group) {
@@ -42,7 +44,7 @@ pub(super) fn route_words(text: &TokenizedText, windows: &Windows, weights: &[f3
         }
     }
     candidates.sort_unstable();
-    distinct(&text.text, &candidates)
+    distinct(text, &candidates)
 }
 
 fn score(word: &Word, windows: &Windows, weights: &[f32]) -> u32 {

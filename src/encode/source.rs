@@ -6,7 +6,7 @@ use super::model::Model;
 use crate::batch::EncoderKind;
 use crate::profile::encoders::ModelSource;
 
-/// Return the model that `source` names; `None` if it names none.
+/// Return the model that `source` names; `None` if this machine needs none.
 ///
 /// # Errors
 /// As [`directory::read`].
@@ -15,7 +15,8 @@ pub(super) fn resolve(
     source: &ModelSource,
 ) -> Result<Option<Model>, EncodeError> {
     match source {
-        ModelSource::None => Ok(None),
+        // A server has the model, and its files.
+        ModelSource::None | ModelSource::Server(_) => Ok(None),
         ModelSource::Embedded => Ok(Some(Model::embedded(kind))),
         ModelSource::Directory(dir) => directory::read(kind, dir).map(Some),
     }

@@ -12,6 +12,9 @@ pub(super) const BUILT_IN_DOCUMENT_TERMS: usize = 48;
 /// Most terms of a query. In the evaluation of the embedded model, 128 gave no better results.
 pub(super) const QUERY_TERMS: usize = 32;
 
+/// A sparse vector and the routing words of a text.
+pub(super) type SparseText = (SparseVector, Vec<String>);
+
 /// The terms of a vocabulary, and which of them may appear in a vector.
 pub(super) enum Terms {
     /// Of a model's tokenizer.

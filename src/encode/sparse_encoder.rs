@@ -1,25 +1,20 @@
-//! Sparse vectors of texts: a session, and terms selected from its output.
+//! Sparse vectors of texts: a session and terms selected from its output, tables, or a server.
 
 use super::builtin::{SparseTables, VOCABULARY};
+use super::encoder::{Encoder, Metered, RunsSession};
 use super::error::EncodeError;
 use super::meter::{Meter, without_tables};
 use super::model::{Model, Pooling};
 use super::route_words::route_words;
-use super::session::{BatchEvent, ModelSession, RunCost, SessionConfig};
-use super::sparse::{self, Terms};
+use super::server::Sent;
+use super::session::{BatchEvent, ModelSession, SessionConfig};
+use super::sparse::{self, SparseText, Terms};
 use super::text::{TokenizedText, Windows};
 use super::tokenizer::Tokenizer;
 use crate::batch::EncoderKind;
-use crate::vector::SparseVector;
 use ort::environment::Environment;
 
-/// A sparse vector and the routing words of a text.
-pub(super) type SparseText = (SparseVector, Vec<String>);
-
-pub(super) enum SparseEncoder {
-    Session(Box<SparseSession>),
-    BuiltIn(Box<BuiltInSparse>),
-}
+pub(super) type SparseEncoder = Encoder<SparseSession, BuiltInSparse>;
 
 /// A model that ONNX Runtime runs.
 pub(super) struct SparseSession {
@@ -30,40 +25,46 @@ pub(super) struct SparseSession {
 }
 
 impl SparseEncoder {
-    /// Return one vector for each text.
+    /// Return one vector of at most `n_terms` terms for each text.
     pub fn encode_many(
         &mut self,
-        texts: &[(&TokenizedText, &Windows)],
-        n_terms: usize,
-        observe: &dyn Fn(BatchEvent),
+        texts: &[&TokenizedText],
+        (sent, n_terms): (Sent, usize),
+        observe: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<SparseText>, EncodeError> {
         match self {
-            Self::Session(encoder) => encoder.encode_many(texts, n_terms, observe),
-            Self::BuiltIn(encoder) => Ok(encoder.encode_many(texts, n_terms, observe)),
+            Self::Session(encoder) => encoder.encode_many(&with_windows(texts), n_terms, observe),
+            Self::Tables(encoder) => {
+                Ok(encoder.encode_many(&with_windows(texts), n_terms, observe))
+            }
+            Self::Server(encoder) => encoder.sparse(texts, (sent, n_terms), observe),
         }
     }
+}
 
-    /// The session, if ONNX Runtime runs the model.
-    pub fn session(&self) -> Option<&ModelSession> {
-        match self {
-            Self::Session(encoder) => Some(&encoder.session),
-            Self::BuiltIn(_) => None,
-        }
+/// Return the texts with their windows.
+pub(super) fn with_windows<'t>(
+    texts: &[&'t TokenizedText],
+) -> Vec<(&'t TokenizedText, &'t Windows)> {
+    let texts = texts.iter();
+    texts
+        .filter_map(|text| Some((*text, text.windows(EncoderKind::Sparse)?)))
+        .collect()
+}
+
+impl RunsSession for SparseSession {
+    fn session(&self) -> &ModelSession {
+        &self.session
     }
 
-    pub fn session_mut(&mut self) -> Option<&mut ModelSession> {
-        match self {
-            Self::Session(encoder) => Some(&mut encoder.session),
-            Self::BuiltIn(_) => None,
-        }
+    fn session_mut(&mut self) -> &mut ModelSession {
+        &mut self.session
     }
+}
 
-    /// Return the cost of all runs since the last call.
-    pub fn take_cost(&mut self) -> RunCost {
-        match self {
-            Self::Session(encoder) => encoder.session.take_cost(),
-            Self::BuiltIn(encoder) => encoder.meter.take_cost(),
-        }
+impl Metered for BuiltInSparse {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
     }
 }
 

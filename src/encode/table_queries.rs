@@ -4,8 +4,7 @@
 
 use super::model::{Model, QueryTable};
 use super::route_words::route_words;
-use super::sparse::Terms;
-use super::sparse_encoder::SparseText;
+use super::sparse::{SparseText, Terms};
 use super::text::{TokenizedText, Windows};
 use super::tokenizer::Tokenizer;
 

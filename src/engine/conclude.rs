@@ -2,6 +2,7 @@
 
 use super::failures::Failures;
 use super::run::Published;
+use crate::encode::{EncoderInfo, ModelInfo};
 use crate::engine::error::{Context as _, Result};
 use crate::engine::output::{lock, obstacles, rebuild};
 use crate::engine::preflight::Prepared;
@@ -11,8 +12,8 @@ use crate::failpoint::failpoint;
 use crate::file::FileOutcome;
 use crate::plan::Mode;
 use crate::report::{
-    BuildEvent, FileHead, FileSecrets, Heads, IndexSummary, Manifest, RunSummary, ShardSummary,
-    SkippedFile, SkippedTally, Summary, Target, TextSecrets, TextSummary,
+    BuildEvent, FileHead, FileSecrets, Heads, IndexSummary, Manifest, RunSummary, ServerSummary,
+    ShardSummary, SkippedFile, SkippedTally, Summary, Target, TextSecrets, TextSummary,
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::hash_file;
@@ -103,6 +104,7 @@ fn summarize_index(
         text: TextSummary::default(),
         missing_roots: survey.missing_roots.clone(),
         kept: survey.retained.roots.clone(),
+        servers: servers(&prepared.encoders),
         not_indexed: survey.not_indexed.clone(),
         shards: Vec::new(),
     };
@@ -161,6 +163,22 @@ fn summarize_index(
     index.digest = digest_index(digests).to_string();
     index.content_digest = content.to_digest().to_string();
     Ok(gathered)
+}
+
+/// Return the servers that make the vectors.
+fn servers(encoders: &EncoderInfo) -> Vec<ServerSummary> {
+    let kinds = [("sparse", &encoders.sparse), ("dense", &encoders.dense)];
+    let server = |(kind, model): (&str, &Option<ModelInfo>)| {
+        let model = model.as_ref()?;
+        let server = model.server.as_ref()?;
+        Some(ServerSummary {
+            kind: kind.to_owned(),
+            url: server.url.clone(),
+            model: model.name.clone(),
+            revision: server.revision.clone(),
+        })
+    };
+    kinds.into_iter().filter_map(server).collect()
 }
 
 /// What the ledgers of the shards add up to.

@@ -172,7 +172,7 @@ fn auto_device(encoders: &EncoderChoice, search: DeviceSearch<'_>) -> AutoDevice
     // Each kind alone may fit where both do not, but then there is nothing to gain from trying both.
     let on_device = |source: &ModelSource| match source {
         ModelSource::Directory(_) => AUTO,
-        ModelSource::Embedded | ModelSource::None => Device::Cpu,
+        ModelSource::Embedded | ModelSource::Server(_) | ModelSource::None => Device::Cpu,
     };
     let choice = EncoderChoice {
         sparse_device: on_device(&encoders.sparse),

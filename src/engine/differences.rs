@@ -109,6 +109,7 @@ mod tests {
 
     fn model(name: &str, hash: u8) -> Option<ModelInfo> {
         Some(ModelInfo {
+            server: None,
             name: name.to_owned(),
             hash: Digest([hash; 32]),
             dim: 4,

@@ -149,11 +149,13 @@ impl PerByte {
             ModelSource::None => 0,
             // 48 of 128 terms.
             ModelSource::Embedded => (self.sparse * 3).div_ceil(8),
-            ModelSource::Directory(_) => self.sparse,
+            ModelSource::Directory(_) | ModelSource::Server(_) => self.sparse,
         };
         let dense = match &encoders.dense {
             ModelSource::None => 0,
-            ModelSource::Embedded | ModelSource::Directory(_) => self.dense,
+            ModelSource::Embedded | ModelSource::Directory(_) | ModelSource::Server(_) => {
+                self.dense
+            }
         };
         self.bare + sparse + dense
     }

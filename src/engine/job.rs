@@ -34,6 +34,10 @@ const SEGMENTS_PER_WORKER: usize = 2;
 /// 0.58 with fp16. Twice as many would double the time that the last worker works alone.
 const SEGMENTS_PER_DEVICE_WORKER: usize = 8;
 
+/// Longest time that a worker repeats a request to an encoder server, which may be restarted meanwhile. Half the stall
+/// timeout if that is shorter.
+const SERVER_PATIENCE: Duration = Duration::from_secs(300);
+
 /// Smallest automatic memory limit of a worker: a large model with its arenas.
 const MIN_MEMORY_LIMIT_BYTES: u64 = 4 << 30;
 
@@ -85,8 +89,8 @@ pub fn job(
             start_stop_timeout: START_STOP_TIMEOUT,
             pause_timeout: PAUSE_TIMEOUT,
             segments_per_worker: match request.encoders.device() {
-                None => SEGMENTS_PER_WORKER,
-                Some(_) => SEGMENTS_PER_DEVICE_WORKER,
+                None if !request.encoders.has_server() => SEGMENTS_PER_WORKER,
+                None | Some(_) => SEGMENTS_PER_DEVICE_WORKER,
             },
         },
         watch: watch::watch(request, plan),
@@ -106,8 +110,10 @@ fn encoders(request: &BuildRequest, sizing: &Sizing) -> EncoderChoice {
         0 => device_memory(request, sizing),
         asked => asked,
     };
+    let server_patience = SERVER_PATIENCE.min(request.stall_timeout / 2);
     EncoderChoice {
         device_memory,
+        server_patience_s: server_patience.as_secs().max(1) as u32,
         cpu_threads: match choice.device() {
             // There are as many workers as cores.
             None => 0,

@@ -40,6 +40,7 @@ mod disk_need;
 mod driver;
 pub mod relocate;
 
+pub use crate::encode::use_key as use_encoder_key;
 pub use crate::report::{BuildEvent, Summary};
 pub use control::{BuildControl, Stage};
 pub use disk_need::DiskNeed;

@@ -168,20 +168,10 @@ fn publish_until(
     observe: &mut dyn FnMut(&BuildEvent),
 ) {
     loop {
-        match published.recv_deadline(deadline) {
-            Ok(PublishOutcome::Published {
-                shard,
-                chunks,
-                bytes,
-            }) => observe(&BuildEvent::ShardPublished {
-                shard,
-                chunks,
-                bytes,
-            }),
+        match published.recv_deadline(deadline).map(PublishOutcome::event) {
+            Ok(Ok(event)) => observe(&event),
             // The next run meets the cause again.
-            Ok(PublishOutcome::Failed { failure, .. }) => {
-                observe(&BuildEvent::Warning { text: failure.text })
-            }
+            Ok(Err(failure)) => observe(&BuildEvent::Warning { text: failure.text }),
             Err(_) => return,
         }
     }

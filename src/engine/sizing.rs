@@ -33,6 +33,7 @@ pub fn size(
         file_workers: request.file_workers as usize,
         n_segments: todo.map(|s| s.segments.len()).sum(),
         ram_per_worker_bytes: ram_per_worker(models.all()),
+        waits_for_servers: waits_for_servers(&request.encoders),
     })
 }
 
@@ -57,11 +58,18 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Return how fast these encoders are, which decides the length of segments. Only a user's model is slow enough for
-/// short segments to pay.
-pub fn pace(encoders: &EncoderChoice) -> Pace {
+/// Whether workers mostly wait for servers: no model of the user takes the cores.
+fn waits_for_servers(encoders: &EncoderChoice) -> bool {
     let is_directory = |source: &ModelSource| matches!(source, ModelSource::Directory(_));
-    match is_directory(&encoders.sparse) || is_directory(&encoders.dense) {
+    encoders.has_server() && !is_directory(&encoders.sparse) && !is_directory(&encoders.dense)
+}
+
+/// Return how fast these encoders are, which decides the length of segments. Only a user's model and servers are slow
+/// enough for short segments to pay.
+pub fn pace(encoders: &EncoderChoice) -> Pace {
+    let is_slow =
+        |source: &ModelSource| matches!(source, ModelSource::Directory(_) | ModelSource::Server(_));
+    match is_slow(&encoders.sparse) || is_slow(&encoders.dense) {
         true => Pace::Slow,
         false => Pace::Quick,
     }

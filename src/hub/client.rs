@@ -1,10 +1,10 @@
 //! One request to a hub: redirects, the token, and what answers mean.
 
 use super::error::{Failed, HubError};
+use crate::http;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
 
 /// Times and numbers of tries.
 #[derive(Clone, Copy, Debug)]
@@ -60,17 +60,7 @@ impl Client {
                 "HF_ENDPOINT is {endpoint:?}, which is no address: set it to https://HOST, or unset it"
             )));
         }
-        // Certificates are those of the system, to which companies add their own.
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
-        let config = Agent::config_builder()
-            .tls_config(tls.build())
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .timeout_connect(Some(limits.stall))
-            .timeout_recv_response(Some(limits.stall))
-            .timeout_per_read(Some(limits.stall))
-            .user_agent(concat!("helix-build/", env!("CARGO_PKG_VERSION")))
-            .build();
+        let config = http::config(limits.stall).build();
         Ok(Self {
             agent: Agent::new_with_config(config),
             endpoint: endpoint.trim_end_matches('/').to_owned(),
@@ -136,10 +126,9 @@ impl Client {
                 url,
                 &format!("the server answers {status}: check owner, model and revision, and HF_TOKEN for a private model"),
             )),
-            408 | 425 | 429 | 500..=599 => Err(Failed::Later {
+            passing if http::is_passing(passing) => Err(Failed::Later {
                 reason: format!("the server answers {status}"),
-                wait: seconds(&answer.headers, "retry-after")
-                    .map(|wait| Duration::from_secs(wait).min(self.limits.longest_wait)),
+                wait: http::retry_after(&answer.headers, self.limits.longest_wait),
             }),
             _ => Err(self.refused(url, &format!("the server answers {status}"))),
         }
@@ -183,11 +172,6 @@ impl Client {
             std::thread::sleep(wait.unwrap_or(backoff).max(backoff));
         }
     }
-}
-
-/// Return a number in a header.
-pub(super) fn seconds(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// Scheme, host and port: where a token may be sent.

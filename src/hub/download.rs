@@ -1,7 +1,8 @@
 //! One file: fetched in pieces that survive a broken connection, and compared with what the server announces.
 
-use super::client::{Answer, Client, seconds};
+use super::client::{Answer, Client};
 use super::error::{Failed, HubError};
+use crate::http;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -79,7 +80,7 @@ fn piece(
                 .to_owned(),
         }
     })?;
-    let of_body = seconds(&headers, "content-length");
+    let of_body = http::number(&headers, "content-length");
     let (start, total) = match status.as_u16() {
         // The file may be there already; comparing it tells.
         416 => {
@@ -113,7 +114,7 @@ fn piece(
         Err(CopyError::Read(error)) => return Err(Failed::later(error)),
         Err(CopyError::Write(error)) => return Err(unwritten(error)),
     };
-    let linked = seconds(&first, "x-linked-size");
+    let linked = http::number(&first, "x-linked-size");
     let total = total.or(linked);
     match total {
         Some(total) if end < total => Err(Failed::later(format!(

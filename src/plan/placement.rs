@@ -56,7 +56,8 @@ pub fn place(
 ) -> Placement {
     let mut reasons = Vec::new();
     let mut choose = |request: &DeviceRequest| match (request.setting, auto_device) {
-        _ if request.source == ModelSource::None => Device::Cpu,
+        // A server has devices of its own.
+        _ if matches!(request.source, ModelSource::None | ModelSource::Server(_)) => Device::Cpu,
         (DeviceSetting::Fixed(device), _) => device,
         (DeviceSetting::Auto, _) if !uses_auto_device(request) => Device::Cpu,
         (DeviceSetting::Auto, AutoDevice::Usable(device)) => *device,

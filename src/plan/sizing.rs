@@ -11,6 +11,10 @@ pub const VRAM_PER_WORKER_BYTES: u64 = 4 * GIB;
 /// that one does in 10. Three is what the Python builder's published runs had on a card of 12 GB.
 pub const MAX_WORKERS_PER_DEVICE: usize = 3;
 
+/// Workers that share encoder servers, unless the user decides: while one waits for the last requests of a batch, the other
+/// goes on. More would only queue at the server.
+const WORKERS_OF_SERVERS: usize = 2;
+
 /// Main memory of a worker besides its models: the program, the runtime, texts in flight. Measured on source code:
 /// 117 MiB with the embedded models and one file worker; three times that leaves room for long files and many
 /// file workers. Twice as much would leave small machines half idle; half as much makes them swap.
@@ -56,6 +60,8 @@ pub struct SizingInput {
     pub n_segments: usize,
     /// See [`ram_per_worker`].
     pub ram_per_worker_bytes: u64,
+    /// Servers encode, so that workers wait more than they compute.
+    pub waits_for_servers: bool,
 }
 
 /// The memory of a device, and what each worker needs of it.
@@ -151,6 +157,10 @@ fn auto_workers(input: &SizingInput, reasons: &mut Vec<String>) -> usize {
                 gib(input.ram_per_worker_bytes)
             ),
         ));
+    }
+    if input.waits_for_servers {
+        let why = "encoders are servers, and each worker keeps several requests under way";
+        limits.push((WORKERS_OF_SERVERS, why.to_owned()));
     }
     limits.push((input.n_segments, counted(input.n_segments, "segment")));
     let (limit, why) = limits
@@ -266,6 +276,22 @@ mod tests {
     }
 
     /// The cases published with the Python builder, on its 8-core machine.
+    #[test]
+    fn servers_get_two_workers_unless_the_user_says_otherwise() {
+        let servers = SizingInput {
+            waits_for_servers: true,
+            ..input(16)
+        };
+        let sizing = size_workers(&servers);
+        assert_eq!((sizing.workers, sizing.file_workers), (2, 8));
+        assert!(sizing.reasons[0].contains("encoders are servers"));
+        let asked = SizingInput {
+            workers: 5,
+            ..servers
+        };
+        assert_eq!(size_workers(&asked).workers, 5);
+    }
+
     #[test]
     fn the_published_cases_hold() {
         assert_eq!(counts(&on_device(8, 12.0, None)), (3, 2));
@@ -427,6 +453,7 @@ mod tests {
             let sizing = size_workers(&SizingInput {
                 cpus, ram_bytes, devices, n_segments,
                 ram_per_worker_bytes: need, workers: 0, file_workers: 0,
+                waits_for_servers: false,
             });
             prop_assert!(sizing.workers >= 1 && sizing.file_workers >= 1);
             prop_assert!(sizing.workers <= n_segments.max(1));

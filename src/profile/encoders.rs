@@ -1,5 +1,7 @@
 //! Which encoders a build uses and where they run. Plain values, which are sent to workers; `encode` opens sessions by them.
 
+use super::server_address::ServerAddress;
+use crate::batch::EncoderKind;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -11,8 +13,20 @@ pub enum ModelSource {
     Embedded,
     /// A directory with an ONNX file and its `tokenizer.json`.
     Directory(#[serde(with = "crate::platform::wire_path")] PathBuf),
+    /// A server that encodes texts over HTTP.
+    Server(Box<ServerAddress>),
     /// No vectors of this kind.
     None,
+}
+
+impl ModelSource {
+    /// The server, if one encodes.
+    pub fn server(&self) -> Option<&ServerAddress> {
+        match self {
+            Self::Server(address) => Some(address),
+            Self::Embedded | Self::Directory(_) | Self::None => None,
+        }
+    }
 }
 
 /// Where sessions run.
@@ -111,6 +125,9 @@ pub struct EncoderChoice {
     pub ort_lib: Option<PathBuf>,
     /// The value of `CUDA_VISIBLE_DEVICES`, by which CUDA counts devices; `None`: not set.
     pub visible_devices: Option<String>,
+    /// Longest time in seconds that a request to an encoder server is repeated; 0: as long as a person waits.
+    #[serde(default)]
+    pub server_patience_s: u32,
 }
 
 impl EncoderChoice {
@@ -146,11 +163,35 @@ impl EncoderChoice {
         self.devices().into_iter().find(|device| !device.is_cpu())
     }
 
-    /// Return the name of the devices, for people and the ledger: `cuda:0`, or `sparse cuda:0, dense cpu`.
+    /// Whether a server encodes one of the kinds.
+    pub fn has_server(&self) -> bool {
+        self.sparse.server().is_some() || self.dense.server().is_some()
+    }
+
+    /// Return the model of one kind.
+    pub fn source(&self, kind: EncoderKind) -> &ModelSource {
+        match kind {
+            EncoderKind::Sparse => &self.sparse,
+            EncoderKind::Dense => &self.dense,
+        }
+    }
+
+    /// Return the name of the devices, for people and the ledger: `cuda:0`, or `sparse cuda:0, dense cpu`. A server is a
+    /// device of its own.
     pub fn device_name(&self) -> String {
-        match self.devices().as_slice() {
-            [one] => one.to_string(),
-            _ => format!("sparse {}, dense {}", self.sparse_device, self.dense_device),
+        let name = |source: &ModelSource, device: Device| match source {
+            ModelSource::None => None,
+            ModelSource::Server(_) => Some("server".to_owned()),
+            ModelSource::Embedded | ModelSource::Directory(_) => Some(device.to_string()),
+        };
+        let sparse = name(&self.sparse, self.sparse_device);
+        let dense = name(&self.dense, self.dense_device);
+        match (sparse, dense) {
+            (Some(sparse), Some(dense)) if sparse != dense => {
+                format!("sparse {sparse}, dense {dense}")
+            }
+            (Some(one), _) | (None, Some(one)) => one,
+            (None, None) => Device::Cpu.to_string(),
         }
     }
 }

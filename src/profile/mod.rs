@@ -11,6 +11,8 @@ mod patterns;
 mod error;
 pub mod recipe;
 
+pub mod server_address;
+
 pub mod encoders;
 mod expand;
 mod folders;

@@ -13,6 +13,7 @@ use super::recipe::{Recipe, RuleSet};
 use super::resolved::Profile;
 use super::roots::{Root, find_roots};
 use super::rules::{Limits, Rules};
+use super::server_address::ServerAddress;
 use super::source::ProfileSource;
 use crate::{named_file, platform};
 use std::path::Path;
@@ -271,6 +272,11 @@ fn model(
     match typed.get_ref().as_str() {
         "embedded" => Ok(ModelSource::Embedded),
         "none" => Ok(ModelSource::None),
+        url if ServerAddress::is_url(url) => {
+            let address = url.parse::<ServerAddress>();
+            let address = address.map_err(|error| source.invalid(typed, &error.to_string()))?;
+            Ok(ModelSource::Server(Box::new(address)))
+        }
         folder => {
             let folder = expand(folder, source.env);
             let folder = folder.map_err(|error| source.invalid(typed, &error.to_string()))?;

@@ -15,8 +15,8 @@ pub use metrics::{DeviceMetrics, Metrics, Runs};
 pub(crate) use skipped::kind;
 pub use skipped::{SkippedGroup, SkippedTally};
 pub use summary::{
-    FileHead, FileSecrets, Heads, IndexSummary, RunSummary, ShardSummary, SkippedFile, Summary,
-    TextSecrets, TextSummary, UnavailableRoot,
+    FileHead, FileSecrets, Heads, IndexSummary, RunSummary, ServerSummary, ShardSummary,
+    SkippedFile, Summary, TextSecrets, TextSummary, UnavailableRoot,
 };
 pub use totals::Totals;
 pub use watchdog::{
@@ -149,4 +149,25 @@ pub enum PublishOutcome {
         shard: ShardId,
         failure: Failure,
     },
+}
+
+impl PublishOutcome {
+    /// Return the event of a published shard, or why it was not published.
+    ///
+    /// # Errors
+    /// The failure.
+    pub fn event(self) -> Result<BuildEvent, Failure> {
+        match self {
+            Self::Published {
+                shard,
+                chunks,
+                bytes,
+            } => Ok(BuildEvent::ShardPublished {
+                shard,
+                chunks,
+                bytes,
+            }),
+            Self::Failed { failure, .. } => Err(failure),
+        }
+    }
 }

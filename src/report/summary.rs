@@ -63,10 +63,23 @@ pub struct IndexSummary {
     /// Unavailable roots whose shards are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<UnavailableRoot>,
+    /// Encoder servers that made the vectors: the index is not reproducible.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<ServerSummary>,
     /// Labels of roots whose changes are not in a blob that waits for another root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_indexed: Vec<String>,
     pub shards: Vec<ShardSummary>,
+}
+
+/// An encoder server that made the vectors of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerSummary {
+    /// `sparse` or `dense`.
+    pub kind: String,
+    pub url: String,
+    pub model: String,
+    pub revision: Option<String>,
 }
 
 /// Files of which only the beginning is indexed.

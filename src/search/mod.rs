@@ -122,13 +122,14 @@ impl OpenIndex {
     }
 
     /// Load the encoders that the mode needs and the index has vectors of. Takes as long as the models take to load;
-    /// [`Mode::Lexical`] loads none.
+    /// [`Mode::Lexical`] loads none. [`Mode::Hybrid`] does without encoder servers that do not answer, and logs a warning.
     ///
     /// # Errors
     /// The variants of [`SearchError`] about encoders, and [`SearchError::Store`].
     pub fn load_encoders(self, options: SearchOptions) -> Result<Search, SearchError> {
         let encoders = match options.mode {
             Mode::Lexical => None,
+            Mode::Hybrid => Some(self.reachable_encoders(options.encoders)?),
             mode => Some(self.encoders(mode, options.encoders)?),
         };
         Ok(Search {
@@ -156,6 +157,28 @@ impl OpenIndex {
         Ok((built_with.encoders, choice))
     }
 
+    /// Return the encoders of a hybrid search. Leave out servers that do not answer, with a warning.
+    fn reachable_encoders(&self, mut choice: EncoderChoice) -> Result<Encoders, SearchError> {
+        loop {
+            let error = match self.encoders(Mode::Hybrid, choice.clone()) {
+                Err(SearchError::EncoderUnavailable(error)) => error,
+                opened => return opened,
+            };
+            let left_out = match &error {
+                EncodeError::ServerAway { kind, .. } => match kind {
+                    EncoderKind::Sparse => &mut choice.sparse,
+                    EncoderKind::Dense => &mut choice.dense,
+                },
+                _ => return Err(SearchError::EncoderUnavailable(error)),
+            };
+            if *left_out == ModelSource::None {
+                return Err(SearchError::EncoderUnavailable(error));
+            }
+            *left_out = ModelSource::None;
+            warn_away(&error);
+        }
+    }
+
     fn encoders(&self, mode: Mode, mut choice: EncoderChoice) -> Result<Encoders, SearchError> {
         match mode {
             Mode::Sparse => choice.dense = ModelSource::None,
@@ -171,6 +194,11 @@ impl OpenIndex {
         }
         Encoders::open(&choice).map_err(SearchError::EncoderUnavailable)
     }
+}
+
+/// Say that a server is away, so that its vectors take no part in the answer.
+fn warn_away(error: &EncodeError) {
+    tracing::warn!("{error}; searching without its vectors");
 }
 
 /// Return the encoders of `choice` that encode as those of the index did.
@@ -299,9 +327,13 @@ impl Search {
         unit: HitUnit,
     ) -> Result<Vec<Hit>, SearchError> {
         let encoded = match &mut self.encoders {
-            Some(encoders) if self.mode != Mode::Lexical => {
-                encoders.encode_query(text).map_err(SearchError::Encoding)?
-            }
+            Some(encoders) if self.mode != Mode::Lexical => match encoders.encode_query(text) {
+                Err(error @ EncodeError::ServerAway { .. }) if self.mode == Mode::Hybrid => {
+                    warn_away(&error);
+                    Default::default()
+                }
+                encoded => encoded.map_err(SearchError::Encoding)?,
+            },
             _ => Default::default(),
         };
         let query = Query {

@@ -34,6 +34,7 @@ const LAYERS: [&[&str]; 9] = [
         "report",
         "ranking",
         "evaluation",
+        "http",
     ],
     &["scan", "gpu", "encode", "store", "progress", "hub"],
     &["search", "verify", "engine::watchdog"],
@@ -86,7 +87,7 @@ const DOORS: [(&str, &[&str]); 27] = [
     ("hyper_util", &["serve"]),
     ("http_body_util", &["serve"]),
     ("rmcp", &["serve"]),
-    ("ureq", &["hub"]),
+    ("ureq", &["encode", "http", "hub"]),
 ];
 
 fn layer_of(module: &str) -> usize {

@@ -16,6 +16,7 @@ mod devices;
 #[cfg(target_os = "linux")]
 mod disk;
 mod documents;
+mod encoder_servers;
 mod eval;
 mod exit_codes;
 mod fetch;

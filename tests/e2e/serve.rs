@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// `serve --encoders`, ended when it is dropped.
-struct Server {
+pub struct Server {
     child: Child,
-    address: String,
+    pub address: String,
     about: Value,
 }
 
@@ -24,7 +24,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(world: &World, index: &str) -> Self {
+    pub fn start(world: &World, index: &str) -> Self {
         let arguments = ["serve", index, "--encoders", "localhost:0", "--json"];
         let mut child = world.command(&arguments).spawn().expect("starts");
         let mut line = String::new();
@@ -86,7 +86,11 @@ fn encoders_answer_as_the_command_encodes() {
     world.encoded_build("o").run().summary();
     let server = Server::start(&world, "o-sharded");
     assert_eq!(server.about["dense_dim"], 256);
-    assert_eq!(server.ask("GET /ready", ""), (200, json!({"ready": true})));
+    let (status, ready) = server.ask("GET /ready", "");
+    assert_eq!((status, &ready["ready"]), (200, &json!(true)));
+    let [sparse, dense] = ["sparse", "dense"].map(|kind| &ready["encoders"][kind]);
+    assert_eq!((&sparse["terms"], &dense["dim"]), (&json!(48), &json!(256)));
+    assert_eq!(dense["name"], server.about["dense"]);
 
     let text = "turn gadgets into widgets";
     let own = world.run(&["encode", text, "--json"]).last_line();

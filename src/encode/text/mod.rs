@@ -15,6 +15,7 @@ use crate::batch::EncoderKind;
 use crate::credential;
 use crate::profile::recipe::Coverage;
 use std::sync::Arc;
+pub(super) use windower::head_chars;
 use windower::{Rules, Template, Windower};
 pub(super) use windows::Windows;
 
@@ -24,6 +25,16 @@ pub struct TextTokenizer {
     /// Positions in `windowers`.
     sparse: Option<usize>,
     dense: Option<usize>,
+    /// A server encodes, which gets the text itself.
+    keeps_text: bool,
+}
+
+/// Characters for each token of a text that no tokenizer has seen.
+const CHARS_PER_TOKEN: usize = 4;
+
+/// Return about how many tokens so many characters are.
+pub(super) fn estimated_tokens(n_chars: usize) -> usize {
+    n_chars.div_ceil(CHARS_PER_TOKEN)
 }
 
 /// A text ready to be encoded.
@@ -36,7 +47,10 @@ pub struct TokenizedText {
     dense: Option<usize>,
     /// Words as ranges of bytes in `text` and of tokens in the sparse windows.
     pub(super) words: Vec<Word>,
+    /// The text, for its words and for servers. A server gets blanks in place of what may be a credential.
     pub(super) text: Box<str>,
+    /// About how many tokens it has for a server; 0 without one.
+    estimate: usize,
     /// Why a tokenizer refused the text. Encoding the text returns it as an error, on the thread that handles errors.
     pub(super) refused: Option<String>,
 }
@@ -52,10 +66,19 @@ impl TextTokenizer {
             windowers: Vec::new(),
             sparse: None,
             dense: None,
+            keeps_text: false,
         };
         tokenizer.sparse = sparse.map(|m| tokenizer.add(m, coverage)).transpose()?;
         tokenizer.dense = dense.map(|m| tokenizer.add(m, coverage)).transpose()?;
         Ok(tokenizer)
+    }
+
+    /// Return the same tokenizer for encoders of which some are servers, if `has_servers`.
+    pub(super) fn for_servers(self, has_servers: bool) -> Self {
+        Self {
+            keeps_text: has_servers,
+            ..self
+        }
     }
 
     /// Tokenize a chunk. The vectors are those of the whole text; no routing word is taken from what may be a credential, in
@@ -66,9 +89,9 @@ impl TextTokenizer {
 
     /// The same. No routing word is taken from `hidden` either: values whose keys are not in the chunk.
     pub fn tokenize_without(&self, text: &str, hidden: &[credential::Value]) -> TokenizedText {
-        let found = match self.sparse {
-            Some(_) => credential::with_values(credential::find_in_any_style(text), text, hidden),
-            None => Vec::new(),
+        let found = match self.sparse.is_some() || self.keeps_text {
+            true => credential::with_values(credential::find_in_any_style(text), text, hidden),
+            false => Vec::new(),
         };
         let mut tokenized = self.tokenize_with(text, |windower| &windower.passage);
         if !found.is_empty() {
@@ -78,6 +101,9 @@ impl TextTokenizer {
                 found.get(next).is_some_and(|one| one.range.start < end)
             };
             tokenized.words.retain(|word| !is_credential(word));
+            if self.keeps_text {
+                tokenized.text = credential::blank(text, &found).into();
+            }
         }
         tokenized
     }
@@ -107,6 +133,7 @@ impl TextTokenizer {
             dense: self.dense,
             words: Vec::new(),
             text: "".into(),
+            estimate: 0,
             refused: None,
         };
         for (index, windower) in self.windowers.iter().enumerate() {
@@ -123,8 +150,11 @@ impl TextTokenizer {
                 }
             }
         }
-        if !tokenized.words.is_empty() {
+        if self.keeps_text || !tokenized.words.is_empty() {
             tokenized.text = text.into();
+        }
+        if self.keeps_text {
+            tokenized.estimate = estimated_tokens(text.chars().count());
         }
         tokenized
     }
@@ -164,10 +194,10 @@ impl TextTokenizer {
 
 impl TokenizedText {
     /// Tokens of the text that the encoders run over, without special tokens: the larger count if the two encoders
-    /// differ.
+    /// differ. A quarter of the characters where a server encodes and no tokenizer here.
     pub fn n_tokens(&self) -> usize {
         let counts = self.windows.iter().map(|windows| windows.n_tokens);
-        counts.max().unwrap_or(0)
+        counts.max().unwrap_or(self.estimate)
     }
 
     /// Return the token ids of each run of one encoder, special and prefix tokens included. Empty for an empty text

@@ -3,6 +3,7 @@
 use super::windows::Windows;
 use crate::batch::EncoderKind;
 use crate::encode::model::{Graph, Model};
+use crate::encode::server::first_chars;
 use crate::encode::tokenizer::{Tokenizer, Word};
 use crate::profile::recipe::Coverage;
 use std::borrow::Cow;
@@ -100,13 +101,11 @@ impl Windower {
 
 impl Rules {
     pub fn of(model: &Model, coverage: Coverage) -> Self {
-        let (chars, tokens) = match (coverage, model.kind) {
-            (Coverage::Whole, _) => (None, None),
-            (Coverage::Head, EncoderKind::Sparse) => {
-                (Some(HEAD_SPARSE_CHARS), Some(HEAD_SPARSE_TOKENS))
-            }
-            (Coverage::Head, EncoderKind::Dense) => (Some(HEAD_DENSE_CHARS), None),
+        let tokens = match (coverage, model.kind) {
+            (Coverage::Head, EncoderKind::Sparse) => Some(HEAD_SPARSE_TOKENS),
+            (Coverage::Head, EncoderKind::Dense) | (Coverage::Whole, _) => None,
         };
+        let chars = head_chars(model.kind, coverage);
         Self {
             tokenizer: blake3::hash(&model.tokenizer),
             passage_prefix: model.passage_prefix.clone(),
@@ -116,6 +115,15 @@ impl Rules {
             one_window: coverage == Coverage::Head,
             has_special: !matches!(model.graph, Graph::Table(_)),
         }
+    }
+}
+
+/// Return how many characters of a text an encoder sees; `None`: all.
+pub(in crate::encode) fn head_chars(kind: EncoderKind, coverage: Coverage) -> Option<usize> {
+    match (coverage, kind) {
+        (Coverage::Whole, _) => None,
+        (Coverage::Head, EncoderKind::Sparse) => Some(HEAD_SPARSE_CHARS),
+        (Coverage::Head, EncoderKind::Dense) => Some(HEAD_DENSE_CHARS),
     }
 }
 
@@ -142,13 +150,5 @@ impl Template {
 
     fn len(&self) -> usize {
         self.lead.len() + self.tail.len()
-    }
-}
-
-/// The first `n` Unicode scalar values.
-fn first_chars(text: &str, n: usize) -> &str {
-    match text.char_indices().nth(n) {
-        Some((end, _)) => &text[..end],
-        None => text,
     }
 }

@@ -18,7 +18,6 @@ use crate::report::{BuildEvent, FinishedSegment, PublishOutcome};
 use crate::store::hash_file;
 use crate::store::ledger;
 use crossbeam_channel::{RecvTimeoutError, unbounded};
-use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -137,24 +136,10 @@ pub(super) fn published(
 
 /// Prepare a build whose segments are complete, with this plan of its shards.
 pub(super) fn prepare(node: Node<'_>, layout: Layout, of_shards: Arc<Plan>) -> Prepared {
-    let plan = node.plan;
     let (_, records) = remembered(node.request, &layout);
     Prepared {
-        survey: plan.survey(of_shards, node.relocation),
-        fingerprint: plan.fingerprint(),
-        encoders: plan.encoder_info().clone(),
-        epoch: plan.epoch(),
-        reproducible: plan.is_reproducible(),
-        unchanged: BTreeMap::new(),
-        routing_before: None,
-        is_finished: false,
-        earlier_databases: Vec::new(),
-        change_times: None,
-        scratch: Some(node.scratch.to_path_buf()),
-        rebuild: None,
         records,
-        provenance: plan.provenance().clone(),
-        layout,
+        ..node.prepared(layout, of_shards)
     }
 }
 
@@ -187,17 +172,9 @@ pub(super) fn publish(
     let mut failed = None;
     loop {
         control.turn();
-        match published.recv_timeout(TICK) {
-            Ok(PublishOutcome::Published {
-                shard,
-                chunks,
-                bytes,
-            }) => observe(&BuildEvent::ShardPublished {
-                shard,
-                chunks,
-                bytes,
-            }),
-            Ok(PublishOutcome::Failed { failure, .. }) => {
+        match published.recv_timeout(TICK).map(PublishOutcome::event) {
+            Ok(Ok(event)) => observe(&event),
+            Ok(Err(failure)) => {
                 publisher.abandon();
                 failed.get_or_insert(failure);
             }

@@ -20,7 +20,7 @@ use crate::engine::supervisor::{self, Channels, Job};
 use crate::engine::watch::MemoryReadings;
 use crate::engine::{resume, run, sizing};
 use crate::failure::{Failure, FailureKind};
-use crate::plan::PlannedFile;
+use crate::plan::{Plan, PlannedFile};
 use crate::report::{BuildEvent, Ending, SkippedFile};
 use crate::store::ownership::Records;
 use crossbeam_channel::unbounded;
@@ -48,6 +48,30 @@ pub struct Node<'a> {
     pub relocation: &'a Relocation,
     /// An empty folder of this process, on a disk of this machine. The caller removes it.
     pub scratch: &'a Path,
+}
+
+impl Node<'_> {
+    /// Prepare a build of a part of the plan, whose databases are made in the scratch folder.
+    pub(super) fn prepared(&self, layout: Layout, part: Arc<Plan>) -> Prepared {
+        let plan = self.plan;
+        Prepared {
+            survey: plan.survey(part, self.relocation),
+            fingerprint: plan.fingerprint(),
+            encoders: plan.encoder_info().clone(),
+            epoch: plan.epoch(),
+            reproducible: plan.is_reproducible(),
+            unchanged: BTreeMap::new(),
+            routing_before: None,
+            is_finished: false,
+            earlier_databases: Vec::new(),
+            change_times: None,
+            scratch: Some(self.scratch.to_path_buf()),
+            rebuild: None,
+            records: Records::default(),
+            provenance: plan.provenance().clone(),
+            layout,
+        }
+    }
 }
 
 /// Do the segments `numbers` of a plan. Those that are complete are left alone.
@@ -234,40 +258,22 @@ impl Task<'_> {
 
     /// Prepare a build of these segments, whose work folder is the scratch folder.
     fn prepare(&self, part: &PlanPart) -> Result<Prepared> {
-        let Node {
-            plan,
-            relocation,
-            scratch,
-            ..
-        } = self.node;
         let layout = Layout {
-            work: scratch.to_path_buf(),
+            work: self.node.scratch.to_path_buf(),
             ..self.layout.clone()
         };
         let segments = layout.segments();
         fs::create_dir_all(&segments)
             .with_context(|| format!("creating {}", segments.display()))?;
-        let mut survey = plan.survey(Arc::clone(&part.plan), relocation);
-        survey.authored.clone_from(&part.authored);
         let of_shards = part.plan.shards.iter();
         let of_shards = of_shards.map(|shard| self.layout.shard(&shard.label));
-        Ok(Prepared {
-            survey,
-            fingerprint: plan.fingerprint(),
-            encoders: plan.encoder_info().clone(),
-            epoch: plan.epoch(),
-            reproducible: plan.is_reproducible(),
-            unchanged: BTreeMap::new(),
-            routing_before: None,
-            is_finished: false,
+        let mut prepared = Prepared {
             earlier_databases: of_shards.filter(|path| path.exists()).collect(),
             change_times: Some(change_times(part)),
-            scratch: Some(scratch.to_path_buf()),
-            rebuild: None,
-            records: Records::default(),
-            provenance: plan.provenance().clone(),
-            layout,
-        })
+            ..self.node.prepared(layout, Arc::clone(&part.plan))
+        };
+        prepared.survey.authored.clone_from(&part.authored);
+        Ok(prepared)
     }
 
     /// Run the supervisor, and copy each segment to the output when it is complete.

@@ -255,12 +255,20 @@ fn without_credentials(mut words: Vec<String>, chunk: &PreparedChunk) -> Vec<Str
 }
 
 fn encode_failure(error: EncodeError) -> Failure {
+    let kind = match error {
+        EncodeError::OutOfMemory { .. } => FailureKind::Device(DeviceFailure::OutOfMemory),
+        EncodeError::DeviceLost { .. } => FailureKind::Device(DeviceFailure::Lost),
+        // Another worker asks the same server.
+        EncodeError::ServerAway { .. } | EncodeError::ServerBad { .. } => FailureKind::Unavailable,
+        EncodeError::ServerChanged { .. } => FailureKind::FingerprintMismatch,
+        _ => FailureKind::Internal,
+    };
+    let advice = match kind {
+        FailureKind::Unavailable => "; finished work is kept: run the same command again to resume",
+        _ => "",
+    };
     Failure {
-        kind: match error {
-            EncodeError::OutOfMemory { .. } => FailureKind::Device(DeviceFailure::OutOfMemory),
-            EncodeError::DeviceLost { .. } => FailureKind::Device(DeviceFailure::Lost),
-            _ => FailureKind::Internal,
-        },
-        text: format!("encoding: {error}"),
+        kind,
+        text: format!("encoding: {error}{advice}"),
     }
 }

@@ -28,6 +28,8 @@ pub struct Job {
 /// The threads of one kind. They end when it is dropped.
 pub struct Lane {
     jobs: Sender<Job>,
+    /// Terms of a chunk's sparse vector at most.
+    pub document_terms: usize,
 }
 
 impl Lane {
@@ -51,15 +53,22 @@ impl Lane {
             ModelSource::Embedded => {
                 thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS))
             }
-            _ => 1,
+            // They wait for a server.
+            ModelSource::Server(_) => MOST_THREADS,
+            ModelSource::Directory(_) | ModelSource::None => 1,
         };
+        let mut document_terms = 0;
         let (sender, receiver) = bounded(MOST_JOBS);
         for _ in 0..n_threads {
             let encoders = Encoders::open(&choice)?;
+            document_terms = encoders.document_terms();
             let receiver = receiver.clone();
             thread::spawn(move || work(encoders, &receiver));
         }
-        Ok(Self { jobs: sender })
+        Ok(Self {
+            jobs: sender,
+            document_terms,
+        })
     }
 
     /// Queue a job. Return whether it was taken: the threads may have ended, and the queue may be full.

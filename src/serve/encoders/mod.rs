@@ -3,7 +3,7 @@
 //! A server needs them to search vectors: it encodes its queries there, and chunks that it adds itself. The protocol is
 //! that of `cymatix_context.backends.encoder_client`, version 0.11:
 //!
-//! - `GET /ready`: 200, or 503 with the reason while the index cannot be used
+//! - `GET /ready`: 200 with the models, or 503 with the reason while the index cannot be used
 //! - `POST /encode/dense` `{"texts": [..], "task": "query" | "passage"}` gives `{"vectors": [[..]]}`, of unit length; zeros
 //!   for a text without a direction
 //! - `POST /encode/splade` `{"texts": [..], "top_k": n}` gives `{"sparse": [{term: weight}]}`. The protocol does not say

@@ -127,8 +127,8 @@ impl Service {
         let loaded = self.loaded();
         let path = request.uri().path().to_owned();
         let loaded = match (path.as_str(), loaded) {
-            ("/ready" | "/health", Ok(_)) => return Ok(readiness(None)),
-            ("/ready" | "/health", Err(reason)) => return Err(readiness(Some(reason))),
+            ("/ready" | "/health", Ok(loaded)) => return Ok(readiness(Ok(&loaded))),
+            ("/ready" | "/health", Err(reason)) => return Err(readiness(Err(reason))),
             (_, Err(reason)) => return Err(refused(StatusCode::SERVICE_UNAVAILABLE, reason)),
             (_, Ok(loaded)) => loaded,
         };
@@ -282,13 +282,11 @@ fn lacks(kind: &str, setting: &str) -> Answer {
     refused(StatusCode::NOT_IMPLEMENTED, text)
 }
 
-fn readiness(error: Option<String>) -> Answer {
-    let status = match error {
-        None => StatusCode::OK,
-        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let ready = error.is_none();
-    json(status, &Readiness { ready, error })
+fn readiness(loaded: Result<&Loaded, String>) -> Answer {
+    match loaded {
+        Ok(loaded) => json(StatusCode::OK, &Readiness::of(loaded)),
+        Err(error) => json(StatusCode::SERVICE_UNAVAILABLE, &Readiness::failed(error)),
+    }
 }
 
 fn refused(status: StatusCode, detail: String) -> Answer {

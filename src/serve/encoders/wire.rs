@@ -1,6 +1,7 @@
 //! Requests and answers of the encoder protocol. Unknown fields are ignored.
 
-use crate::encode::{Encoded, TextRole};
+use super::loaded::Loaded;
+use crate::encode::{Encoded, ModelInfo, TextRole};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -73,9 +74,59 @@ pub struct Refusal {
 
 #[derive(Serialize)]
 pub struct Readiness {
-    pub ready: bool,
+    ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    error: Option<String>,
+    /// For builds that encode here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoders: Option<Served>,
+}
+
+/// The models that are served.
+#[derive(Serialize)]
+struct Served {
+    sparse: Option<ServedModel>,
+    dense: Option<ServedModel>,
+}
+
+#[derive(Serialize)]
+struct ServedModel {
+    name: String,
+    hash: String,
+    dim: u32,
+    /// Terms of a chunk's sparse vector at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terms: Option<usize>,
+}
+
+impl Readiness {
+    pub fn of(loaded: &Loaded) -> Self {
+        let model = |info: &Option<ModelInfo>, terms| {
+            info.as_ref().map(|info| ServedModel {
+                name: info.name.clone(),
+                hash: info.hash.to_string(),
+                dim: info.dim,
+                terms,
+            })
+        };
+        let terms = loaded.sparse.as_ref().map(|lane| lane.document_terms);
+        Self {
+            ready: true,
+            error: None,
+            encoders: Some(Served {
+                sparse: model(&loaded.info.sparse, terms),
+                dense: model(&loaded.info.dense, None),
+            }),
+        }
+    }
+
+    pub fn failed(error: String) -> Self {
+        Self {
+            ready: false,
+            error: Some(error),
+            encoders: None,
+        }
+    }
 }
 
 /// Return dense vectors of `dim` values, zeros for a text without a direction: the client takes a vector of another
