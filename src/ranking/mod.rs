@@ -94,32 +94,33 @@ pub fn scale(scores: &[f64]) -> Vec<f64> {
 
 /// Order candidates, best first. Equal scores are in the order of the candidates.
 pub fn rank(question: &Question, candidates: &[Candidate]) -> Vec<Placed> {
-    let own: Vec<Why> = candidates
+    let why: Vec<Why> = candidates
         .iter()
         .map(|candidate| own(question, candidate))
         .collect();
+    let own: Vec<f64> = why.iter().map(|why| why.own() * why.kind).collect();
     let mut files: BTreeMap<&(usize, String), Vec<usize>> = BTreeMap::new();
     for (at, candidate) in candidates.iter().enumerate() {
         files.entry(&candidate.file).or_default().push(at);
     }
     let mut placed = Vec::with_capacity(candidates.len());
     for chunks in files.values_mut() {
-        chunks.sort_by(|a, b| own[*b].own().total_cmp(&own[*a].own()));
+        chunks.sort_by(|a, b| own[*b].total_cmp(&own[*a]));
         let first = &candidates[chunks[0]];
         let file = of_file(question, first);
         let further = chunks.iter().skip(1).take(weights::MOST_FURTHER_CHUNKS);
         let further = further.zip(1..);
         let further_chunks = further.fold(0.0, |sum, (at, k)| {
-            sum + own[*at].own() * weights::FURTHER_CHUNKS.powi(k)
+            sum + own[*at] * weights::FURTHER_CHUNKS.powi(k)
         });
         for (k, at) in (0..).zip(chunks.iter()) {
             let why = Why {
                 further_chunks: if k == 0 { further_chunks } else { 0.0 },
                 file_name: file.file_name,
                 folders: file.folders,
-                kind: file.kind,
+                kind: file.kind * why[*at].kind,
                 repeated: weights::REPEATED_FILE.powi(k),
-                ..own[*at]
+                ..why[*at]
             };
             placed.push(Placed {
                 candidate: *at,
@@ -138,7 +139,7 @@ pub fn rank(question: &Question, candidates: &[Candidate]) -> Vec<Placed> {
 fn own(question: &Question, candidate: &Candidate) -> Why {
     let [lexical, sparse, dense] = candidate.arms.map(Option::unwrap_or_default);
     let names = question.names.iter();
-    let degrees = names.map(|name| definition::degree(name, &candidate.defined, &candidate.text));
+    let degrees = names.map(|name| definition::degree(name, candidate));
     let weight = match question.is_name {
         true => weights::DEFINITION,
         false => weights::DEFINITION_WITHIN,
@@ -151,7 +152,24 @@ fn own(question: &Question, candidate: &Candidate) -> Why {
         dense: dense * weights::DENSE,
         definition: degrees.fold(0.0, f64::max) * weight,
         symbols: question.share(|stem| has(&symbols, stem)) * weights::SYMBOLS,
+        kind: kind_of_chunk(question, candidate),
         ..Why::default()
+    }
+}
+
+/// Return the factor of a chunk among the others of its file: tests in a file of code.
+fn kind_of_chunk(question: &Question, candidate: &Candidate) -> f64 {
+    let Candidate {
+        around,
+        defined,
+        text,
+        ..
+    } = candidate;
+    let is_test_file = Kind::of(&candidate.path, candidate.language.as_deref()).is_test;
+    let is_test = !is_test_file && kind::is_in_test_module(around, defined, text);
+    match is_test && !question.is_about_tests {
+        true => weights::TESTS,
+        false => 1.0,
     }
 }
 
@@ -189,8 +207,12 @@ fn of_file(question: &Question, candidate: &Candidate) -> Why {
             + if is_namesake { weights::NAMESAKE } else { 0.0 },
         folders: question.share(|stem| has(&in_folders, stem)) * weights::FOLDERS,
         kind: factor(kind.is_test && !question.is_about_tests, weights::TESTS)
-            * factor(kind.is_document, weights::DOCUMENTS)
-            * factor(kind.is_not_code, weights::NOT_CODE),
+            * factor(
+                kind.is_document && !question.is_about_use,
+                weights::DOCUMENTS,
+            )
+            * factor(kind.is_prose && !question.is_about_use, weights::PROSE)
+            * factor(kind.is_data, weights::DATA),
         ..Why::default()
     }
 }

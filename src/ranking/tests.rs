@@ -107,6 +107,48 @@ fn tests_documents_and_data_come_last_unless_asked_for() {
     assert_eq!(best("parse a header", &[data, candidate("b.rs")]), "b.rs");
 }
 
+#[test]
+fn tests_in_a_file_of_code_come_behind_it() {
+    let within = |names_around: &[&str]| Candidate {
+        around: names(names_around),
+        ..candidate("a.rs")
+    };
+    let ours = [
+        within(&["tests", "parses_a_header"]),
+        within(&["parses_a_header"]),
+    ];
+    let first = |question: &str| rank(&Question::of(question, |_| 1.0), &ours)[0].candidate;
+    assert_eq!(first("parse a header"), 1);
+    assert_eq!(first("tests of header parsing"), 0);
+}
+
+#[test]
+fn who_asks_how_finds_the_guide() {
+    let guide = Candidate {
+        language: Some("markdown".to_owned()),
+        arms: [Some(0.6), Some(0.6), Some(0.6)],
+        ..candidate("docs/a.md")
+    };
+    let ours = [guide, candidate("b.rs")];
+    assert_eq!(best("how do I parse a header", &ours), "docs/a.md");
+    assert_eq!(best("parse a header", &ours), "b.rs");
+}
+
+#[test]
+fn a_prototype_comes_behind_the_definition() {
+    let of = |path: &str, text: &str| Candidate {
+        language: Some("c".to_owned()),
+        defined: names(&["uv_read"]),
+        text: text.to_owned(),
+        ..candidate(path)
+    };
+    let ours = [
+        of("a.h", "int uv_read(int fd);"),
+        of("b.c", "int uv_read(int fd) {\n  return fd;\n}"),
+    ];
+    assert_eq!(best("uv_read", &ours), "b.c");
+}
+
 proptest! {
     #[test]
     fn every_candidate_is_placed_once_best_first(

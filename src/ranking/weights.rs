@@ -19,6 +19,8 @@ pub const DEFINITION: f64 = 2.0;
 pub const DEFINITION_WITHIN: f64 = 0.75;
 /// Share of a definition that the text shows and no parser confirmed.
 pub const SEEN_DEFINITION: f64 = 0.9;
+/// Share of a function's head without a body, such as a prototype of C.
+pub const DECLARATION: f64 = 0.5;
 /// Share of a definition that differs in case.
 pub const OTHER_CASE: f64 = 0.5;
 
@@ -43,8 +45,10 @@ pub const NAMESAKE: f64 = 0.6;
 pub const TESTS: f64 = 0.3;
 /// Factor of documentation and examples.
 pub const DOCUMENTS: f64 = 0.5;
-/// Factor of files that are not code.
-pub const NOT_CODE: f64 = 0.2;
+/// Factor of prose, unless the question asks how to use something.
+pub const PROSE: f64 = 0.5;
+/// Factor of data and settings.
+pub const DATA: f64 = 0.2;
 
 /// Each further chunk of a file that is shown gets this factor once more.
 pub const REPEATED_FILE: f64 = 0.5;
