@@ -2,10 +2,6 @@
 
 /// Folders of tests.
 const TEST_FOLDERS: &str = " test tests __tests__ spec specs testing test-utils testdata fixture fixtures __mocks__ mock mocks ";
-/// Folders of documentation.
-const DOCUMENT_FOLDERS: &str = " docs documentation ";
-/// Also a package that makes or shows documentation: code in it is code.
-const DOCUMENT_OR_PACKAGE: &str = " doc ";
 /// Folders of examples and measurements.
 const EXAMPLE_FOLDERS: &str =
     " example examples sample samples demo demos tutorial tutorials bench benchmark benchmarks ";
@@ -18,8 +14,8 @@ const DATA: &str = " xml json yaml toml ini css template gitignore csv diff gett
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kind {
     pub is_test: bool,
-    /// Documentation, examples or measurements.
-    pub is_document: bool,
+    /// Code of examples or measurements.
+    pub is_example: bool,
     pub is_prose: bool,
     pub is_data: bool,
 }
@@ -35,14 +31,11 @@ impl Kind {
         let is_written_in =
             |list: &str| language.is_some_and(|language| list.contains(&format!(" {language} ")));
         let is_prose = is_written_in(PROSE);
-        let is_data = is_written_in(DATA) || language.is_none();
         Self {
             is_test: is_in(TEST_FOLDERS) || is_test_name(name),
-            is_document: is_in(EXAMPLE_FOLDERS)
-                || is_in(DOCUMENT_FOLDERS)
-                || is_in(DOCUMENT_OR_PACKAGE) && (is_prose || is_data),
+            is_example: is_in(EXAMPLE_FOLDERS) && !is_prose,
             is_prose,
-            is_data,
+            is_data: is_written_in(DATA) || language.is_none(),
         }
     }
 }
@@ -72,11 +65,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tests_documents_and_data_are_told_apart() {
+    fn tests_examples_prose_and_data_are_told_apart() {
         let of = |path, language| {
             let kind = Kind::of(path, language);
-            let of_kind = [kind.is_test, kind.is_document, kind.is_prose, kind.is_data];
-            let names = ["test", "document", "prose", "data"].into_iter();
+            let of_kind = [kind.is_test, kind.is_example, kind.is_prose, kind.is_data];
+            let names = ["test", "example", "prose", "data"].into_iter();
             names
                 .zip(of_kind)
                 .filter(|(_, is)| *is)
@@ -89,16 +82,11 @@ mod tests {
         assert_eq!(of("src/router_test.go", Some("go")), ["test"]);
         assert_eq!(of("src/RouterTest.java", Some("java")), ["test"]);
         assert_eq!(of("src/latest.rs", Some("rust")), none);
-        assert_eq!(
-            of("docs/router.md", Some("markdown")),
-            ["document", "prose"]
-        );
-        assert_eq!(of("examples/a.py", Some("python")), ["document"]);
+        assert_eq!(of("docs/router.md", Some("markdown")), ["prose"]);
+        assert_eq!(of("examples/a.py", Some("python")), ["example"]);
         assert_eq!(of("doc/man_docs.go", Some("go")), none);
-        assert_eq!(
-            of("doc/router.adoc", Some("asciidoc")),
-            ["document", "prose"]
-        );
+        assert_eq!(of("docs/tutorial/a.md", Some("markdown")), ["prose"]);
+        assert_eq!(of("doc/router.adoc", Some("asciidoc")), ["prose"]);
         assert_eq!(of("po/de.po", Some("gettext")), ["data"]);
         assert_eq!(of("LICENSE", None), ["data"]);
     }

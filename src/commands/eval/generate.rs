@@ -126,7 +126,7 @@ fn read(files: &[IndexedFile]) -> (Vec<Copied>, usize) {
         let language = file.language.as_deref().unwrap_or_default();
         let kind = Kind::of(&file.path, Some(language));
         // The ranking places them behind other files on purpose.
-        let items = match kind.is_test || kind.is_document && language != "markdown" {
+        let items = match kind.is_test || kind.is_example {
             true => Vec::new(),
             false => known_items(&text, language),
         };
