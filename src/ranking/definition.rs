@@ -1,16 +1,25 @@
 //! Whether a chunk defines a name. Pure.
 
-use super::weights;
+use super::{Candidate, weights};
 
 /// Words before the name that they define, in some language or other.
 const KEYWORDS: &str = " class struct interface trait enum union protocol extension impl module mod namespace object record \
 type typedef newtype data def defp defmodule defmacro defprotocol defimpl fn func fun function sub proc macro macro_rules \
 const constexpr let var val static instance actor concept using package alias define ";
 
-/// Return how surely a chunk defines a name, 0 to 1. `defined` are the definitions that a parser or the tagger found.
-pub fn degree(name: &str, defined: &[String], text: &str) -> f64 {
+/// Languages in which a function is declared in one file and defined in another.
+const WITH_PROTOTYPES: [&str; 3] = ["c", "cpp", "objectivec"];
+
+/// Return how surely a chunk defines a name, 0 to 1.
+pub fn degree(name: &str, candidate: &Candidate) -> f64 {
+    let Candidate { defined, text, .. } = candidate;
     if defined.iter().any(|known| known == name) {
-        return 1.0;
+        let language = candidate.language.as_deref().unwrap_or_default();
+        let may_be_declared = WITH_PROTOTYPES.contains(&language) && !shows(name, text);
+        return match may_be_declared && is_only_declared(name, text) {
+            true => weights::DECLARATION,
+            false => 1.0,
+        };
     }
     if shows(name, text) {
         return weights::SEEN_DEFINITION;
@@ -50,9 +59,84 @@ fn shows(name: &str, text: &str) -> bool {
     })
 }
 
+/// Return whether a text has a function's head with `;` in place of a body: a prototype of C, a function of a C++ class
+/// that is defined elsewhere. One with a body as well is a definition.
+fn is_only_declared(name: &str, text: &str) -> bool {
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let mut is_declared = false;
+    for (at, _) in text.match_indices(name) {
+        let (before, after) = (&text[..at], text[at + name.len()..].trim_start());
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        // A call has no type before the name.
+        let has_type = line
+            .trim_end_matches(|c: char| c == '*' || c == '&' || c == ' ')
+            .ends_with(is_letter);
+        let is_call = line.contains(['=', '(', ';']) || line.trim_start().starts_with("return ");
+        if !after.starts_with('(') || before.ends_with(is_letter) || !has_type || is_call {
+            continue;
+        }
+        match after_parentheses(after)
+            .and_then(|rest| rest.find(['{', ';', '}', '=']).map(|end| &rest[end..]))
+        {
+            Some(rest) if rest.starts_with(';') => is_declared = true,
+            _ => return false,
+        }
+    }
+    is_declared
+}
+
+/// Return what follows the parenthesis that closes the first one of `text`, with which it begins.
+fn after_parentheses(text: &str) -> Option<&str> {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(&text[at + 1..]);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn candidate(language: &str, defined: &[&str], text: &str) -> Candidate {
+        Candidate {
+            language: Some(language.to_owned()),
+            defined: defined.iter().map(ToString::to_string).collect(),
+            text: text.to_owned(),
+            ..Candidate::default()
+        }
+    }
+
+    #[test]
+    fn a_prototype_is_less_than_a_definition() {
+        let of = |text| degree("uv_read", &candidate("c", &["uv_read"], text));
+        for text in [
+            "UV_EXTERN int uv_read(uv_loop_t* loop,\n                      cb* done);\nint other() {\n}",
+            "struct item *uv_read(void) __attribute__((noreturn));",
+            "class A {\n  virtual int uv_read(int a) const;\n};",
+        ] {
+            assert_eq!(of(text), weights::DECLARATION, "{text}");
+        }
+        for text in [
+            "int uv_read(void) {\n  return 1;\n}",
+            "int uv_read(int a);\n\nint uv_read(int a)\n{\n  return a;\n}",
+            "int\nuv_read(void) {\n  uv_read();\n}",
+            "#define uv_read(x) other(x);",
+            "class uv_read {\n  explicit uv_read(int);\n};",
+            "",
+        ] {
+            assert_eq!(of(text), 1.0, "{text}");
+        }
+        let of_trait = candidate("rust", &["uv_read"], "fn uv_read(&self) -> u8;");
+        assert_eq!(degree("uv_read", &of_trait), 1.0);
+    }
 
     #[test]
     fn a_text_shows_its_definitions() {
@@ -80,13 +164,10 @@ mod tests {
 
     #[test]
     fn a_parsed_definition_counts_most() {
-        let defined = ["Router".to_owned()];
-        assert_eq!(degree("Router", &defined, ""), 1.0);
-        assert_eq!(degree("router", &defined, ""), weights::OTHER_CASE);
-        assert_eq!(
-            degree("route", &defined, "fn route("),
-            weights::SEEN_DEFINITION
-        );
-        assert_eq!(degree("serve", &defined, "serve()"), 0.0);
+        let of = |name, text| degree(name, &candidate("rust", &["Router"], text));
+        assert_eq!(of("Router", ""), 1.0);
+        assert_eq!(of("router", ""), weights::OTHER_CASE);
+        assert_eq!(of("route", "fn route("), weights::SEEN_DEFINITION);
+        assert_eq!(of("serve", "serve()"), 0.0);
     }
 }

@@ -38,7 +38,8 @@ pub struct Candidate {
     pub text: String,
 }
 
-/// What each arm and rule gave a hit. The score is the sum of the gains times the factors.
+/// What each arm and rule gave a hit. The score is `kind` x (the sum of the gains), those of names of the file and its folders
+/// times `repeated`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Why {
     pub lexical: f64,
@@ -54,21 +55,25 @@ pub struct Why {
     pub file_name: f64,
     /// Words of the question in the names of folders.
     pub folders: f64,
-    /// Factor of what the file is for: tests, documents, data.
+    /// Factor of what the chunk is for: tests, examples, prose, data.
     pub kind: f64,
-    /// Factor of a chunk of a file that stands above it already.
+    /// Factor of `file_name` and `folders`, for a chunk of a file that stands above it already.
     pub repeated: f64,
 }
 
 impl Why {
     fn own(&self) -> f64 {
-        self.lexical + self.sparse + self.dense + self.definition + self.symbols
+        self.arms() + self.definition + self.symbols
+    }
+
+    fn arms(&self) -> f64 {
+        self.lexical + self.sparse + self.dense
     }
 
     /// Return the score that these add up to.
     pub fn score(&self) -> f64 {
-        let gains = self.own() + self.further_chunks + self.file_name + self.folders;
-        gains * self.kind * self.repeated
+        let of_file = (self.file_name + self.folders) * self.repeated;
+        (self.own() + self.further_chunks + of_file) * self.kind
     }
 }
 
@@ -94,32 +99,40 @@ pub fn scale(scores: &[f64]) -> Vec<f64> {
 
 /// Order candidates, best first. Equal scores are in the order of the candidates.
 pub fn rank(question: &Question, candidates: &[Candidate]) -> Vec<Placed> {
-    let own: Vec<Why> = candidates
+    let parts = parts_of_arms(candidates);
+    let why: Vec<Why> = candidates
         .iter()
-        .map(|candidate| own(question, candidate))
+        .map(|candidate| own(question, candidate, parts))
         .collect();
+    let own: Vec<f64> = why.iter().map(|why| why.own() * why.kind).collect();
+    let best = why.iter().map(Why::arms).fold(0.0, f64::max);
     let mut files: BTreeMap<&(usize, String), Vec<usize>> = BTreeMap::new();
     for (at, candidate) in candidates.iter().enumerate() {
         files.entry(&candidate.file).or_default().push(at);
     }
     let mut placed = Vec::with_capacity(candidates.len());
     for chunks in files.values_mut() {
-        chunks.sort_by(|a, b| own[*b].own().total_cmp(&own[*a].own()));
+        chunks.sort_by(|a, b| own[*b].total_cmp(&own[*a]));
         let first = &candidates[chunks[0]];
         let file = of_file(question, first);
+        let arms = chunks.iter().map(|at| why[*at].arms()).fold(0.0, f64::max);
+        let trust = match best > 0.0 {
+            true => (arms / best).powf(weights::TRUST_IN_NAMES),
+            false => 1.0,
+        };
         let further = chunks.iter().skip(1).take(weights::MOST_FURTHER_CHUNKS);
         let further = further.zip(1..);
         let further_chunks = further.fold(0.0, |sum, (at, k)| {
-            sum + own[*at].own() * weights::FURTHER_CHUNKS.powi(k)
+            sum + own[*at] * weights::FURTHER_CHUNKS.powi(k)
         });
         for (k, at) in (0..).zip(chunks.iter()) {
             let why = Why {
                 further_chunks: if k == 0 { further_chunks } else { 0.0 },
-                file_name: file.file_name,
-                folders: file.folders,
-                kind: file.kind,
+                file_name: file.file_name * trust,
+                folders: file.folders * trust,
+                kind: file.kind * why[*at].kind,
                 repeated: weights::REPEATED_FILE.powi(k),
-                ..own[*at]
+                ..why[*at]
             };
             placed.push(Placed {
                 candidate: *at,
@@ -134,24 +147,61 @@ pub fn rank(question: &Question, candidates: &[Candidate]) -> Vec<Placed> {
     placed
 }
 
+/// Return the part of each arm in the chunks' scores: 0 for an arm that found nothing, all together 1.
+fn parts_of_arms(candidates: &[Candidate]) -> [f64; 3] {
+    let parts: [f64; 3] = std::array::from_fn(|arm| {
+        let scores = candidates
+            .iter()
+            .filter_map(|candidate| candidate.arms[arm]);
+        let mut scores: Vec<f64> = scores.collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        match scores.is_empty() {
+            true => 0.0,
+            false => {
+                let third = scores.get(2).copied().unwrap_or_default();
+                weights::ARMS[arm] * (weights::SURENESS + 1.0 - third)
+            }
+        }
+    });
+    let all: f64 = parts.iter().sum();
+    parts.map(|part| if all > 0.0 { part / all } else { 0.0 })
+}
+
 /// Return what a chunk has by itself.
-fn own(question: &Question, candidate: &Candidate) -> Why {
-    let [lexical, sparse, dense] = candidate.arms.map(Option::unwrap_or_default);
+fn own(question: &Question, candidate: &Candidate, parts: [f64; 3]) -> Why {
+    let [lexical, sparse, dense] =
+        std::array::from_fn(|arm| candidate.arms[arm].unwrap_or_default() * parts[arm]);
     let names = question.names.iter();
-    let degrees = names.map(|name| definition::degree(name, &candidate.defined, &candidate.text));
+    let degrees = names.map(|name| definition::degree(name, candidate));
     let weight = match question.is_name {
         true => weights::DEFINITION,
         false => weights::DEFINITION_WITHIN,
     };
     let symbols = stems_of(candidate.around.iter().chain(&candidate.defined));
     Why {
-        lexical: lexical * weights::LEXICAL
-            + question.signed_share(&candidate.text) * weights::SIGNED,
-        sparse: sparse * weights::SPARSE,
-        dense: dense * weights::DENSE,
+        lexical: lexical + question.signed_share(&candidate.text) * weights::SIGNED,
+        sparse,
+        dense,
         definition: degrees.fold(0.0, f64::max) * weight,
         symbols: question.share(|stem| has(&symbols, stem)) * weights::SYMBOLS,
+        kind: kind_of_chunk(question, candidate),
         ..Why::default()
+    }
+}
+
+/// Return the factor of a chunk among the others of its file: tests in a file of code.
+fn kind_of_chunk(question: &Question, candidate: &Candidate) -> f64 {
+    let Candidate {
+        around,
+        defined,
+        text,
+        ..
+    } = candidate;
+    let is_test_file = Kind::of(&candidate.path, candidate.language.as_deref()).is_test;
+    let is_test = !is_test_file && kind::is_in_test_module(around, defined, text);
+    match is_test && !question.is_about_tests {
+        true => weights::TESTS,
+        false => 1.0,
     }
 }
 
@@ -189,8 +239,9 @@ fn of_file(question: &Question, candidate: &Candidate) -> Why {
             + if is_namesake { weights::NAMESAKE } else { 0.0 },
         folders: question.share(|stem| has(&in_folders, stem)) * weights::FOLDERS,
         kind: factor(kind.is_test && !question.is_about_tests, weights::TESTS)
-            * factor(kind.is_document, weights::DOCUMENTS)
-            * factor(kind.is_not_code, weights::NOT_CODE),
+            * factor(kind.is_example && !question.is_about_use, weights::EXAMPLES)
+            * factor(kind.is_prose && !question.is_about_use, weights::PROSE)
+            * factor(kind.is_data, weights::DATA),
         ..Why::default()
     }
 }

@@ -16,6 +16,8 @@ pub struct Question {
     pub is_name: bool,
     /// Whether it is about tests.
     pub is_about_tests: bool,
+    /// Whether it is about documentation, or how to use something, which documentation says.
+    pub is_about_use: bool,
 }
 
 impl Question {
@@ -41,9 +43,10 @@ impl Question {
                 (names.map(|piece| last_name(piece)).collect(), false)
             }
         };
-        let about = ["test", "spec", "mock", "fixtur", "bench"];
+        let spoken: Vec<String> = stems::of_name(text).collect();
         Self {
-            is_about_tests: words.iter().any(|(stem, _)| about.contains(&stem.as_str())),
+            is_about_tests: is_about_tests(&spoken),
+            is_about_use: is_about_use(&spoken),
             names: names
                 .into_iter()
                 .filter(|name| !name.is_empty())
@@ -90,6 +93,54 @@ impl Question {
     pub fn asks_for(&self, stem: &str) -> bool {
         self.words.iter().any(|(word, _)| stems::agree(word, stem))
     }
+}
+
+/// Return whether words are about tests. Who asks how to test whether something holds wants no tests, and a spec may be any
+/// specification.
+fn is_about_tests(words: &[String]) -> bool {
+    let is_verb = |after: Option<&String>| {
+        after.is_some_and(|word| ["if", "whether", "that"].contains(&word.as_str()))
+    };
+    words
+        .iter()
+        .enumerate()
+        .any(|(at, word)| match word.as_str() {
+            "test" | "tests" | "testing" | "tested" => !is_verb(words.get(at + 1)),
+            "specs" | "mock" | "mocks" | "mocking" | "mocked" | "fixture" | "fixtures" => true,
+            "bench" | "benches" => true,
+            _ => false,
+        })
+}
+
+/// Return whether words are about documentation or ask how to do something.
+fn is_about_use(words: &[String]) -> bool {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let asks_how = matches!(
+        words[..],
+        ["how", "to", ..]
+            | [
+                "how",
+                "do" | "can" | "should" | "would",
+                "i" | "we" | "you" | "one",
+                ..
+            ]
+    );
+    let is_document = |word: &&str| {
+        [
+            "docs",
+            "documentation",
+            "guide",
+            "guides",
+            "tutorial",
+            "tutorials",
+            "readme",
+            "example",
+            "examples",
+            "changelog",
+        ]
+        .contains(word)
+    };
+    asks_how || words.iter().any(is_document)
 }
 
 /// Return whether a piece is a word with signs that belong to it: `C++`, `F#`.
@@ -181,7 +232,33 @@ mod tests {
         assert_eq!(question.words.len(), 3);
         assert_eq!(question.share(|stem| stem == "quux"), 0.75);
         assert!(question.asks_for("router") && !question.asks_for("path"));
-        assert!(Question::of("test helpers", |_| 1.0).is_about_tests);
         assert_eq!(Question::of("?!", |_| 1.0).share(|_| true), 0.0);
+    }
+
+    #[test]
+    fn questions_about_tests_and_about_use_are_told_from_others() {
+        let of = |text: &str| {
+            let question = Question::of(text, |_| 1.0);
+            (question.is_about_tests, question.is_about_use)
+        };
+        for about in [
+            "test helpers",
+            "where is the router tested",
+            "specs of the parser",
+            "Mocking HTTP",
+        ] {
+            assert_eq!(of(about), (true, false), "{about}");
+        }
+        for other in [
+            "tests whether a path is absolute",
+            "where is the spec parsed",
+            "latest contest",
+        ] {
+            assert_eq!(of(other), (false, false), "{other}");
+        }
+        assert_eq!(of("how do I test if a path is absolute"), (false, true));
+        assert_eq!(of("How to install it"), (false, true));
+        assert_eq!(of("examples of routers"), (false, true));
+        assert_eq!(of("how does it read the guideline"), (false, false));
     }
 }

@@ -43,6 +43,59 @@ fn every_arm_counts() {
 }
 
 #[test]
+fn a_sure_arm_counts_more() {
+    let of = |path: &str, lexical: f64, dense: f64| Candidate {
+        arms: [Some(lexical), None, Some(dense)],
+        ..candidate(path)
+    };
+    // Dense has one chunk that stands out, lexical has three that are alike.
+    let lexical_is_flat = [
+        of("a.rs", 1.0, 0.0),
+        of("b.rs", 0.95, 0.1),
+        of("c.rs", 0.95, 0.1),
+        of("d.rs", 0.0, 1.0),
+    ];
+    assert_eq!(parts_of_arms(&lexical_is_flat)[1], 0.0);
+    assert!((parts_of_arms(&lexical_is_flat).iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    assert_eq!(best("anything", &lexical_is_flat), "d.rs");
+    let dense_is_flat = lexical_is_flat.map(|mut c| {
+        c.arms.swap(0, 2);
+        c
+    });
+    assert_eq!(best("anything", &dense_is_flat), "d.rs");
+    assert_eq!(parts_of_arms(&[]), [0.0; 3]);
+}
+
+#[test]
+fn a_name_that_a_long_question_has_by_chance_lifts_no_other_text() {
+    let answer = Candidate {
+        arms: [Some(1.0), Some(1.0), Some(1.0)],
+        ..candidate("fetch.rs")
+    };
+    let namesake = Candidate {
+        arms: [Some(0.05), None, None],
+        ..candidate("value.rs")
+    };
+    let question = "Returns the value that a client sent before its connection was closed";
+    assert_eq!(best(question, &[namesake, answer]), "fetch.rs");
+}
+
+#[test]
+fn one_file_does_not_take_all_first_places() {
+    let mut ours = vec![candidate("retry.rs"); 3];
+    ours.push(Candidate {
+        arms: [Some(0.8), Some(0.8), Some(0.8)],
+        ..candidate("b.rs")
+    });
+    let question = Question::of("when are payments retried", |_| 1.0);
+    let placed = rank(&question, &ours);
+    let gains: Vec<f64> = placed.iter().map(|p| p.why.repeated).collect();
+    assert_eq!(placed[0].candidate, 0);
+    assert!(gains.contains(&weights::REPEATED_FILE), "{placed:?}");
+    assert!(placed[1].why.score() > placed[2].why.score(), "{placed:?}");
+}
+
+#[test]
 fn the_chunk_that_defines_the_name_comes_first() {
     let defining = Candidate {
         arms: [Some(0.1), None, None],
@@ -105,6 +158,48 @@ fn tests_documents_and_data_come_last_unless_asked_for() {
         ..candidate("a.json")
     };
     assert_eq!(best("parse a header", &[data, candidate("b.rs")]), "b.rs");
+}
+
+#[test]
+fn tests_in_a_file_of_code_come_behind_it() {
+    let within = |names_around: &[&str]| Candidate {
+        around: names(names_around),
+        ..candidate("a.rs")
+    };
+    let ours = [
+        within(&["tests", "parses_a_header"]),
+        within(&["parses_a_header"]),
+    ];
+    let first = |question: &str| rank(&Question::of(question, |_| 1.0), &ours)[0].candidate;
+    assert_eq!(first("parse a header"), 1);
+    assert_eq!(first("tests of header parsing"), 0);
+}
+
+#[test]
+fn who_asks_how_finds_the_guide() {
+    let guide = Candidate {
+        language: Some("markdown".to_owned()),
+        arms: [Some(0.6), Some(0.6), Some(0.6)],
+        ..candidate("docs/a.md")
+    };
+    let ours = [guide, candidate("b.rs")];
+    assert_eq!(best("how do I parse a header", &ours), "docs/a.md");
+    assert_eq!(best("parse a header", &ours), "b.rs");
+}
+
+#[test]
+fn a_prototype_comes_behind_the_definition() {
+    let of = |path: &str, text: &str| Candidate {
+        language: Some("c".to_owned()),
+        defined: names(&["uv_read"]),
+        text: text.to_owned(),
+        ..candidate(path)
+    };
+    let ours = [
+        of("a.h", "int uv_read(int fd);"),
+        of("b.c", "int uv_read(int fd) {\n  return fd;\n}"),
+    ];
+    assert_eq!(best("uv_read", &ours), "b.c");
 }
 
 proptest! {

@@ -208,6 +208,13 @@ fn questions_are_made_of_docstrings_and_headings() {
             format!("# Zoo\n\nText.\n\n## Where does the {animal} live\n\n{body}\n"),
         );
     }
+    // Two functions with one sentence: it asks for neither.
+    for n in 0..2 {
+        let text = format!(
+            "/// Weighs the twin of an animal.\nfn weigh() {{\n    one({n});\n    two({n});\n}}\n"
+        );
+        world.write(&format!("zoo/twin{n}.rs"), text);
+    }
     world.profile(&["zoo"]);
     world.build("o", &["--mode", "blob"]);
     let ran = world.run(&[
@@ -268,7 +275,7 @@ fn questions_are_made_of_docstrings_and_headings() {
         "eval",
         "o/p.db",
         "--generate",
-        "9",
+        "99",
         "--seed",
         "2",
         "--json",
@@ -282,6 +289,7 @@ fn questions_are_made_of_docstrings_and_headings() {
             .collect::<Vec<_>>()
     };
     assert_ne!(asked(&other.lines()), asked(&lines));
+    assert_eq!(asked(&other.lines()).len(), 2 * ANIMALS.len());
     let refused = world.run(&["eval", "o/p.db", "--generate", "9", "--keep", "kept"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
 }

@@ -18,7 +18,7 @@ use crate::search::{IndexedFile, OpenIndex};
 use crate::store::index::Index;
 use crate::store::locate::locate_ours;
 use anyhow::Context as _;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,7 @@ fn read(files: &[IndexedFile]) -> (Vec<Copied>, usize) {
         let language = file.language.as_deref().unwrap_or_default();
         let kind = Kind::of(&file.path, Some(language));
         // The ranking places them behind other files on purpose.
-        let items = match kind.is_test || kind.is_document && language != "markdown" {
+        let items = match kind.is_test || kind.is_example {
             true => Vec::new(),
             false => known_items(&text, language),
         };
@@ -140,7 +140,8 @@ fn read(files: &[IndexedFile]) -> (Vec<Copied>, usize) {
     (copied, n_unreadable)
 }
 
-/// Choose `n` items of all files, no two with the same question. Return positions of files and of their items.
+/// Choose `n` items of all files whose questions no other item has, which would answer them word by word. Return positions of
+/// files and of their items.
 fn choose(copied: &[Copied], n: usize, seed: u64) -> Vec<(usize, usize)> {
     let all = copied.iter().enumerate();
     let mut all: Vec<(usize, usize)> = all
@@ -150,8 +151,13 @@ fn choose(copied: &[Copied], n: usize, seed: u64) -> Vec<(usize, usize)> {
     for at in (1..all.len()).rev() {
         all.swap(at, random.below(at as u64 + 1) as usize);
     }
-    let mut known = HashSet::new();
-    all.retain(|(file, item)| known.insert(copied[*file].items[*item].question.to_lowercase()));
+    let question =
+        |(file, item): &(usize, usize)| copied[*file].items[*item].question.to_lowercase();
+    let mut n_items: HashMap<String, usize> = HashMap::new();
+    for at in &all {
+        *n_items.entry(question(at)).or_default() += 1;
+    }
+    all.retain(|at| n_items[&question(at)] == 1);
     all.truncate(n);
     all.sort_unstable();
     all
