@@ -43,9 +43,8 @@ pub(super) fn value(
         return name.end;
     }
     // Part of a value that is one for certain: `secret=password=password=...`.
-    let is_judged = |one: &Found| {
-        one.is_certain && one.range.start <= start && end <= one.range.end
-    };
+    let is_judged =
+        |one: &Found| one.is_certain && one.range.start <= start && end <= one.range.end;
     if found.last().is_some_and(is_judged) {
         return name.end;
     }

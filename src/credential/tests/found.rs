@@ -261,7 +261,10 @@ fn hashes_of_passwords_and_tokens_of_bots_are_found() {
             "Use dapifbdedee080316436025aabac796296f3 to sign in.",
             "dapifbdedee080316436025aabac796296f3",
         ),
-        ("Set it to... EXOfbdedee080316436025aabac", "EXOfbdedee080316436025aabac"),
+        (
+            "Set it to... EXOfbdedee080316436025aabac",
+            "EXOfbdedee080316436025aabac",
+        ),
         (
             "userPassword: {SSHA}oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4d",
             "{SSHA}oHp7Zk2xkT8j0VwQn5L1rR3y9BfUuC4d",
