@@ -68,9 +68,7 @@ fn is_only_declared(name: &str, text: &str) -> bool {
         let (before, after) = (&text[..at], text[at + name.len()..].trim_start());
         let line = before.rsplit('\n').next().unwrap_or_default();
         // A call has no type before the name.
-        let has_type = line
-            .trim_end_matches(|c: char| c == '*' || c == '&' || c == ' ')
-            .ends_with(is_letter);
+        let has_type = line.trim_end_matches(['*', '&', ' ']).ends_with(is_letter);
         let is_call = line.contains(['=', '(', ';']) || line.trim_start().starts_with("return ");
         if !after.starts_with('(') || before.ends_with(is_letter) || !has_type || is_call {
             continue;
