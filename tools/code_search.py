@@ -55,7 +55,8 @@ def without(hits, rule):
     scores = {}
     for hit in hits:
         why, path = hit["explain"], hit["paths"][0]
-        if path in scores or not why:
+        # Beyond the candidates of the ranking, hits have no gains.
+        if path in scores or "kind" not in (why or {}):
             continue
         total = sum(why[gain] for gain in GAINS if gain != rule)
         scores[path] = total * (1 if rule == "kind" else why["kind"])

@@ -12,7 +12,6 @@ use crate::engine::{self, BuildRequest, Layout, ProcessCommand};
 use crate::exit_code::{Exit, ExitCode};
 use crate::plan::{Mode, Pace, PlanOptions, SUBSHARD_BYTES, SUBSHARD_FILES, ShardOrder};
 use crate::profile::encoders::{EncoderChoice, ModelSource, Precision};
-use crate::profile::server_address::ServerAddress;
 use crate::profile::{DeviceSetting, Profile, list_profiles};
 use crate::store;
 use anyhow::Context as _;
@@ -214,20 +213,12 @@ fn model(
 
 /// Parse the value of `--sparse-model` or `--dense-model`.
 pub fn model_source(text: &str) -> anyhow::Result<ModelSource> {
-    Ok(match text {
-        "none" => ModelSource::None,
-        "embedded" => ModelSource::Embedded,
-        url if ServerAddress::is_url(url) => {
-            let address = url.parse::<ServerAddress>();
-            let address =
-                address.map_err(|error| Exit::error(ExitCode::Usage, error.to_string()))?;
-            ModelSource::Server(Box::new(address))
-        }
-        path => {
-            let path = std::path::absolute(path).with_context(|| format!("model {path}"))?;
-            ModelSource::Directory(path)
-        }
-    })
+    let named = ModelSource::unless_folder(text);
+    if let Some(named) = named.map_err(|error| Exit::error(ExitCode::Usage, error.to_string()))? {
+        return Ok(named);
+    }
+    let path = std::path::absolute(text).with_context(|| format!("model {text}"))?;
+    Ok(ModelSource::Directory(path))
 }
 
 /// Choose the encoders by flags alone, without a profile. The default is the embedded encoder.

@@ -20,6 +20,7 @@ mod onnx;
 mod output;
 mod tokenizer;
 
+mod characters;
 mod dense;
 mod server;
 

@@ -99,7 +99,7 @@ impl ServerEncoder {
         if sent == Sent::Passage && !bare.is_empty() {
             self.server.check_unchanged()?;
         }
-        let n_tokens: usize = bare.iter().map(|it| estimated_tokens(it.len())).sum();
+        let n_tokens: usize = texts.iter().map(|text| text.estimated_tokens()).sum();
         self.cost.busy += began.elapsed();
         self.cost.run_tokens += n_tokens as u64;
         self.cost.padded_tokens += n_tokens as u64;
@@ -190,7 +190,7 @@ fn words(text: &str) -> Vec<Word> {
     words
 }
 
-/// Return the name of the kind's flag value, for messages.
+/// Return the warning about a server that gives every text the same vector.
 pub(super) fn nothing_told_apart(encoder: &ServerEncoder) -> Option<EncodeError> {
     let server = encoder.server();
     let reason = "it gives every text the same vector; look at the model that the server has";

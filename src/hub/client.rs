@@ -126,7 +126,7 @@ impl Client {
                 url,
                 &format!("the server answers {status}: check owner, model and revision, and HF_TOKEN for a private model"),
             )),
-            passing if http::is_passing(passing) => Err(Failed::Later {
+            408 | 425 | 429 | 500..=599 => Err(Failed::Later {
                 reason: format!("the server answers {status}"),
                 wait: http::retry_after(&answer.headers, self.limits.longest_wait),
             }),

@@ -275,7 +275,6 @@ mod tests {
         (sizing.workers, sizing.file_workers)
     }
 
-    /// The cases published with the Python builder, on its 8-core machine.
     #[test]
     fn servers_get_two_workers_unless_the_user_says_otherwise() {
         let servers = SizingInput {
@@ -292,6 +291,7 @@ mod tests {
         assert_eq!(size_workers(&asked).workers, 5);
     }
 
+    /// The cases published with the Python builder, on its 8-core machine.
     #[test]
     fn the_published_cases_hold() {
         assert_eq!(counts(&on_device(8, 12.0, None)), (3, 2));

@@ -1,6 +1,6 @@
 //! Which encoders a build uses and where they run. Plain values, which are sent to workers; `encode` opens sessions by them.
 
-use super::server_address::ServerAddress;
+use super::server_address::{AddressError, ServerAddress};
 use crate::batch::EncoderKind;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -20,6 +20,19 @@ pub enum ModelSource {
 }
 
 impl ModelSource {
+    /// Return what a text of a flag or a profile names; `None` for a folder, which the caller finds.
+    ///
+    /// # Errors
+    /// A URL that is no address of an encoder server.
+    pub fn unless_folder(text: &str) -> Result<Option<Self>, AddressError> {
+        Ok(match text {
+            "embedded" => Some(Self::Embedded),
+            "none" => Some(Self::None),
+            url if ServerAddress::is_url(url) => Some(Self::Server(Box::new(url.parse()?))),
+            _ => None,
+        })
+    }
+
     /// The server, if one encodes.
     pub fn server(&self) -> Option<&ServerAddress> {
         match self {

@@ -13,7 +13,6 @@ use super::recipe::{Recipe, RuleSet};
 use super::resolved::Profile;
 use super::roots::{Root, find_roots};
 use super::rules::{Limits, Rules};
-use super::server_address::ServerAddress;
 use super::source::ProfileSource;
 use crate::{named_file, platform};
 use std::path::Path;
@@ -269,18 +268,12 @@ fn model(
     let Some(typed) = typed else {
         return Ok(ModelSource::default());
     };
-    match typed.get_ref().as_str() {
-        "embedded" => Ok(ModelSource::Embedded),
-        "none" => Ok(ModelSource::None),
-        url if ServerAddress::is_url(url) => {
-            let address = url.parse::<ServerAddress>();
-            let address = address.map_err(|error| source.invalid(typed, &error.to_string()))?;
-            Ok(ModelSource::Server(Box::new(address)))
-        }
-        folder => {
-            let folder = expand(folder, source.env);
-            let folder = folder.map_err(|error| source.invalid(typed, &error.to_string()))?;
-            Ok(ModelSource::Directory(source.folder.join(folder.literal)))
-        }
+    let text = typed.get_ref();
+    let named = ModelSource::unless_folder(text);
+    if let Some(named) = named.map_err(|error| source.invalid(typed, &error.to_string()))? {
+        return Ok(named);
     }
+    let folder = expand(text, source.env);
+    let folder = folder.map_err(|error| source.invalid(typed, &error.to_string()))?;
+    Ok(ModelSource::Directory(source.folder.join(folder.literal)))
 }

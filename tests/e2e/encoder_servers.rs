@@ -1,11 +1,10 @@
 //! Builds and queries whose vectors come from a server on loopback: our own, and one that fails.
 
+use crate::loopback::{Loopback, Request, send};
 use crate::serve::Server;
 use crate::world::{Ran, World, files_below, finish};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// Short waits.
@@ -121,19 +120,17 @@ struct State {
 
 impl Tei {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let loopback = Loopback::bind();
+        let url = format!("http://127.0.0.1:{}", loopback.port);
         let state = Arc::new(Mutex::new(State {
             model: "one",
             poison: "no such word",
             ..State::default()
         }));
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&shared);
-                std::thread::spawn(move || answer(stream, &state));
-            }
+        loopback.serve(move |request, stream| {
+            let (status, answer) = answer(request, &mut shared.lock().expect("no panic"))?;
+            send(stream, status, "", answer.to_string().as_bytes())
         });
         Self { url, state }
     }
@@ -143,64 +140,36 @@ impl Tei {
     }
 }
 
-fn answer(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    loop {
-        let mut head = Vec::new();
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
-            match line.trim_end() {
-                "" => break,
-                line => head.push(line.to_owned()),
+fn answer(request: &Request, state: &mut State) -> Option<(u16, Value)> {
+    state
+        .keys
+        .extend(request.headers.get("authorization").cloned());
+    Some(match request.path.as_str() {
+        "/info" => (
+            200,
+            json!({"model_id": state.model, "model_sha": format!("{}-1", state.model),
+                "model_dtype": "float32", "model_type": {"embedding": {"pooling": "mean"}},
+                "max_input_length": 512, "max_client_batch_size": 4}),
+        ),
+        "/embed" => {
+            state.requests += 1;
+            if state.swap_at.is_some_and(|at| state.requests > at) {
+                state.model = "two";
+            }
+            let body: Value = serde_json::from_slice(&request.body).ok()?;
+            let texts = body["inputs"].as_array()?.iter().filter_map(Value::as_str);
+            let texts: Vec<String> = texts.map(str::to_owned).collect();
+            let is_poisoned = texts.iter().any(|text| text.contains(state.poison));
+            let turn = state.model.len();
+            let vectors: Vec<[f64; 3]> = texts.iter().map(|text| vector(text, turn)).collect();
+            state.texts.extend(texts);
+            match is_poisoned {
+                true => (500, json!({"error": "asked to fail"})),
+                false => (200, json!(vectors)),
             }
         }
-        let value = |name: &str| {
-            let found = head.iter().filter_map(|line| line.split_once(": "));
-            let mut found = found.filter(|(key, _)| key.eq_ignore_ascii_case(name));
-            found.next().map(|(_, value)| value.to_owned())
-        };
-        let length = value("content-length").and_then(|n| n.parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        reader.read_exact(&mut body).ok()?;
-        let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let mut state = state.lock().expect("no panic");
-        state.keys.extend(value("authorization"));
-        let (status, answer) = match head[0].split(' ').nth(1)? {
-            "/info" => (
-                200,
-                json!({"model_id": state.model, "model_sha": format!("{}-1", state.model),
-                    "model_dtype": "float32", "model_type": {"embedding": {"pooling": "mean"}},
-                    "max_input_length": 512, "max_client_batch_size": 4}),
-            ),
-            "/embed" => {
-                state.requests += 1;
-                if state.swap_at.is_some_and(|at| state.requests > at) {
-                    state.model = "two";
-                }
-                let texts = body["inputs"].as_array()?.iter().filter_map(Value::as_str);
-                let texts: Vec<String> = texts.map(str::to_owned).collect();
-                let is_poisoned = texts.iter().any(|text| text.contains(state.poison));
-                let turn = state.model.len();
-                let vectors: Vec<[f64; 3]> = texts.iter().map(|text| vector(text, turn)).collect();
-                state.texts.extend(texts);
-                match is_poisoned {
-                    true => (500, json!({"error": "asked to fail"})),
-                    false => (200, json!(vectors)),
-                }
-            }
-            _ => (404, json!({})),
-        };
-        drop(state);
-        let answer = answer.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n",
-            answer.len()
-        );
-        stream
-            .write_all(&[head.as_bytes(), answer.as_bytes()].concat())
-            .ok()?;
-    }
+        _ => (404, json!({})),
+    })
 }
 
 fn vector(text: &str, turn: usize) -> [f64; 3] {

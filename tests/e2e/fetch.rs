@@ -1,12 +1,12 @@
 //! `models fetch`, against a server on loopback that has the paths of a hub.
 
+use crate::loopback::{Loopback, Request, send};
 use crate::world::{Ran, World};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 
 const SHA: &str = "89abcdef0123456789abcdef0123456789abcdef";
@@ -27,43 +27,32 @@ fn model() -> Files {
 
 /// Serve `files` until the test ends, and return the address. Every request needs the token `t`.
 fn serve(files: Files, licence: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            answer(&files, licence, stream);
-        }
-    });
-    format!("http://{address}")
+    let loopback = Loopback::bind();
+    let endpoint = format!("http://127.0.0.1:{}", loopback.port);
+    loopback.serve(move |request, stream| answer(&files, licence, request, stream));
+    endpoint
 }
 
-fn answer(files: &Files, licence: &str, mut stream: TcpStream) -> Option<()> {
-    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
-    let first = lines.next()?.ok()?;
-    let path = first.split(' ').nth(1)?;
-    let headers = lines.map_while(Result::ok).take_while(|l| !l.is_empty());
-    let has_token = headers
-        .map(|line| line.to_ascii_lowercase())
-        .any(|line| line == "authorization: bearer t");
-    let (status, hash, body) = if !has_token {
-        (401, String::new(), Vec::new())
-    } else if path.starts_with("/api/models/owner/words/") {
+fn answer(files: &Files, licence: &str, request: &Request, stream: &mut TcpStream) -> Option<()> {
+    let path = &request.path;
+    if request.headers.get("authorization").map(String::as_str) != Some("Bearer t") {
+        return send(stream, 401, "", b"");
+    }
+    if path.starts_with("/api/models/owner/words/") {
         let names: Vec<Value> = files.keys().map(|n| json!({"rfilename": n})).collect();
         let listing = json!({"sha": SHA, "siblings": names, "cardData": {"license": licence}});
-        (200, String::new(), listing.to_string().into_bytes())
-    } else {
-        let name = path.strip_prefix(&format!("/owner/words/resolve/{SHA}/"))?;
-        let bytes = files.get(name)?.clone();
-        let hash: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        (200, format!("X-Linked-Etag: \"{hash}\"\r\n"), bytes)
-    };
-    let n = body.len();
-    let head =
-        format!("HTTP/1.1 {status} X\r\n{hash}Content-Length: {n}\r\nConnection: close\r\n\r\n");
-    stream.write_all(&[head.as_bytes(), &body].concat()).ok()
+        return send(stream, 200, "", listing.to_string().as_bytes());
+    }
+    let name = path.strip_prefix(&format!("/owner/words/resolve/{SHA}/"))?;
+    let bytes = files.get(name)?;
+    let hash = Sha256::digest(bytes);
+    let hash: String = hash.iter().map(|b| format!("{b:02x}")).collect();
+    send(
+        stream,
+        200,
+        &format!("x-linked-etag: \"{hash}\"\r\n"),
+        bytes,
+    )
 }
 
 fn fetch(world: &World, endpoint: &str, token: &str, more: &[&str]) -> Ran {

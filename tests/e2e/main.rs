@@ -37,6 +37,9 @@ mod layers;
 mod limits;
 #[cfg(target_os = "linux")]
 mod locks;
+#[expect(dead_code, reason = "the tests of the library use more of it")]
+#[path = "../../src/http/loopback.rs"]
+mod loopback;
 mod models;
 mod outputs;
 mod places;

@@ -5,8 +5,9 @@
 
 use super::call::{Failed, Retry};
 use super::fetch::heaviest;
-use super::pieces::{Piece, cut, first_chars};
+use super::pieces::{Piece, cut};
 use super::{Sent, Server, Weights};
+use crate::encode::characters::first_chars;
 use crate::encode::error::EncodeError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -181,7 +182,6 @@ impl Server {
         let [piece] = pieces else {
             return Ok(Vec::new());
         };
-        let halves = cut(piece.text, piece.n_chars.div_ceil(2));
         if !is_cut || piece.n_chars <= SHORTEST {
             return Err(EncodeError::RunFailed {
                 kind: self.kind(),
@@ -189,9 +189,9 @@ impl Server {
                 reason: format!("{}: {reason}", self.caller.address.base),
             });
         }
-        let mut made = Vec::with_capacity(halves.len());
-        for half in &halves {
-            let vector = self.request(std::slice::from_ref(half), parts)?;
+        let mut made = Vec::with_capacity(2);
+        for half in cut(piece.text, piece.n_chars.div_ceil(2)) {
+            let vector = self.request(std::slice::from_ref(&half), parts)?;
             made.extend(vector.into_iter().map(|vector| (half.n_chars, vector)));
         }
         Ok(vec![(parts.combine)(made)])

@@ -32,7 +32,6 @@ use api::{Api, Known};
 use call::{Caller, Limits};
 pub(super) use flight::{Ask, DoneRequest};
 pub use key::use_key;
-pub(super) use pieces::first_chars;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};

@@ -38,14 +38,6 @@ pub(super) fn cut(text: &str, most: usize) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The first `n` Unicode scalar values.
-pub(in crate::encode) fn first_chars(text: &str, n: usize) -> &str {
-    match text.char_indices().nth(n) {
-        Some((end, _)) => &text[..end],
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,8 +49,6 @@ pub struct TokenizedText {
     pub(super) words: Vec<Word>,
     /// The text, for its words and for servers. A server gets blanks in place of what may be a credential.
     pub(super) text: Box<str>,
-    /// About how many tokens it has for a server; 0 without one.
-    estimate: usize,
     /// Why a tokenizer refused the text. Encoding the text returns it as an error, on the thread that handles errors.
     pub(super) refused: Option<String>,
 }
@@ -133,7 +131,6 @@ impl TextTokenizer {
             dense: self.dense,
             words: Vec::new(),
             text: "".into(),
-            estimate: 0,
             refused: None,
         };
         for (index, windower) in self.windowers.iter().enumerate() {
@@ -152,9 +149,6 @@ impl TextTokenizer {
         }
         if self.keeps_text || !tokenized.words.is_empty() {
             tokenized.text = text.into();
-        }
-        if self.keeps_text {
-            tokenized.estimate = estimated_tokens(text.chars().count());
         }
         tokenized
     }
@@ -197,7 +191,12 @@ impl TokenizedText {
     /// differ. A quarter of the characters where a server encodes and no tokenizer here.
     pub fn n_tokens(&self) -> usize {
         let counts = self.windows.iter().map(|windows| windows.n_tokens);
-        counts.max().unwrap_or(self.estimate)
+        counts.max().unwrap_or_else(|| self.estimated_tokens())
+    }
+
+    /// Return about how many tokens the kept text is for a server; 0 if none is kept.
+    pub(super) fn estimated_tokens(&self) -> usize {
+        estimated_tokens(self.text.chars().count())
     }
 
     /// Return the token ids of each run of one encoder, special and prefix tokens included. Empty for an empty text

@@ -2,8 +2,8 @@
 
 use super::windows::Windows;
 use crate::batch::EncoderKind;
+use crate::encode::characters::first_chars;
 use crate::encode::model::{Graph, Model};
-use crate::encode::server::first_chars;
 use crate::encode::tokenizer::{Tokenizer, Word};
 use crate::profile::recipe::Coverage;
 use std::borrow::Cow;

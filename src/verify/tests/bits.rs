@@ -9,13 +9,21 @@ fn flip(path: &Path, offset: usize, mask: u8) {
     std::fs::write(path, bytes).expect("written");
 }
 
+/// Flips of a test; more in the long form.
+fn rounds() -> u64 {
+    match std::env::var_os("HELIX_TEST_LONG") {
+        Some(_) => 1_000,
+        None => 40,
+    }
+}
+
 #[test]
 fn no_flipped_bit_stays_unseen_in_a_file_whose_hash_was_noted() {
     let fixture = Fixture::new();
     fixture.note_bytes();
     let path = fixture.shard("a");
     let sound = std::fs::read(&path).expect("read");
-    for seed in 0..40 {
+    for seed in 0..rounds() {
         let mut numbers = SplitMix64::new(seed);
         let offset = numbers.below(sound.len() as u64) as usize;
         let bit = numbers.below(8);
@@ -83,7 +91,7 @@ fn without_a_noted_hash_unseen_flips_change_no_row() {
     let path = fixture.shard("a");
     let sound = std::fs::read(&path).expect("read");
     let rows = dump(&path);
-    for seed in 1000..1040 {
+    for seed in 1000..1000 + rounds() {
         let mut numbers = SplitMix64::new(seed);
         let offset = numbers.below(sound.len() as u64) as usize;
         let bit = numbers.below(8);

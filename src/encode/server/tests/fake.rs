@@ -4,9 +4,9 @@ use crate::batch::EncoderKind;
 use crate::encode::EncodeError;
 use crate::encode::server::Server;
 use crate::encode::server::call::Limits;
+use crate::http::loopback::{Loopback, send, send_part, stall};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,15 +52,15 @@ pub struct State {
     pub most_chars: usize,
     /// A text that holds this word is answered by 500.
     pub poison: Option<&'static str>,
-    /// Paths, authorizations and bodies of all requests.
-    pub seen: Vec<(String, Option<String>, Value)>,
+    /// Paths and bodies of all requests.
+    pub seen: Vec<(String, Value)>,
 }
 
 impl Fake {
     pub fn start() -> Arc<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let loopback = Loopback::bind();
         let fake = Arc::new(Self {
-            port: listener.local_addr().expect("an address").port(),
+            port: loopback.port,
             state: Mutex::new(State {
                 faults: Vec::new(),
                 model: "one/model".to_owned(),
@@ -74,11 +74,10 @@ impl Fake {
             most_under_way: AtomicUsize::new(0),
         });
         let server = Arc::clone(&fake);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let server = Arc::clone(&server);
-                std::thread::spawn(move || server.serve(stream));
-            }
+        loopback.serve(move |request, stream| {
+            let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+            server.set(|state| state.seen.push((request.path.clone(), body.clone())));
+            server.answer(stream, &request.path, &body)
         });
         fake
     }
@@ -114,38 +113,8 @@ impl Fake {
     /// Bodies of the requests to a path.
     pub fn asked(&self, path: &str) -> Vec<Value> {
         let state = self.state.lock().expect("no panic");
-        let seen = state.seen.iter().filter(|(seen, ..)| seen == path);
-        seen.map(|(_, _, body)| body.clone()).collect()
-    }
-
-    /// Answer the requests of a connection.
-    fn serve(&self, mut stream: TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(stream.try_clone().ok()?);
-        loop {
-            let mut first = String::new();
-            reader.read_line(&mut first).ok().filter(|n| *n > 0)?;
-            let path = first.split(' ').nth(1)?.to_owned();
-            let (mut length, mut authorization) = (0, None);
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
-                let line = line.trim_end();
-                if line.is_empty() {
-                    break;
-                }
-                let (name, value) = line.split_once(": ")?;
-                match name.to_ascii_lowercase().as_str() {
-                    "content-length" => length = value.parse().ok()?,
-                    "authorization" => authorization = Some(value.to_owned()),
-                    _ => {}
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).ok()?;
-            let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            self.set(|state| state.seen.push((path.clone(), authorization, body.clone())));
-            self.answer(&mut stream, &path, &body)?;
-        }
+        let seen = state.seen.iter().filter(|(seen, _)| seen == path);
+        seen.map(|(_, body)| body.clone()).collect()
     }
 
     fn answer(&self, stream: &mut TcpStream, path: &str, body: &Value) -> Option<()> {
@@ -154,7 +123,7 @@ impl Fake {
             .find_map(|name| body.get(name));
         let Some(texts) = texts else {
             let (status, answer) = self.about(path, body);
-            return send(stream, status, &answer.to_string(), usize::MAX);
+            return answered(stream, status, &answer.to_string());
         };
         let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_under_way.fetch_max(now, Ordering::SeqCst);
@@ -185,10 +154,10 @@ impl Fake {
             .is_some_and(|word| texts.iter().any(|it| it.contains(word)));
         drop(state);
         if is_long {
-            return send(stream, 413, "{\"error\": \"too many tokens\"}", usize::MAX);
+            return answered(stream, 413, "{\"error\": \"too many tokens\"}");
         }
         if is_poisoned {
-            return send(stream, 500, "{}", usize::MAX);
+            return answered(stream, 500, "{}");
         }
         let dense = || -> Vec<Vec<Value>> {
             let mut vectors: Vec<Vec<Value>> = texts.iter().map(|text| dense(text, seed)).collect();
@@ -224,21 +193,18 @@ impl Fake {
                 });
                 json!({"sparse": terms.collect::<Vec<_>>()})
             }
-            _ => return send(stream, 404, "{}", usize::MAX),
+            _ => return answered(stream, 404, "{}"),
         };
         let answer = answer.to_string();
         match fault {
-            Fault::Status(status) => {
-                send(stream, status, "{\"error\": \"asked to fail\"}", usize::MAX)
+            Fault::Status(status) => answered(stream, status, "{\"error\": \"asked to fail\"}"),
+            Fault::Short => {
+                let (n, half) = (answer.len(), &answer.as_bytes()[..answer.len() / 2]);
+                send_part(stream, 200, HEADERS, half, n)
             }
-            Fault::Short => send(stream, 200, &answer, answer.len() / 2),
-            Fault::Page => send(stream, 200, "<html>welcome</html>", usize::MAX),
-            Fault::Stall => {
-                // Until the client closes the connection.
-                let _ = stream.read(&mut [0]);
-                None
-            }
-            _ => send(stream, 200, &answer, usize::MAX),
+            Fault::Page => answered(stream, 200, "<html>welcome</html>"),
+            Fault::Stall => stall(stream),
+            _ => answered(stream, 200, &answer),
         }
     }
 
@@ -297,12 +263,8 @@ fn name(id: u64) -> String {
     }
 }
 
-fn send(stream: &mut TcpStream, status: u16, body: &str, most: usize) -> Option<()> {
-    let n = body.len();
-    let head = format!(
-        "HTTP/1.1 {status} X\r\nretry-after: 0\r\ncontent-type: application/json\r\ncontent-length: {n}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).ok()?;
-    stream.write_all(&body.as_bytes()[..n.min(most)]).ok()?;
-    (most >= n).then_some(())
+const HEADERS: &str = "retry-after: 0\r\ncontent-type: application/json\r\n";
+
+fn answered(stream: &mut TcpStream, status: u16, body: &str) -> Option<()> {
+    send(stream, status, HEADERS, body.as_bytes())
 }

@@ -2,6 +2,9 @@
 //!
 //! Opens no connection by itself. `hub` and `encode` send requests with the agents that it makes.
 
+#[cfg(test)]
+pub mod loopback;
+
 use std::time::Duration;
 use ureq::Agent;
 use ureq::config::ConfigBuilder;
@@ -33,9 +36,4 @@ pub fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 pub fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
     let seconds = number(headers, "retry-after")?;
     Some(Duration::from_secs(seconds).min(longest))
-}
-
-/// Whether the same request may succeed later, by the status of its answer.
-pub fn is_passing(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500..=599)
 }
