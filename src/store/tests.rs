@@ -2,6 +2,7 @@
 
 pub mod sample;
 
+mod digests;
 mod loading;
 mod routing;
 mod segments;

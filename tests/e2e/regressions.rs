@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const SEEDS: [&str; 5] = [
     "Cargo.toml",
     "profiles/demo.toml",
-    "src/chunk/tests.rs",
+    "src/chunk/tests/any_text.rs",
     ".ci/run",
     "README.md",
 ];
