@@ -11,8 +11,8 @@ its children, size that of all files it leaves. What each does:
     fastembed      vectors of MiniLM by ONNX Runtime, one thread, saved as float32; no index
     helix-build    a whole build: walks, reads, cuts, tags, writes, checks; with no encoder, with the built-in ones, with MiniLM
 
-MiniLM needs a directory with model.onnx and tokenizer.json (docs/models.md), and runs on the first --texts chunks only, which
-is stated. Prints a table in Markdown.
+MiniLM needs a directory with model.onnx and tokenizer.json (docs/models.md), and for fastembed tokenizer_config.json and
+special_tokens_map.json; it runs on the first --texts chunks only. Prints a table in Markdown.
 
 Needs: pip install tantivy fastembed numpy
 """
