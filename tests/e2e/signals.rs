@@ -185,17 +185,14 @@ fn a_second_interrupt_is_130_at_once() {
         signal(live.pid(), first);
         if says_so {
             wait_pausing(&mut live);
-        } else if first == Signal::INT {
-            // Two of the same kind may become one while the first waits to be delivered.
-            live.wait("the first signal's delivery", |live| {
-                let status = std::fs::read_to_string(format!("/proc/{}/status", live.pid()));
-                let status = status.unwrap_or_default();
-                let pending = status.lines().find_map(|l| l.strip_prefix("ShdPnd:"));
-                (pending.map(str::trim) == Some("0000000000000000")).then_some(())
-            });
         }
         signal(live.pid(), Signal::INT);
         live.wait("the end, though a place still holds", |live| {
+            // Nothing tells when a silent first signal has been handled: two of a kind may become one, and the handlers
+            // of two kinds may run in either order, each in its own thread.
+            if !says_so {
+                signal(live.pid(), Signal::INT);
+            }
             live.has_ended().then_some(())
         });
         live.go();
