@@ -4,6 +4,7 @@
 //! the functions that workers and the publisher call.
 
 use crate::parse::Text;
+use helix_build::artifact;
 use helix_build::chunk::{self, Chunk, Decoded};
 use helix_build::encode::{Encoders, TokenizedText};
 use helix_build::file::{FileEntry, FileOutcome, FileRecord, RelPath};
@@ -53,6 +54,8 @@ pub fn part_of(stage: &str) -> &'static str {
 /// A text as the chunker receives it.
 struct DecodedFile {
     record: FileRecord,
+    /// Bytes that were read: of a large file, those of its head.
+    bytes: u64,
     text: String,
     language: Option<&'static Language>,
 }
@@ -86,11 +89,15 @@ pub fn pass(
     let read = clock.time("read, hash", || read_all(&plan))?;
     let files = clock.time("decode", || Ok(decode_all(read, recipe)))?;
     let chunked = clock.time("chunk, hash chunks", || Ok(chunk_all(&files, recipe)))?;
+    let indexed = files
+        .iter()
+        .zip(&chunked)
+        .filter(|(_, chunks)| !chunks.is_empty());
+    let bytes = indexed.map(|(file, _)| file.bytes).sum();
     let tagged = clock.time("tag", || Ok(tag_all(&files, chunked, recipe)))?;
     let tokens = clock.time("tokenize", || Ok(tokenize_all(encoders, &tagged)))?;
     let encoded = clock.time("encode", || encode_all(encoders, tagged, &tokens))?;
     drop(tokens);
-    let bytes = files.iter().map(|file| file.record.entry.size).sum();
     let records: Vec<FileRecord> = files.into_iter().map(|file| file.record).collect();
     let segments = clock.time("write segments", || {
         write_segments(&plan, &records, &encoded, work)
@@ -196,7 +203,7 @@ fn read_all(plan: &Plan) -> anyhow::Result<Vec<ReadFile>> {
         .collect()
 }
 
-/// Return `None` if the file is not text.
+/// Return `None` if the file is not text, or was made by a program.
 fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
     let decoded = match recipe.rules {
         RuleSet::Compat => chunk::decode(&read.bytes, recipe.chunker),
@@ -207,6 +214,9 @@ fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
     };
     let decoded = match recipe.rules {
         RuleSet::Compat => decoded,
+        RuleSet::Standard if artifact::recognise(&read.entry.path, &decoded.text).is_some() => {
+            return None;
+        }
         RuleSet::Standard => text::prepare(decoded),
     };
     let outcome = FileOutcome::Indexed {
@@ -222,6 +232,7 @@ fn decode(read: ReadFile, recipe: &Recipe) -> Option<DecodedFile> {
     };
     Some(DecodedFile {
         record,
+        bytes: read.bytes.len() as u64,
         text: decoded.text,
         language: decoded.language,
     })
