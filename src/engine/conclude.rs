@@ -4,7 +4,7 @@ use super::failures::Failures;
 use super::run::Published;
 use crate::encode::{EncoderInfo, ModelInfo};
 use crate::engine::error::{Context as _, Result};
-use crate::engine::output::{lock, obstacles, rebuild};
+use crate::engine::output::{draft, lock, obstacles};
 use crate::engine::preflight::Prepared;
 use crate::engine::publish::manifest;
 use crate::engine::request::BuildRequest;
@@ -63,7 +63,7 @@ pub fn conclude(
     if let Some(change_times) = &prepared.change_times {
         change_times.conclude(has_retained)?;
     }
-    rebuild::remove_mark(&prepared.layout.rebuild())?;
+    draft::remove(&prepared.layout.rebuild())?;
     ownership::remove_tasks(&prepared.layout.tasks())?;
     // Last: while this folder exists, `verify` knows that the manifest may describe an earlier state.
     ownership::remove_segments(&prepared.layout.segments())?;

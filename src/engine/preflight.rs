@@ -8,8 +8,8 @@ use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
 use crate::engine::output::change_times::ChangeTimes;
 use crate::engine::output::layout::Layout;
 use crate::engine::output::provenance::{Provenance, remembered};
-use crate::engine::output::rebuild::{self, Rebuild};
-use crate::engine::output::{list_databases, obstacles};
+use crate::engine::output::rebuild::Rebuild;
+use crate::engine::output::{draft, list_databases, obstacles};
 use crate::engine::request::BuildRequest;
 use crate::engine::survey::{self, Survey};
 use crate::engine::unchanged::{self, Comparison, Expected};
@@ -156,8 +156,9 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
         .with_context(|| format!("creating {}", segments.display()))?;
     change_times.begin()?;
     if rebuild.is_none() {
-        rebuild::remove_mark(&layout.rebuild())?;
+        draft::remove(&layout.rebuild())?;
     }
+    draft::remove(&layout.committed())?;
     let (epoch, reproducible) = epoch(request);
     let routing_before = match layout.mode {
         // A reproducible build records no hash.

@@ -436,7 +436,7 @@ fn a_late_task_leaves_nothing() {
     assert_eq!(worker(&world, "0").code, Some(0));
     committed(&world, 0);
     let before = files_below(&world.path("many-sharded"));
-    for command in ["worker", "publish", "commit", "status", "missing"] {
+    for command in ["worker", "publish", "status", "missing"] {
         let flags: &[&str] = match command {
             "worker" => &["--segment", "0"],
             "publish" => &["--shard", "0"],
@@ -453,6 +453,38 @@ fn a_late_task_leaves_nothing() {
     let ran = world.run(&["worker", "--plan", "old.json", "--segment", "0"]);
     assert_eq!(ran.code, Some(10), "{ran:?}");
     assert!(ran.stderr.contains("another plan"), "{ran:?}");
+}
+
+/// A scheduler may repeat a commit of which it lost the answer.
+#[test]
+fn a_commit_can_be_repeated() {
+    for mode in ["sharded", "blob"] {
+        let world = World::corpus(2, 4);
+        let flags = [&BARE[..], &["--mode", mode]].concat();
+        planned(&world, "many", &flags);
+        assert_eq!(worker(&world, "0-1").code, Some(0));
+        let first = committed(&world, 0);
+        let again = committed(&world, 0);
+        assert_same(&first, &again);
+        // Also after an update of which one shard is unchanged.
+        changed(&world.path("root0/dir0/file0.rs"));
+        planned(&world, "many", &flags);
+        assert_eq!(worker(&world, &missing(&world, &[])).code, Some(0));
+        let update = committed(&world, 0);
+        assert_ne!(update["digest"], first["digest"]);
+        assert_same(&update, &committed(&world, 0));
+        world.verified(match mode {
+            "blob" => "many/p.db",
+            _ => "many-sharded/p",
+        });
+        // Another build has taken its place.
+        changed(&world.path("root1/dir0/file0.rs"));
+        let arguments = ["--profile", "p.toml", "--out-dir", "many"];
+        let built = world.run(&[&arguments[..], &flags].concat());
+        assert_eq!(built.code, Some(0), "{built:?}");
+        let late = on_plan(&world, "commit", &[]);
+        assert_eq!(late.code, Some(10), "{mode}: {late:?}");
+    }
 }
 
 /// A build on one machine goes on with the segments of the tasks, and ends the plan.

@@ -3,10 +3,10 @@
 //! Reads the disk, not the sources. Nothing is registered unless every part is there.
 
 use super::plan_file::FrozenPlan;
-use super::refuse_ended;
 use super::shard::{self, Stopped, Trust};
 use super::state::{self, Missing};
 use super::task::Node;
+use super::{is_committed, note_committed, refuse_ended};
 use crate::engine::control::BuildControl;
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
@@ -35,7 +35,8 @@ pub enum CommitOutcome {
     Missing(Missing),
 }
 
-/// Commit a build over many machines. A commit that was killed can be repeated.
+/// Commit a build over many machines. A commit that was killed can be repeated, and
+/// also one that succeeded: it returns the same summary then, unless something else was built there since.
 ///
 /// # Errors
 /// `NotFound` if no build of the plan is in progress; else as [`build`](crate::engine::build).
@@ -48,15 +49,23 @@ pub fn commit(
     let began = Instant::now();
     let Node { plan, request, .. } = node;
     let layout = plan.layout(node.relocation);
-    refuse_ended(plan, &layout)?;
+    if !is_committed(plan, &layout) {
+        refuse_ended(plan, &layout)?;
+    }
     let _lock = BuildLock::take(&layout.lock())?;
-    refuse_ended(plan, &layout)?;
+    let is_repeated = is_committed(plan, &layout);
+    if !is_repeated {
+        refuse_ended(plan, &layout)?;
+    }
     obstacles::refuse(request)?;
     let Parts {
         published,
         todo,
         missing,
-    } = Parts::find(plan, &layout, trust)?;
+    } = match is_repeated {
+        true => Parts::default(),
+        false => Parts::find(plan, &layout, trust)?,
+    };
     if !missing.is_empty() {
         return Ok(CommitOutcome::Missing(missing));
     }
@@ -68,7 +77,12 @@ pub fn commit(
     ownership::remove_stale_attempts(&layout.shards, stale)?;
     let whole = Arc::new(plan.whole(&todo)?);
     let mut prepared = shard::prepare(node, layout, whole);
-    for (id, label, _) in plan.unchanged() {
+    let in_place = plan.unchanged().map(|(id, label, _)| (id, label));
+    let numbers = 0..plan.n_shards();
+    let committed = numbers
+        .filter(|_| is_repeated)
+        .filter_map(|number| Some((plan.shard_id(number), plan.shard_label(number)?)));
+    for (id, label) in in_place.chain(committed) {
         let head = ledger::read_head(&prepared.layout.shard(label))?;
         prepared.unchanged.insert(id, head);
     }
@@ -86,6 +100,8 @@ pub fn commit(
         deleted,
         ..RunSummary::default()
     };
+    // Before the mark of the plan goes.
+    note_committed(plan, &prepared.layout)?;
     let summary = conclude::conclude(request, &prepared, &published, run, observe)?;
     let index = &summary.index;
     let failed = !index.quarantined.is_empty() || !index.unreadable.is_empty();

@@ -41,6 +41,7 @@ use super::{check, preflight};
 use crate::named_file;
 use crate::platform;
 use crate::report::marks::{self, PLAN_BEGUN};
+use std::io;
 use std::path::Path;
 
 /// Plan a build of `request`, write the plan to `file`, and mark it as begun in the output. An earlier plan of the same
@@ -62,9 +63,7 @@ pub fn begin(request: &BuildRequest, preferences: [Preference; 2], file: &Path) 
     let layout = &prepared.layout;
     platform::create_folders(&layout.tasks())
         .with_context(|| format!("creating {}", layout.tasks().display()))?;
-    let mark = layout.plan_mark();
-    draft::replace(&mark, format!("{PLAN_BEGUN}{}\n", plan.hash()).as_bytes())
-        .with_context(|| format!("writing {}", mark.display()))?;
+    write_mark(&layout.plan_mark(), &plan)?;
     state::note_complete(&plan, layout)?;
     let rebuild = prepared.rebuild.as_ref().and_then(Rebuild::notice);
     let warnings = prepared.survey.warnings.iter().cloned();
@@ -103,14 +102,37 @@ fn refuse_other_file(file: &Path) -> Result<()> {
     ))
 }
 
+/// Note that the plan is committed, for a commit that a scheduler repeats.
+fn note_committed(plan: &FrozenPlan, layout: &Layout) -> Result<()> {
+    write_mark(&layout.committed(), plan)
+}
+
+/// Return whether the plan was committed, and nothing was built in its output since.
+fn is_committed(plan: &FrozenPlan, layout: &Layout) -> bool {
+    !layout.tasks().exists() && names(&layout.committed(), plan).unwrap_or(false)
+}
+
+fn write_mark(mark: &Path, plan: &FrozenPlan) -> Result<()> {
+    draft::replace(mark, mark_of(plan).as_bytes())
+        .with_context(|| format!("writing {}", mark.display()))
+}
+
+fn mark_of(plan: &FrozenPlan) -> String {
+    format!("{PLAN_BEGUN}{}\n", plan.hash())
+}
+
+/// Return whether a mark is of this plan.
+fn names(mark: &Path, plan: &FrozenPlan) -> io::Result<bool> {
+    let text = named_file::read_text(mark, named_file::MOST_TEXT_BYTES)?;
+    Ok(text.trim_end() == mark_of(plan).trim_end())
+}
+
 /// Refuse to work on a plan that is not being built in this output.
 fn refuse_ended(plan: &FrozenPlan, layout: &Layout) -> Result<()> {
-    let mark = layout.plan_mark();
-    let found = named_file::read_text(&mark, named_file::MOST_TEXT_BYTES);
-    let why = match &found {
-        Ok(text) if text.trim_end() == format!("{PLAN_BEGUN}{}", plan.hash()) => return Ok(()),
-        Ok(_) => "another plan is being built there",
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let why = match names(&layout.plan_mark(), plan) {
+        Ok(true) => return Ok(()),
+        Ok(false) => "another plan is being built there",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             "it was committed, or its output is elsewhere (--map OLD=NEW)"
         }
         Err(_) => "its mark cannot be read",

@@ -3,6 +3,7 @@
 //! The new content is written to a draft with a fixed name beside the file, so that the next build overwrites the draft
 //! of a killed one. The caller holds a lock that makes it the only writer.
 
+use crate::engine::error::{Context as _, Result};
 use crate::platform;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -49,6 +50,17 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn discard(path: &Path) -> io::Result<()> {
     match fs::remove_file(path_of(path)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Remove `path` and its draft, if they exist.
+pub fn remove(path: &Path) -> Result<()> {
+    discard(path).with_context(|| format!("removing a draft of {}", path.display()))?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
         _ => Ok(()),
     }
 }

@@ -95,6 +95,11 @@ impl Layout {
         self.tasks().join("plan")
     }
 
+    /// The file that says which plan was committed last. An ordinary build removes it.
+    pub fn committed(&self) -> PathBuf {
+        self.work.join("committed")
+    }
+
     pub fn lock(&self) -> PathBuf {
         self.work.join("lock")
     }

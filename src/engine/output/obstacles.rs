@@ -32,6 +32,8 @@ pub fn refuse(request: &BuildRequest) -> Result<()> {
     refuse_foreign_file(&layout.provenance(), marks::is_output)?;
     refuse_foreign_file(&layout.rebuild(), marks::is_rebuild)?;
     refuse_foreign_file(&layout.plan_mark(), marks::is_plan_begun)?;
+    refuse_foreign_file(&layout.committed(), marks::is_plan_begun)?;
+    refuse_foreign_file(&draft::path_of(&layout.committed()), marks::is_plan_begun)?;
     refuse_foreign_file(&draft::path_of(&layout.provenance()), marks::is_output)?;
     refuse_foreign_file(&draft::path_of(&layout.rebuild()), marks::is_rebuild)?;
     let times = layout.change_times();
@@ -75,12 +77,14 @@ fn refuse_wrong_kinds(request: &BuildRequest, layout: &Layout) -> Result<()> {
         layout.lock(),
         layout.provenance(),
         layout.rebuild(),
+        layout.committed(),
         layout.change_times(),
         layout.manifest.clone(),
         layout.manifest_lock(),
         layout.manifest_draft(),
         draft::path_of(&layout.provenance()),
         draft::path_of(&layout.rebuild()),
+        draft::path_of(&layout.committed()),
         draft::path_of(&layout.change_times()),
     ];
     files.extend(beside(&layout.database));

@@ -11,8 +11,8 @@ use crate::ids::Digest;
 use crate::named_file;
 use crate::report::marks::REBUILD_BEGUN;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// A rebuild in progress.
@@ -86,17 +86,6 @@ impl Rebuild {
     }
 }
 
-/// Remove the mark, if it exists.
-pub fn remove_mark(path: &Path) -> Result<()> {
-    draft::discard(path).with_context(|| format!("removing a draft of {}", path.display()))?;
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +106,7 @@ mod tests {
         assert!(cleared && first.notice().is_none());
         first.record_published("a").expect("noted");
         first.record_published("b-2").expect("noted");
-        fs::OpenOptions::new()
+        File::options()
             .append(true)
             .open(&path)
             .and_then(|mut file| file.write_all(b"done c"))
@@ -127,8 +116,8 @@ mod tests {
         assert!(second.is_done("a") && second.is_done("b-2") && !second.is_done("c"));
         let (third, cleared) = begin(2);
         assert!(cleared && !third.is_done("a"));
-        remove_mark(&path).expect("removed");
-        remove_mark(&path).expect("gone already");
+        draft::remove(&path).expect("removed");
+        draft::remove(&path).expect("gone already");
         assert!(begin(2).1);
     }
 }
