@@ -229,15 +229,13 @@ fn imports_point_downwards() {
 fn each_outside_crate_has_one_door() {
     let mut wrong = Vec::new();
     for (module, path, text) in sources() {
-        for line in code_lines(&text) {
-            let names = DOORS.iter().filter(|(name, _)| line.contains(name));
-            for (name, doors) in names {
-                let used = line
-                    .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-                    .any(|w| w == *name);
-                let is_path = line.contains(&format!("{name}::"));
-                let top = module.split("::").next().unwrap_or(&module);
-                if used && is_path && !doors.contains(&top) {
+        let top = module.split("::").next().unwrap_or(&module);
+        for line in code_lines(&text).filter(|line| line.contains("::")) {
+            for (before, _) in line.match_indices("::") {
+                let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let name = line[..before].rsplit(|c| !is_of_name(c)).next();
+                let door = DOORS.iter().find(|(door, _)| Some(*door) == name);
+                if door.is_some_and(|(_, doors)| !doors.contains(&top)) {
                     wrong.push(format!("{path}: {}", line.trim()));
                 }
             }

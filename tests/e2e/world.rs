@@ -99,7 +99,9 @@ impl World {
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            // Resolving the names of a debug build takes more time than the run.
+            .env("RUST_BACKTRACE", "0");
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
             if name_text.starts_with("HELIX_BUILD_") || name_text == "SOURCE_DATE_EPOCH" {
