@@ -5,7 +5,7 @@
 //! without each rule. The best chunk of an arm counts 1 before its weight.
 
 /// Parts of the lexical, sparse and dense arm in a chunk's own score, before [`SURENESS`].
-pub const ARMS: [f64; 3] = [0.4, 0.15, 0.45];
+pub const ARMS: [f64; 3] = [0.35, 0.1, 0.55];
 /// The part of an arm is multiplied by this + 1 - its third best score: an arm whose first chunks stand out is surer than one
 /// whose first hundred are alike.
 pub const SURENESS: f64 = 0.5;
