@@ -378,7 +378,7 @@ def killed(slurm, program):
 
 def stopped(slurm, program):
     """USR1 to the batch script: the worker keeps what it has done, ends with 75, and Slurm queues the task again."""
-    build = Build(slurm, program, "stopped", 1, 1_000_000, encoders="embedded")
+    build = Build(slurm, program, "stopped", 1, 3_000_000, encoders="embedded")
     build.submit(ROUNDS="1")
     child, batch = hold_a_worker(slurm)
     slurm.run(["scancel", "--batch", "--signal=USR1", build.tasks()[0]["JobId"]], check=True)
