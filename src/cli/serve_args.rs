@@ -9,7 +9,8 @@ use std::path::PathBuf;
 #[command(group = clap::ArgGroup::new("protocol").required(true).multiple(false).args(["encoders", "mcp"]))]
 pub struct ServeArgs {
     /// Index to read: a database, or the folder that holds it [default: the
-    /// only one in the output folder]
+    /// only one in the output folder; with --encoders, if that has none, the
+    /// models of the flags are served]
     pub index: Option<PathBuf>,
     /// Answer the encoder requests of Helix/Cymatix servers over HTTP at this
     /// address: IP:PORT, or a port of this machine

@@ -18,22 +18,31 @@ const MOST_LISTED: usize = 12;
 /// # Errors
 /// Without a named one: [`ExitCode::NoSuchOutput`] if the output folder has no index, [`ExitCode::Usage`] if it has several.
 pub fn choose(named: Option<&Path>, usage: &str) -> anyhow::Result<PathBuf> {
+    choose_if_any(named, usage)?.ok_or_else(|| {
+        let out = environment::out_dir();
+        let out = out.display();
+        let text = format!(
+            "no index in {out}-sharded or {out}: build one with `helix-build FOLDER`, or name it, as in \
+             `helix-build {usage}`"
+        );
+        Exit::error(ExitCode::NoSuchOutput, text)
+    })
+}
+
+/// As [`choose`], but `None` if none is named and the output folder has none.
+///
+/// # Errors
+/// Without a named one: [`ExitCode::Usage`] if the output folder has several.
+pub fn choose_if_any(named: Option<&Path>, usage: &str) -> anyhow::Result<Option<PathBuf>> {
     if let Some(named) = named {
-        return Ok(named.to_path_buf());
+        return Ok(Some(named.to_path_buf()));
     }
     let out = environment::out_dir();
     let found = locate::all_in(&out).map_err(no_index)?;
     let found: Vec<PathBuf> = found.iter().map(|database| short(database)).collect();
     match found.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => {
-            let out = out.display();
-            let text = format!(
-                "no index in {out}-sharded or {out}: build one with `helix-build FOLDER`, or name it, as in \
-                 `helix-build {usage}`"
-            );
-            Err(Exit::error(ExitCode::NoSuchOutput, text))
-        }
+        [only] => Ok(Some(only.clone())),
+        [] => Ok(None),
         several => {
             let shown = several.iter().take(MOST_LISTED);
             let shown: Vec<_> = shown.map(|path| path.display().to_string()).collect();

@@ -12,11 +12,15 @@ use crate::search::{ModelInfo, SearchError};
 use crate::serve::{EncoderServer, Listening, ServeError, serve_encoders, serve_mcp};
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
+
+const USAGE: &str = "serve INDEX";
 
 pub fn run(args: &ServeArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
-    let index = index_choice::choose(args.index.as_deref(), "serve INDEX")?;
     let encoders = settings::encoder_choice(&args.models)?;
+    let named = args.index.as_deref();
     let Some(address) = args.encoders else {
+        let index = index_choice::choose(named, USAGE)?;
         // A wrong path ends the program now; an agent would not show the reason before its first search.
         crate::store::locate::locate(&index)
             .map_err(|error| index_choice::not_found(&index, error))?;
@@ -25,11 +29,12 @@ pub fn run(args: &ServeArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     };
     refuse_remote(address, args.allow_remote)?;
     let server = EncoderServer {
-        index,
+        index: index_choice::choose_if_any(named, USAGE)?,
         encoders,
         address,
     };
-    serve_encoders(&server, |listening| announce(listening, global)).map_err(explained)?;
+    let announce = |listening: &Listening| announce(listening, server.index.as_deref(), global);
+    serve_encoders(&server, announce).map_err(explained)?;
     Ok(ExitCode::Success)
 }
 
@@ -44,15 +49,15 @@ fn refuse_remote(address: SocketAddr, is_allowed: bool) -> anyhow::Result<()> {
 }
 
 /// Print where the server listens. A standard output that nobody reads is no reason to end.
-fn announce(listening: &Listening, global: &GlobalFlags) {
+fn announce(listening: &Listening, index: Option<&Path>, global: &GlobalFlags) {
     let name = |model: &Option<ModelInfo>| model.as_ref().map(|model| model.name.clone());
     let dim = listening.dense.as_ref().map(|model| model.dim);
     let (sparse, dense) = (name(&listening.sparse), name(&listening.dense));
     let url = format!("http://{}", listening.address);
     let _ = output::text(|out| {
         if global.json {
-            let line =
-                serde_json::json!({"url": url, "sparse": sparse, "dense": dense, "dense_dim": dim});
+            let line = serde_json::json!({"url": url, "sparse": sparse, "dense": dense, "dense_dim": dim,
+                "index": index.map(|index| index.display().to_string())});
             return output::json_line(out, "listening", &line);
         }
         let sparse = sparse.as_deref().unwrap_or("none");
@@ -60,7 +65,14 @@ fn announce(listening: &Listening, global: &GlobalFlags) {
             (Some(name), Some(dim)) => format!("{name}, {dim} dimensions"),
             _ => "none".to_owned(),
         };
-        writeln!(out, "encoders at {url} (sparse: {sparse}; dense: {dense})")
+        let of = match index {
+            Some(index) => format!("of {}", index.display()),
+            None => "of no index".to_owned(),
+        };
+        writeln!(
+            out,
+            "encoders {of} at {url} (sparse: {sparse}; dense: {dense})"
+        )
     });
 }
 
@@ -77,7 +89,8 @@ fn explained(error: ServeError) -> anyhow::Error {
         ServeError::Index(error) => failed(error),
         ServeError::NoVectors => Exit::error(
             ExitCode::Usage,
-            "the index has no vectors: build it with encoders, or serve it with --mcp",
+            "no vectors: build the index with encoders, or serve it with --mcp; without an index, leave out --sparse-model none \
+             or --dense-model none",
         ),
         ServeError::Listen { .. } => Exit::error(
             ExitCode::Unavailable,

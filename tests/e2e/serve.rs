@@ -25,7 +25,12 @@ impl Drop for Server {
 
 impl Server {
     pub fn start(world: &World, index: &str) -> Self {
-        let arguments = ["serve", index, "--encoders", "localhost:0", "--json"];
+        Self::start_with(world, &[index])
+    }
+
+    pub fn start_with(world: &World, arguments: &[&str]) -> Self {
+        let flags = ["--encoders", "localhost:0", "--json"];
+        let arguments = [&["serve"], arguments, &flags].concat();
         let mut child = world.command(&arguments).spawn().expect("starts");
         let mut line = String::new();
         let output = child.stdout.as_mut().expect("piped");
@@ -250,6 +255,25 @@ fn what_cannot_be_served_is_refused() {
     let ran = of(&["serve", "o-sharded", "--encoders", &address]);
     assert_eq!(ran.code, Some(13));
     assert!(ran.stderr.contains(&address), "{ran:?}");
+}
+
+/// A machine with a GPU has the models and no index.
+#[test]
+fn encoders_are_served_without_an_index() {
+    let world = World::corpus(1, 2);
+    let server = Server::start_with(&world, &["--sparse-model", "none"]);
+    assert_eq!(server.about["index"], Value::Null);
+    assert_eq!(server.about["sparse"], Value::Null);
+    let url = format!("http://{}", server.address);
+    let flags = ["--sparse-model", "none", "--dense-model", &url];
+    let arguments = ["--profile", "p.toml", "--out-dir", "far", "--json"];
+    let ran = world.run(&[&arguments[..], &flags].concat());
+    assert_eq!(ran.summary()["servers"][0]["model"], "helix-dense-mini");
+    drop(server);
+    let none = ["--sparse-model", "none", "--dense-model", "none"];
+    let ran = world.run(&[&["serve", "--encoders", "0"][..], &none].concat());
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("no vectors"), "{ran:?}");
 }
 
 /// A conversation with `serve --mcp`.

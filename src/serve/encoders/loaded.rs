@@ -1,8 +1,8 @@
-//! The encoders of one state of an index.
+//! The encoders of one state of an index, or of no index.
 
 use super::lane::Lane;
 use crate::batch::EncoderKind;
-use crate::encode::EncoderInfo;
+use crate::encode::{self, EncoderInfo};
 use crate::profile::encoders::EncoderChoice;
 use crate::search::{OpenIndex, SearchError};
 use crate::serve::error::ServeError;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 /// Cheap to copy.
 #[derive(Clone)]
 pub struct Loaded {
-    index: Arc<Index>,
-    stamp: Stamp,
+    /// The index and its state, unless the encoders were chosen without one.
+    index: Option<(Arc<Index>, Stamp)>,
     pub info: EncoderInfo,
     pub sparse: Option<Arc<Lane>>,
     pub dense: Option<Arc<Lane>>,
@@ -24,26 +24,32 @@ pub struct Loaded {
 
 impl Loaded {
     /// Find the index, read which encoders it was built with, and load them; take those of `earlier` if they are the same.
+    /// Without an index, load those of `choice`.
     ///
     /// # Errors
     /// [`ServeError::Index`] and [`ServeError::NoVectors`].
     pub fn load(
-        path: &Path,
+        path: Option<&Path>,
         choice: &EncoderChoice,
         earlier: Option<Self>,
     ) -> Result<Self, ServeError> {
-        let index = locate(path).map_err(SearchError::from)?;
-        let stamp = Stamp::of(&index);
-        let (info, choice) = OpenIndex::open(&index)?.encoders_of(choice)?;
-        let index = Arc::new(index);
+        let unavailable = SearchError::EncoderUnavailable;
+        let (index, info, choice) = match path {
+            Some(path) => {
+                let index = locate(path).map_err(SearchError::from)?;
+                let stamp = Stamp::of(&index);
+                let (info, choice) = OpenIndex::open(&index)?.encoders_of(choice)?;
+                (Some((Arc::new(index), stamp)), info, choice)
+            }
+            None => {
+                let info = encode::describe(choice).map_err(unavailable)?;
+                (None, info, choice.clone())
+            }
+        };
         if let Some(earlier) = earlier
             && earlier.info == info
         {
-            return Ok(Self {
-                index,
-                stamp,
-                ..earlier
-            });
+            return Ok(Self { index, ..earlier });
         }
         if info.sparse.is_none() && info.dense.is_none() {
             return Err(ServeError::NoVectors);
@@ -52,18 +58,17 @@ impl Loaded {
             true => Lane::open(kind, &choice).map(|lane| Some(Arc::new(lane))),
             false => Ok(None),
         };
-        let unavailable = SearchError::EncoderUnavailable;
         Ok(Self {
             sparse: open(EncoderKind::Sparse, info.sparse.is_some()).map_err(unavailable)?,
             dense: open(EncoderKind::Dense, info.dense.is_some()).map_err(unavailable)?,
             index,
-            stamp,
             info,
         })
     }
 
     /// Return whether the index is another one than when this was loaded.
     pub fn is_outdated(&self) -> bool {
-        self.stamp.is_outdated(&self.index)
+        let index = self.index.as_ref();
+        index.is_some_and(|(index, stamp)| stamp.is_outdated(index))
     }
 }

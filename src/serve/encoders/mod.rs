@@ -1,4 +1,4 @@
-//! The encoders of an index over HTTP, as Helix/Cymatix servers ask an encoder daemon.
+//! The encoders of an index, or of no index, over HTTP, as Helix/Cymatix servers ask an encoder daemon.
 //!
 //! A server needs them to search vectors: it encodes its queries there, and chunks that it adds itself. The protocol is
 //! that of `cymatix_context.backends.encoder_client`, version 0.11:
@@ -42,9 +42,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// What is served, and where.
 #[derive(Clone, Debug)]
 pub struct EncoderServer {
-    /// A database, a folder that holds one, or the output folder of a build.
-    pub index: PathBuf,
-    /// The encoders of the index.
+    /// A database, a folder that holds one, or the output folder of a build. `None`: the encoders are not those of an index.
+    pub index: Option<PathBuf>,
+    /// The encoders of the index, or those to serve without one.
     pub encoders: EncoderChoice,
     /// Port 0 takes a free one.
     pub address: SocketAddr,
@@ -74,7 +74,7 @@ pub fn serve_encoders(
         let address = server.address;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServeError::Listen { address, source })?;
-        let loaded = Loaded::load(&server.index, &server.encoders, None)?;
+        let loaded = Loaded::load(server.index.as_deref(), &server.encoders, None)?;
         started(&Listening {
             address: listener.local_addr()?,
             sparse: loaded.info.sparse.clone(),
@@ -94,7 +94,7 @@ async fn watch(service: Arc<Service>, server: EncoderServer) {
         tokio::time::sleep(LOOK_INTERVAL).await;
         let (service, server) = (Arc::clone(&service), server.clone());
         let looked = tokio::task::spawn_blocking(move || {
-            service.renew(&server.index, &server.encoders);
+            service.renew(server.index.as_deref(), &server.encoders);
         });
         if looked.await.is_err() {
             tracing::error!("looking at the index failed; a rebuild will not be noticed");

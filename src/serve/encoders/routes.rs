@@ -65,7 +65,7 @@ impl Service {
 
     /// Load the encoders of the index at `path` if it is another than before, or could not be used. Meanwhile the earlier
     /// ones answer. Vectors of other encoders than the index's are worse than none, so what cannot be loaded is not served.
-    pub fn renew(&self, path: &Path, choice: &EncoderChoice) {
+    pub fn renew(&self, path: Option<&Path>, choice: &EncoderChoice) {
         let earlier = self.loaded();
         if earlier.as_ref().is_ok_and(|loaded| !loaded.is_outdated()) {
             return;
