@@ -12,7 +12,7 @@ instead of writing it.
 2. Take pairs out of their sources: the first sentence of a comment of documentation with the code below it, without the comment; with the
    rest of a long comment; a heading of Markdown with its section.
 3. Train two copies of the first table, that of commit FIRST, so that the two sides of a pair point the same way and those of other pairs of a
-   batch do not (symmetric InfoNCE): one with batches at random, one with batches of 16 pairs from each package, which are harder to tell apart.
+   batch do not (cross entropy in both directions): one with batches at random, one with batches of 16 pairs from each package, which are harder to tell apart.
 4. Take the mean of the first table and the two copies, and round it to 4 bits.
 
 The same bytes come out on every x86-64 machine with AVX2: one thread, one kernel of OpenBLAS, sums in a fixed order, seeds fixed.
