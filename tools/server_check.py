@@ -9,15 +9,19 @@ as shards and as one database. For both, over HTTP:
 1. serve    contexts, packets, fingerprints; a document is ingested; the database is swapped for itself; the index is
             rebuilt and swapped in; the server is stopped by SIGTERM. Its log may not complain of a table or a column.
 2. wrong    the routing database mounted as a database of chunks
-3. sync     the server follows the indexed folder (0.11): it takes no file in again
+3. sync     the server follows the indexed folders (0.11): it takes no file in again; then a file is new, one changed and
+            one deleted, and the server follows; a build repairs what is left
 4. moved    index and sources are copied elsewhere and `relocate` rewrites the paths: the server answers from there
 5. writes   every request that lets the server write, each on a copy; then `verify --full` finds nothing, or only what the
             format says that cannot be told from damage; what is planted beside is found still
-6. vectors  with `helix-build serve --encoders`, the server searches the vectors of the one database
+6. cli      the package's own command line, which opens the databases itself: all that reads, `query --learn`, `ingest` of
+            new files, of a bundle and of the indexed files; then `verify --full`; tags lead its router to their shards;
+            what is planted in an index that it has written to is found
+7. vectors  with `helix-build serve --encoders`, the server searches the vectors of the one database
 
 After each step `verify` finds nothing and a build has nothing to repair.
 
---short takes three packages and the steps that found faults before: moved, writes, wrong.
+--short takes three packages and the steps that found faults before: moved, writes, cli, wrong.
 
 --retrieval N asks N questions, the first lines of docstrings, and prints how often the file that holds the docstring is
 among the first 1, 5 and 10 files, and the mean reciprocal rank: for shards, for one database, and with vectors.
@@ -114,11 +118,42 @@ WRITES = [
 ]  # fmt: skip
 # These need a language model, or fail in the server whatever the index (a call with arguments that it does not have).
 FAIL_IN_SERVER = ("/v1/chat/completions", "/admin/compact")
+# What a server leaves that hides chunks of ours from its searches: a request does so, and so does a server that follows
+# folders when a file is gone or changed.
+HIDES_OURS = {"side_table", "digest"}
 CHANGES_OURS = [
     ("/admin/kv-backfill", {}, {"side_table", "digest"}),
-    ("/admin/genes/tombstone", {"source_id": "OURS"}, {"side_table", "digest"}),
+    ("/admin/genes/tombstone", {"source_id": "OURS"}, HIDES_OURS),
     ("/admin/vacuum", {}, {"bytes"}),
 ]
+
+# Groups of commands of `cymatix`, each run on a copy of the index, with the kinds of faults that verify may report after
+# them. In place of NEW, OURS and BUNDLE are folders; CHUNK is the id of a chunk of ours.
+COMMANDS = [
+    ("reads", [
+        ["query", "decode the header of an email"],
+        ["packet", "decode the header of an email"],
+        ["gene", "get", "CHUNK"],
+        ["diag", "corpus"],
+    ], set()),
+    ("learns", [["query", "decode the header of an email", "--learn"], ["query", "open a socket", "--learn"]], set()),
+    ("ingests", [["ingest", "NEW", "--recursive"], ["ingest", "--okf", "BUNDLE", "--deterministic"]], set()),
+    ("ingests ours", [["ingest", "OURS", "--recursive"]], {"replaced"}),
+]  # fmt: skip
+# The package cannot take a bundle into shards.
+FAIL_OVER_SHARDS = {"--okf"}
+
+# Run by the package's Python: how many tags of shards, and which do not lead its router to
+# the shard.
+ROUTED = """
+import json, sqlite3, sys
+from cymatix_context.shard_router import ShardRouter
+router = ShardRouter(sys.argv[1])
+rows = sqlite3.connect(sys.argv[1]).execute("SELECT shard_name, domains FROM fingerprint_index").fetchall()
+tags = sorted({(name, tag) for name, domains in rows for tag in json.loads(domains)})
+tags = tags[:: len(tags) // 100 + 1]
+print(json.dumps([len(tags), [row for row in tags if row[0] not in router.route([row[1]], [])]]))
+"""
 
 # What no server writes.
 PLANTED = [
@@ -306,21 +341,119 @@ def mount_wrong(arguments, index, work):
     index.check("wrong")
 
 
-def sync(arguments, index, work):
-    roots = sorted(str(path) for path in index.sources.iterdir())
-    config = f"[sync]\nenabled = true\nroots = {json.dumps(roots)}\ninterval_s = 3600\n"
-    server = Server(arguments.server, index.database, work / "sync-server", config)
+def follow(arguments, index, work, roots):
+    """Let the server look at the folders once; return what it says that it did, None if it follows no folders."""
+    config = f"[sync]\nenabled = true\nroots = {json.dumps([str(root) for root in roots])}\ninterval_s = 3600\n"
+    server = Server(arguments.server, index.database, work / "sync-server", config, stand_in(work))
     try:
         server.post("/sync/rescan")
-        last = server.get("/sync/status").get("last_pass") or {}
+        return server.get("/sync/status").get("last_pass") or {}
     except (urllib.error.HTTPError, KeyError) as error:
         print(f"sync      not in this server: {error}")
-        return
+        return None
     finally:
         server.stop()
-    fine = last.get("unchanged", 0) > 100 and last.get("tombstoned") == 0 and last.get("ingested", 0) <= 2
+
+
+def sync(arguments, index, work):
+    index.build()
+    roots = sorted(index.sources.iterdir())
+    # No file of this package is empty, so there is nothing that the server has not seen.
+    last = follow(arguments, index, work, [index.sources / "json"])
+    if last is None:
+        return
+    Findings.check("sync", "nothing to take in", last["unchanged"] > 3 and last["ingested"] == 0, last)
+    index.check("sync")
+    last = follow(arguments, index, work, roots)
+    fine = last["unchanged"] > 100 and last["tombstoned"] == 0 and last["ingested"] <= 2
     Findings.check("sync", "the indexed files are unchanged", fine, last)
     index.check("sync")
+    changed, deleted = index.sources / "json/decoder.py", index.sources / "json/scanner.py"
+    before = changed.read_bytes(), deleted.read_bytes()
+    (index.sources / "json/walrus.md").write_text("# Walrus\n\nIt counts its tusks.\n" * 20)
+    last = follow(arguments, index, work, roots)
+    Findings.check("sync", "follows a new file", last["ingested"] == 1 and last["tombstoned"] == 0, last)
+    index.check("sync")
+    deleted.unlink()
+    last = follow(arguments, index, work, roots)
+    Findings.check("sync", "follows a deletion", last["deleted"] == 1 and last["tombstoned"] > 0, last)
+    kinds, faults = kinds_of_faults(index)
+    Findings.check("sync", f"no more than {', '.join(sorted(HIDES_OURS))}", kinds <= HIDES_OURS, json.dumps(faults[:5]))
+    print(f"sync      a deletion leaves {sorted(kinds)}")
+    changed.write_bytes(before[0] + b"\n\ndef walrus():\n    return 2\n")
+    last = follow(arguments, index, work, roots)
+    Findings.check("sync", "follows a change", last["ingested"] == 1 and last["tombstoned"] > 0, last)
+    kinds, faults = kinds_of_faults(index)
+    allowed = HIDES_OURS | {"replaced"}
+    Findings.check("sync", f"no more than {', '.join(sorted(allowed))}", kinds <= allowed, json.dumps(faults[:5]))
+    print(f"sync      a change leaves {sorted(kinds)}")
+    built = index.build()
+    Findings.check("sync", "a build takes the changes in", built.returncode == 0, built.stderr)
+    index.check("sync")
+    changed.write_bytes(before[0])
+    deleted.write_bytes(before[1])
+    (index.sources / "json/walrus.md").unlink()
+
+
+def cli(arguments, index, work):
+    """The package's own command line on copies of the index, without a server."""
+    step = f"cli {index.mode}"[:9]
+    folder = work / f"cli-{index.mode}"
+    (folder / "new").mkdir(parents=True)
+    (folder / "new/walrus.md").write_text("# Walrus\n\nA walrus counts its tusks in the Arctic Ocean.\n" * 20)
+    (folder / "new/walrus.py").write_text("def tusk(n):\n    return n + 1\n" * 30)
+    (folder / "bundle").mkdir()
+    (folder / "bundle/tusk.md").write_text("---\ntype: concept\ntitle: Tusk\n---\n# Tusk\n\nOf a [walrus](walrus.md).\n")
+    (folder / "bundle/walrus.md").write_text("---\ntype: concept\ntitle: Walrus\n---\n# Walrus\n\nIt has tusks.\n")
+    (folder / "cymatix.toml").write_text(SERVING)
+    with sqlite3.connect(f"file:{a_shard(index)}?mode=ro", uri=True) as connection:
+        chunk = connection.execute("SELECT gene_id FROM genes WHERE rowid = 1").fetchone()[0]
+    connection.close()
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("CYMATIX_", "HELIX_"))}
+    for prefix in ("CYMATIX", "HELIX"):
+        own[f"{prefix}_CONFIG"] = str(folder / "cymatix.toml")
+        own[f"{prefix}_GENOME_PATH"] = str(index.database)
+        if index.mode == "sharded":
+            own[f"{prefix}_USE_SHARDS"] = "1"
+    own.update({"HOME": str(folder), "USERPROFILE": str(folder), **{k: str(v) for k, v in stand_in(work).items()}})
+    pristine = folder / "pristine"
+    shutil.copytree(index.folder, pristine)
+    places = {"NEW": folder / "new", "BUNDLE": folder / "bundle", "OURS": index.sources / "json", "CHUNK": chunk}
+    for name, commands, allowed in COMMANDS:
+        for command in commands:
+            words = [str(places.get(word, word)) for word in command]
+            program = arguments.server.with_name("cymatix")
+            done = subprocess.run([program, *words], env=own, cwd=folder, capture_output=True, text=True, timeout=DEADLINE)
+            fails = index.mode == "sharded" and FAIL_OVER_SHARDS & set(command)
+            said = done.stdout[-500:] + done.stderr[-1500:]
+            Findings.check(step, " ".join(command)[:42], fails or done.returncode == 0, said)
+            Findings.check(step, "complains of nothing", not COMPLAINTS.search(done.stderr), said)
+        kinds, faults = kinds_of_faults(index)
+        Findings.check(step, f"{name}: no fault but {sorted(allowed)}", kinds <= allowed, json.dumps(faults[:5]))
+        asked = subprocess.run(
+            [arguments.program, "query", index.database, "decode the header of an email", "--json"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        Findings.check(step, f"{name}: query answers", asked.returncode == 0 and asked.stdout, asked.stderr)
+        if name == "ingests":
+            shutil.copytree(index.folder, folder / "written")
+            planted(index, folder / "written", step)
+        shutil.rmtree(index.folder)
+        shutil.copytree(pristine, index.folder)
+    if index.mode == "sharded":
+        routed = [arguments.server.with_name("python"), "-c", ROUTED, str(index.database)]
+        done = subprocess.run(routed, env=own, cwd=folder, capture_output=True, text=True)
+        tags, lost = json.loads(done.stdout) if done.returncode == 0 else (0, done.stderr)
+        Findings.check(step, "tags lead to their shards", tags and not lost, lost)
+        shutil.rmtree(index.folder)
+        shutil.copytree(pristine, index.folder)
+
+
+def stand_in(work):
+    """Return the environment in which spaCy is there, in a form that takes documents in."""
+    (work / "stand-in").mkdir(exist_ok=True)
+    (work / "stand-in/spacy.py").write_text(SPACY)
+    return {"PYTHONPATH": work / "stand-in"}
 
 
 def kinds_of_faults(index):
@@ -329,13 +462,32 @@ def kinds_of_faults(index):
     return {fault["kind"] for fault in faults}, faults
 
 
+def planted(index, written, step):
+    """What no server writes is found in a copy of the index; the folder `written` takes its place again each time."""
+    for statement in PLANTED:
+        shutil.rmtree(index.folder)
+        shutil.copytree(written, index.folder)
+        shard = a_shard(index)
+        with sqlite3.connect(shard) as connection:
+            connection.execute("SAVEPOINT planted")
+            connection.execute(statement)
+            connection.commit()
+        connection.close()
+        kinds, faults = kinds_of_faults(index)
+        Findings.check(step, f"found: {statement[:35]}", kinds, faults)
+    shutil.rmtree(index.folder)
+    shutil.copytree(written, index.folder)
+
+
+def a_shard(index):
+    return index.database if index.mode == "blob" else min((index.database.parent / "shards").glob("*.db"))
+
+
 def writes(arguments, index, work):
     """Everything that writes, first all that keeps the index sound, then each of the rest on a copy of its own."""
     step = f"writes {index.mode}"[:9]
-    (work / "stand-in").mkdir(exist_ok=True)
-    (work / "stand-in/spacy.py").write_text(SPACY)
     sharded = {"CYMATIX_USE_SHARDS": 1, "HELIX_USE_SHARDS": 1} if index.mode == "sharded" else {}
-    environment = {**sharded, "PYTHONPATH": work / "stand-in"}
+    environment = {**sharded, **stand_in(work)}
     pristine = work / f"pristine-{index.mode}"
     shutil.copytree(index.folder, pristine)
 
@@ -360,17 +512,7 @@ def writes(arguments, index, work):
 
     kinds, faults = after(WRITES, "sound")
     Findings.check(step, "verify --full finds nothing", not kinds, json.dumps(faults[:5]))
-    shard = index.database if index.mode == "blob" else min((index.database.parent / "shards").glob("*.db"))
-    for statement in PLANTED:
-        with sqlite3.connect(shard) as connection:
-            connection.execute("SAVEPOINT planted")
-            connection.execute(statement)
-            connection.commit()
-        connection.close()
-        kinds, faults = kinds_of_faults(index)
-        Findings.check(step, f"found: {statement[:35]}", kinds, faults)
-        shutil.rmtree(index.folder)
-        shutil.copytree(pristine, index.folder)
+    planted(index, pristine, step)
     if index.mode == "blob":
         first = str(min(index.sources.rglob("*.py")))
         for at, body, allowed in CHANGES_OURS:
@@ -463,8 +605,8 @@ def main():
     parser.add_argument("--server", required=True, type=Path)
     parser.add_argument("--program", default="target/release/helix-build", type=Path)
     parser.add_argument("--retrieval", type=int, default=0, metavar="N")
-    parser.add_argument("--steps", default="moved,writes,serve,wrong,sync", help="what to do (default: all)")
-    parser.add_argument("--short", action="store_true", help="three packages, moved, writes and wrong")
+    parser.add_argument("--steps", default="moved,writes,cli,serve,wrong,sync", help="what to do (default: all)")
+    parser.add_argument("--short", action="store_true", help="three packages; moved, writes, cli and wrong")
     parser.add_argument("--keep", type=Path, help="work here and leave everything")
     arguments = parser.parse_args()
     arguments.server, arguments.program = arguments.server.absolute(), arguments.program.absolute()
@@ -480,8 +622,8 @@ def main():
         if arguments.retrieval:
             retrieval(arguments, indexes, work)
         else:
-            steps = ["moved", "writes", "wrong"] if arguments.short else arguments.steps.split(",")
-            for name, step in [("moved", moved), ("writes", writes), ("serve", serve)]:
+            steps = ["moved", "writes", "cli", "wrong"] if arguments.short else arguments.steps.split(",")
+            for name, step in [("moved", moved), ("writes", writes), ("cli", cli), ("serve", serve)]:
                 for index in indexes:
                     if name in steps:
                         step(arguments, index, work)
