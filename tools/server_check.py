@@ -14,7 +14,7 @@ as shards and as one database. For both, over HTTP:
 4. moved    index and sources are copied elsewhere and `relocate` rewrites the paths: the server answers from there
 5. writes   every request that lets the server write, each on a copy; then `verify --full` finds nothing, or only what the
             format says that cannot be told from damage; what is planted beside is found still
-6. cli      the package's own command line, which opens the databases itself: all that reads, `query --learn`, `ingest` of
+6. cli      the package's own command line, which opens the databases itself: reads, `query --learn`, `ingest` of
             new files, of a bundle and of the indexed files; then `verify --full`; tags lead its router to their shards;
             what is planted in an index that it has written to is found
 7. vectors  with `helix-build serve --encoders`, the server searches the vectors of the one database
