@@ -120,7 +120,7 @@ WRITES = [
 FAIL_IN_SERVER = ("/v1/chat/completions", "/admin/compact")
 # What a server leaves that hides chunks of ours from its searches: a request does so, and so does a server that follows
 # folders when a file is gone or changed.
-HIDES_OURS = {"side_table", "digest"}
+HIDES_OURS = {"replaced"}
 CHANGES_OURS = [
     ("/admin/kv-backfill", {}, {"side_table", "digest"}),
     ("/admin/genes/tombstone", {"source_id": "OURS"}, HIDES_OURS),

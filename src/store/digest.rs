@@ -25,6 +25,7 @@ use crate::ids::{ChunkId, Digest};
 use content::Chunks;
 use fields::Fields;
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What a shard holds, as recomputed from its rows.
@@ -46,8 +47,20 @@ pub fn digest_shard(path: &Path) -> Result<ShardDigest, StoreError> {
     digest_connection(&conn, path)
 }
 
+/// Tiers by chunk id, in place of those in `compression_tier`.
+pub type Tiers = BTreeMap<String, u8>;
+
 /// [`digest_shard`] of an open shard; `path` is for messages.
 pub fn digest_connection(conn: &Connection, path: &Path) -> Result<ShardDigest, StoreError> {
+    digest_with(conn, path, &Tiers::new())
+}
+
+/// [`digest_connection`] with other tiers of some chunks.
+pub fn digest_with(
+    conn: &Connection,
+    path: &Path,
+    tiers: &Tiers,
+) -> Result<ShardDigest, StoreError> {
     check_format(conn, path)?;
     let label: String = meta(conn, path, "label")?;
     let fingerprint = digest_of(conn, path, "fingerprint")?;
@@ -59,7 +72,7 @@ pub fn digest_connection(conn: &Connection, path: &Path) -> Result<ShardDigest, 
         let roots = roots_of(conn)?;
         let mut chunks = Chunks::read_ids(conn)?;
         chunks.hash_sparse(conn)?;
-        chunks.hash_genes(conn, &roots, &mut fields)?;
+        chunks.hash_genes(conn, &roots, tiers, &mut fields)?;
         let (files, content) = chunks.hash_files(conn, &roots, &mut fields)?;
         for (name, sql) in SIDE_TABLES {
             fields.bytes(name.as_bytes());

@@ -12,6 +12,7 @@ use super::relations::ExpectedRelations;
 use super::server_edits::ServerEdits;
 use super::side_tables::SideTables;
 use crate::ids::ContentHash;
+use crate::store::digest::Tiers;
 use crate::tag::Tags;
 use crate::vector::DenseVector;
 use rusqlite::{Connection, Row};
@@ -62,15 +63,20 @@ WHERE g.rowid > (SELECT count(*) FROM build_routes)
 const COMPACTED: &str = "[COMPRESSED:";
 
 /// Check every chunk. Errors of SQLite become faults; the rest of the rows is then not checked.
-pub fn check(connection: &Connection, finder: &mut Finder<'_>) -> ChunkSummary {
-    let mut seen = ChunkSummary::default();
-    let checked = walk(connection, &mut seen, finder);
+/// `put_away` are the tiers of chunks that a server has moved to its cold tier, as they were built.
+pub fn check(connection: &Connection, put_away: &Tiers, finder: &mut Finder<'_>) -> ChunkSummary {
+    let mut seen = ChunkSummary {
+        server_edits: put_away.len() as u64,
+        ..ChunkSummary::default()
+    };
+    let checked = walk(connection, put_away, &mut seen, finder);
     finder.on_error("genes", checked);
     seen
 }
 
 fn walk(
     connection: &Connection,
+    put_away: &Tiers,
     seen: &mut ChunkSummary,
     finder: &mut Finder<'_>,
 ) -> Result<(), rusqlite::Error> {
@@ -115,11 +121,15 @@ fn walk(
         if !replaced.is_empty() {
             continue; // The order of the chunks, from which links follow, is no longer known.
         }
-        relations.check(gene_id, &tags.tags, columns::integer(row, 14), finder)?;
+        let tier = match put_away.get(gene_id) {
+            Some(built) => Some(i64::from(*built)),
+            None => columns::integer(row, 14),
+        };
+        relations.check(gene_id, &tags.tags, tier, finder)?;
     }
     edits.relations(connection, finder)?;
     edits.files(connection, finder)?;
-    seen.server_edits = edits.found;
+    seen.server_edits += edits.found;
     owners.rest(finder)?;
     if !replaced.is_empty() {
         return Ok(());

@@ -20,6 +20,7 @@ mod ledger;
 mod level;
 mod manifest;
 mod owners;
+mod put_away;
 mod queries;
 mod relations;
 mod report;

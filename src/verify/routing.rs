@@ -127,6 +127,10 @@ const SERVER_ROWS: &str = "
 SELECT (SELECT count(*) FROM claims) + (SELECT count(*) FROM claim_edges)
      + (SELECT count(*) FROM parties) + (SELECT count(*) FROM participants)
      + (SELECT count(*) FROM agents) + (SELECT count(*) FROM orgs WHERE org_id <> 'local')
+     + (SELECT count(*) FROM health_log) + (SELECT count(*) FROM gene_attribution)
+     + (SELECT count(*) FROM hitl_events) + (SELECT count(*) FROM cwola_log)
+     + (SELECT count(*) FROM session_delivery_log) + (SELECT count(*) FROM sqlite_sequence)
+     + (SELECT count(*) FROM genes)
      + abs((SELECT count(*) FROM fingerprint_index) - (SELECT coalesce(sum(gene_count), 0) FROM shards))
      + abs((SELECT count(*) FROM source_index) - (SELECT coalesce(sum(gene_count), 0) FROM shards))";
 

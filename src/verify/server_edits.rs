@@ -8,9 +8,14 @@
 
 use super::columns;
 use super::fault::{FaultKind, Finder};
+use crate::named_file;
+use crate::store::error::StoreError;
+use crate::store::schema::PAGE_BYTES;
 use crate::store::shard::epigenetics;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
 
 /// Seconds since 1970 that are believed: until the year 2106.
 const TIMES: std::ops::Range<f64> = 0.0..4_294_967_296.0;
@@ -219,6 +224,29 @@ pub fn server_rows(connection: &Connection) -> Result<i64, rusqlite::Error> {
     })
 }
 
+/// Return whether a server has held the lease of the folders that it follows, and given it back: it inserts a row into
+/// `sync_lock` and deletes it, and what pointed to the row stays in the page. One bit there that is not zero is damage.
+pub fn held_lease(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = 'sync_lock'";
+    let root: u32 = connection
+        .query_row(sql, [], |row| row.get(0))
+        .map_err(StoreError::sql(path))?;
+    let mut page = vec![0; PAGE_BYTES as usize];
+    let mut file = named_file::open(path).map_err(StoreError::io(path))?;
+    file.seek(SeekFrom::Start(
+        u64::from(root.saturating_sub(1)) * u64::from(PAGE_BYTES),
+    ))
+    .and_then(|_| file.read_exact(&mut page))
+    .map_err(StoreError::io(path))?;
+    Ok(is_emptied_leaf(&page))
+}
+
+/// A leaf of a table (SQLite file format, section 1.6) without cells, in which there were some.
+fn is_emptied_leaf(page: &[u8]) -> bool {
+    let bits = |bytes: &[u8]| bytes.iter().map(|byte| byte.count_ones()).sum::<u32>();
+    page.starts_with(&[0x0d, 0, 0, 0, 0]) && bits(&page[8..]) > 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +289,19 @@ mod tests {
         let flipped = ours.replace("\"last_accessed\":1", "\"last_accessed\":3");
         assert_eq!(edits.history(Some(&flipped)), Origin::Damage);
         assert_eq!(edits.history(None), Origin::Damage);
+    }
+
+    #[test]
+    fn a_page_that_held_rows_is_told_from_a_damaged_bit() {
+        let mut page = vec![0; PAGE_BYTES as usize];
+        page[..8].copy_from_slice(&[0x0d, 0, 0, 0, 0, 0x10, 0, 0]);
+        assert!(!is_emptied_leaf(&page));
+        page[8] = 0x08;
+        assert!(!is_emptied_leaf(&page), "one bit");
+        page[8..10].copy_from_slice(&[0x0f, 0xed]);
+        assert!(is_emptied_leaf(&page));
+        page[4] = 1;
+        assert!(!is_emptied_leaf(&page), "a row is there");
     }
 
     #[test]

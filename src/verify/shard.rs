@@ -6,11 +6,13 @@ use super::level::Level;
 use super::manifest::ManifestRecord;
 use super::schema_check::{self, ExpectedSchema};
 use super::server_schema::ServerSchema;
-use super::{chunks, full_text, indexes, ledger, queries, server_edits, sparse, statistics};
+use super::{
+    chunks, full_text, indexes, ledger, put_away, queries, server_edits, sparse, statistics,
+};
 use crate::ids::Digest;
 use crate::store::build_meta::check_format;
 use crate::store::connect::open_read_only;
-use crate::store::digest::{ContentDigest, digest_connection};
+use crate::store::digest::{ContentDigest, ShardDigest, Tiers};
 use crate::store::error::StoreError;
 use crate::store::provenance;
 use crate::store::registered::RegisteredShard;
@@ -145,7 +147,15 @@ fn full(
 ) {
     indexes::check(connection, finder);
     full_text::against_view(connection, finder);
-    let seen = chunks::check(connection, finder);
+    let noted_digest = stored_digest(connection).ok().flatten();
+    let digested = put_away::digest(connection, &report.path, noted_digest.as_deref());
+    let none = Tiers::new();
+    let put_away = digested.as_ref().map_or(&none, |(_, tiers)| tiers);
+    for gene_id in put_away.keys() {
+        let what = "a server hides the chunk: its file was changed or gone, or it was asked to";
+        finder.fault(FaultKind::Replaced, "genes", gene_id, what);
+    }
+    let seen = chunks::check(connection, put_away, finder);
     report.text_bytes = seen.text_bytes;
     report.server_chunks = seen.server_chunks;
     report.touched_chunks = seen.touched_chunks;
@@ -160,7 +170,14 @@ fn full(
     let checked = provenance_row(connection, finder);
     finder.on_error("bed_provenance", checked);
     ledger::check(connection, finder);
-    digests(connection, entry, report, seen.replaced_chunks, finder);
+    let digested = digested.map(|(digest, _)| digest);
+    digests(
+        connection,
+        digested,
+        (entry, seen.replaced_chunks),
+        report,
+        finder,
+    );
     let noted = match entry {
         Some(entry) => entry.recorded("file_blake3"),
         None => manifest.of_single(&report.path, report.digest),
@@ -187,15 +204,15 @@ fn counts(connection: &Connection, report: &mut ShardReport) -> Result<(), rusql
     Ok(())
 }
 
-/// Recompute the digests and compare them with what publishing noted.
+/// Compare the recomputed digests with what publishing noted.
 fn digests(
     connection: &Connection,
-    entry: Option<&RegisteredShard>,
+    digested: Result<ShardDigest, StoreError>,
+    (entry, replaced_chunks): (Option<&RegisteredShard>, u64),
     report: &mut ShardReport,
-    replaced_chunks: u64,
     finder: &mut Finder<'_>,
 ) {
-    let found = match digest_connection(connection, &report.path) {
+    let found = match digested {
         Ok(found) => found,
         Err(error) => {
             finder.fault(FaultKind::Unreadable, "build_meta", "", error.to_string());
@@ -258,7 +275,11 @@ fn bytes(
     };
     let is_pristine = !report.was_written
         && !report.is_mounted
-        && matches!(server_edits::server_rows(connection), Ok(0));
+        && matches!(server_edits::server_rows(connection), Ok(0))
+        && matches!(
+            server_edits::held_lease(connection, &report.path),
+            Ok(false)
+        );
     if is_pristine {
         file::bytes(&report.path, &noted, finder);
         report.bytes_checked = true;

@@ -654,6 +654,8 @@ fn a_routing_database_that_a_server_has_used_is_sound() {
         "INSERT INTO claims (claim_id, gene_id, shard_name, claim_type, claim_text, updated_at)
              SELECT 'c', gene_id, shard_name, 'path_value', 'text', 1.8e9 FROM fingerprint_index LIMIT 1",
         "INSERT INTO orgs VALUES ('o', 'O', 'local', 1.8e9, NULL); INSERT INTO parties VALUES ('p', 'P', 'local', 'o', NULL, 1.8e9, NULL)",
+        "INSERT INTO cwola_log (ts) VALUES (1.8e9)",
+        "INSERT INTO health_log (query) VALUES ('q'); DELETE FROM health_log",
         "CREATE TABLE IF NOT EXISTS sync_lock ( id INTEGER PRIMARY KEY CHECK (id = 1), holder TEXT NOT NULL, heartbeat_at REAL NOT NULL)",
     ] {
         let world = World::corpus(1, 4);
@@ -664,6 +666,33 @@ fn a_routing_database_that_a_server_has_used_is_sound() {
         change(&world, routing, "UPDATE fingerprint_index SET entities = '[]' WHERE rowid = 1");
         assert_eq!(world.run(&["verify", "o-sharded/p"]).code, Some(14), "{sql}");
     }
+}
+
+/// A server that follows folders hides the chunks of a changed or deleted file.
+#[test]
+fn chunks_that_a_server_hides_are_told_from_damage() {
+    let world = World::corpus(1, 4);
+    world.build("o", &[]);
+    let shard = "o-sharded/p/shards/root0.genome.db";
+    let kinds = || {
+        let ran = world.run(&["verify", "o-sharded/p", "--json"]);
+        assert_eq!(ran.code, Some(14), "{ran:?}");
+        let lines = ran.lines();
+        let faults = lines.iter().filter(|line| line["type"] == "fault");
+        faults
+            .map(|fault| fault["kind"].to_string())
+            .collect::<Vec<_>>()
+    };
+    let hide = "UPDATE genes SET chromatin = 2, compression_tier = 2 WHERE rowid < 3";
+    change(&world, shard, hide);
+    assert_eq!(kinds(), [r#""replaced""#, r#""replaced""#]);
+    // Another column beside both, or one of both alone, is damage.
+    change(
+        &world,
+        shard,
+        "UPDATE genes SET complement = 'x' WHERE rowid = 1",
+    );
+    assert!(kinds().contains(&r#""digest""#.to_owned()));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The chunks of a shard and the files that hold them.
 
+use super::Tiers;
 use super::fields::Fields;
 use crate::ids::{ChunkId, Digest};
 use crate::store::root::{Root, below_root};
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -107,6 +109,7 @@ impl Chunks {
         &mut self,
         conn: &Connection,
         roots: &[Root],
+        tiers: &Tiers,
         fields: &mut Fields,
     ) -> rusqlite::Result<()> {
         // The first column is the id, the second the source, the third the hash of the text, the
@@ -135,8 +138,12 @@ impl Chunks {
             let (root, path) = below_root(roots, source).unwrap_or(("", source));
             fields.bytes(root.as_bytes());
             fields.bytes(path.as_bytes());
-            for column in 2..columns {
+            for column in 2..columns - 1 {
                 fields.value(row.get_ref(column)?);
+            }
+            match tiers.get(row.get_ref(0)?.as_str()?) {
+                Some(tier) => fields.value(ValueRef::Integer(i64::from(*tier))),
+                None => fields.value(row.get_ref(columns - 1)?),
             }
         }
         Ok(())

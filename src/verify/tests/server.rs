@@ -451,3 +451,14 @@ fn damage_is_not_taken_for_a_servers_work() {
         "orgs"
     ));
 }
+
+/// A server that follows folders takes the lease and gives it back, and leaves no row.
+#[test]
+fn a_server_may_have_followed_folders_without_a_change() {
+    let fixture = Fixture::new();
+    fixture.note_bytes();
+    let lease = "INSERT INTO sync_lock VALUES (1, 'host:17', 1.8e9); DELETE FROM sync_lock";
+    change(&fixture.shard("a"), lease);
+    let report = fixture.verify(Level::Full);
+    assert!(report.is_sound(), "{:#?}", listed(&report));
+}
