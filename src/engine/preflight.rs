@@ -9,7 +9,7 @@ use crate::engine::output::change_times::ChangeTimes;
 use crate::engine::output::layout::Layout;
 use crate::engine::output::provenance::{Provenance, remembered};
 use crate::engine::output::rebuild::Rebuild;
-use crate::engine::output::{draft, list_databases, obstacles};
+use crate::engine::output::{draft, list_databases, obstacles, remove_stale_attempts};
 use crate::engine::request::BuildRequest;
 use crate::engine::survey::{self, Survey};
 use crate::engine::unchanged::{self, Comparison, Expected};
@@ -19,7 +19,7 @@ use crate::plan::{Mode, Plan};
 use crate::profile::recipe::encoder_fingerprint;
 use crate::store::hash_file;
 use crate::store::ledger::ShardLedger;
-use crate::store::ownership::{self, Records, Stale};
+use crate::store::ownership::{self, Records};
 use crate::store::registered::RegisteredShard;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -133,11 +133,7 @@ pub fn prepare(request: &BuildRequest, layout: Layout) -> Result<Prepared> {
     let (remembered, records) = remembered(request, &layout);
     refuse_foreign(request, &layout, &survey, &records)?;
     refuse_mixture(&survey, encoder_fingerprint(encoders.hashes()))?;
-    let stale = match layout.mode {
-        Mode::Sharded => Stale::All,
-        Mode::Blob => Stale::Of(&layout.database),
-    };
-    ownership::remove_stale_attempts(&layout.shards, stale)?;
+    remove_stale_attempts(&layout)?;
     remembered.write(&layout)?;
     let earlier_databases = list_databases(&layout)?;
     let segments = layout.segments();

@@ -487,6 +487,92 @@ fn a_commit_can_be_repeated() {
     }
 }
 
+/// A repeated commit goes on where a killed one stopped, and vouches for what it committed alone.
+#[test]
+fn a_commit_is_repeated_only_over_what_it_committed() {
+    let world = World::corpus(2, 4);
+    planned(&world, "many", &BARE);
+    assert_eq!(worker(&world, "0-1").code, Some(0));
+    let first = committed(&world, 0);
+    // Killed while it cleaned up, and before the routing database was renamed.
+    let work = world.path("many-sharded/p/.build");
+    fs::create_dir_all(work.join("tasks")).expect("made");
+    fs::create_dir_all(work.join("segments")).expect("made");
+    fs::write(work.join("tasks/0.json"), "{}").expect("written");
+    let main = world.path("many-sharded/p/main.genome.db");
+    let attempt = world.path("many-sharded/p/main.genome.db.tmp-7-0");
+    fs::copy(&main, &attempt).expect("copied");
+    assert_same(&first, &committed(&world, 0));
+    assert!(!work.join("tasks").exists() && !work.join("segments").exists());
+    assert!(!attempt.exists());
+    world.verified("many-sharded/p");
+    // A build with nothing to do removes such a file as well.
+    fs::copy(&main, &attempt).expect("copied");
+    let shard = world.path("many-sharded/p/shards/root0.genome.db");
+    let own = fs::read(&shard).expect("reads");
+    for other in ["root1", "nothing"] {
+        match other {
+            "nothing" => fs::remove_file(&shard).expect("removed"),
+            other => {
+                let other = world.path(&format!("many-sharded/p/shards/{other}.genome.db"));
+                fs::copy(other, &shard).expect("copied");
+            }
+        }
+        let ran = on_plan(&world, "commit", &[]);
+        assert_eq!(ran.code, Some(66), "{other}: {ran:?}");
+        assert!(ran.stderr.contains("root0"), "{ran:?}");
+    }
+    fs::write(&shard, own).expect("written");
+    world.build("many", &[]);
+    assert!(!attempt.exists());
+}
+
+/// What a commit would not take is done again by its task.
+#[test]
+fn a_damaged_segment_is_missing_and_done_again() {
+    let world = World::corpus(2, 4);
+    planned(&world, "many", &BARE);
+    assert_eq!(worker(&world, "0-1").code, Some(0));
+    let segments = world.path("many-sharded/p/.build/segments");
+    let file = files_below(&segments)
+        .into_iter()
+        .next()
+        .expect("a segment");
+    let file = segments.join(file);
+    let mut bytes = fs::read(&file).expect("reads");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).expect("written");
+    assert_eq!(on_plan(&world, "commit", &[]).code, Some(66));
+    let lost = missing(&world, &[]);
+    assert!(["0", "1"].contains(&lost.as_str()), "{lost}");
+    assert_eq!(worker(&world, &lost).code, Some(0));
+    assert_eq!(missing(&world, &[]), "");
+    committed(&world, 0);
+    world.verified("many-sharded/p");
+}
+
+/// A database of another program in the place of a shard stays.
+#[test]
+fn a_commit_refuses_what_is_not_ours() {
+    let world = World::corpus(2, 4);
+    planned(&world, "many", &BARE);
+    assert_eq!(worker(&world, "0-1").code, Some(0));
+    let shard = world.path("many-sharded/p/shards/root0.genome.db");
+    fs::create_dir_all(shard.parent().expect("a folder")).expect("made");
+    let foreign = rusqlite::Connection::open(&shard).expect("opens");
+    foreign
+        .execute_batch("CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')")
+        .expect("written");
+    drop(foreign);
+    let ran = on_plan(&world, "commit", &[]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(!ran.stderr.contains("to resume"), "{ran:?}");
+    let foreign = rusqlite::Connection::open(&shard).expect("opens");
+    let mine = foreign.query_row("SELECT text FROM notes", [], |row| row.get::<_, String>(0));
+    assert_eq!(mine.as_deref(), Ok("mine"));
+}
+
 /// A build on one machine goes on with the segments of the tasks, and ends the plan.
 #[test]
 fn one_machine_can_take_over() {

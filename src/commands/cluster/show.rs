@@ -2,7 +2,7 @@
 
 use super::{Numbers, Opened, output};
 use crate::cli::{GlobalFlags, MissingArgs, StatusArgs};
-use crate::engine::cluster::{ClusterState, FrozenPlan, TaskState, cluster_state};
+use crate::engine::cluster::{ClusterState, FrozenPlan, TaskState, Trust, cluster_state};
 use crate::exit_code::ExitCode;
 use crate::progress;
 use std::io::{self, Write};
@@ -10,7 +10,8 @@ use std::io::{self, Write};
 /// Print the indexes of the tasks that are not done, in the notation of arrays.
 pub fn missing(args: &MissingArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let opened = Opened::of(&args.plan)?;
-    let state = cluster_state(&opened.plan, &opened.plan.layout(&opened.relocation))?;
+    let layout = opened.plan.layout(&opened.relocation);
+    let state = cluster_state(&opened.plan, &layout, Trust::Hash)?;
     let poisoned = state.poisoned();
     if !poisoned.0.is_empty() {
         tracing::warn!("not listed, since they fail wherever they are tried: {poisoned}");
@@ -35,7 +36,7 @@ pub fn missing(args: &MissingArgs, global: &GlobalFlags) -> anyhow::Result<ExitC
 pub fn status(args: &StatusArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let opened = Opened::of(&args.plan)?;
     let layout = opened.plan.layout(&opened.relocation);
-    let state = cluster_state(&opened.plan, &layout)?;
+    let state = cluster_state(&opened.plan, &layout, Trust::Size)?;
     output::text(|out| {
         if global.json {
             return output::json_line(out, "status", &state);

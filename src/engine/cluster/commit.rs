@@ -6,22 +6,21 @@ use super::plan_file::FrozenPlan;
 use super::shard::{self, Stopped, Trust};
 use super::state::{self, Missing};
 use super::task::Node;
-use super::{is_committed, note_committed, refuse_ended};
+use super::{committed, note_committed, refuse_ended};
 use crate::engine::control::BuildControl;
 use crate::engine::error::{BuildError, ErrorKind, Result};
 use crate::engine::output::layout::Layout;
 use crate::engine::output::lock::BuildLock;
-use crate::engine::output::obstacles;
+use crate::engine::output::{obstacles, remove_stale_attempts};
 use crate::engine::preflight::Prepared;
 use crate::engine::publish::publisher::Publisher;
 use crate::engine::publish::{self, PublishedShard, reconcile};
 use crate::engine::run::Published;
-use crate::engine::{BuildOutcome, conclude};
-use crate::plan::Mode;
+use crate::engine::{BuildOutcome, conclude, preflight};
+use crate::ids::ShardId;
 use crate::platform;
 use crate::report::{BuildEvent, RunSummary};
-use crate::store::ledger;
-use crate::store::ownership::{self, Stale};
+use crate::store::ledger::{self, ShardLedger};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -49,43 +48,37 @@ pub fn commit(
     let began = Instant::now();
     let Node { plan, request, .. } = node;
     let layout = plan.layout(node.relocation);
-    if !is_committed(plan, &layout) {
+    if committed(plan, &layout).is_none() {
         refuse_ended(plan, &layout)?;
     }
     let _lock = BuildLock::take(&layout.lock())?;
-    let is_repeated = is_committed(plan, &layout);
-    if !is_repeated {
-        refuse_ended(plan, &layout)?;
-    }
     obstacles::refuse(request)?;
     let Parts {
         published,
         todo,
         missing,
-    } = match is_repeated {
-        true => Parts::default(),
-        false => Parts::find(plan, &layout, trust)?,
+        in_place,
+    } = match committed(plan, &layout) {
+        Some(digests) => Parts::committed(plan, &layout, &digests),
+        None => {
+            refuse_ended(plan, &layout)?;
+            Parts::find(plan, &layout, trust)?
+        }
     };
     if !missing.is_empty() {
         return Ok(CommitOutcome::Missing(missing));
     }
     // Of tasks that were killed. One that still runs publishes what the commit publishes.
-    let stale = match layout.mode {
-        Mode::Sharded => Stale::All,
-        Mode::Blob => Stale::Of(&layout.database),
-    };
-    ownership::remove_stale_attempts(&layout.shards, stale)?;
+    remove_stale_attempts(&layout)?;
     let whole = Arc::new(plan.whole(&todo)?);
     let mut prepared = shard::prepare(node, layout, whole);
-    let in_place = plan.unchanged().map(|(id, label, _)| (id, label));
-    let numbers = 0..plan.n_shards();
-    let committed = numbers
-        .filter(|_| is_repeated)
-        .filter_map(|number| Some((plan.shard_id(number), plan.shard_label(number)?)));
-    for (id, label) in in_place.chain(committed) {
-        let head = ledger::read_head(&prepared.layout.shard(label))?;
-        prepared.unchanged.insert(id, head);
-    }
+    preflight::refuse_foreign(
+        request,
+        &prepared.layout,
+        &prepared.survey,
+        &prepared.records,
+    )?;
+    prepared.unchanged = in_place;
     let publisher = Arc::new(Publisher::new(request, &prepared)?);
     if shard::publish(&publisher, &prepared, control, observe)? == Stopped::Yes {
         return Ok(CommitOutcome::Built(BuildOutcome::Paused));
@@ -120,9 +113,21 @@ struct Parts {
     /// Numbers of the shards that have to be published. Their segments are complete, unless something is missing.
     todo: BTreeSet<u32>,
     missing: Missing,
+    /// Shards that are in their place and complete.
+    in_place: BTreeMap<ShardId, ShardLedger>,
 }
 
 impl Parts {
+    /// What a commit has left, whose shards had these digests.
+    fn committed(plan: &FrozenPlan, layout: &Layout, digests: &[String]) -> Self {
+        let mut parts = Self::default();
+        let mut digests = digests.iter();
+        for (id, label) in plan.all_shards() {
+            parts.keep(layout, (id, label), digests.next());
+        }
+        parts
+    }
+
     fn find(plan: &FrozenPlan, layout: &Layout, trust: Trust) -> Result<Self> {
         let mut parts = Self::default();
         let shards = 0..plan.n_shards();
@@ -150,13 +155,20 @@ impl Parts {
                 parts.missing.add(plan, layout, number);
             }
         }
-        for (_, label, digest) in plan.unchanged() {
-            let head = ledger::read_head(&layout.shard(label));
-            if !head.is_ok_and(|head| head.digest == digest) {
-                parts.missing.changed_shards.push(label.to_owned());
-            }
+        for (id, label, digest) in plan.unchanged() {
+            parts.keep(layout, (id, label), Some(&digest.to_string()));
         }
         Ok(parts)
+    }
+
+    /// Keep the shard that is in its place if it has this digest.
+    fn keep(&mut self, layout: &Layout, (id, label): (ShardId, &str), digest: Option<&String>) {
+        match ledger::read_head(&layout.shard(label)) {
+            Ok(head) if digest == Some(&head.digest.to_string()) => {
+                self.in_place.insert(id, head);
+            }
+            _ => self.missing.changed_shards.push(label.to_owned()),
+        }
     }
 }
 

@@ -41,6 +41,7 @@ use super::{check, preflight};
 use crate::named_file;
 use crate::platform;
 use crate::report::marks::{self, PLAN_BEGUN};
+use crate::store::ledger;
 use std::io;
 use std::path::Path;
 
@@ -63,7 +64,7 @@ pub fn begin(request: &BuildRequest, preferences: [Preference; 2], file: &Path) 
     let layout = &prepared.layout;
     platform::create_folders(&layout.tasks())
         .with_context(|| format!("creating {}", layout.tasks().display()))?;
-    write_mark(&layout.plan_mark(), &plan)?;
+    write_mark(&layout.plan_mark(), &begun_mark(&plan))?;
     state::note_complete(&plan, layout)?;
     let rebuild = prepared.rebuild.as_ref().and_then(Rebuild::notice);
     let warnings = prepared.survey.warnings.iter().cloned();
@@ -102,36 +103,39 @@ fn refuse_other_file(file: &Path) -> Result<()> {
     ))
 }
 
-/// Note that the plan is committed, for a commit that a scheduler repeats.
+/// Note that the plan is committed, and the digest of each of its shards, for a commit that a scheduler repeats.
 fn note_committed(plan: &FrozenPlan, layout: &Layout) -> Result<()> {
-    write_mark(&layout.committed(), plan)
+    let mut text = begun_mark(plan);
+    for (_, label) in plan.all_shards() {
+        text += &format!("{}\n", ledger::read_head(&layout.shard(label))?.digest);
+    }
+    write_mark(&layout.committed(), &text)
 }
 
-/// Return whether the plan was committed, and nothing was built in its output since.
-fn is_committed(plan: &FrozenPlan, layout: &Layout) -> bool {
-    !layout.tasks().exists() && names(&layout.committed(), plan).unwrap_or(false)
+/// Return the digests of the plan's shards in their order, if it was committed and no build of the output has begun since.
+fn committed(plan: &FrozenPlan, layout: &Layout) -> Option<Vec<String>> {
+    // The tasks' folder may be there: a commit that was killed while it cleaned up has lost the mark in it first.
+    if layout.plan_mark().exists() {
+        return None;
+    }
+    let text = named_file::read_text(&layout.committed(), named_file::MOST_TEXT_BYTES).ok()?;
+    let digests = text.strip_prefix(&begun_mark(plan))?;
+    Some(digests.lines().map(str::to_owned).collect())
 }
 
-fn write_mark(mark: &Path, plan: &FrozenPlan) -> Result<()> {
-    draft::replace(mark, mark_of(plan).as_bytes())
-        .with_context(|| format!("writing {}", mark.display()))
-}
-
-fn mark_of(plan: &FrozenPlan) -> String {
+fn begun_mark(plan: &FrozenPlan) -> String {
     format!("{PLAN_BEGUN}{}\n", plan.hash())
 }
 
-/// Return whether a mark is of this plan.
-fn names(mark: &Path, plan: &FrozenPlan) -> io::Result<bool> {
-    let text = named_file::read_text(mark, named_file::MOST_TEXT_BYTES)?;
-    Ok(text.trim_end() == mark_of(plan).trim_end())
+fn write_mark(mark: &Path, text: &str) -> Result<()> {
+    draft::replace(mark, text.as_bytes()).with_context(|| format!("writing {}", mark.display()))
 }
 
 /// Refuse to work on a plan that is not being built in this output.
 fn refuse_ended(plan: &FrozenPlan, layout: &Layout) -> Result<()> {
-    let why = match names(&layout.plan_mark(), plan) {
-        Ok(true) => return Ok(()),
-        Ok(false) => "another plan is being built there",
+    let why = match named_file::read_text(&layout.plan_mark(), named_file::MOST_TEXT_BYTES) {
+        Ok(text) if text == begun_mark(plan) => return Ok(()),
+        Ok(_) => "another plan is being built there",
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             "it was committed, or its output is elsewhere (--map OLD=NEW)"
         }

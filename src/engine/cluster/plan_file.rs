@@ -210,6 +210,12 @@ impl FrozenPlan {
         shards.filter_map(|(id, shard)| Some((id, shard.label.as_str(), shard.unchanged?)))
     }
 
+    /// Return all shards of the plan.
+    pub(super) fn all_shards(&self) -> impl Iterator<Item = (ShardId, &str)> {
+        let shards = (0..).map(ShardId).zip(&self.head.shards);
+        shards.map(|(id, shard)| (id, shard.label.as_str()))
+    }
+
     /// Return the position of a shard among all shards of the plan.
     pub(super) fn shard_id(&self, number: u32) -> ShardId {
         ShardId(self.shards[number as usize].0 as u32)

@@ -114,14 +114,14 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Look at every segment and shard of a plan.
+/// Look at every segment and shard of a plan. With [`Trust::Hash`] the files of the segments are read, as a commit does.
 ///
 /// # Errors
 /// `NotFound` if no build of the plan is in progress.
-pub fn cluster_state(plan: &FrozenPlan, layout: &Layout) -> Result<ClusterState> {
+pub fn cluster_state(plan: &FrozenPlan, layout: &Layout, trust: Trust) -> Result<ClusterState> {
     refuse_ended(plan, layout)?;
-    let parts = (0..plan.n_segments()).map(|number| {
-        let note = match done(plan, layout, number)? {
+    let parts = (0..plan.n_segments()).into_par_iter().map(|number| {
+        let note = match done(plan, layout, number, trust)? {
             Some(note) => Some(note),
             // A task that is done has a segment file, or had one that is lost.
             None => Note::read(plan, layout, number).filter(|note| note.state != TaskState::Done),
@@ -145,15 +145,21 @@ pub fn cluster_state(plan: &FrozenPlan, layout: &Layout) -> Result<ClusterState>
 /// Note the segments that are complete when a plan begins, so that nobody has to read them again.
 pub(super) fn note_complete(plan: &FrozenPlan, layout: &Layout) -> Result<()> {
     let numbers = 0..plan.n_segments();
-    let note = |number: u32| match done(plan, layout, number)? {
+    let note = |number: u32| match done(plan, layout, number, Trust::Size)? {
         Some(note) => note.write(layout, number),
         None => Ok(()),
     };
     numbers.into_par_iter().try_for_each(note)
 }
 
-/// Return the note on a segment if it is complete: by its note and the size of its file, or by the file itself.
-pub(super) fn done(plan: &FrozenPlan, layout: &Layout, number: u32) -> Result<Option<Note>> {
+/// Return the note on a segment if it is complete: with [`Trust::Size`] by its note and the size of its file, otherwise, or
+/// without a note, by the file itself.
+pub(super) fn done(
+    plan: &FrozenPlan,
+    layout: &Layout,
+    number: u32,
+    trust: Trust,
+) -> Result<Option<Note>> {
     let Some((key, ..)) = plan.segment_names(number) else {
         return Ok(None);
     };
@@ -163,7 +169,9 @@ pub(super) fn done(plan: &FrozenPlan, layout: &Layout, number: u32) -> Result<Op
     };
     let note = Note::read(plan, layout, number);
     let is_noted = |note: &Note| note.state == TaskState::Done && note.bytes == Some(found.len());
-    if let Some(note) = note.filter(is_noted) {
+    if trust == Trust::Size
+        && let Some(note) = note.filter(is_noted)
+    {
         return Ok(Some(note));
     }
     let failures = check(plan, layout, number)?;

@@ -8,6 +8,7 @@ mod delivery;
 use super::notes::{Note, TaskState};
 use super::plan_file::{FrozenPlan, PlanPart};
 use super::relocation::Relocation;
+use super::shard::Trust;
 use super::{refuse_ended, state};
 use crate::engine::control::BuildControl;
 use crate::engine::error::{BuildError, Context as _, ErrorKind, Result};
@@ -95,7 +96,8 @@ pub fn run_task(
         poisoned: Vec::new(),
     };
     for number in numbers {
-        if task.failures_of(*number)?.is_none() {
+        // Read the file: a damaged one would be missing for the commit, for ever.
+        if task.failures_of(*number, Trust::Hash)?.is_none() {
             task.open.insert(*number);
         }
     }
@@ -117,7 +119,7 @@ pub fn run_task(
     }
     let mut failures = Vec::new();
     for number in numbers {
-        failures.extend(task.failures_of(*number)?.unwrap_or_default());
+        failures.extend(task.failures_of(*number, Trust::Size)?.unwrap_or_default());
     }
     Ok(TaskOutcome::Done { failures })
 }
@@ -139,8 +141,8 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    fn failures_of(&self, number: u32) -> Result<Option<Vec<SkippedFile>>> {
-        let note = state::done(self.node.plan, &self.layout, number)?;
+    fn failures_of(&self, number: u32, trust: Trust) -> Result<Option<Vec<SkippedFile>>> {
+        let note = state::done(self.node.plan, &self.layout, number, trust)?;
         Ok(note.map(|note| note.failures))
     }
 
@@ -235,7 +237,7 @@ impl Task<'_> {
         let outcome = self.supervise(&part, &prepared, observe)?;
         // What is in place is done, whatever happened then.
         for number in numbers {
-            if self.failures_of(*number)?.is_some() {
+            if self.failures_of(*number, Trust::Size)?.is_some() {
                 self.open.remove(number);
             }
         }

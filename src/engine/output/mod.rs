@@ -12,6 +12,7 @@ pub mod unavailable_roots;
 
 use crate::engine::error::{Context as _, Result};
 use crate::plan::Mode;
+use crate::store::ownership::{self, Stale};
 use layout::Layout;
 use std::fs;
 use std::io::ErrorKind;
@@ -40,4 +41,17 @@ pub fn list_databases(layout: &Layout) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Remove what killed builds of this output left: temporary files of its databases. The caller holds the lock of the output and
+/// has begun none itself.
+pub fn remove_stale_attempts(layout: &Layout) -> Result<()> {
+    let own = Stale::Of(&layout.database);
+    if layout.mode == Mode::Sharded {
+        ownership::remove_stale_attempts(&layout.shards, Stale::All)?;
+    }
+    if let Some(folder) = layout.database.parent() {
+        ownership::remove_stale_attempts(folder, own)?;
+    }
+    Ok(())
 }
