@@ -7,6 +7,9 @@ const KEYWORDS: &str = " class struct interface trait enum union protocol extens
 type typedef newtype data def defp defmodule defmacro defprotocol defimpl fn func fun function sub proc macro macro_rules \
 const constexpr let var val static instance actor concept using package alias define ";
 
+/// Those before a function whose name follows its owner: `using a.Name` defines nothing.
+const FUNCTIONS: &str = " def func fun fn function sub proc ";
+
 /// Languages in which a function is declared in one file and defined in another.
 const WITH_PROTOTYPES: [&str; 3] = ["c", "cpp", "objectivec"];
 
@@ -31,11 +34,15 @@ pub fn degree(name: &str, candidate: &Candidate) -> f64 {
     }
 }
 
-/// Return whether a text shows the name behind a word that defines, or as a function of a shell.
+/// Return whether a text shows a definition of the name.
 fn shows(name: &str, text: &str) -> bool {
-    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(name).any(|(at, _)| {
-        let (before, after) = (&text[..at], &text[at + name.len()..]);
+    shown_at(name, text).is_some()
+}
+
+/// Return the byte at which a text first shows the name behind a word that defines, or as a function of a shell.
+pub fn shown_at(name: &str, text: &str) -> Option<usize> {
+    let is_shown = |at: &usize| {
+        let (before, after) = (&text[..*at], &text[at + name.len()..]);
         if after.starts_with(is_letter) || before.ends_with(is_letter) {
             return false;
         }
@@ -46,8 +53,12 @@ fn shows(name: &str, text: &str) -> bool {
         {
             return true;
         }
+        let (line, keywords) = match without_owner(line) {
+            owned if owned.len() < line.len() => (owned, FUNCTIONS),
+            _ => (line, KEYWORDS),
+        };
         // `macro_rules! name` has a sign behind the word.
-        let words = line.trim_end();
+        let words = without_group(line.trim_end());
         let word = words.trim_end_matches('!');
         let start = word.rfind(|c: char| !is_letter(c)).map_or(0, |at| {
             at + word[at..].chars().next().map_or(1, char::len_utf8)
@@ -55,14 +66,37 @@ fn shows(name: &str, text: &str) -> bool {
         let keyword = &word[start..];
         words.len() < line.len()
             && !keyword.is_empty()
-            && KEYWORDS.contains(&format!(" {keyword} "))
-    })
+            && keywords.contains(&format!(" {keyword} "))
+    };
+    let places = text.match_indices(name).map(|(at, _)| at);
+    places.filter(|_| !name.is_empty()).find(is_shown)
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Leave out the owner of a name at the end: `function M.name`, `def self.name`.
+fn without_owner(mut line: &str) -> &str {
+    while let Some(owner) = line.strip_suffix(['.', ':']) {
+        line = owner.trim_end_matches(':').trim_end_matches(is_letter);
+    }
+    line
+}
+
+/// Leave out type parameters or a receiver at the end: `fun <T> name`, `func (c *Client) name`.
+fn without_group(words: &str) -> &str {
+    let open = match words.chars().next_back() {
+        Some('>') => '<',
+        Some(')') => '(',
+        _ => return words,
+    };
+    words.find(open).map_or(words, |at| words[..at].trim_end())
 }
 
 /// Return whether a text has a function's head with `;` in place of a body: a prototype of C, a function of a C++ class
 /// that is defined elsewhere. One with a body as well is a definition.
 fn is_only_declared(name: &str, text: &str) -> bool {
-    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
     let mut is_declared = false;
     for (at, _) in text.match_indices(name) {
         let (before, after) = (&text[..at], text[at + name.len()..].trim_start());
@@ -145,6 +179,12 @@ mod tests {
             "newtype Router = Router Int",
             "Router() {\n  echo\n}",
             "macro_rules! Router {",
+            "func (c *Client) Router() {",
+            "    inline fun <reified T> Router(): T {",
+            "function M.Router()",
+            "local function M.a:Router()",
+            "  def self.Router",
+            "fn<'a> Router",
         ] {
             assert!(shows("Router", text), "{text}");
         }
@@ -154,6 +194,11 @@ mod tests {
             "return Router",
             "Router() + 1",
             "class MyRouter",
+            "let a = b.Router()",
+            "if (a > b) Router()",
+            "fun a(b: C) = d.Router",
+            "import static a.b.Router;",
+            "using a.Router;",
             "",
         ] {
             assert!(!shows("Router", text), "{text}");

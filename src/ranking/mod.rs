@@ -12,6 +12,7 @@ mod question;
 mod stems;
 pub mod weights;
 
+pub use definition::shown_at;
 pub use kind::Kind;
 pub use question::Question;
 

@@ -234,3 +234,18 @@ fn the_definition_of_a_name_comes_first_and_says_why() {
     let text = ask(&["--explain"]).stdout;
     assert!(text.contains("definition 2.00"), "{text}");
 }
+
+/// Calls name a function more often than its definition does.
+#[test]
+fn a_name_is_shown_where_it_is_defined() {
+    let world = World::new();
+    let calls = "    quux_parse(a, b); quux_parse(b, c);\n".repeat(3);
+    let text = format!(
+        "fn other() {{\n{calls}}}\n\n/// Reads.\nfn quux_parse(a: u8, b: u8) {{\n    a + b\n}}\n"
+    );
+    world.write("r/a.rs", &text);
+    world.profile(&["r"]);
+    world.build("o", &[]);
+    let ran = world.run(&["query", "o-sharded/p", "quux_parse", "--mode", "lexical"]);
+    assert!(ran.stdout.contains("a.rs:8"), "{ran:?}");
+}

@@ -1,10 +1,11 @@
 //! Prints hits: for people with the place and the lines that match, as JSON with every field.
 
 use super::paint::{Color, Paint};
-use super::snippet::Words;
+use super::snippet::{Words, lines_from};
 use crate::commands::output;
 use crate::file;
 use crate::platform;
+use crate::ranking;
 use crate::search::{ArmPlace, ArmPlaces, Hit, Why};
 use crate::store::query::{numbered, terms};
 use crate::terminal;
@@ -122,6 +123,15 @@ fn explained(why: &Why) -> String {
     text
 }
 
+/// Return the first line, from 0, that shows the definition of one of the names.
+fn definition(names: &[String], text: &str) -> Option<usize> {
+    let shown = names
+        .iter()
+        .filter_map(|name| ranking::shown_at(name, text));
+    let line = |at: usize| text[..at].matches('\n').count();
+    shown.map(line).min()
+}
+
 impl Printer {
     pub fn new(paint: Paint, n_context: u32) -> Self {
         let here = std::env::current_dir().ok();
@@ -143,10 +153,13 @@ impl Printer {
             return out.write_all(b"no hits\n");
         }
         let words = Words::of(&terms(query));
+        let names = ranking::Question::of(query, |_| 1.0).names;
         for answer in answers {
             let hit = &answer.hit;
             let lines: Vec<&str> = hit.text.lines().collect();
-            let best = words.best_lines(&lines);
+            let best = definition(&names, &hit.text)
+                .map(|line| lines_from(line, &lines))
+                .unwrap_or_else(|| words.best_lines(&lines));
             let range = hit.line_start.zip(hit.line_end);
             let first = range.map(|(first, last)| {
                 let numbers = numbered(&hit.text, first, last);

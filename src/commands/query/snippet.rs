@@ -100,9 +100,13 @@ impl Words {
         // The first of the best: `max_by_key` returns the last.
         let best = starts.rev().max_by_key(|at| weight(*at));
         let start = best.or_else(|| (0..lines.len()).find(|at| !is_blank(at)));
-        let start = start.unwrap_or(0);
-        start..lines.len().min(start + LINES)
+        lines_from(start.unwrap_or(0), lines)
     }
+}
+
+/// Return the lines to show that begin with this one.
+pub fn lines_from(start: usize, lines: &[&str]) -> Range<usize> {
+    start..lines.len().min(start + LINES)
 }
 
 fn is_same(word: &str, token: &str) -> bool {
