@@ -225,6 +225,7 @@ pub struct InspectArgs {
     /// only one in the output folder]
     pub index: Option<PathBuf>,
     /// Shard label, file path (or its end) or chunk id [default: all shards]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub what: Option<String>,
 }
 

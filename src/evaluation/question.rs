@@ -52,6 +52,8 @@ pub enum QuestionError {
     NoText,
     #[error("it names nothing that is relevant: add a path or a chunk id")]
     NothingRelevant,
+    #[error("{0}: lines are counted from 1, the first before the last, as in {1}:40-80")]
+    Lines(String, String),
     #[error("it is not a judged question in JSON: {0}")]
     Json(String),
 }
@@ -181,6 +183,14 @@ impl JudgedQuestion {
     }
 
     fn checked(self) -> Result<Self, QuestionError> {
+        for item in &self.relevant {
+            if let Target::Lines { path, first, last } = &item.target
+                && !(1..=*last).contains(first)
+            {
+                let found = format!("{path}:{first}-{last}");
+                return Err(QuestionError::Lines(found, path.clone()));
+            }
+        }
         match () {
             () if self.text.is_empty() => Err(QuestionError::NoText),
             () if self.relevant.is_empty() => Err(QuestionError::NothingRelevant),
@@ -287,6 +297,12 @@ mod tests {
         assert_eq!(of("no tab"), Err(QuestionError::NoTab));
         assert_eq!(of("\ta.rs"), Err(QuestionError::NoText));
         assert_eq!(of("text\t "), Err(QuestionError::NothingRelevant));
+        for wrong in ["text\ta.rs:0", "text\ta.rs:5-2"] {
+            assert!(
+                matches!(of(wrong), Err(QuestionError::Lines(..))),
+                "{wrong}"
+            );
+        }
         assert_eq!(JudgedQuestion::of_tabs("question\tpath", 1), Ok(None));
         assert_eq!(JudgedQuestion::of_tabs("", 3), Ok(None));
     }
