@@ -295,7 +295,7 @@ fn a_second_crash_while_resuming_is_survived() {
     let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
     let mut both = 0;
     // In long form all pairs, in one mode and then in the other.
-    let wanted = count(10, 2 * n_pairs);
+    let wanted = count(8, 2 * n_pairs);
     for n in 0..wanted {
         let is_long = wanted > n_pairs;
         let (blob, (a, b)) = match is_long {

@@ -88,17 +88,17 @@ fn logits_over_many_windows_and_three_inputs() {
 #[test]
 fn tokenizers_whose_pieces_begin_with_a_space() {
     let models = [
-        ("qwen-like", "max_len = 45"),
+        ("qwen-like", ""),
         ("e5-like", "max_len = 40\nquery_prefix = \"frage\""),
         (
             "modern-like",
             "max_len = 50\npassage_prefix = \"title: none | text: \"",
         ),
-        ("qwen-like", ""),
+        ("qwen-like", "max_len = 45"),
         ("e5-like", ""),
         ("modern-like", ""),
     ];
-    for (model, toml) in models.into_iter().take(count(4, 6) as usize) {
+    for (model, toml) in models.into_iter().take(count(3, 6) as usize) {
         check(Variant {
             sparse: None,
             dense: Some((model, toml)),
