@@ -152,10 +152,28 @@ fn moved_roots(
             to: file::root_spelling(to).into_owned(),
         })
         .collect();
+    let is_elsewhere =
+        |root: &&MovedRoot| relocate::moved(&maps, &root.from).is_some_and(|to| to != root.to);
+    if let Some(root) = before.iter().find(is_elsewhere) {
+        let text = format!(
+            "--map: a relocation that was interrupted is finished now, and took {} to {}; to move it on, map the latter",
+            root.from, root.to
+        );
+        return Err(BuildError::new(ErrorKind::InvalidRequest, text));
+    }
     for map in &maps {
-        let fits = |path: &str| relocate::moved(std::slice::from_ref(map), path).is_some();
-        if !known.iter().any(|(_, path)| fits(path)) && !before.iter().any(|root| fits(&root.from))
-        {
+        let moved = |path: &str| relocate::moved(std::slice::from_ref(map), path);
+        if known.iter().any(|(_, path)| moved(path).is_some()) {
+            continue;
+        }
+        // The command may be repeated.
+        let back = [MovedRoot {
+            label: String::new(),
+            from: map.to.clone(),
+            to: map.from.clone(),
+        }];
+        let is_done = |(_, path): &(String, String)| relocate::moved(&back, path).is_some();
+        if !known.iter().any(is_done) {
             let shown: Vec<&str> = known
                 .iter()
                 .map(|(_, path)| path.as_str())

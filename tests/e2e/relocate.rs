@@ -176,6 +176,27 @@ fn a_killed_relocation_ends_like_any_other() {
     }
 }
 
+/// The map of an interrupted relocation holds. Another is not ignored, and the same may be repeated.
+#[test]
+fn an_interrupted_map_is_not_replaced_by_another() {
+    let (old, new, _) = moved("sharded");
+    let index = "o-sharded/p";
+    let map = |to: &str| format!("{}={}", old.path("").display(), new.path(to).display());
+    let mut command = new.command(&["relocate", index, "--map", &map("")]);
+    command.env("FAILPOINTS", "relocate::renamed=return(abort@)");
+    assert_eq!(command.output().expect("runs").status.code(), None);
+    let ran = new.run(&["relocate", index, "--map", &map("elsewhere")]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("interrupted"), "{ran:?}");
+    let wanted = state(&new, index);
+    for _ in 0..2 {
+        let ran = new.run(&["relocate", index, "--map", &map("")]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    assert_eq!(state(&new, index), wanted);
+    new.verified(index);
+}
+
 #[test]
 fn maps_that_fit_nothing_are_refused() {
     let world = World::corpus(2, 4);
