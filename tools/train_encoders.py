@@ -15,7 +15,8 @@ instead of writing it.
    batch do not (cross entropy in both directions): one with batches at random, one with batches of 16 pairs from each package, which are harder to tell apart.
 4. Take the mean of the first table and the two copies, and round it to 4 bits.
 
-The same bytes come out on every x86-64 machine with AVX2: one thread, one kernel of OpenBLAS, sums in a fixed order, seeds fixed.
+Two runs on one machine gave the same bytes. One thread, one kernel of OpenBLAS, sums in a fixed order and fixed seeds are there so that
+other x86-64 machines with AVX2 give them too; that was not tried.
 
 Needs git, cc, cargo, npm, and Python 3.11 with the packages of tools/encoders/requirements.txt. Takes 3.5 minutes of one core after the
 downloads.

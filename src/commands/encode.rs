@@ -8,7 +8,6 @@ use super::text_lines::{Lines, NOT_A_TEXT};
 use crate::cli::{EncodeArgs, GlobalFlags};
 use crate::encode::{EncodeError, Encoded, Encoders};
 use crate::exit_code::{Exit, ExitCode};
-use crate::profile::encoders::ModelSource;
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -46,10 +45,7 @@ struct Term<'a> {
 /// Encode every text. A line of `--texts` that cannot be encoded prints the reason, and the exit code is 3.
 pub fn run(args: &EncodeArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
     let choice = settings::encoder_choice(&args.models)?;
-    if choice.sparse == ModelSource::None && choice.dense == ModelSource::None {
-        let text = "nothing to encode with: leave out --sparse-model none or --dense-model none";
-        return Err(Exit::error(ExitCode::Usage, text));
-    }
+    settings::require_encoder(&choice)?;
     let encoders = Encoders::open(&choice)
         .map_err(|error| Exit::error(ExitCode::Unavailable, error.to_string()))?;
     let mut printer = Printer {

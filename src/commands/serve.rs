@@ -28,8 +28,12 @@ pub fn run(args: &ServeArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Success);
     };
     refuse_remote(address, args.allow_remote)?;
+    let index = index_choice::choose_if_any(named, USAGE)?;
+    if index.is_none() {
+        settings::require_encoder(&encoders)?;
+    }
     let server = EncoderServer {
-        index: index_choice::choose_if_any(named, USAGE)?,
+        index,
         encoders,
         address,
     };
@@ -65,14 +69,11 @@ fn announce(listening: &Listening, index: Option<&Path>, global: &GlobalFlags) {
             (Some(name), Some(dim)) => format!("{name}, {dim} dimensions"),
             _ => "none".to_owned(),
         };
-        let of = match index {
-            Some(index) => format!("of {}", index.display()),
-            None => "of no index".to_owned(),
+        let at = match index {
+            Some(index) => format!("of {} at {url}", index.display()),
+            None => format!("at {url}, without an index"),
         };
-        writeln!(
-            out,
-            "encoders {of} at {url} (sparse: {sparse}; dense: {dense})"
-        )
+        writeln!(out, "encoders {at} (sparse: {sparse}; dense: {dense})")
     });
 }
 
@@ -89,8 +90,7 @@ fn explained(error: ServeError) -> anyhow::Error {
         ServeError::Index(error) => failed(error),
         ServeError::NoVectors => Exit::error(
             ExitCode::Usage,
-            "no vectors: build the index with encoders, or serve it with --mcp; without an index, leave out --sparse-model none \
-             or --dense-model none",
+            "the index has no vectors: build it with encoders, or serve it with --mcp",
         ),
         ServeError::Listen { .. } => Exit::error(
             ExitCode::Unavailable,

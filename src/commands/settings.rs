@@ -221,6 +221,15 @@ pub fn model_source(text: &str) -> anyhow::Result<ModelSource> {
     Ok(ModelSource::Directory(path))
 }
 
+/// Refuse a choice of no encoder.
+pub fn require_encoder(choice: &EncoderChoice) -> anyhow::Result<()> {
+    if choice.sparse == ModelSource::None && choice.dense == ModelSource::None {
+        let text = "nothing to encode with: leave out --sparse-model none or --dense-model none";
+        return Err(Exit::error(ExitCode::Usage, text));
+    }
+    Ok(())
+}
+
 /// Choose the encoders by flags alone, without a profile. The default is the embedded encoder.
 pub fn encoder_choice(flags: &ModelFlags) -> anyhow::Result<EncoderChoice> {
     let source = |text: Option<&str>| text.map_or(Ok(ModelSource::default()), model_source);

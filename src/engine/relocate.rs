@@ -156,7 +156,7 @@ fn moved_roots(
         |root: &&MovedRoot| relocate::moved(&maps, &root.from).is_some_and(|to| to != root.to);
     if let Some(root) = before.iter().find(is_elsewhere) {
         let text = format!(
-            "--map: a relocation that was interrupted is finished now, and took {} to {}; to move it on, map the latter",
+            "--map: a relocation that was interrupted is finished now, and took {} to {}: to move it again, map the new place",
             root.from, root.to
         );
         return Err(BuildError::new(ErrorKind::InvalidRequest, text));

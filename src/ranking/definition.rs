@@ -46,7 +46,7 @@ pub fn shown_at(name: &str, text: &str) -> Option<usize> {
 }
 
 /// What may stand between a name and the word that defines it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Heads {
     Plain,
     /// Also an owner, a receiver or type parameters.
@@ -67,13 +67,14 @@ fn shown(name: &str, text: &str, heads: Heads) -> Option<usize> {
         {
             return true;
         }
-        let (line, keywords) = match without_owner(line) {
-            owned if heads == Heads::Any && owned.len() < line.len() => (owned, FUNCTIONS),
-            _ => (line, KEYWORDS),
-        };
-        let words = match heads {
-            Heads::Plain => line.trim_end(),
-            Heads::Any => without_group(line.trim_end()),
+        let (line, words, keywords) = match heads {
+            Heads::Plain => (line, line.trim_end(), KEYWORDS),
+            Heads::Any => {
+                let rest = without_owner(line);
+                let has_owner = rest.len() < line.len();
+                let keywords = if has_owner { FUNCTIONS } else { KEYWORDS };
+                (rest, without_group(rest.trim_end()), keywords)
+            }
         };
         // `macro_rules! name` has a sign behind the word.
         let word = words.trim_end_matches('!');

@@ -273,7 +273,7 @@ fn encoders_are_served_without_an_index() {
     let none = ["--sparse-model", "none", "--dense-model", "none"];
     let ran = world.run(&[&["serve", "--encoders", "0"][..], &none].concat());
     assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(ran.stderr.contains("no vectors"), "{ran:?}");
+    assert!(ran.stderr.contains("nothing to encode with"), "{ran:?}");
 }
 
 /// A conversation with `serve --mcp`.
