@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Tries a build over many machines on a real Slurm, with two nodes on this machine.
 
-    tools/slurm_check.py [PROGRAM] [--keep] [--only NAME]
+    tools/slurm_check.py [PROGRAM] [--keep] [--only NAME] [--limit SECONDS]
 
-Starts munge, slurmctld and two slurmd on loopback addresses in a folder of their own, and stops them at the end. Needs root,
-Debian's slurm-wlm and munge, and the memory controller of cgroup v1. Where it cannot start, it prints the reason and ends
-with 77; otherwise with 0, or 1 if a check fails.
+Starts munge, slurmctld and two slurmd on loopback addresses in a folder of their own, and stops them at the end, also when it
+is interrupted or terminated. Needs root, Debian's slurm-wlm and munge, and the memory controller of cgroup v1; no systemd.
+Where it cannot start, it prints the reason and ends with 77; otherwise with 0, or 1 if a check fails. After --limit seconds it
+gives up: the check that runs then has failed. A failed check prints the logs of Slurm and of its tasks.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pwd
@@ -23,7 +25,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SKIPPED = 77
-PORT = 26817  # and the two that follow
+PORTS = range(26817, 26917, 3)  # one of these and the two that follow
+LOG_BYTES = 4_000
 
 SLURM_CONF = """\
 ClusterName=check
@@ -79,8 +82,8 @@ AllowedRAMSpace=100
 """
 
 
-class Skip(Exception):
-    """Why the check cannot run here."""
+class GaveUp(Exception):
+    """The time is over, or somebody ends this script."""
 
 
 def why_not():
@@ -98,11 +101,18 @@ def why_not():
         folder = Path("/sys/fs/cgroup") / controller
         if not (folder / "tasks").exists() or not os.access(folder, os.W_OK):
             return f"no cgroup v1 controller at {folder}"
-    for port in range(PORT, PORT + 3):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return f"port {port} is taken"
+    if free_port() is None:
+        return f"no three free ports from {PORTS.start} on"
     return None
+
+
+def free_port():
+    """Return the first of three free ports in a row; None if there are none."""
+    def is_free(port):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    return next((first for first in PORTS if all(is_free(port) for port in range(first, first + 3))), None)
 
 
 class Slurm:
@@ -122,7 +132,8 @@ class Slurm:
         for path in [root / "munge", key]:
             os.chown(path, munge.pw_uid, munge.pw_gid)
         host = socket.gethostname().split(".")[0]
-        conf = SLURM_CONF.format(root=root, host=host, longest=longest, port=PORT, port1=PORT + 1, port2=PORT + 2)
+        port = free_port()
+        conf = SLURM_CONF.format(root=root, host=host, longest=longest, port=port, port1=port + 1, port2=port + 2)
         (root / "etc" / "slurm.conf").write_text(conf)
         (root / "etc" / "cgroup.conf").write_text(CGROUP_CONF)
         self.environment = {
@@ -159,6 +170,7 @@ class Slurm:
         wait("both nodes", 40, lambda: self.states() == {"n1": "idle", "n2": "idle"})
 
     def end(self):
+        """End all that runs in this Slurm, then its daemons."""
         for pid in self.tasks():
             kill(pid, signal.SIGKILL)
         for name in ["n1", "n2", "slurmctld", "munged"]:
@@ -170,11 +182,27 @@ class Slurm:
                 except subprocess.TimeoutExpired:
                     daemon.kill()
                     daemon.wait()
+        # Such as the shepherds of steps, which outlive a daemon.
+        for pid in self.processes():
+            kill(pid, signal.SIGKILL)
+        groups = [Path("/sys/fs/cgroup") / kind / f"slurm_{node}" for kind in ["memory", "freezer"] for node in ["n1", "n2"]]
+        deadline = time.monotonic() + 5
+        while any(map(remains, groups)) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
-    def run(self, command, check=False, **environment):
+    def logs(self, since=0):
+        """Return the ends of the logs of Slurm and of its tasks that were written since then, with its queue."""
+        texts = [f"--- squeue\n{self.run(['squeue', '--states=all'], timeout=20).stdout}"]
+        for path in sorted([*self.root.glob("log/*"), *self.root.glob("munge/log"), *self.root.glob("*/logs/*.log")]):
+            if path.stat().st_mtime >= since:
+                text = path.read_bytes()[-LOG_BYTES:].decode(errors="replace")
+                texts.append(f"--- {path.relative_to(self.root)}\n{text}")
+        return "\n".join(texts)
+
+    def run(self, command, check=False, timeout=None, **environment):
         return subprocess.run(
             command, env={**self.environment, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, check=check, cwd=self.root,
+            text=True, check=check, cwd=self.root, timeout=timeout,
         )
 
     def states(self):
@@ -197,7 +225,11 @@ class Slurm:
              lambda: self.run(["squeue"]).stdout)
 
     def tasks(self):
-        """Return the processes that run in jobs of this Slurm, by their environment."""
+        """Return the processes that run in jobs of this Slurm, with their command lines, by their environment."""
+        return self.processes(b"SLURM_JOB_ID=")
+
+    def processes(self, variable=b""):
+        """Return the processes of this Slurm, its daemons included, whose environment has the variable."""
         found = {}
         mark = f"SLURM_CONF={self.root}/".encode()
         for entry in Path("/proc").iterdir():
@@ -208,7 +240,7 @@ class Slurm:
                 command = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"SLURM_JOB_ID=" in environment and mark in environment:
+            if variable in environment and mark in environment:
                 found[int(entry.name)] = [word.decode(errors="replace") for word in command if word]
         return found
 
@@ -219,6 +251,14 @@ class Slurm:
     def children(self):
         """Return the worker processes that the tasks have started."""
         return [pid for pid, command in self.tasks().items() if command[1:2] == ["worker"] and "--plan" not in command]
+
+
+def remains(group):
+    """Remove a control group that Slurm left, the innermost first; return whether some of it is in use."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    return group.exists()
 
 
 def kill(pid, number):
@@ -498,52 +538,79 @@ CHECKS = [
 ]
 
 
+def give_up(number, _):
+    reason = "the time is over" if number == signal.SIGALRM else f"ended by {signal.Signals(number).name}"
+    raise GaveUp(reason)
+
+
+def run_checks(slurm, program, only):
+    """Run the checks; return whether one failed."""
+    failed = False
+    for check in CHECKS:
+        if only and only not in check.__name__:
+            continue
+        began, since = time.monotonic(), time.time()
+        try:
+            result = check(slurm, program)
+            print(f"ok      {check.__name__:18} {time.monotonic() - began:4.0f} s  {result}", flush=True)
+        except (GaveUp, AssertionError, subprocess.SubprocessError, OSError, KeyError, IndexError) as error:
+            failed = True
+            print(f"FAILED  {check.__name__:18} {time.monotonic() - began:4.0f} s  {error!r}", flush=True)
+            if isinstance(error, subprocess.CalledProcessError):
+                print(error.stdout, error.stderr)
+            print(slurm.logs(since), flush=True)
+            if isinstance(error, GaveUp):
+                break
+            slurm.run(["scancel", "--user=root", "--full", "--signal=KILL"])
+            slurm.run(["scancel", "--user=root"])
+            for pid in slurm.tasks():
+                kill(pid, signal.SIGKILL)
+    return failed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", nargs="?", default=str(REPOSITORY / "target/release/helix-build"))
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and indexes")
     parser.add_argument("--only", metavar="NAME", help="run the checks whose name contains this")
+    parser.add_argument("--limit", type=int, default=500, metavar="SECONDS", help="give up after this time (default 500)")
     args = parser.parse_args()
     program = os.path.abspath(args.program)
-    reason = why_not() or (None if os.access(program, os.X_OK) else f"no program {program}")
+    if not os.access(program, os.X_OK):
+        print(f"no program {program}: cargo build --release", file=sys.stderr)
+        return 2
+    reason = why_not()
     if reason:
         print(f"skipped: {reason}")
         return SKIPPED
+    for number in [signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]:
+        signal.signal(number, give_up)
+    signal.alarm(args.limit)
     root = Path(tempfile.mkdtemp(prefix="helix-slurm-"))
-    slurm = Slurm(root, longest=9)
-    failed = False
+    slurm = None
     try:
+        slurm = Slurm(root, longest=9)
         try:
             slurm.begin()
         except AssertionError as error:
-            logs = "".join(path.read_text()[-600:] for path in (root / "log").iterdir())
-            print(f"skipped: Slurm does not start here: {error}\n{logs}")
+            print(f"skipped: Slurm does not start here: {error}\n{slurm.logs()}")
             return SKIPPED
         version = slurm.run(["sinfo", "--version"]).stdout.strip()
         print(f"{version}, two nodes, in {root}", flush=True)
-        for check in CHECKS:
-            if args.only and args.only not in check.__name__:
-                continue
-            began = time.monotonic()
-            try:
-                result = check(slurm, program)
-                print(f"ok      {check.__name__:18} {time.monotonic() - began:4.0f} s  {result}", flush=True)
-            except (AssertionError, subprocess.CalledProcessError, OSError, KeyError, IndexError) as error:
-                failed = True
-                print(f"FAILED  {check.__name__:18} {error}", flush=True)
-                if isinstance(error, subprocess.CalledProcessError):
-                    print(error.stdout, error.stderr)
-                slurm.run(["scancel", "--user=root", "--full", "--signal=KILL"])
-                slurm.run(["scancel", "--user=root"])
-                for pid in slurm.tasks():
-                    kill(pid, signal.SIGKILL)
+        return int(run_checks(slurm, program, args.only))
+    except GaveUp as error:
+        print(f"FAILED  {error}\n{slurm.logs() if slurm else ''}")
+        return 1
     finally:
-        slurm.end()
+        # The end has its own bounds, and nothing may interrupt it.
+        for number in [signal.SIGALRM, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]:
+            signal.signal(number, signal.SIG_IGN)
+        if slurm:
+            slurm.end()
         if args.keep:
             print(f"kept: {root}")
         else:
             shutil.rmtree(root, ignore_errors=True)
-    return int(failed)
 
 
 if __name__ == "__main__":
