@@ -51,20 +51,22 @@ impl BuiltWith {
     }
 
     /// Return the encoders of `choice` that encode as those of the index did: with its coverage and precision, and
-    /// without the kinds of which it has no vectors. A server that the index records takes the place of the embedded model,
-    /// which is also what a choice without any wish has.
+    /// without the kinds of which it has no vectors. A server on this machine that the index records takes the place of the
+    /// embedded model, which is also what a choice without any wish has. A recorded server elsewhere is never asked, since
+    /// the index may be somebody else's: the choice has to name it.
     ///
     /// # Errors
     /// [`MismatchError::Other`] when a chosen encoder is not the index's, [`MismatchError::Unreadable`] when its files
-    /// cannot be read.
+    /// cannot be read, or with [`EncodeError::ServerNotNamed`].
     pub fn select(&self, choice: &EncoderChoice) -> Result<EncoderChoice, MismatchError> {
         let mut selected = EncoderChoice {
             coverage: self.recipe.coverage,
             precision: self.encoders.precision(),
             ..choice.clone()
         };
-        selected.sparse = source(&self.encoders.sparse, selected.sparse);
-        selected.dense = source(&self.encoders.dense, selected.dense);
+        let EncoderInfo { sparse, dense } = &self.encoders;
+        selected.sparse = source(EncoderKind::Sparse, sparse, selected.sparse)?;
+        selected.dense = source(EncoderKind::Dense, dense, selected.dense)?;
         let given = describe(&selected)?;
         same(EncoderKind::Sparse, &self.encoders.sparse, given.sparse)?;
         same(EncoderKind::Dense, &self.encoders.dense, given.dense)?;
@@ -72,18 +74,28 @@ impl BuiltWith {
     }
 }
 
-fn source(recorded: &Option<ModelInfo>, chosen: ModelSource) -> ModelSource {
+fn source(
+    kind: EncoderKind,
+    recorded: &Option<ModelInfo>,
+    chosen: ModelSource,
+) -> Result<ModelSource, EncodeError> {
     let Some(recorded) = recorded else {
-        return ModelSource::None;
+        return Ok(ModelSource::None);
     };
     let server = recorded.server.as_ref();
     let address = server.and_then(|server| server.url.parse::<ServerAddress>().ok());
     match (chosen, address) {
-        (ModelSource::Embedded, Some(address)) => ModelSource::Server(Box::new(ServerAddress {
-            is_recorded: true,
-            ..address
-        })),
-        (chosen, _) => chosen,
+        (ModelSource::Embedded, Some(address)) if address.is_loopback() => {
+            Ok(ModelSource::Server(Box::new(ServerAddress {
+                is_recorded: true,
+                ..address
+            })))
+        }
+        (ModelSource::Embedded, Some(address)) => Err(EncodeError::ServerNotNamed {
+            kind,
+            url: address.to_string(),
+        }),
+        (chosen, _) => Ok(chosen),
     }
 }
 

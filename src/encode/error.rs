@@ -96,6 +96,12 @@ pub enum EncodeError {
         waited_s: u64,
         reason: String,
     },
+    /// An index names an encoder server on another machine, and the user does not: it may be somebody else's index.
+    #[error(
+        "the index names {url} as its {kind} encoder, and texts are sent to another machine only if you name it too: with \
+         --{kind}-model"
+    )]
+    ServerNotNamed { kind: EncoderKind, url: String },
     /// An encoder server answers, but cannot be used.
     #[error("the {kind} encoder at {url} cannot be used: {reason}")]
     ServerBad {
@@ -155,6 +161,7 @@ impl EncodeError {
             | Self::BadOutput { kind, .. }
             | Self::OutOfMemory { kind, .. }
             | Self::ServerAway { kind, .. }
+            | Self::ServerNotNamed { kind, .. }
             | Self::ServerBad { kind, .. }
             | Self::ServerChanged { kind, .. }
             | Self::DeviceLost { kind, .. } => Some(*kind),

@@ -16,7 +16,7 @@ pub struct ServerAddress {
     /// Put before each query and each chunk, as some models need.
     pub query_prefix: String,
     pub passage_prefix: String,
-    /// Whether an index names the server, and not the user: it gets no key.
+    /// Whether an index names the server, and not the user: it gets no key, and is on this machine.
     pub is_recorded: bool,
 }
 

@@ -122,7 +122,8 @@ impl OpenIndex {
     }
 
     /// Load the encoders that the mode needs and the index has vectors of. Takes as long as the models take to load;
-    /// [`Mode::Lexical`] loads none. [`Mode::Hybrid`] does without encoder servers that do not answer, and logs a warning.
+    /// [`Mode::Lexical`] loads none. [`Mode::Hybrid`] does without encoder servers that do not answer, and without those on
+    /// other machines that only the index names, and logs a warning.
     ///
     /// # Errors
     /// The variants of [`SearchError`] about encoders, and [`SearchError::Store`].
@@ -157,7 +158,7 @@ impl OpenIndex {
         Ok((built_with.encoders, choice))
     }
 
-    /// Return the encoders of a hybrid search. Leave out servers that do not answer, with a warning.
+    /// Return the encoders of a hybrid search. Leave out servers that do not answer or that only the index names, with a warning.
     fn reachable_encoders(&self, mut choice: EncoderChoice) -> Result<Encoders, SearchError> {
         loop {
             let error = match self.encoders(Mode::Hybrid, choice.clone()) {
@@ -165,10 +166,12 @@ impl OpenIndex {
                 opened => return opened,
             };
             let left_out = match &error {
-                EncodeError::ServerAway { kind, .. } => match kind {
-                    EncoderKind::Sparse => &mut choice.sparse,
-                    EncoderKind::Dense => &mut choice.dense,
-                },
+                EncodeError::ServerAway { kind, .. } | EncodeError::ServerNotNamed { kind, .. } => {
+                    match kind {
+                        EncoderKind::Sparse => &mut choice.sparse,
+                        EncoderKind::Dense => &mut choice.dense,
+                    }
+                }
                 _ => return Err(SearchError::EncoderUnavailable(error)),
             };
             if *left_out == ModelSource::None {
@@ -196,7 +199,7 @@ impl OpenIndex {
     }
 }
 
-/// Say that a server is away, so that its vectors take no part in the answer.
+/// Say why a server is not asked, so that its vectors take no part in the answer.
 fn warn_away(error: &EncodeError) {
     tracing::warn!("{error}; searching without its vectors");
 }

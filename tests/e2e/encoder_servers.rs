@@ -112,6 +112,8 @@ struct State {
     model: &'static str,
     swap_at: Option<usize>,
     requests: usize,
+    /// Those for other paths than `/embed` included.
+    all_requests: usize,
     /// A text with this word is answered by 500.
     poison: &'static str,
     texts: Vec<String>,
@@ -141,6 +143,7 @@ impl Tei {
 }
 
 fn answer(request: &Request, state: &mut State) -> Option<(u16, Value)> {
+    state.all_requests += 1;
     state
         .keys
         .extend(request.headers.get("authorization").cloned());
@@ -306,4 +309,47 @@ fn urls_with_secrets_are_refused_without_quoting_them() {
         assert!(ran.stderr.contains(says), "{}", ran.stderr);
         assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
     }
+}
+
+/// `0.0.0.0` reaches this machine and is no loopback address, so it stands for another machine.
+#[cfg(unix)]
+#[test]
+fn a_server_elsewhere_is_asked_only_if_the_user_names_it() {
+    let world = World::corpus(1, 4);
+    let tei = Tei::start();
+    let far = tei.url.replace("127.0.0.1", "0.0.0.0");
+    let ran = build(&world, "o", &with_dense(&far));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let requests = || tei.state.lock().expect("no panic").all_requests;
+    let built_with = requests();
+    assert!(built_with > 0);
+
+    let ask = |more: &[&str]| {
+        let query = ["query", "o-sharded", "gadget 3 widgets", "--json"];
+        run(&world, &[&query[..], more].concat())
+    };
+    let hybrid = ask(&[]);
+    assert!(!hits(&hybrid).is_empty());
+    let says = format!("the index names {far} as its dense encoder");
+    let stderr = &hybrid.stderr;
+    assert!(
+        stderr.contains(&says) && stderr.contains("--dense-model"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("searching without its vectors"), "{stderr}");
+    let verify = ["verify", "o-sharded", "--reencode", "2"];
+    let serve = ["serve", "o-sharded", "--encoders", "127.0.0.1:0"];
+    for refused in [
+        ask(&["--mode", "dense"]),
+        run(&world, &verify),
+        run(&world, &serve),
+    ] {
+        assert_eq!(refused.code, Some(13), "{refused:?}");
+        assert!(refused.stderr.contains(&says), "{refused:?}");
+    }
+    assert_eq!(requests(), built_with, "something was sent");
+
+    let asked = ask(&["--mode", "dense", "--dense-model", &far]);
+    assert!(!hits(&asked).is_empty());
+    assert!(requests() > built_with);
 }
