@@ -155,6 +155,28 @@ pub fn file_identity(metadata: &std::fs::Metadata) -> Option<(u64, u64)> {
     }
 }
 
+/// Whether a file belongs to the user as whom this process runs. `false` where that is unknown, as on Windows.
+pub fn is_own(file: &std::fs::Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        file.uid() == rustix::process::geteuid().as_raw()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
+    }
+}
+
+/// Return what tells this run of this machine, from its start to its end, from all others: one line. `None` where the system
+/// does not say; only Linux does.
+pub fn machine_run() -> Option<String> {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{file}")).ok();
+    let (start, name) = (read("random/boot_id")?, read("hostname")?);
+    Some(format!("{} {}", start.trim(), name.trim()))
+}
+
 /// Return the identities of the regular files to which standard output and standard error of this process go.
 pub fn own_streams() -> Vec<(u64, u64)> {
     #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use crate::cluster::{committed, on_plan, planned, worker};
 use crate::running_build::{RunningBuild, signal};
-use crate::world::{BARE, World, files_below};
+use crate::world::{BARE, World, files_below, finish};
 use rustix::process::Signal;
 use std::fs;
 
@@ -111,6 +111,35 @@ fn a_killed_task_can_be_repeated() {
         assert_eq!(committed(&world, 0)["digest"], single["digest"], "{point}");
         world.verified("many-sharded/p");
     }
+}
+
+/// A killed task cannot remove its scratch folder. A later one of the machine does, but not that of a task that runs.
+#[cfg(target_os = "linux")]
+#[test]
+fn scratch_folders_of_killed_tasks_are_removed_by_a_later_one() {
+    let world = World::corpus(1, 8);
+    planned(&world, "many", &BARE);
+    let here = scratch(&world, "s");
+    let folders = || fs::read_dir(&here).expect("read").count();
+    let begin = || {
+        let live = RunningBuild::start(&world, &task(&here, &[]), "cluster::scratch=return(hold)");
+        live.wait_held().expect("is reached");
+        live
+    };
+    let mut killed = begin();
+    let mut running = begin();
+    assert_eq!(folders(), 2);
+    signal(killed.pid(), Signal::KILL);
+    killed.go();
+    killed.wait_gone();
+
+    let ran = finish(world.command(&task(&here, &[])).spawn().expect("starts"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(folders(), 1, "only that of the running task");
+    running.go();
+    let (ran, _) = running.finish();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(folders(), 0);
 }
 
 /// Two machines on one segment: both succeed, and there is one file with the same bytes.

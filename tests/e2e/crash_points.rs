@@ -355,7 +355,12 @@ fn every_failpoint_is_covered() {
         "lock::wait",
     ]);
     // Tasks on other machines: tests/e2e/cluster_faults.rs.
-    known.extend(["cluster::keep", "cluster::deliver", "cluster::delivered"]);
+    known.extend([
+        "cluster::scratch",
+        "cluster::keep",
+        "cluster::deliver",
+        "cluster::delivered",
+    ]);
     // A system that starts no thread: tests/e2e/devices.rs and verify.rs.
     known.extend(["worker::pool", "verify::pool"]);
     // What a device would do, played on the CPU: tests/e2e/devices.rs.

@@ -13,8 +13,8 @@ use super::settings::Settings;
 use super::{build, environment, output, signals, summary};
 use crate::cli::{CommitArgs, GlobalFlags, PlanFile, PublishArgs, ScratchFlag, WorkerArgs};
 use crate::engine::cluster::{
-    self, CommitOutcome, FrozenPlan, Mapping, Node, Numbers, Preference, Relocation, ShardOutcome,
-    TaskOutcome, Trust,
+    self, CommitOutcome, FrozenPlan, Mapping, Node, Numbers, Preference, Relocation, Scratch,
+    ShardOutcome, TaskOutcome, Trust,
 };
 use crate::engine::devices::{self, DevicePreference, DeviceSearch};
 use crate::engine::{BuildEvent, BuildOutcome, BuildRequest, ProcessCommand};
@@ -24,7 +24,6 @@ use crate::progress::{self, Display};
 use anyhow::Context as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// Do the segments of a task.
 pub fn worker(plan: &Path, args: &WorkerArgs, global: &GlobalFlags) -> anyhow::Result<ExitCode> {
@@ -169,7 +168,7 @@ impl Opened {
         Self::read(&args.plan, &args.map.map)
     }
 
-    fn node<'a>(&'a self, request: &'a BuildRequest, scratch: &'a TempDir) -> Node<'a> {
+    fn node<'a>(&'a self, request: &'a BuildRequest, scratch: &'a Scratch) -> Node<'a> {
         Node {
             plan: &self.plan,
             request,
@@ -224,18 +223,14 @@ impl Opened {
 }
 
 /// Make a folder for unfinished work, which is removed when the command ends.
-fn scratch(flag: &ScratchFlag) -> anyhow::Result<TempDir> {
+fn scratch(flag: &ScratchFlag) -> anyhow::Result<Scratch> {
     let of_slurm = || std::env::var_os("SLURM_TMPDIR").map(PathBuf::from);
     let base = flag.scratch.clone().or_else(of_slurm);
     let base = base.unwrap_or_else(std::env::temp_dir);
-    let mut builder = tempfile::Builder::new();
-    builder
-        .prefix("helix-build-")
-        .tempdir_in(&base)
-        .with_context(|| {
-            format!(
-                "making a scratch folder in {}: name another with --scratch",
-                base.display()
-            )
-        })
+    Scratch::make(&base).with_context(|| {
+        format!(
+            "making a scratch folder in {}: name another with --scratch",
+            base.display()
+        )
+    })
 }
