@@ -54,6 +54,12 @@ fn a_registered_shard_routes_by_tags_and_words() {
             )
         };
         assert_eq!(ids(table), ids("shard.genes"), "{table}");
+        // In the order of the primary key, which is cheap where the table is large.
+        let as_inserted = rows(
+            &conn,
+            &format!("SELECT gene_id FROM {table} ORDER BY rowid"),
+        );
+        assert_eq!(as_inserted, ids(table), "{table}");
     }
     let readme = "SELECT domains, entities, key_values, is_parent, sequence_idx \
                   FROM fingerprint_index WHERE source_id = '/r/README.md' ORDER BY is_parent DESC";
