@@ -2,7 +2,7 @@
 """Measures a routing database with many rows: what registering costs, and what the server's statement does with it.
 
     tools/scale_routing.py ROUTING [--rows N] [--per-shard N]
-    tools/scale_routing.py ROUTING --bulk --rows 50000000 --database FILE [--shards N]
+    tools/scale_routing.py ROUTING --bulk --rows 50000000 --database FILE [--shards N] [--router]
 
 Takes the rows of ROUTING, a main.genome.db of a real index, again and again under other chunk ids and shards. Without --bulk it
 adds them as registering does: one transaction a shard, with the journal, page size and cache of builds. With --bulk it fills the
@@ -11,11 +11,13 @@ shards as builds do. The ids of bulk rows are spread evenly over all keys, so th
 as they do in a database that grew shard by shard. The pages of the primary keys are fuller at first.
 
 --order and --cache-kib try other ways of registering: rows in the order of their ids, another page cache. The statement of the
-server is that of its shard router (cymatix-context 0.11.3), which scans the table. A --database is kept and, if it has rows,
-used as it is.
+server is that of its shard router (cymatix-context 0.11.3), which scans the table; with --router the router itself is opened and
+asked as well, for which the Python that runs this script must have the package. A --database is kept and, if it is there, used as
+it is.
 
 Times: CPU is user and system time. "Core" is the time that the process waited for a processor, "disk" what remains of the wall
-time (both from /proc/self/schedstat, Linux only). MB read and written are those that reached the disk (/proc/self/io).
+time (/proc/self/schedstat). "Read" is what came from the disk (/proc/self/io), "log" the size of SQLite's log after the
+transaction, which is written to the disk once more by the checkpoint. Linux only.
 """
 
 import argparse
@@ -43,23 +45,21 @@ class Clock:
         return self
 
     def __exit__(self, *_):
-        cpu, wall, core, read, written = (now - then for now, then in zip(self.now(), self.began))
-        self.cpu, self.wall, self.core = cpu, wall, core
-        self.disk = max(0, wall - cpu - core)
-        self.read, self.written = read, written
+        self.cpu, self.wall, self.core, self.read = (now - then for now, then in zip(self.now(), self.began))
+        self.disk = max(0, self.wall - self.cpu - self.core)
 
     @staticmethod
     def now():
-        core = read = written = 0
+        core = read = 0
         with contextlib.suppress(OSError):
             core = int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
             counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-            read, written = int(counts["read_bytes"]) / 1e6, int(counts["write_bytes"]) / 1e6
-        return time.process_time(), time.monotonic(), core, read, written
+            read = int(counts["read_bytes"]) / 1e6
+        return time.process_time(), time.monotonic(), core, read
 
     def __str__(self):
         return (f"CPU {self.cpu:.1f} s, wall {self.wall:.1f} s, core {self.core:.1f} s, disk {self.disk:.1f} s, "
-                f"{self.read:,.0f} MB read, {self.written:,.0f} MB written")
+                f"read {self.read:,.0f} MB")
 
 
 class Source:
@@ -199,10 +199,29 @@ def measure_bulk(args, source, path):
     shards = connection.execute("SELECT COUNT(*) FROM shards").fetchone()[0]
     for n in range(shards, shards + args.shards):
         clock = register(connection, source, f"shard-{n:05}", args.per_shard, args.order)
-        print(f"a shard of {args.per_shard:,} rows more: {clock}", flush=True)
+        log = Path(f"{path}-wal").stat().st_size / 1e6
+        print(f"a shard of {args.per_shard:,} rows more: {clock}, log {log:,.0f} MB", flush=True)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for n_words in args.words:
         print(f"routing by {n_words} words: {route(connection, n_words)}", flush=True)
     connection.close()
+    if args.router:
+        ask_router(path)
+
+
+def ask_router(path):
+    """Open the server's own router and let it route a question of three words."""
+    from cymatix_context.shard_router import ShardRouter
+
+    with Clock() as clock:
+        router = ShardRouter(str(path))
+        known = router.known_shards()
+    print(f"the server's router opens it, {len(known):,} shards: {clock}", flush=True)
+    with Clock() as clock:
+        found = router.route(WORDS[:3], [])
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    memory = ", ".join(f"{name} {fields[name].strip()}" for name in ["VmHWM", "RssAnon", "RssFile"])
+    print(f"it routes by 3 words to {len(found):,} shards: {clock}; {memory}", flush=True)
 
 
 def main():
@@ -214,6 +233,7 @@ def main():
     parser.add_argument("--database", type=Path, help="where the database is made; it is kept")
     parser.add_argument("--shards", type=int, default=3, help="shards to register after --bulk")
     parser.add_argument("--words", type=int, nargs="*", default=[1, 3, 8], help="numbers of words to route by")
+    parser.add_argument("--router", action="store_true", help="ask the server's own router too")
     parser.add_argument("--order", choices=["source", "key"], default="source", help="order of the rows of a shard")
     parser.add_argument("--cache-kib", type=int, help="page cache; SQLite's own, 2,000 KiB, unless it is given")
     args = parser.parse_args()
