@@ -10,13 +10,14 @@ as shards and as one database. For both, over HTTP:
             rebuilt and swapped in; the server is stopped by SIGTERM. Its log may not complain of a table or a column.
 2. wrong    the routing database mounted as a database of chunks
 3. sync     the server follows the indexed folders (0.11): it takes no file in again; then a file is new, one changed and
-            one deleted, and the server follows; a build repairs what is left
+            one deleted, and the server follows; after the files are as they were a build shows their chunks again, without
+            encoding what it has; after they are changed again a build takes the changes in
 4. moved    index and sources are copied elsewhere and `relocate` rewrites the paths: the server answers from there
 5. writes   every request that lets the server write, each on a copy; then `verify --full` finds nothing, or only what the
-            format says that cannot be told from damage; what is planted beside is found still
+            format says that cannot be told from damage, which the advice repairs; what is planted beside is found still
 6. cli      the package's own command line, which opens the databases itself: reads, `query --learn`, `ingest` of
-            new files, of a bundle and of the indexed files; then `verify --full`; tags lead its router to their shards;
-            what is planted in an index that it has written to is found
+            new files, of a bundle and of the indexed files; then `verify --full`, and a build where it finds something;
+            tags lead its router to their shards; what is planted in an index that it has written to is found
 7. vectors  with `helix-build serve --encoders`, the server searches the vectors of the one database
 
 After each step `verify` finds nothing and a build has nothing to repair.
@@ -241,10 +242,35 @@ class Index:
         self.sources = folder.parent / "sources"
         self.database = folder / "out-sharded/lib/main.genome.db" if mode == "sharded" else folder / "out/lib.db"
 
-    def build(self):
+    def build(self, *flags):
         roots = sorted(str(path) for path in self.sources.iterdir())
         command = [self.program, *roots, "--name", "lib", "--mode", self.mode, "--out-dir", self.folder / "out", "-qq"]
-        return subprocess.run(command, capture_output=True, text=True)
+        return subprocess.run([*command, *flags], capture_output=True, text=True)
+
+    @property
+    def digest(self):
+        """The digest of the whole index that the last build noted."""
+        manifest, = self.folder.glob("out*/manifest.json")
+        target, = json.loads(manifest.read_text())["targets"].values()
+        return target["digest"]
+
+    def repair(self, step, kinds, faults):
+        """Follow the advice of the faults. After it `verify` finds nothing, the rows are those of the build before, and no
+        text was encoded whose vectors were there."""
+        before = self.digest
+        must_delete = kinds != HIDES_OURS
+        if must_delete:
+            # A build notices none of these.
+            for name in ("", "-wal", "-shm"):
+                Path(f"{self.database}{name}").unlink(missing_ok=True)
+        built = json.loads(self.build("--json").stdout.splitlines()[-1])
+        what = "builds the deleted database" if must_delete else "puts its chunks back"
+        Findings.check(step, f"a build {what}", built["digest"] == before, built)
+        lost = sum("same text" in fault["what"] for fault in faults)
+        fine = must_delete or built["reused_chunks"] >= built["chunks"] - lost > 0
+        Findings.check(step, f"encodes {built['chunks'] - built['reused_chunks']} of {built['chunks']} chunks", fine, built)
+        again, found = kinds_of_faults(self)
+        Findings.check(step, "then verify --full finds nothing", not again, json.dumps(found[:5]))
 
     def verify(self, *flags):
         command = [self.program, "verify", self.database, "--json", *flags]
@@ -386,12 +412,24 @@ def sync(arguments, index, work):
     kinds, faults = kinds_of_faults(index)
     Findings.check("sync", f"no more than {', '.join(sorted(HIDES_OURS))}", kinds <= HIDES_OURS, json.dumps(faults[:5]))
     print(f"sync      a change leaves {sorted(kinds)}")
+    made = changed.read_bytes(), (index.sources / "json/walrus.md").read_bytes()
+
+    def as_they_were():
+        for path, text in ((changed, before[0]), (deleted, before[1])):
+            path.write_bytes(text)
+        (index.sources / "json/walrus.md").unlink()
+
+    as_they_were()
+    index.repair("sync", kinds, faults)
+    (index.sources / "json/walrus.md").write_bytes(made[1])
+    changed.write_bytes(made[0])
+    deleted.unlink()
+    last = follow(arguments, index, work, roots)
+    Findings.check("sync", "follows again", last["ingested"] == 2 and last["deleted"] == 1, last)
     built = index.build()
     Findings.check("sync", "a build takes the changes in", built.returncode == 0, built.stderr)
     index.check("sync")
-    changed.write_bytes(before[0])
-    deleted.write_bytes(before[1])
-    (index.sources / "json/walrus.md").unlink()
+    as_they_were()
 
 
 def cli(arguments, index, work):
@@ -434,6 +472,8 @@ def cli(arguments, index, work):
             capture_output=True, text=True,
         )  # fmt: skip
         Findings.check(step, f"{name}: query answers", asked.returncode == 0 and asked.stdout, asked.stderr)
+        if kinds and kinds <= allowed:
+            index.repair(step, kinds, faults)
         if name == "ingests":
             shutil.copytree(index.folder, folder / "written")
             planted(index, folder / "written", step)
@@ -519,6 +559,7 @@ def writes(arguments, index, work):
             kinds, faults = after([(at, body, allowed)], at.split("/")[-1])
             Findings.check(step, f"no more than {', '.join(sorted(allowed))}", kinds <= allowed, json.dumps(faults[:5]))
             print(f"{step:9} {at} leaves {sorted(kinds)}")
+            index.repair(step, kinds, faults)
     shutil.rmtree(index.folder)
     pristine.rename(index.folder)
 
@@ -566,6 +607,28 @@ def retrieval(arguments, indexes, work):
         encoders.wait(DEADLINE)
 
 
+def vectors(arguments, index, work):
+    """The one database as the guide serves it, with the encoders of the index."""
+    encoders = subprocess.Popen(
+        [arguments.program, "serve", index.database, "--encoders", "0", "--json"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = {"CYMATIX_ENCODER_URL": json.loads(encoders.stdout.readline())["url"]}
+        server = Server(
+            arguments.server, index.database, work / "vectors-server", VECTORS.format(splade="true", dense="true"), url
+        )
+        try:
+            answer = server.post("/fingerprint", query="decode the header of an email", max_results=10, clean=True)
+            tiers = {tier for hit in answer.get("fingerprints", []) for tier in hit["tier_contributions"]}
+            Findings.check("vectors", "dense and sparse vectors are searched", {"dense", "splade"} <= tiers, answer)
+        finally:
+            server.stop()
+    finally:
+        encoders.terminate()
+        Findings.check("vectors", "the encoders end on SIGTERM", encoders.wait(DEADLINE) == 0)
+    index.check("vectors")
+
+
 def moved(arguments, index, work):
     """Built in one folder, served from another: the old one is gone."""
     step = f"moved {index.mode}"[:9]
@@ -604,7 +667,7 @@ def main():
     parser.add_argument("--server", required=True, type=Path)
     parser.add_argument("--program", default="target/release/helix-build", type=Path)
     parser.add_argument("--retrieval", type=int, default=0, metavar="N")
-    parser.add_argument("--steps", default="moved,writes,cli,serve,wrong,sync", help="what to do (default: all)")
+    parser.add_argument("--steps", default="moved,writes,cli,serve,vectors,wrong,sync", help="what to do (default: all)")
     parser.add_argument("--short", action="store_true", help="three packages; moved, writes, cli and wrong")
     parser.add_argument("--keep", type=Path, help="work here and leave everything")
     arguments = parser.parse_args()
@@ -626,6 +689,8 @@ def main():
                 for index in indexes:
                     if name in steps:
                         step(arguments, index, work)
+            if "vectors" in steps:
+                vectors(arguments, indexes[1], work)
             if "wrong" in steps:
                 mount_wrong(arguments, indexes[0], work)
             if "sync" in steps:

@@ -1,7 +1,8 @@
 //! Decides whether a published shard already matches the plan.
 //!
 //! Compares path, size and modification time of each file. If only the time differs, or if the change time says that the
-//! file may have been replaced, it compares the hash of the bytes.
+//! file may have been replaced, it compares the hash of the bytes. A shard from which a server has taken chunks counts as
+//! changed.
 
 use crate::encode::EncoderInfo;
 use crate::engine::differences::{BuiltWith, differences};
@@ -16,6 +17,7 @@ use crate::scan;
 use crate::store::StoreError;
 use crate::store::build_meta;
 use crate::store::ledger::{self, ShardLedger};
+use crate::verify::has_lost_chunks;
 use std::path::Path;
 
 /// What a shard must have been built with to be kept.
@@ -80,7 +82,21 @@ pub fn read_if_unchanged(
                 ledger.roots[*root as usize].label == plan.roots[planned.root as usize].label
                     && same_file(record, planned, plan, &expected.files)
             });
-    Ok(same.then_some(ledger))
+    if !same {
+        return Ok(None);
+    }
+    // What a server did to chunks of unchanged files, only building again puts right.
+    match has_lost_chunks(path) {
+        Ok(false) => Ok(Some(ledger)),
+        Ok(true) => {
+            tracing::info!(
+                "{}: a server has hidden, replaced or deleted chunks: building the shard again",
+                path.display()
+            );
+            Ok(None)
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 fn built_with(path: &Path) -> Result<BuiltWith, StoreError> {

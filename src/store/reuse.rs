@@ -1,7 +1,8 @@
 //! Vectors of earlier builds, by the text that they belong to.
 //!
 //! A published shard is the cache: there is no second store to grow stale. Shards of another encoder
-//! fingerprint, of a later format, or unreadable ones are left out. Reading only.
+//! fingerprint, of a later format, or unreadable ones are left out. So are rows that a server has put in place of ours,
+//! behind all that the builder wrote: their vectors are of its own encoders, if they have any. Reading only.
 
 use super::build_meta::{digest_of, has_known_vectors};
 use super::connect::{most_open_databases, open_read_only};
@@ -185,7 +186,8 @@ fn look_up_in(
             .prepare_cached(
                 "SELECT g.embedding_dense_v2, r.terms, r.encoded FROM genes AS g \
                  JOIN build_routes AS r ON r.gene_id = g.gene_id \
-                 WHERE g.gene_id = ?1 AND g.content_hash = ?2",
+                 WHERE g.gene_id = ?1 AND g.content_hash = ?2 \
+                 AND g.rowid <= (SELECT value FROM build_meta WHERE key = 'chunks')",
             )?
             .query_row((&gene_id, hash.to_hex()), |row| {
                 let words: String = row.get(1)?;

@@ -62,6 +62,9 @@ WHERE g.rowid > (SELECT count(*) FROM build_routes)
 /// What a server puts in a text's place when it compacts the chunk.
 const COMPACTED: &str = "[COMPRESSED:";
 
+/// A build does not look for such texts.
+const COMPACTED_ADVICE: &str = "nothing is damaged: a server compacted the chunk; to restore the builder's row, delete the shard and run the build again";
+
 /// Check every chunk. Errors of SQLite become faults; the rest of the rows is then not checked.
 /// `put_away` are the tiers of chunks that a server has moved to its cold tier, as they were built.
 pub fn check(connection: &Connection, put_away: &Tiers, finder: &mut Finder<'_>) -> ChunkSummary {
@@ -164,7 +167,8 @@ fn row_itself(
     let hash = ContentHash::of(content);
     if content.starts_with(COMPACTED) && hash.chunk_id().to_string() != gene_id {
         let what = "a server replaced the text with a note";
-        finder.fault(FaultKind::Replaced, "genes", gene_id, what);
+        let at = ("genes", gene_id);
+        finder.advise(FaultKind::Replaced, at, what, COMPACTED_ADVICE);
     } else if hash.chunk_id().to_string() != gene_id {
         let what = "the id is not the start of the SHA-256 of the content";
         finder.fault(FaultKind::ChunkId, "genes", gene_id, what);

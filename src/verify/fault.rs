@@ -105,7 +105,7 @@ impl FaultKind {
                 "run the build of every profile in its folder again: that writes the manifest anew, and encodes nothing that is unchanged"
             }
             Self::Replaced => {
-                "nothing is damaged: a server indexed the same text again, compacted the chunk or hides it; to restore the builder's row, delete the shard and run the build again"
+                "nothing is damaged: a server indexed the same text again or hides the chunk; run the build again, which restores the builder's row"
             }
             Self::Reencoded => {
                 "build again with --rebuild, which reuses no vectors; if it recurs, another device or runtime made them: compare with doctor"

@@ -49,8 +49,11 @@ pub fn digest(
     }
 }
 
-/// The chunks whose tier is 2 and, by the rules, was not.
-fn built(connection: &Connection, path: &Path) -> Result<Tiers, StoreError> {
+/// Return the chunks whose tier is 2 and, by the rules, was not, with the tier that the rules give them.
+///
+/// # Errors
+/// Those of reading the database.
+pub fn built(connection: &Connection, path: &Path) -> Result<Tiers, StoreError> {
     let recipe: String = meta(connection, path, "recipe")?;
     // What does not parse is told by other checks.
     let Ok(recipe) = serde_json::from_str::<Recipe>(&recipe) else {

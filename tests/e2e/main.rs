@@ -60,6 +60,7 @@ mod security;
 mod segments;
 mod selection;
 mod serve;
+mod served;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]
