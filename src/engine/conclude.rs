@@ -12,8 +12,9 @@ use crate::failpoint::failpoint;
 use crate::file::FileOutcome;
 use crate::plan::Mode;
 use crate::report::{
-    BuildEvent, FileHead, FileSecrets, Heads, IndexSummary, Manifest, RunSummary, ServerSummary,
-    ShardSummary, SkippedFile, SkippedTally, Summary, Target, TextSecrets, TextSummary,
+    BuildEvent, BuilderKeys, FileHead, FileSecrets, Heads, IndexSummary, Manifest, RunSummary,
+    ServerSummary, ShardSummary, SkippedFile, SkippedTally, Summary, Target, TextSecrets,
+    TextSummary,
 };
 use crate::store::digest::{ContentDigest, digest_index};
 use crate::store::hash_file;
@@ -52,6 +53,7 @@ pub fn conclude(
         built_at: prepared.epoch,
         encoders: serde_json::to_value(&prepared.encoders)?,
         recipe: serde_json::to_value(&request.profile.recipe)?,
+        builder_keys: BuilderKeys::of(&request.profile.recipe, &request.profile.rules.limits),
         index: index.clone(),
         routing_blake3: manifest::routing_hash(request, prepared, previous.as_ref())?,
         run: (!prepared.reproducible).then(|| run.clone()),

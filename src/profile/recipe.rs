@@ -117,6 +117,14 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// Return the version of the rules that make chunks, tags and rows, as text.
+    pub fn rules_version(&self) -> String {
+        match self.rules {
+            RuleSet::Compat => RULES_VERSION.to_string(),
+            RuleSet::Standard => format!("{RULES_VERSION}.{STANDARD_RULES_VERSION}"),
+        }
+    }
+
     /// Return the fingerprint of a build: a hash of this recipe, the rules of this version, and the hashes of the models
     /// (sparse, dense; `None` without one).
     pub fn fingerprint(&self, models: [Option<Digest>; 2]) -> Digest {

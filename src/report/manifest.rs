@@ -5,6 +5,8 @@
 
 use super::{IndexSummary, RunSummary};
 use crate::ids::Digest;
+use crate::profile::Limits;
+use crate::profile::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub struct Target {
     /// The choices that shaped the output.
     pub recipe: Value,
     #[serde(flatten)]
+    pub builder_keys: BuilderKeys,
+    #[serde(flatten)]
     pub index: IndexSummary,
     /// BLAKE3 hash of the routing database's file, as the last build left it; `None` for a blob. Its bytes depend on the
     /// order in which shards were published, so it is omitted under `SOURCE_DATE_EPOCH` as well: equal builds have equal
@@ -41,6 +45,31 @@ pub struct Target {
     /// Omitted under `SOURCE_DATE_EPOCH`, so that equal builds have equal manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunSummary>,
+}
+
+/// Keys of the Python builder of 0.11.3 that say how the rows were made. Absent in manifests of earlier versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuilderKeys {
+    /// What made the tags: a text, which differs from every number of the Python builder's taggers. Its readers take an
+    /// absent version for 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tagger_version: Option<String>,
+    /// Whether chunks with common names are linked (`gene_relations`, relation 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_autolink: Option<bool>,
+    /// Smaller files are skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_file_bytes: Option<u64>,
+}
+
+impl BuilderKeys {
+    pub fn of(recipe: &Recipe, limits: &Limits) -> Self {
+        Self {
+            tagger_version: Some(format!("helix-build {}", recipe.rules_version())),
+            entity_autolink: Some(true),
+            min_file_bytes: Some(limits.min_file_bytes),
+        }
+    }
 }
 
 /// The [`Manifest::format`] of this version.
@@ -184,6 +213,7 @@ fn key(index: &IndexSummary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::recipe::RuleSet;
 
     fn manifest() -> Manifest {
         let text = r#"{"profile":"blake3\": \"p","mode":"sharded","output":"/o","digest":"d",
@@ -194,6 +224,7 @@ mod tests {
             built_at: 1.5,
             encoders: Value::Null,
             recipe: Value::Null,
+            builder_keys: BuilderKeys::of(&Recipe::default(), &Limits::of(RuleSet::Standard)),
             index,
             routing_blake3: Some("r".to_owned()),
             run: None,

@@ -10,7 +10,7 @@ mod summary;
 mod totals;
 mod watchdog;
 
-pub use manifest::{Manifest, Target};
+pub use manifest::{BuilderKeys, Manifest, Target};
 pub use metrics::{DeviceMetrics, Metrics, Runs};
 pub(crate) use skipped::kind;
 pub use skipped::{SkippedGroup, SkippedTally};

@@ -129,3 +129,32 @@ fn chunks_that_a_server_adds_or_delivers_are_no_reason_to_build_again() {
         assert_eq!(number(&second, "unchanged_shards"), 1, "{mode}: {second}");
     }
 }
+
+/// Keys that the Python builder of 0.11.3 writes, with what is true of our rows.
+#[test]
+fn the_manifest_says_what_made_tags_and_links_and_which_files_are_too_small() {
+    for (rules, tagger, least) in [
+        ("standard", "helix-build 5.1", 1),
+        ("compat", "helix-build 5", 50),
+    ] {
+        let world = World::corpus(1, 2);
+        if rules == "compat" {
+            world.compat_profile(&["root0"]);
+        }
+        world.build("o", &[]);
+        let text =
+            std::fs::read_to_string(world.path("o-sharded/manifest.json")).expect("a manifest");
+        let manifest: Value = serde_json::from_str(&text).expect("JSON");
+        let target = &manifest["targets"]["p-sharded"];
+        assert_eq!(target["tagger_version"], tagger, "{text}");
+        assert_eq!(target["entity_autolink"], true);
+        assert_eq!(target["min_file_bytes"], least);
+        assert!(target.get("commit_batch").is_none());
+        let sql = "SELECT count(*) FROM gene_relations WHERE relation = 5";
+        let connection = Connection::open(world.path(database("sharded"))).expect("opens");
+        let links: i64 = connection
+            .query_row(sql, [], |row| row.get(0))
+            .expect("counts");
+        assert!(links > 0);
+    }
+}
