@@ -36,22 +36,12 @@ impl Question {
             }
         }
         let pieces: Vec<&str> = text.split_whitespace().map(trimmed).collect();
-        let (names, is_name) = match pieces[..] {
-            [only] => (vec![last_name(only)], true),
-            _ => {
-                let names = pieces.iter().filter(|piece| is_name(piece));
-                (names.map(|piece| last_name(piece)).collect(), false)
-            }
-        };
+        let (names, is_name) = names(text);
         let spoken: Vec<String> = stems::of_name(text).collect();
         Self {
             is_about_tests: is_about_tests(&spoken),
             is_about_use: is_about_use(&spoken),
-            names: names
-                .into_iter()
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            names,
             signed: pieces
                 .iter()
                 .filter(|piece| is_signed(piece))
@@ -164,6 +154,57 @@ fn trimmed(piece: &str) -> &str {
     piece.strip_suffix("()").unwrap_or(piece)
 }
 
+/// Return the names of symbols in a question, and whether it is nothing but one.
+fn names(text: &str) -> (Vec<String>, bool) {
+    let text = without_parameters(text);
+    let pieces: Vec<&str> = text.split_whitespace().map(trimmed).collect();
+    let (names, is_name): (Vec<&str>, bool) = match pieces[..] {
+        [only] => (vec![last_name(only)], true),
+        _ => {
+            let names = pieces.into_iter().filter(|piece| is_name(piece));
+            (names.map(last_name).collect(), false)
+        }
+    };
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    (names.map(str::to_owned).collect(), is_name)
+}
+
+/// Leave out type parameters and arguments: `Foo::bar` of `Foo<A, B>::bar(x)`.
+fn without_parameters(text: &str) -> String {
+    let mut left = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['<', '(']) {
+        let (before, group) = rest.split_at(at);
+        left += before;
+        let is_of_name = left.ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c));
+        match group_end(group).filter(|_| is_of_name) {
+            Some(end) => rest = &group[end..],
+            None => {
+                left += &group[..1];
+                rest = &group[1..];
+            }
+        }
+    }
+    left + rest
+}
+
+/// Return where the group ends that begins at the start of a text with `<` or `(`.
+fn group_end(text: &str) -> Option<usize> {
+    let (open, close) = match text.starts_with('<') {
+        true => ('<', '>'),
+        false => ('(', ')'),
+    };
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        let is_arrow = c == '>' && text[..at].ends_with('-');
+        depth += i32::from(c == open) - i32::from(c == close && !is_arrow);
+        if depth == 0 && !is_arrow {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
 /// Return the name at the end of a path such as `task::spawn`.
 fn last_name(piece: &str) -> &str {
     let ends = |c: char| !(c.is_alphanumeric() || c == '_' || c == '$');
@@ -171,7 +212,7 @@ fn last_name(piece: &str) -> &str {
 }
 
 /// Return whether a piece of a longer question is written as names are, and not as words: `snake_case`, `camelCase`,
-/// `a::b`, `a.b`, `HTTPServer`.
+/// `a::b`, `a.b`, `a#b`, `HTTPServer`.
 fn is_name(piece: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || "_$:.#->".contains(c);
     if piece.is_empty()
@@ -183,14 +224,14 @@ fn is_name(piece: &str) -> bool {
     let chars: Vec<char> = piece.chars().collect();
     let is_joined =
         piece.trim_matches('_').contains('_') || piece.contains("::") || piece.contains("->");
-    let has_dot = chars
+    let has_owner = chars
         .windows(3)
-        .any(|c| c[0].is_alphanumeric() && c[1] == '.' && c[2].is_alphabetic());
+        .any(|c| c[0].is_alphanumeric() && matches!(c[1], '.' | '#') && c[2].is_alphabetic());
     let has_hump = chars
         .windows(2)
         .any(|c| (c[0].is_lowercase() || c[0].is_ascii_digit()) && c[1].is_uppercase());
     let begins_big = matches!(chars[..], [a, b, c, ..] if a.is_uppercase() && b.is_uppercase() && c.is_lowercase());
-    is_joined || has_dot || has_hump || begins_big
+    is_joined || has_owner || has_hump || begins_big
 }
 
 #[cfg(test)]
@@ -206,10 +247,32 @@ mod tests {
             ["spawn", "IntoResponse"]
         );
         assert_eq!(names("retry after a failed payment. Then stop"), [""; 0]);
+        for (text, name) in [
+            ("where is Foo<T>::bar called", "bar"),
+            ("what does `Foo#bar` return", "bar"),
+            ("what does foo.bar(x) return", "bar"),
+            ("who calls Foo::<Vec<u8>>::bar()", "bar"),
+            ("fields of HashMap<String, u8>", "HashMap"),
+        ] {
+            assert_eq!(names(text), [name], "{text}");
+        }
+        assert_eq!(names("is a < b, or c > d?"), [""; 0]);
+        assert_eq!(names("issue#12 (of F#)"), [""; 0]);
         let one = Question::of("Router", |_| 1.0);
         assert!(one.is_name);
         assert_eq!(one.names, ["Router"]);
         assert_eq!(one.words, [("rout".to_owned(), 1.0)]);
+        for text in [
+            "Router<S>",
+            "axum::Router<S, B>",
+            "Foo#Router",
+            "Foo<A, B>::Router(path)",
+            "Router()",
+        ] {
+            let one = Question::of(text, |_| 1.0);
+            assert!(one.is_name, "{text}");
+            assert_eq!(one.names, ["Router"], "{text}");
+        }
     }
 
     #[test]
