@@ -122,12 +122,13 @@ fn scratch_folders_of_killed_tasks_are_removed_by_a_later_one() {
     let here = scratch(&world, "s");
     let folders = || fs::read_dir(&here).expect("read").count();
     let begin = || {
-        let live = RunningBuild::start(&world, &task(&here, &[]), "cluster::scratch=return(hold)");
+        let mut live =
+            RunningBuild::start(&world, &task(&here, &[]), "cluster::scratch=return(hold)");
         live.wait_held().expect("is reached");
         live
     };
     let mut killed = begin();
-    let mut running = begin();
+    let running = begin();
     assert_eq!(folders(), 2);
     signal(killed.pid(), Signal::KILL);
     killed.go();
