@@ -156,10 +156,25 @@ pub fn begins_as_named(name: &str, head: &[u8]) -> bool {
     is_blank(head)
         || match name {
             name if name.ends_with("-wal") => is_log(0x82) || is_log(0x83),
-            name if name.ends_with("-journal") => head.starts_with(JOURNAL),
+            name if name.ends_with("-journal") => {
+                head.starts_with(JOURNAL) || is_unsynced_journal(head)
+            }
             name if name.ends_with("-shm") => is_shared(),
             _ => is_database(head),
         }
+}
+
+/// Return whether a file begins like a journal whose header is not on the disk yet: the mark and the number of pages are
+/// zeros until then. Behind them are a random number, the size of the database in pages, and the sizes of sectors and
+/// pages in bytes, powers of two.
+fn is_unsynced_journal(head: &[u8]) -> bool {
+    let is_size = |at: usize| {
+        let bytes = head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes
+            .map(u32::from_be_bytes)
+            .is_some_and(|size| size.is_power_of_two() && (32..=65_536).contains(&size))
+    };
+    head.len() >= 28 && head[..12] == [0; 12] && is_size(20) && is_size(24)
 }
 
 /// Return whether the beginning of a file is empty: white space, or the zeros that a power cut leaves.

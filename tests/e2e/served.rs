@@ -137,7 +137,7 @@ fn the_manifest_says_what_made_tags_and_links_and_which_files_are_too_small() {
         ("standard", "helix-build 5.1", 1),
         ("compat", "helix-build 5", 50),
     ] {
-        let world = World::corpus(1, 2);
+        let world = World::corpus(1, 8);
         if rules == "compat" {
             world.compat_profile(&["root0"]);
         }

@@ -1,6 +1,7 @@
 //! Only what carries a mark is replaced or deleted.
 
 use super::*;
+use crate::store::connect::sidecar;
 use crate::store::digest::ContentDigest;
 use crate::store::registered::BuildRecord;
 use rusqlite::Connection;
@@ -242,4 +243,30 @@ fn what_is_no_segment_stays() {
     remove_segments(&segments).expect("removed");
     assert!(!segments.exists());
     remove_segments(&segments).expect("nothing to do");
+}
+
+#[test]
+fn a_journal_that_a_kill_left_before_it_was_on_the_disk_is_of_a_database() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("main.genome.db");
+    let journal = sidecar(&path, "-journal");
+    let connection = Connection::open(&path).expect("opens");
+    connection
+        .execute_batch("CREATE TABLE t (x); BEGIN; INSERT INTO t VALUES (1);")
+        .expect("sound SQL");
+    let head = std::fs::read(&journal).expect("a journal");
+    assert!(
+        head.starts_with(&[0; 8]) && head.iter().any(|byte| *byte != 0),
+        "the mark is written later: {head:?}"
+    );
+    assert_eq!(foreign_beside(&path), None);
+    drop(connection);
+
+    // Somebody's own file, also one that begins with zeros.
+    for (at, value) in [(0, b't'), (20, 3), (24, 3)] {
+        let mut changed = head.clone();
+        changed[at] = value;
+        std::fs::write(&journal, changed).expect("written");
+        assert_eq!(foreign_beside(&path), Some(journal.clone()), "byte {at}");
+    }
 }
