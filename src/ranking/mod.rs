@@ -123,8 +123,10 @@ pub fn rank(question: &Question, candidates: &[Candidate]) -> Vec<Placed> {
         };
         let further = chunks.iter().skip(1).take(weights::MOST_FURTHER_CHUNKS);
         let further = further.zip(1..);
+        let most = own[chunks[0]];
         let further_chunks = further.fold(0.0, |sum, (at, k)| {
-            sum + own[*at] * weights::FURTHER_CHUNKS.powi(k)
+            let of_most = if most > 0.0 { own[*at] / most } else { 0.0 };
+            sum + own[*at] * of_most * weights::FURTHER_CHUNKS.powi(k)
         });
         for (k, at) in (0..).zip(chunks.iter()) {
             let why = Why {

@@ -147,6 +147,17 @@ fn a_file_with_more_good_chunks_comes_first() {
 }
 
 #[test]
+fn a_long_file_gains_little_by_chunks_that_answer_less() {
+    let of = |path: &str, score: f64| Candidate {
+        arms: [Some(score); 3],
+        ..candidate(path)
+    };
+    let mut ours = vec![of("long.rs", 0.2); 8];
+    ours.extend([of("long.rs", 0.9), of("a.rs", 1.0)]);
+    assert_eq!(best("anything", &ours), "a.rs");
+}
+
+#[test]
 fn tests_documents_and_data_come_last_unless_asked_for() {
     let test = [candidate("tests/a.rs"), candidate("b.rs")];
     assert_eq!(best("parse a header", &test), "b.rs");

@@ -5,7 +5,7 @@
 //! without each rule. The best chunk of an arm counts 1 before its weight.
 
 /// Parts of the lexical, sparse and dense arm in a chunk's own score, before [`SURENESS`].
-pub const ARMS: [f64; 3] = [0.35, 0.1, 0.55];
+pub const ARMS: [f64; 3] = [0.3, 0.1, 0.6];
 /// The part of an arm is multiplied by this + 1 - its third best score: an arm whose first chunks stand out is surer than one
 /// whose first hundred are alike.
 pub const SURENESS: f64 = 0.5;
@@ -26,9 +26,10 @@ pub const DECLARATION: f64 = 0.5;
 pub const OTHER_CASE: f64 = 0.5;
 
 /// All words of the question are names in or around the chunk.
-pub const SYMBOLS: f64 = 0.7;
+pub const SYMBOLS: f64 = 0.9;
 
-/// The k-th further chunk of a file adds this power of its own score.
+/// The k-th further chunk of a file adds this power of its own score, times its own score by that of the first: chunks that
+/// answer much less than the best one say nothing for it but that the file is long.
 pub const FURTHER_CHUNKS: f64 = 0.5;
 /// Further chunks that add to a file.
 pub const MOST_FURTHER_CHUNKS: usize = 9;
