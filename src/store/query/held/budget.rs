@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Most bytes that one [`Searcher`](crate::store::query::Searcher) holds between queries: the dense vectors of a million
+/// Most bytes that one [`Searcher`](crate::store::query::Searcher) holds between queries: the dense vectors of 800,000
 /// chunks of the built-in encoder. What does not fit is read from the database by each query.
 pub const MOST_BYTES: usize = 1 << 30;
 
