@@ -2,6 +2,7 @@
 
 use super::measures::{Answer, Place};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// Columns of a first line that only names what follows.
 const HEADERS: [&str; 5] = ["question", "query", "text", "topic", "title"];
@@ -138,12 +139,25 @@ impl JudgedQuestion {
         self
     }
 
+    /// Read a line of either form. A question may begin with a brace, as in `{@link Foo} gives`: what is no JSON and has a tab
+    /// is of tab-separated values.
+    ///
+    /// # Errors
+    /// See [`QuestionError`].
+    pub fn of_line(line: &str, number: usize) -> Result<Option<Self>, QuestionError> {
+        let is_object = || serde_json::from_str::<IgnoredAny>(line).is_ok();
+        if line.trim_start().starts_with('{') && (!line.contains('\t') || is_object()) {
+            return Self::of_json(line, number).map(Some);
+        }
+        Self::of_tabs(line, number)
+    }
+
     /// Read `question TAB relevant [TAB relevant ...]`. `None` for an empty line, a comment that begins with `# `, and, as line
     /// 1, names of columns.
     ///
     /// # Errors
     /// See [`QuestionError`].
-    pub fn of_tabs(line: &str, number: usize) -> Result<Option<Self>, QuestionError> {
+    fn of_tabs(line: &str, number: usize) -> Result<Option<Self>, QuestionError> {
         if line.trim().is_empty() || line.starts_with("# ") {
             return Ok(None);
         }
@@ -166,7 +180,7 @@ impl JudgedQuestion {
     ///
     /// # Errors
     /// See [`QuestionError`].
-    pub fn of_json(line: &str, number: usize) -> Result<Self, QuestionError> {
+    fn of_json(line: &str, number: usize) -> Result<Self, QuestionError> {
         let read: JsonQuestion =
             serde_json::from_str(line).map_err(|error| QuestionError::Json(error.to_string()))?;
         let relevant = read.relevant.into_iter().chain(read.secondary);
@@ -305,6 +319,21 @@ mod tests {
         }
         assert_eq!(JudgedQuestion::of_tabs("question\tpath", 1), Ok(None));
         assert_eq!(JudgedQuestion::of_tabs("", 3), Ok(None));
+    }
+
+    #[test]
+    fn a_question_may_begin_with_a_brace() {
+        let read = |line: &str| JudgedQuestion::of_line(line, 1);
+        let question = read("{@link Foo#bar} gives\tsrc/foo.js").expect("read");
+        assert_eq!(question.expect("a question").text, "{@link Foo#bar} gives");
+        let spaced = "{\t\"question\": \"q\",\t\"relevant\": [\"a.rs\"]}";
+        assert_eq!(read(spaced).expect("read").expect("a question").text, "q");
+        // An object with a fault is not taken for tab-separated values.
+        assert!(matches!(
+            read("{\t\"question\": \"q\"}"),
+            Err(QuestionError::Json(_) | QuestionError::NothingRelevant)
+        ));
+        assert!(matches!(read("{\"question"), Err(QuestionError::Json(_))));
     }
 
     #[test]

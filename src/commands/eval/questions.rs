@@ -85,10 +85,7 @@ fn lines(file: &Path) -> anyhow::Result<Read> {
                 read.leave_out(number, NOT_A_TEXT);
                 continue;
             }
-            Some(Ok(line)) => match line.trim_start().starts_with('{') {
-                true => JudgedQuestion::of_json(&line, number).map(Some),
-                false => JudgedQuestion::of_tabs(&line, number),
-            },
+            Some(Ok(line)) => JudgedQuestion::of_line(&line, number),
         };
         match question {
             Ok(question) => read.questions.extend(question),

@@ -297,7 +297,7 @@ mod tests {
                 .map(|v| DenseVector(v.into_iter().map(f32::from).collect()).to_le_bytes())
                 .collect();
             let matrix = matrix(&vectors);
-            let is_wanted = |position: Position| position % 3 != 0;
+            let is_wanted = |position: Position| !position.is_multiple_of(3);
             let score = |position: Position| f64::from(dot(&query, &vectors[position as usize]));
             let positions = (0..vectors.len() as Position).filter(|position| is_wanted(*position));
             let mut all: Vec<(f64, Position)> = positions.map(|p| (score(p), p)).collect();
@@ -353,7 +353,7 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(2)
             .build()
-            .unwrap();
+            .expect("a pool");
         assert_eq!(pool.install(|| matrix.search(&query, 50, |_| true)), all);
     }
 
