@@ -26,6 +26,23 @@ fn fields(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Otherwise the first command of the README ends with a missing root wherever nothing else has fetched the crate.
+#[test]
+fn the_crates_of_the_demo_are_fetched_by_building_the_program() {
+    let manifest = env!("CARGO_MANIFEST_DIR");
+    let read = |name: &str| fs::read_to_string(format!("{manifest}/{name}")).expect("readable");
+    let (profile, lock) = (read("profiles/demo.toml"), read("Cargo.lock"));
+    let roots = profile.split("/registry/src/*/").skip(1);
+    let crates: Vec<&str> = roots.filter_map(|root| root.split('"').next()).collect();
+    assert_eq!(crates.len(), 8);
+    for pattern in crates {
+        let (name, version) = pattern.rsplit_once('-').expect("a name and a version");
+        let version = version.strip_suffix('*').expect("any of a version");
+        let wanted = format!("name = \"{name}\"\nversion = \"{version}");
+        assert!(lock.contains(&wanted), "{pattern} is not in Cargo.lock");
+    }
+}
+
 #[test]
 fn every_field_of_a_json_line_is_documented() {
     let world = World::corpus(2, 20);
