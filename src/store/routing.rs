@@ -340,9 +340,9 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// Every chunk of the shard, those that a server added included: all of them must route. In the order of their ids, which
 /// are hashes and begin the primary keys of both tables: rows in another order hit pages all over two indexes, again and
-/// again. 50,000 rows more in a database of a million took 2.9 instead of 5.4 CPU seconds. With a page cache of
-/// 64 MiB it was 2.9 and 3.5. The shard is read through its own index, which costs less than sorting its rows: its pages are in memory, since
-/// it was just written or hashed.
+/// again. 50,000 rows more in a database of a million took 2.9 instead of 5.4 CPU seconds (`tools/scale_routing.py`). The
+/// shard is read through its own index, which costs less than sorting its rows: its pages are in memory, since it was just
+/// written or hashed.
 const SELECT_GENES: &str = "
 SELECT g.gene_id, g.source_id, g.promoter, r.terms, g.key_values, coalesce(g.is_fragment, 0),
        g.repo_root, g.source_kind, g.observed_at, g.mtime, g.content_hash, g.last_verified_at

@@ -144,9 +144,7 @@ impl Matrix {
         }
         top.into_sorted()
     }
-}
 
-impl Matrix {
     fn bytes_of(&self, row: usize) -> &[u8] {
         &self.bytes[row * self.width..(row + 1) * self.width]
     }
