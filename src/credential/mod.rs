@@ -160,7 +160,8 @@ pub fn redact_with_lines(text: &str, style: Style) -> Redacted<'_> {
     }
 }
 
-const MAX_PASSES: usize = 4;
+/// A chain of values, each the end of the one before, takes a pass a link. Text that people or programs write takes two.
+const MAX_PASSES: usize = 32;
 
 fn all_lines(text: &str) -> Vec<u32> {
     (1..=1 + text.matches('\n').count() as u32).collect()

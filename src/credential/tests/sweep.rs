@@ -193,3 +193,19 @@ proptest! {
         }
     }
 }
+
+/// Each value begins where the one before is cut out: a pass a link.
+#[test]
+fn a_long_chain_of_values_is_cut_out_at_once() {
+    let pieces = [
+        "PW0passwordA\u{3041}passwordpasswordqfb0a0Aa0bv",
+        "\u{10350}axj0fAAaAa",
+        "@wkt1qJ88lHTOShM0",
+        "\"Kqd4QEcp4VIc6KxFj5",
+        "\u{1ee27}:T64Rth8cTtQEzV",
+    ];
+    let text = pieces.concat();
+    let text = redact(&text, Style::Any).0.into_owned();
+    assert_eq!(redact(&text, Style::Any).0, text);
+    assert!(!text.contains("T64Rth8cTtQEzV"), "{text}");
+}
