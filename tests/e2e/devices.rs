@@ -2,7 +2,7 @@
 
 #[cfg(target_os = "linux")]
 use crate::running_build::{RunningBuild, arguments};
-use crate::world::{Ran, World, finish};
+use crate::world::{Ran, World, count, finish};
 use serde_json::Value;
 
 /// Makes the program take the CPU for a device.
@@ -74,11 +74,11 @@ fn on_a_device_too_nothing_depends_on_workers_batches_or_deaths() {
         summary["digest"].clone()
     };
     let one = digest("one", &["--shard-workers", "1"], "", 0);
-    for workers in ["2", "3"] {
+    for workers in ["3", "2"].into_iter().take(count(1, 2) as usize) {
         let files = ["--shard-workers", workers, "--shard-file-workers", "3"];
         assert_eq!(digest(workers, &files, "", 0), one);
     }
-    for batch in ["1", "7", "32"] {
+    for batch in ["7", "1", "32"].into_iter().take(count(1, 3) as usize) {
         let out = format!("batch{batch}");
         assert_eq!(
             digest(&out, &["--batch-size", batch], "", 0),

@@ -66,7 +66,7 @@ fn the_first_position_and_the_head() {
         dense: Some(("bge-like", "")),
         coverage: "head",
         on_device: false,
-        texts: Amount::All,
+        texts: Amount::Some,
     });
 }
 
@@ -113,18 +113,12 @@ fn tokenizers_whose_pieces_begin_with_a_space() {
     }
 }
 
+/// Models in pairs, so that one index compares two settings.
 #[test]
 fn the_first_position_of_many_windows_and_a_graph_that_pools() {
     check(Variant {
-        sparse: None,
-        dense: Some(("bge-like", "max_len = 24\npassage_prefix = \"a b c \"")),
-        coverage: "whole",
-        on_device: false,
-        texts: Amount::Some,
-    });
-    check(Variant {
         sparse: Some(("tiny-topk", "max_len = 60")),
-        dense: None,
+        dense: Some(("bge-like", "max_len = 24\npassage_prefix = \"a b c \"")),
         coverage: "whole",
         on_device: false,
         texts: Amount::Some,
@@ -141,7 +135,7 @@ fn the_first_position_of_many_windows_and_a_graph_that_pools() {
         dense: Some(("typed", "pooling = \"none\"\nmax_len = 50")),
         coverage: "head",
         on_device: false,
-        texts: Amount::All,
+        texts: Amount::Some,
     });
 }
 
@@ -158,12 +152,7 @@ fn batches_of_fixed_shapes() {
             dense: Some((dense, "")),
             coverage: "whole",
             on_device: true,
-            // The way of a batch does not depend on the model.
-            texts: if sparse == "tiny" {
-                Amount::All
-            } else {
-                Amount::Some
-            },
+            texts: Amount::Some,
         });
     }
 }

@@ -208,7 +208,7 @@ const KINDS: [Kind; 4] = [
         roots: 3,
         files: 40,
         large: true,
-        rounds: 2,
+        rounds: 1,
     },
     Kind {
         name: "shards with vectors",
@@ -226,7 +226,7 @@ const KINDS: [Kind; 4] = [
         roots: 3,
         files: 40,
         large: true,
-        rounds: 2,
+        rounds: 1,
     },
     Kind {
         name: "blob with vectors",

@@ -29,7 +29,7 @@ fn nothing_is_wider_than_the_umask_asks() {
             }
         }
     }
-    for umask in [0o077, 0o027, 0o022] {
+    for umask in [0o077, 0o027] {
         let world = World::corpus(2, 4);
         for (mode, folder) in [("sharded", "o-sharded"), ("blob", "o")] {
             // On a simulated device, so that the runtime is unpacked into the cache as well.

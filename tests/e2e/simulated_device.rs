@@ -165,7 +165,7 @@ fn letters(world: &World, name: &str, lines: usize) {
 const STARVED_RUNS: usize = 30;
 
 /// The load ends after this in any case: on a machine that is busy already, those runs take minutes.
-const LOADED: Duration = Duration::from_secs(4);
+const LOADED: Duration = Duration::from_secs(3);
 
 /// The lowest priority, and a busy loop for each core: every run takes many times longer than before. Its device has
 /// room, so that is not a crawl.
