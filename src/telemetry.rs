@@ -70,7 +70,8 @@ pub fn start(command: &Command, flags: &GlobalFlags) -> anyhow::Result<()> {
         .with(file)
         .try_init()
         .context("starting the log")?;
-    if !is_worker {
+    // Only the log file has this line, and finding credentials in it takes a millisecond.
+    if !is_worker && flags.log_file.is_some() {
         let version = env!("CARGO_PKG_VERSION");
         let folder = std::env::current_dir().unwrap_or_default();
         tracing::info!(

@@ -38,7 +38,7 @@ use super::maker::{Maker, maker_of};
 use crate::batch::EncoderKind;
 use crate::vector::{DenseVector, SparseVector};
 use filter::Allowed;
-use held::{Budget, MOST_BYTES};
+use held::{Budget, MOST_BYTES, Shares};
 use lexical::{Counted, Statistics};
 use rank::{Ranked, Scored, ShardIndex, Wanted};
 use rayon::prelude::*;
@@ -47,6 +47,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use shard::{Keep, OpenShard};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
@@ -58,7 +59,11 @@ const FUSION_DEPTH: usize = 100;
 const CHUNKS_PER_FILE: usize = 4;
 
 /// A smaller index is read sooner than threads are started: some 0.1 ms each, a query over 5,000 chunks takes 2 ms.
-const CHUNKS_FOR_THREADS: f64 = 5_000.0;
+const CHUNKS_FOR_THREADS: f64 = if cfg!(test) { 4.0 } else { 5_000.0 };
+
+/// Readers of the dense vectors of one shard, at most. Each reads the ids of all chunks first, a sixth of reading the
+/// vectors.
+const MOST_READERS: usize = 4;
 
 /// Which tiers answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -123,6 +128,8 @@ pub struct Searcher {
     skipped: Vec<String>,
     /// By [`ShardIndex`]; empty without a filter.
     allowed: Vec<Allowed>,
+    /// Whether a question has been answered.
+    has_answered: AtomicBool,
 }
 
 /// What each tier that was asked has.
@@ -211,6 +218,7 @@ impl Searcher {
             routing,
             skipped,
             allowed: Vec::new(),
+            has_answered: AtomicBool::new(false),
         })
     }
 
@@ -365,6 +373,8 @@ impl Searcher {
             }
             vector => vector,
         };
+        let n_helpers = self.n_helpers(asked.len());
+        let is_ranked = query.mode == Mode::Hybrid && query.ranking == Ranking::On;
         let read = |at: &ShardIndex| {
             let mut found = Tiers::<Vec<Scored>>::default();
             let words = words.as_ref().filter(|words| words.are_in(*at));
@@ -376,19 +386,50 @@ impl Searcher {
                 depth,
                 allowed: self.allowed(*at),
             };
+            let shard = self.shard(*at);
+            let shares = Shares::default();
             // All in one opening: where many shards share few descriptors, opening is what costs.
-            self.shard(*at).read_held(|connection, held| {
-                if let Some(words) = words {
-                    found.lexical = lexical::search(connection, held, &words.scale(*at), &wanted)?;
-                }
-                if let Some(vector) = sparse {
-                    found.sparse = vectors::sparse(connection, held, vector, &wanted)?;
-                }
-                if let Some(vector) = dense {
-                    found.dense = vectors::dense(connection, held, vector, &wanted)?;
-                }
-                Ok(found)
-            })
+            let read = || {
+                shard.read_held(|connection, held| {
+                    if let Some(words) = words {
+                        found.lexical =
+                            lexical::search(connection, held, &words.scale(*at), &wanted)?;
+                    }
+                    if let Some(vector) = sparse {
+                        found.sparse = vectors::sparse(connection, held, vector, &wanted)?;
+                    }
+                    match dense {
+                        Some(vector) if n_helpers > 0 => {
+                            // Meanwhile the helpers read vectors, of which fewer are left.
+                            if is_ranked && shard.has_build_tables() {
+                                held.places(connection)?;
+                            }
+                            found.dense =
+                                vectors::dense_shares(connection, held, vector, &wanted, &shares)?;
+                        }
+                        Some(vector) => {
+                            found.dense = vectors::dense(connection, held, vector, &wanted)?;
+                        }
+                        None => {}
+                    }
+                    Ok(found)
+                })
+            };
+            let Some(vector) = dense.filter(|_| n_helpers > 0) else {
+                return read();
+            };
+            let help = |_| {
+                shard.read_apart(|connection, held| {
+                    vectors::dense_shares(connection, held, vector, &wanted, &shares)
+                })
+            };
+            let help = || -> Result<Vec<Vec<Scored>>, QueryError> {
+                (0..n_helpers).into_par_iter().map(help).collect()
+            };
+            let (found, others) = rayon::join(read, help);
+            let mut found = found?;
+            found.dense.extend(others?.into_iter().flatten());
+            Ok(found)
         };
         let mut found = Tiers::<Vec<Scored>>::default();
         for shard in self.in_parallel(asked, read)? {
@@ -437,6 +478,16 @@ impl Searcher {
             }
             None => items.iter().map(read).collect(),
         }
+    }
+
+    /// Return how many threads may help to read the dense vectors of each of `n_shards` shards. Only the first question is
+    /// helped, for which they are not held, where threads would be idle.
+    fn n_helpers(&self, n_shards: usize) -> usize {
+        if self.has_answered.swap(true, Ordering::Relaxed) {
+            return 0;
+        }
+        let n_threads = self.pool().map_or(1, ThreadPool::current_num_threads);
+        (n_threads / n_shards.max(1)).clamp(1, MOST_READERS) - 1
     }
 
     fn pool(&self) -> Option<&ThreadPool> {

@@ -145,6 +145,16 @@ impl OpenShard {
         })
     }
 
+    /// Read with a connection, and what is held of the database, of its own: beside others that read.
+    pub fn read_apart<T>(
+        &self,
+        read: impl FnOnce(&Connection, &mut Held) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, QueryError> {
+        let mut reader = Reader::open(&self.path, Arc::clone(&self.budget), self.reading)?;
+        let read = read(&reader.connection, &mut reader.held);
+        Ok(read.map_err(StoreError::sql(&self.path))?)
+    }
+
     fn with<T>(
         &self,
         read: impl FnOnce(&mut Reader) -> Result<T, QueryError>,

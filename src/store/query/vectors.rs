@@ -1,6 +1,6 @@
 //! Sparse and dense search in one shard: dot products over stored vectors, exact.
 
-use super::held::{Held, Totals};
+use super::held::{Held, Shares, Totals};
 use super::rank::{Scored, Wanted};
 use crate::vector::{DenseVector, SparseVector};
 use rusqlite::Connection;
@@ -36,5 +36,19 @@ pub fn dense(
     let chunks = held.chunks(connection)?;
     let is_wanted = |position| wanted.allows(position, &chunks);
     let best = held.dense(connection, query, wanted.depth, is_wanted)?;
+    Ok(wanted.scored(best, &chunks))
+}
+
+/// As [`dense`], of the shares that no other reader takes.
+pub fn dense_shares(
+    connection: &Connection,
+    held: &mut Held,
+    query: &DenseVector,
+    wanted: &Wanted<'_>,
+    shares: &Shares,
+) -> Result<Vec<Scored>, rusqlite::Error> {
+    let chunks = held.chunks(connection)?;
+    let is_wanted = |position| wanted.allows(position, &chunks);
+    let best = shares.search(connection, &chunks, query, wanted.depth, is_wanted)?;
     Ok(wanted.scored(best, &chunks))
 }

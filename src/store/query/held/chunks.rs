@@ -3,6 +3,7 @@
 use super::top::Position;
 use rusqlite::{Connection, OptionalExtension as _};
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Bytes of an id that is a text of 16 bytes, with its reference and the allocator's part.
@@ -107,6 +108,22 @@ impl Chunks {
     pub fn position_of_row(&self, rowid: i64, cursor: &mut Cursor) -> Option<Position> {
         let at = find(&self.by_row, cursor, |(known, _)| known.cmp(&rowid))?;
         Some(self.by_row[at].1)
+    }
+
+    /// Return the rows of one of `n_shares` equal shares of the chunks. Together they are all rows there can be.
+    pub fn rows_of_share(&self, share: usize, n_shares: usize) -> RangeInclusive<i64> {
+        let bound = |share: usize| match share {
+            0 => i64::MIN,
+            _ => {
+                let at = self.by_row.get(self.len() * share / n_shares);
+                at.map_or(i64::MAX, |(row, _)| *row)
+            }
+        };
+        let end = match share + 1 == n_shares {
+            true => i64::MAX,
+            false => bound(share + 1).saturating_sub(1),
+        };
+        bound(share)..=end
     }
 
     /// Note that a chunk is hot.
@@ -215,6 +232,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_row_is_in_one_share(
+            rows in proptest::collection::btree_set(any::<i64>(), 0..40), others in proptest::collection::vec(any::<i64>(), 4), n_shares in 1usize..20,
+        ) {
+            let by_row: Vec<(i64, Position)> = rows.iter().map(|row| (*row, 0)).collect();
+            let chunks = Chunks {
+                ids: Ids::Numbers(Vec::new()),
+                rowids: rows.iter().copied().collect(),
+                by_row,
+                hot: Vec::new(),
+            };
+            for row in rows.iter().chain(&others).chain([&i64::MIN, &i64::MAX]) {
+                let holders = (0..n_shares).filter(|share| chunks.rows_of_share(*share, n_shares).contains(row));
+                prop_assert_eq!(holders.count(), 1, "{}", row);
+            }
+        }
+
         #[test]
         fn keys_are_found_from_any_cursor(
             sorted in proptest::collection::btree_set(0u8..60, 0..30), keys in proptest::collection::vec(0u8..60, 0..40),

@@ -5,6 +5,8 @@ use super::top::{Position, Top};
 use crate::vector::DenseVector;
 use rayon::prelude::*;
 use rusqlite::Connection;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Vectors that one task of a thread pool takes: some 8 MB of the built-in encoder's in 8 bits.
 const VECTORS_A_TASK: usize = 32_768;
@@ -24,17 +26,21 @@ pub struct Matrix {
 
 /// In the order of the table: by their index, each row would be looked for by itself.
 const VECTORS: &str = "SELECT rowid, embedding_dense_v2 FROM genes NOT INDEXED
-     WHERE embedding_dense_v2 IS NOT NULL AND chromatin < 2";
+     WHERE rowid BETWEEN ?1 AND ?2 AND embedding_dense_v2 IS NOT NULL AND chromatin < 2";
 
-/// Call `each` with every vector of `width` bytes. Vectors of another length are passed over, as servers pass them over.
+const ALL_ROWS: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+
+/// Call `each` with every vector of `width` bytes in `wanted` rows. Vectors of another length are passed over, as servers
+/// pass them over.
 fn for_each(
     connection: &Connection,
     chunks: &Chunks,
+    wanted: &RangeInclusive<i64>,
     width: usize,
     mut each: impl FnMut(Position, &[u8]),
 ) -> Result<(), rusqlite::Error> {
     let mut statement = connection.prepare_cached(VECTORS)?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query([wanted.start(), wanted.end()])?;
     let mut cursor = Cursor::default();
     while let Some(row) = rows.next()? {
         let bytes = row.get_ref(1)?.as_blob()?;
@@ -58,13 +64,57 @@ pub fn streamed(
     is_wanted: impl Fn(Position) -> bool,
 ) -> Result<Vec<(f64, Position)>, rusqlite::Error> {
     let mut top = Top::new(depth);
-    for_each(connection, chunks, query.0.len() * 4, |position, bytes| {
+    stream(connection, chunks, &ALL_ROWS, query, &mut top, is_wanted)?;
+    Ok(top.into_sorted())
+}
+
+fn stream(
+    connection: &Connection,
+    chunks: &Chunks,
+    rows: &RangeInclusive<i64>,
+    query: &DenseVector,
+    top: &mut Top,
+    is_wanted: impl Fn(Position) -> bool,
+) -> Result<(), rusqlite::Error> {
+    let width = query.0.len() * size_of::<f32>();
+    for_each(connection, chunks, rows, width, |position, bytes| {
         let score = f64::from(dot(&query.0, bytes));
         if top.may_take(score, position) && is_wanted(position) {
             top.offer(score, position);
         }
-    })?;
-    Ok(top.into_sorted())
+    })
+}
+
+/// A search without holding the vectors that several readers share, each with its own connection: whoever is free takes
+/// the next rows.
+#[derive(Default)]
+pub struct Shares {
+    n_taken: AtomicUsize,
+}
+
+impl Shares {
+    /// Few enough that a look-up of the first row costs nothing, many enough that readers end together.
+    const COUNT: usize = 16;
+
+    /// Return the best of the rows that no other reader takes, as [`streamed`].
+    pub fn search(
+        &self,
+        connection: &Connection,
+        chunks: &Chunks,
+        query: &DenseVector,
+        depth: usize,
+        is_wanted: impl Fn(Position) -> bool,
+    ) -> Result<Vec<(f64, Position)>, rusqlite::Error> {
+        let mut top = Top::new(depth);
+        loop {
+            let share = self.n_taken.fetch_add(1, Ordering::Relaxed);
+            if share >= Self::COUNT {
+                return Ok(top.into_sorted());
+            }
+            let rows = chunks.rows_of_share(share, Self::COUNT);
+            stream(connection, chunks, &rows, query, &mut top, &is_wanted)?;
+        }
+    }
 }
 
 impl Matrix {
@@ -86,7 +136,7 @@ impl Matrix {
             coarse: Vec::with_capacity(chunks.len()),
             units: Vec::with_capacity(chunks.len() * width / 4),
         };
-        for_each(connection, chunks, width, |position, bytes| {
+        for_each(connection, chunks, &ALL_ROWS, width, |position, bytes| {
             matrix.positions.push(position);
             matrix.bytes.extend_from_slice(bytes);
             matrix.coarse.push(Coarse::push(&mut matrix.units, bytes));

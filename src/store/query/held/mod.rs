@@ -14,6 +14,7 @@ mod top;
 
 pub use budget::{Budget, MOST_BYTES};
 pub use chunks::Chunks;
+pub use dense::Shares;
 pub use frequency::register;
 pub use places::Places;
 pub use postings::{Postings, Totals};

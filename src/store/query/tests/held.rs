@@ -57,6 +57,32 @@ fn later_queries_answer_as_the_first_whatever_is_held() {
 }
 
 #[test]
+fn the_first_query_answers_as_later_ones_whoever_reads_the_vectors() {
+    let dir = tempfile::tempdir().expect("temp folder");
+    let index = sharded(dir.path(), encoded_corpus(), &[40]);
+    for mode in [Mode::Dense, Mode::Hybrid] {
+        for ranking in [Ranking::Off, Ranking::On] {
+            let searcher = Searcher::open(&index).expect("opens");
+            let ask = || {
+                let dense = DenseVector(vec![0.6, 0.8]);
+                let query = Query {
+                    dense: Some(&dense),
+                    mode,
+                    ranking,
+                    ..lexical("queue vector", 40)
+                };
+                let hits = searcher.search(&query).expect("answers").into_iter();
+                let seen = hits.map(|hit| (hit.chunk_id, hit.score.to_bits()));
+                seen.collect::<Vec<_>>()
+            };
+            let first = ask();
+            assert!(first.len() > 30, "{first:?}");
+            assert_eq!(ask(), first, "{mode:?} {ranking:?}");
+        }
+    }
+}
+
+#[test]
 fn what_another_process_changes_is_seen() {
     let dir = tempfile::tempdir().expect("temp folder");
     let path = dir.path().join("x.db");
