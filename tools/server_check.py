@@ -669,7 +669,7 @@ def main():
     parser.add_argument("--program", default="target/release/helix-build", type=Path)
     parser.add_argument("--retrieval", type=int, default=0, metavar="N")
     parser.add_argument("--steps", default="moved,writes,cli,serve,vectors,wrong,sync", help="what to do (default: all)")
-    parser.add_argument("--short", action="store_true", help="three packages; moved, writes, cli and wrong")
+    parser.add_argument("--short", action="store_true", help="three packages; all steps but serve and sync")
     parser.add_argument("--keep", type=Path, help="work here and leave everything")
     arguments = parser.parse_args()
     arguments.server, arguments.program = arguments.server.absolute(), arguments.program.absolute()
@@ -685,7 +685,7 @@ def main():
         if arguments.retrieval:
             retrieval(arguments, indexes, work)
         else:
-            steps = ["moved", "writes", "cli", "wrong"] if arguments.short else arguments.steps.split(",")
+            steps = ["moved", "writes", "cli", "vectors", "wrong"] if arguments.short else arguments.steps.split(",")
             for name, step in [("moved", moved), ("writes", writes), ("cli", cli), ("serve", serve)]:
                 for index in indexes:
                     if name in steps:
