@@ -145,14 +145,18 @@ impl OpenShard {
         })
     }
 
-    /// Read with a connection, and what is held of the database, of its own: beside others that read.
+    /// Read with a connection, and what is held of the database, of its own: beside others that read. `None` if it cannot be
+    /// opened once more, for example without a free descriptor.
     pub fn read_apart<T>(
         &self,
         read: impl FnOnce(&Connection, &mut Held) -> Result<T, rusqlite::Error>,
-    ) -> Result<T, QueryError> {
-        let mut reader = Reader::open(&self.path, Arc::clone(&self.budget), self.reading)?;
+    ) -> Result<Option<T>, QueryError> {
+        let Ok(mut reader) = Reader::open(&self.path, Arc::clone(&self.budget), self.reading)
+        else {
+            return Ok(None);
+        };
         let read = read(&reader.connection, &mut reader.held);
-        Ok(read.map_err(StoreError::sql(&self.path))?)
+        Ok(Some(read.map_err(StoreError::sql(&self.path))?))
     }
 
     fn with<T>(

@@ -49,6 +49,6 @@ pub fn dense_shares(
 ) -> Result<Vec<Scored>, rusqlite::Error> {
     let chunks = held.chunks(connection)?;
     let is_wanted = |position| wanted.allows(position, &chunks);
-    let best = shares.search(connection, &chunks, query, wanted.depth, is_wanted)?;
+    let best = held.dense_shares(connection, query, wanted.depth, is_wanted, shares)?;
     Ok(wanted.scored(best, &chunks))
 }

@@ -186,6 +186,20 @@ impl Held {
         }
     }
 
+    /// As [`Self::dense`], of the rows that no other reader takes. Hold nothing.
+    pub fn dense_shares(
+        &mut self,
+        connection: &Connection,
+        query: &DenseVector,
+        depth: usize,
+        is_wanted: impl Fn(Position) -> bool,
+        shares: &Shares,
+    ) -> Result<Vec<(f64, Position)>, rusqlite::Error> {
+        let chunks = self.chunks(connection)?;
+        self.n_dense = self.n_dense.saturating_add(1);
+        shares.search(connection, &chunks, query, depth, is_wanted)
+    }
+
     /// Take bytes from the budget. If it has too few, forget the postings first, which other queries may never need.
     fn may_take(&mut self, bytes: usize) -> bool {
         if !self.budget.take(bytes) {
