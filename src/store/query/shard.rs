@@ -3,7 +3,8 @@
 use super::error::QueryError;
 use super::held::{self, Budget, Held};
 use super::lexical::Statistics;
-use crate::store::build_meta::{EncoderRecord, check_format};
+use crate::ids::Digest;
+use crate::store::build_meta::{EncoderRecord, check_format, digest_of};
 use crate::store::connect::open_read_only;
 use crate::store::error::StoreError;
 use rusqlite::Connection;
@@ -20,6 +21,8 @@ pub struct OpenShard {
     reading: Reading,
     pub statistics: Statistics,
     has_build_tables: bool,
+    /// What a build notes of its rows. `None` for a database of another program.
+    digest: Option<Digest>,
 }
 
 /// A connection, and what has been read through it.
@@ -106,6 +109,7 @@ impl OpenShard {
         let has_build_tables = connection
             .table_exists(None, "build_sources")
             .map_err(failed)?;
+        let digest = digest_of(connection, &path, "digest").ok();
         Ok(Self {
             label,
             path,
@@ -114,6 +118,7 @@ impl OpenShard {
             reading,
             statistics,
             has_build_tables,
+            digest,
         })
     }
 
@@ -146,15 +151,22 @@ impl OpenShard {
     }
 
     /// Read with a connection, and what is held of the database, of its own: beside others that read. `None` if it cannot be
-    /// opened once more, for example without a free descriptor.
+    /// opened once more, for example without a free descriptor, and if it is not certain to be the same one: a build may have
+    /// put another in its place.
     pub fn read_apart<T>(
         &self,
         read: impl FnOnce(&Connection, &mut Held) -> Result<T, rusqlite::Error>,
     ) -> Result<Option<T>, QueryError> {
+        let Some(digest) = self.digest else {
+            return Ok(None);
+        };
         let Ok(mut reader) = Reader::open(&self.path, Arc::clone(&self.budget), self.reading)
         else {
             return Ok(None);
         };
+        if digest_of(&reader.connection, &self.path, "digest").ok() != Some(digest) {
+            return Ok(None);
+        }
         let read = read(&reader.connection, &mut reader.held);
         Ok(Some(read.map_err(StoreError::sql(&self.path))?))
     }

@@ -43,6 +43,10 @@ fn write_shard(path: &Path, chunks: &[Chunk]) {
     let format = "INSERT INTO build_meta VALUES ('format', ?1)";
     db.execute(format, [schema::FORMAT_VERSION])
         .expect("a format");
+    let texts: Vec<&str> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
+    let digest = blake3::hash(texts.concat().as_bytes()).to_string();
+    db.execute("INSERT INTO build_meta VALUES ('digest', ?1)", [digest])
+        .expect("a digest");
     for chunk in chunks {
         let id = ContentHash::of(&chunk.text).chunk_id().to_string();
         let dense = DenseVector(chunk.dense.clone()).to_le_bytes();

@@ -82,6 +82,38 @@ fn the_first_query_answers_as_later_ones_whoever_reads_the_vectors() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_build_that_replaces_a_shard_changes_no_answer_of_an_open_index() {
+    let dir = tempfile::tempdir().expect("temp folder");
+    let index = sharded(dir.path(), encoded_corpus(), &[40]);
+    let undisturbed = Searcher::open(&index).expect("opens");
+    let expected = answers(&undisturbed, "queue vector", Mode::Hybrid);
+    let (here, this, next) = (
+        dir.path().join("a.genome.db"),
+        dir.path().join("this"),
+        dir.path().join("next"),
+    );
+    std::fs::copy(&here, &this).expect("copied");
+    let mut others = encoded_corpus();
+    for chunk in &mut others {
+        chunk.text.push_str(" of the next build");
+    }
+    write_shard(&next, &others);
+    // Who of the readers comes first is chance.
+    for _ in 0..30 {
+        let searcher = Searcher::open(&index).expect("opens");
+        let put = |from: &Path| {
+            let copy = dir.path().join("copy");
+            std::fs::copy(from, &copy).expect("copied");
+            std::fs::rename(&copy, &here).expect("is replaced");
+        };
+        put(&next);
+        assert_eq!(answers(&searcher, "queue vector", Mode::Hybrid), expected);
+        put(&this);
+    }
+}
+
 #[test]
 fn what_another_process_changes_is_seen() {
     let dir = tempfile::tempdir().expect("temp folder");
