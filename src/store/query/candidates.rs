@@ -2,7 +2,8 @@
 
 use super::error::QueryError;
 use super::rank::{Ranked, ShardIndex};
-use super::{FUSION_DEPTH, Searcher, Tiers, Words};
+use super::tiers::{Tiers, Words};
+use super::{FUSION_DEPTH, Searcher};
 use crate::ranking::{self, Candidate, Question};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -77,7 +77,10 @@ pub fn merge(mut found: Vec<Scored>, depth: usize) -> Vec<Ranked> {
     let mut ranked: Vec<Ranked> = Vec::new();
     for scored in found {
         if let Some(at) = place.get(&scored.gene_id) {
-            ranked[*at].shards.push(scored.shard);
+            // Two readers of one shard may find the same.
+            if !ranked[*at].shards.contains(&scored.shard) {
+                ranked[*at].shards.push(scored.shard);
+            }
             continue;
         }
         place.insert(scored.gene_id.clone(), ranked.len());

@@ -4,6 +4,7 @@ mod filters;
 mod held;
 
 use super::*;
+use crate::batch::EncoderKind;
 use crate::ids::ContentHash;
 use crate::store::locate::locate;
 use crate::store::registered::RegisteredShard;

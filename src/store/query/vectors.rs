@@ -26,21 +26,9 @@ pub fn sparse(
     Ok(wanted.scored(best, &chunks))
 }
 
-/// Return the best hot chunks by dot product with all vectors of the query's length.
+/// Return the best hot chunks by dot product with the vectors of the query's length, of all that no other reader of
+/// `shares` takes.
 pub fn dense(
-    connection: &Connection,
-    held: &mut Held,
-    query: &DenseVector,
-    wanted: &Wanted<'_>,
-) -> Result<Vec<Scored>, rusqlite::Error> {
-    let chunks = held.chunks(connection)?;
-    let is_wanted = |position| wanted.allows(position, &chunks);
-    let best = held.dense(connection, query, wanted.depth, is_wanted)?;
-    Ok(wanted.scored(best, &chunks))
-}
-
-/// As [`dense`], of the shares that no other reader takes.
-pub fn dense_shares(
     connection: &Connection,
     held: &mut Held,
     query: &DenseVector,
@@ -49,6 +37,6 @@ pub fn dense_shares(
 ) -> Result<Vec<Scored>, rusqlite::Error> {
     let chunks = held.chunks(connection)?;
     let is_wanted = |position| wanted.allows(position, &chunks);
-    let best = held.dense_shares(connection, query, wanted.depth, is_wanted, shares)?;
+    let best = held.dense(connection, query, wanted.depth, is_wanted, shares)?;
     Ok(wanted.scored(best, &chunks))
 }

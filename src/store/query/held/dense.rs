@@ -55,37 +55,7 @@ fn for_each(
     Ok(())
 }
 
-/// Search without holding the vectors. `is_wanted` is asked for those that score well enough.
-pub fn streamed(
-    connection: &Connection,
-    chunks: &Chunks,
-    query: &DenseVector,
-    depth: usize,
-    is_wanted: impl Fn(Position) -> bool,
-) -> Result<Vec<(f64, Position)>, rusqlite::Error> {
-    let mut top = Top::new(depth);
-    stream(connection, chunks, &ALL_ROWS, query, &mut top, is_wanted)?;
-    Ok(top.into_sorted())
-}
-
-fn stream(
-    connection: &Connection,
-    chunks: &Chunks,
-    rows: &RangeInclusive<i64>,
-    query: &DenseVector,
-    top: &mut Top,
-    is_wanted: impl Fn(Position) -> bool,
-) -> Result<(), rusqlite::Error> {
-    let width = query.0.len() * size_of::<f32>();
-    for_each(connection, chunks, rows, width, |position, bytes| {
-        let score = f64::from(dot(&query.0, bytes));
-        if top.may_take(score, position) && is_wanted(position) {
-            top.offer(score, position);
-        }
-    })
-}
-
-/// A search without holding the vectors that several readers share, each with its own connection: whoever is free takes
+/// A search without holding the vectors. Several readers may share it, each with its own connection: whoever is free takes
 /// the next rows.
 #[derive(Default)]
 pub struct Shares {
@@ -96,7 +66,7 @@ impl Shares {
     /// Few enough that a look-up of the first row costs nothing, many enough that readers end together.
     const COUNT: usize = 16;
 
-    /// Return the best of the rows that no other reader takes, as [`streamed`].
+    /// Return the best of the rows that no other reader takes. `is_wanted` is asked for those that score well enough.
     pub fn search(
         &self,
         connection: &Connection,
@@ -105,6 +75,7 @@ impl Shares {
         depth: usize,
         is_wanted: impl Fn(Position) -> bool,
     ) -> Result<Vec<(f64, Position)>, rusqlite::Error> {
+        let width = query.0.len() * size_of::<f32>();
         let mut top = Top::new(depth);
         loop {
             let share = self.n_taken.fetch_add(1, Ordering::Relaxed);
@@ -112,7 +83,12 @@ impl Shares {
                 return Ok(top.into_sorted());
             }
             let rows = chunks.rows_of_share(share, Self::COUNT);
-            stream(connection, chunks, &rows, query, &mut top, &is_wanted)?;
+            for_each(connection, chunks, &rows, width, |position, bytes| {
+                let score = f64::from(dot(&query.0, bytes));
+                if top.may_take(score, position) && is_wanted(position) {
+                    top.offer(score, position);
+                }
+            })?;
         }
     }
 }

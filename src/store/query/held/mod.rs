@@ -162,13 +162,15 @@ impl Held {
         Ok(postings)
     }
 
-    /// Return the best hot chunks by dot product that `is_wanted` accepts.
+    /// Return the best hot chunks by dot product that `is_wanted` accepts: of all chunks if the vectors are held, otherwise
+    /// of those that no other reader of `shares` takes.
     pub fn dense(
         &mut self,
         connection: &Connection,
         query: &DenseVector,
         depth: usize,
         is_wanted: impl Fn(Position) -> bool + Sync,
+        shares: &Shares,
     ) -> Result<Vec<(f64, Position)>, rusqlite::Error> {
         let chunks = self.chunks(connection)?;
         let width = query.0.len() * size_of::<f32>();
@@ -182,22 +184,8 @@ impl Held {
         }
         match self.matrix.as_ref().filter(|matrix| is_held(matrix)) {
             Some(matrix) => Ok(matrix.search(query, depth, is_wanted)),
-            None => dense::streamed(connection, &chunks, query, depth, is_wanted),
+            None => shares.search(connection, &chunks, query, depth, is_wanted),
         }
-    }
-
-    /// As [`Self::dense`], of the rows that no other reader takes. Hold nothing.
-    pub fn dense_shares(
-        &mut self,
-        connection: &Connection,
-        query: &DenseVector,
-        depth: usize,
-        is_wanted: impl Fn(Position) -> bool,
-        shares: &Shares,
-    ) -> Result<Vec<(f64, Position)>, rusqlite::Error> {
-        let chunks = self.chunks(connection)?;
-        self.n_dense = self.n_dense.saturating_add(1);
-        shares.search(connection, &chunks, query, depth, is_wanted)
     }
 
     /// Take bytes from the budget. If it has too few, forget the postings first, which other queries may never need.
