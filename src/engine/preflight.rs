@@ -235,14 +235,15 @@ pub(super) fn refuse_mixture(survey: &Survey, encoders: Digest) -> Result<()> {
     }
 }
 
-/// Return the time to write into the index, in seconds since 1970, and whether the request fixes it.
+/// Return the time to write into the index, in whole seconds since 1970, and whether the request fixes it. A fraction would take 12
+/// bytes a chunk in the JSON of `epigenetics`.
 fn epoch(request: &BuildRequest) -> (f64, bool) {
     match request.source_date_epoch {
         Some(seconds) => (seconds.into(), true),
         None => {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             // A clock before 1970 is wrong, but no reason to fail.
-            (now.map_or(0.0, |now| now.as_secs_f64()), false)
+            (now.map_or(0.0, |now| now.as_secs() as f64), false)
         }
     }
 }

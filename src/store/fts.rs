@@ -48,27 +48,16 @@ pub struct Indexed<'a> {
     pub unwritten: &'a str,
 }
 
-/// Spell the indexed text of a chunk into `text` as the view does.
-pub fn spell(text: &mut String, indexed: &Indexed<'_>) {
+/// Spell the indexed text of a chunk as the view does.
+pub fn spell(indexed: &Indexed<'_>) -> String {
     let Indexed {
         source,
         tag_values,
         content,
         unwritten,
     } = indexed;
-    text.clear();
-    text.push_str(source);
-    text.push(' ');
-    for (n, value) in tag_values.iter().enumerate() {
-        if n > 0 {
-            text.push(' ');
-        }
-        text.push_str(value);
-    }
-    text.push(' ');
-    text.push_str(content);
-    text.push(' ');
-    text.push_str(unwritten);
+    let tags = tag_values.join(" ");
+    [source, tags.as_str(), content, unwritten].join(" ")
 }
 
 pub fn insert(

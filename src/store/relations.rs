@@ -6,7 +6,7 @@
 use super::paths::keys_of;
 use crate::ids::ChunkId;
 use crate::tag::{Tags, Visibility};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// Earlier chunks to which one chunk is linked at most. The format's limit.
 const MAX_PEERS: usize = 10;
@@ -101,9 +101,8 @@ fn hash(entity: &str) -> u64 {
 #[derive(Debug)]
 struct Seed {
     id: ChunkId,
-    domains: BTreeSet<String>,
-    entities: BTreeSet<String>,
-    keys: BTreeSet<String>,
+    /// Domains, entities and keys, as the numbers of the words in ascending order.
+    words: [Vec<u32>; 3],
     is_open: bool,
 }
 
@@ -111,19 +110,34 @@ struct Seed {
 #[derive(Debug, Default)]
 pub struct SeedPairs {
     seeds: Vec<Seed>,
+    numbers: HashMap<String, u32>,
 }
 
 impl SeedPairs {
     pub fn next(&mut self, id: ChunkId, tags: &Tags, visibility: Visibility) {
         if self.seeds.len() < SEED_CHUNKS {
+            let words = [
+                self.numbered(&tags.domains),
+                self.numbered(&tags.entities),
+                self.numbered(&keys_of(&tags.key_values)),
+            ];
             self.seeds.push(Seed {
                 id,
-                domains: tags.domains.iter().cloned().collect(),
-                entities: tags.entities.iter().cloned().collect(),
-                keys: keys_of(&tags.key_values).into_iter().collect(),
+                words,
                 is_open: visibility == Visibility::Open,
             });
         }
+    }
+
+    fn numbered(&mut self, words: &[String]) -> Vec<u32> {
+        let mut numbers = Vec::with_capacity(words.len());
+        for word in words {
+            let next = self.numbers.len() as u32;
+            numbers.push(*self.numbers.entry(word.clone()).or_insert(next));
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
     }
 
     /// Pairs (earlier, later) that agree in two of four: a domain, an entity, a key, both open. The
@@ -157,18 +171,31 @@ impl SeedPairs {
 
 /// Return how many of the four signals two seeds share, and how many tags in all.
 fn agreement(a: &Seed, b: &Seed) -> (usize, usize) {
-    let shared = [
-        a.domains.intersection(&b.domains).count(),
-        a.entities.intersection(&b.entities).count(),
-        a.keys.intersection(&b.keys).count(),
-    ];
+    let shared: [usize; 3] = std::array::from_fn(|kind| common(&a.words[kind], &b.words[kind]));
     let signals = shared.iter().filter(|n| **n > 0).count() + usize::from(a.is_open && b.is_open);
     (signals, shared.iter().sum())
+}
+
+/// Return how many numbers stand in both; each is in ascending order.
+fn common(mut a: &[u32], mut b: &[u32]) -> usize {
+    let mut count = 0;
+    while let ([first, rest_of_a @ ..], [second, rest_of_b @ ..]) = (a, b) {
+        count += usize::from(first == second);
+        if first <= second {
+            a = rest_of_a;
+        }
+        if second <= first {
+            b = rest_of_b;
+        }
+    }
+    count
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn id(n: u8) -> ChunkId {
         ChunkId([n; 8])
@@ -216,6 +243,17 @@ mod tests {
             }
         );
         assert_eq!(found[1].to, id(29));
+    }
+
+    proptest! {
+        #[test]
+        fn common_numbers_are_counted(
+            a in proptest::collection::btree_set(0u32..20, 0..15),
+            b in proptest::collection::btree_set(0u32..20, 0..15),
+        ) {
+            let listed = |set: &BTreeSet<u32>| set.iter().copied().collect::<Vec<_>>();
+            prop_assert_eq!(common(&listed(&a), &listed(&b)), a.intersection(&b).count());
+        }
     }
 
     #[test]

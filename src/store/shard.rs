@@ -6,6 +6,7 @@
 //! has no journal, so a full disk shows as a failed write, never as a lost commit at close. A dropped
 //! loader leaves a useless file for its owner to remove.
 
+mod genes;
 mod packed;
 mod postings;
 mod rows;
@@ -26,6 +27,7 @@ use super::schema;
 use super::segment::SegmentReader;
 use crate::file::{FileOutcome, RelPath};
 use crate::ids::Digest;
+use genes::{GeneWriter, Waiting};
 use postings::Postings;
 use rows::Rows;
 use rusqlite::{Connection, params};
@@ -81,6 +83,7 @@ struct State {
     entity_relations: EntityRelations,
     seed_pairs: SeedPairs,
     postings: Postings,
+    waiting: Waiting,
 }
 
 impl ShardLoader {
@@ -100,6 +103,11 @@ impl ShardLoader {
             .and_then(|()| conn.execute_batch(schema::BUILD_TABLES))
             .and_then(|()| conn.execute_batch(schema::SERVER_TABLES))
             .and_then(|()| conn.execute_batch(schema::STAGING_TABLES))
+            .and_then(|()| {
+                SORTED_TABLES
+                    .iter()
+                    .try_for_each(|table| packed::create(&conn, table))
+            })
             .map_err(StoreError::sql(path))?;
         fts::begin(&conn, path)?;
         let loader = Self {
@@ -159,6 +167,11 @@ impl ShardLoader {
     pub fn finish(mut self) -> Result<Loaded, StoreError> {
         connect::tune_for_indexes(&self.conn, self.header.sorter_threads)
             .map_err(|error| self.failed(error))?;
+        self.write_waiting().map_err(|error| self.failed(error))?;
+        // Before the indexes, since they take the pages that merging leaves free.
+        let began = Instant::now();
+        fts::finish(&self.conn, &self.path)?;
+        tracing::debug!(shard = self.header.label, step = "full text", elapsed = ?began.elapsed());
         let postings = std::mem::take(&mut self.state.postings);
         self.step("links", || self.write_links())?;
         self.step("sparse terms", || postings.write(&self.conn))?;
@@ -170,9 +183,6 @@ impl ShardLoader {
         self.step("statistics", || self.conn.execute_batch(schema::STATISTICS))?;
         self.write_meta().map_err(|error| self.failed(error))?;
         self.step("notes", || self.write_notes())?;
-        let began = Instant::now();
-        fts::finish(&self.conn, &self.path)?;
-        tracing::debug!(shard = self.header.label, step = "full text", elapsed = ?began.elapsed());
         let began = Instant::now();
         self.conn
             .execute_batch("COMMIT")
@@ -222,7 +232,18 @@ impl ShardLoader {
         Ok(())
     }
 
+    fn write_waiting(&mut self) -> rusqlite::Result<()> {
+        let mut genes = GeneWriter::prepare(&self.conn, self.header.epoch)?;
+        while let Some((rowid, row)) = self.state.waiting.take() {
+            genes.write(rowid, &row)?;
+        }
+        Ok(())
+    }
+
     fn write_links(&self) -> rusqlite::Result<()> {
+        for table in SORTED_TABLES {
+            packed::copy(&self.conn, table)?;
+        }
         packed::fill(&self.conn, "entity_graph", ENTITY_GRAPH)?;
         packed::fill(&self.conn, "gene_relations", schema::RELATIONS)?;
         packed::fill(&self.conn, "path_key_index", schema::PATH_KEYS)?;
@@ -268,6 +289,9 @@ impl ShardLoader {
         StoreError::sql(&self.path)(error)
     }
 }
+
+/// Tables in the order of a key that are filled while segments are loaded.
+const SORTED_TABLES: [&str; 2] = ["build_sources", "filename_index"];
 
 /// In the order of the key.
 const ENTITY_GRAPH: &str = "

@@ -1,7 +1,7 @@
 //! Every row of `genes` against what can be computed again from it: ids from texts, tags from the
 //! promoter, path keys and file stems from the file that owns the chunk, links from the tags.
 //!
-//! One pass in the order of the rows, which is the order in which the builder met the texts, beside
+//! One pass in the order of `build_routes`, which is the order in which the builder met the texts, beside
 //! one pass over the places of all files. Rows that a server added (no row in `build_routes`) are
 //! counted and left alone.
 
@@ -46,11 +46,15 @@ impl ChunkSummary {
 }
 
 const GENES: &str = "
-SELECT g.rowid, g.gene_id, g.content, g.complement, g.codons, g.promoter, g.epigenetics,
+SELECT r.rowid, g.gene_id, g.content, g.complement, g.codons, g.promoter, g.epigenetics,
        g.chromatin, g.is_fragment, g.source_id, g.mtime, g.content_hash, g.key_values,
-       g.embedding_dense_v2, g.compression_tier, r.terms, g.observed_at,
+       g.embedding_dense_v2, g.compression_tier, g.observed_at,
        g.last_verified_at, g.last_seen, g.live_truth_score
-FROM genes AS g LEFT JOIN build_routes AS r ON r.gene_id = g.gene_id ORDER BY g.rowid";
+FROM build_routes AS r CROSS JOIN genes AS g ON g.gene_id = r.gene_id ORDER BY r.rowid";
+
+const SERVER_CHUNKS: &str = "
+SELECT count(*) FROM genes AS g
+WHERE NOT EXISTS (SELECT 1 FROM build_routes AS r WHERE r.gene_id = g.gene_id)";
 
 /// Chunks of ours whose row a server has replaced by one of its own, which it does when it takes the
 /// same text in again: the row moves behind all of ours, and its times are the server's.
@@ -93,26 +97,24 @@ fn walk(
     let mut genes = genes.query([])?;
     let replaced = replaced(connection)?;
     seen.replaced_chunks = replaced.len() as u64;
-    let mut owners = Owners::new(connection, sources.query([])?, &replaced)?;
+    seen.server_chunks =
+        connection.query_row(SERVER_CHUNKS, [], |row| row.get::<_, i64>(0))? as u64;
+    let mut owners = Owners::new(connection, sources.query([])?)?;
     let mut edits = ServerEdits::new(epoch);
     let mut side_tables = SideTables::prepare(connection)?;
     let mut relations = ExpectedRelations::prepare(connection)?;
     while let Some(row) = genes.next()? {
-        let rowid: i64 = row.get(0)?;
+        let place: i64 = row.get(0)?;
         let gene_id = columns::text(row, 1).unwrap_or_default();
-        if columns::text(row, 15).is_none() {
-            seen.server_chunks += 1;
-            continue;
-        }
         if replaced.contains(gene_id) {
             let what = "a server indexed the same text and replaced the row";
             finder.fault(FaultKind::Replaced, "genes", gene_id, what);
             continue;
         }
-        let owner = owners.of(gene_id, rowid, finder)?;
+        let owner = owners.of(gene_id, place, finder)?;
         let tags = row_itself(row, gene_id, seen, finder);
         dated(row, gene_id, epoch, &tags, finder);
-        edits.gene(row, gene_id, [6, 17, 18, 19], finder);
+        edits.gene(row, gene_id, [6, 16, 17, 18], finder);
         match &owner {
             Some(owner) => against_owner(row, gene_id, owner, &tags, finder),
             None => {
@@ -208,7 +210,7 @@ fn row_itself(
 /// The times that a server leaves alone are the build's. JSON numbers are read to within a few units
 /// of the last place.
 fn dated(row: &Row<'_>, gene_id: &str, epoch: f64, stored: &Stored, finder: &mut Finder<'_>) {
-    let observed_at = row.get_ref(16).ok().and_then(|value| value.as_f64().ok());
+    let observed_at = row.get_ref(15).ok().and_then(|value| value.as_f64().ok());
     let created = stored.created_at.unwrap_or(epoch);
     // Not a number is near nothing.
     let is_near = (created - epoch).abs() < 1e-3;

@@ -1,10 +1,9 @@
 //! Which file owns each chunk: the first in canonical order that holds its text.
 //!
-//! Reads the rows of `build_sources` side by side with the rows of `genes`, whose order is that of their owners.
+//! Reads the rows of `build_sources` side by side with the chunks in the order of `build_routes`, which is that of their owners.
 
 use super::fault::{FaultKind, Finder};
 use rusqlite::{Connection, OptionalExtension as _, Rows, Statement};
-use std::collections::BTreeSet;
 
 /// Every chunk of every file, in canonical order.
 pub const SOURCES: &str = "
@@ -26,37 +25,35 @@ pub struct ChunkOwner {
     pub root_path: String,
 }
 
-/// Finds the owners of chunks in the order of the rows of `genes`.
+/// The place of a chunk in the order of `build_routes`; of one that is not there, before all others.
+const PLACE: &str = "
+SELECT coalesce(r.rowid, 0) FROM genes AS g LEFT JOIN build_routes AS r ON r.gene_id = g.gene_id
+WHERE g.gene_id = ?1";
+
+/// Finds the owners of chunks in the order of `build_routes`.
 pub struct Owners<'a> {
     sources: Rows<'a>,
     next: Option<ChunkOwner>,
-    /// Chunks that a server has replaced. Their rows do not stand in the order of their owners any more.
-    replaced: &'a BTreeSet<String>,
-    rowid: Statement<'a>,
+    place: Statement<'a>,
 }
 
 impl<'a> Owners<'a> {
     /// `sources` are the rows of [`SOURCES`].
-    pub fn new(
-        connection: &'a Connection,
-        sources: Rows<'a>,
-        replaced: &'a BTreeSet<String>,
-    ) -> Result<Self, rusqlite::Error> {
+    pub fn new(connection: &'a Connection, sources: Rows<'a>) -> Result<Self, rusqlite::Error> {
         let mut owners = Self {
             sources,
             next: None,
-            replaced,
-            rowid: connection.prepare("SELECT rowid FROM genes WHERE gene_id = ?1")?,
+            place: connection.prepare(PLACE)?,
         };
         owners.advance()?;
         Ok(owners)
     }
 
-    /// Return the owner of the chunk in row `rowid`. Skips repeats of earlier chunks before it.
+    /// Return the owner of the chunk at `place` of `build_routes`. Skips repeats of earlier chunks before it.
     pub fn of(
         &mut self,
         gene_id: &str,
-        rowid: i64,
+        place: i64,
         finder: &mut Finder<'_>,
     ) -> Result<Option<ChunkOwner>, rusqlite::Error> {
         while let Some(source) = &self.next {
@@ -65,8 +62,8 @@ impl<'a> Owners<'a> {
                 self.advance()?;
                 return Ok(source);
             }
-            match self.rowid_of(&source.gene_id.clone())? {
-                Some(earlier) if earlier < rowid || self.is_replaced() => self.advance()?,
+            match self.place_of(&source.gene_id.clone())? {
+                Some(earlier) if earlier < place => self.advance()?,
                 Some(_) => return Ok(None),
                 None => self.missing(finder)?,
             }
@@ -77,7 +74,7 @@ impl<'a> Owners<'a> {
     /// Check the sources behind the last row: all of them must repeat earlier chunks.
     pub fn rest(&mut self, finder: &mut Finder<'_>) -> Result<(), rusqlite::Error> {
         while let Some(source) = &self.next {
-            match self.rowid_of(&source.gene_id.clone())? {
+            match self.place_of(&source.gene_id.clone())? {
                 Some(_) => self.advance()?,
                 None => self.missing(finder)?,
             }
@@ -85,13 +82,8 @@ impl<'a> Owners<'a> {
         Ok(())
     }
 
-    fn is_replaced(&self) -> bool {
-        let next = self.next.as_ref();
-        next.is_some_and(|source| self.replaced.contains(&source.gene_id))
-    }
-
-    fn rowid_of(&mut self, gene_id: &str) -> Result<Option<i64>, rusqlite::Error> {
-        self.rowid.query_row([gene_id], |row| row.get(0)).optional()
+    fn place_of(&mut self, gene_id: &str) -> Result<Option<i64>, rusqlite::Error> {
+        self.place.query_row([gene_id], |row| row.get(0)).optional()
     }
 
     fn missing(&mut self, finder: &mut Finder<'_>) -> Result<(), rusqlite::Error> {

@@ -232,7 +232,7 @@ fn chunks_of_ours() -> String {
         "SELECT g.gene_id, g.source_id, g.key_values, NOT coalesce(g.is_fragment, 0), g.content_hash,
                 g.promoter, r.terms
          FROM build_routes AS r JOIN genes AS g ON g.gene_id = r.gene_id
-         WHERE g.gene_id NOT IN ({}) ORDER BY g.rowid",
+         WHERE g.gene_id NOT IN ({}) ORDER BY r.rowid",
         chunks::REPLACED
     )
 }

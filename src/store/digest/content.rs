@@ -115,10 +115,11 @@ impl Chunks {
         // The first column is the id, the second the source, the third the hash of the text, the
         // fourth the dense vector.
         let mut statement = conn.prepare(
-            "SELECT gene_id, source_id, content_hash, embedding_dense_v2, content, complement, \
+            "SELECT g.gene_id, source_id, content_hash, embedding_dense_v2, content, complement, \
              codons, promoter, is_fragment, embedding, repo_root, source_kind, volatility_class, \
              authority_class, support_span, version, supersedes, key_values, embedding_dense, \
-             compression_tier FROM genes ORDER BY rowid",
+             compression_tier FROM build_routes AS r CROSS JOIN genes AS g ON g.gene_id = r.gene_id \
+             ORDER BY r.rowid",
         )?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;

@@ -52,7 +52,7 @@ pub fn fill(conn: &Connection, table: &str, select: &str) -> rusqlite::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::schema::SHARD_TABLES;
+    use crate::store::schema::{BUILD_TABLES, SHARD_TABLES};
 
     /// Every table of a shard that is kept in the order of a key.
     #[test]
@@ -61,16 +61,18 @@ mod tests {
             ("entity_graph", "id, id2"),
             ("gene_relations", "id, id2, 5, 0.5, 1700000000.5"),
             ("filename_index", "id, id2"),
+            ("build_sources", "n, 1, id2, 0, 5, 6, 1, 2, '[]'"),
             ("path_key_index", "id, id2, id"),
             ("splade_terms", "id2, id, 1.2345"),
             ("splade_term_df", "id, 7"),
         ] {
             let conn = Connection::open_in_memory().expect("a database");
             conn.execute_batch(SHARD_TABLES).expect("tables");
+            conn.execute_batch(BUILD_TABLES).expect("tables");
             let select = format!(
                 "SELECT {columns} FROM
                      (WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
-                      SELECT printf('%016x', n) AS id, printf('%016x', n * 7919) AS id2 FROM n)
+                      SELECT n, printf('%016x', n) AS id, printf('%016x', n * 7919) AS id2 FROM n)
                  ORDER BY id"
             );
             fill(&conn, table, &select).expect("filled");

@@ -1,5 +1,6 @@
 //! The rows of one file and of one chunk.
 
+use super::genes::{GeneRow, GeneWriter};
 use super::{Root, ShardHeader, State};
 use crate::chunk::Chunk;
 use crate::file::FileRecord;
@@ -25,21 +26,17 @@ pub struct Rows<'conn> {
     label: &'conn str,
     roots: &'conn [Root],
     epoch: f64,
-    epigenetics: String,
     /// Of the last file that was written.
     source: Source,
     file: Statement<'conn>,
-    gene: Statement<'conn>,
+    gene: GeneWriter<'conn>,
     place: Statement<'conn>,
     route: Statement<'conn>,
     tag: Statement<'conn>,
-    full_text: Statement<'conn>,
     token: Statement<'conn>,
     key: Statement<'conn>,
     stem: Statement<'conn>,
     relation: Statement<'conn>,
-    /// Buffer for the indexed text.
-    text: String,
 }
 
 /// Values of a file's path, computed once for all of its chunks.
@@ -60,18 +57,13 @@ INSERT INTO build_files
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 const INSERT_PLACE: &str = "
-INSERT INTO build_sources
+INSERT INTO temp.packed_build_sources
     (file_id, seq, gene_id, is_fragment, byte_start, byte_end, line_start, line_end, symbols)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
-/// The first file with a text owns the row.
-const INSERT_GENE: &str = "
-INSERT INTO genes
-    (rowid, gene_id, content, complement, codons, promoter, epigenetics, chromatin, is_fragment,
-     source_id, observed_at, mtime, content_hash, last_verified_at, key_values,
-     embedding_dense_v2, compression_tier, last_seen)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?11, ?14, ?15, ?8, ?11)
-ON CONFLICT (gene_id) DO NOTHING";
+/// The first file with a text owns the row. The rows tell the order of the chunks.
+const INSERT_ROUTE: &str = "
+INSERT INTO build_routes VALUES (?1, ?2, ?3, ?4) ON CONFLICT (gene_id) DO NOTHING";
 
 const INSERT_RELATION: &str = "
 INSERT INTO build_relations (gene_id_a, gene_id_b, relation, confidence, updated_at)
@@ -94,19 +86,16 @@ impl<'conn> Rows<'conn> {
                 label: &root.label,
                 roots: &header.roots,
                 epoch: header.epoch,
-                epigenetics: epigenetics(header.epoch),
                 source: Source::default(),
                 file: conn.prepare(INSERT_FILE)?,
-                gene: conn.prepare(INSERT_GENE)?,
+                gene: GeneWriter::prepare(conn, header.epoch)?,
                 place: conn.prepare(INSERT_PLACE)?,
-                route: conn.prepare("INSERT INTO build_routes VALUES (?1, ?2, ?3, ?4)")?,
+                route: conn.prepare(INSERT_ROUTE)?,
                 tag: conn.prepare("INSERT INTO promoter_index VALUES (?1, ?2, ?3)")?,
-                full_text: conn.prepare(fts::INSERT)?,
                 token: conn.prepare("INSERT INTO build_path_tokens VALUES (?1, ?2)")?,
                 key: conn.prepare("INSERT INTO build_keys VALUES (?1, ?2, ?3)")?,
-                stem: conn.prepare("INSERT INTO filename_index VALUES (?1, ?2)")?,
+                stem: conn.prepare("INSERT INTO temp.packed_filename_index VALUES (?1, ?2)")?,
                 relation: conn.prepare(INSERT_RELATION)?,
-                text: String::new(),
             })
         };
         prepare().map_err(StoreError::sql(database))
@@ -151,20 +140,17 @@ impl<'conn> Rows<'conn> {
         let failed = StoreError::sql(self.database);
         self.place(chunk, &gene_id).map_err(&failed)?;
         state.places += 1;
-        let rowid = state.loaded.chunks as i64 + 1;
-        if !self.gene(rowid, &gene_id, encoded).map_err(&failed)? {
-            return self.check_same_text(&gene_id, chunk.hash);
+        if !self.routes(&gene_id, encoded).map_err(&failed)? {
+            return self.check_same_text(state, &gene_id, chunk.hash);
         }
         state.loaded.chunks += 1;
-        self.side_rows(state, rowid, &gene_id, encoded)
-            .map_err(&failed)
+        self.side_rows(state, gene_id, encoded).map_err(&failed)
     }
 
     fn side_rows(
         &mut self,
         state: &mut State,
-        rowid: i64,
-        gene_id: &str,
+        gene_id: String,
         encoded: &EncodedChunk<'_>,
     ) -> rusqlite::Result<()> {
         let TaggedChunk {
@@ -175,29 +161,18 @@ impl<'conn> Rows<'conn> {
         let domains: Vec<String> = tags.domains.iter().map(|tag| tag.to_lowercase()).collect();
         let mut entities: Vec<String> =
             tags.entities.iter().map(|tag| tag.to_lowercase()).collect();
-        self.tags(gene_id, "domain", &domains)?;
-        self.tags(gene_id, "entity", &entities)?;
+        self.tags(&gene_id, "domain", &domains)?;
+        self.tags(&gene_id, "entity", &entities)?;
         let tag_values = [domains, entities.clone()].concat();
-        let indexed = fts::Indexed {
-            source: &self.source.searched,
-            tag_values: &tag_values,
-            content: &chunk.text,
-            unwritten: &tags.unwritten,
-        };
-        fts::spell(&mut self.text, &indexed);
-        fts::insert(
-            &mut self.full_text,
-            rowid,
-            gene_id,
-            &self.text,
-            &tags.extract,
-        )?;
         if let Some(sparse) = &encoded.vectors.sparse {
             let id = chunk.hash.chunk_id();
             state.postings.add(self.conn, id, sparse)?;
         }
-        self.path_keys(gene_id, tags)?;
-        self.routes(gene_id, encoded)?;
+        self.path_keys(&gene_id, tags)?;
+        let gene = self.gene_row(gene_id, &tag_values, encoded);
+        if let Some((rowid, next)) = state.waiting.exchange(gene) {
+            self.gene.write(rowid, &next)?;
+        }
         entities.sort_unstable();
         entities.dedup();
         for link in state
@@ -205,8 +180,9 @@ impl<'conn> Rows<'conn> {
             .next(chunk.hash.chunk_id(), &entities)
         {
             let to = link.to.to_string();
+            let from = chunk.hash.chunk_id().to_string();
             self.relation
-                .execute((gene_id, to, link.confidence, self.epoch))?;
+                .execute((from, to, link.confidence, self.epoch))?;
         }
         state
             .seed_pairs
@@ -234,41 +210,51 @@ impl<'conn> Rows<'conn> {
             .map(drop)
     }
 
-    /// Insert the chunk's own row. Return whether it is new.
-    fn gene(
-        &mut self,
-        rowid: i64,
-        gene_id: &str,
+    fn gene_row(
+        &self,
+        gene_id: String,
+        tag_values: &[String],
         encoded: &EncodedChunk<'_>,
-    ) -> rusqlite::Result<bool> {
+    ) -> GeneRow {
         let TaggedChunk {
             chunk,
             tags,
             visibility,
         } = &encoded.tagged;
+        let indexed = fts::Indexed {
+            source: &self.source.searched,
+            tag_values,
+            content: &chunk.text,
+            unwritten: &tags.unwritten,
+        };
         let dense = encoded.vectors.dense.as_ref();
-        let key_values = (!tags.key_values.is_empty()).then(|| json(&tags.key_values));
-        let row = &mut self.gene;
-        row.raw_bind_parameter(1, rowid)?;
-        row.raw_bind_parameter(2, gene_id)?;
-        row.raw_bind_parameter(3, &chunk.text)?;
-        row.raw_bind_parameter(4, &tags.extract)?;
-        row.raw_bind_parameter(5, json(&tags.labels))?;
-        row.raw_bind_parameter(6, promoter(tags, chunk.sequence))?;
-        row.raw_bind_parameter(7, &self.epigenetics)?;
-        row.raw_bind_parameter(8, chromatin::of(*visibility))?;
-        row.raw_bind_parameter(9, chunk.is_fragment)?;
-        row.raw_bind_parameter(10, &self.source.source_id)?;
-        row.raw_bind_parameter(11, self.epoch)?;
-        row.raw_bind_parameter(12, self.source.mtime)?;
-        row.raw_bind_parameter(13, chunk.hash.to_hex())?;
-        row.raw_bind_parameter(14, key_values)?;
-        row.raw_bind_parameter(15, dense.map(DenseVector::to_le_bytes))?;
-        Ok(row.raw_execute()? == 1)
+        GeneRow {
+            gene_id,
+            searched: fts::spell(&indexed),
+            text: chunk.text.to_string(),
+            complement: tags.extract.clone(),
+            codons: json(&tags.labels),
+            promoter: promoter(tags, chunk.sequence),
+            chromatin: chromatin::of(*visibility),
+            is_fragment: chunk.is_fragment,
+            source_id: self.source.source_id.clone(),
+            mtime: self.source.mtime,
+            hash: chunk.hash,
+            key_values: (!tags.key_values.is_empty()).then(|| json(&tags.key_values)),
+            dense: dense.map(DenseVector::to_le_bytes),
+        }
     }
 
     /// Compare the whole hash of a known id. The id is 64 bits of it, so different texts may collide.
-    fn check_same_text(&self, gene_id: &str, hash: ContentHash) -> Result<(), StoreError> {
+    fn check_same_text(
+        &self,
+        state: &State,
+        gene_id: &str,
+        hash: ContentHash,
+    ) -> Result<(), StoreError> {
+        if state.waiting.hash_of(gene_id) == Some(hash) {
+            return Ok(());
+        }
         let stored: Option<String> = self
             .conn
             .prepare_cached("SELECT content_hash FROM genes WHERE gene_id = ?1")
@@ -304,8 +290,8 @@ impl<'conn> Rows<'conn> {
     }
 
     /// Write the routing words: the encoder's first, since later builds reuse them with its vectors, then the tagger's;
-    /// each once, ignoring ASCII case.
-    fn routes(&mut self, gene_id: &str, encoded: &EncodedChunk<'_>) -> rusqlite::Result<()> {
+    /// each once, ignoring ASCII case. Return whether the chunk is new.
+    fn routes(&mut self, gene_id: &str, encoded: &EncodedChunk<'_>) -> rusqlite::Result<bool> {
         let mut words = Vec::new();
         add_words(&mut words, &encoded.vectors.route_words);
         let n_of_encoder = words.len() as i64;
@@ -317,7 +303,7 @@ impl<'conn> Rows<'conn> {
                 n_of_encoder,
                 &encoded.tagged.tags.unwritten,
             ))
-            .map(drop)
+            .map(|rows| rows == 1)
     }
 }
 

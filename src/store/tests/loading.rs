@@ -362,7 +362,8 @@ fn full_text_has_the_path_below_the_innermost_root_and_words_beside_the_text() {
     loader.finish().expect("finished");
     let conn = open(&shard);
     let sources =
-        "SELECT substr(content, 1, instr(content, ' ') - 1) FROM genes_fts_source ORDER BY rowid";
+        "SELECT substr(f.content, 1, instr(f.content, ' ') - 1) FROM genes_fts_source AS f
+         JOIN build_routes AS r ON r.gene_id = f.gene_id ORDER BY r.rowid";
     assert_eq!(
         rows(&conn, sources),
         [

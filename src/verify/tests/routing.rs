@@ -135,12 +135,12 @@ fn links_to_nowhere_are_found_across_shards() {
     let link = |to: &str| {
         format!(
             "INSERT INTO harmonic_links (gene_id_a, gene_id_b, weight, updated_at)
-             SELECT gene_id, {to}, 1.0, 0 FROM genes WHERE rowid = 1"
+             SELECT gene_id, {to}, 1.0, 0 FROM build_routes WHERE rowid = 1"
         )
     };
     let other = {
         let b = Connection::open(fixture.shard("b")).expect("opened");
-        let sql = "SELECT quote(gene_id) FROM genes WHERE rowid = 1";
+        let sql = "SELECT quote(gene_id) FROM build_routes WHERE rowid = 1";
         b.query_row(sql, [], |row| row.get::<_, String>(0))
             .expect("a chunk")
     };
