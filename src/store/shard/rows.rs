@@ -238,6 +238,7 @@ impl<'conn> Rows<'conn> {
             chromatin: chromatin::of(*visibility),
             is_fragment: chunk.is_fragment,
             source_id: self.source.source_id.clone(),
+            path_bytes: self.source.source_id.len() - self.source_prefix.len(),
             mtime: self.source.mtime,
             hash: chunk.hash,
             key_values: (!tags.key_values.is_empty()).then(|| json(&tags.key_values)),
