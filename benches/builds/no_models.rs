@@ -46,8 +46,8 @@ fn ratios(measured: &[Measured]) -> Table {
     for one in measured {
         let bound = one.bound();
         let (parse, wanted) = match one.recipe.chunker {
-            Chunker::Compat => (Cell::text("not used"), "0.35"),
-            Chunker::Ast => (Cell::figure(&one.rate(&one.parse), 1), "0.5"),
+            Chunker::Compat => (Cell::text("not used"), "0.5"),
+            Chunker::Ast => (Cell::figure(&one.rate(&one.parse), 1), "0.6"),
         };
         table.row([
             Cell::text(&one.name),

@@ -49,8 +49,10 @@ const GENES: &str = "
 SELECT r.rowid, g.gene_id, g.content, g.complement, g.codons, g.promoter, g.epigenetics,
        g.chromatin, g.is_fragment, g.source_id, g.mtime, g.content_hash, g.key_values,
        g.embedding_dense_v2, g.compression_tier, g.observed_at,
-       g.last_verified_at, g.last_seen, g.live_truth_score
+       g.last_verified_at, g.last_seen, g.live_truth_score, g.rowid
 FROM build_routes AS r CROSS JOIN genes AS g ON g.gene_id = r.gene_id ORDER BY r.rowid";
+
+const OUR_CHUNKS: &str = "SELECT count(*) FROM build_routes";
 
 const SERVER_CHUNKS: &str = "
 SELECT count(*) FROM genes AS g
@@ -97,6 +99,7 @@ fn walk(
     let mut genes = genes.query([])?;
     let replaced = replaced(connection)?;
     seen.replaced_chunks = replaced.len() as u64;
+    let our_chunks: i64 = connection.query_row(OUR_CHUNKS, [], |row| row.get(0))?;
     seen.server_chunks =
         connection.query_row(SERVER_CHUNKS, [], |row| row.get::<_, i64>(0))? as u64;
     let mut owners = Owners::new(connection, sources.query([])?)?;
@@ -110,6 +113,10 @@ fn walk(
             let what = "a server indexed the same text and replaced the row";
             finder.fault(FaultKind::Replaced, "genes", gene_id, what);
             continue;
+        }
+        if !(1..=our_chunks).contains(&row.get(19)?) {
+            let what = "the row has not one of the numbers that the builder gave";
+            finder.fault(FaultKind::Column, "genes", gene_id, what);
         }
         let owner = owners.of(gene_id, place, finder)?;
         let tags = row_itself(row, gene_id, seen, finder);

@@ -91,7 +91,7 @@ fn chunk(
             connection,
             "SELECT gene_id_b FROM gene_relations JOIN genes AS g ON g.gene_id = gene_id_b
              LEFT JOIN build_routes AS r ON r.gene_id = gene_id_b
-             WHERE gene_id_a = ?1 AND relation = 5 ORDER BY confidence DESC, r.rowid DESC, g.rowid DESC",
+             WHERE gene_id_a = ?1 AND relation = 5 ORDER BY confidence DESC, r.rowid IS NULL DESC, r.rowid DESC, g.rowid DESC",
             gene_id,
         )?,
     })

@@ -115,3 +115,29 @@ fn a_chunk_is_shown_whole() {
             .is_empty()
     );
 }
+
+#[test]
+fn related_chunks_come_by_weight_and_then_the_latest_first() {
+    let (folder, index) = shard();
+    let conn = rusqlite::Connection::open(folder.path().join("s.genome.db")).expect("opened");
+    conn.execute_batch(
+        "INSERT INTO genes (gene_id, content) VALUES ('00000000deadbeef', 'of a server');
+         DELETE FROM gene_relations;
+         INSERT INTO gene_relations
+             SELECT (SELECT gene_id FROM build_routes WHERE rowid = 1), gene_id, 5, 0.5, 0
+             FROM genes WHERE gene_id <> (SELECT gene_id FROM build_routes WHERE rowid = 1);",
+    )
+    .expect("changed");
+    let ids = |sql: &str| -> Vec<String> {
+        let mut statement = conn.prepare(sql).expect("a query");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<Result<_, _>>().expect("ids")
+    };
+    let first = &ids("SELECT gene_id FROM build_routes WHERE rowid = 1")[0];
+    let mut expected = vec!["00000000deadbeef".to_owned()];
+    expected.extend(ids(
+        "SELECT gene_id FROM build_routes WHERE rowid > 1 ORDER BY rowid DESC",
+    ));
+    let views = inspect_chunk(&index, first, 3).expect("read");
+    assert_eq!(views[0].related, expected);
+}

@@ -11,8 +11,11 @@ use crate::store::schema::PAGE_BYTES;
 use rusqlite::{Connection, Statement};
 
 /// Rows that wait at most. On 11,238 chunks of six repositories the table takes 4,735 bytes a row without waiting, 4,346 with 8 rows,
-/// 4,333 with 16, 4,310 with 64, 4,287 with 256 (1.5 MB of memory), and would take 4,138 with pages that are all full.
+/// 4,333 with 16, 4,310 with 64, 4,287 with 256, and would take 4,138 with pages that are all full.
 const WAITING: usize = 256;
+
+/// Bytes of records that wait at most, and one more: long chunks would take much memory. Those rows hold 1.1 MB.
+const WAITING_BYTES: usize = 2 << 20;
 
 /// One row, with what the full-text index says of it.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct GeneRow {
 pub struct Waiting {
     /// With the bytes of their records.
     rows: Vec<(GeneRow, usize)>,
+    /// Bytes of all records that wait.
+    waiting: usize,
     /// Bytes that are free in the page being filled.
     free: usize,
     /// Rows that were taken.
@@ -62,7 +67,9 @@ impl Waiting {
     pub fn exchange(&mut self, row: GeneRow) -> Option<(i64, GeneRow)> {
         let payload = payload_bytes(&row);
         self.rows.push((row, payload));
-        (self.rows.len() > WAITING).then(|| self.take()).flatten()
+        self.waiting += payload;
+        let is_full = self.rows.len() > WAITING || self.waiting > WAITING_BYTES;
+        is_full.then(|| self.take()).flatten()
     }
 
     /// Return the row to write next, with its number: the largest that fits, or the largest of all for a new page; of equals the earliest.
@@ -88,7 +95,9 @@ impl Waiting {
         };
         self.free = self.free.saturating_sub(bytes);
         self.taken = rowid;
-        Some((rowid, self.rows.remove(n).0))
+        let (row, payload) = self.rows.remove(n);
+        self.waiting -= payload;
+        Some((rowid, row))
     }
 }
 
@@ -267,6 +276,19 @@ mod tests {
             let all: Vec<String> = (0..sizes.len()).map(|n| format!("{n:016x}")).collect();
             prop_assert_eq!(ids, all);
         }
+    }
+
+    #[test]
+    fn long_rows_do_not_wait_in_numbers() {
+        let mut waiting = Waiting::default();
+        for n in 0..400 {
+            waiting.exchange(row(n, 100_000, false));
+        }
+        assert!(
+            waiting.rows.len() <= WAITING_BYTES / 100_000,
+            "{}",
+            waiting.rows.len()
+        );
     }
 
     #[test]

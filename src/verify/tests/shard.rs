@@ -10,6 +10,8 @@ const DAMAGES: &[(&str, Level, FaultKind, &str)] = {
         ("UPDATE genes SET content = 'x' || content WHERE rowid = 2", Full, ChunkId, "genes"),
         ("UPDATE genes SET content = 'x' || content WHERE rowid = 2", Full, FullText, "genes_fts"),
         ("UPDATE genes SET complement = 'other' WHERE rowid = 2", Full, FullText, "genes_fts"),
+        ("UPDATE genes SET rowid = 100000 WHERE rowid = 2; INSERT INTO genes_fts (genes_fts) VALUES ('rebuild')", Full, Column, "genes"),
+        ("UPDATE genes SET rowid = -5 WHERE rowid = 2; INSERT INTO genes_fts (genes_fts) VALUES ('rebuild')", Full, Column, "genes"),
         ("UPDATE build_routes SET words = 'other' WHERE rowid = 2", Full, FullText, "genes_fts"),
         ("UPDATE build_routes SET words = upper(words) WHERE rowid = 2", Full, Digest, "shards"),
         ("UPDATE genes SET complement = upper(complement) WHERE rowid = 2", Full, Digest, "shards"),
