@@ -14,7 +14,7 @@ use rusqlite::{Connection, Statement};
 /// 4,333 with 16, 4,310 with 64, 4,287 with 256, and would take 4,138 with pages that are all full.
 const WAITING: usize = 256;
 
-/// Bytes of records that wait at most, and one more: long chunks would take much memory. Those rows hold 1.1 MB.
+/// Bytes of records that wait at most, since long chunks would take much memory. 256 of the rows above have 1.1 MB.
 const WAITING_BYTES: usize = 2 << 20;
 
 /// One row, with what the full-text index says of it.
