@@ -10,15 +10,15 @@ instead of writing it.
    permissive licences. The repositories of the code-search benchmark and the unseen packages of docs/benchmarks.md are not among them; of
    the crates that this program depends on, 87 are.
 2. Take pairs out of their sources: the first sentence of a comment of documentation with the code below it, without the comment; with the
-   rest of a long comment; a heading of Markdown with its section. Names like readFile are set apart, as the encoder does.
+   rest of a long comment; a heading of Markdown with its section.
 3. Train two copies of the first table, that of commit FIRST, so that the two sides of a pair point the same way and those of other pairs of a
    batch do not (cross entropy in both directions): one with batches at random, one with batches of 16 pairs from each package, which are harder to tell apart.
 4. Take the mean of the first table and the two copies, and round it to 4 bits.
 
-Two runs on one machine gave the same bytes with an earlier list of packages. One thread, one kernel of OpenBLAS, sums in a fixed order and fixed seeds are there so that
+Two runs on one machine gave the same bytes. One thread, one kernel of OpenBLAS, sums in a fixed order and fixed seeds are there so that
 other x86-64 machines with AVX2 give them too; that was not tried.
 
-Needs git, cc, cargo, npm, and Python 3.11 with the packages of tools/encoders/requirements.txt. Takes 7 minutes of one core after the
+Needs git, cc, cargo, npm, and Python 3.11 with the packages of tools/encoders/requirements.txt. Takes 3.5 minutes of one core after the
 downloads.
 """
 
@@ -48,7 +48,7 @@ from onnx import numpy_helper
 from tokenizers import Tokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "encoders"))
-from pairs import PAIRS, is_good, is_read, with_parts_apart
+from pairs import PAIRS, is_good, is_read
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parent / "assets/models"
@@ -173,8 +173,8 @@ class Bags:
     def __init__(self, tokenizer, texts, limit):
         starts, ids, counts = [0], [], []
         for at in range(0, len(texts), 1_000):
-            cut = [with_parts_apart(text[: 5 * limit]) for text in texts[at : at + 1_000]]
-            for encoding in tokenizer.encode_batch_fast(cut, add_special_tokens=False):
+            cut = [text[: 5 * limit] for text in texts[at : at + 1_000]]
+            for encoding in tokenizer.encode_batch(cut, add_special_tokens=False):
                 distinct = collections.Counter(encoding.ids[:limit])
                 ids += sorted(distinct)
                 counts += (distinct[token] for token in sorted(distinct))

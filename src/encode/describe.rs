@@ -22,9 +22,6 @@ const RULES: u32 = 2;
 /// The same for texts that are sent to a server: how they are cut, and how vectors of pieces are put together.
 const SERVER_RULES: u32 = 1;
 
-/// The same for where names are parted.
-const PARTS_RULES: u32 = 1;
-
 /// The same for which tokens of a user's model may be terms.
 const TERM_RULES: u32 = 1;
 
@@ -138,13 +135,13 @@ fn embedded_hash(kind: EncoderKind, coverage: Coverage) -> Digest {
             "15f8c468254a837effc3b1b01288e1e1e23ab3eb2ec060f14f0f5b047009c39e"
         }
         (EncoderKind::Dense, Coverage::Whole) => {
-            "74901df567fd59d90ade08b9febf77897dff5dd9288bed0068068c44e3efda33"
+            "46b9a4be6c9a19cf549efd86513b9271dae34e44f54face5b2d3dab881ff5d9c"
         }
         (EncoderKind::Sparse, Coverage::Head) => {
             "05c9fa8d96ee07029b2fba9c83e57fd9b0bd66dd8976908e271fb2a313a5b380"
         }
         (EncoderKind::Dense, Coverage::Head) => {
-            "e6e705e1da519fe3a3aa91c4d3aa53e555e6bb03aa61cc7c0137409c0adb08c0"
+            "babe0b2f6df975403353d0a71076f4345771339f78577a08338a8bc81ddb22e7"
         }
     };
     Digest::parse(hash).expect("64 hexadecimal digits")
@@ -190,10 +187,6 @@ fn model_hash(
     hash.number(model.char_cap.map_or(u64::MAX, |chars| chars as u64));
     hash.number(model.document_terms() as u64);
     hash.text(coverage_name(coverage));
-    if model.sets_parts_apart() {
-        hash.text("parts of names apart");
-        hash.number(PARTS_RULES.into());
-    }
     if let (EncoderKind::Sparse, Graph::File(_)) = (model.kind, &model.graph) {
         hash.number(TERM_RULES.into());
     }

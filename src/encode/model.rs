@@ -155,11 +155,6 @@ impl Model {
         }
     }
 
-    /// Whether it sees the parts of names like `readFile` as words of their own: the built-in dense table was trained so.
-    pub fn sets_parts_apart(&self) -> bool {
-        self.kind == EncoderKind::Dense && matches!(self.graph, Graph::Embedded(_))
-    }
-
     /// Return the number of terms that a chunk's vector has at most.
     pub fn document_terms(&self) -> usize {
         match self.graph {

@@ -11,15 +11,6 @@ SUFFIXES = {"python": (".py",), "crates": (".rs", ".md"), "npm": (".js", ".mjs",
 LARGEST = {"python": 300_000, "crates": 1_500_000, "npm": 1_500_000}
 
 
-# As `src/encode/text/parts_of_names.rs` does for the built-in dense encoder.
-PART = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
-
-def with_parts_apart(text):
-    """`readFile` as `read File`: WordPiece knows those words."""
-    return PART.sub(" ", text)
-
-
 def is_read(kind, path, size):
     path = PurePosixPath(path)
     is_bundle = ".min." in path.name or path.name.upper().startswith("CHANGELOG")

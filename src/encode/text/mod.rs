@@ -1,12 +1,10 @@
 //! Texts to windows of token ids, which sessions run over.
 //!
 //! Needs no session and keeps no state: share it between threads and call it from a pool while the encoder thread runs.
-//! Two encoders with the same tokenizer and rules tokenize a text once. The embedded pair shares the tokenizer, but the dense
-//! one sees names like `readFile` in their parts.
+//! Two encoders with the same tokenizer and rules, as the embedded pair has, tokenize a text once.
 //!
-//! Imports, from the bottom: `parts_of_names` and `windows`, `windower`, this file.
+//! Imports, from the bottom: `windows`, `windower`, this file.
 
-mod parts_of_names;
 mod windower;
 mod windows;
 

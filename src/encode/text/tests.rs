@@ -22,9 +22,9 @@ fn lengths(windows: &Windows) -> Vec<usize> {
 }
 
 #[test]
-fn the_embedded_pair_differs_in_names_of_several_words_alone() {
+fn the_embedded_pair_is_tokenized_once() {
     let tokenized = WHOLE.tokenize(&"word ".repeat(1200));
-    assert_eq!(tokenized.n_tokens(), 1200);
+    assert_eq!((tokenized.windows.len(), tokenized.n_tokens()), (1, 1200));
     assert_eq!(
         lengths(tokenized.windows(EncoderKind::Sparse).expect("windows")),
         [512, 512, 182]
@@ -33,24 +33,6 @@ fn the_embedded_pair_differs_in_names_of_several_words_alone() {
         tokenized.windows(EncoderKind::Sparse),
         tokenized.windows(EncoderKind::Dense)
     );
-    for tokenized in [WHOLE.tokenize("readFile"), WHOLE.tokenize_query("readFile")] {
-        let ids = |kind| tokenized.sequences(kind).collect::<Vec<_>>();
-        assert_eq!(ids(EncoderKind::Dense), [[101, 3191, 5371, 102]]);
-        assert_eq!(ids(EncoderKind::Sparse), [[101, 3191, 8873, 2571, 102]]);
-        assert_eq!(tokenized.words.len(), 1);
-        assert_eq!(&*tokenized.text, "readFile");
-    }
-}
-
-#[test]
-fn equal_rules_share_the_windows() {
-    let same = TextTokenizer::new(
-        Some(&Model::embedded(EncoderKind::Sparse)),
-        Some(&Model::embedded(EncoderKind::Sparse)),
-        Coverage::Whole,
-    );
-    let tokenized = same.expect("a good tokenizer").tokenize("readFile");
-    assert_eq!(tokenized.windows.len(), 1);
 }
 
 #[test]

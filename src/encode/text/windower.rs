@@ -1,6 +1,5 @@
 //! The tokenizer of one encoder with its rules: prefixes, longest run, how much of a text it sees.
 
-use super::parts_of_names::with_parts_apart;
 use super::windows::Windows;
 use crate::batch::EncoderKind;
 use crate::encode::characters::first_chars;
@@ -40,8 +39,6 @@ pub(super) struct Rules {
     one_window: bool,
     /// Put the model's special tokens around each window.
     has_special: bool,
-    /// Set the parts of names like `readFile` apart.
-    sets_parts_apart: bool,
 }
 
 /// The tokens around the text in each window.
@@ -71,8 +68,7 @@ impl Windower {
         (self.rules.max_len < overhead + MIN_ROOM).then_some(overhead)
     }
 
-    /// Tokenize a text and cut it into windows. Also return its words, as ranges of its bytes and tokens: of the bytes that it
-    /// has with the parts of names apart, if the rules set them apart.
+    /// Tokenize a text and cut it into windows. Also return its words, as ranges of its bytes and tokens.
     pub fn windows(
         &self,
         text: &str,
@@ -82,11 +78,6 @@ impl Windower {
             Some(chars) => first_chars(text, chars),
             None => text,
         };
-        let apart = match self.rules.sets_parts_apart {
-            true => with_parts_apart(text),
-            false => Cow::Borrowed(text),
-        };
-        let text = &*apart;
         let (lead, mut pieces) = if template.is_separable || text.is_empty() {
             let lead = Cow::Borrowed(template.lead.as_slice());
             (lead, self.tokenizer.encode(text)?)
@@ -123,7 +114,6 @@ impl Rules {
             chars: chars.into_iter().chain(model.char_cap).min(),
             one_window: coverage == Coverage::Head,
             has_special: !matches!(model.graph, Graph::Table(_)),
-            sets_parts_apart: model.sets_parts_apart(),
         }
     }
 }
