@@ -115,7 +115,7 @@ fn walk(
             continue;
         }
         if !(1..=our_chunks).contains(&row.get(19)?) {
-            let what = "the row has not one of the numbers that the builder gave";
+            let what = "the number of the row is none that the builder gives";
             finder.fault(FaultKind::Column, "genes", gene_id, what);
         }
         let owner = owners.of(gene_id, place, finder)?;

@@ -62,28 +62,12 @@ impl Searcher {
         asked: &[ShardIndex],
         depth: usize,
     ) -> Result<(Tiers, Option<Words>), QueryError> {
-        let is_asked = |mode| query.mode == mode || query.mode == Mode::Hybrid;
-        let words = is_asked(Mode::Lexical)
+        let words = matches!(query.mode, Mode::Lexical | Mode::Hybrid)
             .then(|| self.words(terms))
             .transpose()?;
-        let sparse = match query.sparse {
-            _ if !is_asked(Mode::Sparse) => None,
-            None if query.mode == Mode::Sparse => {
-                return Err(QueryError::NoVector {
-                    kind: EncoderKind::Sparse,
-                });
-            }
-            vector => vector,
-        };
-        let dense = match query.dense {
-            _ if !is_asked(Mode::Dense) => None,
-            None if query.mode == Mode::Dense => {
-                return Err(QueryError::NoVector {
-                    kind: EncoderKind::Dense,
-                });
-            }
-            vector => vector,
-        };
+        let (mode, sparse, dense) = (query.mode, query.sparse, query.dense);
+        let sparse = asked_vector(mode, Mode::Sparse, EncoderKind::Sparse, sparse)?;
+        let dense = asked_vector(mode, Mode::Dense, EncoderKind::Dense, dense)?;
         let n_helpers = self.n_helpers(asked.len());
         let is_ranked = query.mode == Mode::Hybrid && query.ranking == Ranking::On;
         let read = |at: &ShardIndex| {
@@ -210,4 +194,17 @@ impl Searcher {
         };
         self.pool.get_or_init(start).as_ref()
     }
+}
+
+/// Return the vector of the tier `own`, if `mode` asks for it. Hybrid does without.
+fn asked_vector<T>(
+    mode: Mode,
+    own: Mode,
+    kind: EncoderKind,
+    vector: Option<T>,
+) -> Result<Option<T>, QueryError> {
+    if mode == own && vector.is_none() {
+        return Err(QueryError::NoVector { kind });
+    }
+    Ok(vector.filter(|_| mode == own || mode == Mode::Hybrid))
 }

@@ -144,13 +144,13 @@ impl<'conn> Rows<'conn> {
             return self.check_same_text(state, &gene_id, chunk.hash);
         }
         state.loaded.chunks += 1;
-        self.side_rows(state, gene_id, encoded).map_err(&failed)
+        self.side_rows(state, &gene_id, encoded).map_err(&failed)
     }
 
     fn side_rows(
         &mut self,
         state: &mut State,
-        gene_id: String,
+        gene_id: &str,
         encoded: &EncodedChunk<'_>,
     ) -> rusqlite::Result<()> {
         let TaggedChunk {
@@ -161,14 +161,14 @@ impl<'conn> Rows<'conn> {
         let domains: Vec<String> = tags.domains.iter().map(|tag| tag.to_lowercase()).collect();
         let mut entities: Vec<String> =
             tags.entities.iter().map(|tag| tag.to_lowercase()).collect();
-        self.tags(&gene_id, "domain", &domains)?;
-        self.tags(&gene_id, "entity", &entities)?;
+        self.tags(gene_id, "domain", &domains)?;
+        self.tags(gene_id, "entity", &entities)?;
         let tag_values = [domains, entities.clone()].concat();
         if let Some(sparse) = &encoded.vectors.sparse {
             let id = chunk.hash.chunk_id();
             state.postings.add(self.conn, id, sparse)?;
         }
-        self.path_keys(&gene_id, tags)?;
+        self.path_keys(gene_id, tags)?;
         let gene = self.gene_row(gene_id, &tag_values, encoded);
         if let Some((rowid, next)) = state.waiting.exchange(gene) {
             self.gene.write(rowid, &next)?;
@@ -180,9 +180,8 @@ impl<'conn> Rows<'conn> {
             .next(chunk.hash.chunk_id(), &entities)
         {
             let to = link.to.to_string();
-            let from = chunk.hash.chunk_id().to_string();
             self.relation
-                .execute((from, to, link.confidence, self.epoch))?;
+                .execute((gene_id, to, link.confidence, self.epoch))?;
         }
         state
             .seed_pairs
@@ -212,7 +211,7 @@ impl<'conn> Rows<'conn> {
 
     fn gene_row(
         &self,
-        gene_id: String,
+        gene_id: &str,
         tag_values: &[String],
         encoded: &EncodedChunk<'_>,
     ) -> GeneRow {
@@ -229,7 +228,7 @@ impl<'conn> Rows<'conn> {
         };
         let dense = encoded.vectors.dense.as_ref();
         GeneRow {
-            gene_id,
+            gene_id: gene_id.to_owned(),
             searched: fts::spell(&indexed),
             text: chunk.text.to_string(),
             complement: tags.extract.clone(),
