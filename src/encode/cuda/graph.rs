@@ -1,4 +1,4 @@
-//! Edits a model's graph for a device: pooling inside the graph, and the requested precision.
+//! Edits a model's graph for a device: pooling inside the graph, fused operators, and the requested precision.
 //!
 //! Edits happen in memory, each time a session opens; the user's files are only read. A graph that needs no edit is loaded
 //! from its file.
@@ -7,7 +7,7 @@ use crate::batch::EncoderKind;
 use crate::encode::error::EncodeError;
 use crate::encode::graph_file::graph_error;
 use crate::encode::model::{Graph, Model, Pooling};
-use crate::encode::onnx::{self, Proto, Rows};
+use crate::encode::onnx::{self, Element, Proto, Rows};
 use crate::encode::output::{self, Declared};
 use crate::profile::encoders::Precision;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,15 @@ pub(in crate::encode) struct Edited {
     /// The ONNX message. It refers to weights that were not edited by their position in the files of `folder`.
     pub bytes: Vec<u8>,
     pub folder: PathBuf,
+    /// Whether it has operators that only ONNX Runtime has.
+    pub is_fused: bool,
+}
+
+/// Whether to use operators that only ONNX Runtime has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::encode) enum Fusing {
+    Yes,
+    No,
 }
 
 /// Return the graph that a session on a device loads instead of the model's file; `None`: the file needs no edit. The size
@@ -28,6 +37,7 @@ pub(in crate::encode) fn edited(
     model: &Model,
     vocabulary: usize,
     precision: Precision,
+    fusing: Fusing,
 ) -> Result<Option<Edited>, EncodeError> {
     let Graph::File(path) = &model.graph else {
         return Ok(None);
@@ -35,17 +45,47 @@ pub(in crate::encode) fn edited(
     let failed = |error| graph_error(model.kind, &model.name, error);
     let mut proto = onnx::read(path).map_err(failed)?;
     let is_pooled = pool(model, vocabulary, &mut proto);
+    let is_fused = fusing == Fusing::Yes && fuse(model, &mut proto, precision);
     let is_narrowed = precision == Precision::Fp16;
     if is_narrowed {
         onnx::to_float16(&mut proto).map_err(failed)?;
     }
-    if !is_pooled && !is_narrowed {
+    if !is_pooled && !is_fused && !is_narrowed {
         return Ok(None);
     }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut bytes = Vec::new();
     onnx::write_beside(&proto, &folder, &mut bytes).map_err(failed)?;
-    Ok(Some(Edited { bytes, folder }))
+    Ok(Some(Edited {
+        bytes,
+        folder,
+        is_fused,
+    }))
+}
+
+/// Fuse what ONNX Runtime has faster kernels for, and return whether something was. In 32 bits the graph stays as it is:
+/// products take nearly all the time, and results stay closest to the CPU's.
+fn fuse(model: &Model, proto: &mut Proto, precision: Precision) -> bool {
+    let has_halves = || {
+        let mut tensors = proto.graph.tensors.iter();
+        tensors.any(|tensor| tensor.element == Element::FLOAT16)
+    };
+    let is_half = precision == Precision::Fp16 || has_halves();
+    if !is_half && precision == Precision::Fp32 {
+        return false;
+    }
+    let n_attentions = match is_half {
+        true => onnx::fuse_attention(proto),
+        // In 32 bits the fused kernel multiplies in parts, so that it takes as long.
+        false => 0,
+    };
+    let n_norms = onnx::fuse_norms(proto);
+    let is_split = model.max_len.is_multiple_of(onnx::PARTS) && onnx::split_maximum(proto);
+    tracing::debug!(
+        "{}: {n_attentions} attentions and {n_norms} normalisations fused, maximum split: {is_split}",
+        model.name
+    );
+    n_attentions > 0 || n_norms > 0 || is_split
 }
 
 /// Fold a dense model's pooling into the graph, if the file states enough for it. Otherwise texts are pooled from the

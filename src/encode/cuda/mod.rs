@@ -8,7 +8,7 @@
 mod graph;
 mod libraries;
 
-pub(super) use graph::{Edited, edited};
+pub(super) use graph::{Edited, Fusing, edited};
 pub use libraries::{CudaError, LibraryPaths, find_runtime};
 
 use super::error::{EncodeError, message};

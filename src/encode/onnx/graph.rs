@@ -241,6 +241,10 @@ impl Attribute {
         Self::of(name, 2, [(3, Value::Varint(value as u64))])
     }
 
+    pub fn float(name: &str, value: f32) -> Self {
+        Self::of(name, 1, [(2, Value::Fixed32(value.to_le_bytes()))])
+    }
+
     pub fn integers(name: &str, values: &[i64]) -> Self {
         let values = values.iter().map(|v| (8, Value::Varint(*v as u64)));
         Self::of(name, 7, values)

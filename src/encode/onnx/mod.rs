@@ -6,12 +6,13 @@
 //! Field numbers are those of `onnx.proto` (IR version 11).
 //!
 //! Imports, from the bottom: `error`, `wire`, `tensor`, `graph`, `read` and `write`, `attribute`, then the edits `float16`,
-//! `fold`, `pool` and `quantize`, none of which imports another.
+//! `fold`, `fuse`, `pool` and `quantize`, none of which imports another.
 
 mod attribute;
 mod error;
 mod float16;
 mod fold;
+mod fuse;
 mod graph;
 mod pool;
 mod quantize;
@@ -24,6 +25,7 @@ mod write;
 pub use error::OnnxError;
 pub use float16::to_float16;
 pub use fold::{Fold, Folded, Form, fold};
+pub use fuse::{PARTS, fuse_attention, fuse_norms, split_maximum};
 #[cfg(test)]
 pub use graph::Attribute;
 pub use graph::{Graph, Node, Proto, ValueInfo};

@@ -11,9 +11,10 @@ mod inputs;
 mod run;
 
 use super::batch::Shapes;
-use super::cuda;
+use super::cuda::{self, Fusing};
 use super::error::{EncodeError, message};
 use super::model::{Graph, Model, TableFile};
+use super::onnx;
 use super::output::{OutputReader, fits};
 use super::provider::{Provider, ProviderOptions};
 use super::text::Windows;
@@ -114,8 +115,8 @@ pub(super) struct RunCost {
     pub padded_tokens: u64,
 }
 
-/// Token ids that every vocabulary has, for the first run.
-const PROBE: [i64; 4] = [0, 1, 2, 3];
+/// Token ids that every vocabulary has, for the first run. As many as a graph that was edited for a device wants at least.
+const PROBE: [i64; onnx::PARTS] = [0, 1, 2, 3, 0, 1, 2, 3];
 
 impl ModelSession {
     /// Load the graph and run it once. The size of the vocabulary tells a sparse output from a dense one; `pad` is the id
@@ -181,7 +182,8 @@ impl ModelSession {
     /// Run the graph for the first time, with a time limit, and return the numbers in a row of its output.
     fn probe(&mut self) -> Result<usize, EncodeError> {
         let terminate = self.terminator();
-        let run = || self.run(&PROBE, |_, width| Ok(width));
+        let length = PROBE.len().min(self.buffers.ones.len());
+        let run = || self.run(&PROBE[..length], |_, width| Ok(width));
         match time_limit::run_limited(terminate, run) {
             (Err(_), Ended::Late) => {
                 Err(EncodeError::bad(self.kind, &self.name, time_limit::REASON))
@@ -270,45 +272,63 @@ fn load(
     vocabulary: usize,
     config: &SessionConfig,
 ) -> Result<Session, EncodeError> {
-    let edited = match config.device {
-        Device::Cpu => None,
-        Device::Cuda(_) => cuda::edited(model, vocabulary, config.precision)?,
+    let edited = |fusing| match config.device {
+        Device::Cpu => Ok(None),
+        Device::Cuda(_) => cuda::edited(model, vocabulary, config.precision, fusing),
     };
-    let load = || {
-        let builder = Session::builder(environment)?
-            .with_optimization_level(GraphOptimizationLevel::All)?
-            .with_intra_threads(config.threads.max(1))?
-            .with_inter_threads(1)?
-            .with_intra_op_spinning(false)?
-            // It plans memory once for each distinct length and keeps every plan.
-            .with_memory_pattern(false)?;
-        let options = ProviderOptions {
-            arena_bytes: config.arena_bytes,
-            precision: match model.graph {
-                // Their tables need no matrix products.
-                Graph::Embedded(_) | Graph::Table(_) => Precision::Fp32,
-                Graph::File(_) => config.precision,
-            },
-        };
-        let mut builder = config.provider.register(builder, options)?;
-        match (edited, &model.graph) {
-            (Some(cuda::Edited { bytes, folder }), _) => builder
-                .with_config_entry(
-                    "session.model_external_initializers_file_folder_path",
-                    folder.to_string_lossy(),
-                )?
-                .commit_from_memory(&bytes),
-            (None, Graph::Embedded(bytes)) => builder.commit_from_memory(bytes),
-            (None, Graph::File(path) | Graph::Table(TableFile { path })) => {
-                builder.commit_from_file(path)
-            }
-        }
-    };
-    load().map_err(|error: ort::Error| match config.device {
+    let graph = edited(Fusing::Yes)?;
+    let mut loaded = load_edited(environment, model, graph.as_ref(), config);
+    if let Err(error) = &loaded
+        && graph.is_some_and(|graph| graph.is_fused)
+    {
+        // A runtime may be built without the fused operators, or without some of their kernels.
+        let reason = message(error);
+        tracing::debug!("{}: loading without fused operators: {reason}", model.name);
+        let graph = edited(Fusing::No)?;
+        loaded = load_edited(environment, model, graph.as_ref(), config);
+    }
+    loaded.map_err(|error| match config.device {
         Device::Cpu => EncodeError::bad(model.kind, &model.name, message(&error)),
         device => EncodeError::DeviceUnusable {
             device,
             reason: message(&error),
         },
     })
+}
+
+/// Load the edited graph, or the model's own if there is none.
+fn load_edited(
+    environment: &Environment,
+    model: &Model,
+    edited: Option<&cuda::Edited>,
+    config: &SessionConfig,
+) -> ort::Result<Session> {
+    let builder = Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(config.threads.max(1))?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        // It plans memory once for each distinct length and keeps every plan.
+        .with_memory_pattern(false)?;
+    let options = ProviderOptions {
+        arena_bytes: config.arena_bytes,
+        precision: match model.graph {
+            // Their tables need no matrix products.
+            Graph::Embedded(_) | Graph::Table(_) => Precision::Fp32,
+            Graph::File(_) => config.precision,
+        },
+    };
+    let mut builder = config.provider.register(builder, options)?;
+    match (edited, &model.graph) {
+        (Some(cuda::Edited { bytes, folder, .. }), _) => builder
+            .with_config_entry(
+                "session.model_external_initializers_file_folder_path",
+                folder.to_string_lossy(),
+            )?
+            .commit_from_memory(bytes),
+        (None, Graph::Embedded(bytes)) => builder.commit_from_memory(bytes),
+        (None, Graph::File(path) | Graph::Table(TableFile { path })) => {
+            builder.commit_from_file(path)
+        }
+    }
 }

@@ -34,7 +34,7 @@ fn encode_many(encoders: &mut Encoders, texts: &[String]) -> Vec<Encoded> {
 }
 
 /// The same terms, weights within two units of the last decimal, directions within 1e-5.
-fn assert_close(found: &Encoded, expected: &Encoded) {
+pub(super) fn assert_close(found: &Encoded, expected: &Encoded) {
     let by_term = |encoded: &Encoded| {
         let vector = encoded.sparse.clone().unwrap_or_default();
         let mut pairs: Vec<_> = vector

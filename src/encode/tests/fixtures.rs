@@ -23,7 +23,7 @@ enum Vector {
     Sparse(BTreeMap<String, f32>),
 }
 
-fn models() -> PathBuf {
+pub fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models")
 }
 
@@ -33,15 +33,19 @@ fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> T {
 }
 
 fn check(name: &str) {
+    check_directory(&models().join(name), name);
+}
+
+/// Compare the vectors of a directory with those that are noted beside its files.
+pub fn check_directory(dir: &Path, name: &str) {
     let texts: Vec<String> = read(&models().join("texts.json"));
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     assert_eq!(texts.len(), 40);
-    let dir = models().join(name);
     let expected: Expected = read(&dir.join("expected.json"));
-    let kind = directory::kind(&dir);
+    let kind = directory::kind(dir);
     assert_eq!(kind.to_string(), expected.kind, "{name}");
-    assert!(looks_like_model(&dir), "{name}");
-    let choice = super::models::single_encoder(kind, &dir, None);
+    assert!(looks_like_model(dir), "{name}");
+    let choice = super::models::single_encoder(kind, dir, None);
     let mut encoders = Encoders::open(&choice).expect("opens");
     for (role, vectors) in [
         (TextRole::Passage, expected.documents),

@@ -17,6 +17,7 @@ mod directories;
 mod embedded;
 mod faults;
 mod fixtures;
+mod fusing;
 mod onnx;
 mod pooling;
 mod preparing;

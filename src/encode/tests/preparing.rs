@@ -243,7 +243,7 @@ proptest::proptest! {
         changes in proptest::collection::vec((0_usize..4000, proptest::num::u8::ANY), 1..6),
         tied in proptest::bool::ANY,
     ) {
-        use crate::encode::onnx::{Fold, Form, fold, quantize, read};
+        use crate::encode::onnx::{Fold, Form, fold, fuse_attention, fuse_norms, quantize, read, split_maximum};
         let shape = if tied { Shape::Tied } else { Shape::Unknown };
         let mut bytes = onnx::graph(Output::Product(shape));
         for (at, byte) in changes {
@@ -256,6 +256,7 @@ proptest::proptest! {
         if let Ok(mut proto) = read(file.path()) {
             let order = Fold { output: "logits", form: Form::Logits { logarithms: 1 }, kept: &[true; 8], top_k: 4 };
             let _ = fold(&mut proto, &order);
+            let _ = (split_maximum(&mut proto), fuse_norms(&mut proto), fuse_attention(&mut proto));
             let _ = quantize(&mut proto);
         }
     }
