@@ -5,8 +5,8 @@
 
 Parts (--parts, all by default):
     limit       products of matrices at each precision: the card's own limit (needs PyTorch)
-    bare        ONNX Runtime alone, tokens a second at each shape and precision; with outputs left on the device, with
-                CUDA graphs, and with larger batches
+    bare        ONNX Runtime alone, tokens a second at each shape and precision
+    ways        the same with outputs left on the device, with CUDA graphs, and with larger batches
     builds      whole builds at each precision and several worker counts, against the bare figures
     invariance  one row in many batches of the same shape, compared bit for bit
     writer      builds whose encoder costs little: what the writer takes
@@ -218,6 +218,9 @@ class Bench:
                 cells = [f"{rate / 1e3:.0f}" for rate in rates.values()]
                 say(precision, *cells, self.share(model, precision, 512, rates[512]))
                 del session
+
+    def ways(self):
+        for model in self.models:
             table(f"{model.name}: other ways to run, thousands of tokens a second", "way", *self.options.precisions)
             ways = {
                 "16x512, outputs copied": lambda s, g: s.seconds(16, 512),
@@ -351,7 +354,7 @@ def main():
     parser.add_argument("--sparse", action="append", metavar="DIR", help="a sparse model directory, prepared")
     parser.add_argument("--dense", action="append", metavar="DIR", help="a dense model directory")
     parser.add_argument("--shape", action="append", metavar="NAME:LAYERS:HIDDEN:INNER:VOCABULARY", help="of a model, for its limit")
-    parser.add_argument("--parts", default="limit,bare,builds,invariance,writer")
+    parser.add_argument("--parts", default="limit,bare,ways,builds,invariance,writer")
     parser.add_argument("--chunks", type=int, default=20_000, help="of the sparse builds; a quarter for dense ones")
     parser.add_argument("--writer-chunks", type=int, default=60_000)
     parser.add_argument("--workers", default="1,3", help="worker counts of the builds; 0 is the program's choice")
@@ -364,7 +367,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(options, pathlib.Path(name))
         parts = options.parts.split(",")
-        if "bare" in parts or "invariance" in parts:
+        if not {"bare", "ways", "invariance"}.isdisjoint(parts):
             for model in bench.models:
                 model.prepare()
         for part in parts:

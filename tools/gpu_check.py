@@ -146,6 +146,9 @@ class Checks:
         flags = ["--sparse-model", self.options.sparse, "--dense-model", self.options.dense]
         return flags + (["--ort-lib", self.options.ort_lib] if self.options.ort_lib else [])
 
+    def for_builds(self):
+        return [*self.models(), "--precision", self.options.precision]
+
     def start(self, arguments, **environment):
         return subprocess.Popen(
             [self.options.program, *arguments],
@@ -174,10 +177,10 @@ class Checks:
     def build(self, flags, profile="small.toml", out=None, **environment):
         """A build with JSON progress: its output name, its summary and the sums of its work."""
         out = out or self.out()
-        models = self.models()
-        for n in range(0, len(models), 2):
-            if models[n] not in flags:
-                flags = [*flags, *models[n : n + 2]]
+        others = self.for_builds()
+        for n in range(0, len(others), 2):
+            if others[n] not in flags:
+                flags = [*flags, *others[n : n + 2]]
         arguments = ["--profile", profile, "--out-dir", out, "--json", "--progress", "json", *flags]
         code, said, err = self.run(arguments, **environment)
         if code not in (0, 3):
@@ -205,7 +208,7 @@ class Checks:
 
     def absent_device(self):
         code, _, err = self.run(
-            ["--profile", "small.toml", "--out-dir", self.out(), *self.models(), "--device", "cuda:63"], FAILPOINTS=""
+            ["--profile", "small.toml", "--out-dir", self.out(), *self.for_builds(), "--device", "cuda:63"], FAILPOINTS=""
         )
         if code != 13:
             raise Fail(f"exit {code}, not 13: {last_words(err)}")
@@ -246,6 +249,8 @@ class Checks:
         out = getattr(self, "compared", None)
         if out is None:
             raise Skip("the build on the device did not come about")
+        if self.options.precision != "fp32":
+            raise Skip(f"{self.options.precision} differs from the CPU by more than rounding")
         arguments = ["verify", self.index(out), "--reencode", str(self.options.reencode), "--seed", "1", *self.models()]
         code, said, err = self.run(arguments, FAILPOINTS="")
         if code != 0:
@@ -271,7 +276,7 @@ class Checks:
             raise Skip("there is no digest to compare with")
         out, kills = self.out(), 0
         flags = ["--device", self.device, "--dense-device", self.device, "--shard-workers", "2"]
-        arguments = ["--profile", "small.toml", "--out-dir", out, "--json", *self.models(), *flags]
+        arguments = ["--profile", "small.toml", "--out-dir", out, "--json", *self.for_builds(), *flags]
         for share in (0.4, 0.6, 0.8):
             child = self.start(arguments)
             try:
@@ -309,6 +314,8 @@ class Checks:
         self.machine.truly_needed()
         if not hasattr(self, "rate"):
             raise Skip("there is no rate to compare with")
+        if self.options.precision != "fp32":
+            raise Skip("tools/gpu_bench.py compares the other precisions")
         try:
             import numpy
             import onnxruntime
@@ -360,7 +367,8 @@ class Checks:
             crawl = "encode::run=30*off->sleep(100);encode::took=30*return(1)->return(100)"
             more["FAILPOINTS"] = f"encode::device=return(skip);{crawl}"
         profile = "small" if self.options.pretend else "middle"
-        arguments = ["--profile", f"{profile}.toml", "--out-dir", out, "--json", "--progress", "json", *self.models()]
+        arguments = ["--profile", f"{profile}.toml", "--out-dir", out, "--json", "--progress", "json"]
+        arguments += self.for_builds()
         child = self.start([*arguments, *flags], **more)
         said = []
         reader = threading.Thread(target=lambda: said.append(child.stdout.read()), daemon=True)
@@ -516,6 +524,7 @@ def main():
     parser.add_argument("--device", type=int, default=0)
     parser.add_argument("--chunks", type=int, default=20_000, help="of the build that memory is watched over")
     parser.add_argument("--reencode", type=int, default=200, help="chunks to compare with the CPU's encoding")
+    parser.add_argument("--precision", default="fp32", help="of the builds: fp32, tf32 or fp16")
     parser.add_argument("--only", default="", help="of the rows, those whose name has one of these words (a comma list)")
     parser.add_argument("--hog", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--pretend", action="store_true", help="take the CPU for a device (test builds only)")
