@@ -3,8 +3,9 @@
 //! A model that cannot is an error before any work is done, not a reason to skip every file. Vectors that are all the same
 //! are a warning.
 
-use super::encoders::{Encoded, Encoders};
+use super::encoders::Encoders;
 use super::error::EncodeError;
+use super::raw::Encoded;
 use super::similarity::similarity;
 use super::text::TokenizedText;
 use super::time_limit::{self, Ended};

@@ -2,10 +2,11 @@
 
 use super::builtin::DenseTables;
 use super::dense;
-use super::encoder::{Encoder, Metered, RunsSession};
+use super::encoder::{Encoder, Metered, Raw, RunsSession};
 use super::error::EncodeError;
 use super::meter::{Meter, without_tables};
 use super::model::{Model, Pooling, TableFile};
+use super::output::TextOutput;
 use super::server::Sent;
 use super::session::{BatchEvent, ModelSession, SessionConfig};
 use super::sparse;
@@ -18,24 +19,56 @@ use ort::environment::Environment;
 
 pub(super) type DenseEncoder = Encoder<DenseSession, TableDense>;
 
+pub(super) type RawDense = Raw<Option<DenseVector>, DenseWindows>;
+
+/// The vectors that batches gave, and what it takes to make vectors of texts of them.
+pub(super) struct DenseWindows {
+    /// One for each window, in the order of texts and windows.
+    vectors: Vec<Vec<f32>>,
+    /// Numbers of a text's vector.
+    dim: usize,
+}
+
 impl DenseEncoder {
-    /// Return one vector for each text; `None` for a text without a direction.
-    pub fn encode_many(
+    /// Run over the texts.
+    pub fn run(
         &mut self,
         texts: &[&TokenizedText],
         sent: Sent,
         observe: &(dyn Fn(BatchEvent) + Sync),
-    ) -> Result<Vec<Option<DenseVector>>, EncodeError> {
-        let windows = || {
-            let windows = texts.iter();
-            windows.filter_map(|text| text.windows(EncoderKind::Dense))
-        };
+    ) -> Result<RawDense, EncodeError> {
         match self {
-            Self::Session(encoder) => encoder.encode_many(&windows().collect::<Vec<_>>(), observe),
-            Self::Tables(encoder) => encoder.encode_many(&windows().collect::<Vec<_>>(), observe),
-            Self::Server(encoder) => encoder.dense(texts, sent, observe),
+            Self::Session(encoder) => encoder.run(&windows_of(texts), observe),
+            Self::Tables(encoder) => {
+                let vectors = encoder.encode_many(&windows_of(texts), observe)?;
+                Ok(Raw::Vectors(vectors))
+            }
+            Self::Server(encoder) => Ok(Raw::Vectors(encoder.dense(texts, sent, observe)?)),
         }
     }
+}
+
+impl RawDense {
+    /// Return one vector for each text; `None` for a text without a direction. `texts` are those of [`DenseEncoder::run`].
+    pub fn finish(self, texts: &[&TokenizedText]) -> Vec<Option<DenseVector>> {
+        match self {
+            Self::Vectors(vectors) => vectors,
+            Self::Windows(DenseWindows { vectors, dim }) => {
+                let mut vectors = vectors.into_iter();
+                let windows = windows_of(texts).into_iter();
+                windows
+                    .map(|windows| combine(windows, &mut vectors, dim))
+                    .collect()
+            }
+        }
+    }
+}
+
+fn windows_of<'t>(texts: &[&'t TokenizedText]) -> Vec<&'t Windows> {
+    let texts = texts.iter();
+    texts
+        .filter_map(|text| text.windows(EncoderKind::Dense))
+        .collect()
 }
 
 impl RunsSession for DenseSession {
@@ -158,12 +191,11 @@ impl DenseSession {
         Ok(Self { session, dim })
     }
 
-    /// Return one vector for each text; `None` for a text without a direction.
-    pub fn encode_many(
+    fn run(
         &mut self,
         texts: &[&Windows],
         observe: &dyn Fn(BatchEvent),
-    ) -> Result<Vec<Option<DenseVector>>, EncodeError> {
+    ) -> Result<RawDense, EncodeError> {
         let pooling = self.session.output.pooling;
         if !self.session.is_batched() {
             let encode = |windows: &&Windows| {
@@ -177,21 +209,21 @@ impl DenseSession {
                 observe(self.session.text_done(windows, before));
                 Ok(combine(windows, &mut vectors.into_iter(), self.dim))
             };
-            return texts.iter().map(encode).collect();
+            let vectors = texts.iter().map(encode);
+            return Ok(Raw::Vectors(vectors.collect::<Result<_, _>>()?));
         }
         let windows: Vec<_> = texts.iter().flat_map(|w| w.iter()).collect();
         let ids: Vec<&[i64]> = windows.iter().map(|(ids, _)| *ids).collect();
         let mut vectors = vec![Vec::new(); ids.len()];
-        let mut keep = |window: usize, output: &[f32], width: usize| {
-            vectors[window] = pool(pooling, output, width, windows[window].1)?;
+        let mut keep = |window: usize, output: TextOutput<'_>| {
+            let mut space = Vec::new();
+            let (values, width) = output.rows(&mut space);
+            vectors[window] = pool(pooling, values, width, windows[window].1)?;
             Ok(())
         };
         self.session.run_many(&ids, &mut keep, observe)?;
-        let mut vectors = vectors.into_iter();
-        Ok(texts
-            .iter()
-            .map(|windows| combine(windows, &mut vectors, self.dim))
-            .collect())
+        let dim = self.dim;
+        Ok(Raw::Windows(DenseWindows { vectors, dim }))
     }
 }
 

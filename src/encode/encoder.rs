@@ -11,6 +11,14 @@ pub(super) enum Encoder<S, T> {
     Server(Box<ServerEncoder>),
 }
 
+/// What an encoder gives for texts before it is finished: [`super::raw::RawEncoded`].
+pub(super) enum Raw<V, W> {
+    /// Vectors, one for each text: there is nothing left to do.
+    Vectors(Vec<V>),
+    /// The outputs of batches.
+    Windows(W),
+}
+
 /// What ONNX Runtime runs.
 pub(super) trait RunsSession {
     fn session(&self) -> &ModelSession;

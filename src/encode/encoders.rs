@@ -1,7 +1,9 @@
 //! The encoders of a process, and texts encoded by both kinds.
 
 use super::dense_encoder::DenseEncoder;
+use super::encoder::Raw;
 use super::error::EncodeError;
+use super::raw::{Encoded, FinishSpace, RawEncoded};
 use super::server::Sent;
 use super::server_encoders::ServerEncoder;
 use super::session::{BatchEvent, ModelSession, RunCost};
@@ -10,28 +12,10 @@ use super::sparse_encoder::{SparseEncoder, with_windows};
 use super::table_queries::TableQueries;
 use super::text::{TextTokenizer, TokenizedText};
 use crate::batch::EncoderKind;
-use crate::vector::{DenseVector, SparseVector};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
-
-/// The vectors of one text.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Encoded {
-    /// `None` without a sparse encoder. Empty for a text without a word.
-    pub sparse: Option<SparseVector>,
-    /// `None` without a dense encoder, and for a text without any token that the encoder knows.
-    pub dense: Option<DenseVector>,
-    /// At most 24 whole words of the text, lower case, heaviest first. Empty without a sparse encoder.
-    pub route_words: Vec<String>,
-    /// Time inside the runtime. Of texts that were encoded together, the first has the time of all.
-    pub busy: Duration,
-    /// Tokens in all runs of both kinds, without and with padding. Of texts that were encoded together, the first has the
-    /// tokens of all.
-    pub run_tokens: u64,
-    pub padded_tokens: u64,
-}
 
 /// The loaded encoders of one process. Opening them takes as long as loading the models, so open them once.
 pub struct Encoders {
@@ -136,7 +120,21 @@ impl Encoders {
         texts: &[&TokenizedText],
         observe: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
-        self.encode_all(texts, TextRole::Passage, self.document_terms, observe)
+        let raw = self.run_many(texts, observe)?;
+        Ok(raw.finish(texts, &mut FinishSpace::default()))
+    }
+
+    /// The first half of [`Self::encode_many`], which needs the encoders: [`RawEncoded::finish`] is the other, for which any
+    /// thread will do.
+    ///
+    /// # Errors
+    /// As [`Self::encode_many`].
+    pub fn run_many(
+        &mut self,
+        texts: &[&TokenizedText],
+        observe: &(dyn Fn(BatchEvent) + Sync),
+    ) -> Result<RawEncoded, EncodeError> {
+        self.run_all(texts, TextRole::Passage, self.document_terms, observe)
     }
 
     /// Tokenize and encode texts of one role, the sparse vectors with at most `n_terms` terms. In order.
@@ -156,7 +154,7 @@ impl Encoders {
         };
         let tokenized: Vec<TokenizedText> = texts.iter().map(tokenize).collect();
         let tokenized: Vec<&TokenizedText> = tokenized.iter().collect();
-        self.encode_all(&tokenized, role, n_terms, &|_| ())
+        self.encode_all(&tokenized, role, n_terms)
     }
 
     /// Tokenize and encode a text.
@@ -213,7 +211,7 @@ impl Encoders {
         role: TextRole,
         n_terms: usize,
     ) -> Result<Encoded, EncodeError> {
-        let encoded = self.encode_all(&[text], role, n_terms, &|_| ())?;
+        let encoded = self.encode_all(&[text], role, n_terms)?;
         Ok(encoded.into_iter().next().unwrap_or_default())
     }
 
@@ -222,8 +220,18 @@ impl Encoders {
         texts: &[&TokenizedText],
         role: TextRole,
         n_terms: usize,
-        observe: &(dyn Fn(BatchEvent) + Sync),
     ) -> Result<Vec<Encoded>, EncodeError> {
+        let raw = self.run_all(texts, role, n_terms, &|_| ())?;
+        Ok(raw.finish(texts, &mut FinishSpace::default()))
+    }
+
+    fn run_all(
+        &mut self,
+        texts: &[&TokenizedText],
+        role: TextRole,
+        n_terms: usize,
+        observe: &(dyn Fn(BatchEvent) + Sync),
+    ) -> Result<RawEncoded, EncodeError> {
         if let Some(reason) = texts.iter().find_map(|text| text.refused.clone()) {
             return Err(EncodeError::TextRefused { reason });
         }
@@ -238,17 +246,17 @@ impl Encoders {
         };
         let sparse = self.sparse.as_mut().map(|encoder| {
             move || {
-                let vectors = match table {
-                    Some(table) => table.encode_many(&with_windows(texts), n_terms),
-                    None => encoder.encode_many(texts, (sent, n_terms), observe)?,
+                let raw = match table {
+                    Some(table) => Raw::Vectors(table.encode_many(&with_windows(texts), n_terms)),
+                    None => encoder.run(texts, (sent, n_terms), observe)?,
                 };
-                Ok::<_, EncodeError>((vectors, encoder.take_cost()))
+                Ok::<_, EncodeError>((raw, encoder.take_cost()))
             }
         });
         let dense = self.dense.as_mut().map(|encoder| {
             move || {
-                let vectors = encoder.encode_many(texts, sent, observe)?;
-                Ok::<_, EncodeError>((vectors, encoder.take_cost()))
+                let raw = encoder.run(texts, sent, observe)?;
+                Ok::<_, EncodeError>((raw, encoder.take_cost()))
             }
         });
         let (sparse, dense) = match (sparse, dense, schedule) {
@@ -260,29 +268,18 @@ impl Encoders {
             }),
             (sparse, dense, _) => (sparse.map(|mut run| run()), dense.map(|mut run| run())),
         };
-        let mut encoded = vec![Encoded::default(); texts.len()];
-        let mut costs = Vec::new();
-        if let Some(sparse) = sparse {
-            let (vectors, cost) = sparse?;
-            costs.push(cost);
-            for (text, (vector, words)) in encoded.iter_mut().zip(vectors) {
-                text.sparse = Some(vector);
-                text.route_words = words;
-            }
-        }
-        if let Some(dense) = dense {
-            let (vectors, cost) = dense?;
-            costs.push(cost);
-            for (text, vector) in encoded.iter_mut().zip(vectors) {
-                text.dense = vector;
-            }
-        }
-        if let Some(first) = encoded.first_mut() {
-            first.busy = busy(&costs, schedule);
-            first.run_tokens = costs.iter().map(|cost| cost.run_tokens).sum();
-            first.padded_tokens = costs.iter().map(|cost| cost.padded_tokens).sum();
-        }
-        Ok(encoded)
+        let (sparse, sparse_cost) = sparse.transpose()?.unzip();
+        let (dense, dense_cost) = dense.transpose()?.unzip();
+        let costs: Vec<RunCost> = sparse_cost.into_iter().chain(dense_cost).collect();
+        Ok(RawEncoded {
+            sparse,
+            dense,
+            cost: RunCost {
+                busy: busy(&costs, schedule),
+                run_tokens: costs.iter().map(|cost| cost.run_tokens).sum(),
+                padded_tokens: costs.iter().map(|cost| cost.padded_tokens).sum(),
+            },
+        })
     }
 }
 

@@ -61,6 +61,8 @@ mod dense_encoder;
 mod sparse_encoder;
 mod table_queries;
 
+mod raw;
+
 mod encoders;
 mod similarity;
 
@@ -74,12 +76,13 @@ pub use built_with::{BuiltWith, MismatchError, OtherEncoder};
 pub use cuda::{CudaError, LibraryPaths, find_runtime as find_cuda_runtime};
 pub use describe::{EncoderInfo, ModelInfo, describe};
 pub use directory::{is_static_model, looks_like_model};
-pub use encoders::{Encoded, Encoders, TextRole};
+pub use encoders::{Encoders, TextRole};
 pub use error::EncodeError;
 pub use models::{
     ModelReport, PrepareOptions, PreparedModel, Quantization, TOP_K, check_model, list_model,
     prepare_model,
 };
+pub use raw::{Encoded, FinishSpace, RawEncoded};
 pub use runtime::{RuntimeInfo, RuntimeOrigin, embedded_runtime, forbid_telemetry, runtime_info};
 pub use server::{ServerInfo, use_key};
 pub use session::BatchEvent;

@@ -1,6 +1,6 @@
 //! Cosine similarity of two encoded texts.
 
-use super::encoders::Encoded;
+use super::raw::Encoded;
 
 /// Return the cosine of two texts: of their sparse vectors if both have one, else of their dense vectors.
 pub(super) fn similarity(one: &Encoded, other: &Encoded) -> f64 {

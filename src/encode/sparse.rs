@@ -59,8 +59,12 @@ impl Terms {
     }
 
     /// The same, where only the weights of `ids` are not 0.
-    pub fn select_of(&self, weights: &[f32], ids: &[u16], limit: usize) -> SparseVector {
-        let ids = ids.iter().map(|id| usize::from(*id));
+    pub fn select_of(
+        &self,
+        weights: &[f32],
+        ids: impl Iterator<Item = usize>,
+        limit: usize,
+    ) -> SparseVector {
         let keys = ids.filter_map(|id| self.key(id, weights[id])).collect();
         self.heaviest(keys, limit)
     }
@@ -142,6 +146,16 @@ pub(super) fn each_positive(weights: &[f32], mut found: impl FnMut(usize, f32)) 
             }
         }
     }
+}
+
+/// Keep of the weights of each id the last, and of those the positive ones, by id: what [`each_positive`] finds in a row into
+/// which they are written in turn.
+pub(super) fn keep_last_positive(entries: &mut Vec<(u32, f32)>) {
+    entries.reverse();
+    // Stable, so the last weight of an id comes first now.
+    entries.sort_by_key(|(id, _)| *id);
+    entries.dedup_by_key(|(id, _)| *id);
+    entries.retain(|(_, weight)| *weight > 0.0);
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! Reads a graph's output: its numbers as rows of 32-bit floats.
+//! Reads a graph's output: numbers as rows of 32-bit floats, or weights of the heaviest terms.
 //!
 //! [`choice`] decides which output that is. Runs nothing.
 
 mod choice;
+mod text_output;
 
 pub(super) use choice::{Chosen, Declared, Numbers, choose, declared, fits};
+pub(super) use text_output::{TermWeights, TextOutput};
 
 use super::error::{EncodeError, message};
 use super::model::{Model, Pooling};
@@ -22,8 +24,6 @@ pub(super) struct OutputReader {
     vocabulary: usize,
     /// Numbers of an output of 16-bit floats.
     widened: Vec<f32>,
-    /// Weights (`[V]`) of an output that gives the top k only; zeros between calls.
-    scattered: Vec<f32>,
 }
 
 /// An output that does not fit what the graph declared.
@@ -82,7 +82,6 @@ impl OutputReader {
             pooling,
             vocabulary,
             widened: Vec::new(),
-            scattered: Vec::new(),
         })
     }
 
@@ -91,14 +90,17 @@ impl OutputReader {
         self.form.position()
     }
 
-    /// Hand the numbers of each text in the batch to `read`, with the text's position and the numbers in a row: [1, width]
-    /// if the graph pools, else [n, width] for the `n` tokens (`lengths`) of the text. Rows of padding are left out, and so
-    /// are those after the last length. If the graph returns the top k, `width` is the vocabulary and all others are 0.
+    /// Hand the output of each text in the batch to `read`, with the text's position: [1, width] if the graph pools, else
+    /// [n, width] for the `n` tokens (`lengths`) of the text. Rows of padding are left out, and so are those after the last
+    /// length.
+    ///
+    /// # Errors
+    /// An output of another shape, a weight of a term that the vocabulary lacks, and those of `read`.
     pub fn read_each(
         &mut self,
         outputs: &SessionOutputs<'_>,
         lengths: &[usize],
-        read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+        read: impl FnMut(usize, TextOutput<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), ReadError> {
         match self.form {
             Form::Rows(position) => self.read_rows(outputs, position, lengths, read),
@@ -113,7 +115,7 @@ impl OutputReader {
         outputs: &SessionOutputs<'_>,
         position: usize,
         lengths: &[usize],
-        mut read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+        mut read: impl FnMut(usize, TextOutput<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), ReadError> {
         let (shape, values) = floats(outputs, position, &mut self.widened)?;
         let misfit = || OutputError::Shape(shape.to_vec());
@@ -132,7 +134,8 @@ impl OutputReader {
         let texts = values.chunks_exact(positions * width).zip(lengths);
         for (index, (text, length)) in texts.enumerate() {
             let rows = positions.min(*length);
-            read(index, &text[..rows * width], width).map_err(ReadError::Reader)?;
+            let values = &text[..rows * width];
+            read(index, TextOutput::Rows { values, width }).map_err(ReadError::Reader)?;
         }
         Ok(())
     }
@@ -143,7 +146,7 @@ impl OutputReader {
         weights: usize,
         columns: usize,
         lengths: &[usize],
-        mut read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+        mut read: impl FnMut(usize, TextOutput<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), ReadError> {
         let (shape, weights) = floats(outputs, weights, &mut self.widened)?;
         let columns = integers(outputs, columns)?;
@@ -159,34 +162,12 @@ impl OutputReader {
         if !fits || weights.len() != columns.len() {
             return Err(misfit().into());
         }
-        let width = self.vocabulary;
-        self.scattered.resize(width, 0.0);
-        for index in 0..lengths.len() {
-            let entries = index * count..(index + 1) * count;
-            let entries = || {
-                weights[entries.clone()]
-                    .iter()
-                    .zip(&columns[entries.clone()])
-            };
-            // Padding of a text with fewer terms may have any column.
-            let stray = entries().find(|(weight, column)| {
-                **weight != 0.0 && usize::try_from(**column).map_or(true, |c| c >= width)
-            });
-            if let Some((_, column)) = stray {
-                let (column, vocabulary) = (*column, width);
-                return Err(OutputError::Term { column, vocabulary }.into());
-            }
-            for (weight, column) in entries().filter(|(weight, _)| **weight != 0.0) {
-                self.scattered[*column as usize] = *weight;
-            }
-            let result = read(index, &self.scattered, width);
-            for (_, column) in entries() {
-                let position = usize::try_from(*column).ok();
-                if let Some(weight) = position.and_then(|column| self.scattered.get_mut(column)) {
-                    *weight = 0.0;
-                }
-            }
-            result.map_err(ReadError::Reader)?;
+        let vocabulary = self.vocabulary;
+        let rows = weights.chunks_exact(count).zip(columns.chunks_exact(count));
+        for (index, (weights, columns)) in rows.enumerate().take(lengths.len()) {
+            let terms = TermWeights::new(weights, columns, vocabulary)
+                .map_err(|column| OutputError::Term { column, vocabulary })?;
+            read(index, TextOutput::Terms(terms)).map_err(ReadError::Reader)?;
         }
         Ok(())
     }

@@ -9,10 +9,11 @@ use crate::batch::{Batch, EncoderKind};
 use crate::encode::batch::{BatchPlan, Bounds, OutputBytes, Shape, Shapes, is_limited_by_output};
 use crate::encode::error::EncodeError;
 use crate::encode::model::Pooling;
+use crate::encode::output::TextOutput;
 
-/// Takes a window's position, its output as rows, and the numbers in a row.
-pub(in crate::encode) type ReadRows<'a> =
-    dyn FnMut(usize, &[f32], usize) -> Result<(), EncodeError> + 'a;
+/// Takes a window's position and its output.
+pub(in crate::encode) type ReadOutput<'a> =
+    dyn FnMut(usize, TextOutput<'_>) -> Result<(), EncodeError> + 'a;
 
 impl ModelSession {
     /// Fix the shapes of batches, and run the largest to find out before any work whether it fits the memory.
@@ -45,7 +46,7 @@ impl ModelSession {
         self.buffers.zeros = vec![0; shapes.largest().tokens().max(max_len)];
         let longest = vec![self.pad; shapes.largest().len];
         self.shapes = Some(shapes);
-        self.run_many(&[&longest], &mut |_, _, _| Ok(()), &|_| ())
+        self.run_many(&[&longest], &mut |_, _| Ok(()), &|_| ())
     }
 
     /// Run windows of at most `max_len` ids in batches. Hand each window's position and output to `read`, in any order; the
@@ -57,7 +58,7 @@ impl ModelSession {
     pub fn run_many(
         &mut self,
         windows: &[&[i64]],
-        read: &mut ReadRows<'_>,
+        read: &mut ReadOutput<'_>,
         observe: &dyn Fn(BatchEvent),
     ) -> Result<(), EncodeError> {
         let sized = |position: usize| (position, windows[position].len());
@@ -114,7 +115,7 @@ impl ModelSession {
         &mut self,
         batch: &BatchPlan,
         windows: &[&[i64]],
-        read: &mut ReadRows<'_>,
+        read: &mut ReadOutput<'_>,
     ) -> Result<(), EncodeError> {
         let Shape { rows, len } = batch.shape;
         let mut buffers = std::mem::take(&mut self.buffers);
@@ -146,8 +147,8 @@ impl ModelSession {
             positions: &positions,
             shape: batch.shape,
         };
-        let done = self.execute(&tensors, &lengths, |row, values, width| {
-            read(batch.windows[row], values, width)
+        let done = self.execute(&tensors, &lengths, |row, output| {
+            read(batch.windows[row], output)
         });
         self.buffers = buffers;
         done

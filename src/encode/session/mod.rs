@@ -79,6 +79,8 @@ struct Buffers {
     /// Ids and mask of a batch.
     ids: Vec<i64>,
     mask: Vec<i64>,
+    /// Weights (`[V]`) of a run's only text, of an output that gives the heaviest terms.
+    scattered: Vec<f32>,
 }
 
 /// Requests to return memory that the arena does not use.

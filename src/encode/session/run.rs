@@ -7,6 +7,7 @@ use crate::device::DeviceFailure;
 use crate::encode::batch::Shape;
 use crate::encode::device_error::classify;
 use crate::encode::error::{EncodeError, message};
+use crate::encode::output::TextOutput;
 use crate::failpoint::{self, failpoint};
 use crate::profile::encoders::Device;
 use ort::session::SessionInputValue;
@@ -24,7 +25,7 @@ impl ModelSession {
         read: impl FnOnce(&[f32], usize) -> Result<T, EncodeError>,
     ) -> Result<T, EncodeError> {
         let n_tokens = ids.len();
-        let buffers = std::mem::take(&mut self.buffers);
+        let mut buffers = std::mem::take(&mut self.buffers);
         let tensors = Tensors {
             ids,
             mask: &buffers.ones[..n_tokens],
@@ -37,7 +38,8 @@ impl ModelSession {
         };
         let mut result = None;
         let mut read = Some(read);
-        let done = self.execute(&tensors, &[n_tokens], |_, values, width| {
+        let done = self.execute(&tensors, &[n_tokens], |_, output| {
+            let (values, width) = output.rows(&mut buffers.scattered);
             // One text, so one call.
             result = match read.take() {
                 Some(read) => Some(read(values, width)?),
@@ -55,7 +57,7 @@ impl ModelSession {
         &mut self,
         tensors: &Tensors<'_>,
         lengths: &[usize],
-        read: impl FnMut(usize, &[f32], usize) -> Result<(), EncodeError>,
+        read: impl FnMut(usize, TextOutput<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         let (kind, shape, device) = (self.kind, tensors.shape, self.device);
         let failed = |error: ort::Error| failure(kind, shape, device, message(&error));

@@ -1,4 +1,4 @@
-//! TokenizedText files that wait to be encoded together.
+//! Prepared files that wait to be encoded together.
 
 use super::file_pipeline::PreparedFile;
 use super::items::Item;
@@ -12,9 +12,8 @@ const MOST_CHUNKS: usize = 1024;
 /// Most text in a collection, since one file may have many chunks.
 const MOST_BYTES: usize = 8 << 20;
 
-/// How long a collection waits for files that are still being prepared. Without the wait a fifth of every batch was
-/// blank on an H200 with 16 cores, two fifths with 16-bit weights. A collection takes a device a second or more,
-/// so the wait costs less than a tenth.
+/// How long a collection waits for files that are still being prepared while the sessions have nothing to do. Without the
+/// wait a fifth of every batch was blank on an H200 with 16 cores, two fifths with 16-bit weights.
 const COLLECT: Duration = Duration::from_millis(100);
 
 /// The items in order, with what bounds them.
@@ -23,7 +22,7 @@ pub(super) struct Collection {
     items: Vec<Item<PreparedFile>>,
     chunks: usize,
     bytes: usize,
-    /// When it must be encoded at the latest, full or not; `None` while it is empty.
+    /// From when on it is encoded, full or not, if the sessions have nothing to do; `None` while it is empty.
     deadline: Option<Instant>,
 }
 

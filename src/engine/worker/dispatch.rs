@@ -3,7 +3,7 @@
 //! Opens the segment file, skips the files it already holds, and sends the rest down the line. Never
 //! looks at a file's content.
 
-use super::encode_stage::EncodeStage;
+use super::encode_stage;
 use super::file_pipeline::{FilePipeline, PreparedFile, skip_unread};
 use super::items::{Item, OpenSegment, PendingFile, STOP_CHECK};
 use super::pool::FilePool;
@@ -11,6 +11,7 @@ use super::reporter::Reporter;
 use super::resume::{self, reconcile};
 use super::sink;
 use super::stage_error::{FirstError, StageError, internal_failure, panic_text, store_failure};
+use super::stage_threads::StageThreads;
 use crate::encode::Encoders;
 use crate::failpoint::failpoint;
 use crate::failure::Failure;
@@ -35,16 +36,9 @@ const LEAST_FILES_OF_A_DEVICE: usize = 256;
 /// Files between the encoder and the sink. They hold vectors, so they are larger than prepared files.
 const ENCODED_FILES: usize = 8;
 
-/// Tells the dispatcher when a stage's thread ends, also by a panic. Unless it fails, a stage outlives the
-/// dispatcher's end of its queue.
-struct EndSignal(Sender<()>);
-
-impl Drop for EndSignal {
-    fn drop(&mut self) {
-        // The dispatcher may be gone already.
-        let _ = self.0.send(());
-    }
-}
+/// The same for a device: about a collection. While the sink waits for the disk at the end of a segment, a device encodes
+/// hundreds of files.
+const ENCODED_FILES_OF_A_DEVICE: usize = 256;
 
 /// Work on segments until the inbox ends or `stop` is set. Returns when everything encoded is committed.
 pub(super) fn serve(
@@ -52,7 +46,7 @@ pub(super) fn serve(
     encoders: Encoders,
     inbox: &Receiver<ToWorker>,
     reporter: &Reporter,
-    stop: &Arc<AtomicBool>,
+    stop: &AtomicBool,
 ) -> Result<(), StageError> {
     let threads = setup.file_workers.max(1) as usize;
     let pool = FilePool::start(threads);
@@ -63,38 +57,29 @@ pub(super) fn serve(
     });
     let device_name = encoders.device_name();
     let device = device_name.as_str();
-    let pending_files = match encoders.is_batched() {
-        true => (threads * FILES_PER_THREAD_OF_A_DEVICE).max(LEAST_FILES_OF_A_DEVICE),
-        false => threads * FILES_PER_THREAD,
+    let (pending_files, encoded_files) = match encoders.is_batched() {
+        true => (
+            (threads * FILES_PER_THREAD_OF_A_DEVICE).max(LEAST_FILES_OF_A_DEVICE),
+            ENCODED_FILES_OF_A_DEVICE,
+        ),
+        false => (threads * FILES_PER_THREAD, ENCODED_FILES),
     };
     let (to_encoder, pending) = bounded(pending_files);
-    let (to_sink, encoded) = bounded(ENCODED_FILES);
+    let (to_sink, encoded) = bounded(encoded_files);
     let first_error = FirstError::default();
     // One message a stage.
     let (ended, stage_ended) = unbounded();
 
     thread::scope(|scope| {
-        let encoder_stop = Arc::clone(stop);
-        let encoder_error = first_error.clone();
-        let encoder_reporter = reporter.clone();
-        let encoder_ended = EndSignal(ended.clone());
-        let setup_ref = &setup;
-        scope.spawn(move || {
-            let _ended = encoder_ended;
-            let stage = EncodeStage::new(encoders, setup_ref, encoder_reporter);
-            if let Err(error) = stage.run(&pending, &to_sink, &encoder_stop) {
-                encoder_error.set(error);
-            }
-        });
+        let threads = StageThreads {
+            scope,
+            first_error: first_error.clone(),
+            ended,
+        };
+        let queues = (pending, to_sink);
+        encode_stage::start(&threads, encoders, (&setup, reporter.clone()), queues, stop);
         let sink_reporter = reporter.clone();
-        let sink_error = first_error.clone();
-        let sink_ended = EndSignal(ended);
-        scope.spawn(move || {
-            let _ended = sink_ended;
-            if let Err(failure) = sink::run(&encoded, &sink_reporter, device) {
-                sink_error.set(failure.into());
-            }
-        });
+        threads.start(move || Ok(sink::run(&encoded, &sink_reporter, device)?));
         let dispatcher = Dispatcher {
             setup: &setup,
             pool: &pool,
@@ -105,7 +90,7 @@ pub(super) fn serve(
             stop,
             stage_ended,
         };
-        // The end of the dispatcher ends the encoder, which ends the sink.
+        // The end of the dispatcher ends the encoder, stage by stage, which ends the sink.
         dispatcher
             .run(inbox)
             .or_else(|error| match first_error.get() {

@@ -3,7 +3,6 @@
 //! Works on many files at once and touches nothing but its own. A file that cannot be indexed becomes
 //! a record with a reason, not an error.
 
-use super::encode_stage::EncodedFile;
 use crate::artifact;
 use crate::chunk::{self, Chunk, Decoded, DecodedText};
 use crate::credential::{self, Found, Style};
@@ -13,13 +12,11 @@ use crate::file::{FileEntry, FileOutcome, FileRecord, SkipReason, TextKind};
 use crate::ids::FileHash;
 use crate::profile::Limits;
 use crate::profile::recipe::{Recipe, RuleSet, SecretsInText};
-use crate::protocol::{SegmentTask, Work};
+use crate::protocol::SegmentTask;
 use crate::scan::{self, ReadFile};
-use crate::store::segment::EncodedChunk;
 use crate::tag::visibility::visibility;
 use crate::tag::{self, TagInput, TaggedChunk};
 use crate::text;
-use crate::vector::Vectors;
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,22 +48,6 @@ impl PreparedFile {
     pub fn text_bytes(&self) -> usize {
         let texts = self.chunks.iter().map(|chunk| &chunk.tagged.chunk.text);
         texts.map(|text| text.len()).sum()
-    }
-
-    /// Return the file with its chunks' vectors, given in order.
-    pub fn with(self, vectors: Vec<Vectors>, work: Work) -> EncodedFile {
-        let chunks = self.chunks.into_iter().zip(vectors);
-        EncodedFile {
-            record: self.record,
-            chunks: chunks
-                .map(|(chunk, vectors)| EncodedChunk {
-                    tagged: chunk.tagged,
-                    n_tokens: chunk.tokens.n_tokens() as u32,
-                    vectors,
-                })
-                .collect(),
-            work,
-        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! What travels between the stages of a worker, in canonical order.
 
 use super::file_pipeline::PreparedFile;
-use crate::ids::SegmentId;
-use crate::protocol::{InputCrash, SegmentTask};
-use crate::store::segment::SegmentWriter;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender};
+use crate::encode::{Encoded, RawEncoded, TokenizedText};
+use crate::file::FileRecord;
+use crate::ids::{SegmentId, ShardId};
+use crate::protocol::{InputCrash, SegmentTask, Work};
+use crate::store::segment::{EncodedChunk, SegmentWriter};
+use crate::vector::Vectors;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +22,20 @@ pub(super) enum Item<F> {
     /// All files of the segment were sent.
     End,
 }
+
+impl<F> Item<F> {
+    /// Return the item with its file in another state.
+    pub fn try_map<G, E>(self, change: impl FnOnce(F) -> Result<G, E>) -> Result<Item<G>, E> {
+        Ok(match self {
+            Self::Begin(segment) => Item::Begin(segment),
+            Self::File(file) => Item::File(change(file)?),
+            Self::End => Item::End,
+        })
+    }
+}
+
+/// The next stage is gone. It has reported its own error.
+pub(super) struct NextGone;
 
 /// A segment whose file is open for writing.
 pub(super) struct OpenSegment {
@@ -36,13 +53,6 @@ pub(super) struct PendingFile {
 }
 
 impl PendingFile {
-    /// Wait for the file, at most for `timeout`. Return whether it is prepared.
-    pub fn is_prepared_within(&self, timeout: Duration) -> bool {
-        let mut select = Select::new();
-        select.recv(&self.prepared);
-        select.ready_timeout(timeout).is_ok()
-    }
-
     /// Wait for the file. It is the oldest one in the pool, so a thread is working on it.
     ///
     /// Counts the time in short waits: a wait during which the whole process was suspended counts once.
@@ -66,5 +76,81 @@ impl PendingFile {
             file: Some(self.file),
             reason,
         })
+    }
+}
+
+/// A prepared file with the vectors that earlier indexes have.
+pub(super) struct LookedUpFile {
+    pub file: PreparedFile,
+    /// For each chunk; `None` if the encoders have to make them.
+    pub known: Vec<Option<Vectors>>,
+    pub work: Work,
+}
+
+/// Items whose texts are encoded together.
+pub(super) struct Collected {
+    pub items: Vec<Item<LookedUpFile>>,
+    /// The shard for which their batches count.
+    pub shard: ShardId,
+}
+
+/// The same after the encoders ran.
+pub(super) struct Ran {
+    pub items: Vec<Item<LookedUpFile>>,
+    /// Of [`texts_to_encode`].
+    pub raw: RawEncoded,
+}
+
+/// A file whose chunks have their vectors.
+pub(super) struct EncodedFile {
+    pub record: FileRecord,
+    pub chunks: Vec<EncodedChunk<'static>>,
+    pub work: Work,
+}
+
+/// Return the texts of the items that need vectors, in order. Each stage borrows them anew, since the items move from thread
+/// to thread.
+pub(super) fn texts_to_encode(items: &[Item<LookedUpFile>]) -> Vec<&TokenizedText> {
+    let files = items.iter().filter_map(|item| match item {
+        Item::File(file) => Some(file),
+        Item::Begin(_) | Item::End => None,
+    });
+    let chunks = files.flat_map(|file| file.file.chunks.iter().zip(&file.known));
+    chunks
+        .filter(|(_, known)| known.is_none())
+        .map(|(chunk, _)| &chunk.tokens)
+        .collect()
+}
+
+impl LookedUpFile {
+    /// Return the file with the vectors of all chunks: those that are not known are the next of `encoded`.
+    pub fn with(self, encoded: &mut impl Iterator<Item = Encoded>) -> EncodedFile {
+        let mut work = self.work;
+        let chunks = self.file.chunks.into_iter().zip(self.known);
+        let chunks = chunks.map(|(chunk, known)| {
+            let n_tokens = chunk.tokens.n_tokens();
+            let vectors = known.unwrap_or_else(|| {
+                let fresh = encoded.next().unwrap_or_default();
+                work.tokens += n_tokens as u64;
+                work.run_tokens += fresh.run_tokens;
+                work.padded_tokens += fresh.padded_tokens;
+                work.busy_us += fresh.busy.as_micros() as u64;
+                Vectors {
+                    sparse: fresh.sparse,
+                    dense: fresh.dense,
+                    route_words: fresh.route_words,
+                }
+            });
+            EncodedChunk {
+                tagged: chunk.tagged,
+                n_tokens: n_tokens as u32,
+                vectors,
+            }
+        });
+        EncodedFile {
+            record: self.file.record,
+            chunks: chunks.collect(),
+            work,
+        }
     }
 }

@@ -1,25 +1,32 @@
 //! A worker process: takes segments, writes segment files.
 //!
 //! ```text
-//! dispatch -> rayon pool: read, chunk, tag, tokenize -> encode (one thread) -> sink (one thread)
+//! dispatch -> rayon pool: read, chunk, tag, tokenize -> look up, run, finish -> sink (one thread)
 //! ```
+//! The encode stage in the middle is one thread on the CPU and three for a device ([`encode_stage`]).
+//!
 //! Files travel in canonical order: each has its place in a bounded queue, any pool thread prepares it,
 //! and the encoder waits for them in turn. So the committed files are always the first ones. A worker
 //! never decides what to work on, only reads vectors from published databases, and prints nothing: its
 //! stdout belongs to the protocol.
 
 mod batch_reporter;
+mod collect_stage;
 mod collection;
 mod dispatch;
 mod encode_stage;
 mod file_pipeline;
+mod finish_stage;
 mod items;
+mod look_up;
 mod memory;
 mod pool;
 mod reporter;
 mod resume;
+mod run_stage;
 mod sink;
 mod stage_error;
+mod stage_threads;
 
 use crate::device::DeviceFailure;
 use crate::encode::{self, EncodeError, Encoders};

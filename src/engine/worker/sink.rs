@@ -2,8 +2,7 @@
 //!
 //! Owns the segment writer. Reports progress after the commit, never before.
 
-use super::encode_stage::EncodedFile;
-use super::items::{Item, OpenSegment};
+use super::items::{EncodedFile, Item, OpenSegment};
 use super::reporter::Reporter;
 use super::stage_error::{internal_failure, store_failure};
 use crate::failpoint::failpoint;

@@ -1,7 +1,8 @@
 //! Texts that both models encode, to compare their vectors.
 
-use crate::encode::encoders::{Encoded, Encoders};
+use crate::encode::encoders::Encoders;
 use crate::encode::error::EncodeError;
+use crate::encode::raw::Encoded;
 use crate::encode::similarity::similarity;
 use crate::profile::encoders::EncoderChoice;
 
