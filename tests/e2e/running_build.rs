@@ -2,9 +2,12 @@
 
 use crate::world::{BARE, Ran, World};
 use rustix::process::{Pid, Signal, kill_process};
+use std::cell::RefCell;
 use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,11 +25,30 @@ pub struct Step {
     pub subject: String,
 }
 
+impl Step {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.splitn(3, ' ');
+        Some(Self {
+            pid: words.next()?.parse().ok()?,
+            point: words.next()?.to_owned(),
+            subject: words.next().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
 /// A running build. Its processes are ended with it.
 pub struct RunningBuild {
     child: Child,
     trace: PathBuf,
+    known: RefCell<Known>,
     ended: bool,
+}
+
+/// What has been read of the record of steps: a test looks every millisecond.
+#[derive(Default)]
+struct Known {
+    bytes: u64,
+    steps: Arc<[Step]>,
 }
 
 /// `build p.toml` into `out` with these flags, without encoders unless `encoders`.
@@ -66,6 +88,7 @@ impl RunningBuild {
         Self {
             child,
             trace,
+            known: RefCell::default(),
             ended: false,
         }
     }
@@ -75,19 +98,17 @@ impl RunningBuild {
     }
 
     /// What the processes have reached so far, in order.
-    pub fn steps(&self) -> Vec<Step> {
-        let text = fs::read(&self.trace).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let step = |line: &str| {
-            let mut words = line.splitn(3, ' ');
-            Some(Step {
-                pid: words.next()?.parse().ok()?,
-                point: words.next()?.to_owned(),
-                subject: words.next().unwrap_or_default().to_owned(),
-            })
-        };
-        whole.lines().filter_map(step).collect()
+    pub fn steps(&self) -> Arc<[Step]> {
+        let mut known = self.known.borrow_mut();
+        let text = read_from(&self.trace, known.bytes).unwrap_or_default();
+        let n_whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+        if n_whole > 0 {
+            known.bytes += n_whole as u64;
+            let text = String::from_utf8_lossy(&text[..n_whole]);
+            let new = text.lines().filter_map(Step::parse);
+            known.steps = known.steps.iter().cloned().chain(new).collect();
+        }
+        known.steps.clone()
     }
 
     /// How far it has come, in bytes of the record of its steps.
@@ -113,7 +134,7 @@ impl RunningBuild {
     /// Waits for a process to reach `point`.
     pub fn wait_step(&mut self, point: &str) -> Step {
         self.wait(point, |live| {
-            live.steps().into_iter().find(|s| s.point == point)
+            live.steps().iter().find(|s| s.point == point).cloned()
         })
     }
 
@@ -156,23 +177,20 @@ impl RunningBuild {
 
     /// Every process of this build, orphans included: they share its environment.
     pub fn processes(&self) -> Vec<u32> {
+        let entries = fs::read_dir("/proc").expect("lists").flatten();
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid| self.is_ours(*pid))
+            .collect()
+    }
+
+    /// Whether a process of this build has this number. One that is gone, or a zombie, has no environment.
+    fn is_ours(&self, pid: u32) -> bool {
         let mark = self.trace.as_os_str().as_encoded_bytes();
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").expect("lists").flatten() {
-            let name = entry.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            // Gone meanwhile, or a zombie: neither has an environment.
-            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-            let is_ours = environment.split(|b| *b == 0).any(|variable| {
-                variable.strip_prefix(b"FAILPOINT_TRACE=".as_slice()) == Some(mark)
-            });
-            if is_ours {
-                found.push(pid);
-            }
-        }
-        found
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment
+            .split(|b| *b == 0)
+            .any(|variable| variable.strip_prefix(b"FAILPOINT_TRACE=".as_slice()) == Some(mark))
     }
 
     /// Waits until no process of the build is left.
@@ -181,13 +199,19 @@ impl RunningBuild {
         self.wait("the supervisor's end", |live| {
             live.has_ended().then_some(())
         });
+        // A look at every process of the machine takes milliseconds: those that were found must end before the next.
+        let mut found = Vec::new();
         self.wait("the end of every process", |live| {
-            live.processes().is_empty().then_some(())
+            found.retain(|pid| live.is_ours(*pid));
+            if found.is_empty() {
+                found = live.processes();
+            }
+            found.is_empty().then_some(())
         });
     }
 
     /// Waits for the end of it, workers included.
-    pub fn finish(mut self) -> (Ran, Vec<Step>) {
+    pub fn finish(mut self) -> (Ran, Arc<[Step]>) {
         self.wait_gone();
         self.ended = true;
         let status = self.child.wait().expect("ended");
@@ -252,6 +276,15 @@ pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }
+}
+
+/// What the file holds from this byte on.
+fn read_from(path: &Path, start: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn with(path: &Path, suffix: &str) -> PathBuf {
