@@ -7,6 +7,7 @@ use super::issuers::{self, ISSUERS};
 use super::own_syntax::OWN_SYNTAX;
 use super::{Found, Style, assigned, commands, forms};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, OnceLock};
 
 /// Parts of keys, see [`super::keys`].
@@ -88,16 +89,18 @@ enum Stem {
 }
 
 struct Stems {
-    /// Quick to build, for the short texts of messages: every process shows some.
+    /// Quick to build: every process shows some messages, and small builds read little.
     small: AhoCorasick,
-    /// Quick to run, built when the first long text comes.
+    /// Quick to run, built when enough has been read.
     fast: OnceLock<AhoCorasick>,
+    /// Bytes read with the small one.
+    n_read: AtomicUsize,
     texts: Vec<&'static str>,
     stems: Vec<Stem>,
 }
 
-/// From this length on the fast automaton is worth its building.
-const LONG_BYTES: usize = 512;
+/// Reading so much with the small automaton takes as long as building the fast one.
+const WORTH_BYTES: usize = 64 << 10;
 
 static STEMS: LazyLock<Stems> = LazyLock::new(Stems::load);
 
@@ -129,6 +132,7 @@ impl Stems {
         Self {
             small: automaton(AhoCorasickKind::NoncontiguousNFA, &texts),
             fast: OnceLock::new(),
+            n_read: AtomicUsize::new(0),
             texts,
             stems,
         }
@@ -136,11 +140,15 @@ impl Stems {
 
     /// Return the automaton for a text of `len` bytes; both find the same.
     fn automaton(&self, len: usize) -> &AhoCorasick {
-        let build = || automaton(AhoCorasickKind::DFA, &self.texts);
-        match len < LONG_BYTES {
-            true => self.fast.get().unwrap_or(&self.small),
-            false => self.fast.get_or_init(build),
+        if let Some(fast) = self.fast.get() {
+            return fast;
         }
+        let before = self.n_read.fetch_add(len, Ordering::Relaxed);
+        if before + len < WORTH_BYTES {
+            return &self.small;
+        }
+        let build = || automaton(AhoCorasickKind::DFA, &self.texts);
+        self.fast.get_or_init(build)
     }
 }
 
@@ -148,6 +156,8 @@ fn automaton(kind: AhoCorasickKind, texts: &[&str]) -> AhoCorasick {
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .kind(Some(kind))
+        // A table for the start alone: tables for the states behind it take most of the time.
+        .dense_depth(1)
         .build(texts)
         .expect("a few short patterns make an automaton")
 }
