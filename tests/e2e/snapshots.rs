@@ -2,7 +2,7 @@
 //!
 //! After an intended change, run `INSTA_UPDATE=always cargo test --test e2e snapshots` and check the diff.
 
-use crate::world::{BARE, Ran, World};
+use crate::world::{BARE, Ran, World, finish};
 use std::fmt::Write as _;
 
 /// What a run printed, with the folder of the test, times and digests replaced by their names.
@@ -11,7 +11,12 @@ fn shown(world: &World, arguments: &[&str]) -> String {
         code,
         stdout,
         stderr,
-    } = world.run(arguments);
+    } = {
+        let mut command = world.command(arguments);
+        // Help shows the variables that are set.
+        command.env_remove("HELIX_BUILD_SHARD_WORKERS");
+        finish(command.spawn().expect("starts"))
+    };
     let mut text = format!("$ helix-build {}\n", arguments.join(" "));
     for line in stdout.lines().chain(stderr.lines()) {
         let line = line.replace(&world.path("").display().to_string(), "/world/");

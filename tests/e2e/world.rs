@@ -108,6 +108,8 @@ impl World {
                 command.env_remove(&name);
             }
         }
+        // Each is a process, and most tests are about something else: those of workers say how many.
+        command.env("HELIX_BUILD_SHARD_WORKERS", "1");
         command
     }
 
