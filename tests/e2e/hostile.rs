@@ -548,7 +548,9 @@ fn folders_whose_names_are_not_unicode_are_indexed() {
 #[test]
 fn sql_with_long_dollar_quotes_loses_no_memory() {
     let world = World::new();
-    for n in 0..50 {
+    // Together more than the limit below leaves.
+    let n_files = 30;
+    for n in 0..n_files {
         let tag = format!("$a{n}{}$", "a".repeat(1_000));
         let function = format!(
             "create function f() returns void as {tag}\n{}{tag} language sql;\n\n",
@@ -562,13 +564,13 @@ fn sql_with_long_dollar_quotes_loses_no_memory() {
         .args(["--shard-workers", "1"])
         .command();
     let mut limited = Command::new("sh");
-    limited.args(["-c", "ulimit -v 2000000 && exec \"$0\" \"$@\""]);
+    limited.args(["-c", "ulimit -v 1500000 && exec \"$0\" \"$@\""]);
     limited.arg(program.get_program()).args(program.get_args());
     limited.args(crate::world::BARE).current_dir(world.path(""));
     limited.stdout(std::process::Stdio::piped());
     limited.stderr(std::process::Stdio::piped());
     let ran = crate::world::finish(limited.spawn().expect("starts"));
-    assert_eq!(ran.summary()["files"], 50, "{ran:?}");
+    assert_eq!(ran.summary()["files"], n_files, "{ran:?}");
     // A new worker would go on where one without memory ends.
     assert!(!ran.stderr.contains("died"), "{ran:?}");
 }
