@@ -45,7 +45,7 @@ fn a_blob_holds_the_same_as_the_shards() {
 
 #[test]
 fn the_worker_count_does_not_change_the_index() {
-    let world = World::corpus(3, 60);
+    let world = World::corpus(3, 30);
     for mode in ["sharded", "blob"] {
         let digest = |workers: &str, file_workers: &str, batch: &str| {
             let out = format!("{mode}-{workers}-{file_workers}");

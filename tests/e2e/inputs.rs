@@ -403,7 +403,7 @@ fn a_root_that_goes_away_is_a_failure() {
 #[test]
 fn a_tree_that_never_rests_gives_whole_files_only() {
     let (mut dice, seed) = crate::world::Dice::seeded(20_261_120);
-    for round in 0..count(3, 300) {
+    for round in 0..count(2, 300) {
         let context = format!("seed {seed}, round {round}");
         let world = World::new();
         world.profile(&["r"]);

@@ -93,7 +93,7 @@ fn destroyed_with_a_stalled_sink_and_files_queued_nothing_is_lost() {
         &[StopSupervisor, Go, KillWorker, ContinueSupervisor],
         &[StopSupervisor, Go, KillSupervisor],
     ];
-    let mut ground = KillFixture::new(24);
+    let mut ground = KillFixture::new(14);
     for treatment in treatments {
         let context = format!("{treatment:?}");
         ground.clean();
@@ -112,7 +112,7 @@ fn destroyed_with_a_stalled_sink_and_files_queued_nothing_is_lost() {
 
 #[test]
 fn a_worker_whose_supervisor_is_gone_ends_by_itself_whatever_it_does() {
-    let ground = KillFixture::new(24);
+    let ground = KillFixture::new(6);
     // Its sink, its encoder and its file workers never come back.
     let places = [
         "sink::commit=return(spin)",

@@ -2,7 +2,7 @@
 //! problem of the device. `src/engine/watchdog` tests its decisions with a simulated card.
 
 use crate::running_build::{self, RunningBuild};
-use crate::world::{Ran, World, finish};
+use crate::world::{Ran, World, count, finish};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -165,7 +165,9 @@ fn letters(world: &World, name: &str, lines: usize) {
 const STARVED_RUNS: usize = 30;
 
 /// The load ends after this in any case: on a machine that is busy already, those runs take minutes.
-const LOADED: Duration = Duration::from_secs(3);
+fn loaded() -> Duration {
+    Duration::from_millis(count(1_500, 3_000).into())
+}
 
 /// The lowest priority, and a busy loop for each core: every run takes many times longer than before. Its device has
 /// room, so that is not a crawl.
@@ -203,7 +205,7 @@ fn a_starved_build_is_no_crawl_and_no_stall() {
             .iter()
             .filter(|step| step.point == "encode::text")
             .count();
-        (runs > 20 + STARVED_RUNS || began.elapsed() > LOADED).then_some(())
+        (runs > 20 + STARVED_RUNS || began.elapsed() > loaded()).then_some(())
     });
     drop(load);
     no_alarm(&live.finish().0);
