@@ -99,7 +99,7 @@ struct Stems {
     stems: Vec<Stem>,
 }
 
-/// Reading so much with the small automaton takes as long as building the fast one.
+/// About where building the fast automaton pays: an estimate, as texts differ.
 const WORTH_BYTES: usize = 64 << 10;
 
 static STEMS: LazyLock<Stems> = LazyLock::new(Stems::load);
