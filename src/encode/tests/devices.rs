@@ -73,6 +73,64 @@ fn a_device_gives_the_vectors_of_the_cpu() {
     assert_close(&query(&mut device), &query(&mut cpu));
 }
 
+/// What the encoders gave for several collections is finished on one other thread, whose buffers each of them uses.
+#[test]
+fn both_halves_make_the_vectors_of_the_whole() {
+    let texts = texts();
+    let mut device = on_device(EncoderChoice::default());
+    let tokenizer = device.tokenizer();
+    let texts: Vec<_> = texts.iter().map(|text| tokenizer.tokenize(text)).collect();
+    let collections: Vec<Vec<_>> = texts.chunks(4).map(|some| some.iter().collect()).collect();
+    let timeless = |mut encoded: Vec<Encoded>| {
+        encoded
+            .iter_mut()
+            .for_each(|text| text.busy = Duration::ZERO);
+        encoded
+    };
+    let expected: Vec<_> = collections
+        .iter()
+        .map(|texts| timeless(device.encode_many(texts, &|_| ()).expect("encodes")))
+        .collect();
+    let run = |texts: &Vec<_>| device.run_many(texts, &|_| ()).expect("runs");
+    let raw: Vec<_> = collections.iter().map(run).collect();
+    let found: Vec<_> = std::thread::scope(|scope| {
+        let finish = || {
+            let mut space = FinishSpace::default();
+            let both = raw.into_iter().zip(&collections);
+            both.map(|(raw, texts)| timeless(raw.finish(texts, &mut space)))
+                .collect()
+        };
+        scope.spawn(finish).join().expect("finishes")
+    });
+    assert_eq!(found, expected);
+    assert!(found[0][0].run_tokens > 0);
+}
+
+#[test]
+fn the_heaviest_terms_of_a_batch_are_those_of_one_text_alone() {
+    let dir = Directory::new(Output::Product(onnx::Shape::BiasRight), "");
+    let out = dir.path().join("prepared");
+    let options = PrepareOptions {
+        dir: dir.path(),
+        out: &out,
+        top_k: TOP_K,
+        quantize: None,
+        ort_lib: None,
+    };
+    prepare_model(&options).expect("prepares");
+    let choice = models::single_encoder(EncoderKind::Sparse, &out, None);
+    let mut cpu = Encoders::open(&choice).expect("opens");
+    let mut device = on_device(choice);
+    let texts: Vec<_> = ["", "red", "blue . ", "red greenish blue. ", "green blue "]
+        .iter()
+        // Several windows each.
+        .map(|text| text.repeat(9))
+        .collect();
+    for (found, text) in encode_many(&mut device, &texts).iter().zip(&texts) {
+        assert_close(found, &encode(&mut cpu, text));
+    }
+}
+
 #[test]
 fn padding_takes_no_part_in_any_pooling() {
     for (kind, output, toml) in [

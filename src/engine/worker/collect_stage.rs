@@ -96,3 +96,103 @@ impl CollectStage {
         Ok(to_run.send(collected).map_err(|_| NextGone))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::items::samples::{file, names, pending, prepared};
+    use super::*;
+    use crossbeam_channel::{RecvTimeoutError, bounded, unbounded};
+    use std::thread;
+
+    const LONGER_THAN_COLLECTING: Duration = Duration::from_millis(300);
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Run the stage over what `feed` sends, which also takes the collections and may stop the worker. Return how the stage ended.
+    fn collect(
+        feed: impl FnOnce(Sender<Item<PendingFile>>, Receiver<Collected>, &AtomicBool),
+    ) -> Result<(), StageError> {
+        let (to_stage, items) = unbounded();
+        let (to_run, collections) = bounded(0);
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let stop = &stop;
+            let stage = scope.spawn(move || {
+                CollectStage::new(LookUp::in_nothing(), PATIENCE).run(&items, &to_run, stop)
+            });
+            feed(to_stage, collections, stop);
+            stage.join().expect("does not panic")
+        })
+    }
+
+    fn files_of(collected: Result<Collected, RecvTimeoutError>) -> Vec<String> {
+        let collected = collected.expect("a collection");
+        names(&collected.items, |file| &file.file.record)
+    }
+
+    #[test]
+    fn a_collection_grows_while_the_sessions_are_at_work() {
+        let ended = collect(|to_stage, collections, _| {
+            to_stage.send(prepared(0)).expect("sent");
+            thread::sleep(LONGER_THAN_COLLECTING);
+            to_stage.send(prepared(1)).expect("sent");
+            to_stage.send(prepared(2)).expect("sent");
+            thread::sleep(LONGER_THAN_COLLECTING);
+            assert_eq!(
+                files_of(collections.recv_timeout(PATIENCE)),
+                ["0", "1", "2"]
+            );
+            // The sessions wait now: what comes goes on without the rest.
+            to_stage.send(prepared(3)).expect("sent");
+            assert_eq!(files_of(collections.recv_timeout(PATIENCE)), ["3"]);
+        });
+        assert!(ended.is_ok());
+    }
+
+    #[test]
+    fn a_file_that_crashes_holds_up_no_file_before_it() {
+        let ended = collect(|to_stage, collections, _| {
+            let (crashing, crash) = pending(1);
+            to_stage.send(prepared(0)).expect("sent");
+            to_stage.send(Item::File(crashing)).expect("sent");
+            assert_eq!(files_of(collections.recv_timeout(PATIENCE)), ["0"]);
+            crash.send(Err("it panicked".to_owned())).expect("sent");
+            let ended = collections.recv_timeout(PATIENCE).map(|_| ());
+            assert_eq!(ended, Err(RecvTimeoutError::Disconnected));
+        });
+        let Err(StageError::InputCrash(crash)) = ended else {
+            panic!("no crash: {ended:?}");
+        };
+        assert_eq!(crash.file.map(|(_, n)| n), Some(1));
+        assert_eq!(crash.reason, "it panicked");
+    }
+
+    #[test]
+    fn files_that_come_after_a_stop_are_dropped() {
+        let ended = collect(|to_stage, collections, stop| {
+            to_stage.send(prepared(0)).expect("sent");
+            assert_eq!(files_of(collections.recv_timeout(PATIENCE)), ["0"]);
+            stop.store(true, Ordering::Relaxed);
+            let (waits, prepared_later) = pending(1);
+            to_stage.send(Item::File(waits)).expect("sent");
+            drop(to_stage);
+            let ended = collections.recv_timeout(PATIENCE).map(|_| ());
+            assert_eq!(ended, Err(RecvTimeoutError::Disconnected));
+            // Nobody waited for it.
+            assert!(prepared_later.send(Ok(file(1))).is_err());
+        });
+        assert!(ended.is_ok());
+    }
+
+    #[test]
+    fn sessions_that_are_gone_end_the_stage_without_an_error() {
+        let ended = collect(|to_stage, collections, _| {
+            drop(collections);
+            to_stage.send(prepared(0)).expect("sent");
+            // The stage ends although the dispatcher's end of the queue is there.
+            while to_stage.send(prepared(1)).is_ok() {
+                thread::yield_now();
+            }
+        });
+        assert!(ended.is_ok());
+    }
+}

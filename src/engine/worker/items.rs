@@ -154,3 +154,59 @@ impl LookedUpFile {
         }
     }
 }
+
+/// Items for tests of the stages.
+#[cfg(test)]
+pub(super) mod samples {
+    use super::*;
+    use crate::file::{FileEntry, FileOutcome, RelPath, TextKind};
+    use crate::ids::ShardId;
+    use crossbeam_channel::bounded;
+
+    /// The file at position `n` of a segment, without chunks.
+    pub fn file(n: u32) -> PreparedFile {
+        PreparedFile::skipped(FileRecord {
+            entry: FileEntry {
+                path: RelPath::from_spelling(&n.to_string()).expect("a path"),
+                size: 1,
+                mtime_ns: 0,
+            },
+            hash: None,
+            sha256: None,
+            outcome: FileOutcome::Indexed {
+                chunks: 0,
+                credentials: 0,
+                text: TextKind::default(),
+            },
+        })
+    }
+
+    /// A file that has not been prepared, and where to say that it is.
+    pub fn pending(n: u32) -> (PendingFile, Sender<Result<PreparedFile, String>>) {
+        let (prepared, waits) = bounded(1);
+        let segment = SegmentId {
+            shard: ShardId(0),
+            index: 0,
+        };
+        let pending = PendingFile {
+            file: (segment, n),
+            prepared: waits,
+        };
+        (pending, prepared)
+    }
+
+    pub fn prepared(n: u32) -> Item<PendingFile> {
+        let (pending, prepared) = pending(n);
+        prepared.send(Ok(file(n))).expect("room for one");
+        Item::File(pending)
+    }
+
+    /// The names of the files among items.
+    pub fn names<F>(items: &[Item<F>], record: impl Fn(&F) -> &FileRecord) -> Vec<String> {
+        let names = items.iter().filter_map(|item| match item {
+            Item::File(file) => Some(record(file).entry.path.to_string()),
+            Item::Begin(_) | Item::End => None,
+        });
+        names.collect()
+    }
+}

@@ -36,6 +36,16 @@ impl LookUp {
         }
     }
 
+    /// Without earlier indexes.
+    #[cfg(test)]
+    pub fn in_nothing() -> Self {
+        Self {
+            reuse: VectorCache::open(&[], crate::ids::Digest([0; 32])),
+            has_sparse: true,
+            shard: ShardId(0),
+        }
+    }
+
     /// Look up the chunks of all files. The items are the next ones of all that this worker has.
     pub fn collected(&mut self, items: Vec<Item<PreparedFile>>) -> Result<Collected, Failure> {
         let mut looked_up = Vec::with_capacity(items.len());

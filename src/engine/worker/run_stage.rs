@@ -67,3 +67,45 @@ fn encode_failure(error: EncodeError) -> Failure {
         text: format!("encoding: {error}{advice}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::finish_stage::FinishStage;
+    use super::super::items::Item;
+    use super::super::items::samples::{file, names};
+    use super::super::look_up::LookUp;
+    use super::super::reporter::Reporter;
+    use super::*;
+    use crate::profile::encoders::EncoderChoice;
+    use crossbeam_channel::unbounded;
+
+    #[test]
+    fn what_was_run_goes_on_in_order_and_a_stop_drops_the_rest() {
+        let (reporter, _reports) = Reporter::channel(8);
+        let mut stage = RunStage {
+            encoders: Encoders::open(&EncoderChoice::default()).expect("opens"),
+            batches: BatchReporter::new(reporter, false),
+        };
+        let mut look_up = LookUp::in_nothing();
+        for (stopped, expected) in [(false, vec!["0", "1", "2"]), (true, vec![])] {
+            let (to_run, collections) = unbounded();
+            let (to_finish, ran) = unbounded();
+            let (to_sink, encoded) = unbounded();
+            for files in [0..2, 2..3] {
+                let items = files.map(|n| Item::File(file(n))).chain([Item::End]);
+                let collected = look_up.collected(items.collect()).expect("looks up");
+                to_run.send(collected).expect("sent");
+            }
+            drop(to_run);
+            let stop = AtomicBool::new(stopped);
+            stage.run(&collections, &to_finish, &stop).expect("runs");
+            drop(to_finish);
+            FinishStage::default().run(&ran, &to_sink);
+            drop(to_sink);
+            let items: Vec<_> = encoded.iter().collect();
+            assert_eq!(names(&items, |file| &file.record), expected);
+            let ends = items.iter().filter(|item| matches!(item, Item::End));
+            assert_eq!(ends.count(), if stopped { 0 } else { 2 });
+        }
+    }
+}
