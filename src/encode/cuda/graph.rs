@@ -46,7 +46,10 @@ pub(in crate::encode) fn edited(
     let mut proto = onnx::read(path).map_err(failed)?;
     let is_pooled = pool(model, vocabulary, &mut proto);
     let is_fused = fusing == Fusing::Yes && fuse(model, &mut proto, precision);
-    let is_narrowed = precision == Precision::Fp16;
+    // A model that `models prepare --quantize fp16` made has nothing to convert.
+    let has = |element| proto.graph.tensors.iter().any(|t| t.element == element);
+    let is_half = has(Element::FLOAT16) && !has(Element::FLOAT);
+    let is_narrowed = precision == Precision::Fp16 && !is_half;
     if is_narrowed {
         onnx::to_float16(&mut proto).map_err(failed)?;
     }

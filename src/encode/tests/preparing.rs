@@ -3,6 +3,7 @@
 use super::onnx::{Output, Shape, encoded, narrow, quantizable};
 use super::*;
 use crate::batch::EncoderKind;
+use crate::profile::encoders::Precision;
 
 const TEXTS: [&str; 5] = [
     "red",
@@ -271,7 +272,16 @@ fn weights_in_sixteen_bits_take_half_the_space_and_batch() {
     assert!(made.similarity > 0.999, "{made:?}");
     let mut device = open_sparse(&out, Device::Cuda(0)).expect("opens");
     assert!(device.is_batched());
-    assert!(encode(&mut device, "red blue").sparse.is_some());
+    let expected = encode(&mut device, "red blue").sparse;
+    assert!(expected.is_some());
+    // Asking for what it is anyway changes nothing.
+    let choice = EncoderChoice {
+        sparse_device: Device::Cuda(0),
+        precision: Precision::Fp16,
+        ..super::models::single_encoder(EncoderKind::Sparse, &out, None)
+    };
+    let mut asked = Encoders::open_with(&choice, simulated::provider_of).expect("opens");
+    assert_eq!(encode(&mut asked, "red blue").sparse, expected);
     let again = Directory(tempfile::tempdir().expect("a folder"));
     let order = PrepareOptions {
         dir: &out,
