@@ -12,9 +12,9 @@ pub enum TextOutput<'a> {
 /// Weights of some terms of a vocabulary; all others are 0.
 #[derive(Clone, Copy, Debug)]
 pub struct TermWeights<'a> {
-    /// [K], in any order.
+    /// `[K]`, in any order.
     weights: &'a [f32],
-    /// Ids [K] of the terms, below `vocabulary` where the weight is not 0. An id may come twice: its last weight counts.
+    /// Ids (`[K]`) of the terms, below `vocabulary` where the weight is not 0. An id may come twice: its last weight counts.
     ids: &'a [i64],
     vocabulary: usize,
 }
