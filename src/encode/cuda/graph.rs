@@ -45,11 +45,12 @@ pub(in crate::encode) fn edited(
     let failed = |error| graph_error(model.kind, &model.name, error);
     let mut proto = onnx::read(path).map_err(failed)?;
     let is_pooled = pool(model, vocabulary, &mut proto);
-    let is_fused = fusing == Fusing::Yes && fuse(model, &mut proto, precision);
-    // A model that `models prepare --quantize fp16` made has nothing to convert.
     let has = |element| proto.graph.tensors.iter().any(|t| t.element == element);
-    let is_half = has(Element::FLOAT16) && !has(Element::FLOAT);
-    let is_narrowed = precision == Precision::Fp16 && !is_half;
+    let (has_floats, has_halves) = (has(Element::FLOAT), has(Element::FLOAT16));
+    let in_halves = has_halves || precision == Precision::Fp16;
+    let is_fused = fusing == Fusing::Yes && fuse(model, &mut proto, precision, in_halves);
+    // A model that `models prepare --quantize fp16` made has nothing to convert.
+    let is_narrowed = precision == Precision::Fp16 && (has_floats || !has_halves);
     if is_narrowed {
         onnx::to_float16(&mut proto).map_err(failed)?;
     }
@@ -68,16 +69,11 @@ pub(in crate::encode) fn edited(
 
 /// Fuse what ONNX Runtime has faster kernels for, and return whether something was. In 32 bits the graph stays as it is:
 /// products take nearly all the time, and results stay closest to the CPU's.
-fn fuse(model: &Model, proto: &mut Proto, precision: Precision) -> bool {
-    let has_halves = || {
-        let mut tensors = proto.graph.tensors.iter();
-        tensors.any(|tensor| tensor.element == Element::FLOAT16)
-    };
-    let is_half = precision == Precision::Fp16 || has_halves();
-    if !is_half && precision == Precision::Fp32 {
+fn fuse(model: &Model, proto: &mut Proto, precision: Precision, in_halves: bool) -> bool {
+    if !in_halves && precision == Precision::Fp32 {
         return false;
     }
-    let n_attentions = match is_half {
+    let n_attentions = match in_halves {
         true => onnx::fuse_attention(proto),
         // In 32 bits the fused kernel multiplies in parts, so that it takes as long.
         false => 0,

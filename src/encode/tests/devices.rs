@@ -1,5 +1,6 @@
 //! Batches on a device that the CPU simulates: shapes, padding and order are those of a device.
 
+use super::preparing::prepare;
 use super::*;
 use crate::batch::EncoderKind;
 use crate::profile::encoders::Precision;
@@ -109,15 +110,7 @@ fn both_halves_make_the_vectors_of_the_whole() {
 #[test]
 fn the_heaviest_terms_of_a_batch_are_those_of_one_text_alone() {
     let dir = Directory::new(Output::Product(onnx::Shape::BiasRight), "");
-    let out = dir.path().join("prepared");
-    let options = PrepareOptions {
-        dir: dir.path(),
-        out: &out,
-        top_k: TOP_K,
-        quantize: None,
-        ort_lib: None,
-    };
-    prepare_model(&options).expect("prepares");
+    let (_, out) = prepare(&dir, TOP_K, None).expect("prepares");
     let choice = models::single_encoder(EncoderKind::Sparse, &out, None);
     let mut cpu = Encoders::open(&choice).expect("opens");
     let mut device = on_device(choice);
@@ -314,15 +307,7 @@ fn sixteen_bits_give_nearly_the_vectors_of_thirty_two() {
 #[test]
 fn a_prepared_graph_runs_in_sixteen_bits_as_well() {
     let dir = Directory::new(Output::Product(onnx::Shape::BiasRight), "");
-    let out = dir.path().join("prepared");
-    let options = PrepareOptions {
-        dir: dir.path(),
-        out: &out,
-        top_k: TOP_K,
-        quantize: None,
-        ort_lib: None,
-    };
-    prepare_model(&options).expect("prepares");
+    let (_, out) = prepare(&dir, TOP_K, None).expect("prepares");
     let choice = models::single_encoder(EncoderKind::Sparse, &out, None);
     let mut cpu = dir.open(EncoderKind::Sparse).expect("opens");
     let mut device = on_device(EncoderChoice {

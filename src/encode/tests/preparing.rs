@@ -13,7 +13,7 @@ const TEXTS: [&str; 5] = [
     "nothing known",
 ];
 
-fn prepare(
+pub(super) fn prepare(
     dir: &Directory,
     top_k: usize,
     quantize: Option<Quantization>,

@@ -3,6 +3,7 @@
 use super::index::Index;
 use crate::encode::onnx::graph::{Attribute, Names, Node, Proto};
 use crate::encode::onnx::tensor::{Data, Tensor};
+use std::borrow::Cow;
 
 /// Into how many parts positions are split: runs must have a multiple of so many.
 pub const PARTS: usize = 8;
@@ -13,20 +14,19 @@ const ALIGNED: u64 = 8;
 /// `Split` takes the number of parts from here on.
 const SPLIT_BY_NUMBER: u64 = 18;
 
+/// Numbers in a row of hidden states at most: a damaged file may state any number.
+const WIDEST: u64 = 1 << 16;
+
 /// A product [B, L, H] x [H, V] of which only the maximum over L is used.
 struct Maximum<'a> {
     /// Position of the node that takes the maximum.
     position: usize,
     node: &'a Node,
     rows: &'a str,
-    weights: Weights<'a>,
-}
-
-enum Weights<'a> {
-    /// [H, V].
-    Plain(&'a str),
-    /// [V, H], as tied to the embeddings.
-    Turned(&'a str),
+    /// The constant [H, V], or [V, H] as tied to the embeddings.
+    table: &'a str,
+    weights: Cow<'a, Tensor>,
+    is_tied: bool,
 }
 
 /// Takes the maximum over positions in two steps: over [`PARTS`] parts of the positions element by element, then within a
@@ -35,17 +35,9 @@ enum Weights<'a> {
 pub fn split_maximum(proto: &mut Proto) -> bool {
     let opset = proto.opset();
     let index = Index::of(&proto.graph);
-    let nodes = proto.graph.nodes.iter().enumerate();
-    let Some(found) = nodes
-        .filter_map(|(position, node)| recognise(&index, position, node))
-        .next()
-    else {
-        return false;
-    };
-    let weights = match found.weights {
-        Weights::Plain(name) | Weights::Turned(name) => index.constant(name),
-    };
-    let Some(weights) = weights else {
+    let mut nodes = proto.graph.nodes.iter().enumerate();
+    let found = nodes.find_map(|(position, node)| recognise(&index, position, node));
+    let Some(found) = found else {
         return false;
     };
     let mut names = Names::of(&proto.graph);
@@ -53,20 +45,26 @@ pub fn split_maximum(proto: &mut Proto) -> bool {
     let mut tensors = Vec::new();
     let mut nodes = Vec::new();
 
-    let (table, turned, (height, width)) = match (found.weights, &weights.dims[..]) {
-        (Weights::Plain(name), [height, width]) => (name, false, (*height, *width)),
-        (Weights::Turned(name), [width, height]) => (name, true, (*height, *width)),
+    let turned = found.is_tied;
+    let (height, width) = match (turned, &found.weights.dims[..]) {
+        (false, [height, width]) | (true, [width, height]) => (*height, *width),
         _ => return false,
     };
-    let missing = width.next_multiple_of(ALIGNED) - width;
-    let mut table = table.to_owned();
+    let Some(aligned) = width.checked_next_multiple_of(ALIGNED) else {
+        return false;
+    };
+    if height > WIDEST {
+        return false;
+    }
+    let missing = aligned - width;
+    let mut table = found.table.to_owned();
     if missing > 0 {
         let dims = match turned {
             true => [missing, height],
             false => [height, missing],
         };
         let (zeros, wide) = (fresh("zeros"), fresh("table"));
-        let mut tensor = Tensor::new(&zeros, weights.element, &dims, Vec::new());
+        let mut tensor = Tensor::new(&zeros, found.weights.element, &dims, Vec::new());
         let Some(n_bytes) = tensor.size() else {
             return false;
         };
@@ -89,21 +87,20 @@ pub fn split_maximum(proto: &mut Proto) -> bool {
         split = split.with(Attribute::integer("num_outputs", PARTS as i64));
     }
     nodes.push(split);
-    let mut scores = Vec::new();
+    let mut scores = Vec::with_capacity(PARTS);
     for part in &parts {
         let product = fresh("scores");
         nodes.push(Node::new("MatMul", &[part, &table], &[&product]));
         scores.push(product);
     }
     while scores.len() > 1 {
-        let pairs: Vec<Vec<String>> = scores.chunks(2).map(<[String]>::to_vec).collect();
-        scores = Vec::new();
-        for pair in pairs {
+        let highest = scores.chunks(2).map(|pair| {
             let highest = fresh("of_parts");
             let inputs: Vec<&str> = pair.iter().map(|name| &**name).collect();
             nodes.push(Node::new("Max", &inputs, &[&highest]));
-            scores.push(highest);
-        }
+            highest
+        });
+        scores = highest.collect();
     }
     let mut last = found.node.clone();
     last.inputs[0] = scores.swap_remove(0);
@@ -142,23 +139,23 @@ fn recognise<'a>(index: &Index<'a>, position: usize, node: &'a Node) -> Option<M
         Some(axes) => index.integers(axes)?,
         None => node.attribute("axes").map(Attribute::as_integers)?,
     };
-    if axes != [1] || !index.is_used_once(scores) {
+    if axes != [1] || node.outputs.len() != 1 || !index.is_used_once(scores) {
         return None;
     }
     let [rows, weights] = index.made_by(scores, "MatMul")?.inputs.as_slice() else {
         return None;
     };
-    let is_matrix = |name: &str| index.constant(name).is_some_and(|t| t.dims.len() == 2);
     let turned = index.made_by(weights, "Transpose");
-    let weights = match turned.and_then(Node::as_transpose) {
-        Some(table) if is_matrix(table) => Weights::Turned(table),
-        _ if is_matrix(weights) => Weights::Plain(weights),
-        _ => return None,
+    let (table, is_tied) = match turned.and_then(Node::as_transpose) {
+        Some(table) => (&**table, true),
+        None => (&**weights, false),
     };
     Some(Maximum {
         position,
         node,
         rows,
-        weights,
+        table,
+        weights: index.constant(table)?,
+        is_tied,
     })
 }
