@@ -79,6 +79,8 @@ ConstrainSwapSpace=no
 ConstrainCores=no
 ConstrainDevices=no
 AllowedRAMSpace=100
+# Without this no limit is below 30 MB.
+MinRAMSpace=1
 """
 
 
@@ -505,7 +507,7 @@ def is_zombie(pid):
 def memory_limit(slurm, program):
     """A limit below what a worker needs: the task fails for a reason of its machine, and a later one with more succeeds."""
     build = Build(slurm, program, "memory", 1, 400_000, encoders="embedded")
-    build.submit("--mem=12M", ROUNDS="1")
+    build.submit("--mem=10M", ROUNDS="1")
     slurm.wait_quiet(180)
     task = build.tasks()[0]
     assert task["JobState"] in ("OUT_OF_MEMORY", "FAILED"), task
@@ -515,7 +517,7 @@ def memory_limit(slurm, program):
     assert build.commits()[0]["ExitCode"] == "66:0", build.commits()
     build.submit(ROUNDS="1")
     slurm.wait_quiet(120)
-    return f"with 12 MiB {first}; not poisoned; with 700 MiB done, {build.assert_committed()}"
+    return f"with 10 MiB {first}; not poisoned; with 700 MiB done, {build.assert_committed()}"
 
 
 def missing_parts(slurm, program):
