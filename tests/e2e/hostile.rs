@@ -346,7 +346,7 @@ fn a_line_of_a_gigabyte_is_not_opened() {
     }
     let trace = world.path("trace");
     let mut command = Command::new("strace");
-    command
+    crate::world::without_cargos_library_folders(&mut command)
         .args(["-f", "-qq", "-e", "trace=open,openat,openat2", "-o"])
         .arg(&trace);
     command

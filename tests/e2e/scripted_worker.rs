@@ -1,7 +1,7 @@
 //! A worker process that a test drives as a supervisor does.
 
 use crate::running_build::{DEADLINE, signal};
-use crate::world::World;
+use crate::world::{World, without_cargos_library_folders};
 use helix_build::encode;
 use helix_build::failure::FailureKind;
 use helix_build::file::{FileEntry, RelPath};
@@ -94,7 +94,8 @@ pub struct ScriptedWorker {
 
 impl ScriptedWorker {
     pub fn start(failpoints: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_helix-build"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_helix-build"));
+        let mut child = without_cargos_library_folders(&mut command)
             .arg("worker")
             .env("FAILPOINTS", failpoints)
             .stdin(Stdio::piped())

@@ -94,7 +94,7 @@ impl World {
     /// Return a command that runs the program in this folder, without the caller's environment variables.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_helix-build"));
-        command
+        without_cargos_library_folders(&mut command)
             .args(arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
@@ -178,6 +178,20 @@ impl Helix<'_> {
     pub fn run(self) -> Ran {
         finish(self.command().spawn().expect("starts"))
     }
+}
+
+/// Take the folders that Cargo adds to `LD_LIBRARY_PATH` out of a command's environment: one for each dependency with C code,
+/// which is forty. No library is there, and each process would look for each of its own in all of them: 5 to 8 % of a small
+/// one's time.
+pub fn without_cargos_library_folders(command: &mut Command) -> &mut Command {
+    const NAME: &str = "LD_LIBRARY_PATH";
+    let Some(listed) = std::env::var_os(NAME) else {
+        return command;
+    };
+    let of_cargo = Path::new(env!("CARGO_BIN_EXE_helix-build")).parent();
+    let of_cargo = of_cargo.expect("the program is in a folder");
+    let kept = std::env::split_paths(&listed).filter(|folder| !folder.starts_with(of_cargo));
+    command.env(NAME, std::env::join_paths(kept).expect("they were joined"))
 }
 
 /// A generator of repeatable numbers (SplitMix64). Print the seed when a test fails.

@@ -1,6 +1,6 @@
 //! Python, its packages and the models, kept in the target folder.
 
-use crate::world::World;
+use crate::world::{World, without_cargos_library_folders};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ impl Tools {
 
     pub fn compare(&self, world: &World, arguments: &[&str]) -> Value {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/compare.py");
-        let output = Command::new(&self.python)
+        let output = without_cargos_library_folders(&mut Command::new(&self.python))
             .arg(script)
             .args(arguments)
             .current_dir(world.path(""))
