@@ -163,9 +163,8 @@ pub fn with_external_table() -> (Vec<u8>, Vec<u8>) {
     (encoded(&proto), [vec![9; 4], bytes].concat())
 }
 
-/// Logits [1, L, 8192] of rows of 128 numbers, a matrix of 128 x 128, and the rows' own table.
-pub fn quantizable() -> Proto {
-    const ROWS: usize = 8192;
+/// Logits [1, L, n_rows] of rows of 128 numbers, a matrix of 128 x 128, and the rows' own table.
+pub fn quantizable(n_rows: usize) -> Proto {
     const WIDTH: usize = 128;
     // Repeatable numbers around 0 that look like nothing.
     let numbers = |n: usize, scale: f32| -> Vec<f32> {
@@ -174,12 +173,12 @@ pub fn quantizable() -> Proto {
             .map(|at| number(at + 1) as f32 / i32::MAX as f32 * scale)
             .collect()
     };
-    let (rows, width) = (ROWS as u64, WIDTH as u64);
+    let (rows, width) = (n_rows as u64, WIDTH as u64);
     let mut proto = proto(Output::Hidden);
     proto.graph.tensors = vec![
-        Tensor::floats("table", &[rows, width], &numbers(ROWS * WIDTH, 1.0)),
+        Tensor::floats("table", &[rows, width], &numbers(n_rows * WIDTH, 1.0)),
         Tensor::floats("matrix", &[width, width], &numbers(WIDTH * WIDTH, 0.3)),
-        Tensor::floats("bias", &[rows], &numbers(ROWS, 0.1)),
+        Tensor::floats("bias", &[rows], &numbers(n_rows, 0.1)),
     ];
     proto.graph.nodes = vec![
         Node::new("Gather", &["table", "input_ids"], &["rows"]),

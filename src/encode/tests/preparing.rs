@@ -181,7 +181,7 @@ fn nothing_is_written_over_or_left_behind() {
 #[test]
 fn weights_in_bytes_are_near_those_in_floats_and_never_batched() {
     let dir = Directory::new(Output::Hidden, "");
-    dir.write_graph(&quantizable());
+    dir.write_graph(&quantizable(8192));
     dir.write("config.json", "{}");
     let (made, out) = prepare(&dir, TOP_K, Some(Quantization::Int8)).expect("prepares");
     assert_eq!((made.products, made.tables), (2, 1));
@@ -266,7 +266,7 @@ proptest::proptest! {
 #[test]
 fn weights_in_sixteen_bits_take_half_the_space_and_batch() {
     let dir = Directory::new(Output::Product(Shape::Tied), "");
-    dir.write_graph(&quantizable());
+    dir.write_graph(&quantizable(1024));
     let (made, out) = prepare(&dir, TOP_K, Some(Quantization::Fp16)).expect("prepares");
     assert!(made.bytes_after * 10 < made.bytes_before * 6, "{made:?}");
     assert!(made.similarity > 0.999, "{made:?}");
