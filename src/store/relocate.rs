@@ -4,7 +4,7 @@
 //! else of the rows stays, so digests do: no digest covers an absolute path.
 
 use super::build_meta::{check_format, roots_of};
-use super::connect::{open_owned, open_read_only, open_shared, seal_as_wal};
+use super::connect::{close_as_wal, open_owned, open_read_only, open_shared};
 use super::error::StoreError;
 use super::registered::RegisteredShard;
 use super::root::Root;
@@ -98,10 +98,7 @@ pub fn rewrite(path: &Path, roots: &[MovedRoot]) -> Result<(), StoreError> {
         transaction.commit()
     };
     write(&mut connection).map_err(StoreError::sql(path))?;
-    connection
-        .close()
-        .map_err(|(_, error)| StoreError::sql(path)(error))?;
-    seal_as_wal(path)
+    close_as_wal(connection, path)
 }
 
 /// Make the SQL function `moved` known: [`moved`], NULL for what stays.

@@ -6,6 +6,7 @@
 //! has no journal, so a full disk shows as a failed write, never as a lost commit at close. A dropped
 //! loader leaves a useless file for its owner to remove.
 
+mod empty;
 mod genes;
 mod packed;
 mod postings;
@@ -95,14 +96,10 @@ impl ShardLoader {
         stop: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
         connect::remove_database(path)?;
-        let mut conn = connect::create_for_load(path)?;
+        let tables = empty::bytes().map_err(StoreError::sql(path))?;
+        let mut conn = connect::create_for_load(path, tables)?;
         connect::end_when_set(&mut conn, stop).map_err(StoreError::sql(path))?;
         conn.execute_batch("BEGIN")
-            .and_then(|()| conn.execute_batch(schema::COMMON_TABLES))
-            .and_then(|()| conn.execute_batch(schema::SHARD_TABLES))
-            .and_then(|()| conn.execute_batch(schema::BUILD_TABLES))
-            .and_then(|()| conn.execute_batch(schema::SERVER_TABLES))
-            .and_then(|()| conn.execute_batch(schema::STAGING_TABLES))
             .and_then(|()| {
                 SORTED_TABLES
                     .iter()

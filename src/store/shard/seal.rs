@@ -11,6 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
+/// Size of a file from which two threads with a connection each check it sooner than one: opening a shard takes about
+/// as long as reading 4 MiB of one.
+const PARALLEL_BYTES: u64 = 4 << 20;
+
 /// Make the closed database at `path` a shard. Reads it back and checks that it is sound and holds what was
 /// loaded, writes its digests into it, and sets the journal mode that servers expect in its header. The digests
 /// cover neither themselves nor the header.
@@ -21,48 +25,58 @@ pub fn seal(
     loaded: Loaded,
     stop: &Arc<AtomicBool>,
 ) -> Result<ShardDigest, StoreError> {
-    // Both read the whole file, each in its own order. In parallel they take half as long.
-    let (checked, counted) = thread::scope(|scope| {
-        let pages = scope.spawn(|| quick_check(path, stop));
-        let counted = check_rows(path, loaded, stop);
-        let checked = pages
-            .join()
-            .unwrap_or_else(|_| Err(StoreError::corrupt(path, "the check of its pages panicked")));
-        (checked, counted)
-    });
-    checked?;
-    let digest = counted?;
-    note(path, &digest).map_err(StoreError::sql(path))?;
-    connect::seal_as_wal(path)?;
+    let bytes = std::fs::metadata(path).map_err(StoreError::io(path))?.len();
+    let digest = match bytes < PARALLEL_BYTES {
+        true => check(path, loaded, stop)?,
+        false => check_in_parallel(path, loaded, stop)?,
+    };
+    let conn = connect::open_for_load(path)?;
+    note(&conn, &digest).map_err(StoreError::sql(path))?;
+    connect::close_as_wal(conn, path)?;
     Ok(digest)
 }
 
-fn note(path: &Path, digest: &ShardDigest) -> rusqlite::Result<()> {
-    let conn = Connection::open(path)?;
-    // No other process has the file, and a failed attempt is deleted.
-    conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
+fn check(path: &Path, loaded: Loaded, stop: &Arc<AtomicBool>) -> Result<ShardDigest, StoreError> {
+    let conn = open_stoppable(path, stop)?;
+    check_pages(&conn, path)?;
+    check_rows(&conn, path, loaded)
+}
+
+/// Do the same in half the time: both read the whole file, each in its own order.
+fn check_in_parallel(
+    path: &Path,
+    loaded: Loaded,
+    stop: &Arc<AtomicBool>,
+) -> Result<ShardDigest, StoreError> {
+    let (pages, rows) = thread::scope(|scope| {
+        let pages = scope.spawn(|| check_pages(&open_stoppable(path, stop)?, path));
+        let rows = open_stoppable(path, stop).and_then(|conn| check_rows(&conn, path, loaded));
+        let pages = pages
+            .join()
+            .unwrap_or_else(|_| Err(StoreError::corrupt(path, "the check of its pages panicked")));
+        (pages, rows)
+    });
+    pages.and(rows)
+}
+
+fn note(conn: &Connection, digest: &ShardDigest) -> rusqlite::Result<()> {
     let mut insert = conn.prepare("INSERT INTO build_meta (key, value) VALUES (?1, ?2)")?;
     insert.execute(params!["digest", digest.digest.to_string()])?;
     insert.execute(params![
         "content_digest",
         digest.content.to_digest().to_string()
     ])?;
-    Ok(())
+    connect::set_journal_mode(conn, "WAL")
 }
 
-fn check_rows(
-    path: &Path,
-    loaded: Loaded,
-    stop: &Arc<AtomicBool>,
-) -> Result<ShardDigest, StoreError> {
-    let conn = open_stoppable(path, stop)?;
+fn check_rows(conn: &Connection, path: &Path, loaded: Loaded) -> Result<ShardDigest, StoreError> {
     let number = |sql: &str| -> Result<i64, StoreError> {
         conn.query_row(sql, [], |row| row.get(0))
             .map_err(StoreError::sql(path))
     };
     let chunks = number("SELECT count(*) FROM genes")?;
     let indexed = number("SELECT count(*) FROM genes_fts_docsize")?;
-    let digest = digest_connection(&conn, path)?;
+    let digest = digest_connection(conn, path)?;
     let found = [digest.files as i64, digest.chunks as i64, chunks, indexed];
     let expected = loaded.chunks as i64;
     if found != [loaded.files as i64, expected, expected, expected] {
@@ -82,8 +96,7 @@ fn open_stoppable(path: &Path, stop: &Arc<AtomicBool>) -> Result<Connection, Sto
 
 /// Check the pages of every table and its indexes. Table by table, since a check of the whole database would also
 /// read the full-text index word by word; `verify` does that.
-fn quick_check(path: &Path, stop: &Arc<AtomicBool>) -> Result<(), StoreError> {
-    let conn = open_stoppable(path, stop)?;
+fn check_pages(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let check = || -> rusqlite::Result<Option<String>> {
         let mut tables =
             conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;

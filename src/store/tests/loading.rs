@@ -7,7 +7,7 @@ use super::sample::{
 use crate::file::FileRecord;
 use crate::ids::{ContentHash, Digest};
 use crate::store::StoreError;
-use crate::store::connect::seal_as_wal;
+use crate::store::connect::{close_as_wal, open_owned};
 use crate::store::digest::digest_shard;
 use crate::store::ledger::read_ledger;
 use crate::store::reuse::VectorCache;
@@ -332,7 +332,8 @@ fn an_empty_shard_is_a_shard() {
     let (_folder, path) = built(&[], &[]);
     let digest = digest_shard(&path).expect("a digest");
     assert_eq!((digest.files, digest.chunks), (0, 0));
-    seal_as_wal(&path).expect("sealing twice changes nothing");
+    let conn = open_owned(&path).expect("opens");
+    close_as_wal(conn, &path).expect("sealing twice changes nothing");
 }
 
 #[test]
