@@ -89,17 +89,25 @@ enum Stem {
 }
 
 struct Stems {
-    /// Quick to build: every process shows some messages, and small builds read little.
-    small: AhoCorasick,
+    /// Indexes of `texts` by [`bucket`]. Quick to make: every process shows some messages, and small builds read little.
+    buckets: Vec<Vec<usize>>,
     /// Quick to run, built when enough has been read.
-    fast: OnceLock<AhoCorasick>,
-    /// Bytes read with the small one.
+    automaton: OnceLock<AhoCorasick>,
+    /// Bytes read without it.
     n_read: AtomicUsize,
     texts: Vec<&'static str>,
     stems: Vec<Stem>,
 }
 
-/// About where building the fast automaton pays: an estimate, as texts differ.
+/// A stem in a text, and its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hit {
+    start: usize,
+    end: usize,
+    stem: usize,
+}
+
+/// About where building the automaton pays: an estimate, as texts differ.
 const WORTH_BYTES: usize = 64 << 10;
 
 static STEMS: LazyLock<Stems> = LazyLock::new(Stems::load);
@@ -129,50 +137,118 @@ impl Stems {
             texts.push(text);
             stems.push(Stem::Form(form));
         }
+        let mut buckets = vec![Vec::new(); N_BUCKETS];
+        for (at, text) in texts.iter().enumerate() {
+            match *text.as_bytes() {
+                [first, second, ..] => buckets[bucket(first, second)].push(at),
+                [only] => (0..32).for_each(|second| buckets[bucket(only, second)].push(at)),
+                [] => unreachable!("a stem says something"),
+            }
+        }
         Self {
-            small: automaton(AhoCorasickKind::NoncontiguousNFA, &texts),
-            fast: OnceLock::new(),
+            buckets,
+            automaton: OnceLock::new(),
             n_read: AtomicUsize::new(0),
             texts,
             stems,
         }
     }
 
-    /// Return the automaton for a text of `len` bytes; both find the same.
-    fn automaton(&self, len: usize) -> &AhoCorasick {
-        if let Some(fast) = self.fast.get() {
-            return fast;
+    /// Call `visit` for each stem in `text`, in any case of ASCII letters: by their ends, longer ones first.
+    fn each(&self, text: &str, visit: impl FnMut(Hit)) {
+        let is_worth_it =
+            || self.n_read.fetch_add(text.len(), Ordering::Relaxed) + text.len() >= WORTH_BYTES;
+        match self.automaton.get().is_some() || is_worth_it() {
+            true => self.by_automaton(text).for_each(visit),
+            false => self.by_bucket(text).into_iter().for_each(visit),
         }
-        let before = self.n_read.fetch_add(len, Ordering::Relaxed);
-        if before + len < WORTH_BYTES {
-            return &self.small;
+    }
+
+    fn by_automaton<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Hit> + 't {
+        let automaton = self.automaton.get_or_init(|| {
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .kind(Some(AhoCorasickKind::DFA))
+                // A table for the start alone: tables for the states behind it take most of the time.
+                .dense_depth(1)
+                .build(&self.texts)
+                .expect("a few short patterns make an automaton")
+        });
+        automaton.find_overlapping_iter(text).map(|hit| Hit {
+            start: hit.start(),
+            end: hit.end(),
+            stem: hit.pattern().as_usize(),
+        })
+    }
+
+    fn by_bucket(&self, text: &str) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        let bytes = text.as_bytes();
+        for (start, first) in bytes.iter().enumerate() {
+            let second = bytes.get(start + 1).copied().unwrap_or_default();
+            for &stem in &self.buckets[bucket(*first, second)] {
+                let end = start + self.texts[stem].len();
+                let found = bytes.get(start..end);
+                if found.is_some_and(|it| it.eq_ignore_ascii_case(self.texts[stem].as_bytes())) {
+                    hits.push(Hit { start, end, stem });
+                }
+            }
         }
-        let build = || automaton(AhoCorasickKind::DFA, &self.texts);
-        self.fast.get_or_init(build)
+        hits.sort_unstable_by_key(|hit| (hit.end, hit.start, hit.stem));
+        hits
     }
 }
 
-fn automaton(kind: AhoCorasickKind, texts: &[&str]) -> AhoCorasick {
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(kind))
-        // A table for the start alone: tables for the states behind it take most of the time.
-        .dense_depth(1)
-        .build(texts)
-        .expect("a few short patterns make an automaton")
+const N_BUCKETS: usize = 1 << 10;
+
+/// Return the bucket of what begins with these bytes. Their low five bits are those of both cases of a letter.
+fn bucket(first: u8, second: u8) -> usize {
+    usize::from(first & 31) << 5 | usize::from(second & 31)
 }
 
 /// Add what the forms of issuers, keys and URLs show.
 pub(super) fn visit(text: &str, style: Style, found: &mut Vec<Found>) {
     // Several stems lie in one key.
     let mut key_end = 0;
-    for hit in STEMS.automaton(text.len()).find_overlapping_iter(text) {
-        match &STEMS.stems[hit.pattern().as_usize()] {
-            Stem::Key if hit.start() < key_end => {}
-            Stem::Key => key_end = assigned::value(text, hit.start(), hit.end(), style, found),
-            Stem::Foreign => assigned::foreign(text, hit.start(), hit.end(), style, found),
-            Stem::Issuer(at) => issuers::token(text, hit.start(), &ISSUERS[*at], found),
-            Stem::Form(form) => form(text, hit.start(), found),
+    STEMS.each(text, |hit| match &STEMS.stems[hit.stem] {
+        Stem::Key if hit.start < key_end => {}
+        Stem::Key => key_end = assigned::value(text, hit.start, hit.end, style, found),
+        Stem::Foreign => assigned::foreign(text, hit.start, hit.end, style, found),
+        Stem::Issuer(at) => issuers::token(text, hit.start, &ISSUERS[*at], found),
+        Stem::Form(form) => form(text, hit.start, found),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_ways_find_the_same(pieces in vec((0..STEMS.texts.len(), 0..4usize, any::<char>()), 0..12)) {
+            let mut text = String::new();
+            for (stem, shape, between) in pieces {
+                let stem = STEMS.texts[stem];
+                let half = stem.char_indices().nth(stem.chars().count() / 2);
+                text += &match shape {
+                    0 => stem.to_owned(),
+                    1 => stem.to_uppercase(),
+                    2 => stem[half.map_or(0, |(at, _)| at)..].to_owned(),
+                    _ => format!("{stem}{between}"),
+                };
+            }
+            let by_automaton: Vec<Hit> = STEMS.by_automaton(&text).collect();
+            prop_assert_eq!(STEMS.by_bucket(&text), by_automaton);
+        }
+    }
+
+    #[test]
+    fn every_stem_is_found_in_itself() {
+        for (at, text) in STEMS.texts.iter().enumerate() {
+            let hits = STEMS.by_bucket(text);
+            assert!(hits.iter().any(|hit| hit.stem == at), "{text}");
         }
     }
 }

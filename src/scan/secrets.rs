@@ -5,6 +5,8 @@
 //! `secrets.rs` is a source like any other. Upper and lower case are alike.
 
 use crate::file::RelPath;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 mod names;
 
@@ -26,7 +28,8 @@ fn pattern(folder: &str, name: &str) -> Option<String> {
     if is_template(name) || is_template(stem) {
         return None;
     }
-    if NAMES.split_whitespace().any(|known| known == name) {
+    static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| NAMES.split_whitespace().collect());
+    if KNOWN.contains(name) {
         return Some(name.to_owned());
     }
     if [".env.", ".env-", ".env_"]
