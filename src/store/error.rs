@@ -77,9 +77,7 @@ impl StoreError {
                 Some(ErrorCode::ReadOnly) => {
                     why_it_cannot_be_written(&path).or_else(|| why_nothing_can_be_created(&path))
                 }
-                Some(ErrorCode::SystemIoFailure) => {
-                    noted.map(met_limit).or_else(|| why_it_cannot_grow(&error))
-                }
+                Some(ErrorCode::SystemIoFailure) => noted.or_else(|| why_it_cannot_grow(&error)),
                 _ => None,
             };
             match system {
@@ -95,7 +93,10 @@ impl StoreError {
             let path = path.to_path_buf();
             match is_full(&source) {
                 true => Self::Full { path },
-                false => Self::Io { path, source },
+                false => Self::Io {
+                    path,
+                    source: met_limit(source),
+                },
             }
         }
     }

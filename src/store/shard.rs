@@ -173,10 +173,6 @@ impl ShardLoader {
         self.step("links", || self.write_links())?;
         self.step("sparse terms", || postings.write(&self.conn))?;
         self.step("indexes", || self.conn.execute_batch(schema::SHARD_INDEXES))?;
-        self.step("server indexes", || {
-            self.conn.execute_batch(schema::COMMON_INDEXES)?;
-            self.conn.execute_batch(schema::SERVER_INDEXES)
-        })?;
         self.step("statistics", || self.conn.execute_batch(schema::STATISTICS))?;
         self.write_meta().map_err(|error| self.failed(error))?;
         self.step("notes", || self.write_notes())?;

@@ -421,11 +421,21 @@ fn a_model_that_is_not_the_one_stated_is_refused() {
 
 /// SQL that is put together at run time, and why that is not a way in: what is put in is fixed in the
 /// program or an identifier of a database's own schema, never data. File, text, reason.
-const PUT_TOGETHER: [(&str, &str, &str); 28] = [
+const PUT_TOGETHER: [(&str, &str, &str); 30] = [
     ("verify/full_text.rs", "FROM temp.{table}", "a name of ours"),
     (
         "store/connect.rs",
         "PRAGMA page_size = {PAGE_BYTES}",
+        "a constant",
+    ),
+    (
+        "store/connect.rs",
+        "PRAGMA cache_size = -{LOAD_CACHE_KIB}",
+        "a constant",
+    ),
+    (
+        "store/shard/empty.rs",
+        "PRAGMA page_size = {}; BEGIN",
         "a constant",
     ),
     (

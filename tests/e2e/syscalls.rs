@@ -239,16 +239,14 @@ fn a_failed_change_of_the_journal_mode_is_heard() {
     let Some((world, all, digest)) = trace("a_failed_change_of_the_journal_mode_is_heard") else {
         return;
     };
-    // The journal that guards the header while the mode is changed, at its last step.
-    let journal = |point: &&Point| {
-        point.path.contains(".genome.db.tmp-")
-            && point.path.ends_with("-journal")
-            && point.call == "fsync"
-    };
+    // The header is written last, and no journal guards it.
+    let is_write =
+        |point: &&Point| point.path.contains(".genome.db.tmp-") && point.call == "pwrite64";
+    let last = all.iter().filter(is_write).map(|point| point.nth).max();
     let points: Vec<_> = all
         .iter()
-        .filter(journal)
-        .filter(|p| p.error == "ENOSPC")
+        .filter(is_write)
+        .filter(|point| Some(point.nth) == last && point.error == "ENOSPC")
         .collect();
     assert!(!points.is_empty());
     for point in points {
