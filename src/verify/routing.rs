@@ -75,14 +75,14 @@ pub fn check(
     }
 }
 
-const SCHEMA: ExpectedSchema = ExpectedSchema {
-    builder: &[
+static SCHEMA: ExpectedSchema = ExpectedSchema::new(
+    &[
         schema::COMMON_TABLES,
         schema::COMMON_INDEXES,
         schema::ROUTING_SCHEMA,
     ],
-    server: ServerSchema::Routing,
-};
+    ServerSchema::Routing,
+);
 
 /// Return whether a server has written.
 fn rows(

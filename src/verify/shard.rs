@@ -100,8 +100,8 @@ pub fn check(
     (report, faults)
 }
 
-const SCHEMA: ExpectedSchema = ExpectedSchema {
-    builder: &[
+static SCHEMA: ExpectedSchema = ExpectedSchema::new(
+    &[
         schema::COMMON_TABLES,
         schema::SHARD_TABLES,
         schema::BUILD_TABLES,
@@ -111,8 +111,8 @@ const SCHEMA: ExpectedSchema = ExpectedSchema {
         schema::SERVER_INDEXES,
         schema::STATISTICS,
     ],
-    server: ServerSchema::Shard,
-};
+    ServerSchema::Shard,
+);
 
 fn rows(
     connection: &Connection,

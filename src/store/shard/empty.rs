@@ -4,17 +4,13 @@
 //! a small shard. So they are created once in a process.
 
 use crate::store::{connect, schema};
+use once_cell::sync::OnceCell;
 use rusqlite::MAIN_DB;
-use std::sync::OnceLock;
 
 /// Return the file's bytes, the same at every call and in every process.
 pub fn bytes() -> rusqlite::Result<&'static [u8]> {
-    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
-    if let Some(bytes) = BYTES.get() {
-        return Ok(bytes);
-    }
-    let made = make()?;
-    Ok(BYTES.get_or_init(|| made))
+    static BYTES: OnceCell<Vec<u8>> = OnceCell::new();
+    BYTES.get_or_try_init(make).map(Vec::as_slice)
 }
 
 fn make() -> rusqlite::Result<Vec<u8>> {
