@@ -1,6 +1,6 @@
 //! Failpoints: named places where a test can make the program fail.
 //!
-//! ```ignore
+//! ```text
 //! failpoint!("publish::rename", target.display());
 //! if failpoint!("scan::list", root.label) { return Err(..) }
 //! ```

@@ -134,6 +134,8 @@ mod ranking;
 mod serve;
 mod telemetry;
 mod terminal;
+#[cfg(test)]
+mod test_folder;
 mod vector;
 mod words;
 

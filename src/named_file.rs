@@ -192,7 +192,7 @@ mod tests {
 
     /// Create a folder with a file, a FIFO, a folder, a socket, and links to a file, to devices and to nothing.
     fn folder() -> TempDir {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = crate::test_folder::create();
         let at = |name: &str| dir.path().join(name);
         fs::write(at("file"), "text").expect("written");
         fs::create_dir(at("folder")).expect("created");

@@ -356,7 +356,7 @@ mod tests {
         ] {
             state.add(&event);
         }
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = crate::test_folder::create();
         state.target = Some(Target::File(folder.path().join("m.prom")));
         state.write().expect("written");
         assert_eq!(state.metrics.workers, 2);
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn runs_keep_the_previous_result_and_other_profiles() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = crate::test_folder::create();
         let path = folder.path().join("m.prom");
         let run = |profile: &str, code| {
             MetricsFile::start(Some(&path), profile)

@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn commas_in_an_existing_path_do_not_split_it() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::test_folder::create();
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::create_dir(folder.path().join("a,b")).expect("a folder");
         for name in ["a,b/p,q.toml", "r.toml"] {

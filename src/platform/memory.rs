@@ -105,7 +105,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().expect("a folder");
+        let root = crate::test_folder::create();
         let meminfo = "MemTotal: 2097152 kB\nMemAvailable:    1048576 kB\n";
         for (name, text) in [("proc/meminfo", meminfo)].iter().chain(files) {
             let path = root.path().join(name);

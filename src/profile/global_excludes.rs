@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_configuration_says_where_the_rules_are() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::test_folder::create();
         let home = folder.path().to_path_buf();
         let env = |name: &str| match name {
             "HOME" => home.to_str().map(str::to_owned),

@@ -17,7 +17,7 @@ struct Setup {
 
 impl Setup {
     fn with_folders(folders: &[&str]) -> Self {
-        let dir = tempfile::tempdir().expect("temporary folder");
+        let dir = crate::test_folder::create();
         for folder in folders {
             fs::create_dir_all(dir.path().join(folder)).expect("folder");
         }

@@ -34,7 +34,7 @@ struct Tree {
 impl Tree {
     /// A root with these files, of 60 bytes each.
     fn new(files: &[&str]) -> Self {
-        let dir = tempfile::tempdir().expect("temporary folder");
+        let dir = crate::test_folder::create();
         let root = dir.path().canonicalize().expect("exists").join("root");
         fs::create_dir(&root).expect("folder");
         let tree = Self {

@@ -1,6 +1,6 @@
 //! Searches a finished index: lexical, sparse, dense, or the three fused.
 //!
-//! ```no_run
+//! ```no_run,standalone_crate
 //! use helix_build::search::{Mode, Scope, Search, SearchOptions};
 //! use std::path::Path;
 //!

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_replaced_file_is_seen_and_a_written_one_is_not() {
-        let folder = tempfile::tempdir().expect("folder");
+        let folder = crate::test_folder::create();
         let path = folder.path().join("a.db");
         std::fs::write(&path, "one").expect("writes");
         let index = Index::Single { path: path.clone() };

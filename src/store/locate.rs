@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn every_way_to_name_a_sharded_index_finds_it() {
-        let dir = tempfile::tempdir().expect("temp folder");
+        let dir = crate::test_folder::create();
         let routing = dir.path().join("out-sharded/medium/main.genome.db");
         database(&routing);
         for name in [
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_single_database_is_found_by_itself_or_by_its_folder() {
-        let dir = tempfile::tempdir().expect("temp folder");
+        let dir = crate::test_folder::create();
         let path = dir.path().join("medium.db");
         database(&path);
         std::fs::write(dir.path().join("manifest.json"), "{}").expect("write");
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn two_indexes_or_none_are_told_with_what_was_found() {
-        let dir = tempfile::tempdir().expect("temp folder");
+        let dir = crate::test_folder::create();
         database(&dir.path().join("out-sharded/medium/main.genome.db"));
         database(&dir.path().join("out-sharded/small/main.genome.db"));
         let error = locate(&dir.path().join("out-sharded")).expect_err("two profiles");
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_broken_routing_database_is_a_fault_of_the_index() {
-        let dir = tempfile::tempdir().expect("temp folder");
+        let dir = crate::test_folder::create();
         let routing = dir.path().join(ROUTING_NAME);
         database(&routing);
         let mut bytes = std::fs::read(&routing).expect("read");

@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn shards_that_do_not_stay_open_give_the_same_vectors() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::test_folder::create();
         let more = [indexed(
             "b/one.rs",
             &["fn One Config Parser", "words of b alone"],

@@ -10,7 +10,7 @@ mod segments;
 /// The address that opens a database for reading takes every path as it stands.
 #[test]
 fn a_database_is_opened_whatever_its_path_looks_like() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = crate::test_folder::create();
     let names = [
         "a b",
         "per%20cent",

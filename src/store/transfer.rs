@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_copy_replaces_what_is_there_and_leaves_nothing_else() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = crate::test_folder::create();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("from"), vec![7; 3 << 20]).expect("written");
         fs::write(path("to"), "old").expect("written");

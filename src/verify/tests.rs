@@ -26,7 +26,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::test_folder::create();
         let fixture = Self { folder };
         let more = [
             indexed("b/one.rs", &["fn One Config Parser", "plain words"]),

@@ -18,7 +18,7 @@ const TWO_PIECES: usize = 80_000;
 
 /// Whether this user may read files that nobody may read.
 pub fn is_root() -> bool {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let file = folder.path().join("f");
     fs::write(&file, "").expect("written");
     fs::set_permissions(&file, Permissions::from_mode(0o000)).expect("set");

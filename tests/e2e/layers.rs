@@ -20,6 +20,7 @@ const LAYERS: [&[&str]; 9] = [
         "named_file",
         "platform",
         "random",
+        "test_folder",
         "terminal",
         "words",
         "profile",

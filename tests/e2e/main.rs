@@ -73,6 +73,8 @@ mod sql;
 mod strace;
 #[cfg(target_os = "linux")]
 mod syscalls;
+#[path = "../../src/test_folder.rs"]
+mod test_folder;
 mod texts;
 mod unattended;
 mod unavailable_roots;

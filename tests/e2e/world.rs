@@ -1,5 +1,6 @@
 //! A folder for a test with a corpus and a profile, and a builder for command lines of the program.
 
+use crate::test_folder;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -27,9 +28,7 @@ pub const BARE: [&str; 4] = ["--sparse-model", "none", "--dense-model", "none"];
 impl World {
     pub fn new() -> Self {
         Self {
-            folder: in_memory()
-                .map_or_else(tempfile::tempdir, tempfile::tempdir_in)
-                .expect("a temporary folder"),
+            folder: test_folder::create(),
         }
     }
 
@@ -226,24 +225,6 @@ impl Dice {
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.roll(from.len() as u64) as usize]
     }
-}
-
-/// Return the folder for files in memory, if the system has one with room enough. A tenth of what these tests compute is
-/// making, syncing and deleting files on a disk. The long form does that, and so does whoever sets `TMPDIR`.
-fn in_memory() -> Option<&'static Path> {
-    /// Four times what the tests have there at once.
-    const ROOM_BYTES: u64 = 1 << 30;
-    let is_chosen = count(0, 1) == 1 || std::env::var_os("TMPDIR").is_some();
-    #[cfg(target_os = "linux")]
-    if !is_chosen {
-        let folder = Path::new("/dev/shm");
-        let found = rustix::fs::statvfs(folder).ok()?;
-        let is_writable = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
-        let has_room = found.f_bavail * found.f_frsize >= ROOM_BYTES;
-        return (is_writable && has_room).then_some(folder);
-    }
-    let _ = is_chosen;
-    None
 }
 
 /// Return how often a test repeats something: `long` if `HELIX_TEST_LONG=1`, otherwise `fast`.

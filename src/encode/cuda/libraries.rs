@@ -226,7 +226,7 @@ mod tests {
 
     /// A folder laid out as pip does.
     fn installed(with_provider: bool) -> (tempfile::TempDir, PathBuf) {
-        let packages = tempfile::tempdir().expect("a temporary directory");
+        let packages = crate::test_folder::create();
         let capi = packages.path().join("onnxruntime/capi");
         fs::create_dir_all(&capi).expect("folders");
         let runtime = capi.join(RUNTIME);
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_runtime_is_found_in_a_python_environment() {
-        let environment = tempfile::tempdir().expect("a temporary directory");
+        let environment = crate::test_folder::create();
         let capi = environment
             .path()
             .join("lib/python3.11/site-packages/onnxruntime/capi");
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_library_counts_as_missing() {
-        let folder = tempfile::tempdir().expect("a temporary directory");
+        let folder = crate::test_folder::create();
         fs::write(folder.path().join("libno-such-library.so.1"), "text").expect("written");
         let folders = [folder.path().to_owned()];
         assert!(!load_from(&folders, "libno-such-library.so.1"));

@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_damaged_copy_is_replaced() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::test_folder::create();
         let path = EMBEDDED.unpack_into(dir.path()).expect("unpacks");
         assert!(EMBEDDED.is_good(&path));
         // Same length, one bit off; then too short; then not a library at all.
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn eight_at_once_agree() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::test_folder::create();
         let paths: Vec<PathBuf> = std::thread::scope(|scope| {
             let unpack = || EMBEDDED.unpack_into(dir.path()).expect("unpacks");
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(unpack)).collect();
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_cannot_be_written_is_an_error() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::test_folder::create();
         let file = dir.path().join("file");
         fs::write(&file, "x").expect("writes");
         assert!(EMBEDDED.unpack_into(&file).is_err());

@@ -147,7 +147,7 @@ struct Copied(tempfile::TempDir);
 
 impl Copied {
     fn new(name: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = crate::test_folder::create();
         for entry in models().join(name).read_dir().expect("lists") {
             let path = entry.expect("an entry").path();
             if path.is_file() {

@@ -32,7 +32,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// A copy of a model whose graph is edited.
 fn edited(name: &str, file: &str, edit: impl FnOnce(&mut Proto)) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = crate::test_folder::create();
     copy(&models().join(name), dir.path());
     let path = dir.path().join(file);
     let mut proto = read(&path).expect("reads");
@@ -93,7 +93,7 @@ fn attention_keeps_its_scale_and_its_mask() {
 fn a_maximum_in_parts_gives_the_same_terms_whatever_the_width() {
     // 233 terms: columns are added for an aligned product.
     let dir = models().join("st5-splade");
-    let out = tempfile::tempdir().expect("a folder");
+    let out = crate::test_folder::create();
     let prepared = out.path().join("prepared");
     let options = PrepareOptions {
         dir: &dir,

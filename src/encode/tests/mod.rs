@@ -50,7 +50,7 @@ impl Directory {
     }
 
     fn new(output: Output, toml: &str) -> Self {
-        let dir = Self(tempfile::tempdir().expect("a temporary directory"));
+        let dir = Self(crate::test_folder::create());
         fs::create_dir(dir.path().join("onnx")).expect("makes a directory");
         fs::write(dir.path().join("onnx/model.onnx"), graph(output)).expect("writes");
         let vocabulary: Vec<String> = WORDS

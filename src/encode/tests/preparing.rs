@@ -282,7 +282,7 @@ fn weights_in_sixteen_bits_take_half_the_space_and_batch() {
     };
     let mut asked = Encoders::open_with(&choice, simulated::provider_of).expect("opens");
     assert_eq!(encode(&mut asked, "red blue").sparse, expected);
-    let again = Directory(tempfile::tempdir().expect("a folder"));
+    let again = Directory(crate::test_folder::create());
     let order = PrepareOptions {
         dir: &out,
         out: &again.path().join("again"),

@@ -36,7 +36,7 @@ fn the_runtime_collects_nothing() {
 /// Run one test in a process with an empty cache, and return what it leaves there.
 #[cfg(all(unix, feature = "embedded-runtime"))]
 fn cache_after(test: &str) -> Vec<String> {
-    let cache = tempfile::tempdir().expect("a temporary directory");
+    let cache = crate::test_folder::create();
     let this = std::env::current_exe().expect("a test runs in a program");
     let output = std::process::Command::new(this)
         .args(["--exact", test])

@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_later_task_removes_what_a_killed_one_left() {
-        let base = tempfile::tempdir().expect("a folder");
+        let base = crate::test_folder::create();
         let folder = left(base.path());
         sweep(base.path());
         assert!(!folder.exists());
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_folder_in_use_stays() {
-        let base = tempfile::tempdir().expect("a folder");
+        let base = crate::test_folder::create();
         let running = Scratch::make(base.path()).expect("made");
         fs::write(running.path().join("work"), "x").expect("a file");
         sweep(base.path());
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_removal_that_was_killed_goes_on() {
-        let base = tempfile::tempdir().expect("a folder");
+        let base = crate::test_folder::create();
         let folder = left(base.path());
         fs::remove_dir_all(folder.join("segments")).expect("removed");
         sweep(base.path());
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_may_belong_to_others_stays() {
-        let base = tempfile::tempdir().expect("a folder");
+        let base = crate::test_folder::create();
         let at = |name: &str| base.path().join(name);
         // Without a lock file: being made, or another program's.
         fs::create_dir(at("helix-build-new")).expect("a folder");
@@ -202,7 +202,7 @@ mod tests {
         fs::write(odd.join(LOCK), "").expect("written");
         fs::create_dir_all(at("helix-build-odd/task.lock")).expect("a folder");
         // Another name, and a link to a folder that a task left elsewhere.
-        let elsewhere = tempfile::tempdir().expect("a folder");
+        let elsewhere = crate::test_folder::create();
         let renamed = left(elsewhere.path());
         fs::rename(renamed, at("other-name")).expect("renamed");
         let linked = left(elsewhere.path());
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn another_users_folder_stays() {
         // Only root can make one.
-        let base = tempfile::tempdir().expect("a folder");
+        let base = crate::test_folder::create();
         let folder = left(base.path());
         if std::os::unix::fs::chown(&folder, Some(65_534), None).is_err() {
             eprintln!("not root: another user's folder cannot be made");
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_removed_stays_and_is_no_error() {
-        let base = tempfile::tempdir().expect("a folder");
+        let base = crate::test_folder::create();
         let folder = left(base.path());
         let closed = folder.join("segments");
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).expect("changed");

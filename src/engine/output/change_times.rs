@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn an_unfinished_build_keeps_the_oldest_note() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = crate::test_folder::create();
         let at = |now: &[(&str, i64)]| {
             let path = folder.path().join("change-times");
             let bytes = std::fs::read(&path).unwrap_or_default();

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_leftover_draft_is_overwritten_and_none_remains() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = crate::test_folder::create();
         let path = folder.path().join("output.json");
         fs::write(path_of(&path), "half").expect("written");
         replace(&path, b"whole").expect("replaced");

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn waiting_for_a_held_lock_fails_and_names_the_file() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::test_folder::create();
         let path = folder.path().join("lock");
         let held = wait_for(&path, Duration::ZERO).expect("free");
         let error = wait_for(&path, Duration::from_millis(20)).expect_err("held");

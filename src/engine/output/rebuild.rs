@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_rebuild_resumes_unless_the_fingerprint_differs() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = crate::test_folder::create();
         let path = folder.path().join("rebuild");
         let begin = |n: u8| {
             let mut cleared = false;

@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_dropped_attempt_leaves_nothing() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::test_folder::create();
         let attempt = Attempt::new(&folder.path().join("a.genome.db"));
         let path = attempt.path().to_path_buf();
         fs::write(&path, "x").expect("written");

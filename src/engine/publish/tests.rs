@@ -32,7 +32,7 @@ fn begin(target: &Path) -> ShardPublisher {
 
 #[test]
 fn a_stop_ends_what_is_not_yet_on_its_way_into_place() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let target = folder.path().join("s/s.genome.db");
     let files = corpus();
     let segment = segment(folder.path(), "0.segment", &files);
@@ -80,7 +80,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_published_shard_is_one_sealed_file() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let target = folder.path().join("a/b/s.genome.db");
     let segment = segment(folder.path(), "0.segment", &corpus());
     let shard = publish(&target, &segment, &corpus());
@@ -106,7 +106,7 @@ fn a_published_shard_is_one_sealed_file() {
 
 #[test]
 fn two_publications_of_the_same_rows_are_the_same_bytes() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let segment = segment(folder.path(), "0.segment", &corpus());
     let bytes = ["x.genome.db", "y.genome.db"].map(|name| {
         let target = folder.path().join(name);
@@ -118,7 +118,7 @@ fn two_publications_of_the_same_rows_are_the_same_bytes() {
 
 #[test]
 fn a_new_shard_does_not_inherit_the_log_of_the_old_one() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let target = folder.path().join("s.genome.db");
     let segment = segment(folder.path(), "0.segment", &corpus());
     let first = publish(&target, &segment, &corpus());
@@ -139,7 +139,7 @@ fn a_new_shard_does_not_inherit_the_log_of_the_old_one() {
 
 #[test]
 fn a_failed_attempt_leaves_the_old_shard_and_nothing_else() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let target = folder.path().join("s.genome.db");
     let segment = segment(folder.path(), "0.segment", &corpus()[..2]);
     let first = publish(&target, &segment, &corpus()[..2]);
@@ -158,7 +158,7 @@ fn a_failed_attempt_leaves_the_old_shard_and_nothing_else() {
 
 #[test]
 fn errors_name_the_file() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let target = folder.path().join("s.genome.db");
     let missing = folder.path().join("missing.segment");
     let error = begin(&target)

@@ -230,7 +230,7 @@ mod tests {
             sizes in proptest::collection::vec((1usize..4, 0usize..120_000), 0..20),
             ends in any::<bool>(),
         ) {
-            let folder = tempfile::tempdir().expect("a temporary folder");
+            let folder = crate::test_folder::create();
             let path = folder.path().join("0.seg");
             let (to_sink, encoded) = bounded(sizes.len() + 2);
             let (reporter, reports) = Reporter::channel(sizes.len() + 2);

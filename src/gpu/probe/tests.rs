@@ -127,7 +127,7 @@ fn a_probe_that_hangs_is_read_again_when_it_recovers() {
 #[cfg(unix)]
 #[test]
 fn a_command_that_hangs_is_killed_with_its_probe() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = crate::test_folder::create();
     let file = folder.path().join("pid");
     let command = format!(
         "sleep 1000 & echo $! > {}.new; mv {0}.new {0}; wait",
@@ -244,7 +244,7 @@ mod commands {
 
     #[test]
     fn a_script_simulates_a_card() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = crate::test_folder::create();
         let file = folder.path().join("memory");
         fs::write(&file, "3000 12288").expect("written");
         let command = format!("cat '{}'", file.display());
@@ -283,7 +283,7 @@ mod commands {
     /// The process and its children are killed, and the next command runs.
     #[test]
     fn a_command_that_hangs_is_killed_with_all_it_started() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = crate::test_folder::create();
         let file = |name: &str| folder.path().join(name).display().to_string();
         let command = format!(
             "if [ -e '{1}' ]; then echo 1 2; else sleep 1000 & echo $! > '{0}.new'; mv '{0}.new' '{0}'; wait; fi",

@@ -30,7 +30,7 @@ struct Fetching {
 impl Fetching {
     fn of(hub: Arc<Hub>) -> Self {
         Self {
-            folder: tempfile::tempdir().expect("a temporary directory"),
+            folder: crate::test_folder::create(),
             hub,
             token: None,
             file: None,

@@ -10,7 +10,7 @@ const TEXT: &[u8] = b"some text";
 
 /// A root with the file `a/b/f.txt`, beside a folder outside it with the same names.
 fn setup() -> (TempDir, PathBuf, FileEntry) {
-    let dir = tempfile::tempdir().expect("temporary folder");
+    let dir = crate::test_folder::create();
     let base = dir.path().canonicalize().expect("exists");
     for (top, text) in [("root", TEXT), ("outside", b"not yours")] {
         fs::create_dir_all(base.join(top).join("a/b")).expect("folder");

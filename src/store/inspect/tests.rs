@@ -6,7 +6,7 @@ use crate::store::locate::locate;
 use crate::store::tests::sample::{build_shard, corpus};
 
 fn shard() -> (tempfile::TempDir, Index) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     build_shard(folder.path(), "s.genome.db", "/srv/data", &corpus(), &[2]);
     let index = locate(&folder.path().join("s.genome.db")).expect("an index");
     (folder, index)

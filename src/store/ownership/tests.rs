@@ -131,7 +131,7 @@ fn only_what_this_output_made_is_deleted() {
 
 #[test]
 fn databases_are_told_by_their_rows() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = crate::test_folder::create();
     let at = |name: &str| dir.path().join(name);
     let make = |name: &str, sql: &str| {
         let conn = Connection::open(at(name)).expect("opened");
@@ -177,7 +177,7 @@ fn databases_are_told_by_their_rows() {
 
 #[test]
 fn attempts_are_removed_and_nothing_else() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let own = format!("b.genome.db.tmp-{}-0", std::process::id());
     let kept = ["a.genome.db", "a.genome.db.tmp-x-1", "notes.tmp-1-1"];
     let gone = ["a.genome.db.tmp-0-1", "a.genome.db.tmp-0-1-wal", &own];
@@ -208,7 +208,7 @@ fn attempts_are_removed_and_nothing_else() {
 
 #[test]
 fn what_is_no_segment_stays() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = crate::test_folder::create();
     let segments = dir.path().join("segments");
     assert_eq!(foreign_in_segments(&segments).expect("none"), None);
     fs::create_dir(&segments).expect("made");
@@ -247,7 +247,7 @@ fn what_is_no_segment_stays() {
 
 #[test]
 fn a_journal_that_a_kill_left_before_it_was_on_the_disk_is_of_a_database() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = crate::test_folder::create();
     let path = dir.path().join("main.genome.db");
     let journal = sidecar(&path, "-journal");
     let connection = Connection::open(&path).expect("opens");

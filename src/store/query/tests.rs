@@ -156,8 +156,8 @@ fn sharded(folder: &Path, chunks: Vec<Chunk>, parts: &[usize]) -> Index {
 
 #[test]
 fn a_sharded_index_ranks_words_as_one_database_does() {
-    let one = tempfile::tempdir().expect("temp folder");
-    let many = tempfile::tempdir().expect("temp folder");
+    let one = crate::test_folder::create();
+    let many = crate::test_folder::create();
     write_shard(&one.path().join("all.db"), &corpus());
     let blob = Searcher::open(&locate(one.path()).expect("blob")).expect("opens");
     let index = sharded(many.path(), corpus(), &[4, 16, 20]);
@@ -187,7 +187,7 @@ fn a_sharded_index_ranks_words_as_one_database_does() {
 
 #[test]
 fn one_database_scores_as_the_full_text_index_itself() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let path = dir.path().join("all.db");
     write_shard(&path, &corpus());
     let searcher = Searcher::open(&locate(&path).expect("blob")).expect("opens");
@@ -211,7 +211,7 @@ fn one_database_scores_as_the_full_text_index_itself() {
 
 #[test]
 fn cold_chunks_are_not_answered_and_ties_go_by_id() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let mut chunks = vec![
         chunk("/a", "alpha one"),
         chunk("/b", "alpha two"),
@@ -269,7 +269,7 @@ fn cold_chunks_are_not_answered_and_ties_go_by_id() {
 
 #[test]
 fn the_same_text_in_two_shards_is_one_hit_with_both_places() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let same = || chunk("/one", "shared words");
     let other = Chunk {
         path: "/two",
@@ -295,7 +295,7 @@ fn the_same_text_in_two_shards_is_one_hit_with_both_places() {
 
 #[test]
 fn other_files_with_the_same_text_are_listed() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let path = dir.path().join("x.db");
     write_shard(&path, &[chunk("/r/a.rs", "shared words")]);
     let id = ContentHash::of("shared words").chunk_id().to_string();
@@ -318,7 +318,7 @@ fn other_files_with_the_same_text_are_listed() {
 
 #[test]
 fn routed_queries_ask_only_the_shards_with_the_words() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     for label in ["a", "b", "c"] {
         let text = format!("needle {label}");
         write_shard(
@@ -367,7 +367,7 @@ fn routed_queries_ask_only_the_shards_with_the_words() {
 
 #[test]
 fn a_missing_shard_is_an_error_and_an_unhealthy_one_is_left_out() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     write_shard(&dir.path().join("a.genome.db"), &[chunk("/x", "needle")]);
     let shard = |name: &str, health: &str| RegisteredShard {
         name: name.into(),

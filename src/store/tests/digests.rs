@@ -20,7 +20,7 @@ fn neither_cuts_nor_places_nor_attempts_show() {
         let (_other, path) = built(&files, &cuts);
         assert_eq!(digest_shard(&path).expect("a digest"), expected, "{cuts:?}");
     }
-    let moved = tempfile::tempdir().expect("a temporary folder");
+    let moved = crate::test_folder::create();
     build_shard(moved.path(), "s.genome.db", "/elsewhere/x", &files, &[2]);
     let moved = moved.path().join("s.genome.db");
     assert_eq!(digest_shard(&moved).expect("a digest"), expected);
@@ -39,7 +39,7 @@ fn one_database_and_many_shards_have_the_same_content() {
         "zz.txt",
         &["other", "other text", "plain words only"],
     ));
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let build = |name: &str, parts: &[(&str, &[Entry])]| -> ShardDigest {
         let path = folder.path().join(name);
         let roots: Vec<(&str, &str)> = parts.iter().map(|(label, _)| (*label, "/r")).collect();

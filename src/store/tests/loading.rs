@@ -20,7 +20,7 @@ use std::path::PathBuf;
 const ROOT: &str = "/srv/data/the root";
 
 pub(super) fn built(files: &[Entry], cuts: &[usize]) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     build_shard(folder.path(), "s.genome.db", ROOT, files, cuts);
     let path = folder.path().join("s.genome.db");
     (folder, path)
@@ -307,7 +307,7 @@ fn vectors_are_found_by_text_in_shards_of_the_same_encoder() {
 
 #[test]
 fn a_segment_without_a_file_of_its_list_is_refused() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let segment = folder.path().join("0.segment");
     let files = corpus();
     write_segment(&segment, &files[..2]);
@@ -338,7 +338,7 @@ fn an_empty_shard_is_a_shard() {
 
 #[test]
 fn full_text_has_the_path_below_the_innermost_root_and_words_beside_the_text() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let shard = folder.path().join("s.genome.db");
     let roots = [
         ("outer", "/srv/team"),

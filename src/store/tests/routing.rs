@@ -18,7 +18,7 @@ fn shard(folder: &Path) -> PathBuf {
 
 #[test]
 fn a_registered_shard_routes_by_tags_and_words() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let (main, shard) = (folder.path().join("main.genome.db"), shard(folder.path()));
     let mut routing = RoutingDb::open_or_create(&main, EPOCH).expect("created");
     register(&mut routing, &shard);
@@ -78,7 +78,7 @@ fn a_registered_shard_routes_by_tags_and_words() {
 
 #[test]
 fn registering_again_replaces_and_unregistering_removes() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let (main, shard) = (folder.path().join("main.genome.db"), shard(folder.path()));
     let mut routing = RoutingDb::open_or_create(&main, EPOCH).expect("created");
     register(&mut routing, &shard);
@@ -109,7 +109,7 @@ fn registering_again_replaces_and_unregistering_removes() {
 
 #[test]
 fn who_opens_the_database_waits_for_who_creates_it() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("main.genome.db");
     // Another process is half way through creating it: there is a database, not yet with a log.
     let other = rusqlite::Connection::open(&path).expect("opened");

@@ -45,7 +45,7 @@ fn read(path: &Path) -> Vec<Entry> {
 
 #[test]
 fn a_segment_reads_back_as_written() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("0.segment");
     write_segment(&path, &corpus());
     assert_eq!(read(&path), corpus());
@@ -60,7 +60,7 @@ fn a_segment_reads_back_as_written() {
 
 #[test]
 fn a_segment_of_another_build_is_started_afresh() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("0.segment");
     let others = [
         SegmentHeader {
@@ -86,7 +86,7 @@ fn a_segment_of_another_build_is_started_afresh() {
 
 #[test]
 fn a_file_that_is_no_segment_is_replaced_by_an_empty_one() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("0.segment");
     let database = b"SQLite format 3\0".repeat(400);
     for bytes in [Vec::new(), b"not a segment".repeat(400), database] {
@@ -101,7 +101,7 @@ fn a_file_that_is_no_segment_is_replaced_by_an_empty_one() {
 /// The files before the damage are kept, the others are done again.
 #[test]
 fn a_flipped_bit_costs_what_lies_behind_it() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("0.segment");
     write_segment(&path, &corpus());
     let sound = fs::read(&path).expect("read");
@@ -128,7 +128,7 @@ fn a_flipped_bit_costs_what_lies_behind_it() {
 
 #[test]
 fn a_segment_knows_where_its_rows_were_encoded() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("0.segment");
     let open = || SegmentWriter::open(&path, &segment_header()).expect("opened");
     let (first, second) = (&corpus()[0], &corpus()[1]);
@@ -158,7 +158,7 @@ fn a_segment_knows_where_its_rows_were_encoded() {
 
 #[test]
 fn a_segment_has_one_owner() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("0.segment");
     let first = SegmentWriter::open(&path, &segment_header()).expect("opened");
     let second = SegmentWriter::open(&path, &segment_header());
@@ -169,7 +169,7 @@ fn a_segment_has_one_owner() {
 
 #[test]
 fn a_kill_at_any_point_leaves_whole_files_oldest_first() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("0.segment");
     let mut writer = SegmentWriter::open(&path, &segment_header()).expect("opened");
     for (file, chunks) in &corpus() {
@@ -199,7 +199,7 @@ fn a_kill_at_any_point_leaves_whole_files_oldest_first() {
 /// A write that fails half-way, as on a full disk, leaves no trace once there is space again.
 #[test]
 fn a_write_goes_behind_the_last_whole_record() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     let path = folder.path().join("0.segment");
     let mut writer = SegmentWriter::open(&path, &segment_header()).expect("opened");
     let (file, chunks) = &corpus()[0];
@@ -238,7 +238,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn a_segment_holds_the_latest_of_each_file(steps in proptest::collection::vec(step(), 1..24)) {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::test_folder::create();
         let path = folder.path().join("0.segment");
         let open = || SegmentWriter::open(&path, &segment_header()).expect("opened");
         let mut writer = open();

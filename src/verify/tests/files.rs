@@ -97,7 +97,7 @@ fn a_build_that_came_and_went_is_noticed() {
 
 #[test]
 fn a_database_of_another_program_is_no_index() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = crate::test_folder::create();
     for name in ["notes.db", ROUTING_NAME] {
         let path = folder.path().join(name);
         change(&path, "CREATE TABLE notes (text)");

@@ -50,7 +50,7 @@ fn filter(languages: &[&str], paths: &[&str]) -> Filter {
 }
 
 fn opened(files: &[(&str, &str, &[&str])]) -> (tempfile::TempDir, Searcher) {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let path = dir.path().join("x.db");
     write_files(&path, "/r", files);
     let searcher = Searcher::open(&locate(&path).expect("blob")).expect("opens");

@@ -37,7 +37,7 @@ fn answers(searcher: &Searcher, text: &str, mode: Mode) -> Vec<(String, u64)> {
 
 #[test]
 fn later_queries_answer_as_the_first_whatever_is_held() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let index = sharded(dir.path(), encoded_corpus(), &[4, 16, 20]);
     // Nothing fits; ids and lengths fit and the vectors do not; everything fits.
     for most_bytes in [0, 2_500, MOST_BYTES] {
@@ -58,7 +58,7 @@ fn later_queries_answer_as_the_first_whatever_is_held() {
 
 #[test]
 fn the_first_query_answers_as_later_ones_whoever_reads_the_vectors() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let index = sharded(dir.path(), encoded_corpus(), &[40]);
     for mode in [Mode::Dense, Mode::Hybrid] {
         for ranking in [Ranking::Off, Ranking::On] {
@@ -85,7 +85,7 @@ fn the_first_query_answers_as_later_ones_whoever_reads_the_vectors() {
 #[cfg(unix)]
 #[test]
 fn a_build_that_replaces_a_shard_changes_no_answer_of_an_open_index() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let index = sharded(dir.path(), encoded_corpus(), &[40]);
     let undisturbed = Searcher::open(&index).expect("opens");
     let expected = answers(&undisturbed, "queue vector", Mode::Hybrid);
@@ -116,7 +116,7 @@ fn a_build_that_replaces_a_shard_changes_no_answer_of_an_open_index() {
 
 #[test]
 fn what_another_process_changes_is_seen() {
-    let dir = tempfile::tempdir().expect("temp folder");
+    let dir = crate::test_folder::create();
     let path = dir.path().join("x.db");
     write_shard(&path, &encoded_corpus());
     // A server has the database open.
