@@ -361,7 +361,13 @@ fn a_cache_that_forbids_execution_is_avoided() {
     // Not a mount, which needs root: a library that cannot be mapped from there, since the folder is a file's.
     world.write("cache/helix-build", "in the way");
     // On the CPU the built-in encoders need no runtime.
-    let flags = ["--profile=p.toml", "--out-dir=o", "--json", "--device=cuda"];
+    let flags = [
+        "--profile=p.toml",
+        "--out-dir=o",
+        "--json",
+        "--device=cuda",
+        "--batch-size=2",
+    ];
     let build = |more: &[&str], temporary: Option<&str>| {
         let mut build = world.command(&[&flags[..], &["--dense-model=none"], more].concat());
         build.env("XDG_CACHE_HOME", world.path("cache"));

@@ -35,7 +35,7 @@ fn nothing_is_wider_than_the_umask_asks() {
             // On a simulated device, so that the runtime is unpacked into the cache as well.
             let program = env!("CARGO_BIN_EXE_helix-build");
             let line = format!(
-                "umask {umask:03o}; exec {program} --profile p.toml --out-dir o --mode {mode} --device cuda --dense-model none --log-file log/{mode}.txt"
+                "umask {umask:03o}; exec {program} --profile p.toml --out-dir o --mode {mode} --device cuda --batch-size 2 --dense-model none --log-file log/{mode}.txt"
             );
             fs::create_dir_all(world.path("log")).expect("a folder");
             let mut shell = std::process::Command::new("sh");
@@ -362,7 +362,7 @@ fn the_unpacked_runtime_is_checked_before_it_is_loaded() {
         crate::world::finish(command.spawn().expect("starts"))
     };
     // On the CPU the built-in encoders need no runtime.
-    let device = ["--device=cuda", "--dense-model=none"];
+    let device = ["--device=cuda", "--batch-size=2", "--dense-model=none"];
     let build = [
         &["--profile", "p.toml", "--out-dir", "o", "--json"],
         &device[..],
