@@ -3,7 +3,7 @@
 pub mod sample;
 
 mod digests;
-mod loading;
+pub mod loading;
 mod routing;
 mod segments;
 

@@ -1,7 +1,7 @@
 //! The file with which a shard starts: all tables and the indexes that stay empty, no rows.
 //!
-//! SQLite takes six times as long to create them as to open a file that has them, which is much of the time of publishing
-//! a small shard. So they are created once in a process.
+//! SQLite takes more than six times as long to create them as to open a file that has them, which is much of the time of
+//! publishing a small shard. So they are created once in a process.
 
 use crate::store::{connect, schema};
 use once_cell::sync::OnceCell;

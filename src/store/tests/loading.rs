@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 const ROOT: &str = "/srv/data/the root";
 
-pub(super) fn built(files: &[Entry], cuts: &[usize]) -> (tempfile::TempDir, PathBuf) {
+pub(in crate::store) fn built(files: &[Entry], cuts: &[usize]) -> (tempfile::TempDir, PathBuf) {
     let folder = crate::test_folder::create();
     build_shard(folder.path(), "s.genome.db", ROOT, files, cuts);
     let path = folder.path().join("s.genome.db");
