@@ -213,7 +213,7 @@ fn a_shard_that_crawls_again_is_finished_on_the_cpu_and_the_next_begins_on_the_d
 
 #[test]
 fn slow_alone_is_no_crawl() {
-    let world = World::corpus(1, 120);
+    let world = World::corpus(1, 90);
     for probe in ["echo 4000 12288", "sleep 1000", "echo nonsense", "false"] {
         let played = Played {
             flags: &["--vram-probe", probe],

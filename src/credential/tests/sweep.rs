@@ -142,8 +142,6 @@ const BARE: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-
     #[test]
     fn no_token_stays_in_any_format(seed in any::<u64>(), form in 0..TOKENS.len(), key in "(db_password|API_KEY|authToken|aws_secret|smtp_pass)") {
         let token = drawn(seed, TOKENS[form]);

@@ -371,7 +371,6 @@ fn a_rule_file_of_any_length_is_obeyed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn git_agrees(
         files in proptest::collection::btree_set("([abc]/){0,3}[abc]\\.(md|rs)", 1..25),
