@@ -220,7 +220,7 @@ fn check(variant: Variant) {
                 "--dense-device",
                 "cuda",
                 "--batch-size",
-                "5",
+                "3",
             ]);
             let mut command = world.command(&build);
             command.env("FAILPOINTS", "encode::device=return(skip)");

@@ -172,7 +172,7 @@ fn a_crawl_climbs_the_ladder_and_nothing_is_lost() {
 #[test]
 fn a_shard_that_crawls_again_is_finished_on_the_cpu_and_the_next_begins_on_the_device() {
     // Enough batches after each rung for the next, whatever was committed before.
-    let world = World::corpus(2, 240);
+    let world = World::corpus(2, 200);
     let (runs, undisturbed) = runs_of(&world, "o");
     // Every process crawls from its 24th run on, in the other shard as well. Opening takes eight, and on a busy machine
     // half-filled batches make no baseline.
