@@ -97,7 +97,7 @@ fn strike(live: &mut RunningBuild, moment: Moment, victim: Victim) -> Vec<u32> {
 #[test]
 fn killed_at_random_moments_nothing_is_lost() {
     let (mut dice, seed) = Dice::seeded(20_261_120);
-    let wanted = count(6, 1_000);
+    let wanted = count(8, 1_000);
     let mut ground = KillFixture::new(10);
     let mut measured = BTreeMap::new();
     let mut kills: BTreeMap<(Victim, &str), u32> = BTreeMap::new();

@@ -12,7 +12,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 /// Points of a short run.
-const FAST: u32 = 24;
+const FAST: u32 = 32;
 
 #[derive(Clone, Debug)]
 struct Point {

@@ -159,7 +159,7 @@ fn few_of_the_drawn_passwords_get_through() {
 
 proptest! {
     // Each goes through all forms, which takes a third of a second.
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(4)))]
 
     #[test]
     fn no_generated_password_is_let_through(word in words()) {

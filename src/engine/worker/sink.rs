@@ -221,7 +221,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 2))]
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(2)))]
 
         /// However files are grouped into writes, and wherever the queue ends: what was sent is committed,
         /// in the order in which it was sent, and reported after the commit.

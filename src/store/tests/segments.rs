@@ -235,7 +235,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 2))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(2)))]
     #[test]
     fn a_segment_holds_the_latest_of_each_file(steps in proptest::collection::vec(step(), 1..24)) {
         let folder = crate::test_folder::create();

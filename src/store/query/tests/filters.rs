@@ -167,7 +167,7 @@ fn chunks_of_one_file_fold_into_one_hit() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(4)))]
 
     /// The best hits under a filter are the best of all hits that pass it.
     #[test]
